@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The contract between TypeScript and the addon, and the only file that loads it.
+//
+// Every native call takes one plain request object and gives one plain result. 64-bit numbers cross as BigInt
+// in both directions; enumerations cross as libvirt's numbers; `null` means absent. A call that fails rejects
+// with a `NativeFailure`, a plain record: only `lib/errors.ts` makes a `BlockPullError` of it.
+// Nothing outside `lib/` may import this file, and nothing here checks input: `lib/options.ts` has done that.
+
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+/** What a native call rejects with. `code` is one of `errorCodes` in `lib/errors.ts`. */
+export interface NativeFailure {
+  readonly code: string
+  readonly message: string
+  /** libvirt's virErrorNumber and virErrorDomain for this failure. */
+  readonly virCode: number
+  readonly virDomain: number
+  /** Positive errno, or `null`. */
+  readonly errno: number | null
+  readonly syscall: string | null
+  readonly path: string | null
+  readonly offset: bigint | null
+  /** Who holds the lock, as "pid 4711 (qemu-system-x86)", or `null`. */
+  readonly holder: string | null
+  readonly bytesNeeded: bigint | null
+  readonly cause: NativeFailure | null
+}
+
+/** How one disk is described to `openConnection` when there is no folder of XML files. */
+export interface NativeDiskDescription {
+  readonly target: string
+  readonly source: string
+  readonly format: string
+}
+
+export interface NativeDomainDescription {
+  readonly name: string
+  readonly uuid: string | null
+  readonly qmp: string | null
+  readonly disks: readonly NativeDiskDescription[]
+}
+
+export interface NativeConnectRequest {
+  /** `qemu:///embed?root=DIR`, or `null` when `domains` is given. */
+  readonly uri: string | null
+  readonly domains: readonly NativeDomainDescription[] | null
+  readonly readOnly: boolean
+  readonly backingPaths: readonly string[] | null
+}
+
+export interface NativeDomain {
+  readonly name: string
+  readonly uuid: string
+  /** virDomainState: 1 running, 5 shut off. */
+  readonly state: number
+  readonly disks: readonly NativeDiskDescription[]
+}
+
+/** A change of one job, as `virConnectDomainEventBlockJob` reports it. */
+export interface NativeBlockJobEvent {
+  readonly domain: { readonly name: string; readonly uuid: string }
+  readonly target: string
+  /** Host path of the active layer. */
+  readonly path: string
+  /** virDomainBlockJobType. */
+  readonly type: number
+  /** virConnectDomainEventBlockJobStatus: 0 completed, 1 failed, 2 cancelled. */
+  readonly status: number
+  readonly error: NativeFailure | null
+}
+
+/** libvirt's `virDomainBlockJobInfo`, quirks included. */
+export interface NativeBlockJobInfo {
+  readonly type: number
+  readonly bandwidth: bigint
+  readonly cur: bigint
+  readonly end: bigint
+}
+
+/** Where a job is, from memory. */
+export interface NativeProgress {
+  /** 'ready' | 'running' | 'aborting' | 'completed' | 'failed' | 'cancelled' */
+  readonly state: string
+  /** Guest bytes settled (copied or found not to need it), and the virtual size. */
+  readonly cur: bigint
+  readonly end: bigint
+  readonly bytesMoved: bigint
+  readonly bytesToMove: bigint
+  readonly bytesPerSecond: bigint
+  /** The limit in force in bytes a second, 0 for none. */
+  readonly bandwidth: bigint
+  /** 'io_uring' | 'threads' | 'none' (nothing had to be moved). */
+  readonly method: string
+}
+
+/** How a job ended. `error` is `null` when and only when `state` is 'completed'. */
+export interface NativeOutcome {
+  readonly state: 'completed' | 'failed' | 'cancelled' | 'unknown'
+  readonly error: NativeFailure | null
+  readonly bytesMoved: bigint
+  readonly seconds: number
+  readonly method: string
+  /** Absolute paths of the layers that the image no longer needs. */
+  readonly released: readonly string[]
+  /** Sentences about what went wrong beside the job, a domain XML that could not be rewritten for example. */
+  readonly warnings: readonly string[]
+}
+
+/** Sent by a job while it lives: the latest progress at a bounded rate, then once the outcome, then nothing. */
+export type NativeJobUpdate =
+  | { readonly progress: NativeProgress; readonly outcome: null }
+  | { readonly progress: NativeProgress; readonly outcome: NativeOutcome }
+
+/** A running job. All four answer at once. */
+export interface NativeJob {
+  progress(): NativeProgress
+  /** Asks for the end at a consistent point; the outcome comes as an update. */
+  abort(): void
+  setBandwidth(request: { readonly bytesPerSecond: bigint }): void
+  /** Whether a running job keeps the process alive (it does from birth). */
+  ref(): void
+  unref(): void
+}
+
+/** The image-level options that `pullImage`, `plan`, `inspectChain` and `digest` share. */
+export interface NativeImageRequest {
+  readonly path: string
+  /** Format of the image named, or `null` to tell it by its magic (never raw). */
+  readonly format: string | null
+  /** Format of layers whose overlay states none, or `null`. */
+  readonly backingFormat: string | null
+  /** Folders that backing files must lie in, or `null` for any local file. */
+  readonly backingPaths: readonly string[] | null
+}
+
+export interface NativePullRequest extends NativeImageRequest {
+  /** Path of the layer that stays as backing file, or `null` to pull everything. */
+  readonly base: string | null
+  /** Bytes a second, 0 for no limit. */
+  readonly bytesPerSecond: bigint
+}
+
+export interface NativePlan {
+  readonly bytesToMove: bigint
+  readonly bytesToAllocate: bigint
+  /** Free space on the filesystem of the active image. */
+  readonly bytesFree: bigint
+  readonly virtualSize: bigint
+  readonly method: string
+  /** Seconds at the limit given, `null` without one. */
+  readonly seconds: number | null
+  /** Why the pull would be refused; empty when it would run. */
+  readonly refusals: readonly NativeFailure[]
+  readonly released: readonly string[]
+  /** The backing file after the pull, or `null`. */
+  readonly base: string | null
+}
+
+/** One layer of a chain, the active one first. */
+export interface NativeLayer {
+  readonly path: string
+  readonly format: string
+  readonly virtualSize: bigint
+  /** Bytes on disk (st_blocks) and length of the file. */
+  readonly allocatedBytes: bigint
+  readonly fileSize: bigint
+  /** 0 where the format has no clusters. */
+  readonly clusterSize: bigint
+  /** Guest bytes that this layer holds and no layer above it does. */
+  readonly visibleBytes: bigint
+  /** Guest bytes allocated in this layer. */
+  readonly dataBytes: bigint
+  /** As written in the header, or `null`. */
+  readonly backingFile: string | null
+  readonly backingFormat: string | null
+  /** Who has the layer open for writing, or `null`. */
+  readonly inUseBy: string | null
+}
+
+export interface NativeCreateRequest {
+  readonly path: string
+  /** Bytes, or `null` to take the backing file's. */
+  readonly size: bigint | null
+  readonly backingFile: string | null
+  readonly backingFormat: string | null
+  readonly clusterSize: bigint
+  /** 2 (compat 0.10) or 3. */
+  readonly version: number
+}
+
+export interface NativeDomainRequest {
+  readonly uuid: string
+}
+
+export interface NativeDiskRequest extends NativeDomainRequest {
+  /** Target (`vda`) or absolute path of the active layer. */
+  readonly disk: string
+}
+
+/** libvirt's own arguments: MiB/s unless the flag for bytes is among `flags`. */
+export interface NativeBlockPullRequest extends NativeDiskRequest {
+  /** The libvirt call whose checks apply. */
+  readonly call: 'virDomainBlockPull' | 'virDomainBlockRebase'
+  readonly base: string | null
+  readonly bandwidth: bigint
+  readonly flags: number
+}
+
+export interface NativeConnection {
+  readonly uri: string
+  listDomains(): Promise<readonly NativeDomain[]>
+  lookupDomain(request: { readonly name: string | null; readonly uuid: string | null }): Promise<NativeDomain>
+  defineXml(request: { readonly xml: string }): Promise<NativeDomain>
+  domainXml(request: NativeDomainRequest): Promise<string>
+  blockPull(request: NativeBlockPullRequest, onUpdate: (update: NativeJobUpdate) => void): Promise<NativeJob>
+  plan(request: NativeBlockPullRequest): Promise<NativePlan>
+  blockJobInfo(request: NativeDiskRequest & { readonly flags: number }): Promise<NativeBlockJobInfo | null>
+  blockJobSetSpeed(
+    request: NativeDiskRequest & { readonly bandwidth: bigint; readonly flags: number },
+  ): Promise<void>
+  /** Without the ASYNC flag resolves when the job has ended. */
+  blockJobAbort(request: NativeDiskRequest & { readonly flags: number }): Promise<void>
+  /** Ends its jobs at a consistent point, waits for them, refuses everything after. Idempotent. */
+  close(): Promise<void>
+}
+
+export interface NativeBinding {
+  readonly version: string
+  openConnection(
+    request: NativeConnectRequest,
+    onEvent: (event: NativeBlockJobEvent) => void,
+  ): Promise<NativeConnection>
+  /** Resolves once the job runs; everything that can be refused has been refused by then. */
+  pullImage(request: NativePullRequest, onUpdate: (update: NativeJobUpdate) => void): Promise<NativeJob>
+  planImage(request: NativePullRequest): Promise<NativePlan>
+  inspectChain(request: NativeImageRequest): Promise<readonly NativeLayer[]>
+  createImage(request: NativeCreateRequest): Promise<void>
+  digestImage(request: NativeImageRequest): Promise<{ readonly sha256: string; readonly bytes: bigint }>
+}
+
+const packageRoot = join(dirname(fileURLToPath(import.meta.url)), '..')
+let loaded: NativeBinding | undefined
+
+/** Loads `build/Release` (a source build) or `prebuilds/`, whichever is there, in that order, at the first call. */
+export function loadBinding(): NativeBinding {
+  const load = createRequire(import.meta.url)('node-gyp-build') as (root: string) => NativeBinding
+  try {
+    loaded ??= load(packageRoot)
+    return loaded
+  } catch (cause) {
+    throw new Error(
+      `blockpull has no native addon for ${process.platform}-${process.arch} with Node ${process.versions.node} ` +
+        `in '${packageRoot}': build it there with 'npm run setup', or use Linux x64`,
+      { cause },
+    )
+  }
+}

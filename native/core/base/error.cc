@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How an Error is made; the mapping of errno to kind is the only table here.
+
+#include "core/base/error.h"
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "core/base/text.h"
+
+namespace blockpull {
+namespace {
+
+ErrorKind kind_of(int error_number) {
+  switch (error_number) {
+    case ENOSPC:
+    case EDQUOT:
+      return ErrorKind::kNoSpace;
+    case EACCES:
+    case EPERM:
+      return ErrorKind::kAccessDenied;
+    case EROFS:
+      return ErrorKind::kReadOnly;
+    case ENOENT:
+    case ENOTDIR:
+      return ErrorKind::kNotFound;
+    default:
+      return ErrorKind::kIo;
+  }
+}
+
+}  // namespace
+
+Error Error::with_path(std::string_view file) && {
+  if (path.empty()) {
+    path = file;
+  }
+  return std::move(*this);
+}
+
+Error make_error(ErrorKind kind, std::string message) {
+  Error error;
+  error.kind = kind;
+  error.message = std::move(message);
+  return error;
+}
+
+Error system_error(std::string_view operation, int error_number, std::string_view path) {
+  Error error;
+  error.kind = kind_of(error_number);
+  error.message = text(operation, " of '", path, "' failed: ", ::strerrordesc_np(error_number));
+  error.error_number = error_number;
+  error.operation = operation;
+  error.path = path;
+  return error;
+}
+
+}  // namespace blockpull

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What went wrong, as a value.
+//
+//     Error = kind        a small closed set: what a program branches on
+//           + message     a sentence for people: the actual value, the limit, the file, what to do
+//           + context     system call, errno, path, offset, holder, bytes needed
+//
+// A new image format or driver adds no kind. libvirt's numbers are not here: `virt/error_map.h` has the one
+// table that gives each kind its libvirt code and its JavaScript code.
+
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace blockpull {
+
+enum class ErrorKind : std::uint8_t {
+  kInvalidArgument,
+  kNotFound,
+  kAccessDenied,
+  kReadOnly,
+  kLocked,
+  kJobActive,
+  kNoJob,
+  kNoDomain,
+  kNoDisk,
+  kNoBase,
+  kNoSpace,
+  kIo,
+  kPolicy,
+  kFormatUnknown,
+  kFeatureUnsupported,
+  kImageCorrupt,
+  kChainLoop,
+  kMonitorBusy,
+  kOverflow,
+  kUnsupported,
+  kCancelled,
+  kJobFailed,
+  kJobVanished,
+  kClosed,
+};
+
+struct Error {
+  ErrorKind kind = ErrorKind::kIo;
+  std::string message;
+  /// Positive, 0 when no system call failed.
+  int error_number = 0;
+  /// The system call, "pwrite" for example, or empty.
+  std::string operation;
+  std::string path;
+  /// Host offset in `path`, in bytes.
+  std::optional<std::uint64_t> offset;
+  /// Who holds the lock: "pid 4711 (qemu-system-x86)", or empty.
+  std::string holder;
+  /// For kNoSpace: bytes that the job still wanted to allocate, 0 when unknown.
+  std::uint64_t bytes_needed = 0;
+
+  [[nodiscard]] Error with_path(std::string_view file) &&;
+};
+
+/// An error without a system call behind it.
+[[nodiscard]] Error make_error(ErrorKind kind, std::string message);
+
+/// The error of a failed system call on `path`: the kind follows from `error_number` (ENOSPC is kNoSpace,
+/// EACCES kAccessDenied, ENOENT kNotFound, …), the message is "<operation> of '<path>' failed: <strerror>".
+[[nodiscard]] Error system_error(std::string_view operation, int error_number, std::string_view path);
+
+}  // namespace blockpull

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What every image format can tell, and nothing about how it is moved. `chain.h` has the only way to get one.
+//
+// Thread rule: one thread at a time (a status call fills the layer's table cache). Immutable but for that.
+
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "core/base/result.h"
+#include "core/image/extent.h"
+#include "core/io/file.h"
+
+namespace blockpull::image {
+
+enum class Format : std::uint8_t { kRaw, kQcow2 };
+
+/// "raw" or "qcow2".
+[[nodiscard]] const char* format_name(Format format);
+
+/// The format of that name; kFeatureUnsupported names QED and every other format that is not here.
+[[nodiscard]] Result<Format> parse_format(const std::string& name);
+
+/// The backing file as the header states it, byte for byte.
+struct BackingReference {
+  std::string name;
+  /// Empty when the header states none.
+  std::string format;
+};
+
+class Image {
+ public:
+  virtual ~Image() = default;
+
+  [[nodiscard]] virtual Format format() const = 0;
+  [[nodiscard]] virtual io::File& file() = 0;
+
+  /// Bytes the guest sees; a multiple of 512.
+  [[nodiscard]] virtual std::uint64_t virtual_size() const = 0;
+
+  /// Bytes in a cluster, 0 for raw.
+  [[nodiscard]] virtual std::uint64_t cluster_size() const = 0;
+
+  [[nodiscard]] virtual const std::optional<BackingReference>& backing() const = 0;
+
+  /// The run that begins at `offset`: at least one byte, at most `length`, and as long as is cheap to know
+  /// (to the end of a table slice, over absent tables at once). `offset + length <= virtual_size()`.
+  /// A damaged table is kImageCorrupt.
+  [[nodiscard]] virtual Result<Extent> status(GuestOffset offset, std::uint64_t length) = 0;
+
+  /// Inflates one cluster: `compressed` are the bytes of a kCompressed extent, `into` is cluster_size()
+  /// long. Safe from several threads at once.
+  [[nodiscard]] virtual Result<void> inflate(std::span<const std::byte> compressed,
+                                             std::span<std::byte> into) const = 0;
+};
+
+}  // namespace blockpull::image

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The qcow2 header and its extensions, read and judged. Everything that can be wrong with a header is found
+// here, before any table is looked at, with QEMU's bounds (`layout.h`, `core/base/limits.h`); whether a
+// *table* lies inside the file is checked here too, so that no later code allocates for a table that cannot
+// be there. Parsing touches no file: the first cluster (or what there is of it) comes in as bytes.
+
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/base/result.h"
+#include "core/image/image.h"
+#include "core/image/qcow2/layout.h"
+
+namespace blockpull::image::qcow2 {
+
+/// One header extension: where its 8-byte head lies in cluster 0, and how long its data is (unpadded).
+struct Extension {
+  std::uint32_t type = 0;
+  std::uint64_t offset = 0;
+  std::uint32_t length = 0;
+};
+
+struct Header {
+  std::uint32_t version = 0;
+  std::uint32_t cluster_bits = 0;
+  /// As stored; the guest sees it rounded down to 512.
+  std::uint64_t stored_size = 0;
+  std::uint64_t backing_offset = 0;
+  std::uint32_t backing_length = 0;
+  std::uint32_t crypt_method = 0;
+  std::uint32_t l1_entries = 0;
+  std::uint64_t l1_offset = 0;
+  std::uint64_t refcount_table_offset = 0;
+  std::uint32_t refcount_table_clusters = 0;
+  std::uint32_t snapshot_count = 0;
+  std::uint64_t snapshots_offset = 0;
+  std::uint64_t incompatible = 0;
+  std::uint64_t compatible = 0;
+  std::uint64_t autoclear = 0;
+  std::uint32_t refcount_order = 4;
+  std::uint32_t header_length = kV2HeaderLength;
+  CompressionType compression = CompressionType::kDeflate;
+
+  std::optional<BackingReference> backing;
+  std::vector<Extension> extensions;
+  /// First byte behind the last extension (where an end marker is, or would be).
+  std::uint64_t extensions_end = 0;
+  /// Whether an end marker of 8 zero bytes really is at `extensions_end`; without one the area is ended by
+  /// the backing name (or the cluster) alone.
+  bool has_end_marker = false;
+
+  [[nodiscard]] std::uint64_t cluster_size() const { return std::uint64_t{1} << cluster_bits; }
+  [[nodiscard]] std::uint64_t virtual_size() const { return stored_size & ~std::uint64_t{511}; }
+  [[nodiscard]] bool has_extended_l2() const { return (incompatible & incompatible::kExtendedL2) != 0; }
+  [[nodiscard]] std::size_t l2_entry_bytes() const {
+    return has_extended_l2() ? kExtendedEntryBytes : kEntryBytes;
+  }
+  [[nodiscard]] std::uint64_t l2_entries() const { return cluster_size() / l2_entry_bytes(); }
+  [[nodiscard]] std::uint64_t refcount_bits() const { return std::uint64_t{1} << refcount_order; }
+  /// Host clusters that one refcount block covers.
+  [[nodiscard]] std::uint64_t refcounts_per_block() const {
+    return cluster_size() * 8 / refcount_bits();
+  }
+  [[nodiscard]] const Extension* find(std::uint32_t type) const;
+};
+
+/// Reads a header from the beginning of a file of `file_size` bytes. `first` holds the file's first
+/// min(2 MiB, file_size) bytes. kFormatUnknown: no qcow2 at all; kImageCorrupt: a field out of bounds;
+/// kFeatureUnsupported: an unknown incompatible bit, named from the feature table where it is listed there.
+[[nodiscard]] Result<Header> parse_header(std::span<const std::byte> first, std::uint64_t file_size,
+                                          const std::string& path);
+
+/// Refuses what this library cannot read correctly: encryption and external data files.
+[[nodiscard]] Result<void> check_readable(const Header& header, const std::string& path);
+
+/// Refuses, by the name of the feature, what a pull must not write to: internal snapshots, extended L2,
+/// external data file, bitmaps, encryption, the dirty and the corrupt bit.
+[[nodiscard]] Result<void> check_writable(const Header& header, const std::string& path);
+
+}  // namespace blockpull::image::qcow2

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A qcow2 image as a layer that can be read: header, L1 and L2 tables, compressed clusters, subclusters.
+// Writing is not here: `allocator.h`, `link_writer.h` and `header_edit.h` share the header and the table
+// cache of this object.
+//
+// Stricter than QEMU where QEMU loses data silently: an L1 or L2 table that does not lie inside the file is
+// kImageCorrupt, not a run of zeros. A data cluster past the end of the file reads as zeros (a file may
+// have been truncated sparsely); reserved bits are ignored when reading.
+
+#pragma once
+
+#include <memory>
+
+#include "core/image/image.h"
+#include "core/image/qcow2/header.h"
+#include "core/image/qcow2/table_cache.h"
+
+namespace blockpull::image {
+
+class Qcow2Image final : public Image {
+ public:
+  /// Reads and checks the header of `file` (see parse_header and check_readable).
+  [[nodiscard]] static Result<std::unique_ptr<Qcow2Image>> open(std::unique_ptr<io::File> file);
+
+  [[nodiscard]] Format format() const override { return Format::kQcow2; }
+  [[nodiscard]] io::File& file() override { return *file_; }
+  [[nodiscard]] std::uint64_t virtual_size() const override { return header_.virtual_size(); }
+  [[nodiscard]] std::uint64_t cluster_size() const override { return header_.cluster_size(); }
+  [[nodiscard]] const std::optional<BackingReference>& backing() const override {
+    return header_.backing;
+  }
+  [[nodiscard]] Result<Extent> status(GuestOffset offset, std::uint64_t length) override;
+  [[nodiscard]] Result<void> inflate(std::span<const std::byte> compressed,
+                                     std::span<std::byte> into) const override;
+
+  [[nodiscard]] const qcow2::Header& header() const { return header_; }
+  [[nodiscard]] qcow2::Header& mutable_header() { return header_; }
+  [[nodiscard]] qcow2::TableCache& tables() { return tables_; }
+
+ private:
+  Qcow2Image(std::unique_ptr<io::File> file, qcow2::Header header, std::uint64_t file_size)
+      : file_(std::move(file)),
+        header_(std::move(header)),
+        file_size_at_open_(file_size),
+        tables_(*file_) {}
+
+  const std::unique_ptr<io::File> file_;
+  qcow2::Header header_;
+  const std::uint64_t file_size_at_open_;
+  qcow2::TableCache tables_;
+};
+
+}  // namespace blockpull::image

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Requests by pread and pwrite on the blocking threads: for kernels and containers that refuse io_uring, and
+// for files that live in a test.
+
+#pragma once
+
+#include <condition_variable>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "core/io/blocking_pool.h"
+#include "core/io/request.h"
+
+namespace blockpull::io {
+
+class ThreadQueue final : public RequestQueue {
+ public:
+  explicit ThreadQueue(BlockingPool& pool) : pool_(pool) {}
+
+  [[nodiscard]] const char* name() const override { return "threads"; }
+  void submit(Request& request) override;
+  void wait(Nanoseconds until) override;
+  void wake() override;
+
+  /// Carries out one request on the calling thread.
+  [[nodiscard]] static Result<void> transfer(Request& request);
+
+ private:
+  BlockingPool& pool_;
+  /// Guards ended_ and woken_.
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<std::pair<Request*, Result<void>>> ended_;
+  bool woken_ = false;
+};
+
+}  // namespace blockpull::io

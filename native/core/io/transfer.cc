@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "core/io/transfer.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "core/base/checked.h"
+
+namespace blockpull::io {
+namespace {
+
+constexpr std::uint32_t kPage = 4096;
+
+}  // namespace
+
+int descriptor_for(const Request& request, const KernelFile& file) {
+  if (request.direct_refused || file.direct_fd < 0) {
+    return file.fd;
+  }
+  const std::uint32_t alignment = request.op == Request::Op::kWrite
+                                      ? std::max(file.direct_alignment, kPage)
+                                      : file.direct_alignment;
+  const auto address = reinterpret_cast<std::uintptr_t>(request.buffer) + request.transferred;
+  const std::uint64_t all = (request.offset + request.transferred) |
+                            (request.length - request.transferred) | address;
+  return is_aligned(all, alignment) ? file.direct_fd : file.fd;
+}
+
+bool retry_without_direct(Request& request, const KernelFile& file, int error_number) {
+  if (error_number != EINVAL || descriptor_for(request, file) != file.direct_fd) {
+    return false;
+  }
+  request.direct_refused = true;
+  return true;
+}
+
+TransferState account(Request& request, ssize_t result) {
+  if (result < 0) {
+    return TransferState::kFailed;
+  }
+  if (result == 0) {
+    if (request.op == Request::Op::kWrite) {
+      return TransferState::kFailed;
+    }
+    std::memset(request.buffer + request.transferred, 0, request.length - request.transferred);
+    request.transferred = request.length;
+    return TransferState::kWhole;
+  }
+  request.transferred += static_cast<std::size_t>(result);
+  return request.transferred == request.length ? TransferState::kWhole : TransferState::kContinue;
+}
+
+Error transfer_error(const Request& request, int error_number) {
+  Error error = system_error(request.op == Request::Op::kRead ? "read" : "write",
+                             error_number == 0 ? EIO : error_number, request.file->path());
+  error.offset = request.offset + request.transferred;
+  return error;
+}
+
+}  // namespace blockpull::io

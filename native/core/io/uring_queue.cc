@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "core/io/uring_queue.h"
+
+#include <sys/eventfd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstdlib>
+
+#include "core/base/text.h"
+#include "core/io/transfer.h"
+
+namespace blockpull::io {
+namespace {
+
+/// Submission entries. More requests than that are started in several calls; nothing is refused.
+constexpr unsigned kEntries = 256;
+
+/// Kernel workers for blocking requests: [0] for regular files, [1] for the rest (the eventfd never blocks).
+constexpr std::array<unsigned, 2> kMaxWorkers = {2, 1};
+
+}  // namespace
+
+Result<std::unique_ptr<UringQueue>> UringQueue::create() {
+  UniqueFd wake_fd(::eventfd(0, EFD_CLOEXEC));
+  if (!wake_fd.is_open()) {
+    return system_error("eventfd", errno, "io_uring");
+  }
+  auto queue = std::unique_ptr<UringQueue>(new UringQueue(std::move(wake_fd)));
+  int status = ::io_uring_queue_init(kEntries, &queue->ring_, IORING_SETUP_COOP_TASKRUN);
+  if (status == -EINVAL) {
+    status = ::io_uring_queue_init(kEntries, &queue->ring_, 0);
+  }
+  if (status < 0) {
+    return system_error("io_uring_setup", -status, "io_uring");
+  }
+  queue->ring_open_ = true;
+  if ((queue->ring_.features & IORING_FEAT_NODROP) == 0) {
+    return make_error(ErrorKind::kUnsupported, "io_uring of this kernel may drop completions");
+  }
+  auto workers = kMaxWorkers;
+  // A kernel that cannot cap its workers (before 5.15) still works.
+  (void)::io_uring_register_iowq_max_workers(&queue->ring_, workers.data());
+  queue->queue_wake_read();
+  return queue;
+}
+
+UringQueue::~UringQueue() {
+  if (ring_open_) {
+    ::io_uring_queue_exit(&ring_);
+  }
+}
+
+io_uring_sqe& UringQueue::next_sqe() {
+  for (;;) {
+    if (io_uring_sqe* const sqe = ::io_uring_get_sqe(&ring_)) {
+      return *sqe;
+    }
+    // The queue is full: hand it to the kernel. EAGAIN and EBUSY pass once completions are taken.
+    (void)::io_uring_submit(&ring_);
+  }
+}
+
+void UringQueue::queue(Request& request) {
+  const int fd = descriptor_for(request, request.file->kernel_file());
+  io_uring_sqe& sqe = next_sqe();
+  std::byte* const at = request.buffer + request.transferred;
+  const auto left = static_cast<unsigned>(request.length - request.transferred);
+  const std::uint64_t offset = request.offset + request.transferred;
+  if (request.op == Request::Op::kRead) {
+    ::io_uring_prep_read(&sqe, fd, at, left, offset);
+  } else {
+    ::io_uring_prep_write(&sqe, fd, at, left, offset);
+  }
+  ::io_uring_sqe_set_data(&sqe, &request);
+}
+
+void UringQueue::queue_wake_read() {
+  io_uring_sqe& sqe = next_sqe();
+  ::io_uring_prep_read(&sqe, wake_fd_.get(), &wake_count_, sizeof wake_count_, 0);
+  ::io_uring_sqe_set_data(&sqe, nullptr);
+}
+
+void UringQueue::submit(Request& request) {
+  begin_transfer(request);
+  queue(request);
+}
+
+void UringQueue::wake() {
+  const std::uint64_t one = 1;
+  // Can only fail when 2^64 wakes are already waiting.
+  (void)!::write(wake_fd_.get(), &one, sizeof one);
+}
+
+void UringQueue::wait(Nanoseconds until) {
+  io_uring_cqe* cqe = nullptr;
+  int status = 0;
+  if (until == Nanoseconds::max()) {
+    status = ::io_uring_submit_and_wait_timeout(&ring_, &cqe, 1, nullptr, nullptr);
+  } else {
+    const auto now = std::chrono::duration_cast<Nanoseconds>(
+        std::chrono::steady_clock::now().time_since_epoch());
+    const Nanoseconds left = std::max(until - now, Nanoseconds(0));
+    __kernel_timespec timeout{.tv_sec = left.count() / 1'000'000'000,
+                              .tv_nsec = left.count() % 1'000'000'000};
+    status = ::io_uring_submit_and_wait_timeout(&ring_, &cqe, 1, &timeout, nullptr);
+  }
+  if (status < 0 && status != -ETIME && status != -EINTR && status != -EAGAIN && status != -EBUSY) {
+    // The ring itself is broken: no request can be trusted to end.
+    std::abort();
+  }
+  reap();
+}
+
+void UringQueue::reap() {
+  io_uring_cqe* cqe = nullptr;
+  while (::io_uring_peek_cqe(&ring_, &cqe) == 0) {
+    auto* const request = static_cast<Request*>(::io_uring_cqe_get_data(cqe));
+    const int result = cqe->res;
+    ::io_uring_cqe_seen(&ring_, cqe);
+    if (request == nullptr) {
+      queue_wake_read();
+    } else {
+      complete(*request, result);
+    }
+  }
+}
+
+void UringQueue::complete(Request& request, int result) {
+  if (result == -EINTR || result == -EAGAIN ||
+      retry_without_direct(request, request.file->kernel_file(), -result)) {
+    queue(request);
+    return;
+  }
+  switch (account(request, result)) {
+    case TransferState::kWhole:
+      request.done({});
+      return;
+    case TransferState::kContinue:
+      queue(request);
+      return;
+    case TransferState::kFailed:
+      request.done(transfer_error(request, result < 0 ? -result : 0));
+      return;
+  }
+}
+
+}  // namespace blockpull::io

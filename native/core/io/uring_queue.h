@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Requests through one io_uring: any number in flight, one system call for many, none of our threads asleep
+// in a read.
+//
+//     submit ─▶ submission queue ─▶ kernel ─▶ completion queue ─▶ account ─┬─▶ done
+//                     ▲                                                    └─▶ the rest of a short transfer
+//                     └────────────────────────────────────────────────────────────┘
+//     wake ─▶ eventfd ◀─ a read of it is always in the ring
+//
+// No IOSQE_IO_DRAIN and no linked requests: on a shared ring either would make jobs wait for each other. The
+// kernel's own workers (for files that cannot be read without blocking) are capped.
+
+#pragma once
+
+#include <liburing.h>
+
+#include <memory>
+
+#include "core/base/unique_fd.h"
+#include "core/io/request.h"
+
+namespace blockpull::io {
+
+class UringQueue final : public RequestQueue {
+ public:
+  /// Fails where the kernel or the sandbox refuses; the message says what was refused.
+  [[nodiscard]] static Result<std::unique_ptr<UringQueue>> create();
+  ~UringQueue() override;
+  UringQueue(const UringQueue&) = delete;
+  UringQueue& operator=(const UringQueue&) = delete;
+
+  [[nodiscard]] const char* name() const override { return "io_uring"; }
+  void submit(Request& request) override;
+  void wait(Nanoseconds until) override;
+  void wake() override;
+
+ private:
+  explicit UringQueue(UniqueFd wake_fd) : wake_fd_(std::move(wake_fd)) {}
+  [[nodiscard]] io_uring_sqe& next_sqe();
+  void queue(Request& request);
+  void queue_wake_read();
+  void complete(Request& request, int result);
+  void reap();
+
+  io_uring ring_{};
+  bool ring_open_ = false;
+  const UniqueFd wake_fd_;
+  std::uint64_t wake_count_ = 0;
+};
+
+}  // namespace blockpull::io

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The pull of a shut-off disk, as `virt` calls it: prepare (open, lock, judge), then start; or plan.
+// Everything that can be refused is refused by prepare_pull, before one byte is written.
+//
+// Thread rule: these calls block for a few file operations; never call them on an event loop.
+
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/image/chain.h"
+#include "job/engine.h"
+#include "job/job.h"
+
+namespace blockpull::driver {
+
+/// The layer that stays: by a name (its path, the name a header states for it, or another path of the same
+/// file), or by its index in the chain (1 is the first backing file).
+struct BaseChoice {
+  std::string name;
+  std::optional<std::size_t> index;
+};
+
+struct PullOptions {
+  std::string path;
+  image::ChainOptions chain;
+  /// Absent: everything is pulled and no backing file stays.
+  std::optional<BaseChoice> base;
+  /// Refuse (kUnsupported) when the new backing file could not be stated relative to the overlay.
+  bool require_relative = false;
+};
+
+struct PullPlan {
+  std::uint64_t virtual_size = 0;
+  std::uint64_t bytes_to_move = 0;
+  std::uint64_t bytes_to_allocate = 0;
+  std::uint64_t bytes_free = 0;
+  const char* method = "none";
+  std::vector<Error> refusals;
+  std::vector<std::string> released;
+  std::optional<std::string> base;
+};
+
+/// What a pull would do now. Takes no lock; an image in use, and everything else that prepare_pull would
+/// refuse, is among `refusals`. Fails only when the chain cannot be read at all.
+[[nodiscard]] Result<PullPlan> plan_pull(job::Engine& engine, const PullOptions& options);
+
+/// A pull that holds its files and locks and has refused nothing.
+class PreparedPull {
+ public:
+  virtual ~PreparedPull() = default;
+};
+
+/// kJobActive, kLocked, kNoBase, kFeatureUnsupported, kImageCorrupt, … ; nothing has been written then.
+[[nodiscard]] Result<std::unique_ptr<PreparedPull>> prepare_pull(job::Engine& engine,
+                                                                 const PullOptions& options);
+
+[[nodiscard]] std::shared_ptr<job::Job> start_pull(job::Engine& engine,
+                                                   std::unique_ptr<PreparedPull> prepared,
+                                                   job::JobOptions options);
+
+}  // namespace blockpull::driver

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The threads of the library: one that drives every job, and a few that may block.
+//
+//     engine thread   ring or queue · timers · posted calls · every work item's steps
+//     blocking (4)    open, fallocate, fdatasync, table I/O, inflate, pread/pwrite where io_uring is refused
+//
+// One engine a process, counted by its users: the first makes it, the last ends it. It must outlive its jobs,
+// so whoever starts one waits for its end before letting go.
+//
+// io_uring is probed once; where it is refused (seccomp, sysctl, an old kernel) the engine says so once in
+// one line on stderr, and data goes through the blocking threads. BLOCKPULL_IO=threads forces that, silently.
+
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "core/io/blocking_pool.h"
+#include "job/host.h"
+#include "job/registry.h"
+
+namespace blockpull::job {
+
+class Engine final : public Host {
+ public:
+  /// The engine of this process. kIo when threads or buffers cannot be had.
+  [[nodiscard]] static Result<std::shared_ptr<Engine>> shared();
+  ~Engine() override;
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  [[nodiscard]] io::RequestQueue& queue() override { return *queue_; }
+  [[nodiscard]] io::BufferPool& buffers() override { return *buffers_; }
+  [[nodiscard]] const Clock& clock() const override { return clock_; }
+  void run_blocking(std::function<void()> work, std::function<void()> then) override;
+  std::uint64_t call_at(Nanoseconds when, std::function<void()> callback) override;
+  void cancel_call(std::uint64_t ticket) override;
+  void post(std::function<void()> callback) override;
+
+  [[nodiscard]] Registry& registry() { return *registry_; }
+
+  /// "io_uring" or "threads".
+  [[nodiscard]] const char* method() const { return queue_->name(); }
+
+ private:
+  struct Timer {
+    std::uint64_t ticket = 0;
+    std::function<void()> callback;
+  };
+
+  Engine(std::unique_ptr<io::BufferPool> buffers);
+  void loop();
+  [[nodiscard]] bool run_posted();
+  void run_due_timers();
+
+  MonotonicClock clock_;
+  const std::shared_ptr<Registry> registry_;
+  std::unique_ptr<io::BufferPool> buffers_;
+  std::unique_ptr<io::BlockingPool> blocking_;
+  std::unique_ptr<io::RequestQueue> queue_;
+
+  /// Guards posted_ and stopping_.
+  std::mutex mutex_;
+  std::vector<std::function<void()>> posted_;
+  bool stopping_ = false;
+
+  /// Engine thread only.
+  std::multimap<Nanoseconds, Timer> timers_;
+  std::uint64_t next_ticket_ = 1;
+
+  std::thread thread_;
+};
+
+}  // namespace blockpull::job

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One job, as everybody but the engine sees it.
+//
+//              start            stop              work has finished, files closed
+//     (ready) ──────▶ running ───────▶ aborting ─────────────────────┬──▶ cancelled
+//                        └───────────────────────────────────────────┼──▶ completed   only without an error
+//                                                                    └──▶ failed
+//
+// Progress is read from atomics: asking never waits for the job. The listener hears of the end once, after
+// the files are closed and the locks are gone, and of nothing after it.
+//
+// Thread rule: every public call from any thread. The listener runs on the engine's thread and must not block.
+
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "job/registry.h"
+#include "job/work.h"
+
+namespace blockpull::job {
+
+class Engine;
+
+enum class State : std::uint8_t { kRunning, kAborting, kCompleted, kFailed, kCancelled };
+
+/// "running", "aborting", "completed", "failed", "cancelled".
+[[nodiscard]] const char* state_name(State state);
+[[nodiscard]] inline bool has_ended(State state) { return state >= State::kCompleted; }
+
+struct Progress {
+  State state = State::kRunning;
+  std::uint64_t settled = 0;
+  std::uint64_t total = 0;
+  std::uint64_t moved = 0;
+  std::uint64_t to_move = 0;
+  /// Average over the last seconds.
+  std::uint64_t bytes_per_second = 0;
+  /// The limit in force, 0 for none.
+  std::uint64_t bandwidth = 0;
+  const char* method = "none";
+};
+
+struct Outcome {
+  State state = State::kFailed;
+  /// Absent when and only when completed.
+  std::optional<Error> error;
+  std::uint64_t bytes_moved = 0;
+  double seconds = 0;
+  const char* method = "none";
+  std::vector<std::string> released;
+  /// What went wrong beside the job.
+  std::vector<std::string> warnings;
+};
+
+struct JobOptions {
+  std::uint64_t bandwidth = 0;
+  /// Runs on a thread that may block, when the work is over and its files are closed, before the end is
+  /// told; may add warnings, not change the state.
+  std::function<void(Outcome&)> before_end;
+  /// Hears the end.
+  std::function<void(const Outcome&)> on_end;
+};
+
+class Job : public std::enable_shared_from_this<Job> {
+ public:
+  /// Hands `work` to the engine. The claim keeps other jobs off the disk until the end.
+  [[nodiscard]] static std::shared_ptr<Job> start(Engine& engine, std::unique_ptr<Work> work,
+                                                  Registry::Claim claim, JobOptions options);
+  ~Job();
+
+  [[nodiscard]] Progress progress() const;
+  /// Present once the job has ended.
+  [[nodiscard]] std::optional<Outcome> outcome() const;
+
+  /// Asks for the end; a second call, or one after the end, does nothing (kAbandon overrides kCancel).
+  void stop(Stop how);
+  void set_bandwidth(std::uint64_t bytes_per_second);
+
+  /// Blocks until the end.
+  void wait() const;
+
+ private:
+  Job(Engine& engine, std::unique_ptr<Work> work, Registry::Claim claim, JobOptions options);
+  void begin();
+  void work_finished(Ending ending);
+  void close_work(const Ending& ending);
+  void announce();
+  void sample_rate();
+
+  Engine& engine_;
+  std::unique_ptr<Work> work_;
+  Registry::Claim claim_;
+  JobOptions options_;
+  Board board_;
+  std::atomic<State> state_{State::kRunning};
+  std::atomic<std::uint64_t> bandwidth_;
+  std::atomic<std::uint64_t> rate_{0};
+  const Nanoseconds started_;
+  Nanoseconds sampled_at_;
+  std::uint64_t sampled_moved_ = 0;
+  std::uint64_t sample_ticket_ = 0;
+
+  /// Guards outcome_ and ended_.
+  mutable std::mutex mutex_;
+  mutable std::condition_variable ended_cv_;
+  bool ended_ = false;
+  Outcome outcome_;
+};
+
+}  // namespace blockpull::job

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The seam between a job and what it moves. A driver implements Work; `job.h` knows nothing else of it.
+//
+//     start ─▶ (callbacks on the host's thread, no more than a few ms each) ─▶ finish, exactly once
+//        stop ──────────────────────────────────────────────────────────────▲   soon after, or already on its way
+//
+// Thread rule: every call on the host's thread; destroyed on a thread that may block, before the job's end is
+// announced, so that files are closed and locks are gone by then.
+
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/error.h"
+#include "job/host.h"
+
+namespace blockpull::job {
+
+/// What a work item tells while it goes on; read from any thread without a lock.
+struct Board {
+  /// Guest bytes settled, and the virtual size.
+  std::atomic<std::uint64_t> settled{0};
+  std::atomic<std::uint64_t> total{0};
+  /// Bytes issued to the disks, and how many it will be.
+  std::atomic<std::uint64_t> moved{0};
+  std::atomic<std::uint64_t> to_move{0};
+  /// A literal: "io_uring", "threads", "none".
+  std::atomic<const char*> method{"none"};
+};
+
+/// What a work item ends with.
+struct Ending {
+  /// Absent: completed. kCancelled: stopped as asked.
+  std::optional<Error> error;
+  /// Files that are no longer needed; only when completed.
+  std::vector<std::string> released;
+};
+
+enum class Stop : std::uint8_t {
+  /// Keep what has been moved, give back what was reserved, end at a consistent point.
+  kCancel,
+  /// The process ends: issue nothing more, wait for what is in flight, change no metadata.
+  kAbandon,
+};
+
+class Work {
+ public:
+  virtual ~Work() = default;
+
+  virtual void start(Host& host, Board& board, std::function<void(Ending)> finish) = 0;
+  virtual void stop(Stop how) = 0;
+  /// 0 lifts the limit. May come before start.
+  virtual void set_bandwidth(std::uint64_t bytes_per_second) = 0;
+};
+
+}  // namespace blockpull::job
