@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How vitest runs our tests. Each file gets a process of its own ('forks'), since the addon holds engine
+// threads and a test may kill what it started. Tests that pull real images take their time on a small
+// machine, so the time allowed is generous; a test that needs longer says so itself.
+// Types are tested by compiling test/types/*.test-d.ts, never by running them.
+
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    typecheck: {
+      enabled: true,
+      include: ['test/types/**/*.test-d.ts'],
+      tsconfig: 'tsconfig.test.json',
+    },
+  },
+})
