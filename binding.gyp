@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# The addon, as npm builds it: build/Release/blockpull.node. Everything else (native tests, sanitizers) is
+# CMake's, over the same list of files in native/sources.gypi; no source is named here.
+#
+# Third-party libraries are linked from their archives ('-l:name.a'), so that a binary needs only libc,
+# libm, ld-linux and libgcc_s; libgcc_s stays shared because an unwinder must exist once in a process.
+# Nothing but the addon's entry point is exported. No -Werror: this compiles on other people's machines.
+{
+  'includes': ['native/sources.gypi'],
+  'targets': [
+    {
+      'target_name': 'blockpull',
+      'sources': [
+        '<@(core_sources)',
+        '<@(job_sources)',
+        '<@(driver_sources)',
+        '<@(virt_sources)',
+        '<@(napi_sources)',
+      ],
+      'include_dirs': ['native', "<!@(node -p \"require('node-addon-api').include\")"],
+      'defines': ['NAPI_VERSION=9', 'NODE_ADDON_API_DISABLE_DEPRECATED', 'NAPI_DISABLE_CPP_EXCEPTIONS'],
+      'cflags!': ['-O3', '-fno-omit-frame-pointer'],
+      'cflags': [
+        '-O2', '-Wall', '-Wextra', '-fvisibility=hidden', '-ffunction-sections', '-fdata-sections',
+        "<!@(pkg-config --cflags-only-I liburing libdeflate libzstd pugixml)",
+      ],
+      'cflags_cc': ['-std=c++20', '-fno-exceptions', '-fno-rtti', '-fvisibility-inlines-hidden'],
+      'ldflags': [
+        '-Wl,--gc-sections', '-Wl,--exclude-libs,ALL', '-Wl,-Bsymbolic',
+        '-static-libstdc++', '-shared-libgcc',
+        "<!@(pkg-config --libs-only-L liburing libdeflate libzstd pugixml)",
+      ],
+      'libraries': ['-l:liburing.a', '-l:libdeflate.a', '-l:libzstd.a', '-l:libpugixml.a'],
+    },
+  ],
+}
