@@ -218,9 +218,7 @@ export interface NativeConnection {
   blockPull(request: NativeBlockPullRequest, onUpdate: (update: NativeJobUpdate) => void): Promise<NativeJob>
   plan(request: NativeBlockPullRequest): Promise<NativePlan>
   blockJobInfo(request: NativeDiskRequest & { readonly flags: number }): Promise<NativeBlockJobInfo | null>
-  blockJobSetSpeed(
-    request: NativeDiskRequest & { readonly bandwidth: bigint; readonly flags: number },
-  ): Promise<void>
+  blockJobSetSpeed(request: NativeDiskRequest & { readonly bandwidth: bigint; readonly flags: number }): Promise<void>
   /** Without the ASYNC flag resolves when the job has ended. */
   blockJobAbort(request: NativeDiskRequest & { readonly flags: number }): Promise<void>
   /** Ends its jobs at a consistent point, waits for them, refuses everything after. Idempotent. */

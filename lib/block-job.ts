@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A running pull: its end as a promise, its progress as an async iterable, and the ways to steer it.
+//
+// `done` is handled from birth, so that a job nobody looks at cannot bring the process down; a failure that
+// nobody has asked for by then is reported instead. "By then" is one turn of the event loop after the end, and
+// not before open iterations are over, since `for await (...) {}` followed by `await job.done` is the usual way.
+// A job's error carries the stack of the call that started the job: there is no other line to blame.
+//
+//     start ──> running ──┬──> completed                         done resolves
+//                         └──> failed | cancelled | unknown      done rejects, iteration ends all the same
+
+import { AbortError, BlockPullError, called } from './errors.js'
+import { JobFeed } from './job-feed.js'
+import type { NativeJob, NativeJobUpdate } from './native.js'
+import type { Limit } from './option-types.js'
+import { readNewLimit } from './options.js'
+import { type SizeReader, sizeReader, toOutcome, toProgress } from './results.js'
+import type { Completion, Outcome, Progress } from './structs.js'
+
+/** What a job is started with. */
+export interface JobStart<Size extends number | bigint> {
+  readonly start: (onUpdate: (update: NativeJobUpdate) => void) => Promise<NativeJob>
+  readonly signal: AbortSignal | null
+  readonly bigint: boolean
+  /** Told of a failure that nobody awaits. */
+  readonly onJobFailed: (error: BlockPullError, job: BlockJob<Size>) => void
+}
+
+/** Starts a job; resolves once it runs. A signal that is aborted meanwhile ends it first. */
+export async function startJob<Size extends number | bigint>(request: JobStart<Size>): Promise<BlockJob<Size>> {
+  const origin = new Error('started here')
+  const { signal } = request
+  if (signal?.aborted) throw new AbortError(signal.reason)
+  const feed = new JobFeed()
+  const native = await called(() => request.start(feed.receive))
+  const size = sizeReader<Size>(request.bigint)
+  feed.seed(native.progress())
+  try {
+    toProgress(native.progress(), size)
+  } catch (unreadable) {
+    native.abort()
+    await feed.ended
+    throw unreadable
+  }
+  const job = new BlockJob<Size>({ native, feed, size, signal, origin, onJobFailed: request.onJobFailed })
+  if (signal?.aborted) await job.done
+  return job
+}
+
+/** @internal */
+export interface BlockJobParts<Size extends number | bigint> {
+  readonly native: NativeJob
+  readonly feed: JobFeed
+  readonly size: SizeReader<Size>
+  readonly signal: AbortSignal | null
+  readonly origin: Error
+  readonly onJobFailed: (error: BlockPullError, job: BlockJob<Size>) => void
+}
+
+/**
+ * A running pull, as `domain.blockPull`, `domain.blockRebase` and `pullImage` give it. It keeps the process alive
+ * until it has ended; see `unref`.
+ */
+export class BlockJob<Size extends number | bigint = number> implements AsyncIterable<Progress<Size>> {
+  readonly #parts: BlockJobParts<Size>
+  readonly #done: Promise<Completion<Size>>
+  #outcome: Outcome<Size> | null = null
+  #iterations = 0
+  #isAwaited = false
+
+  /** @internal */
+  constructor(parts: BlockJobParts<Size>) {
+    this.#parts = parts
+    const { signal, native, feed } = parts
+    const onAbort = () => native.abort()
+    signal?.addEventListener('abort', onAbort, { once: true })
+    this.#done = feed.ended.then(() => {
+      signal?.removeEventListener('abort', onAbort)
+      return this.#conclude()
+    })
+    this.#done.catch(() => this.#reportLater())
+    if (signal?.aborted) native.abort()
+  }
+
+  /**
+   * Resolves when the job has completed, after the flush that makes it durable. Rejects with a `BlockPullError`
+   * otherwise: `CANCELLED` after `abort()`, `NO_SPACE`, `IO`, `JOB_VANISHED`, ...; with an `AbortError` when the
+   * signal given at the start ended it. Reading this property takes over the failure: it is not reported elsewhere.
+   */
+  get done(): Promise<Completion<Size>> {
+    this.#isAwaited = true
+    return this.#done
+  }
+
+  /** How the job ended, or `null` while it runs. */
+  get outcome(): Outcome<Size> | null {
+    return this.#outcome
+  }
+
+  /** Where the job is now; from memory, at any time. */
+  get progress(): Progress<Size> {
+    const { feed, native, size } = this.#parts
+    const latest = feed.hasEnded ? feed.progress : null
+    return toProgress(latest ?? native.progress(), size)
+  }
+
+  /**
+   * Ends the job at a consistent point; what was copied is kept, and another pull goes on from there. Resolves
+   * with the outcome once the image is free again, which is that of a job that completed just before. Never rejects.
+   */
+  async abort(): Promise<Outcome<Size>> {
+    const { feed, native } = this.#parts
+    if (!feed.hasEnded) native.abort()
+    await this.#done.catch(() => undefined)
+    return this.#outcome as Outcome<Size>
+  }
+
+  /** Sets the limit, '50MiB/s' or `{ bytesPerSecond: n }`, in force at once. '0' lifts it. */
+  setBandwidth(limit: string | Limit): void {
+    const bytesPerSecond = readNewLimit('setBandwidth', limit)
+    if (!this.#parts.feed.hasEnded) this.#parts.native.setBandwidth({ bytesPerSecond })
+  }
+
+  /** Keeps the process alive until the job has ended, as it does from birth. */
+  ref(): this {
+    this.#parts.native.ref()
+    return this
+  }
+
+  /** Lets the process end before the job, which then stops at a consistent point. */
+  unref(): this {
+    this.#parts.native.unref()
+    return this
+  }
+
+  /**
+   * Gives the latest progress whenever it has changed, and ends with the job, however that ends. Leaving the loop
+   * does not cancel the job; any number of loops can run at once.
+   */
+  async *[Symbol.asyncIterator](): AsyncGenerator<Progress<Size>, void, undefined> {
+    const { feed, size } = this.#parts
+    let seen = 0
+    this.#iterations += 1
+    try {
+      for (;;) {
+        if (feed.version !== seen && feed.progress !== null) {
+          seen = feed.version
+          yield toProgress(feed.progress, size)
+        } else if (feed.hasEnded) {
+          return
+        } else {
+          await feed.changed
+        }
+      }
+    } finally {
+      this.#iterations -= 1
+      this.#reportLater()
+    }
+  }
+
+  /** Aborts a job that still runs and waits for its end. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.abort()
+  }
+
+  async #conclude(): Promise<Completion<Size>> {
+    const { feed, size, signal, origin } = this.#parts
+    const outcome = toOutcome(await feed.ended, size, signal)
+    this.#outcome = outcome
+    if (outcome.error === null) return outcome
+    const frames = origin.stack?.split('\n').slice(1) ?? []
+    outcome.error.stack = [`${outcome.error.name}: ${outcome.error.message}`, ...frames].join('\n')
+    throw outcome.error
+  }
+
+  /** Reports a failure in the next turn, unless somebody has asked for it, or may still after a loop. */
+  #reportLater(): void {
+    const outcome = this.#outcome
+    if (outcome === null || outcome.state === 'completed' || outcome.state === 'cancelled') return
+    setImmediate(() => {
+      if (this.#isAwaited || this.#iterations > 0 || !BlockPullError.is(outcome.error)) return
+      this.#isAwaited = true
+      this.#parts.onJobFailed(outcome.error, this)
+    })
+  }
+}
+
+/** Tells a failure that nobody awaits and no listener hears: as a process warning, which never throws. */
+export function warnOfFailure(error: BlockPullError): void {
+  process.emitWarning(error.message, { type: 'BlockPullWarning', code: error.code, detail: 'no one awaited job.done' })
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What `connect` takes, made into a native request: a URI, or domains described in code.
+//
+// The meaning of the URI (its scheme, its folder) is the addon's business; here is only its shape, and what an
+// empty one stands for. Reads the environment, keeps no state.
+
+import * as check from './argument-checks.js'
+import type { NativeConnectRequest, NativeDomainDescription } from './native.js'
+import type { ConnectDescription, ConnectOptions, DomainDescription } from './option-types.js'
+import { readPath } from './options.js'
+import type { Disk } from './structs.js'
+
+/** The URI that an empty one stands for. */
+export function uriFromEnvironment(environment: NodeJS.ProcessEnv): string {
+  const uri = environment.BLOCKPULL_URI || environment.LIBVIRT_DEFAULT_URI
+  if (uri) return uri
+  throw new TypeError('URI is empty; expected one, or one in BLOCKPULL_URI or LIBVIRT_DEFAULT_URI')
+}
+
+export function readConnect(
+  target: string | ConnectDescription,
+  options: ConnectOptions | undefined,
+): NativeConnectRequest {
+  if (typeof target === 'string') {
+    const given = check.checkOptions('connect', options, ['readOnly', 'backingPaths'])
+    const uri = target === '' ? uriFromEnvironment(process.env) : check.checkString('URI', target)
+    return { uri, domains: null, ...readAccess(given) }
+  }
+  if (typeof target !== 'object' || target === null) {
+    throw check.wrongType('URI', target, "a string such as 'qemu:///embed?root=/srv/vms', or { domains: [...] }")
+  }
+  if (options !== undefined) {
+    throw check.wrongType('options of connect', options, 'nothing, since the description beside it takes them')
+  }
+  const given = check.checkOptions('connect', target, ['domains', 'readOnly', 'backingPaths'])
+  if (!Array.isArray(given.domains)) throw check.wrongType('domains', given.domains, 'an array of { name, disks }')
+  const domains = given.domains.map((domain, index) => readDomain(`domains[${index}]`, domain))
+  return { uri: null, domains, ...readAccess(given) }
+}
+
+function readAccess(given: ConnectOptions): Pick<NativeConnectRequest, 'readOnly' | 'backingPaths'> {
+  return {
+    readOnly: check.checkBoolean('readOnly', given.readOnly),
+    backingPaths: check.checkStringsOrNull('backingPaths', given.backingPaths, 'an array of folders'),
+  }
+}
+
+function readDomain(name: string, description: DomainDescription): NativeDomainDescription {
+  if (description === undefined) throw check.wrongType(name, description, 'an object { name, disks }')
+  const given = check.checkOptions(name, description, ['name', 'uuid', 'qmp', 'disks'])
+  if (!Array.isArray(given.disks)) {
+    throw check.wrongType(`${name}.disks`, given.disks, 'an array of { target, source, format }')
+  }
+  return {
+    name: check.checkFilled(`${name}.name`, given.name, 'a string'),
+    uuid: check.checkStringOrNull(`${name}.uuid`, given.uuid),
+    qmp: check.checkStringOrNull(`${name}.qmp`, given.qmp),
+    disks: given.disks.map((disk: Disk | undefined, index) => readDisk(`${name}.disks[${index}]`, disk)),
+  }
+}
+
+function readDisk(name: string, disk: Disk | undefined): Disk {
+  const given = check.checkOptions(name, disk, ['target', 'source', 'format'])
+  return {
+    target: check.checkFilled(`${name}.target`, given.target, 'a string'),
+    source: readPath(`${name}.source`, given.source),
+    format: check.checkFilled(`${name}.format`, given.format, 'a string'),
+  }
+}

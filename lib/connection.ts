@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A connection: the way to domains, and the source of events.
+//
+// Events need nothing set up and nothing pumped: they come on this thread's event loop. They carry libvirt's
+// numbers and, beside a failure, its reason. Closing is asynchronous, may be done twice, and ends the offline
+// jobs of the connection at a consistent point. `openConnection` takes the binding as an argument, which is how
+// tests put another in its place; `connect` is the same with the real one.
+
+import { EventEmitter } from 'node:events'
+import { checkString } from './argument-checks.js'
+import { warnOfFailure } from './block-job.js'
+import { readConnect } from './connect-options.js'
+import { Domain, type JobFailure } from './domain.js'
+import { called } from './errors.js'
+import { loadBinding, type NativeBinding, type NativeConnection, type NativeDomain } from './native.js'
+import type { ConnectDescription, ConnectOptions } from './option-types.js'
+import { toBlockJobEvent } from './results.js'
+import type { BlockJobEvent } from './structs.js'
+
+/** The events of a connection and what their listeners get. */
+export interface ConnectionEvents {
+  /** A job completed, failed or was cancelled. */
+  blockJob: [event: BlockJobEvent]
+  /** A job failed and nobody had asked for its `done`. */
+  jobFailed: [failure: JobFailure]
+}
+
+/**
+ * Opens a connection: `qemu:///embed?root=DIR` for a folder of domain XML, '' for the URI in `BLOCKPULL_URI` or
+ * `LIBVIRT_DEFAULT_URI`, or `{ domains: [{ name, disks: [{ target, source, format }] }] }` for no folder at all.
+ * Rejects with `INVALID_ARGUMENT` or `UNSUPPORTED` (the URI), `NOT_FOUND`, `ACCESS_DENIED` (the folder).
+ *
+ * ```js
+ * const connection = await connect('qemu:///embed?root=/srv/vms')
+ * const domain = await connection.lookupByName('vm0')
+ * await connection.close()
+ * ```
+ */
+export async function connect(target: string | ConnectDescription, options?: ConnectOptions): Promise<Connection> {
+  return await openConnection(loadBinding, target, options)
+}
+
+/** `connect` over any binding. */
+export async function openConnection(
+  binding: () => NativeBinding,
+  target: string | ConnectDescription,
+  options?: ConnectOptions,
+): Promise<Connection> {
+  const request = readConnect(target, options)
+  let connection: Connection | undefined
+  const native = await called(() =>
+    binding().openConnection(request, (event) => connection?.emit('blockJob', toBlockJobEvent(event))),
+  )
+  connection = new Connection(native)
+  return connection
+}
+
+export class Connection extends EventEmitter<ConnectionEvents> {
+  readonly uri: string
+  readonly #native: NativeConnection
+  #closing: Promise<void> | undefined
+
+  /** @internal */
+  constructor(native: NativeConnection) {
+    super()
+    this.uri = native.uri
+    this.#native = native
+  }
+
+  /** Rejects with `NO_DOMAIN`. */
+  async lookupByName(name: string): Promise<Domain> {
+    const request = { name: checkString('name', name), uuid: null }
+    return this.#domain(await called(() => this.#native.lookupDomain(request)))
+  }
+
+  /** Rejects with `NO_DOMAIN`, and with `INVALID_ARGUMENT` for what is no UUID. */
+  async lookupByUUID(uuid: string): Promise<Domain> {
+    const request = { name: null, uuid: checkString('uuid', uuid) }
+    return this.#domain(await called(() => this.#native.lookupDomain(request)))
+  }
+
+  async listAllDomains(): Promise<Domain[]> {
+    const domains = await called(() => this.#native.listDomains())
+    return domains.map((domain) => this.#domain(domain))
+  }
+
+  /** Defines a domain from libvirt XML, in place of one with its name. Rejects with `INVALID_ARGUMENT`, `READ_ONLY`. */
+  async defineXML(xml: string): Promise<Domain> {
+    const request = { xml: checkString('xml', xml) }
+    return this.#domain(await called(() => this.#native.defineXml(request)))
+  }
+
+  /** Ends the connection's offline jobs at a consistent point and waits for them. A second call does nothing more. */
+  async close(): Promise<void> {
+    this.#closing ??= called(() => this.#native.close())
+    await this.#closing
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  #domain(domain: NativeDomain): Domain {
+    return new Domain(this.#native, domain, (failure) => {
+      if (!this.emit('jobFailed', failure)) warnOfFailure(failure.error)
+    })
+  }
+}

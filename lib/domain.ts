@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A domain: libvirt's block-job calls on its disks, with options in place of flags.
+//
+// Every method reads its arguments, makes one native call and gives a plain value or a BlockJob. Bandwidths are
+// bytes a second here, so every request carries libvirt's flag for bytes. A domain keeps nothing but who it is:
+// two objects for one domain are interchangeable, and a job belongs to the disk, not to the object.
+
+import { checkString } from './argument-checks.js'
+import { type BlockJob, startJob } from './block-job.js'
+import { type BlockPullError, called } from './errors.js'
+import {
+  BlockJobAbortFlag,
+  BlockJobInfoFlag,
+  BlockJobSpeedFlag,
+  BlockPullFlag,
+  BlockRebaseFlag,
+  type DomainState,
+  domainStates,
+} from './flags.js'
+import type { NativeBlockPullRequest, NativeConnection, NativeDomain } from './native.js'
+import type {
+  BlockJobAbortOptions,
+  BlockPullOptions,
+  BlockRebaseOptions,
+  DiskPlanOptions,
+  Limit,
+  SizeOptions,
+} from './option-types.js'
+import { type DiskPull, readAsync, readBigint, readDiskPull, readNewLimit } from './options.js'
+import { sizeReader, toBlockJobInfo, toPlan } from './results.js'
+import type { BlockJobInfo, Disk, Plan } from './structs.js'
+
+/** Payload of a connection's `jobFailed` event: a job failed and nobody awaited `job.done`. */
+export interface JobFailure {
+  readonly domain: { readonly name: string; readonly uuid: string }
+  /** The disk as it was named in the call. */
+  readonly disk: string
+  readonly error: BlockPullError
+  readonly job: BlockJob | BlockJob<bigint>
+}
+
+/** A domain of a connection; `connection.lookupByName` and its like give these. */
+export class Domain {
+  readonly name: string
+  readonly uuid: string
+  /** 'running', 'shut off', ... when the domain was looked up. */
+  readonly state: DomainState
+  /** Its disks when it was looked up. */
+  readonly disks: readonly Disk[]
+  readonly #native: NativeConnection
+  readonly #onJobFailed: (failure: JobFailure) => void
+
+  /** @internal */
+  constructor(native: NativeConnection, domain: NativeDomain, onJobFailed: (failure: JobFailure) => void) {
+    this.name = domain.name
+    this.uuid = domain.uuid
+    this.state = domainStates[domain.state] ?? 'no state'
+    this.disks = domain.disks
+    this.#native = native
+    this.#onJobFailed = onJobFailed
+  }
+
+  /**
+   * Fills a disk from its backing chain, down to `base` or altogether; resolves once the job runs. The disk is named
+   * by its target (`vda`) or by the path of its active layer. Without a limit it goes as fast as the storage does.
+   *
+   * Rejects with `NO_DISK`, `NO_BASE`, `JOB_ACTIVE` (the disk has a job), `LOCKED` (`holder` says by whom),
+   * `READ_ONLY`, `FEATURE_UNSUPPORTED`, `IMAGE_CORRUPT`, `NOT_FOUND`, `CLOSED`; nothing has been written then.
+   *
+   * ```js
+   * const job = await domain.blockPull('vda', { bandwidth: '50MiB/s' })
+   * for await (const { cur, end } of job) console.log(cur, 'of', end)
+   * const { bytesMoved, released } = await job.done
+   * ```
+   */
+  blockPull(disk: string, options: BlockPullOptions & { readonly bigint: true }): Promise<BlockJob<bigint>>
+  blockPull(disk: string, options?: BlockPullOptions): Promise<BlockJob>
+  async blockPull(disk: string, options?: BlockPullOptions): Promise<BlockJob | BlockJob<bigint>> {
+    const pull = readDiskPull('blockPull', options, false)
+    return await this.#start(pull, pullRequest(this.uuid, checkString('disk', disk), pull))
+  }
+
+  /**
+   * `blockPull` under the rules of virDomainBlockRebase: with `relative` the name of `base` stays relative. Defaults
+   * and errors are those of `blockPull`.
+   */
+  blockRebase(disk: string, options: BlockRebaseOptions & { readonly bigint: true }): Promise<BlockJob<bigint>>
+  blockRebase(disk: string, options?: BlockRebaseOptions): Promise<BlockJob>
+  async blockRebase(disk: string, options?: BlockRebaseOptions): Promise<BlockJob | BlockJob<bigint>> {
+    const pull = readDiskPull('blockRebase', options, true)
+    const request = pullRequest(this.uuid, checkString('disk', disk), pull)
+    const flags = BlockRebaseFlag.BANDWIDTH_BYTES | (pull.relative ? BlockRebaseFlag.RELATIVE : 0)
+    return await this.#start(pull, { ...request, call: 'virDomainBlockRebase', flags })
+  }
+
+  /**
+   * What `blockPull` would do: bytes to move and to allocate, time at the limit, and why it would be refused. Changes
+   * nothing and takes no lock. Rejects with `NO_DISK`, `NO_BASE`; refusals of the image are in `refusals`.
+   */
+  plan(disk: string, options: DiskPlanOptions & { readonly bigint: true }): Promise<Plan<bigint>>
+  plan(disk: string, options?: DiskPlanOptions): Promise<Plan>
+  async plan(disk: string, options?: DiskPlanOptions): Promise<Plan | Plan<bigint>> {
+    const pull = readDiskPull('plan', options, false)
+    const request = pullRequest(this.uuid, checkString('disk', disk), pull)
+    return toPlan(await called(() => this.#native.plan(request)), sizeReader<number>(pull.bigint))
+  }
+
+  /**
+   * The job of a disk, or `null` when it has none. Answered from memory. Rejects with `NO_DISK`.
+   *
+   * ```js
+   * const info = await domain.blockJobInfo('vda')
+   * if (info !== null) console.log(info.cur, 'of', info.end, 'at most', info.bandwidth, 'bytes a second')
+   * ```
+   */
+  blockJobInfo(disk: string, options: SizeOptions & { readonly bigint: true }): Promise<BlockJobInfo<bigint> | null>
+  blockJobInfo(disk: string, options?: SizeOptions): Promise<BlockJobInfo | null>
+  async blockJobInfo(disk: string, options?: SizeOptions): Promise<BlockJobInfo | BlockJobInfo<bigint> | null> {
+    const bigint = readBigint('blockJobInfo', options)
+    const request = { uuid: this.uuid, disk: checkString('disk', disk), flags: BlockJobInfoFlag.BANDWIDTH_BYTES }
+    const info = await called(() => this.#native.blockJobInfo(request))
+    return info === null ? null : toBlockJobInfo(info, sizeReader<number>(bigint))
+  }
+
+  /**
+   * Sets the limit of a disk's job, '50MiB/s' or `{ bytesPerSecond: n }`; '0' lifts it. Rejects with `NO_JOB`,
+   * `NO_DISK`, `OVERFLOW`.
+   *
+   * ```js
+   * await domain.blockJobSetSpeed('vda', '10MiB/s')
+   * ```
+   */
+  async blockJobSetSpeed(disk: string, limit: string | Limit): Promise<void> {
+    const bandwidth = readNewLimit('blockJobSetSpeed', limit)
+    const flags = BlockJobSpeedFlag.BANDWIDTH_BYTES
+    const request = { uuid: this.uuid, disk: checkString('disk', disk), bandwidth, flags }
+    await called(() => this.#native.blockJobSetSpeed(request))
+  }
+
+  /**
+   * Ends the job of a disk at a consistent point, whoever started it; with `async` returns before it has ended.
+   * What was copied is kept. Rejects with `NO_JOB`, `NO_DISK`.
+   *
+   * ```js
+   * await domain.blockJobAbort('vda')
+   * ```
+   */
+  async blockJobAbort(disk: string, options?: BlockJobAbortOptions): Promise<void> {
+    const flags = readAsync('blockJobAbort', options) ? BlockJobAbortFlag.ASYNC : 0
+    const request = { uuid: this.uuid, disk: checkString('disk', disk), flags }
+    await called(() => this.#native.blockJobAbort(request))
+  }
+
+  /** The domain's XML as it is now. Rejects with `NO_DOMAIN`. */
+  async xml(): Promise<string> {
+    return await called(() => this.#native.domainXml({ uuid: this.uuid }))
+  }
+
+  async #start(pull: DiskPull, request: NativeBlockPullRequest): Promise<BlockJob> {
+    const domain = { name: this.name, uuid: this.uuid }
+    return await startJob<number>({
+      start: (onUpdate) => this.#native.blockPull(request, onUpdate),
+      signal: pull.signal,
+      bigint: pull.bigint,
+      onJobFailed: (error, job) => this.#onJobFailed({ domain, disk: request.disk, error, job }),
+    })
+  }
+}
+
+/** A pull to a base is libvirt's rebase; one without is its pull. Both count bandwidth in bytes by the same bit. */
+function pullRequest(uuid: string, disk: string, pull: DiskPull): NativeBlockPullRequest {
+  return {
+    uuid,
+    disk,
+    call: pull.base === null ? 'virDomainBlockPull' : 'virDomainBlockRebase',
+    base: pull.base,
+    bandwidth: pull.bytesPerSecond,
+    flags: pull.base === null ? BlockPullFlag.BANDWIDTH_BYTES : BlockRebaseFlag.BANDWIDTH_BYTES,
+  }
+}

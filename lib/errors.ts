@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The errors that programs meet: BlockPullError with its codes, and AbortError for an aborted signal.
+//
+// The addon rejects with plain records (`NativeFailure`), since an error object built there would have no
+// useful stack. Here, and only here, such a record becomes a BlockPullError: `called` awaits one native call
+// inside the async method of the caller, so that V8's async stack names the line that made the call. Codes are
+// the contract and never change their meaning; messages are for people and may change at any time.
+// TypeError and RangeError for wrong arguments are not made here but in `argument-checks.ts` and its users.
+
+import type { NativeFailure } from './native.js'
+
+/** Every `code` a BlockPullError can have. */
+export const errorCodes = [
+  'CANCELLED',
+  'JOB_FAILED',
+  'JOB_VANISHED',
+  'JOB_ACTIVE',
+  'NO_JOB',
+  'NO_DOMAIN',
+  'NO_DISK',
+  'NO_BASE',
+  'LOCKED',
+  'READ_ONLY',
+  'NO_SPACE',
+  'IO',
+  'NOT_FOUND',
+  'ACCESS_DENIED',
+  'POLICY',
+  'FORMAT_UNKNOWN',
+  'FEATURE_UNSUPPORTED',
+  'IMAGE_CORRUPT',
+  'CHAIN_LOOP',
+  'MONITOR_BUSY',
+  'MONITOR_LOST',
+  'MONITOR_TIMEOUT',
+  'QEMU_ERROR',
+  'OVERFLOW',
+  'INVALID_ARGUMENT',
+  'UNSUPPORTED',
+  'CLOSED',
+] as const
+
+/** One of `errorCodes`. */
+export type ErrorCode = (typeof errorCodes)[number]
+
+/** Codes after which the same call, made again later, may succeed although its caller changed nothing in it. */
+const retryableCodes: ReadonlySet<string> = new Set<ErrorCode>([
+  'JOB_VANISHED',
+  'JOB_ACTIVE',
+  'LOCKED',
+  'NO_SPACE',
+  'MONITOR_BUSY',
+  'MONITOR_LOST',
+  'MONITOR_TIMEOUT',
+])
+
+/** Registered, so that every copy of this package loaded into a process brands its errors alike. */
+const brand = Symbol.for('blockpull.BlockPullError')
+
+/** What `new BlockPullError` takes: the message, the codes, and whatever else is known. */
+export interface BlockPullErrorDetails {
+  readonly code: ErrorCode
+  readonly message: string
+  readonly virCode: number
+  readonly virDomain: number
+  readonly errno?: number | null
+  readonly syscall?: string | null
+  readonly path?: string | null
+  readonly offset?: bigint | null
+  readonly holder?: string | null
+  readonly bytesNeeded?: bigint | null
+  readonly cause?: unknown
+}
+
+/** Why a call was refused or a job did not complete. Match `code`, show `message`. */
+export class BlockPullError extends Error {
+  readonly code: ErrorCode
+  /** libvirt's virErrorNumber, `VIR_ERR_*` of `blockpull/libvirt`. */
+  readonly virCode: number
+  /** libvirt's virErrorDomain, `VIR_FROM_*` of `blockpull/libvirt`. */
+  readonly virDomain: number
+  /** Positive errno of the system call that failed, or `null`. */
+  readonly errno: number | null
+  readonly syscall: string | null
+  /** The file in question, or `null`. */
+  readonly path: string | null
+  /** Byte offset in `path`, or `null`; rounded above `Number.MAX_SAFE_INTEGER`. */
+  readonly offset: number | null
+  /** Who has the image, as 'pid 4711 (qemu-system-x86)', or `null`. */
+  readonly holder: string | null
+  /** Bytes that were missing on a full disk, or `null`; rounded above `Number.MAX_SAFE_INTEGER`. */
+  readonly bytesNeeded: number | null
+  /** Whether the same call may succeed later. */
+  readonly retryable: boolean
+
+  static {
+    BlockPullError.prototype.name = 'BlockPullError'
+    Object.defineProperty(BlockPullError.prototype, brand, { value: true })
+  }
+
+  constructor(details: BlockPullErrorDetails) {
+    super(details.message, details.cause == null ? undefined : { cause: details.cause })
+    this.code = details.code
+    this.virCode = details.virCode
+    this.virDomain = details.virDomain
+    this.errno = details.errno ?? null
+    this.syscall = details.syscall ?? null
+    this.path = details.path ?? null
+    this.offset = details.offset == null ? null : Number(details.offset)
+    this.holder = details.holder ?? null
+    this.bytesNeeded = details.bytesNeeded == null ? null : Number(details.bytesNeeded)
+    this.retryable = retryableCodes.has(details.code)
+  }
+
+  /** Whether `value` is a BlockPullError of this or of any other copy of the package in the process. */
+  static is(value: unknown): value is BlockPullError {
+    return typeof value === 'object' && value !== null && (value as { [brand]?: unknown })[brand] === true
+  }
+}
+
+/** What an aborted `AbortSignal` makes of a call or a job, with the signal's reason as `cause`, as Node does. */
+export class AbortError extends Error {
+  readonly code = 'ABORT_ERR'
+
+  static {
+    AbortError.prototype.name = 'AbortError'
+  }
+
+  constructor(reason: unknown) {
+    super('the pull was aborted by its signal; what was copied is kept, and another pull goes on from there', {
+      cause: reason,
+    })
+  }
+}
+
+/** The error for a native failure record; its stack starts at the caller of this function. */
+export function errorFromNative(failure: NativeFailure): BlockPullError {
+  const error = new BlockPullError({
+    ...failure,
+    code: failure.code as ErrorCode,
+    cause: failure.cause === null ? undefined : errorFromNative(failure.cause),
+  })
+  Error.captureStackTrace(error, errorFromNative)
+  return error
+}
+
+/** Makes a native call and awaits it; a failure record it ends with is thrown as a BlockPullError. */
+export async function called<T>(call: () => T | Promise<T>): Promise<T> {
+  try {
+    return await call()
+  } catch (failure) {
+    throw isNativeFailure(failure) ? errorFromNative(failure) : failure
+  }
+}
+
+/** A native failure record that is no Error already. */
+export function isNativeFailure(value: unknown): value is NativeFailure {
+  if (typeof value !== 'object' || value === null || BlockPullError.is(value)) return false
+  const record = value as Partial<NativeFailure>
+  return typeof record.code === 'string' && typeof record.message === 'string' && typeof record.virCode === 'number'
+}

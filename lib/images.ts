@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Calls on bare image files, which need no connection and no domain.
+//
+// The exported functions load the addon at their first call, never at import, so that a program can import the
+// package where the addon is missing and is told about it when it asks for something. `imageCalls` makes the same
+// functions over any binding, for tests. No guest byte is ever read into JavaScript: a digest is made below.
+
+import { type BlockJob, startJob, warnOfFailure } from './block-job.js'
+import { called } from './errors.js'
+import { loadBinding, type NativeBinding } from './native.js'
+import type { CreateImageOptions, ImageOptions, PlanOptions, PullImageOptions } from './option-types.js'
+import { readCreate, readImage, readImagePull } from './options.js'
+import { sizeReader, toLayer, toPlan } from './results.js'
+import type { Digest, Layer, Plan } from './structs.js'
+
+/** A call that gives bigints when `{ bigint: true }` is among its options, and numbers otherwise. */
+interface Sized<Options, Numbers, Bigints> {
+  (path: string | URL, options: Options & { readonly bigint: true }): Promise<Bigints>
+  (path: string | URL, options?: Options): Promise<Numbers>
+}
+
+/** The calls of this file. */
+export interface ImageCalls {
+  readonly pullImage: Sized<PullImageOptions, BlockJob, BlockJob<bigint>>
+  readonly plan: Sized<PlanOptions, Plan, Plan<bigint>>
+  readonly inspectChain: Sized<ImageOptions, Layer[], Layer<bigint>[]>
+  readonly digestImage: Sized<ImageOptions, Digest, Digest<bigint>>
+  readonly createImage: (path: string | URL, options: CreateImageOptions) => Promise<void>
+}
+
+/** The image calls over a binding, which is asked for when a call is made. */
+export function imageCalls(binding: () => NativeBinding): ImageCalls {
+  async function pullImage(path: string | URL, options?: PullImageOptions): Promise<BlockJob> {
+    const { request, signal, bigint } = readImagePull('pullImage', path, options)
+    return await startJob<number>({
+      start: (onUpdate) => binding().pullImage(request, onUpdate),
+      signal,
+      bigint,
+      onJobFailed: warnOfFailure,
+    })
+  }
+
+  async function plan(path: string | URL, options?: PlanOptions): Promise<Plan> {
+    const { request, bigint } = readImagePull('plan', path, options)
+    return toPlan(await called(() => binding().planImage(request)), sizeReader(bigint))
+  }
+
+  async function inspectChain(path: string | URL, options?: ImageOptions): Promise<Layer[]> {
+    const { request, bigint } = readImage('inspectChain', path, options)
+    const layers = await called(() => binding().inspectChain(request))
+    return layers.map((layer) => toLayer(layer, sizeReader<number>(bigint)))
+  }
+
+  async function digestImage(path: string | URL, options?: ImageOptions): Promise<Digest> {
+    const { request, bigint } = readImage('digestImage', path, options)
+    const { sha256, bytes } = await called(() => binding().digestImage(request))
+    return { sha256, bytes: sizeReader<number>(bigint)(bytes, 'bytes') }
+  }
+
+  async function createImage(path: string | URL, options: CreateImageOptions): Promise<void> {
+    const request = readCreate(path, options)
+    await called(() => binding().createImage(request))
+  }
+
+  return {
+    pullImage: pullImage as ImageCalls['pullImage'],
+    plan: plan as ImageCalls['plan'],
+    inspectChain: inspectChain as ImageCalls['inspectChain'],
+    digestImage: digestImage as ImageCalls['digestImage'],
+    createImage,
+  }
+}
+
+const calls = imageCalls(loadBinding)
+
+/**
+ * Fills an image file from its backing chain, down to `base` or altogether; resolves once the job runs. Without a
+ * limit it goes as fast as the storage does. The image must not be in use.
+ *
+ * Rejects with `LOCKED` (`holder` says by whom), `NOT_FOUND`, `ACCESS_DENIED`, `READ_ONLY`, `NO_BASE`,
+ * `FORMAT_UNKNOWN` (say `format: 'raw'` if you mean it), `FEATURE_UNSUPPORTED`, `IMAGE_CORRUPT`, `CHAIN_LOOP`,
+ * `POLICY` (`backingPaths`), `JOB_ACTIVE`; nothing has been written then. A failure that nobody awaits becomes a
+ * process warning.
+ *
+ * ```js
+ * const job = await pullImage('overlay.qcow2', { bandwidth: '50MiB/s' })
+ * const { bytesMoved, released } = await job.done
+ * ```
+ */
+export const pullImage = calls.pullImage
+
+/** What `pullImage` would do; changes nothing and takes no lock. Why it would be refused is in `refusals`. */
+export const plan = calls.plan
+
+/**
+ * The layers of an image, the active one first: formats, sizes, who holds how much, who has it open. Takes no lock.
+ * Rejects with `NOT_FOUND`, `ACCESS_DENIED`, `FORMAT_UNKNOWN`, `IMAGE_CORRUPT`, `CHAIN_LOOP`, `POLICY`.
+ */
+export const inspectChain = calls.inspectChain
+
+/** SHA-256 of what a guest would read from the image, to compare before and after. Takes no lock. */
+export const digestImage = calls.digestImage
+
+/**
+ * Makes a qcow2 image, an overlay when `backingFile` and `backingFormat` are given. Never replaces a file. Rejects
+ * with `NOT_FOUND`, `ACCESS_DENIED`, `NO_SPACE`, `IO`.
+ */
+export const createImage = calls.createImage

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The package `blockpull`: what it exports, and nothing else.
+//
+// libvirt's own names and flags are the other entry, `blockpull/libvirt`. Importing this file loads no addon; the
+// first call does.
+
+export type { BlockJob } from './block-job.js'
+export { Connection, type ConnectionEvents, connect } from './connection.js'
+export { Domain, type JobFailure } from './domain.js'
+export { AbortError, BlockPullError, type BlockPullErrorDetails, type ErrorCode, errorCodes } from './errors.js'
+export {
+  BlockJobAbortFlag,
+  BlockJobInfoFlag,
+  BlockJobSpeedFlag,
+  BlockJobStatus,
+  BlockJobType,
+  BlockPullFlag,
+  BlockRebaseFlag,
+  type DomainState,
+  domainStates,
+} from './flags.js'
+export { createImage, digestImage, inspectChain, plan, pullImage } from './images.js'
+export type {
+  BlockJobAbortOptions,
+  BlockPullOptions,
+  BlockRebaseOptions,
+  ConnectDescription,
+  ConnectOptions,
+  CreateImageOptions,
+  DiskPlanOptions,
+  DomainDescription,
+  ImageOptions,
+  Limit,
+  PlanOptions,
+  PullImageOptions,
+  SizeOptions,
+  StartOptions,
+} from './option-types.js'
+export type {
+  BlockJobEvent,
+  BlockJobInfo,
+  Completion,
+  Digest,
+  Disk,
+  Interruption,
+  Layer,
+  Method,
+  Outcome,
+  Plan,
+  Progress,
+} from './structs.js'

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What stands for C's virConnectPtr and virDomainPtr in `blockpull/libvirt`, and the event registrations.
+//
+// A handle is opaque: it says which connection and which domain, and calls take it as their first argument as in
+// C. A registration is a number, small and growing, from 0 on each connection. One change of a job is told as
+// event 8 (path of the active layer) and then as event 16 (target), as libvirt does; 8 is left out where there is
+// no local path. The rules for registering are libvirt's, with its words and numbers.
+
+import { checkStringOrNull, wrongType } from './argument-checks.js'
+import { uriFromEnvironment } from './connect-options.js'
+import { BlockPullError, called, type ErrorCode } from './errors.js'
+import {
+  VIR_DOMAIN_EVENT_ID_BLOCK_JOB,
+  VIR_DOMAIN_EVENT_ID_BLOCK_JOB_2,
+  VIR_DOMAIN_EVENT_ID_LAST,
+} from './libvirt-constants.js'
+import {
+  VIR_ERR_INVALID_ARG,
+  VIR_ERR_NO_SUPPORT,
+  VIR_FROM_DOMAIN,
+  VIR_FROM_NONE,
+  VIR_FROM_QEMU,
+} from './libvirt-errors.js'
+import type { NativeBinding, NativeBlockJobEvent, NativeConnection } from './native.js'
+
+/**
+ * Gets the events of block jobs: `disk` is a path for event 8 and a target for event 16, `type` one of
+ * `VIR_DOMAIN_BLOCK_JOB_TYPE_*`, `status` one of `VIR_DOMAIN_BLOCK_JOB_COMPLETED`, `_FAILED` and `_CANCELED`.
+ */
+export type VirBlockJobCallback = (
+  conn: VirConnect,
+  dom: VirDomain,
+  disk: string,
+  type: number,
+  status: number,
+  opaque: unknown,
+) => void
+
+interface Registration {
+  readonly dom: VirDomain | null
+  readonly eventId: number
+  readonly callback: VirBlockJobCallback
+  readonly opaque: unknown
+}
+
+/** C's virConnectPtr. */
+export class VirConnect {
+  /** @internal */
+  readonly native: NativeConnection
+  readonly #registrations = new Map<number, Registration>()
+  #nextId = 0
+
+  /** @internal */
+  constructor(native: NativeConnection) {
+    this.native = native
+  }
+
+  /** @internal */
+  register(dom: VirDomain | null, eventId: number, callback: VirBlockJobCallback, opaque: unknown): number {
+    const call = 'virConnectDomainEventRegisterAny'
+    if (dom !== null && dom.conn !== this) {
+      throw refusal('INVALID_ARGUMENT', VIR_FROM_DOMAIN, `domain '${dom.name}' in ${call} must match connection`)
+    }
+    if (eventId >= VIR_DOMAIN_EVENT_ID_LAST) {
+      throw refusal('INVALID_ARGUMENT', VIR_FROM_DOMAIN, `eventID must be less than ${VIR_DOMAIN_EVENT_ID_LAST}`)
+    }
+    if (eventId !== VIR_DOMAIN_EVENT_ID_BLOCK_JOB && eventId !== VIR_DOMAIN_EVENT_ID_BLOCK_JOB_2) {
+      const message = `this function is not supported by the connection driver: ${call} of event ${eventId}`
+      throw refusal('UNSUPPORTED', VIR_FROM_DOMAIN, `${message}; the events of block jobs are 8 and 16`)
+    }
+    for (const known of this.#registrations.values()) {
+      if (known.eventId === eventId && known.callback === callback && known.dom?.uuid === dom?.uuid) {
+        throw refusal('INVALID_ARGUMENT', VIR_FROM_NONE, 'invalid argument: event callback already tracked')
+      }
+    }
+    const id = this.#nextId
+    this.#nextId += 1
+    this.#registrations.set(id, { dom, eventId, callback, opaque })
+    return id
+  }
+
+  /** @internal */
+  deregister(id: number): void {
+    if (this.#registrations.delete(id)) return
+    throw refusal('INVALID_ARGUMENT', VIR_FROM_NONE, `invalid argument: event callback id ${id} not registered`)
+  }
+
+  /** @internal */
+  deliver(event: NativeBlockJobEvent): void {
+    const dom = new VirDomain(this, event.domain.name, event.domain.uuid)
+    if (event.path.startsWith('/')) this.#tell(VIR_DOMAIN_EVENT_ID_BLOCK_JOB, dom, event.path, event)
+    this.#tell(VIR_DOMAIN_EVENT_ID_BLOCK_JOB_2, dom, event.target, event)
+  }
+
+  #tell(eventId: number, dom: VirDomain, disk: string, { type, status }: NativeBlockJobEvent): void {
+    for (const known of [...this.#registrations.values()]) {
+      if (known.eventId !== eventId || (known.dom !== null && known.dom.uuid !== dom.uuid)) continue
+      known.callback(this, dom, disk, type, status, known.opaque)
+    }
+  }
+}
+
+/** C's virDomainPtr. */
+export class VirDomain {
+  /** @internal */
+  readonly conn: VirConnect
+  /** @internal */
+  readonly name: string
+  /** @internal */
+  readonly uuid: string
+
+  /** @internal */
+  constructor(conn: VirConnect, name: string, uuid: string) {
+    this.conn = conn
+    this.name = name
+    this.uuid = uuid
+  }
+}
+
+/** virConnectOpen and its read-only twin over any binding. */
+export async function openVirConnect(
+  binding: () => NativeBinding,
+  name: string | null | undefined,
+  readOnly: boolean,
+): Promise<VirConnect> {
+  const given = checkStringOrNull('name', name)
+  const uri = given === null || given === '' ? uriFromEnvironment(process.env) : given
+  const request = { uri, domains: null, readOnly, backingPaths: null }
+  let conn: VirConnect | undefined
+  const native = await called(() => binding().openConnection(request, (event) => conn?.deliver(event)))
+  conn = new VirConnect(native)
+  return conn
+}
+
+export function checkConnect(conn: unknown): VirConnect {
+  if (conn instanceof VirConnect) return conn
+  throw wrongType('conn', conn, 'a connection that virConnectOpen gave')
+}
+
+export function checkDomain(dom: unknown): VirDomain {
+  if (dom instanceof VirDomain) return dom
+  throw wrongType('dom', dom, 'a domain that virDomainLookupByName or its like gave')
+}
+
+/** A refusal in libvirt's own words, made here because it concerns nothing below. */
+function refusal(code: ErrorCode, virDomain: number, message: string): BlockPullError {
+  const virCode = code === 'UNSUPPORTED' ? VIR_ERR_NO_SUPPORT : VIR_ERR_INVALID_ARG
+  return new BlockPullError({ code, message, virCode, virDomain })
+}
+
+/** Refuses flags outside `known`, as every libvirt driver does. */
+export function refuseUnknownFlags(call: string, flags: number, known: number): void {
+  const unknown = (flags & ~known) >>> 0
+  if (unknown === 0) return
+  throw refusal('INVALID_ARGUMENT', VIR_FROM_QEMU, `unsupported flags (0x${unknown.toString(16)}) in function ${call}`)
+}

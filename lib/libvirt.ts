@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The entry `blockpull/libvirt`: libvirt's calls with libvirt's names, arguments, units and numbers.
+//
+// Code written in C or Python against libvirt ports line by line: put `await` before each call. A call that
+// returns -1 in C rejects with a BlockPullError here, whose `virCode` and `virDomain` are libvirt's; where C fills
+// a struct, the struct is returned, and `null` where C returns 0. Flags go to the addon as they are and are judged
+// there, as the C library does it; only JavaScript types are checked here.
+
+import * as check from './argument-checks.js'
+import { called } from './errors.js'
+import * as vir from './libvirt-constants.js'
+import {
+  checkConnect,
+  checkDomain,
+  openVirConnect,
+  refuseUnknownFlags,
+  type VirBlockJobCallback,
+  type VirConnect,
+  VirDomain,
+} from './libvirt-handles.js'
+import { loadBinding, type NativeBlockPullRequest } from './native.js'
+import type { SizeOptions } from './option-types.js'
+import { readBigint } from './options.js'
+import { sizeReader, toBlockJobInfo } from './results.js'
+import type { VirDomainBlockJobInfo } from './structs.js'
+
+export { BlockPullError } from './errors.js'
+export * from './libvirt-constants.js'
+export * from './libvirt-errors.js'
+export type { VirBlockJobCallback, VirConnect, VirDomain } from './libvirt-handles.js'
+export type { VirDomainBlockJobInfo } from './structs.js'
+
+const maxFlags = 2n ** 32n - 1n
+const maxUnsignedLong = 2n ** 64n - 1n
+
+function readFlags(flags: unknown): number {
+  return Number(check.checkWhole('flags', flags, maxFlags, 'an unsigned 32-bit number, VIR_* constants or-ed together'))
+}
+
+function readBandwidth(bandwidth: unknown): bigint {
+  return check.checkWhole('bandwidth', bandwidth, maxUnsignedLong, 'a whole number, of MiB/s unless a flag says bytes')
+}
+
+/** `null` stands for the URI in `BLOCKPULL_URI` or `LIBVIRT_DEFAULT_URI`. */
+export async function virConnectOpen(name?: string | null): Promise<VirConnect> {
+  return await openVirConnect(loadBinding, name, false)
+}
+
+/** As `virConnectOpen`; whatever changes anything is refused with `VIR_ERR_OPERATION_DENIED`. */
+export async function virConnectOpenReadOnly(name?: string | null): Promise<VirConnect> {
+  return await openVirConnect(loadBinding, name, true)
+}
+
+/** Ends the connection's offline jobs at a consistent point and waits for them. Resolves to 0. */
+export async function virConnectClose(conn: VirConnect): Promise<number> {
+  const { native } = checkConnect(conn)
+  await called(() => native.close())
+  return 0
+}
+
+export async function virDomainLookupByName(conn: VirConnect, name: string): Promise<VirDomain> {
+  const { native } = checkConnect(conn)
+  const request = { name: check.checkString('name', name), uuid: null }
+  const domain = await called(() => native.lookupDomain(request))
+  return new VirDomain(conn, domain.name, domain.uuid)
+}
+
+export async function virDomainLookupByUUIDString(conn: VirConnect, uuidstr: string): Promise<VirDomain> {
+  const { native } = checkConnect(conn)
+  const request = { name: null, uuid: check.checkString('uuidstr', uuidstr) }
+  const domain = await called(() => native.lookupDomain(request))
+  return new VirDomain(conn, domain.name, domain.uuid)
+}
+
+/** All domains, or with `VIR_CONNECT_LIST_DOMAINS_ACTIVE` or `_INACTIVE` those; both together are all again. */
+export async function virConnectListAllDomains(conn: VirConnect, flags = 0): Promise<VirDomain[]> {
+  const { native } = checkConnect(conn)
+  const active = vir.VIR_CONNECT_LIST_DOMAINS_ACTIVE
+  const inactive = vir.VIR_CONNECT_LIST_DOMAINS_INACTIVE
+  const wanted = readFlags(flags)
+  refuseUnknownFlags('qemuConnectListAllDomains', wanted, active | inactive)
+  const domains = await called(() => native.listDomains())
+  return domains
+    .filter(({ state }) => wanted === 0 || (wanted & (state === vir.VIR_DOMAIN_SHUTOFF ? inactive : active)) !== 0)
+    .map(({ name, uuid }) => new VirDomain(conn, name, uuid))
+}
+
+export async function virDomainDefineXML(conn: VirConnect, xml: string): Promise<VirDomain> {
+  const { native } = checkConnect(conn)
+  const request = { xml: check.checkString('xml', xml) }
+  const domain = await called(() => native.defineXml(request))
+  return new VirDomain(conn, domain.name, domain.uuid)
+}
+
+/** From the handle, at once. */
+export function virDomainGetName(dom: VirDomain): string {
+  return checkDomain(dom).name
+}
+
+/** From the handle, at once. */
+export function virDomainGetUUIDString(dom: VirDomain): string {
+  return checkDomain(dom).uuid
+}
+
+/** The XML as it is; libvirt's four flags are taken, and make no difference to a domain kept as a file. */
+export async function virDomainGetXMLDesc(dom: VirDomain, flags = 0): Promise<string> {
+  const { conn, uuid } = checkDomain(dom)
+  const known = vir.VIR_DOMAIN_XML_SECURE | vir.VIR_DOMAIN_XML_INACTIVE
+  const guest = vir.VIR_DOMAIN_XML_UPDATE_CPU | vir.VIR_DOMAIN_XML_MIGRATABLE
+  refuseUnknownFlags('qemuDomainGetXMLDesc', readFlags(flags), known | guest)
+  return await called(() => conn.native.domainXml({ uuid }))
+}
+
+/**
+ * Starts to fill a disk from its whole backing chain; resolves to 0 once the job runs. How it ends is told by events
+ * 8 and 16. `bandwidth` is in MiB/s, in bytes a second with `VIR_DOMAIN_BLOCK_PULL_BANDWIDTH_BYTES`; 0 is no limit.
+ */
+export async function virDomainBlockPull(
+  dom: VirDomain,
+  disk: string,
+  bandwidth: number | bigint = 0,
+  flags = 0,
+): Promise<number> {
+  return await startPull(dom, {
+    call: 'virDomainBlockPull',
+    disk: check.checkString('disk', disk),
+    base: null,
+    bandwidth: readBandwidth(bandwidth),
+    flags: readFlags(flags),
+  })
+}
+
+/** As `virDomainBlockPull`, down to `base`, which stays as backing file; `null` is no base. */
+export async function virDomainBlockRebase(
+  dom: VirDomain,
+  disk: string,
+  base: string | null,
+  bandwidth: number | bigint = 0,
+  flags = 0,
+): Promise<number> {
+  return await startPull(dom, {
+    call: 'virDomainBlockRebase',
+    disk: check.checkString('disk', disk),
+    base: check.checkStringOrNull('base', base),
+    bandwidth: readBandwidth(bandwidth),
+    flags: readFlags(flags),
+  })
+}
+
+async function startPull(dom: VirDomain, request: Omit<NativeBlockPullRequest, 'uuid'>): Promise<number> {
+  const { conn, uuid } = checkDomain(dom)
+  await called(() => conn.native.blockPull({ uuid, ...request }, () => undefined))
+  return 0
+}
+
+/**
+ * The job of a disk, or `null` where C returns 0. `cur` and `end` are counted as libvirt does, quirks included: a
+ * running pull never shows `cur === end`. With `{ bigint: true }` sizes come as bigints.
+ */
+export function virDomainGetBlockJobInfo(
+  dom: VirDomain,
+  disk: string,
+  flags: number,
+  options: SizeOptions & { readonly bigint: true },
+): Promise<VirDomainBlockJobInfo<bigint> | null>
+export function virDomainGetBlockJobInfo(
+  dom: VirDomain,
+  disk: string,
+  flags?: number,
+  options?: SizeOptions,
+): Promise<VirDomainBlockJobInfo | null>
+export async function virDomainGetBlockJobInfo(
+  dom: VirDomain,
+  disk: string,
+  flags = 0,
+  options?: SizeOptions,
+): Promise<VirDomainBlockJobInfo | VirDomainBlockJobInfo<bigint> | null> {
+  const { conn, uuid } = checkDomain(dom)
+  const request = { uuid, disk: check.checkString('disk', disk), flags: readFlags(flags) }
+  const size = sizeReader<number>(readBigint('virDomainGetBlockJobInfo', options))
+  const info = await called(() => conn.native.blockJobInfo(request))
+  return info === null ? null : toBlockJobInfo(info, size)
+}
+
+/** Sets the limit of a disk's job, in the units of `virDomainBlockPull`; 0 lifts it. Resolves to 0. */
+export async function virDomainBlockJobSetSpeed(
+  dom: VirDomain,
+  disk: string,
+  bandwidth: number | bigint,
+  flags = 0,
+): Promise<number> {
+  const { conn, uuid } = checkDomain(dom)
+  const what = { uuid, disk: check.checkString('disk', disk) }
+  const request = { ...what, bandwidth: readBandwidth(bandwidth), flags: readFlags(flags) }
+  await called(() => conn.native.blockJobSetSpeed(request))
+  return 0
+}
+
+/** Ends the job of a disk; resolves to 0 when it has ended, or with `VIR_DOMAIN_BLOCK_JOB_ABORT_ASYNC` at once. */
+export async function virDomainBlockJobAbort(dom: VirDomain, disk: string, flags = 0): Promise<number> {
+  const { conn, uuid } = checkDomain(dom)
+  const request = { uuid, disk: check.checkString('disk', disk), flags: readFlags(flags) }
+  await called(() => conn.native.blockJobAbort(request))
+  return 0
+}
+
+/** Registers for `VIR_DOMAIN_EVENT_ID_BLOCK_JOB` or `_BLOCK_JOB_2`, of one domain or (`null`) of all; gives an id. */
+export async function virConnectDomainEventRegisterAny(
+  conn: VirConnect,
+  dom: VirDomain | null,
+  eventID: number,
+  callback: VirBlockJobCallback,
+  opaque?: unknown,
+): Promise<number> {
+  const connection = checkConnect(conn)
+  const filter = dom === null ? null : checkDomain(dom)
+  const id = Number(check.checkWhole('eventID', eventID, 2n ** 31n - 1n, 'one of VIR_DOMAIN_EVENT_ID_*'))
+  return connection.register(filter, id, check.checkFunction('callback', callback, 'a function'), opaque)
+}
+
+/** Ends a registration. Resolves to 0. */
+export async function virConnectDomainEventDeregisterAny(conn: VirConnect, callbackID: number): Promise<number> {
+  const id = Number(check.checkWhole('callbackID', callbackID, 2n ** 31n - 1n, 'an id that registering gave'))
+  checkConnect(conn).deregister(id)
+  return 0
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What callers may write: the option objects of every call, types only.
+//
+// Every option may be `undefined` explicitly, which is the same as absent: under `exactOptionalPropertyTypes`
+// nobody should have to build objects key by key. Units are in names or in strings, never in a convention.
+// `options.ts` and `connect-options.ts` read these.
+
+import type { Disk } from './structs.js'
+
+/** A limit: with its unit in a string, or as a number of bytes a second. 0 is no limit. */
+export interface Limit {
+  /** For example '50MiB/s', '500K' (binary units; KB, MB, ... are decimal). */
+  readonly bandwidth?: string | undefined
+  readonly bytesPerSecond?: number | bigint | undefined
+}
+
+/** Whether sizes come as numbers (the default) or as bigints. */
+export interface SizeOptions {
+  readonly bigint?: boolean | undefined
+}
+
+/** Options of `domain.plan` and, but for the signal, of every pull of a domain's disk. */
+export interface DiskPlanOptions extends Limit, SizeOptions {
+  /** The layer that stays as backing file: a path, or `vda[2]`. Default: none, everything is pulled. */
+  readonly base?: string | null | undefined
+}
+
+export interface StartOptions {
+  /** What a write error does. This engine has 'report' (the default): the job fails and keeps what it copied. */
+  readonly onError?: 'report' | 'stop' | 'enospc' | undefined
+  /** Aborting it aborts the job; `done` then rejects with an `AbortError`. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Options of `domain.blockPull`. */
+export interface BlockPullOptions extends DiskPlanOptions, StartOptions {}
+
+/** Options of `domain.blockRebase`. */
+export interface BlockRebaseOptions extends BlockPullOptions {
+  /** Keep the backing file's name relative, as it was. Default: false. */
+  readonly relative?: boolean | undefined
+}
+
+/** Options of `domain.blockJobAbort`. */
+export interface BlockJobAbortOptions {
+  /** Return once the job is told to end, rather than once it has ended. Default: false. */
+  readonly async?: boolean | undefined
+}
+
+/** How image files are opened. */
+export interface ImageOptions extends SizeOptions {
+  /** Format of the image named. Default: told by its magic, which never says raw. */
+  readonly format?: string | undefined
+  /** Format of layers whose overlay states none. Default: such a chain is refused. */
+  readonly backingFormat?: string | undefined
+  /** Folders that backing files must lie in, symbolic links resolved. Default: any local regular file. */
+  readonly backingPaths?: readonly string[] | undefined
+}
+
+/** Options of `plan`. */
+export interface PlanOptions extends ImageOptions, Limit {
+  /** Path of the layer that stays as backing file. Default: none, everything is pulled. */
+  readonly base?: string | null | undefined
+}
+
+/** Options of `pullImage`. */
+export interface PullImageOptions extends PlanOptions, StartOptions {}
+
+/** Options of `createImage`. */
+export interface CreateImageOptions {
+  /** Virtual size: bytes, or '10GiB'. Default: the backing file's. */
+  readonly size?: number | bigint | string | undefined
+  readonly backingFile?: string | undefined
+  /** Must be stated with a `backingFile`: formats are never guessed. */
+  readonly backingFormat?: string | undefined
+  /** Bytes, or '64K'. Default: 65536. */
+  readonly clusterSize?: number | bigint | string | undefined
+  /** Version of the qcow2 header, 2 or 3. Default: 3. */
+  readonly version?: 2 | 3 | undefined
+}
+
+export interface ConnectOptions {
+  /** Refuse whatever changes anything. Default: false. */
+  readonly readOnly?: boolean | undefined
+  /** Folders that backing files must lie in, symbolic links resolved. Default: any local regular file. */
+  readonly backingPaths?: readonly string[] | undefined
+}
+
+/** A domain given in code rather than by a folder of XML files. */
+export interface DomainDescription {
+  readonly name: string
+  /** Default: made from the name. */
+  readonly uuid?: string | undefined
+  /** Path of the guest's QMP socket. Default: none, the domain is shut off. */
+  readonly qmp?: string | undefined
+  readonly disks: readonly Disk[]
+}
+
+/** What `connect` takes in place of a URI. */
+export interface ConnectDescription extends ConnectOptions {
+  readonly domains: readonly DomainDescription[]
+}

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The options of pulls and images, made into native requests.
+//
+// Each reader takes the arguments of one call as they came, checks their shape and gives a complete request:
+// defaults filled in, units gone, `undefined` gone. Every TypeError and RangeError about input comes from here,
+// from `connect-options.ts`, or from the checks and quantities both use, before anything is asked of the addon.
+
+import { fileURLToPath } from 'node:url'
+import * as check from './argument-checks.js'
+import { BlockPullError } from './errors.js'
+import { VIR_ERR_ARGUMENT_UNSUPPORTED, VIR_FROM_QEMU } from './libvirt-errors.js'
+import type { NativeCreateRequest, NativeImageRequest, NativePullRequest } from './native.js'
+import type {
+  BlockJobAbortOptions,
+  BlockRebaseOptions,
+  CreateImageOptions,
+  ImageOptions,
+  Limit,
+  PullImageOptions,
+  SizeOptions,
+} from './option-types.js'
+import { parseBandwidth, parseSize } from './quantities.js'
+
+/** A pull of a domain's disk, read. */
+export interface DiskPull {
+  readonly base: string | null
+  readonly bytesPerSecond: bigint
+  readonly relative: boolean
+  readonly signal: AbortSignal | null
+  readonly bigint: boolean
+}
+
+const limitKeys = ['bandwidth', 'bytesPerSecond'] as const
+const startKeys = ['onError', 'signal'] as const
+const imageKeys = ['format', 'backingFormat', 'backingPaths', 'bigint'] as const
+
+/** Bytes a second of a limit, 0 for none. */
+function readLimit({ bandwidth, bytesPerSecond }: Limit): bigint {
+  if (bandwidth !== undefined && bytesPerSecond !== undefined) {
+    throw new TypeError("bandwidth and bytesPerSecond are both given; expected one of them, '50MiB/s' for example")
+  }
+  if (bytesPerSecond !== undefined) {
+    return check.checkWhole('bytesPerSecond', bytesPerSecond, check.maxBytes, 'a whole number of bytes a second')
+  }
+  if (bandwidth === undefined) return 0n
+  if (typeof bandwidth === 'string') return parseBandwidth('bandwidth', bandwidth)
+  throw check.wrongType(
+    'bandwidth',
+    bandwidth,
+    "a string with a unit such as '50MiB/s', or bytesPerSecond for a number",
+  )
+}
+
+/** The limit given to `setBandwidth` and `blockJobSetSpeed`: '50MiB/s' or an object. */
+export function readNewLimit(call: string, limit: unknown): bigint {
+  if (typeof limit === 'string') return parseBandwidth('bandwidth', limit)
+  if (typeof limit !== 'object' || limit === null) {
+    throw check.wrongType(`limit of ${call}`, limit, "a string such as '50MiB/s', or { bytesPerSecond: 52428800 }")
+  }
+  const given = check.checkOptions<Limit>(call, limit, limitKeys)
+  if (given.bandwidth === undefined && given.bytesPerSecond === undefined) {
+    throw check.wrongType(`limit of ${call}`, limit, "bandwidth or bytesPerSecond; '0' lifts the limit")
+  }
+  return readLimit(given)
+}
+
+/** Refuses what this engine does not do when a write fails. */
+function checkOnError(onError: unknown): void {
+  if (onError === undefined || onError === 'report') return
+  if (onError !== 'stop' && onError !== 'enospc') throw check.wrongType('onError', onError, "'report'")
+  throw new BlockPullError({
+    code: 'UNSUPPORTED',
+    message: `onError '${onError}' is not supported; 'report' fails the job, keeps what was copied and can be pulled again`,
+    virCode: VIR_ERR_ARGUMENT_UNSUPPORTED,
+    virDomain: VIR_FROM_QEMU,
+  })
+}
+
+export function readDiskPull(call: string, options: BlockRebaseOptions | undefined, relative: boolean): DiskPull {
+  const keys = ['base', 'bigint', ...limitKeys, ...(call === 'plan' ? [] : startKeys)] as const
+  const given = check.checkOptions(call, options, relative ? [...keys, 'relative'] : keys)
+  const read = {
+    base: check.checkStringOrNull('base', given.base),
+    bytesPerSecond: readLimit(given),
+    relative: check.checkBoolean('relative', given.relative),
+    signal: check.checkSignal('signal', given.signal),
+    bigint: check.checkBoolean('bigint', given.bigint),
+  }
+  checkOnError(given.onError)
+  return read
+}
+
+export function readAsync(call: string, options: BlockJobAbortOptions | undefined): boolean {
+  return check.checkBoolean('async', check.checkOptions(call, options, ['async']).async)
+}
+
+export function readBigint(call: string, options: SizeOptions | undefined): boolean {
+  return check.checkBoolean('bigint', check.checkOptions(call, options, ['bigint']).bigint)
+}
+
+/** A path as a string; a `file:` URL will do. */
+export function readPath(name: string, path: unknown): string {
+  const text = path instanceof URL ? fileURLToPath(path) : path
+  return check.checkFilled(name, text, 'a path as string or file: URL')
+}
+
+function readFormats(path: unknown, given: ImageOptions): NativeImageRequest {
+  return {
+    path: readPath('path', path),
+    format: check.checkStringOrNull('format', given.format),
+    backingFormat: check.checkStringOrNull('backingFormat', given.backingFormat),
+    backingPaths: check.checkStringsOrNull('backingPaths', given.backingPaths, 'an array of folders'),
+  }
+}
+
+/** An image call's request, and whether its sizes are wanted as bigints. */
+export interface Read<Request> {
+  readonly request: Request
+  readonly bigint: boolean
+}
+
+export function readImage(call: string, path: unknown, options: ImageOptions | undefined): Read<NativeImageRequest> {
+  const given = check.checkOptions(call, options, imageKeys)
+  return { request: readFormats(path, given), bigint: check.checkBoolean('bigint', given.bigint) }
+}
+
+export function readImagePull(
+  call: 'pullImage' | 'plan',
+  path: unknown,
+  options: PullImageOptions | undefined,
+): Read<NativePullRequest> & { readonly signal: AbortSignal | null } {
+  const keys = ['base', ...limitKeys, ...imageKeys, ...(call === 'plan' ? [] : startKeys)] as const
+  const given = check.checkOptions(call, options, keys)
+  const base = check.checkStringOrNull('base', given.base)
+  const request = { ...readFormats(path, given), base, bytesPerSecond: readLimit(given) }
+  const signal = check.checkSignal('signal', given.signal)
+  const bigint = check.checkBoolean('bigint', given.bigint)
+  checkOnError(given.onError)
+  return { request, signal, bigint }
+}
+
+function readSize(name: string, value: unknown): bigint {
+  if (typeof value === 'string') return parseSize(name, value)
+  return check.checkWhole(name, value, check.maxBytes, "a whole number of bytes, or a string such as '10GiB'")
+}
+
+export function readCreate(path: unknown, options: CreateImageOptions | undefined): NativeCreateRequest {
+  const keys = ['size', 'backingFile', 'backingFormat', 'clusterSize', 'version'] as const
+  const given = check.checkOptions('createImage', options, keys)
+  const request = {
+    path: readPath('path', path),
+    size: given.size === undefined ? null : readSize('size', given.size),
+    backingFile: check.checkStringOrNull('backingFile', given.backingFile),
+    backingFormat: check.checkStringOrNull('backingFormat', given.backingFormat),
+    clusterSize: readSize('clusterSize', given.clusterSize ?? 65536n),
+    version: Number(check.checkWhole('version', given.version ?? 3, 3n, '2 or 3')),
+  }
+  const clusters = request.clusterSize
+  if (clusters < 512n || clusters > 2097152n || (clusters & (clusters - 1n)) !== 0n) {
+    throw check.outOfRange('clusterSize', given.clusterSize, 'a power of two from 512 to 2097152')
+  }
+  if (request.version < 2) throw check.outOfRange('version', given.version, '2 or 3')
+  if (request.backingFile === null && request.size === null) {
+    throw check.wrongType('size', given.size, "a size such as '10GiB', since there is no backingFile to take it from")
+  }
+  if ((request.backingFile === null) !== (request.backingFormat === null)) {
+    const [name, value] = request.backingFile === null ? ['backingFile', null] : ['backingFormat', null]
+    throw check.wrongType(name, value, 'both backingFile and backingFormat, since formats are never guessed')
+  }
+  return request
+}

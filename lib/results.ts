@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the addon gives, made into what the API gives.
+//
+// Sizes arrive as bigints and leave as numbers, or as bigints where the caller asked for them. A size that a
+// number cannot hold exactly is a RangeError here and never a rounded value. Pure functions, no state.
+
+import { AbortError, BlockPullError, errorFromNative } from './errors.js'
+import { VIR_ERR_OPERATION_FAILED, VIR_FROM_QEMU } from './libvirt-errors.js'
+import type {
+  NativeBlockJobEvent,
+  NativeBlockJobInfo,
+  NativeLayer,
+  NativeOutcome,
+  NativePlan,
+  NativeProgress,
+} from './native.js'
+import type { BlockJobEvent, BlockJobInfo, Layer, Outcome, Plan, Progress } from './structs.js'
+
+/** Makes a size of the addon one of the caller's. */
+export type SizeReader<Size extends number | bigint> = (value: bigint, name: string) => Size
+
+const readNumber: SizeReader<number> = (value, name) => {
+  if (value > BigInt(Number.MAX_SAFE_INTEGER) || value < -BigInt(Number.MAX_SAFE_INTEGER)) {
+    throw new RangeError(`${name} is ${value}, more than a number holds exactly; ask for it with { bigint: true }`)
+  }
+  return Number(value)
+}
+
+const readBigint: SizeReader<bigint> = (value) => value
+
+/** The reader for a call's `bigint` option. */
+export function sizeReader<Size extends number | bigint>(bigint: boolean): SizeReader<Size> {
+  return (bigint ? readBigint : readNumber) as SizeReader<Size>
+}
+
+export function toProgress<Size extends number | bigint>(
+  native: NativeProgress,
+  size: SizeReader<Size>,
+): Progress<Size> {
+  const left = Number(native.bytesToMove - native.bytesMoved)
+  const rate = Number(native.bytesPerSecond)
+  return {
+    state: native.state as Progress['state'],
+    cur: size(native.cur, 'cur'),
+    end: size(native.end, 'end'),
+    bytesMoved: size(native.bytesMoved, 'bytesMoved'),
+    bytesToMove: size(native.bytesToMove, 'bytesToMove'),
+    bytesPerSecond: size(native.bytesPerSecond, 'bytesPerSecond'),
+    etaSeconds: rate > 0 ? Math.max(0, left) / rate : null,
+    bandwidth: size(native.bandwidth, 'bandwidth'),
+    method: native.method,
+  }
+}
+
+/** `signal` is the one the job was started with: cancelled because of it is an AbortError. */
+export function toOutcome<Size extends number | bigint>(
+  native: NativeOutcome,
+  size: SizeReader<Size>,
+  signal: AbortSignal | null,
+): Outcome<Size> {
+  const ending = {
+    bytesMoved: size(native.bytesMoved, 'bytesMoved'),
+    seconds: native.seconds,
+    method: native.method,
+    released: native.released,
+    warnings: native.warnings,
+  }
+  const { state } = native
+  if (state === 'completed') return { ...ending, state, error: null }
+  if (state === 'cancelled' && signal?.aborted) return { ...ending, state, error: new AbortError(signal.reason) }
+  return { ...ending, state, error: native.error === null ? unexplained(state) : errorFromNative(native.error) }
+}
+
+/** A job that did not complete and does not say why: no success can be claimed, so it is an error all the same. */
+function unexplained(state: 'failed' | 'cancelled' | 'unknown'): BlockPullError {
+  const code = ({ failed: 'JOB_FAILED', cancelled: 'CANCELLED', unknown: 'JOB_VANISHED' } as const)[state]
+  const message = `job ended as ${state} without a reason; pull again to go on from where it was`
+  return new BlockPullError({ code, message, virCode: VIR_ERR_OPERATION_FAILED, virDomain: VIR_FROM_QEMU })
+}
+
+export function toBlockJobInfo<Size extends number | bigint>(
+  native: NativeBlockJobInfo,
+  size: SizeReader<Size>,
+): BlockJobInfo<Size> {
+  return {
+    type: native.type,
+    bandwidth: size(native.bandwidth, 'bandwidth'),
+    cur: size(native.cur, 'cur'),
+    end: size(native.end, 'end'),
+  }
+}
+
+export function toPlan<Size extends number | bigint>(native: NativePlan, size: SizeReader<Size>): Plan<Size> {
+  return {
+    bytesToMove: size(native.bytesToMove, 'bytesToMove'),
+    bytesToAllocate: size(native.bytesToAllocate, 'bytesToAllocate'),
+    bytesFree: size(native.bytesFree, 'bytesFree'),
+    virtualSize: size(native.virtualSize, 'virtualSize'),
+    method: native.method,
+    seconds: native.seconds,
+    refusals: native.refusals.map((refusal) => errorFromNative(refusal)),
+    released: native.released,
+    base: native.base,
+  }
+}
+
+export function toLayer<Size extends number | bigint>(native: NativeLayer, size: SizeReader<Size>): Layer<Size> {
+  return {
+    path: native.path,
+    format: native.format,
+    virtualSize: size(native.virtualSize, 'virtualSize'),
+    allocatedBytes: size(native.allocatedBytes, 'allocatedBytes'),
+    fileSize: size(native.fileSize, 'fileSize'),
+    clusterSize: size(native.clusterSize, 'clusterSize'),
+    visibleBytes: size(native.visibleBytes, 'visibleBytes'),
+    dataBytes: size(native.dataBytes, 'dataBytes'),
+    backingFile: native.backingFile,
+    backingFormat: native.backingFormat,
+    inUseBy: native.inUseBy,
+  }
+}
+
+export function toBlockJobEvent(native: NativeBlockJobEvent): BlockJobEvent {
+  return { ...native, error: native.error === null ? null : errorFromNative(native.error) }
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The plain values that the API gives: types only, no code.
+//
+// Every size is a number by default; a call made with `{ bigint: true }` gives the same shape with bigints, as
+// in `node:fs`, which is what the type parameter `Size` stands for. Absent values are `null`, never `undefined`,
+// so that a value survives JSON. `results.ts` makes these from what the addon gives.
+
+import type { AbortError, BlockPullError } from './errors.js'
+
+/** How bytes are moved: 'io_uring', 'threads', or 'none' where nothing had to be moved. */
+export type Method = string
+
+/** One disk of a domain: its target (`vda`), the path of its active layer, and that layer's format. */
+export interface Disk {
+  readonly target: string
+  readonly source: string
+  readonly format: string
+}
+
+/** Where a job is. The latest value, not a history. */
+export interface Progress<Size extends number | bigint = number> {
+  readonly state: 'ready' | 'running' | 'aborting' | 'completed' | 'failed' | 'cancelled' | 'unknown'
+  /** Guest bytes settled: copied, or found not to need it. A resumed pull starts high. */
+  readonly cur: Size
+  /** The virtual size of the disk. A completed job has `cur === end`. */
+  readonly end: Size
+  readonly bytesMoved: Size
+  readonly bytesToMove: Size
+  /** Current rate. */
+  readonly bytesPerSecond: Size
+  /** Seconds left at the current rate, or `null` while there is no rate to tell from. */
+  readonly etaSeconds: number | null
+  /** The limit in force in bytes a second, 0 for none. */
+  readonly bandwidth: Size
+  readonly method: Method
+}
+
+interface Ending<Size extends number | bigint> {
+  readonly bytesMoved: Size
+  readonly seconds: number
+  readonly method: Method
+  /** Absolute paths of the files that the image no longer needs. */
+  readonly released: readonly string[]
+  /** Sentences about what went wrong beside the job, a domain XML that could not be rewritten for example. */
+  readonly warnings: readonly string[]
+}
+
+/** What `job.done` resolves to. */
+export interface Completion<Size extends number | bigint = number> extends Ending<Size> {
+  readonly state: 'completed'
+  readonly error: null
+}
+
+/** How a job ended that did not complete; `job.done` rejects with `error`. */
+export interface Interruption<Size extends number | bigint = number> extends Ending<Size> {
+  readonly state: 'failed' | 'cancelled' | 'unknown'
+  readonly error: BlockPullError | AbortError
+}
+
+/** How a job ended. */
+export type Outcome<Size extends number | bigint = number> = Completion<Size> | Interruption<Size>
+
+/** What libvirt tells about the job of a disk, in bytes and bytes a second. */
+export interface BlockJobInfo<Size extends number | bigint = number> {
+  /** One of `BlockJobType`. */
+  readonly type: number
+  /** The limit in bytes a second, 0 for none. */
+  readonly bandwidth: Size
+  /** As libvirt counts: never equal to `end` while the job lives, and 0 of 1 when there is nothing to do. */
+  readonly cur: Size
+  readonly end: Size
+}
+
+/** libvirt's struct of the same name. `bandwidth` is in MiB/s unless the flag for bytes was given. */
+export interface VirDomainBlockJobInfo<Size extends number | bigint = number> {
+  readonly type: number
+  readonly bandwidth: Size
+  readonly cur: Size
+  readonly end: Size
+}
+
+/** What a pull would do. */
+export interface Plan<Size extends number | bigint = number> {
+  readonly bytesToMove: Size
+  /** Bytes that the active image would grow by. */
+  readonly bytesToAllocate: Size
+  /** Free space on the filesystem of the active image. */
+  readonly bytesFree: Size
+  readonly virtualSize: Size
+  readonly method: Method
+  /** Seconds that it takes at the limit given, or `null` without a limit. */
+  readonly seconds: number | null
+  /** Why the pull would be refused; empty when it would run. */
+  readonly refusals: readonly BlockPullError[]
+  /** Absolute paths of the files that the image would no longer need. */
+  readonly released: readonly string[]
+  /** The backing file after the pull, or `null` when the image would stand on its own. */
+  readonly base: string | null
+}
+
+/** One layer of a chain. */
+export interface Layer<Size extends number | bigint = number> {
+  readonly path: string
+  readonly format: string
+  readonly virtualSize: Size
+  /** Bytes that the file takes on its disk. */
+  readonly allocatedBytes: Size
+  /** Length of the file. */
+  readonly fileSize: Size
+  /** 0 where the format has no clusters. */
+  readonly clusterSize: Size
+  /** Guest bytes that this layer holds and no layer above it does. */
+  readonly visibleBytes: Size
+  /** Guest bytes allocated in this layer. */
+  readonly dataBytes: Size
+  /** As written in the header, or `null`. */
+  readonly backingFile: string | null
+  readonly backingFormat: string | null
+  /** Who has the layer open for writing, as 'pid 4711 (qemu-system-x86)', or `null`. */
+  readonly inUseBy: string | null
+}
+
+/** SHA-256 of what a guest would read, in hex, and over how many bytes. */
+export interface Digest<Size extends number | bigint = number> {
+  readonly sha256: string
+  readonly bytes: Size
+}
+
+/** Payload of a connection's `blockJob` event: one for every change of a job. */
+export interface BlockJobEvent {
+  readonly domain: { readonly name: string; readonly uuid: string }
+  /** Target of the disk, `vda` for example. */
+  readonly target: string
+  /** Path of the active layer. */
+  readonly path: string
+  /** One of `BlockJobType`. */
+  readonly type: number
+  /** One of `BlockJobStatus`. */
+  readonly status: number
+  /** Why it failed, or `null`. */
+  readonly error: BlockPullError | null
+}
