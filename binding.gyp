@@ -25,9 +25,12 @@
         '-O2', '-Wall', '-Wextra', '-fvisibility=hidden', '-ffunction-sections', '-fdata-sections',
         "<!@(pkg-config --cflags-only-I liburing libdeflate libzstd pugixml)",
       ],
-      'cflags_cc': ['-std=c++20', '-fno-exceptions', '-fno-rtti', '-fvisibility-inlines-hidden'],
+      'cflags_cc': [
+        '-std=c++20', '-fno-exceptions', '-fno-rtti', '-fno-gnu-unique', '-fvisibility-inlines-hidden',
+      ],
       'ldflags': [
         '-Wl,--gc-sections', '-Wl,--exclude-libs,ALL', '-Wl,-Bsymbolic',
+        '-Wl,--version-script=<(module_root_dir)/native/napi/addon.map',
         '-static-libstdc++', '-shared-libgcc',
         "<!@(pkg-config --libs-only-L liburing libdeflate libzstd pugixml)",
       ],
