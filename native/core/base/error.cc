@@ -40,6 +40,13 @@ Error Error::with_path(std::string_view file) && {
   return std::move(*this);
 }
 
+std::string errno_text(int error_number) {
+  // glibc's own strerror_r, whose answer may lie in the buffer or not. strerrordesc_np is too new
+  // for the systems that a prebuilt binary must run on.
+  char buffer[128];
+  return ::strerror_r(error_number, buffer, sizeof buffer);
+}
+
 Error make_error(ErrorKind kind, std::string message) {
   Error error;
   error.kind = kind;
@@ -50,7 +57,7 @@ Error make_error(ErrorKind kind, std::string message) {
 Error system_error(std::string_view operation, int error_number, std::string_view path) {
   Error error;
   error.kind = kind_of(error_number);
-  error.message = text(operation, " of '", path, "' failed: ", ::strerrordesc_np(error_number));
+  error.message = text(operation, " of '", path, "' failed: ", errno_text(error_number));
   error.error_number = error_number;
   error.operation = operation;
   error.path = path;

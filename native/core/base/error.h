@@ -66,6 +66,9 @@ struct Error {
 /// An error without a system call behind it.
 [[nodiscard]] Error make_error(ErrorKind kind, std::string message);
 
+/// What the system calls `error_number`: "No such file or directory" for ENOENT.
+[[nodiscard]] std::string errno_text(int error_number);
+
 /// The error of a failed system call on `path`: the kind follows from `error_number` (ENOSPC is kNoSpace,
 /// EACCES kAccessDenied, ENOENT kNotFound, …), the message is "<operation> of '<path>' failed: <strerror>".
 [[nodiscard]] Error system_error(std::string_view operation, int error_number, std::string_view path);

@@ -5,9 +5,9 @@
 //     byte 100 + i   "I use permission i"              i: 0 consistent read, 1 write,
 //     byte 200 + i   "I do not share permission i"        2 write unchanged, 3 resize
 //
-// Only shared (F_RDLCK) open-file-description locks are ever taken; a conflict is found by asking with
-// F_OFD_GETLK whether a write lock on the opposite byte would be refused. Two racers may both fail, never
-// both succeed. The locks go when the file is closed, or with the process.
+// Only shared (F_RDLCK) open-file-description locks are ever taken; a conflict is found by asking
+// with F_OFD_GETLK whether a write lock on the opposite byte would be refused. Two racers may both
+// fail, never both succeed. The locks go when the file is closed, or with the process.
 //
 // Source: QEMU block/file-posix.c, as observed; roles as QEMU uses them for a running pull.
 
@@ -27,12 +27,12 @@ enum class LockRole : std::uint8_t {
   kBackingReader,
 };
 
-/// Takes the locks on `file`. kLocked names the holder in message and `holder` where /proc allows; a
-/// filesystem without locks is kUnsupported.
+/// Takes the locks on `file`. kLocked names the holder in message and `holder` where /proc allows;
+/// a filesystem without locks is kUnsupported.
 [[nodiscard]] Result<void> lock_image(PosixFile& file, LockRole role);
 
-/// Who has the file locked for writing, as "pid 4711 (qemu-system-x86)", "another process" where /proc does
-/// not tell, or empty when nobody has. Takes no lock.
+/// Who has the file locked for writing, as "pid 4711 (qemu-system-x86)", "another process" where
+/// /proc does not tell, or empty when nobody has. Takes no lock.
 [[nodiscard]] std::string find_writer(PosixFile& file);
 
 }  // namespace blockpull::io

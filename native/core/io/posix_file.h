@@ -2,11 +2,12 @@
 //
 // A File on a Linux filesystem, and the only place that opens one.
 //
-//     open read-only ── lock (io/lock.h) ── [reopen for writing] ── use
+//     open ── lock (io/lock.h) ── read the header ── use
 //
-// Two descriptors of one inode: a buffered one for metadata, and, opened through /proc/self/fd when it is
-// first wanted, one with O_DIRECT for the bulk of the data, so that a pull neither fills the page cache nor
-// pays for copying through it. Both are closed with the object; locks belong to the first.
+// Two descriptors of one inode: a buffered one for metadata, and, opened through /proc/self/fd when
+// it is first wanted, one with O_DIRECT for the bulk of the data, so that a pull neither fills the
+// page cache nor pays for copying through it. Both are closed with the object; locks belong to the
+// first.
 
 #pragma once
 
@@ -30,17 +31,22 @@ struct FileId {
 
 class PosixFile final : public File {
  public:
-  /// Opens an existing regular file. Anything else (directory, FIFO, device, socket) is kUnsupported;
-  /// opening never blocks on a FIFO. Read-write access to a read-only file is kReadOnly.
-  [[nodiscard]] static Result<std::unique_ptr<PosixFile>> open(const std::string& path, Access access);
+  /// Opens an existing regular file. Anything else (directory, FIFO, device, socket) is
+  /// kUnsupported; opening never blocks on a FIFO. Read-write access to a read-only file is
+  /// kReadOnly.
+  [[nodiscard]] static Result<std::unique_ptr<PosixFile>> open(const std::string& path,
+                                                               Access access);
 
-  /// Creates a new file, mode 0644 less the umask; an existing one is kInvalidArgument and left alone.
+  /// Creates a new file, mode 0644 less the umask; an existing one is kInvalidArgument and left
+  /// alone.
   [[nodiscard]] static Result<std::unique_ptr<PosixFile>> create(const std::string& path);
 
   [[nodiscard]] const std::string& path() const override { return path_; }
+
   [[nodiscard]] Result<std::uint64_t> size() override;
   [[nodiscard]] Result<void> read_at(std::uint64_t offset, std::span<std::byte> into) override;
-  [[nodiscard]] Result<void> write_at(std::uint64_t offset, std::span<const std::byte> from) override;
+  [[nodiscard]] Result<void> write_at(std::uint64_t offset,
+                                      std::span<const std::byte> from) override;
   [[nodiscard]] Result<void> sync() override;
   [[nodiscard]] Result<void> truncate(std::uint64_t size) override;
   [[nodiscard]] Result<void> allocate(std::uint64_t offset, std::uint64_t length) override;
@@ -49,18 +55,21 @@ class PosixFile final : public File {
   [[nodiscard]] KernelFile kernel_file() override;
 
   [[nodiscard]] FileId id() const { return id_; }
+
   [[nodiscard]] int fd() const { return fd_.get(); }
 
   /// Bytes on disk (st_blocks).
   [[nodiscard]] Result<std::uint64_t> allocated_bytes() const;
 
-  /// Drops clean pages, so that what is read next comes from the device: after a failed flush of somebody
-  /// who died, the page cache may show what the disk does not have.
+  /// Drops clean pages, so that what is read next comes from the device: after a failed flush of
+  /// somebody who died, the page cache may show what the disk does not have.
   void forget_cached_pages() const;
 
  private:
   PosixFile(std::string path, UniqueFd fd, FileId id, Access access)
       : path_(std::move(path)), fd_(std::move(fd)), id_(id), access_(access) {}
+
+  void open_direct();
 
   const std::string path_;
   const UniqueFd fd_;
