@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Runs the tests and adds them up: native tests (ctest), lint, then vitest, then one line with the sum.
+//
+//   --native       only the native tests, of the CMake preset named by --preset (dev unless told)
+//   --js           only vitest; what follows '--' is handed to it, a file name for example
+//   --soak         everything, and the long versions of the long tests (BLOCKPULL_SOAK=1), and ThreadSanitizer
+//
+// A part that fails does not keep the others from running. A build that fails, or a lint that is not clean,
+// counts as one failed test, so that the last line never says '0 failed' of a run that failed.
+
+import { spawn, spawnSync } from 'node:child_process'
+import { mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { dirname, join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..')
+const environment = { ...process.env }
+
+/** @typedef {{ passed: number, failed: number, skipped: number }} Sum */
+
+/** One whole part that failed: a build, a lint. */
+const partFailed = { passed: 0, failed: 1, skipped: 0 }
+
+/** Runs a program whose output matters only when it fails. @param {string} command @param {string[]} args */
+function quietly(command, args) {
+  const { status, stdout, stderr, error } = spawnSync(command, args, {
+    cwd: root,
+    env: environment,
+    encoding: 'utf8',
+    maxBuffer: 1 << 28,
+  })
+  if (status === 0) {
+    return true
+  }
+  process.stderr.write(`${stdout ?? ''}${stderr ?? ''}${error ? `${error.message}\n` : ''}`)
+  return false
+}
+
+/** Runs a program, showing its output but for the lines that match. @returns {Promise<number>} its exit code
+ * @param {string} command @param {string[]} args @param {RegExp} unless */
+function shown(command, args, unless) {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { cwd: root, env: environment, stdio: ['ignore', 'pipe', 'inherit'] })
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      if (!unless.test(line)) {
+        console.log(line)
+      }
+    })
+    child.on('error', (error) => {
+      console.error(error.message)
+      resolve(1)
+    })
+    child.on('close', (code) => resolve(code ?? 1))
+  })
+}
+
+/** @param {string} preset @returns {Promise<Sum>} */
+async function runNative(preset) {
+  console.log(`test: native tests, preset '${preset}'`)
+  const report = join(root, 'build-cmake', preset, 'ctest.xml')
+  rmSync(report, { force: true })
+  const built =
+    quietly('cmake', ['--preset', preset]) &&
+    quietly('cmake', ['--build', '--preset', preset, '-j', String(availableParallelism())])
+  if (!built) {
+    console.error('test: the native tests do not build')
+    return partFailed
+  }
+  const code = await shown(
+    'ctest',
+    ['--preset', preset, '--output-junit', report],
+    /^\s*Start\s+\d+:|^\s*\d+\/\d+ Test\s+#\d+:.*Passed/,
+  )
+  return withExitCode(readJunit(report), code)
+}
+
+/** @param {string} file @returns {Sum} */
+function readJunit(file) {
+  const suite = readFileSync(file, 'utf8').match(/<testsuite\b[^>]*>/)?.[0] ?? ''
+  const count = (/** @type {string} */ name) => Number(suite.match(new RegExp(`\\b${name}="(\\d+)"`))?.[1] ?? 0)
+  const failed = count('failures')
+  const skipped = count('skipped') + count('disabled')
+  return { passed: count('tests') - failed - skipped, failed, skipped }
+}
+
+/** @param {string[]} more @returns {Sum} */
+function runVitest(more) {
+  const report = join(root, 'build-cmake', 'vitest.json')
+  mkdirSync(dirname(report), { recursive: true })
+  rmSync(report, { force: true })
+  const { status } = spawnSync(
+    join(root, 'node_modules/.bin/vitest'),
+    ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...more],
+    { cwd: root, env: environment, stdio: 'inherit' },
+  )
+  try {
+    const result = JSON.parse(readFileSync(report, 'utf8'))
+    const skipped = result.numPendingTests + result.numTodoTests
+    return withExitCode({ passed: result.numPassedTests, failed: result.numFailedTests, skipped }, status ?? 1)
+  } catch {
+    return partFailed
+  }
+}
+
+/** A program that failed without naming a test (a file that does not load) counts as one. @param {Sum} sum
+ * @param {number} code @returns {Sum} */
+function withExitCode(sum, code) {
+  return code !== 0 && sum.failed === 0 ? { ...sum, failed: 1 } : sum
+}
+
+/** @returns {Sum} */
+function runLint() {
+  const { status } = spawnSync(join(root, 'scripts/lint'), { cwd: root, env: environment, stdio: 'inherit' })
+  return status === 0 ? { passed: 0, failed: 0, skipped: 0 } : partFailed
+}
+
+const { values, positionals } = parseArgs({
+  options: {
+    native: { type: 'boolean', default: false },
+    js: { type: 'boolean', default: false },
+    soak: { type: 'boolean', default: false },
+    preset: { type: 'string', default: 'dev' },
+  },
+  allowPositionals: true,
+})
+const everything = !values.native && !values.js
+if (values.soak) {
+  environment['BLOCKPULL_SOAK'] = '1'
+}
+
+/** @type {Sum[]} */
+const sums = []
+if (everything || values.native) {
+  sums.push(await runNative(values.preset))
+}
+if (values.soak) {
+  sums.push(await runNative('tsan'))
+}
+if (everything) {
+  sums.push(runLint())
+}
+if (everything || values.js) {
+  sums.push(runVitest(positionals))
+}
+
+const total = (/** @type {keyof Sum} */ name) => sums.reduce((sum, part) => sum + part[name], 0)
+if (total('skipped') > 0) {
+  console.log(`${total('skipped')} skipped`)
+}
+console.log(`${total('passed')} passed, ${total('failed')} failed`)
+process.exitCode = total('failed') === 0 ? 0 : 1
