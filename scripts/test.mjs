@@ -129,7 +129,7 @@ const { values, positionals } = parseArgs({
 })
 const everything = !values.native && !values.js
 if (values.soak) {
-  environment['BLOCKPULL_SOAK'] = '1'
+  environment.BLOCKPULL_SOAK = '1'
 }
 
 /** @type {Sum[]} */

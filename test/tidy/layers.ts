@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Who may include whom. The table is the drawing in docs/architecture.md, written down: a file may include from
+// its own folder and from the folders listed for it, and from nowhere else. Tests and benchmarks may include
+// anything. Third-party headers have one home each, so that a library can be replaced in one place.
+
+import { posix } from 'node:path'
+import { isCpp, isScript, type SourceFile } from './source-files.js'
+
+const core = ['core/base', 'core/io', 'core/image', 'core/qmp']
+
+/** Folder in native/ -> folders that it may include from, besides itself. */
+const nativeLayers: Readonly<Record<string, readonly string[]>> = {
+  'core/base': [],
+  'core/io': ['core/base'],
+  'core/image': ['core/base', 'core/io'],
+  'core/qmp': ['core/base'],
+  job: core,
+  driver: [...core, 'job'],
+  virt: [...core, 'job', 'driver'],
+  napi: [...core, 'job', 'driver', 'virt'],
+  capi: [...core, 'job', 'driver', 'virt'],
+}
+
+/** What package.json exports, and all that the command may see of lib/. */
+const entries: ReadonlySet<string> = new Set(['lib/index.js', 'lib/libvirt.js'])
+
+/** Third-party header -> the only folder in native/ that may include it. */
+const headerHomes: readonly (readonly [RegExp, string])[] = [
+  [/^(napi|node_api|js_native_api|uv|v8)\.h$/, 'napi'],
+  [/^liburing(\.h|\/)/, 'core/io'],
+  [/^(libdeflate|zstd|zstd_errors)\.h$/, 'core/image'],
+  [/^pugixml\.hpp$/, 'virt'],
+  [/^(gtest|gmock)\//, 'nowhere'],
+]
+
+/** Complaints about #include lines in native/. */
+export function checkIncludes(files: readonly SourceFile[]): string[] {
+  const known = new Set(files.map((file) => file.path))
+  return files
+    .filter((file) => isCpp(file) && file.path.startsWith('native/'))
+    .flatMap((file) => {
+      const folder = nativeFolder(file.path.slice('native/'.length))
+      return [...file.text.matchAll(/^\s*#\s*include\s*([<"])([^>"]+)[>"]/gm)].flatMap(([, bracket, name = '']) => {
+        const problem = bracket === '<' ? systemProblem(folder, name) : ownProblem(folder, name, known)
+        return problem === undefined ? [] : [`${file.path}: ${problem}`]
+      })
+    })
+}
+
+function systemProblem(folder: string | undefined, name: string): string | undefined {
+  const home = headerHomes.find(([pattern]) => pattern.test(name))?.[1]
+  return home === undefined || home === folder ? undefined : `<${name}> may be included in native/${home} only`
+}
+
+function ownProblem(folder: string | undefined, name: string, known: ReadonlySet<string>): string | undefined {
+  if (!known.has(`native/${name}`)) {
+    return `"${name}" is no file below native/, which is where names start`
+  }
+  const target = nativeFolder(name)
+  if (folder === undefined || target === undefined) {
+    return 'lies in a folder that the table of layers does not know'
+  }
+  if (folder !== target && !nativeLayers[folder]?.includes(target)) {
+    return `native/${folder} may not include "${name}": native/${target} is not below it`
+  }
+  return undefined
+}
+
+/** 'core/image/qcow2/header.h' -> 'core/image'. */
+function nativeFolder(path: string): string | undefined {
+  return Object.keys(nativeLayers).find((folder) => path.startsWith(`${folder}/`))
+}
+
+/** Complaints about import lines in lib/ (and of lib/ elsewhere in the product). */
+export function checkImports(files: readonly SourceFile[]): string[] {
+  return files
+    .filter((file) => isScript(file) && file.path.startsWith('lib/'))
+    .flatMap((file) => imports(file.text).flatMap((name) => importProblem(file, name) ?? []))
+}
+
+function imports(text: string): string[] {
+  const code = text.replaceAll(/^\s*(\/\/|\/?\*).*$/gm, '')
+  const pattern = /\b(?:from|import|require)\s*\(?\s*'([^']+)'/g
+  return [...code.matchAll(pattern)].map(([, name = '']) => name)
+}
+
+function importProblem(file: SourceFile, name: string): string | undefined {
+  if (!name.startsWith('.')) {
+    return name.startsWith('node:') ? undefined : `${file.path}: imports '${name}'; there are no dependencies in lib/`
+  }
+  const target = posix.normalize(posix.join(posix.dirname(file.path), name))
+  if (!target.startsWith('lib/')) {
+    // The version is read from package.json; nothing else lies outside.
+    return target === 'package.json' ? undefined : `${file.path}: imports '${name}' from outside lib/`
+  }
+  const inCli = file.path.startsWith('lib/cli/')
+  if (!inCli && target.startsWith('lib/cli/')) {
+    return `${file.path}: the library may not import the command ('${name}')`
+  }
+  if (inCli && !target.startsWith('lib/cli/') && !entries.has(target)) {
+    return `${file.path}: the command is a client of the public entries and may not import '${name}'`
+  }
+  return undefined
+}
+
+/** Complaints about loading the addon anywhere but in lib/native.ts. */
+export function checkLoader(files: readonly SourceFile[]): string[] {
+  return files
+    .filter((file) => isScript(file) && /^(lib|scripts|bench)\//.test(file.path) && file.path !== 'lib/native.ts')
+    .filter((file) => /node-gyp-build'\)|'node-gyp-build'|\.node'|process\.dlopen/.test(file.text))
+    .map((file) => `${file.path}: only lib/native.ts loads the addon`)
+}
