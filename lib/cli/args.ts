@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Command lines: parsed by node:util, judged here, one syntax for each command.
+//
+// `parseArgs` runs in its lenient mode and gives its tokens; what is wrong with them is said in our words, which
+// name the option, what arrived and what was expected, and find the option that was meant. The help page of a
+// command is made of the same table, so that neither can drift. Pure functions.
+
+import { parseArgs } from 'node:util'
+import { nearest } from '../argument-checks.js'
+
+/** A command line that cannot be understood: exit code 2. */
+export class UsageError extends Error {}
+
+export interface OptionSyntax {
+  /** What stands for the value in help ('FILE'); absent for an option without one. */
+  readonly value?: string
+  readonly short?: string
+  readonly multiple?: boolean
+  readonly help: string
+}
+
+export interface CommandSyntax {
+  readonly name: string
+  readonly summary: string
+  /** Forms of the command line, without 'blockpull'. */
+  readonly usage: readonly string[]
+  readonly options: Readonly<Record<string, OptionSyntax>>
+  readonly notes: readonly string[]
+}
+
+/** Options of every command. */
+export const commonOptions: Readonly<Record<string, OptionSyntax>> = {
+  json: { help: 'print JSON lines, the last one the outcome' },
+  help: { short: 'h', help: 'print this help' },
+}
+
+/** Options of every command that opens an image which is named on the command line. */
+export const imageOptions: Readonly<Record<string, OptionSyntax>> = {
+  format: { value: 'F', help: 'format of IMAGE, raw for example; formats are never guessed' },
+  'backing-format': { value: 'F', help: 'format of layers whose overlay states none' },
+  'allow-backing': { value: 'DIR', multiple: true, help: 'only take backing files under DIR (may be given again)' },
+}
+
+/** A command line that was understood. */
+export class Arguments {
+  readonly positionals: readonly string[]
+  readonly #values: ReadonlyMap<string, readonly string[]>
+
+  constructor(positionals: readonly string[], values: ReadonlyMap<string, readonly string[]>) {
+    this.positionals = positionals
+    this.#values = values
+  }
+
+  has(name: string): boolean {
+    return this.#values.has(name)
+  }
+
+  /** The value given last, or `undefined`. */
+  text(name: string): string | undefined {
+    return this.#values.get(name)?.at(-1)
+  }
+
+  /** All values given, or `undefined`. */
+  list(name: string): readonly string[] | undefined {
+    return this.#values.get(name)
+  }
+
+  /** The positionals when there are exactly as many as `names`. */
+  exactly(...names: readonly string[]): readonly string[] {
+    const missing = names[this.positionals.length]
+    if (missing !== undefined) throw new UsageError(`${missing} is missing; expected ${names.join(' ')}`)
+    const extra = this.positionals[names.length]
+    if (extra !== undefined)
+      throw new UsageError(`argument '${extra}' is one too many; expected ${names.join(' ') || 'options only'}`)
+    return this.positionals
+  }
+}
+
+export function parseArguments(syntax: CommandSyntax, argv: readonly string[]): Arguments {
+  const known: Record<string, OptionSyntax> = { ...syntax.options, ...commonOptions }
+  const options = Object.fromEntries(
+    Object.entries(known).map(([name, { value, short }]) => [
+      name,
+      { type: value === undefined ? ('boolean' as const) : ('string' as const), ...(short && { short }) },
+    ]),
+  )
+  const { tokens } = parseArgs({ args: [...argv], options, strict: false, allowPositionals: true, tokens: true })
+  const positionals: string[] = []
+  const values = new Map<string, string[]>()
+  for (const token of tokens) {
+    if (token.kind === 'positional') positionals.push(token.value)
+    if (token.kind !== 'option') continue
+    const option = Object.hasOwn(known, token.name) ? known[token.name] : undefined
+    if (option === undefined) throw unknownOption(token.rawName, Object.keys(known))
+    const value = readValue(option, token.rawName, token.value, token.inlineValue === true)
+    values.set(token.name, option.multiple ? [...(values.get(token.name) ?? []), value] : [value])
+  }
+  return new Arguments(positionals, values)
+}
+
+function unknownOption(typed: string, known: readonly string[]): UsageError {
+  const near = nearest(typed.replace(/^-+/, ''), known)
+  return new UsageError(`option '${typed}' is unknown; ${near ? `did you mean '--${near}'?` : 'see --help'}`)
+}
+
+function readValue(option: OptionSyntax, name: string, value: string | undefined, isInline: boolean): string {
+  if (option.value === undefined) {
+    if (isInline) throw new UsageError(`option '${name}' is given '${value}'; it takes no value`)
+    return ''
+  }
+  if (value === undefined) throw new UsageError(`option '${name}' has no value; expected ${name} ${option.value}`)
+  if (!isInline && value.length > 1 && value.startsWith('-')) {
+    throw new UsageError(`option '${name}' has '${value}' for its value; write ${name}=${value} if that is meant`)
+  }
+  return value
+}
+
+/** A whole number within its range. */
+export function readNumber(args: Arguments, name: string, most: number): number | undefined {
+  const text = args.text(name)
+  if (text === undefined) return undefined
+  const number = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN
+  if (number >= 1 && number <= most) return number
+  throw new UsageError(`--${name} is '${text}'; expected a whole number from 1 to ${most}`)
+}
+
+/**
+ * The `--bandwidth` of a command line in the API's words: a bare number is MiB/s as in virsh, bytes a second with
+ * `--bytes`; with a suffix it is bytes a second anyway.
+ */
+export function readBandwidth(args: Arguments): string | undefined {
+  const text = args.text('bandwidth')
+  if (text === undefined) {
+    if (args.has('bytes')) throw new UsageError('--bytes has nothing to apply to; expected --bandwidth N beside it')
+    return undefined
+  }
+  if (/^\d{1,19}$/.test(text)) return args.has('bytes') ? `${text}B/s` : `${text}MiB/s`
+  if (/^\d{1,19}(\.\d{1,18})?\s*([kKmMgGtTpPeE](iB|B)?|B)(\/s)?$/.test(text)) return text
+  throw new UsageError(`--bandwidth is '${text}'; expected '50' (MiB/s), '500K', '50M' or '1G' (bytes a second)`)
+}
+
+/** The API's image options for `imageOptions`. */
+export function readImageOptions(args: Arguments) {
+  return {
+    format: args.text('format'),
+    backingFormat: args.text('backing-format'),
+    backingPaths: args.list('allow-backing'),
+  }
+}

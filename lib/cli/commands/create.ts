@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `blockpull create`: an empty qcow2 image, or an overlay, without QEMU.
+//
+// The size may be left out for an overlay, which then has its backing file's. The backing file's format must be
+// stated: it is written into the header, and nobody who opens the image later has to guess.
+
+import { UsageError } from '../args.js'
+import type { Command } from '../context.js'
+import { done } from '../exit-codes.js'
+import { writeJson } from '../json.js'
+import { report } from '../report.js'
+
+export const create: Command = {
+  name: 'create',
+  summary: 'Make a qcow2 image, usually an overlay.',
+  usage: ['create IMAGE SIZE [--cluster-size N]', 'create IMAGE [SIZE] --backing FILE --backing-format F'],
+  options: {
+    backing: { value: 'FILE', help: 'backing file, relative to the folder of IMAGE' },
+    'backing-format': { value: 'F', help: 'format of FILE, qcow2 or raw' },
+    'cluster-size': { value: 'N', help: 'bytes in a cluster, 512 to 2M; 64K unless given' },
+  },
+  notes: ['SIZE is in bytes, or as 512M, 10G; without it the image has the size of its backing file.'],
+  run: async (args, context) => {
+    const [image, size] = args.positionals.length === 1 ? args.positionals : args.exactly('IMAGE', 'SIZE')
+    const json = args.has('json')
+    const backingFile = args.text('backing')
+    const backingFormat = args.text('backing-format')
+    if (backingFile !== undefined && backingFormat === undefined) {
+      throw new UsageError('--backing-format is missing; expected it beside --backing, as formats are never guessed')
+    }
+    if (backingFile === undefined && size === undefined) throw new UsageError('SIZE is missing; expected IMAGE SIZE')
+    const options = { size, backingFile, backingFormat, clusterSize: args.text('cluster-size') }
+    await context.api.createImage(image ?? '', options)
+    const over = backingFile === undefined ? '' : `, over '${backingFile}' (${backingFormat})`
+    if (json) writeJson(context.out, { event: 'created', path: image })
+    else context.out.write(`${image}: created, ${size ?? 'as large as its backing file'}${over}\n`)
+    return report(context, done, { json })
+  },
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a command works with: the public API, the three ways to say something, and the two ways to be stopped.
+//
+// The CLI is a client of the package's public API and nothing more; `Api` names the part it uses. Everything that
+// belongs to the process (streams, environment, signals) is handed in, so that a test can run a command whole.
+
+import type * as blockpull from '../index.js'
+import type { Arguments, CommandSyntax } from './args.js'
+
+/** The calls of the package that commands make. */
+export type Api = Pick<
+  typeof blockpull,
+  'connect' | 'createImage' | 'digestImage' | 'inspectChain' | 'plan' | 'pullImage'
+>
+
+/** A stream to write text to; `isTTY` and `columns` as on process.stderr. */
+export interface Output {
+  write(text: string): unknown
+  readonly isTTY?: boolean | undefined
+  readonly columns?: number | undefined
+}
+
+export interface Context {
+  readonly api: Api
+  /** Results. */
+  readonly out: Output
+  /** Progress and failures. */
+  readonly err: Output
+  readonly environment: NodeJS.ProcessEnv
+  readonly version: string
+  /** Calls `listener` at each request to stop (Ctrl-C, SIGTERM); gives the function that ends this. */
+  readonly onInterrupt: (listener: () => void) => () => void
+  readonly exitNow: (code: number) => void
+}
+
+export interface Command extends CommandSyntax {
+  /** Gives the exit code; a failure may also be thrown. */
+  readonly run: (args: Arguments, context: Context) => Promise<number>
+}

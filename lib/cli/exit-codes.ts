@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How a command ends: its exit code, and the words for it.
+//
+// An `Ending` says how one piece of work ended, whether it was a job, a query or a refusal; the last JSON line and
+// the exit code are made of it. Usage errors are ours (`UsageError`) and the API's TypeErrors and RangeErrors, for
+// what the API calls a wrong argument is a wrong option here.
+
+import { BlockPullError, type Outcome } from '../index.js'
+import { UsageError } from './args.js'
+import { formatBytes } from './measures.js'
+
+export const ExitCode = {
+  DONE: 0,
+  FAILED: 1,
+  USAGE: 2,
+  CANCELLED: 3,
+  BUSY: 4,
+  INTERRUPTED_TWICE: 130,
+} as const
+
+/** Codes of errors that go away by waiting for somebody else. */
+const busyCodes: ReadonlySet<string> = new Set(['LOCKED', 'JOB_ACTIVE', 'MONITOR_BUSY'])
+
+export interface Ending {
+  readonly exitCode: number
+  readonly state: 'completed' | 'failed' | 'cancelled' | 'unknown'
+  readonly code: string | null
+  readonly message: string | null
+  readonly bytesMoved: number
+  readonly seconds: number
+  readonly method: string
+  readonly released: readonly string[]
+}
+
+const nothingMoved = { bytesMoved: 0, seconds: 0, method: 'none', released: [] }
+
+/** The ending of a command that did what it was asked. */
+export const done: Ending = {
+  exitCode: ExitCode.DONE,
+  state: 'completed',
+  code: null,
+  message: null,
+  ...nothingMoved,
+}
+
+/** The ending of what threw `error` before there was a job. */
+export function endingOfError(error: unknown): Ending {
+  const message = error instanceof Error || BlockPullError.is(error) ? error.message : String(error)
+  if (error instanceof UsageError || error instanceof TypeError || error instanceof RangeError) {
+    return { exitCode: ExitCode.USAGE, state: 'failed', code: 'INVALID_ARGUMENT', message, ...nothingMoved }
+  }
+  if (isCancellation(error)) {
+    const words = 'cancelled before anything was copied'
+    return { exitCode: ExitCode.CANCELLED, state: 'cancelled', code: 'CANCELLED', message: words, ...nothingMoved }
+  }
+  const code = BlockPullError.is(error) ? error.code : null
+  return { exitCode: exitCodeOf(code), state: 'failed', code, message, ...nothingMoved }
+}
+
+/** The ending of a job. */
+export function endingOfJob(outcome: Outcome): Ending {
+  const { state, error, bytesMoved, seconds, method, released } = outcome
+  const facts = { state, bytesMoved, seconds, method, released }
+  if (error === null) return { exitCode: ExitCode.DONE, code: null, message: null, ...facts }
+  if (state === 'cancelled') {
+    const message = `cancelled; ${formatBytes(bytesMoved)} copied are kept, and another pull goes on from there`
+    return { exitCode: ExitCode.CANCELLED, code: 'CANCELLED', message, ...facts }
+  }
+  return { exitCode: exitCodeOf(error.code), code: error.code, message: error.message, ...facts }
+}
+
+export function exitCodeOf(code: string | null): number {
+  return code !== null && busyCodes.has(code) ? ExitCode.BUSY : ExitCode.FAILED
+}
+
+function isCancellation(error: unknown): boolean {
+  if (BlockPullError.is(error)) return error.code === 'CANCELLED'
+  return error instanceof Error && error.name === 'AbortError'
+}

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A job followed to its end: the progress line or JSON lines, Ctrl-C, and the timeout.
+//
+// The first interrupt (or the timeout) aborts the job, which then ends at a consistent point; the second leaves at
+// once with 130, and the crash-safety of the image does the rest. Whatever happens the terminal line is cleared,
+// the listener is gone and the timer stopped, so that the process can end by itself.
+
+import type { BlockJob, Outcome } from '../index.js'
+import type { Context } from './context.js'
+import { type Ending, ExitCode, endingOfError, endingOfJob } from './exit-codes.js'
+import { progressLine, writeJson } from './json.js'
+import { formatRate } from './measures.js'
+import { ProgressLine } from './render.js'
+import { warn } from './report.js'
+
+export interface FollowStyle {
+  /** What the progress line calls the job. */
+  readonly label: string
+  readonly json: boolean
+  readonly quiet: boolean
+  /** Whether a limit was asked for, and is to be told as understood. */
+  readonly isLimited: boolean
+  /** Seconds after which the job is aborted. */
+  readonly timeout: number | undefined
+  /** The image that JSON lines name, where there are several. */
+  readonly image?: string | undefined
+}
+
+/** Starts a job, follows it and gives how it ended; never throws. */
+export async function followJob(
+  context: Context,
+  style: FollowStyle,
+  start: (signal: AbortSignal) => Promise<BlockJob>,
+): Promise<Ending> {
+  const controller = new AbortController()
+  const isTold = !style.quiet && !style.json
+  const line = isTold ? new ProgressLine(context.err, context.environment, style.label) : null
+  const release = context.onInterrupt(() => {
+    if (controller.signal.aborted) return context.exitNow(ExitCode.INTERRUPTED_TWICE)
+    controller.abort()
+    line?.say('stopping at a consistent point; interrupt again to leave at once')
+  })
+  let hasTimedOut = false
+  const timer = style.timeout === undefined ? undefined : setTimeout(expire, style.timeout * 1000)
+  function expire() {
+    hasTimedOut = true
+    controller.abort()
+  }
+  try {
+    const job = await start(controller.signal)
+    if (isTold && style.isLimited) tellLimit(context, job)
+    const ending = endingOfJob(await watch(context, style, job, line))
+    if (!hasTimedOut || ending.state !== 'cancelled') return ending
+    return { ...ending, message: `timeout of ${style.timeout} s is over: ${ending.message}` }
+  } catch (error) {
+    return endingOfError(error)
+  } finally {
+    clearTimeout(timer)
+    release()
+    line?.clear()
+  }
+}
+
+function tellLimit(context: Context, job: BlockJob): void {
+  const { bandwidth } = job.progress
+  const limit = bandwidth === 0 ? 'none' : `${formatRate(bandwidth)} (${bandwidth} bytes a second)`
+  context.err.write(`limit: ${limit}\n`)
+}
+
+async function watch(context: Context, style: FollowStyle, job: BlockJob, line: ProgressLine | null): Promise<Outcome> {
+  for await (const progress of job) {
+    if (style.json && !style.quiet) writeJson(context.out, progressLine(progress, style.image))
+    line?.draw(progress)
+  }
+  line?.clear()
+  const outcome = await job.done.catch((error: unknown) => {
+    if (job.outcome === null) throw error
+    return job.outcome
+  })
+  for (const sentence of outcome.warnings) warn(context, sentence)
+  return outcome
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The help pages, made of the commands' own syntax.
+//
+// One page for the program, one for each command; both fit a terminal of 80 columns. Pure functions.
+
+import { type CommandSyntax, commonOptions, type OptionSyntax } from './args.js'
+import { formatTable } from './measures.js'
+
+export function programHelp(commands: readonly CommandSyntax[]): string {
+  return [
+    'blockpull fills a disk image from its backing chain, so that it stands on its own.\n\n',
+    'Usage: blockpull COMMAND [OPTION]...\n\n',
+    formatTable(commands.map(({ name, summary }) => [`  ${name}`, summary])),
+    '\nExample: blockpull pull overlay.qcow2 --bandwidth 50M\n',
+    "\n'blockpull COMMAND --help' tells more; 'blockpull --version' prints the version.\n",
+    'Exit codes: 0 done, 1 failed, 2 usage, 3 cancelled, 4 locked or busy.\n',
+  ].join('')
+}
+
+export function commandHelp(syntax: CommandSyntax): string {
+  const usage = syntax.usage.map((form, index) => `${index === 0 ? 'Usage: ' : '       '}blockpull ${form}\n`)
+  const rows = Object.entries({ ...syntax.options, ...commonOptions }).map(optionRow)
+  const notes = syntax.notes.length === 0 ? '' : `\n${syntax.notes.join('\n')}\n`
+  return `${usage.join('')}\n${syntax.summary}\n\n${formatTable(rows)}${notes}`
+}
+
+function optionRow([name, { value, short, help }]: [string, OptionSyntax]): string[] {
+  const letter = short === undefined ? '    ' : `-${short}, `
+  return [`  ${letter}--${name}${value === undefined ? '' : ` ${value}`}`, help]
+}

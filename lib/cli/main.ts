@@ -1,0 +1,43 @@
+#!/usr/bin/env node
+// SPDX-License-Identifier: Apache-2.0
+//
+// The command `blockpull`: gives the process to the program.
+//
+// The exit code is set and the process left to end by itself, so that nothing written to a pipe is lost. A reader
+// that goes away (`blockpull chain x | head -1`) is no failure: the rest of the output is dropped, a running job
+// goes on to its end. Listeners for signals exist only while a job can be aborted.
+
+import { readFileSync } from 'node:fs'
+import * as api from '../index.js'
+import { runProgram } from './program.js'
+
+process.title = 'blockpull'
+
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') process.exitCode = 1
+  })
+}
+
+function onInterrupt(listener: () => void): () => void {
+  const signals = ['SIGINT', 'SIGTERM'] as const
+  for (const signal of signals) process.on(signal, listener)
+  return () => {
+    for (const signal of signals) process.off(signal, listener)
+  }
+}
+
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  version: string
+}
+
+const exitCode = await runProgram(process.argv.slice(2), {
+  api,
+  out: process.stdout,
+  err: process.stderr,
+  environment: process.env,
+  version,
+  onInterrupt,
+  exitNow: (code) => process.exit(code),
+})
+if (exitCode !== 0) process.exitCode = exitCode

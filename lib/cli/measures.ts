@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Sizes, rates and times as people read them: '1.2 GiB', '50.0 MiB/s', '1:02:03'.
+//
+// Binary units throughout, one decimal, so that columns and a redrawn line keep their width. Pure functions; for
+// programs there is `--json`, which gives plain numbers.
+
+const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'] as const
+
+export function formatBytes(bytes: number): string {
+  let value = bytes
+  let power = 0
+  while (value >= 1023.95 && power < units.length - 1) {
+    value /= 1024
+    power += 1
+  }
+  return `${power === 0 ? value : value.toFixed(1)} ${units[power]}`
+}
+
+export function formatRate(bytesPerSecond: number): string {
+  return `${formatBytes(Math.round(bytesPerSecond))}/s`
+}
+
+/** 'm:ss' or 'h:mm:ss'. */
+export function formatClock(seconds: number): string {
+  const whole = Math.ceil(seconds)
+  const two = (value: number) => String(value).padStart(2, '0')
+  const minutes = Math.floor(whole / 60)
+  if (minutes < 60) return `${minutes}:${two(whole % 60)}`
+  return `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${two(whole % 60)}`
+}
+
+/** '0.03 s', '12.4 s', or a clock from two minutes on. */
+export function formatSeconds(seconds: number): string {
+  if (seconds >= 120) return formatClock(seconds)
+  return `${seconds.toFixed(seconds < 1 ? 2 : 1)} s`
+}
+
+export function formatShare(part: number, whole: number): string {
+  return whole > 0 ? `${((part / whole) * 100).toFixed(1)} %` : '-'
+}
+
+/** Columns side by side, as wide as their widest cell; `right` names the ones aligned right. */
+export function formatTable(rows: readonly (readonly string[])[], right: readonly number[] = []): string {
+  const widths: number[] = []
+  for (const row of rows) {
+    row.forEach((cell, column) => {
+      widths[column] = Math.max(widths[column] ?? 0, cell.length)
+    })
+  }
+  const lines = rows.map((row) =>
+    row
+      .map((cell, column) => {
+        const width = widths[column] ?? 0
+        return right.includes(column) ? cell.padStart(width) : cell.padEnd(width)
+      })
+      .join('  ')
+      .trimEnd(),
+  )
+  return `${lines.join('\n')}\n`
+}

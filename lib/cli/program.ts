@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The program: finds the command, runs it, and tells what it threw.
+//
+// Takes everything of the process through its context and gives the exit code, so that a test runs it whole. What a
+// command throws ends here and nowhere else: a sentence on stderr, the JSON end line where one was asked for.
+
+import { nearest } from '../argument-checks.js'
+import { parseArguments, UsageError } from './args.js'
+import { chain } from './commands/chain.js'
+import { create } from './commands/create.js'
+import { digest } from './commands/digest.js'
+import { list } from './commands/list.js'
+import { pull } from './commands/pull.js'
+import type { Command, Context } from './context.js'
+import { ExitCode, endingOfError } from './exit-codes.js'
+import { commandHelp, programHelp } from './help.js'
+import { report } from './report.js'
+
+const commands: readonly Command[] = [pull, chain, create, digest, list]
+
+/** Runs one command line; gives the exit code and never throws. */
+export async function runProgram(argv: readonly string[], context: Context): Promise<number> {
+  const [name, ...rest] = argv
+  try {
+    if (name === undefined) {
+      context.err.write(programHelp(commands))
+      return ExitCode.USAGE
+    }
+    if (name === '--version' || name === '-V') {
+      context.out.write(`blockpull ${context.version}\n`)
+      return ExitCode.DONE
+    }
+    if (name === '--help' || name === '-h' || name === 'help') return help(rest[0], context)
+    return await runCommand(findCommand(name), rest, context)
+  } catch (error) {
+    const json = argv.includes('--json')
+    const code = report(context, endingOfError(error), { json })
+    if (error instanceof UsageError) context.err.write(`see 'blockpull ${hintFor(name)}--help'\n`)
+    return code
+  }
+}
+
+async function runCommand(command: Command, argv: readonly string[], context: Context): Promise<number> {
+  const args = parseArguments(command, argv)
+  if (!args.has('help')) return await command.run(args, context)
+  context.out.write(commandHelp(command))
+  return ExitCode.DONE
+}
+
+function help(name: string | undefined, context: Context): number {
+  context.out.write(name === undefined ? programHelp(commands) : commandHelp(findCommand(name)))
+  return ExitCode.DONE
+}
+
+function findCommand(name: string): Command {
+  const command = commands.find((known) => known.name === name)
+  if (command !== undefined) return command
+  const names = commands.map((known) => known.name)
+  const near = nearest(name, names)
+  const hint = near === null ? `expected ${names.join(', ')}` : `did you mean '${near}'?`
+  throw new UsageError(`${name.startsWith('-') ? 'option' : 'unknown command'} '${name}'; ${hint}`)
+}
+
+function hintFor(name: string | undefined): string {
+  return commands.some((known) => known.name === name) ? `${name} ` : ''
+}

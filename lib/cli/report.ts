@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The last word of a command: the failure in a sentence, the outcome as JSON, the exit code.
+//
+// A failure is told on stderr even with `--quiet`, and with `--json` on stdout as well, so that neither a person
+// nor a program has to look elsewhere. Writes only; decides nothing.
+
+import type { Context } from './context.js'
+import type { Ending } from './exit-codes.js'
+import { endLine, writeJson } from './json.js'
+
+export interface ReportStyle {
+  readonly json: boolean
+  /** The image that the end line names, where there are several. */
+  readonly image?: string | undefined
+}
+
+/** Tells how it ended; gives the exit code. */
+export function report(context: Context, ending: Ending, style: ReportStyle): number {
+  if (ending.state !== 'completed') context.err.write(`blockpull: ${ending.message}\n`)
+  if (style.json) writeJson(context.out, endLine(ending, style.image))
+  return ending.exitCode
+}
+
+export function warn(context: Context, sentence: string): void {
+  context.err.write(`blockpull: warning: ${sentence}\n`)
+}
