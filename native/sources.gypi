@@ -4,7 +4,7 @@
       "native/core/base/bytes.cc",
       "native/core/base/error.cc",
       "native/core/io/blocking_pool.cc",
-      "native/core/io/buffer_pool.cc",
+      "native/core/io/buffer_arena.cc",
       "native/core/io/lock.cc",
       "native/core/io/lock_holder.cc",
       "native/core/io/posix_file.cc",
@@ -19,7 +19,23 @@
       "native/job/registry.cc"
     ],
     "driver_sources": [],
-    "virt_sources": [],
+    "virt_sources": [
+      "native/virt/base_name.cc",
+      "native/virt/block_jobs.cc",
+      "native/virt/checks.cc",
+      "native/virt/connection.cc",
+      "native/virt/described_store.cc",
+      "native/virt/domain_store.cc",
+      "native/virt/domain_xml.cc",
+      "native/virt/error_map.cc",
+      "native/virt/folder_store.cc",
+      "native/virt/live_jobs.cc",
+      "native/virt/monitor_socket.cc",
+      "native/virt/uri.cc",
+      "native/virt/uuid.cc",
+      "native/virt/xml_file.cc",
+      "native/virt/xml_rewrite.cc"
+    ],
     "napi_sources": [],
     "native_test_sources": []
   }

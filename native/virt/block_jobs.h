@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// libvirt's calls on the job of a domain's disk: info, speed, abort, with libvirt's checks in
+// libvirt's order. A job is found whoever started it in this process: this connection, another one,
+// or a call on the bare image.
+//
+// The `try_` forms answer from memory, or not at all: an event loop asks them first, so that a
+// query never waits behind the opening of some image. They answer whenever this connection's own
+// job runs on that disk.
+//
+// Thread rule: any thread. All but the `try_` forms block for file operations.
+
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "virt/connection.h"
+
+namespace blockpull::virt {
+
+struct DiskRequest {
+  std::string uuid;
+  /// Target, or absolute path of the active layer.
+  std::string disk;
+  Flags flags = 0;
+};
+
+struct SpeedRequest {
+  DiskRequest disk;
+  /// MiB/s, or bytes a second if the flag says so; 0 lifts the limit.
+  std::uint64_t bandwidth = 0;
+};
+
+/// virDomainBlockJobInfo, quirks included: `cur` never reaches `end`, and 0 of 0 is 0 of 1.
+struct BlockJobInfo {
+  BlockJobType type = BlockJobType::kPull;
+  /// MiB/s rounded up, or bytes a second if the flag says so; 0 for no limit.
+  std::uint64_t bandwidth = 0;
+  std::uint64_t cur = 0;
+  std::uint64_t end = 0;
+};
+
+/// virDomainGetBlockJobInfo; absent: no job on that disk.
+[[nodiscard]] Result<std::optional<BlockJobInfo>> block_job_info(Connection& connection,
+                                                                 const DiskRequest& request);
+[[nodiscard]] std::optional<Result<std::optional<BlockJobInfo>>> try_block_job_info(
+    Connection& connection, const DiskRequest& request);
+
+/// virDomainBlockJobSetSpeed.
+[[nodiscard]] Result<void> block_job_set_speed(Connection& connection, const SpeedRequest& request);
+[[nodiscard]] std::optional<Result<void>> try_block_job_set_speed(Connection& connection,
+                                                                  const SpeedRequest& request);
+
+/// virDomainBlockJobAbort. Without the ASYNC flag returns when the job has ended.
+[[nodiscard]] Result<void> block_job_abort(Connection& connection, const DiskRequest& request);
+
+/// libvirt's view of where a job is; absent once it has ended.
+[[nodiscard]] std::optional<BlockJobInfo> info_of(const job::Progress& progress, Flags flags);
+
+/// The job of this process that runs on that image, whoever started it, or nullptr.
+[[nodiscard]] std::shared_ptr<job::Job> job_on_image(Connection& connection,
+                                                     const std::string& path);
+
+}  // namespace blockpull::virt

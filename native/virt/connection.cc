@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Opening and closing, and the calls on domains. A monitor's socket that cannot be asked fails the
+// call: a guest that may be running is not taken for one that is not.
+
+#include "virt/connection.h"
+
+#include <utility>
+
+#include "core/base/text.h"
+#include "virt/checks.h"
+#include "virt/monitor_socket.h"
+#include "virt/uri.h"
+#include "virt/uuid.h"
+
+namespace blockpull::virt {
+namespace {
+
+/// libvirt's URI for a driver inside the process; domains that were described have no folder to
+/// name.
+constexpr const char* kDescribedUri = "qemu:///embed";
+
+}  // namespace
+
+Connection::Connection(std::shared_ptr<job::Engine> engine, ConnectOptions options, EventSink sink)
+    : engine_(std::move(engine)),
+      options_(std::move(options)),
+      sink_(std::move(sink)),
+      jobs_(std::make_shared<LiveJobs>()),
+      uri_(options_.uri.value_or(kDescribedUri)) {}
+
+Result<std::shared_ptr<Connection>> Connection::open(std::shared_ptr<job::Engine> engine,
+                                                     ConnectOptions options, EventSink sink) {
+  auto connection = std::shared_ptr<Connection>(
+      new Connection(std::move(engine), std::move(options), std::move(sink)));
+  const ConnectOptions& asked = connection->options_;
+  if (asked.uri) {
+    BLOCKPULL_TRY(root, parse_uri(*asked.uri));
+    BLOCKPULL_TRY(store, open_folder(root));
+    connection->store_ = std::move(store);
+  } else {
+    BLOCKPULL_TRY(store, describe_domains(asked.domains));
+    connection->store_ = std::move(store);
+  }
+  return connection;
+}
+
+Result<void> Connection::check_open(std::string_view function) const {
+  if (closed_) {
+    return report(ErrorKind::kClosed, text(function, ": the connection is closed"));
+  }
+  return {};
+}
+
+Result<Domain> Connection::domain_of(const std::string& uuid) {
+  const auto canonical = parse_uuid(uuid);
+  return canonical ? store_->find_uuid(*canonical) : no_domain_with(uuid);
+}
+
+Result<DomainState> Connection::state_of(const Domain& domain) {
+  BLOCKPULL_TRY(answers, lifted(monitor_answers(store_->monitor_path(domain.name)), &reported));
+  return answers ? DomainState::kRunning : DomainState::kShutoff;
+}
+
+Result<DomainWithState> Connection::with_state(Result<Domain> domain) {
+  BLOCKPULL_TRY(found, std::move(domain));
+  BLOCKPULL_TRY(state, state_of(found));
+  return DomainWithState{std::move(found), state};
+}
+
+Result<std::vector<DomainWithState>> Connection::list_domains() {
+  BLOCKPULL_CHECK(check_open("virConnectListAllDomains"));
+  BLOCKPULL_TRY(domains, store_->list());
+  std::vector<DomainWithState> listed;
+  for (Domain& domain : domains) {
+    BLOCKPULL_TRY(with, with_state(std::move(domain)));
+    listed.push_back(std::move(with));
+  }
+  return listed;
+}
+
+Result<DomainWithState> Connection::lookup_name(const std::string& name) {
+  BLOCKPULL_CHECK(check_open("virDomainLookupByName"));
+  return with_state(store_->find_name(name));
+}
+
+Result<DomainWithState> Connection::lookup_uuid(const std::string& uuid) {
+  BLOCKPULL_CHECK(check_open("virDomainLookupByUUIDString"));
+  const auto canonical = parse_uuid(uuid);
+  if (!canonical) {
+    return argument_check(ErrorKind::kInvalidArgument, ErrorDomain::kPublic, "Invalid UUID");
+  }
+  return with_state(store_->find_uuid(*canonical));
+}
+
+Result<DomainWithState> Connection::define_xml(const std::string& xml) {
+  BLOCKPULL_CHECK(check_open("virDomainDefineXML"));
+  BLOCKPULL_CHECK(check_writable(is_read_only(), "virDomainDefineXML"));
+  return with_state(store_->define(xml));
+}
+
+Result<std::string> Connection::domain_xml(const std::string& uuid) {
+  BLOCKPULL_CHECK(check_open("virDomainGetXMLDesc"));
+  BLOCKPULL_TRY(domain, domain_of(uuid));
+  return store_->xml_of(domain);
+}
+
+void Connection::begin_close() {
+  closed_ = true;
+  jobs_->close(job::Stop::kCancel);
+}
+
+void Connection::close() {
+  begin_close();
+  jobs_->wait_until_idle();
+}
+
+void Connection::abandon() {
+  closed_ = true;
+  jobs_->close(job::Stop::kAbandon);
+}
+
+}  // namespace blockpull::virt

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A connection: where its domains come from, what may be done, and the jobs it has started.
+//
+// open ─▶ calls, from any number of threads ─▶ begin_close (refuses new calls, stops jobs) ─▶ close
+// (waits)
+//
+// The calls on disks are in block_jobs.h; they use what is public here. No lock is held over a file
+// operation: the store and the table of jobs have their own, around their maps.
+//
+// Thread rule: any thread. Calls block for file operations, so an event loop makes them elsewhere;
+// begin_close() and abandon() only ask.
+
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "virt/domain_store.h"
+#include "virt/events.h"
+#include "virt/live_jobs.h"
+
+namespace blockpull::virt {
+
+struct ConnectOptions {
+  /// Absent: the domains are described below.
+  std::optional<std::string> uri;
+  std::vector<DomainDescription> domains;
+  bool read_only = false;
+  /// Folders that backing files must lie in; absent: any local file.
+  std::optional<std::vector<std::string>> backing_paths;
+};
+
+struct DomainWithState {
+  Domain domain;
+  DomainState state = DomainState::kShutoff;
+};
+
+class Connection {
+ public:
+  /// The engine must have room for jobs until the connection is closed and gone.
+  [[nodiscard]] static Result<std::shared_ptr<Connection>> open(std::shared_ptr<job::Engine> engine,
+                                                                ConnectOptions options,
+                                                                EventSink sink);
+
+  [[nodiscard]] const std::string& uri() const { return uri_; }
+
+  [[nodiscard]] Result<std::vector<DomainWithState>> list_domains();
+  [[nodiscard]] Result<DomainWithState> lookup_name(const std::string& name);
+  [[nodiscard]] Result<DomainWithState> lookup_uuid(const std::string& uuid);
+  [[nodiscard]] Result<DomainWithState> define_xml(const std::string& xml);
+  [[nodiscard]] Result<std::string> domain_xml(const std::string& uuid);
+
+  /// Refuses every later call and asks the jobs to end at a consistent point.
+  void begin_close();
+  /// begin_close(), then waits for the jobs. May be called again.
+  void close();
+  /// The process ends: as begin_close(), but nothing more is linked.
+  void abandon();
+
+  /// kClosed after begin_close(); `function` is the public name of the call.
+  [[nodiscard]] Result<void> check_open(std::string_view function) const;
+
+  /// The domain with that UUID, wherever it is written with hyphens or in capitals.
+  [[nodiscard]] Result<Domain> domain_of(const std::string& uuid);
+  [[nodiscard]] Result<DomainState> state_of(const Domain& domain);
+
+  [[nodiscard]] bool is_read_only() const { return options_.read_only; }
+
+  [[nodiscard]] const ConnectOptions& options() const { return options_; }
+
+  [[nodiscard]] job::Engine& engine() const { return *engine_; }
+
+  [[nodiscard]] LiveJobs& jobs() const { return *jobs_; }
+
+  [[nodiscard]] const std::shared_ptr<DomainStore>& store() const { return store_; }
+
+  [[nodiscard]] const EventSink& sink() const { return sink_; }
+
+ private:
+  Connection(std::shared_ptr<job::Engine> engine, ConnectOptions options, EventSink sink);
+  [[nodiscard]] Result<DomainWithState> with_state(Result<Domain> domain);
+
+  const std::shared_ptr<job::Engine> engine_;
+  const ConnectOptions options_;
+  const EventSink sink_;
+  const std::shared_ptr<LiveJobs> jobs_;
+  std::shared_ptr<DomainStore> store_;
+  std::string uri_;
+  std::atomic<bool> closed_{false};
+};
+
+}  // namespace blockpull::virt

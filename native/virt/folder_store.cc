@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Domains of a folder. A file's stem is its domain's name, so a lookup by name reads one file. What
+// was parsed is remembered beside the file's inode, size and time of change, so that a lookup by
+// UUID costs a stat.
+//
+// A file that cannot be read or parsed fails a call that needs it and a listing, which would be
+// short without saying so; a lookup by UUID passes over it.
+
+#include <algorithm>
+#include <cerrno>
+#include <map>
+#include <mutex>
+#include <utility>
+
+#include <dirent.h>
+#include <sys/stat.h>
+
+#include "core/base/text.h"
+#include "virt/domain_store.h"
+#include "virt/xml_file.h"
+
+namespace blockpull::virt {
+namespace {
+
+constexpr std::string_view kSuffix = ".xml";
+
+/// Tells one state of a file from another.
+struct FileStamp {
+  ino_t inode = 0;
+  off_t size = 0;
+  time_t seconds = 0;
+  long nanoseconds = 0;
+
+  bool operator==(const FileStamp&) const = default;
+};
+
+std::optional<FileStamp> stamp_of(const std::string& path) {
+  struct stat about {};
+
+  if (::stat(path.c_str(), &about) != 0) {
+    return std::nullopt;
+  }
+  return FileStamp{about.st_ino, about.st_size, about.st_mtim.tv_sec, about.st_mtim.tv_nsec};
+}
+
+/// Keeps two rewrites apart, whichever connections of this process they come from. Held over file
+/// operations, and by nothing but rewrites.
+std::mutex& rewrite_mutex() {
+  static std::mutex mutex;
+  return mutex;
+}
+
+class FolderStore final : public DomainStore {
+ public:
+  explicit FolderStore(std::string root) : root_(std::move(root)) {}
+
+  /// Stems of the XML files, sorted.
+  [[nodiscard]] Result<std::vector<std::string>> names() const;
+
+  Result<std::vector<Domain>> list() override;
+  Result<Domain> find_name(const std::string& name) override;
+  Result<Domain> find_uuid(const std::string& uuid) override;
+  Result<std::string> xml_of(const Domain& domain) override;
+  Result<Domain> define(const std::string& xml) override;
+  blockpull::Result<void> backing_changed(const std::string& name,
+                                          const DiskBacking& disk) override;
+
+  std::string monitor_path(const std::string& name) override {
+    return text(root_, "/", name, ".qmp");
+  }
+
+ private:
+  struct Parsed {
+    FileStamp stamp;
+    Domain domain;
+  };
+
+  [[nodiscard]] std::string xml_path(const std::string& name) const {
+    return text(root_, "/", name, kSuffix);
+  }
+
+  [[nodiscard]] Result<Domain> load(const std::string& name);
+  [[nodiscard]] std::optional<Domain> remembered(const std::string& name, const FileStamp& stamp);
+  [[nodiscard]] std::optional<std::string> name_of(const std::string& uuid);
+
+  const std::string root_;
+  /// Guards parsed_.
+  std::mutex mutex_;
+  std::map<std::string, Parsed> parsed_;
+};
+
+Result<std::vector<std::string>> FolderStore::names() const {
+  DIR* const folder = ::opendir(root_.c_str());
+  if (folder == nullptr) {
+    return reported(system_error("opendir", errno, root_));
+  }
+  std::vector<std::string> names;
+  while (const dirent* const entry = ::readdir(folder)) {
+    const std::string_view file = entry->d_name;
+    if (file.size() > kSuffix.size() && file.ends_with(kSuffix) && !file.starts_with('.')) {
+      names.emplace_back(file.substr(0, file.size() - kSuffix.size()));
+    }
+  }
+  ::closedir(folder);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::optional<Domain> FolderStore::remembered(const std::string& name, const FileStamp& stamp) {
+  const std::lock_guard lock(mutex_);
+  const auto found = parsed_.find(name);
+  if (found == parsed_.end() || found->second.stamp != stamp) {
+    return std::nullopt;
+  }
+  return found->second.domain;
+}
+
+std::optional<std::string> FolderStore::name_of(const std::string& uuid) {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [name, parsed] : parsed_) {
+    if (parsed.domain.uuid == uuid) {
+      return name;
+    }
+  }
+  return std::nullopt;
+}
+
+Result<Domain> FolderStore::load(const std::string& name) {
+  const std::string path = xml_path(name);
+  const auto stamp = stamp_of(path);
+  if (!stamp) {
+    return no_domain_named(name);
+  }
+  if (auto domain = remembered(name, *stamp)) {
+    return *std::move(domain);
+  }
+  BLOCKPULL_TRY(xml, lifted(read_xml_file(path), &reported));
+  BLOCKPULL_TRY(domain, parse_domain_xml(xml, text("'", path, "'")));
+  if (domain.name != name) {
+    return report(ErrorKind::kInvalidArgument, ErrorCode::kXmlError, ErrorDomain::kPublic,
+                  text("name '", domain.name, "' in '", path,
+                       "' is not that of its file; rename one of them"));
+  }
+  const std::lock_guard lock(mutex_);
+  parsed_.insert_or_assign(name, Parsed{*stamp, domain});
+  return domain;
+}
+
+Result<std::vector<Domain>> FolderStore::list() {
+  BLOCKPULL_TRY(all, names());
+  std::vector<Domain> domains;
+  for (const std::string& name : all) {
+    auto domain = load(name);
+    if (domain.ok()) {
+      domains.push_back(std::move(domain).value());
+    } else if (domain.error().error.kind != ErrorKind::kNoDomain) {
+      return std::move(domain).error();
+    }
+  }
+  return domains;
+}
+
+Result<Domain> FolderStore::find_name(const std::string& name) {
+  if (!is_domain_name(name)) {
+    return no_domain_named(name);
+  }
+  return load(name);
+}
+
+Result<Domain> FolderStore::find_uuid(const std::string& uuid) {
+  if (const auto name = name_of(uuid)) {
+    auto domain = load(*name);
+    if (domain.ok() && domain->uuid == uuid) {
+      return domain;
+    }
+  }
+  BLOCKPULL_TRY(all, names());
+  for (const std::string& name : all) {
+    auto domain = load(name);
+    if (domain.ok() && domain->uuid == uuid) {
+      return domain;
+    }
+  }
+  return no_domain_with(uuid);
+}
+
+Result<std::string> FolderStore::xml_of(const Domain& domain) {
+  return lifted(read_xml_file(xml_path(domain.name)), &reported);
+}
+
+Result<Domain> FolderStore::define(const std::string& xml) {
+  BLOCKPULL_TRY(domain, parse_domain_xml(xml, "the given XML"));
+  const std::lock_guard lock(rewrite_mutex());
+  if (const auto known = load(domain.name); known.ok()) {
+    BLOCKPULL_CHECK(check_redefinition(domain, *known));
+  }
+  if (const auto known = find_uuid(domain.uuid); known.ok()) {
+    BLOCKPULL_CHECK(check_redefinition(domain, *known));
+  }
+  BLOCKPULL_CHECK(lifted(replace_xml_file(xml_path(domain.name), xml), &reported));
+  return load(domain.name);
+}
+
+blockpull::Result<void> FolderStore::backing_changed(const std::string& name,
+                                                     const DiskBacking& disk) {
+  const std::lock_guard lock(rewrite_mutex());
+  const std::string path = xml_path(name);
+  BLOCKPULL_TRY(xml, read_xml_file(path));
+  BLOCKPULL_TRY(rewritten, rewrite_backing_store(xml, disk));
+  return rewritten ? replace_xml_file(path, *rewritten) : blockpull::Result<void>();
+}
+
+}  // namespace
+
+Result<std::shared_ptr<DomainStore>> open_folder(const std::string& root) {
+  auto store = std::make_shared<FolderStore>(root);
+  BLOCKPULL_CHECK(store->names());
+  return std::shared_ptr<DomainStore>(std::move(store));
+}
+
+}  // namespace blockpull::virt

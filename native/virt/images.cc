@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Formats are words until here: they are looked up before any file is opened.
+
+#include "virt/images.h"
+
+#include <utility>
+
+namespace blockpull::virt {
+namespace {
+
+blockpull::Result<std::optional<image::Format>> format_of(const std::optional<std::string>& name) {
+  if (!name) {
+    return std::optional<image::Format>();
+  }
+  BLOCKPULL_TRY(format, image::parse_format(*name));
+  return std::optional(format);
+}
+
+blockpull::Result<image::ChainOptions> chain_options(const ImageRequest& request) {
+  image::ChainOptions options;
+  BLOCKPULL_TRY(format, format_of(request.format));
+  BLOCKPULL_TRY(backing_format, format_of(request.backing_format));
+  options.format = format;
+  options.backing_format = backing_format;
+  options.backing_paths = request.backing_paths;
+  return options;
+}
+
+blockpull::Result<driver::PullOptions> pull_options(const ImagePullRequest& request) {
+  driver::PullOptions options;
+  options.path = request.image.path;
+  BLOCKPULL_TRY(chain, chain_options(request.image));
+  options.chain = std::move(chain);
+  if (request.base) {
+    options.base = driver::BaseChoice{*request.base, std::nullopt};
+  }
+  return options;
+}
+
+blockpull::Result<void> create(const CreateRequest& request) {
+  image::CreateOptions options;
+  BLOCKPULL_TRY(backing_format, format_of(request.backing_format));
+  options.path = request.path;
+  options.size = request.size;
+  options.backing_file = request.backing_file;
+  options.backing_format = backing_format;
+  options.cluster_size = request.cluster_size;
+  options.version = request.version;
+  return image::create_image(options);
+}
+
+}  // namespace
+
+PricedPlan priced(driver::PullPlan plan, std::uint64_t bytes_per_second) {
+  PricedPlan out;
+  out.plan = std::move(plan);
+  if (bytes_per_second != 0) {
+    out.seconds =
+        static_cast<double>(out.plan.bytes_to_move) / static_cast<double>(bytes_per_second);
+  }
+  return out;
+}
+
+Result<std::shared_ptr<job::Job>> pull_image(job::Engine& engine, LiveJobs& jobs,
+                                             const ImagePullRequest& request,
+                                             std::function<void(const job::Outcome&)> on_end) {
+  const auto closed = [] {
+    return plain(make_error(ErrorKind::kClosed, "process is ending; no job can be started"));
+  };
+  auto place = jobs.reserve({});
+  if (!place) {
+    return closed();
+  }
+  BLOCKPULL_TRY(options, lifted(pull_options(request), &plain));
+  BLOCKPULL_TRY(prepared, lifted(driver::prepare_pull(engine, options), &plain));
+  job::JobOptions job_options;
+  job_options.bandwidth = request.bytes_per_second;
+  job_options.on_end = std::move(on_end);
+  auto job = jobs.start(*std::move(place), engine, std::move(prepared), std::move(job_options));
+  if (job == nullptr) {
+    return closed();
+  }
+  return job;
+}
+
+Result<PricedPlan> plan_image(job::Engine& engine, const ImagePullRequest& request) {
+  BLOCKPULL_TRY(options, lifted(pull_options(request), &plain));
+  BLOCKPULL_TRY(plan, lifted(driver::plan_pull(engine, options), &plain));
+  return priced(std::move(plan), request.bytes_per_second);
+}
+
+Result<std::vector<driver::LayerInfo>> inspect_chain(const ImageRequest& request) {
+  BLOCKPULL_TRY(options, lifted(chain_options(request), &plain));
+  return lifted(driver::inspect_chain(request.path, options), &plain);
+}
+
+Result<void> create_image(const CreateRequest& request) {
+  return lifted(create(request), &plain);
+}
+
+Result<image::Chain> open_unlocked(const ImageRequest& request) {
+  BLOCKPULL_TRY(options, lifted(chain_options(request), &plain));
+  return lifted(image::open_chain(request.path, options), &plain);
+}
+
+}  // namespace blockpull::virt

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The calls on bare image files: no connection, no domain, no libvirt words. Thin over driver and
+// core, and here so that both bindings share them. Errors keep their plain sentences.
+//
+// Thread rule: any thread. All of them block for file operations.
+
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/image/create.h"
+#include "driver/inspect.h"
+#include "driver/pull.h"
+#include "virt/error_map.h"
+#include "virt/live_jobs.h"
+
+namespace blockpull::virt {
+
+struct ImageRequest {
+  std::string path;
+  /// Absent: told by the image's magic, never raw.
+  std::optional<std::string> format;
+  /// Of layers whose overlay states none.
+  std::optional<std::string> backing_format;
+  /// Folders that backing files must lie in; absent: any local file.
+  std::optional<std::vector<std::string>> backing_paths;
+};
+
+struct ImagePullRequest {
+  ImageRequest image;
+  std::optional<std::string> base;
+  /// 0 for no limit.
+  std::uint64_t bytes_per_second = 0;
+};
+
+struct CreateRequest {
+  std::string path;
+  /// Bytes; absent: the backing file's.
+  std::optional<std::uint64_t> size;
+  std::optional<std::string> backing_file;
+  std::optional<std::string> backing_format;
+  std::uint64_t cluster_size = 0;
+  std::uint32_t version = 0;
+};
+
+/// A plan, and what it takes at a limit.
+struct PricedPlan {
+  driver::PullPlan plan;
+  /// Absent without a limit.
+  std::optional<double> seconds;
+};
+
+[[nodiscard]] PricedPlan priced(driver::PullPlan plan, std::uint64_t bytes_per_second);
+
+/// Returns once the job runs. The job is among `jobs` until its end; kClosed when they are closed.
+[[nodiscard]] Result<std::shared_ptr<job::Job>> pull_image(
+    job::Engine& engine, LiveJobs& jobs, const ImagePullRequest& request,
+    std::function<void(const job::Outcome&)> on_end);
+
+[[nodiscard]] Result<PricedPlan> plan_image(job::Engine& engine, const ImagePullRequest& request);
+
+/// The layers, the active one first.
+[[nodiscard]] Result<std::vector<driver::LayerInfo>> inspect_chain(const ImageRequest& request);
+
+[[nodiscard]] Result<void> create_image(const CreateRequest& request);
+
+/// The chain of an image, opened without locks, for a digest.
+[[nodiscard]] Result<image::Chain> open_unlocked(const ImageRequest& request);
+
+}  // namespace blockpull::virt

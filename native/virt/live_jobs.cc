@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The map of running jobs. Jobs are stopped outside the lock: their ends come back here for it.
+
+#include "virt/live_jobs.h"
+
+#include <utility>
+#include <vector>
+
+namespace blockpull::virt {
+
+LiveJobs::Place::~Place() {
+  if (owner_ != nullptr) {
+    owner_->forget(id_);
+  }
+}
+
+std::optional<LiveJobs::Place> LiveJobs::reserve(JobLabel label) {
+  const std::lock_guard lock(mutex_);
+  if (closed_) {
+    return std::nullopt;
+  }
+  const std::uint64_t id = next_id_++;
+  entries_[id].label = std::move(label);
+  return Place(shared_from_this(), id);
+}
+
+std::shared_ptr<job::Job> LiveJobs::start(Place place, job::Engine& engine,
+                                          std::unique_ptr<driver::PreparedPull> pull,
+                                          job::JobOptions options) {
+  if (is_closed()) {
+    return nullptr;
+  }
+  const std::uint64_t id = place.id_;
+  options.on_end = [self = std::exchange(place.owner_, nullptr), id,
+                    told = std::move(options.on_end)](const job::Outcome& outcome) {
+    if (told) {
+      told(outcome);
+    }
+    self->forget(id);
+  };
+  auto job = driver::start_pull(engine, std::move(pull), std::move(options));
+  std::optional<job::Stop> stop;
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto entry = entries_.find(id); entry != entries_.end()) {
+      entry->second.job = job;
+      stop = closed_;
+    }
+  }
+  if (stop) {
+    job->stop(*stop);
+  }
+  return job;
+}
+
+std::optional<LiveJobs::Found> LiveJobs::find(const std::string& uuid, const std::string& disk) {
+  const bool is_path = disk.starts_with('/');
+  const std::lock_guard lock(mutex_);
+  for (const auto& [id, entry] : entries_) {
+    const JobLabel& label = entry.label;
+    if (entry.job != nullptr && label.uuid == uuid &&
+        (is_path ? label.source : label.target) == disk) {
+      return Found{id, entry.job};
+    }
+  }
+  return std::nullopt;
+}
+
+bool LiveJobs::claim_abort(std::uint64_t id) {
+  const std::lock_guard lock(mutex_);
+  const auto entry = entries_.find(id);
+  return entry != entries_.end() && !closed_ && !std::exchange(entry->second.abort_asked, true);
+}
+
+void LiveJobs::wait_for(std::uint64_t id) {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this, id] { return !entries_.contains(id); });
+}
+
+void LiveJobs::close(job::Stop how) {
+  std::vector<std::shared_ptr<job::Job>> running;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!closed_ || how == job::Stop::kAbandon) {
+      closed_ = how;
+    }
+    for (const auto& [id, entry] : entries_) {
+      if (entry.job != nullptr) {
+        running.push_back(entry.job);
+      }
+    }
+  }
+  for (const auto& job : running) {
+    job->stop(how);
+  }
+}
+
+bool LiveJobs::is_closed() {
+  const std::lock_guard lock(mutex_);
+  return closed_.has_value();
+}
+
+void LiveJobs::wait_until_idle() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return entries_.empty(); });
+}
+
+bool LiveJobs::is_idle() {
+  const std::lock_guard lock(mutex_);
+  return entries_.empty();
+}
+
+void LiveJobs::forget(std::uint64_t id) {
+  // What the entry holds goes after the lock.
+  std::map<std::uint64_t, Entry>::node_type forgotten;
+  const std::lock_guard lock(mutex_);
+  forgotten = entries_.extract(id);
+  changed_.notify_all();
+}
+
+}  // namespace blockpull::virt

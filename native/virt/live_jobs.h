@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The jobs that one owner has started and that have not ended: a connection's, or those on bare
+// images.
+//
+//     reserve ─▶ (open, lock, judge: may take long) ─▶ start ─▶ … ─▶ end, told to the listener,
+//     then forgotten
+//        └─ the place is given up when the pull is refused
+//
+// After close() nothing is reserved and nothing starts; whatever runs, or was reserved before,
+// ends, and wait_until_idle() waits for that. A place counts from its reservation, so nothing slips
+// through between.
+//
+// Thread rule: any thread. No file operation happens under the lock. The listener of an end runs on
+// the engine's thread, before wait_until_idle() and wait_for() return.
+
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "driver/pull.h"
+
+namespace blockpull::virt {
+
+/// Which disk a job works on, in a connection's words; all empty for a bare image.
+struct JobLabel {
+  std::string uuid;
+  std::string target;
+  /// Path of the active layer.
+  std::string source;
+};
+
+class LiveJobs : public std::enable_shared_from_this<LiveJobs> {
+ public:
+  /// A reserved place; gives itself up unless a job was started in it.
+  class Place {
+   public:
+    Place(Place&& other) noexcept = default;
+    Place& operator=(Place&& other) = delete;
+    ~Place();
+
+   private:
+    friend class LiveJobs;
+
+    Place(std::shared_ptr<LiveJobs> owner, std::uint64_t id) : owner_(std::move(owner)), id_(id) {}
+
+    std::shared_ptr<LiveJobs> owner_;
+    std::uint64_t id_;
+  };
+
+  struct Found {
+    std::uint64_t id = 0;
+    std::shared_ptr<job::Job> job;
+  };
+
+  /// Absent after close().
+  [[nodiscard]] std::optional<Place> reserve(JobLabel label);
+
+  /// Starts the pull in its place. nullptr after close(): then nothing was started.
+  [[nodiscard]] std::shared_ptr<job::Job> start(Place place, job::Engine& engine,
+                                                std::unique_ptr<driver::PreparedPull> pull,
+                                                job::JobOptions options);
+
+  /// The job that runs on that domain's disk, named by target or by the absolute path of its
+  /// source.
+  [[nodiscard]] std::optional<Found> find(const std::string& uuid, const std::string& disk);
+
+  /// False when somebody has asked for this job's end before, or it has ended.
+  [[nodiscard]] bool claim_abort(std::uint64_t id);
+
+  /// Blocks until that job has ended.
+  void wait_for(std::uint64_t id);
+
+  /// Refuses new jobs and asks the others to end. Does not wait. May be called again, to abandon.
+  void close(job::Stop how);
+  [[nodiscard]] bool is_closed();
+
+  /// Blocks until nothing is reserved and nothing runs.
+  void wait_until_idle();
+  [[nodiscard]] bool is_idle();
+
+ private:
+  struct Entry {
+    JobLabel label;
+    /// Absent while the place is only reserved.
+    std::shared_ptr<job::Job> job;
+    bool abort_asked = false;
+  };
+
+  void forget(std::uint64_t id);
+
+  /// Guards everything below.
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<std::uint64_t, Entry> entries_;
+  std::uint64_t next_id_ = 1;
+  std::optional<job::Stop> closed_;
+};
+
+}  // namespace blockpull::virt
