@@ -3,7 +3,7 @@
 // Runs the tests and adds them up: native tests (ctest), lint, then vitest, then one line with the sum.
 //
 //   --native       only the native tests, of the CMake preset named by --preset (dev unless told)
-//   --js           only vitest; what follows '--' is handed to it, a file name for example
+//   --js           only vitest; what is no option is handed to it, a folder for example
 //   --soak         everything, and the long versions of the long tests (BLOCKPULL_SOAK=1), and ThreadSanitizer
 //
 // A part that fails does not keep the others from running. A build that fails, or a lint that is not clean,
@@ -118,15 +118,24 @@ function runLint() {
   return status === 0 ? { passed: 0, failed: 0, skipped: 0 } : partFailed
 }
 
-const { values, positionals } = parseArgs({
-  options: {
-    native: { type: 'boolean', default: false },
-    js: { type: 'boolean', default: false },
-    soak: { type: 'boolean', default: false },
-    preset: { type: 'string', default: 'dev' },
-  },
-  allowPositionals: true,
-})
+function readArguments() {
+  try {
+    return parseArgs({
+      options: {
+        native: { type: 'boolean', default: false },
+        js: { type: 'boolean', default: false },
+        soak: { type: 'boolean', default: false },
+        preset: { type: 'string', default: 'dev' },
+      },
+      allowPositionals: true,
+    })
+  } catch (error) {
+    console.error(`test: ${error instanceof Error ? error.message : error}`)
+    process.exit(2)
+  }
+}
+
+const { values, positionals } = readArguments()
 const everything = !values.native && !values.js
 if (values.soak) {
   environment.BLOCKPULL_SOAK = '1'
