@@ -3,6 +3,11 @@
     "core_sources": [
       "native/core/base/bytes.cc",
       "native/core/base/error.cc",
+      "native/core/image/qcow2/allocator.cc",
+      "native/core/image/qcow2/header_edit.cc",
+      "native/core/image/qcow2/link_writer.cc",
+      "native/core/image/qcow2/refcounts.cc",
+      "native/core/image/qcow2/references.cc",
       "native/core/io/blocking_pool.cc",
       "native/core/io/buffer_arena.cc",
       "native/core/io/lock.cc",
@@ -18,7 +23,14 @@
       "native/job/rate_limiter.cc",
       "native/job/registry.cc"
     ],
-    "driver_sources": [],
+    "driver_sources": [
+      "native/driver/local_pull.cc",
+      "native/driver/mover.cc",
+      "native/driver/mover_write.cc",
+      "native/driver/pull.cc",
+      "native/driver/pull_metadata.cc",
+      "native/driver/pull_planner.cc"
+    ],
     "virt_sources": [
       "native/virt/base_name.cc",
       "native/virt/block_jobs.cc",

@@ -6,7 +6,7 @@
 //     blocking (4)    open, fallocate, fdatasync, table I/O, inflate, pread/pwrite where io_uring is refused
 //
 // One engine a process, counted by its users: the first makes it, the last ends it. It must outlive its jobs,
-// so whoever starts one waits for its end before letting go.
+// so whoever starts one waits for its end before letting go; it must not be let go on its own threads.
 //
 // io_uring is probed once; where it is refused (seccomp, sysctl, an old kernel) the engine says so once in
 // one line on stderr, and data goes through the blocking threads. BLOCKPULL_IO=threads forces that, silently.
@@ -17,6 +17,7 @@
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <unordered_map>
 #include <vector>
 
 #include "core/io/blocking_pool.h"
@@ -34,7 +35,7 @@ class Engine final : public Host {
   Engine& operator=(const Engine&) = delete;
 
   [[nodiscard]] io::RequestQueue& queue() override { return *queue_; }
-  [[nodiscard]] io::BufferPool& buffers() override { return *buffers_; }
+  [[nodiscard]] io::BufferArena& buffers() override { return *buffers_; }
   [[nodiscard]] const Clock& clock() const override { return clock_; }
   void run_blocking(std::function<void()> work, std::function<void()> then) override;
   std::uint64_t call_at(Nanoseconds when, std::function<void()> callback) override;
@@ -52,14 +53,14 @@ class Engine final : public Host {
     std::function<void()> callback;
   };
 
-  Engine(std::unique_ptr<io::BufferPool> buffers);
+  explicit Engine(std::unique_ptr<io::BufferArena> buffers);
   void loop();
   [[nodiscard]] bool run_posted();
   void run_due_timers();
 
   MonotonicClock clock_;
   const std::shared_ptr<Registry> registry_;
-  std::unique_ptr<io::BufferPool> buffers_;
+  std::unique_ptr<io::BufferArena> buffers_;
   std::unique_ptr<io::BlockingPool> blocking_;
   std::unique_ptr<io::RequestQueue> queue_;
 
@@ -70,6 +71,7 @@ class Engine final : public Host {
 
   /// Engine thread only.
   std::multimap<Nanoseconds, Timer> timers_;
+  std::unordered_map<std::uint64_t, Nanoseconds> when_of_;
   std::uint64_t next_ticket_ = 1;
 
   std::thread thread_;

@@ -12,7 +12,7 @@
 #include <functional>
 
 #include "core/base/clock.h"
-#include "core/io/buffer_pool.h"
+#include "core/io/buffer_arena.h"
 #include "core/io/request.h"
 
 namespace blockpull::job {
@@ -22,7 +22,7 @@ class Host {
   virtual ~Host() = default;
 
   [[nodiscard]] virtual io::RequestQueue& queue() = 0;
-  [[nodiscard]] virtual io::BufferPool& buffers() = 0;
+  [[nodiscard]] virtual io::BufferArena& buffers() = 0;
   [[nodiscard]] virtual const Clock& clock() const = 0;
 
   /// Runs `work` on one of a few threads that may block, then `then` on this one.

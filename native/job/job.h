@@ -29,8 +29,6 @@
 
 namespace blockpull::job {
 
-class Engine;
-
 enum class State : std::uint8_t { kRunning, kAborting, kCompleted, kFailed, kCancelled };
 
 /// "running", "aborting", "completed", "failed", "cancelled".
@@ -73,8 +71,8 @@ struct JobOptions {
 
 class Job : public std::enable_shared_from_this<Job> {
  public:
-  /// Hands `work` to the engine. The claim keeps other jobs off the disk until the end.
-  [[nodiscard]] static std::shared_ptr<Job> start(Engine& engine, std::unique_ptr<Work> work,
+  /// Hands `work` to the host, which must outlive the job. The claim keeps other jobs off the disk until the end.
+  [[nodiscard]] static std::shared_ptr<Job> start(Host& host, std::unique_ptr<Work> work,
                                                   Registry::Claim claim, JobOptions options);
   ~Job();
 
@@ -90,14 +88,14 @@ class Job : public std::enable_shared_from_this<Job> {
   void wait() const;
 
  private:
-  Job(Engine& engine, std::unique_ptr<Work> work, Registry::Claim claim, JobOptions options);
+  Job(Host& host, std::unique_ptr<Work> work, Registry::Claim claim, JobOptions options);
   void begin();
   void work_finished(Ending ending);
   void close_work(const Ending& ending);
   void announce();
   void sample_rate();
 
-  Engine& engine_;
+  Host& host_;
   std::unique_ptr<Work> work_;
   Registry::Claim claim_;
   JobOptions options_;
@@ -109,6 +107,8 @@ class Job : public std::enable_shared_from_this<Job> {
   Nanoseconds sampled_at_;
   std::uint64_t sampled_moved_ = 0;
   std::uint64_t sample_ticket_ = 0;
+  /// Host's thread: the work item has called finish.
+  bool finished_ = false;
 
   /// Guards outcome_ and ended_.
   mutable std::mutex mutex_;

@@ -35,15 +35,15 @@ inline constexpr std::uint64_t kVirtualSize = (std::uint64_t{1} << 63U) - 1;
 inline constexpr std::size_t kTableSlice = 16 * kKiB;
 inline constexpr std::size_t kSlicesPerLayer = 4;
 
-/// Bytes in one buffer: the largest cluster, so that one buffer always holds one cluster.
-inline constexpr std::size_t kBuffer = 2 * kMiB;
-
-/// Buffers of the whole process. 24 requests of 1 MiB in flight saturate a disk with 5 ms of latency at
-/// 4 GiB/s; memory stays at 48 MiB.
-inline constexpr std::size_t kBuffers = 24;
+/// Buffers of the whole process: enough for every disk that we have met to be busy (24 MiB in flight keep
+/// a disk with 5 ms of latency at 4 GiB/s), and a small part of a host's memory.
+inline constexpr std::size_t kBufferBytes = 64 * kMiB;
 
 /// One piece of work for the disks. Larger requests do not get faster; smaller ones cost more calls.
 inline constexpr std::size_t kPiece = 1 * kMiB;
+
+/// Pieces that one job has in flight: eight fast jobs share the buffers evenly, one alone is not held up.
+inline constexpr std::size_t kPiecesInFlight = 24;
 
 /// Bytes moved between two checkpoints: what a crash can make us copy again, and what it can leak.
 inline constexpr std::uint64_t kCheckpoint = 64 * kMiB;

@@ -56,6 +56,9 @@ class File {
   /// call fails too, without asking the kernel.
   [[nodiscard]] virtual Result<void> sync() = 0;
 
+  /// Whether a sync has failed: from then on nothing that is written may be relied on.
+  [[nodiscard]] virtual bool sync_failed() const = 0;
+
   [[nodiscard]] virtual Result<void> truncate(std::uint64_t size) = 0;
 
   /// Makes sure that [offset, offset + length) has space and that the file is at least that long; the new

@@ -76,6 +76,14 @@ Error open_error(int error_number, const std::string& path, Access access) {
 
 }  // namespace
 
+Result<FileId> identify(const std::string& path) {
+  struct stat about {};
+  if (::stat(path.c_str(), &about) != 0) {
+    return system_error("stat", errno, path);
+  }
+  return FileId{about.st_dev, about.st_ino};
+}
+
 Result<std::unique_ptr<PosixFile>> PosixFile::open(const std::string& path, Access access) {
   struct stat about {};
 

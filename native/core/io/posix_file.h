@@ -29,6 +29,9 @@ struct FileId {
   auto operator<=>(const FileId&) const = default;
 };
 
+/// The inode that `path` stands for, without opening it; symbolic links are followed.
+[[nodiscard]] Result<FileId> identify(const std::string& path);
+
 class PosixFile final : public File {
  public:
   /// Opens an existing regular file. Anything else (directory, FIFO, device, socket) is
@@ -48,6 +51,7 @@ class PosixFile final : public File {
   [[nodiscard]] Result<void> write_at(std::uint64_t offset,
                                       std::span<const std::byte> from) override;
   [[nodiscard]] Result<void> sync() override;
+  [[nodiscard]] bool sync_failed() const override { return sync_error_.load() != 0; }
   [[nodiscard]] Result<void> truncate(std::uint64_t size) override;
   [[nodiscard]] Result<void> allocate(std::uint64_t offset, std::uint64_t length) override;
   [[nodiscard]] Result<void> punch(std::uint64_t offset, std::uint64_t length) override;

@@ -64,7 +64,9 @@ void ThreadQueue::wait(Nanoseconds until) {
     ended.swap(ended_);
   }
   for (auto& [request, result] : ended) {
-    request->done(std::move(result));
+    // Whoever made the request may destroy it in the call.
+    const auto done = std::move(request->done);
+    done(std::move(result));
   }
 }
 

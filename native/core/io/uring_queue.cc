@@ -135,17 +135,16 @@ void UringQueue::complete(Request& request, int result) {
     queue(request);
     return;
   }
-  switch (account(request, result)) {
-    case TransferState::kWhole:
-      request.done({});
-      return;
-    case TransferState::kContinue:
-      queue(request);
-      return;
-    case TransferState::kFailed:
-      request.done(transfer_error(request, result < 0 ? -result : 0));
-      return;
+  const TransferState state = account(request, result);
+  if (state == TransferState::kContinue) {
+    queue(request);
+    return;
   }
+  // Whoever made the request may destroy it in the call.
+  const auto done = std::move(request.done);
+  done(state == TransferState::kWhole
+           ? Result<void>()
+           : Result<void>(transfer_error(request, result < 0 ? -result : 0)));
 }
 
 }  // namespace blockpull::io

@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "core/image/qcow2/allocator.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/bytes.h"
+#include "core/base/checked.h"
+#include "core/base/limits.h"
+#include "core/base/text.h"
+#include "core/image/qcow2/refcount_entry.h"
+
+namespace blockpull::image::qcow2 {
+namespace {
+
+constexpr std::uint64_t kKnownAutoclear = autoclear::kBitmaps | autoclear::kRawExternalData;
+
+bool is_known(std::uint32_t extension_type) {
+  return extension_type == extension::kBackingFormat || extension_type == extension::kFeatureNames;
+}
+
+void append(std::vector<ClusterRange>& ranges, std::uint64_t cluster) {
+  if (!ranges.empty() && ranges.back().end() == cluster) {
+    ++ranges.back().count;
+  } else {
+    ranges.push_back({cluster, 1});
+  }
+}
+
+}  // namespace
+
+Result<Allocator> Allocator::open(Qcow2Image& image) {
+  Allocator allocator(image);
+  const Header& header = image.header();
+  allocator.owns_all_space_ =
+      (header.autoclear & ~kKnownAutoclear) == 0 &&
+      std::all_of(header.extensions.begin(), header.extensions.end(),
+                  [](const Extension& extension) { return is_known(extension.type); });
+  BLOCKPULL_TRY(references, find_references(image));
+  allocator.end_ = references.end();
+  BLOCKPULL_CHECK(allocator.judge_refcounts(references));
+  if (!allocator.owns_all_space_) {
+    BLOCKPULL_TRY(file_size, image.file().size());
+    allocator.end_ =
+        std::max(allocator.end_, divide_up(file_size, allocator.cluster_size()));
+    allocator.leaks_.clear();
+  }
+  return allocator;
+}
+
+Result<void> Allocator::judge_refcounts(const ReferenceMap& references) {
+  const std::uint64_t covered = refcounts_.table_entries() * refcounts_.per_block();
+  if (references.end() > covered) {
+    return make_error(ErrorKind::kImageCorrupt,
+                      text("'", image_.file().path(), "' refers to host cluster ",
+                           references.end() - 1, ", its refcount table ends at ", covered,
+                           "; run 'qemu-img check -r all' on it"))
+        .with_path(image_.file().path());
+  }
+  for (std::uint64_t index = 0; index < refcounts_.table_entries(); ++index) {
+    BLOCKPULL_CHECK(judge_block(references, index));
+  }
+  return {};
+}
+
+/// Compares one block with the references: a reference without a refcount is corruption, a refcount without
+/// a reference a leak.
+Result<void> Allocator::judge_block(const ReferenceMap& references, std::uint64_t index) {
+  const std::uint32_t order = image_.header().refcount_order;
+  const auto missing = [this](std::uint64_t cluster) {
+    return make_error(ErrorKind::kImageCorrupt,
+                      text("host cluster ", cluster, " of '", image_.file().path(),
+                           "' is in use but has refcount 0; run 'qemu-img check -r all' on it"))
+        .with_path(image_.file().path());
+  };
+  BLOCKPULL_TRY(offset, refcounts_.block_offset(index));
+  if (offset == 0) {
+    const ClusterRange range{index * refcounts_.per_block(), refcounts_.per_block()};
+    return references.has_any(range) ? Result<void>(missing(range.first)) : Result<void>();
+  }
+  return refcounts_.visit_block(
+      index,
+      [&](std::uint64_t first, std::uint64_t count, std::span<const std::byte> bytes) -> Result<void> {
+        if (all_zero(bytes) && !references.has_any({first, count})) {
+          return {};
+        }
+        for (std::uint64_t i = 0; i < count; ++i) {
+          const bool counted = load_refcount(bytes, order, i) != 0;
+          const bool referenced = references.has(first + i);
+          if (referenced && !counted) {
+            return missing(first + i);
+          }
+          if (counted && !referenced) {
+            append(leaks_, first + i);
+          }
+        }
+        return {};
+      });
+}
+
+Result<void> Allocator::begin() {
+  Header& header = image_.mutable_header();
+  if ((header.autoclear & ~kKnownAutoclear) != 0) {
+    // Bits that we do not know promise something that our writes may break. If we die here, the next open
+    // sees them set or cleared, and nothing else changed.
+    header.autoclear &= kKnownAutoclear;
+    std::byte bytes[8];
+    store_be<std::uint64_t>(bytes, header.autoclear);
+    BLOCKPULL_CHECK(image_.tables().store(field::kAutoclearFeatures, bytes));
+    BLOCKPULL_CHECK(image_.file().sync());
+  }
+  return take_back_leaks();
+}
+
+Result<void> Allocator::take_back_leaks() {
+  if (leaks_.empty()) {
+    return {};
+  }
+  for (const ClusterRange& leak : std::exchange(leaks_, {})) {
+    BLOCKPULL_CHECK(refcounts_.set(leak, 0));
+    released_.push_back(leak);
+  }
+  // If we die here, the next open sees fewer leaks or the same.
+  BLOCKPULL_CHECK(image_.file().sync());
+  return trim();
+}
+
+Result<Allocator::Batch> Allocator::plan_batch(std::uint64_t usable) {
+  Batch batch{.first = end_, .usable = usable};
+  // Each new block needs a cluster of its own, which may need another block; it settles after a few rounds.
+  for (;;) {
+    const std::uint64_t last_block = (batch.range().end() - 1) / refcounts_.per_block();
+    Batch next = batch;
+    BLOCKPULL_TRY(missing, missing_blocks(batch));
+    next.blocks = missing.size();
+    if (last_block >= refcounts_.table_entries()) {
+      // Half as much again, so that a growing image does not switch tables for every batch.
+      const std::uint64_t roomy = std::min(refcounts_.table_entries() * 3 / 2,
+                                           limits::kRefcountTableBytes / kEntryBytes);
+      const std::uint64_t entries = std::max(last_block + 1, roomy);
+      next.table_clusters = divide_up(entries * kEntryBytes, cluster_size());
+      next.table_entries = next.table_clusters * cluster_size() / kEntryBytes;
+      if (next.table_clusters * cluster_size() > limits::kRefcountTableBytes) {
+        return make_error(ErrorKind::kNoSpace,
+                          text("the refcount table of '", image_.file().path(), "' would exceed ",
+                               limits::kRefcountTableBytes, " bytes, which the format allows"))
+            .with_path(image_.file().path());
+      }
+    }
+    if (next.blocks == batch.blocks && next.table_clusters == batch.table_clusters) {
+      return batch;
+    }
+    batch = next;
+  }
+}
+
+Result<std::vector<Allocator::NewBlock>> Allocator::missing_blocks(const Batch& batch) {
+  std::vector<NewBlock> blocks;
+  const std::uint64_t last = (batch.range().end() - 1) / refcounts_.per_block();
+  for (std::uint64_t index = batch.first / refcounts_.per_block(); index <= last; ++index) {
+    BLOCKPULL_TRY(offset, refcounts_.block_offset(index));
+    if (offset == 0) {
+      blocks.push_back({index, batch.first + blocks.size()});
+    }
+  }
+  return blocks;
+}
+
+Result<ClusterRange> Allocator::reserve(std::uint64_t count) {
+  BLOCKPULL_TRY(batch, plan_batch(count));
+  BLOCKPULL_TRY(blocks, missing_blocks(batch));
+  // If we die here, the next open sees a longer file and nothing else.
+  if (auto space = image_.file().allocate(batch.first * cluster_size(), batch.total() * cluster_size());
+      !space.ok()) {
+    if (space.error().kind == ErrorKind::kNoSpace) {
+      // Part of it may have been allocated.
+      BLOCKPULL_CHECK(image_.file().truncate(batch.first * cluster_size()));
+    }
+    return std::move(space).error();
+  }
+  BLOCKPULL_CHECK(write_refcounts(batch, blocks));
+  end_ = batch.range().end();
+  return ClusterRange{end_ - count, count};
+}
+
+Result<void> Allocator::write_refcounts(const Batch& batch, const std::vector<NewBlock>& blocks) {
+  // Refcounts in blocks that exist: a leak of this batch if we die.
+  for (ClusterRange left = batch.range(); left.count > 0;) {
+    const std::uint64_t block = left.first / refcounts_.per_block();
+    const std::uint64_t count =
+        std::min(left.count, (block + 1) * refcounts_.per_block() - left.first);
+    BLOCKPULL_TRY(offset, refcounts_.block_offset(block));
+    if (offset != 0) {
+      BLOCKPULL_CHECK(refcounts_.set({left.first, count}, 1));
+    }
+    left = {left.first + count, left.count - count};
+  }
+  if (!blocks.empty()) {
+    BLOCKPULL_CHECK(write_new_blocks(batch, blocks));
+  }
+  if (batch.table_clusters > 0) {
+    return switch_table(batch, blocks);
+  }
+  if (blocks.empty()) {
+    return {};
+  }
+  // If we die here, the next open sees clusters that nothing refers to: blocks not hooked yet.
+  BLOCKPULL_CHECK(image_.file().sync());
+  return hook(blocks);
+}
+
+Result<void> Allocator::write_new_blocks(const Batch& batch, const std::vector<NewBlock>& blocks) {
+  const ClusterRange range = batch.range();
+  std::vector<std::byte> content(cluster_size());
+  for (const NewBlock& block : blocks) {
+    std::fill(content.begin(), content.end(), std::byte{0});
+    const std::uint64_t base = block.index * refcounts_.per_block();
+    const std::uint64_t begin = std::max(range.first, base);
+    const std::uint64_t end = std::min(range.end(), base + refcounts_.per_block());
+    for (std::uint64_t cluster = begin; cluster < end; ++cluster) {
+      store_refcount(content, image_.header().refcount_order, cluster - base, 1);
+    }
+    BLOCKPULL_CHECK(image_.tables().store(block.cluster * cluster_size(), content));
+  }
+  return {};
+}
+
+/// Hooks blocks whose contents are durable, in rounds: a block may be hooked once the block that counts its
+/// own cluster is hooked and durable, or is itself.
+Result<void> Allocator::hook(std::vector<NewBlock> blocks) {
+  while (!blocks.empty()) {
+    std::vector<NewBlock> ready;
+    std::vector<NewBlock> later;
+    for (const NewBlock& block : blocks) {
+      const std::uint64_t counted_by = block.cluster / refcounts_.per_block();
+      BLOCKPULL_TRY(offset, refcounts_.block_offset(counted_by));
+      (offset != 0 || counted_by == block.index ? ready : later).push_back(block);
+    }
+    for (const NewBlock& block : ready) {
+      std::byte entry[kEntryBytes];
+      store_be<std::uint64_t>(entry, block.cluster * cluster_size());
+      BLOCKPULL_CHECK(image_.tables().store(
+          image_.header().refcount_table_offset + block.index * kEntryBytes, entry));
+    }
+    if (!later.empty()) {
+      // If we die here, the next open sees some of these blocks, each counted by one that is there.
+      BLOCKPULL_CHECK(image_.file().sync());
+    }
+    blocks = std::move(later);
+  }
+  return {};
+}
+
+Result<void> Allocator::switch_table(const Batch& batch, const std::vector<NewBlock>& blocks) {
+  Header& header = image_.mutable_header();
+  const std::uint64_t offset = (batch.first + batch.blocks) * cluster_size();
+  std::vector<std::byte> table(batch.table_clusters * cluster_size());
+  const std::uint64_t old_entries = refcounts_.table_entries();
+  for (std::uint64_t index = 0; index < old_entries; ++index) {
+    BLOCKPULL_TRY(block, refcounts_.block_offset(index));
+    put_be_at<std::uint64_t>(table, index * kEntryBytes, block);
+  }
+  for (const NewBlock& block : blocks) {
+    put_be_at<std::uint64_t>(table, block.index * kEntryBytes, block.cluster * cluster_size());
+  }
+  BLOCKPULL_CHECK(image_.tables().store(offset, table));
+  // If we die here, the next open sees the old table; the new one is a leak.
+  BLOCKPULL_CHECK(image_.file().sync());
+  std::byte switched[12];
+  put_be_at<std::uint64_t>(switched, 0, offset);
+  put_be_at<std::uint32_t>(switched, 8, static_cast<std::uint32_t>(batch.table_clusters));
+  BLOCKPULL_CHECK(image_.tables().store(field::kRefcountTableOffset, switched));
+  // If we die here, the next open sees the old table or the new one; both are whole.
+  BLOCKPULL_CHECK(image_.file().sync());
+  const ClusterRange old_table{header.refcount_table_offset / cluster_size(),
+                               header.refcount_table_clusters};
+  header.refcount_table_offset = offset;
+  header.refcount_table_clusters = static_cast<std::uint32_t>(batch.table_clusters);
+  return release(old_table);
+}
+
+Result<void> Allocator::release(ClusterRange range) {
+  if (range.count == 0) {
+    return {};
+  }
+  BLOCKPULL_CHECK(refcounts_.set(range, 0));
+  released_.push_back(range);
+  return {};
+}
+
+Result<void> Allocator::trim() {
+  std::sort(released_.begin(), released_.end(),
+            [](const ClusterRange& a, const ClusterRange& b) { return a.first < b.first; });
+  while (!released_.empty() && released_.back().end() == end_) {
+    end_ = released_.back().first;
+    released_.pop_back();
+  }
+  for (const ClusterRange& range : std::exchange(released_, {})) {
+    if (range.first < end_) {
+      BLOCKPULL_CHECK(image_.file().punch(range.first * cluster_size(), range.count * cluster_size()));
+    }
+  }
+  BLOCKPULL_TRY(file_size, image_.file().size());
+  return file_size > end_ * cluster_size() ? image_.file().truncate(end_ * cluster_size())
+                                           : Result<void>();
+}
+
+}  // namespace blockpull::image::qcow2

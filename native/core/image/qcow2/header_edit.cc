@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "core/image/qcow2/header_edit.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/bytes.h"
+#include "core/base/checked.h"
+#include "core/base/limits.h"
+#include "core/base/text.h"
+
+namespace blockpull::image::qcow2 {
+namespace {
+
+constexpr std::uint64_t kSector = 512;
+/// Head of an extension, and size of the end marker.
+constexpr std::uint64_t kExtensionHead = 8;
+/// Every format name that we write fits into 8 bytes.
+constexpr std::uint64_t kFormatExtension = kExtensionHead + 8;
+
+Error no_room(Qcow2Image& image, const char* for_what) {
+  return make_error(ErrorKind::kFeatureUnsupported,
+                    text("changing the backing file of '", image.file().path(),
+                         "' is not supported: its header has no room for ", for_what,
+                         " that could be switched in one sector; nothing was written"))
+      .with_path(image.file().path());
+}
+
+std::vector<std::byte> copy_of(std::span<const std::byte> bytes) {
+  return {bytes.begin(), bytes.end()};
+}
+
+void put_bytes(std::span<std::byte> to, std::uint64_t offset, std::string_view bytes) {
+  const auto from = std::as_bytes(std::span(bytes));
+  std::copy(from.begin(), from.end(), to.subspan(offset).begin());
+}
+
+/// Where `length` bytes are free in [begin, cluster end), the old name's bytes excluded; 0 for nowhere.
+std::uint64_t find_room(const Header& header, std::uint64_t begin, std::uint64_t length) {
+  const std::uint64_t old_begin = header.backing_offset;
+  const std::uint64_t old_end = old_begin + header.backing_length;
+  if (old_begin != 0 && begin < old_end && begin + length > old_begin) {
+    begin = old_end;
+  }
+  return fits(begin, length, header.cluster_size()) ? begin : 0;
+}
+
+}  // namespace
+
+Result<HeaderEdit> HeaderEdit::plan(Qcow2Image& image, const std::optional<BackingReference>& backing) {
+  std::vector<std::byte> first(kSector);
+  BLOCKPULL_CHECK(image.file().read_at(0, first));
+  HeaderEdit edit;
+  BLOCKPULL_CHECK(backing ? edit.plan_replacement(image, first, *backing)
+                          : edit.plan_removal(image, first));
+  return edit;
+}
+
+Result<void> HeaderEdit::plan_removal(Qcow2Image& image, std::span<const std::byte> first) {
+  const Header& header = image.header();
+  std::uint64_t end = field::kBackingFileSize + 4;
+  std::vector<std::byte> sector = copy_of(first);
+  std::fill_n(sector.begin() + field::kBackingFileOffset, 12, std::byte{0});
+  if (!header.has_end_marker && header.extensions_end < header.cluster_size()) {
+    const std::uint64_t marker_end = header.extensions_end + kExtensionHead;
+    if (marker_end > kSector) {
+      return no_room(image, "an end of its extensions");
+    }
+    std::fill_n(sector.begin() + static_cast<std::ptrdiff_t>(header.extensions_end), kExtensionHead,
+                std::byte{0});
+    end = std::max(end, marker_end);
+  }
+  const auto changed = std::span(sector).first(end).subspan(field::kBackingFileOffset);
+  switch_ = {field::kBackingFileOffset, copy_of(changed)};
+  return {};
+}
+
+Result<void> HeaderEdit::plan_replacement(Qcow2Image& image, std::span<const std::byte> first,
+                                          const BackingReference& backing) {
+  const Header& header = image.header();
+  const Extension* const format = header.find(extension::kBackingFormat);
+  // A header that states no format gets the extension behind its others.
+  const std::uint64_t at = format != nullptr ? format->offset : header.extensions_end;
+  const std::uint64_t added = format != nullptr ? 0 : kFormatExtension;
+  const std::uint64_t extensions_end = header.extensions_end + added;
+  const bool writes_marker = format == nullptr || !header.has_end_marker;
+  const std::uint64_t end =
+      writes_marker ? extensions_end + kExtensionHead : at + kFormatExtension;
+  // One 8-byte unit before and after, so that nothing behind it moves.
+  const bool format_fits = format == nullptr || (format->length >= 1 && format->length <= 8);
+  if (end > kSector || at + kFormatExtension > kSector || !format_fits) {
+    return no_room(image, "the format of the new backing file");
+  }
+  const std::uint64_t name_at =
+      find_room(header, extensions_end + kExtensionHead, backing.name.size());
+  if (name_at == 0 || backing.name.size() > limits::kBackingNameBytes) {
+    return no_room(image, "the name of the new backing file");
+  }
+  name_ = Write{name_at, copy_of(std::as_bytes(std::span(std::string_view(backing.name))))};
+
+  std::vector<std::byte> sector = copy_of(first);
+  put_be_at<std::uint64_t>(sector, field::kBackingFileOffset, name_at);
+  put_be_at<std::uint32_t>(sector, field::kBackingFileSize,
+                           static_cast<std::uint32_t>(backing.name.size()));
+  put_be_at<std::uint32_t>(sector, at, extension::kBackingFormat);
+  put_be_at<std::uint32_t>(sector, at + 4, static_cast<std::uint32_t>(backing.format.size()));
+  std::fill_n(sector.begin() + static_cast<std::ptrdiff_t>(at + kExtensionHead), 8, std::byte{0});
+  put_bytes(sector, at + kExtensionHead, backing.format);
+  if (writes_marker) {
+    std::fill_n(sector.begin() + static_cast<std::ptrdiff_t>(extensions_end), kExtensionHead,
+                std::byte{0});
+  }
+  const auto changed =
+      std::span(sector).first(std::max(end, at + kFormatExtension)).subspan(field::kBackingFileOffset);
+  switch_ = {field::kBackingFileOffset, copy_of(changed)};
+  // The name is written before the switch: it must not lie in the bytes that the switch will write over,
+  // and where both share the sector the switch must carry it.
+  const std::uint64_t switch_end = switch_.offset + switch_.bytes.size();
+  if (name_at < switch_end) {
+    return no_room(image, "the name of the new backing file");
+  }
+  return {};
+}
+
+Result<void> HeaderEdit::apply(Qcow2Image& image) const {
+  if (name_) {
+    BLOCKPULL_CHECK(image.tables().store(name_->offset, name_->bytes));
+    // If we die here, the next open sees the old header; the new name lies in bytes that nothing reads.
+    BLOCKPULL_CHECK(image.file().sync());
+  }
+  BLOCKPULL_CHECK(image.tables().store(switch_.offset, switch_.bytes));
+  // If we die here, the next open sees the old header or the new one, and both read the same bytes.
+  return image.file().sync();
+}
+
+}  // namespace blockpull::image::qcow2

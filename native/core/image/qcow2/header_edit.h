@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The last step of a pull: the header stops naming the backing file, or names another one.
+//
+// A sector is the largest thing that a disk writes whole, so the switch is *one write inside the first 512
+// bytes*, or the pull is refused before it has written anything.
+//
+//     remove   bytes 8…19 become 0. Where only the backing name ended the extensions, 8 zero bytes (an end
+//              marker) go where they ended, or the stale name would be read as an extension.
+//     replace  the new name goes into free space of cluster 0 first ─ flush ─, then offset, length and the
+//              backing format extension switch together.
+//
+//     0        8  ┌offset┐┌len┐20      72/112                          512      cluster_size
+//     │ magic … │   8…19        │ … │ format ext │ other ext │ end │ … name … │ free │
+//
+// Nothing else of cluster 0 is touched: unknown extensions and fields stay byte for byte.
+
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "core/base/result.h"
+#include "core/image/qcow2/qcow2_image.h"
+
+namespace blockpull::image::qcow2 {
+
+class HeaderEdit {
+ public:
+  /// Works out both writes for `backing` (absent: none). kFeatureUnsupported when the switch would not fit
+  /// into one sector or the name not into the first cluster.
+  [[nodiscard]] static Result<HeaderEdit> plan(Qcow2Image& image,
+                                               const std::optional<BackingReference>& backing);
+
+  /// Writes and flushes. Everything that the new header implies must be durable already.
+  [[nodiscard]] Result<void> apply(Qcow2Image& image) const;
+
+ private:
+  struct Write {
+    std::uint64_t offset = 0;
+    std::vector<std::byte> bytes;
+  };
+
+  [[nodiscard]] Result<void> plan_removal(Qcow2Image& image, std::span<const std::byte> first);
+  [[nodiscard]] Result<void> plan_replacement(Qcow2Image& image, std::span<const std::byte> first,
+                                              const BackingReference& backing);
+
+  std::optional<Write> name_;
+  Write switch_;
+};
+
+}  // namespace blockpull::image::qcow2

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "core/image/qcow2/link_writer.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/bytes.h"
+#include "core/base/text.h"
+
+namespace blockpull::image::qcow2 {
+
+std::uint64_t LinkWriter::entry_of(const LinkRun& run, std::uint64_t index) const {
+  return run.zero ? kZero : ((run.host_cluster + index) * image_.cluster_size()) | kCopied;
+}
+
+Result<void> LinkWriter::prepare(std::vector<LinkRun> runs) {
+  std::sort(runs.begin(), runs.end(), [](const LinkRun& a, const LinkRun& b) {
+    return a.guest_cluster < b.guest_cluster;
+  });
+  return split(runs);
+}
+
+/// Cuts runs at the borders of L2 tables and parts those whose table exists from those that need a new one.
+Result<void> LinkWriter::split(const std::vector<LinkRun>& runs) {
+  const std::uint64_t per_table = image_.header().l2_entries();
+  std::vector<std::vector<LinkRun>> contents;
+  for (LinkRun left : runs) {
+    while (left.count > 0) {
+      const std::uint64_t l1_index = left.guest_cluster / per_table;
+      LinkRun part = left;
+      part.count = std::min(left.count, (l1_index + 1) * per_table - left.guest_cluster);
+      BLOCKPULL_TRY(l1, image_.tables().load(image_.header().l1_offset + l1_index * kEntryBytes));
+      if (l1 != 0) {
+        in_place_.push_back(part);
+      } else {
+        if (new_tables_.empty() || new_tables_.back().l1_index != l1_index) {
+          new_tables_.push_back({l1_index, 0});
+          contents.emplace_back();
+        }
+        contents.back().push_back(part);
+      }
+      left.guest_cluster += part.count;
+      left.host_cluster += part.count;
+      left.count -= part.count;
+    }
+  }
+  return new_tables_.empty() ? Result<void>() : write_new_tables(contents);
+}
+
+Result<void> LinkWriter::write_new_tables(const std::vector<std::vector<LinkRun>>& contents) {
+  const std::uint64_t per_table = image_.header().l2_entries();
+  auto reserved = allocator_.reserve(new_tables_.size());
+  if (!reserved.ok()) {
+    in_place_.clear();
+    new_tables_.clear();
+    return std::move(reserved).error();
+  }
+  std::vector<std::byte> table(image_.cluster_size());
+  for (std::size_t i = 0; i < new_tables_.size(); ++i) {
+    std::fill(table.begin(), table.end(), std::byte{0});
+    for (const LinkRun& run : contents[i]) {
+      for (std::uint64_t k = 0; k < run.count; ++k) {
+        const std::uint64_t slot = (run.guest_cluster + k) % per_table;
+        put_be_at<std::uint64_t>(table, slot * kEntryBytes, entry_of(run, k));
+      }
+    }
+    new_tables_[i].cluster = reserved->first + i;
+    BLOCKPULL_CHECK(image_.tables().store(new_tables_[i].cluster * image_.cluster_size(), table));
+  }
+  return {};
+}
+
+Result<void> LinkWriter::commit() {
+  for (const LinkRun& run : std::exchange(in_place_, {})) {
+    BLOCKPULL_CHECK(link_in_place(run));
+  }
+  for (const NewTable& table : std::exchange(new_tables_, {})) {
+    std::byte entry[kEntryBytes];
+    store_be<std::uint64_t>(entry, (table.cluster * image_.cluster_size()) | kCopied);
+    BLOCKPULL_CHECK(
+        image_.tables().store(image_.header().l1_offset + table.l1_index * kEntryBytes, entry));
+  }
+  return {};
+}
+
+Result<void> LinkWriter::link_in_place(const LinkRun& run) {
+  const std::uint64_t per_table = image_.header().l2_entries();
+  BLOCKPULL_TRY(l1, image_.tables().load(image_.header().l1_offset +
+                                         run.guest_cluster / per_table * kEntryBytes));
+  const std::uint64_t at = (l1 & kOffsetMask) + run.guest_cluster % per_table * kEntryBytes;
+  std::vector<std::byte> entries(run.count * kEntryBytes);
+  for (std::uint64_t i = 0; i < run.count; ++i) {
+    BLOCKPULL_TRY(old, image_.tables().load(at + i * kEntryBytes));
+    if (old != 0) {
+      return make_error(ErrorKind::kImageCorrupt,
+                        text("guest cluster ", run.guest_cluster + i, " of '", image_.file().path(),
+                             "' was allocated by somebody else during the pull"))
+          .with_path(image_.file().path());
+    }
+    put_be_at<std::uint64_t>(entries, i * kEntryBytes, entry_of(run, i));
+  }
+  return image_.tables().store(at, entries);
+}
+
+}  // namespace blockpull::image::qcow2

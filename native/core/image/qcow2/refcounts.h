@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Refcounts as a flat array over host clusters, through the image's table cache.
+//
+//     host cluster i ──▶ refcount table [i / per_block] ──▶ block, entry [i % per_block]
+//                                        0: no block, every refcount in its range is 0
+//
+// Only values 0 and 1 are ever written: a pull makes clusters of its own and frees clusters of its own.
+// Thread rule: one thread at a time.
+
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+
+#include "core/base/result.h"
+#include "core/image/qcow2/qcow2_image.h"
+
+namespace blockpull::image::qcow2 {
+
+/// Host clusters [first, first + count).
+struct ClusterRange {
+  std::uint64_t first = 0;
+  std::uint64_t count = 0;
+  [[nodiscard]] std::uint64_t end() const { return first + count; }
+};
+
+class Refcounts {
+ public:
+  explicit Refcounts(Qcow2Image& image) : image_(image) {}
+
+  /// Entries that the refcount table has room for.
+  [[nodiscard]] std::uint64_t table_entries() const;
+  [[nodiscard]] std::uint64_t per_block() const { return image_.header().refcounts_per_block(); }
+
+  /// Host offset of block `index`, 0 when there is none. kImageCorrupt when it cannot be one.
+  [[nodiscard]] Result<std::uint64_t> block_offset(std::uint64_t index);
+
+  /// Sets every refcount of `range` to 0 or 1, in blocks that exist.
+  [[nodiscard]] Result<void> set(ClusterRange range, std::uint64_t value);
+
+  /// Calls `visit(first_cluster, refcounts)` for every piece of block `index`: `refcounts` are the raw bytes
+  /// of a run of entries, `first_cluster` the host cluster of the first of them.
+  using Visit = std::function<Result<void>(std::uint64_t first_cluster, std::uint64_t count,
+                                           std::span<const std::byte> refcounts)>;
+  [[nodiscard]] Result<void> visit_block(std::uint64_t index, const Visit& visit);
+
+ private:
+  [[nodiscard]] Result<void> set_in_block(std::uint64_t block, ClusterRange entries, std::uint64_t value);
+
+  Qcow2Image& image_;
+};
+
+}  // namespace blockpull::image::qcow2

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "core/image/qcow2/references.h"
+
+#include <algorithm>
+
+#include "core/base/bytes.h"
+#include "core/base/checked.h"
+#include "core/base/text.h"
+#include "core/image/qcow2/l2_entry.h"
+
+namespace blockpull::image::qcow2 {
+namespace {
+
+/// Walks one image and marks what it finds.
+class Walk {
+ public:
+  Walk(Qcow2Image& image, std::uint64_t file_size) : image_(image), file_size_(file_size) {}
+
+  Result<ReferenceMap> run() {
+    const Header& header = image_.header();
+    BLOCKPULL_CHECK(mark(0, cluster_size_, "the header"));
+    BLOCKPULL_CHECK(mark(header.l1_offset, header.l1_entries * kEntryBytes, "the L1 table"));
+    const std::uint64_t refcount_table_bytes = header.refcount_table_clusters * cluster_size_;
+    BLOCKPULL_CHECK(mark(header.refcount_table_offset, refcount_table_bytes, "the refcount table"));
+    BLOCKPULL_CHECK(mark_refcount_blocks());
+    BLOCKPULL_CHECK(
+        walk_table(header.l1_offset, header.l1_entries,
+                   [this](std::uint64_t index, std::uint64_t entry) { return l1(index, entry); }));
+    return std::move(map_);
+  }
+
+ private:
+  template <typename EachEntry>
+  Result<void> walk_table(std::uint64_t offset, std::uint64_t entries, const EachEntry& each) {
+    std::vector<std::byte> bytes;
+    for (std::uint64_t index = 0; index < entries;) {
+      BLOCKPULL_TRY(view, image_.tables().view(offset + index * kEntryBytes));
+      const std::uint64_t here = std::min<std::uint64_t>(view.size() / kEntryBytes, entries - index);
+      const auto part = view.first(here * kEntryBytes);
+      if (!all_zero(part)) {
+        // A copy: following an entry may reuse the slice.
+        bytes.assign(part.begin(), part.end());
+        for (std::uint64_t i = 0; i < here; ++i) {
+          const auto entry = be_at<std::uint64_t>(bytes, i * kEntryBytes);
+          if (entry != 0) {
+            BLOCKPULL_CHECK(each(index + i, entry));
+          }
+        }
+      }
+      index += here;
+    }
+    return {};
+  }
+
+  Result<void> l1(std::uint64_t index, std::uint64_t entry) {
+    const std::uint64_t offset = entry & kOffsetMask;
+    const bool sound = (entry & kL1Reserved) == 0 && (entry & kCopied) != 0 && offset != 0 &&
+                       is_aligned(offset, cluster_size_) && fits(offset, cluster_size_, file_size_);
+    if (!sound) {
+      return corrupt(text("L1 entry ", index, " is ", Hex{entry}));
+    }
+    BLOCKPULL_CHECK(mark(offset, cluster_size_, "an L2 table"));
+    return walk_table(offset, image_.header().l2_entries(),
+                      [this](std::uint64_t, std::uint64_t l2) { return data(l2); });
+  }
+
+  Result<void> data(std::uint64_t entry) {
+    const Header& header = image_.header();
+    if ((entry & kCompressed) != 0) {
+      const CompressedCluster cluster = decode_compressed(entry, header.cluster_bits);
+      if ((entry & kCopied) != 0) {
+        return corrupt(text("the entry of a compressed cluster is ", Hex{entry}));
+      }
+      const std::uint64_t first = cluster.offset / cluster_size_;
+      const std::uint64_t last = (cluster.offset + cluster.length - 1) / cluster_size_;
+      return explain(map_.mark({first, last - first + 1}, ReferenceMap::Sharing::kShared,
+                               "a compressed cluster"));
+    }
+    const std::uint64_t offset = entry & kOffsetMask;
+    const bool zero = (entry & kZero) != 0;
+    const bool copied = (entry & kCopied) != 0;
+    const bool sound = (entry & kL2Reserved) == 0 && is_aligned(offset, cluster_size_) &&
+                       (!zero || header.version >= 3) && copied == (offset != 0);
+    if (!sound) {
+      return corrupt(text("an L2 entry is ", Hex{entry}));
+    }
+    return offset == 0 ? Result<void>() : mark(offset, cluster_size_, "a data cluster");
+  }
+
+  Result<void> mark_refcount_blocks() {
+    Refcounts refcounts(image_);
+    const Header& header = image_.header();
+    return walk_table(header.refcount_table_offset, refcounts.table_entries(),
+                      [&](std::uint64_t index, std::uint64_t) -> Result<void> {
+                        BLOCKPULL_TRY(offset, refcounts.block_offset(index));
+                        return mark(offset, cluster_size_, "a refcount block");
+                      });
+  }
+
+  Result<void> mark(std::uint64_t offset, std::uint64_t bytes, const char* what) {
+    return explain(map_.mark({offset / cluster_size_, divide_up(bytes, cluster_size_)},
+                             ReferenceMap::Sharing::kExclusive, what));
+  }
+
+  Result<void> explain(Result<void> marked) {
+    if (marked.ok() || marked.error().kind != ErrorKind::kImageCorrupt) {
+      return marked;
+    }
+    return corrupt(std::move(marked).error().message);
+  }
+
+  Error corrupt(const std::string& what) {
+    const std::string& path = image_.file().path();
+    return make_error(ErrorKind::kImageCorrupt,
+                      text("'", path, "' is damaged: ", what,
+                           "; nothing was written, run 'qemu-img check' on it"))
+        .with_path(path);
+  }
+
+  Qcow2Image& image_;
+  const std::uint64_t file_size_;
+  const std::uint64_t cluster_size_ = image_.header().cluster_size();
+  ReferenceMap map_;
+};
+
+}  // namespace
+
+Result<void> ReferenceMap::mark(ClusterRange range, Sharing sharing, const char* what) {
+  for (std::uint64_t cluster = range.first; cluster < range.end(); ++cluster) {
+    auto& chunk = chunks_[cluster / kChunkClusters];
+    if (chunk == nullptr) {
+      if (chunks_.size() > kMaxChunks) {
+        return make_error(ErrorKind::kFeatureUnsupported,
+                          text("clusters spread over more than ", kMaxChunks * kChunkClusters,
+                               " host clusters are not supported"));
+      }
+      chunk = std::make_unique<Chunk>();
+    }
+    const std::uint64_t bit = cluster % kChunkClusters;
+    std::uint64_t& word = (*chunk)[bit / 64];
+    const std::uint64_t mask = std::uint64_t{1} << (bit % 64);
+    if (sharing == Sharing::kExclusive && (word & mask) != 0) {
+      return make_error(ErrorKind::kImageCorrupt,
+                        text(what, " lies in host cluster ", cluster, ", which is in use already"));
+    }
+    word |= mask;
+  }
+  end_ = std::max(end_, range.end());
+  return {};
+}
+
+bool ReferenceMap::has(std::uint64_t cluster) const {
+  const auto chunk = chunks_.find(cluster / kChunkClusters);
+  if (chunk == chunks_.end()) {
+    return false;
+  }
+  const std::uint64_t bit = cluster % kChunkClusters;
+  return (((*chunk->second)[bit / 64] >> (bit % 64)) & 1U) != 0;
+}
+
+bool ReferenceMap::has_any(ClusterRange range) const {
+  std::uint64_t cluster = range.first;
+  const std::uint64_t end = std::min(range.end(), end_);
+  while (cluster < end) {
+    if (chunks_.find(cluster / kChunkClusters) == chunks_.end()) {
+      cluster = round_down(cluster, kChunkClusters) + kChunkClusters;
+    } else if (has(cluster)) {
+      return true;
+    } else {
+      ++cluster;
+    }
+  }
+  return false;
+}
+
+Result<ReferenceMap> find_references(Qcow2Image& image) {
+  BLOCKPULL_TRY(file_size, image.file().size());
+  return Walk(image, file_size).run();
+}
+
+}  // namespace blockpull::image::qcow2

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Which host clusters does anything in the image refer to? The answer decides where a pull may allocate, so
+// it does not trust refcounts, nor the file's length (a crash after fallocate leaves it long): it walks the
+// header, both tables and every L2 table.
+//
+// The marks are a bitmap in chunks, made as they are needed and bounded in number; a file whose references
+// are spread wider than that is refused rather than guessed about. Two references to one cluster where there
+// can be only one (no snapshots: such images are refused before) are corruption.
+
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+
+#include "core/image/qcow2/refcounts.h"
+
+namespace blockpull::image::qcow2 {
+
+class ReferenceMap {
+ public:
+  enum class Sharing : std::uint8_t { kExclusive, kShared };
+
+  /// kImageCorrupt when an exclusive cluster is marked twice, kFeatureUnsupported when the marks would not
+  /// fit into memory's bound.
+  [[nodiscard]] Result<void> mark(ClusterRange range, Sharing sharing, const char* what);
+  [[nodiscard]] bool has(std::uint64_t cluster) const;
+  [[nodiscard]] bool has_any(ClusterRange range) const;
+
+  /// One past the highest marked cluster.
+  [[nodiscard]] std::uint64_t end() const { return end_; }
+
+ private:
+  static constexpr std::uint64_t kChunkClusters = 32768;
+  /// 16384 chunks of 4 KiB are 64 MiB: 32 TiB of 64 KiB clusters, 256 GiB of 512-byte clusters.
+  static constexpr std::size_t kMaxChunks = 16384;
+  using Chunk = std::array<std::uint64_t, kChunkClusters / 64>;
+
+  std::unordered_map<std::uint64_t, std::unique_ptr<Chunk>> chunks_;
+  std::uint64_t end_ = 0;
+};
+
+/// Marks everything that the image refers to. kImageCorrupt for an entry that cannot be right: unaligned,
+/// reserved bits set, a table outside the file, "copied" missing, two owners of one cluster.
+[[nodiscard]] Result<ReferenceMap> find_references(Qcow2Image& image);
+
+}  // namespace blockpull::image::qcow2

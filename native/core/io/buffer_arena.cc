@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "core/io/buffer_arena.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "core/base/checked.h"
+
+namespace blockpull::io {
+
+Result<std::unique_ptr<BufferArena>> BufferArena::create(std::size_t bytes) {
+  void* const base =
+      ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (base == MAP_FAILED) {
+    return system_error("mmap", errno, "buffers");
+  }
+  return std::unique_ptr<BufferArena>(
+      new BufferArena(static_cast<std::byte*>(base), bytes / kBlock));
+}
+
+BufferArena::~BufferArena() { ::munmap(base_, used_.size() * kBlock); }
+
+std::byte* BufferArena::find(std::size_t bytes) {
+  const std::size_t want = divide_up(bytes, kBlock);
+  std::size_t run = 0;
+  for (std::size_t block = 0; block < used_.size(); ++block) {
+    run = used_[block] ? 0 : run + 1;
+    if (run == want) {
+      const std::size_t first = block + 1 - want;
+      std::fill_n(used_.begin() + static_cast<std::ptrdiff_t>(first), want, true);
+      taken_.emplace(first, want);
+      return base_ + first * kBlock;
+    }
+  }
+  return nullptr;
+}
+
+std::byte* BufferArena::try_take(std::size_t bytes) {
+  return waiting_.empty() ? find(bytes) : nullptr;
+}
+
+std::uint64_t BufferArena::wait_for(std::size_t bytes, Granted granted) {
+  waiting_.push_back({next_ticket_, bytes, std::move(granted)});
+  return next_ticket_++;
+}
+
+void BufferArena::cancel(std::uint64_t ticket) {
+  std::erase_if(waiting_, [ticket](const Waiter& waiter) { return waiter.ticket == ticket; });
+  serve();
+}
+
+void BufferArena::give_back(std::byte* buffer) {
+  const auto first = static_cast<std::size_t>(buffer - base_) / kBlock;
+  const auto taken = taken_.find(first);
+  std::fill_n(used_.begin() + static_cast<std::ptrdiff_t>(first), taken->second, false);
+  taken_.erase(taken);
+  serve();
+}
+
+void BufferArena::serve() {
+  while (!waiting_.empty()) {
+    std::byte* const buffer = find(waiting_.front().bytes);
+    if (buffer == nullptr) {
+      return;
+    }
+    Granted granted = std::move(waiting_.front().granted);
+    waiting_.pop_front();
+    granted(buffer);
+  }
+}
+
+}  // namespace blockpull::io

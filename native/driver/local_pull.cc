@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "driver/local_pull.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/limits.h"
+#include "core/base/text.h"
+
+namespace blockpull::driver {
+namespace {
+
+/// A checkpoint at the latest so long after the first byte that it would save.
+constexpr Nanoseconds kCheckpointInterval{5'000'000'000};
+
+/// And after so many entries, which cost no bytes (zero clusters): one commit stays short.
+constexpr std::uint64_t kCheckpointClusters = 131072;
+
+/// Seconds of work that are planned ahead under a bandwidth limit.
+constexpr std::uint64_t kSecondsAhead = 4;
+
+ZeroPolicy zero_policy(const PullTarget& target) {
+  if (!target.keeps_base()) {
+    return ZeroPolicy::kLeaveOut;
+  }
+  return target.active().header().version >= 3 ? ZeroPolicy::kZeroCluster : ZeroPolicy::kWrite;
+}
+
+std::vector<std::string> merged_paths(const PullTarget& target) {
+  std::vector<std::string> paths;
+  for (std::size_t layer = 1; layer < target.base; ++layer) {
+    paths.push_back(target.chain.layers[layer].path);
+  }
+  return paths;
+}
+
+}  // namespace
+
+LocalPull::LocalPull(std::unique_ptr<PullTarget> target, std::unique_ptr<PullMetadata> metadata)
+    : target_(std::move(target)), metadata_(std::move(metadata)) {}
+
+LocalPull::~LocalPull() = default;
+
+template <typename T>
+void LocalPull::on_lane(std::function<Result<T>()> work, std::function<void(Result<T>)> then) {
+  lane_busy_ = true;
+  auto result = std::make_shared<std::optional<Result<T>>>();
+  host_->run_blocking([result, work = std::move(work)] { result->emplace(work()); },
+                      [this, result, then = std::move(then)] {
+                        lane_busy_ = false;
+                        then(std::move(**result));
+                        pump();
+                      });
+}
+
+void LocalPull::start(job::Host& host, job::Board& board, std::function<void(job::Ending)> finish) {
+  host_ = &host;
+  board_ = &board;
+  finish_ = std::move(finish);
+  board.total = target_->chain.active().virtual_size();
+  if (!target_->has_work) {
+    sync_only();
+    return;
+  }
+  mover_ = std::make_unique<Mover>(host, board, target_->chain, zero_policy(*target_),
+                                   [this] { pump(); });
+  mover_->set_bandwidth(bandwidth_);
+  pump();
+}
+
+void LocalPull::stop(job::Stop how) {
+  if (!stop_ || how == job::Stop::kAbandon) {
+    stop_ = how;
+  }
+  if (mover_ != nullptr) {
+    mover_->stop();
+    pump();
+  }
+}
+
+void LocalPull::set_bandwidth(std::uint64_t bytes_per_second) {
+  bandwidth_ = bytes_per_second;
+  if (mover_ != nullptr) {
+    mover_->set_bandwidth(bytes_per_second);
+    pump();
+  }
+}
+
+/// Nothing to pull: completed, but only after a flush of our own.
+void LocalPull::sync_only() {
+  board_->settled = board_->total.load();
+  stage_ = Stage::kEnd;
+  on_lane<void>([this] { return target_->chain.active().file().sync(); },
+                [this](Result<void> synced) {
+                  finish(synced.ok() ? std::nullopt : std::optional(std::move(synced).error()));
+                });
+}
+
+/// What is called from inside a pump (a buffer came free, a piece ended) runs it once more.
+void LocalPull::pump() {
+  if (pumping_) {
+    pump_again_ = true;
+    return;
+  }
+  pumping_ = true;
+  do {
+    pump_again_ = false;
+    pump_once();
+  } while (pump_again_);
+  pumping_ = false;
+}
+
+void LocalPull::pump_once() {
+  if (stage_ == Stage::kEnd) {
+    return;
+  }
+  mover_->pump();
+  collect_links();
+  if (mover_->error() && !error_) {
+    fail(*mover_->error());
+  }
+  if (error_ || stop_) {
+    mover_->stop();
+    if (mover_->in_flight() == 0 && !lane_busy_) {
+      wind_up();
+    }
+    return;
+  }
+  if (lane_busy_) {
+    return;
+  }
+  if (stage_ == Stage::kSurvey) {
+    survey();
+  } else if (stage_ == Stage::kBegin) {
+    begin();
+  } else if (wants_commit()) {
+    commit();
+  } else if (wants_refill()) {
+    refill();
+  } else if (plan_at_end_ && mover_->idle()) {
+    complete();
+  }
+}
+
+void LocalPull::collect_links() {
+  if (mover_->links().runs.empty() && mover_->links().guest_bytes == 0) {
+    return;
+  }
+  Mover::Links links = mover_->take_links();
+  if (links.runs.empty()) {
+    settle(links.guest_bytes);
+    return;
+  }
+  if (links_.empty()) {
+    links_since_ = host_->clock().now();
+  }
+  links_.insert(links_.end(), links.runs.begin(), links.runs.end());
+  link_clusters_ += links.clusters;
+  link_guest_bytes_ += links.guest_bytes;
+}
+
+bool LocalPull::wants_commit() const {
+  if (links_.empty()) {
+    return false;
+  }
+  const std::uint64_t bytes = link_clusters_ * target_->chain.active().cluster_size();
+  return bytes >= limits::kCheckpoint || link_clusters_ >= kCheckpointClusters ||
+         host_->clock().now() - links_since_ >= kCheckpointInterval;
+}
+
+std::uint64_t LocalPull::ahead_bytes() const {
+  return bandwidth_ == 0 || bandwidth_ > limits::kCheckpoint / kSecondsAhead
+             ? limits::kCheckpoint
+             : bandwidth_ * kSecondsAhead;
+}
+
+bool LocalPull::wants_refill() const {
+  return mover_->missing_clusters() > 0 ||
+         (!plan_at_end_ && mover_->queued_bytes() <= ahead_bytes() / 2);
+}
+
+void LocalPull::settle(std::uint64_t guest_bytes) {
+  board_->settled = std::min(board_->settled + guest_bytes, board_->total.load());
+}
+
+void LocalPull::survey() {
+  on_lane<PullMetadata::Totals>([this] { return metadata_->survey(); },
+                                [this](Result<PullMetadata::Totals> totals) {
+                                  if (!totals.ok()) {
+                                    fail(std::move(totals).error());
+                                    return;
+                                  }
+                                  board_->to_move = totals->bytes_to_move;
+                                  if (totals->finished) {
+                                    stage_ = Stage::kBegin;
+                                  }
+                                });
+}
+
+void LocalPull::begin() {
+  on_lane<void>([this] { return metadata_->begin(); },
+                [this](Result<void> begun) {
+                  stage_ = Stage::kMove;
+                  if (!begun.ok()) {
+                    fail(std::move(begun).error());
+                  }
+                });
+}
+
+void LocalPull::refill() {
+  const PullMetadata::RefillRequest request{
+      .piece_bytes = mover_->piece_bytes(),
+      .ahead_bytes = plan_at_end_ ? 0 : ahead_bytes() - std::min(ahead_bytes(), mover_->queued_bytes()),
+      .missing_clusters = mover_->missing_clusters()};
+  on_lane<PullMetadata::Refill>(
+      [this, request] { return metadata_->refill(request); },
+      [this](Result<PullMetadata::Refill> refill) {
+        if (!refill.ok()) {
+          fail(std::move(refill).error());
+          return;
+        }
+        plan_at_end_ = refill->at_end || plan_at_end_;
+        for (const ClusterRange& grant : refill->grants) {
+          mover_->grant(grant);
+        }
+        for (Piece& piece : refill->pieces) {
+          mover_->enqueue(std::move(piece));
+        }
+        if (!refill->zeros.empty() && links_.empty()) {
+          links_since_ = host_->clock().now();
+        }
+        for (const LinkRun& zeros : refill->zeros) {
+          link_clusters_ += zeros.count;
+          links_.push_back(zeros);
+        }
+        link_guest_bytes_ += refill->zero_bytes;
+        settle(refill->settled);
+      });
+}
+
+void LocalPull::commit() {
+  auto links = std::make_shared<std::vector<LinkRun>>(std::exchange(links_, {}));
+  const std::uint64_t guest_bytes = std::exchange(link_guest_bytes_, 0);
+  link_clusters_ = 0;
+  on_lane<void>([this, links] { return metadata_->commit(*links); },
+                [this, links, guest_bytes](Result<void> committed) {
+                  if (committed.ok()) {
+                    settle(guest_bytes);
+                    return;
+                  }
+                  if (committed.error().kind == ErrorKind::kNoSpace) {
+                    // No room for tables; wind_up tries once more with the space of what is unused.
+                    links_.insert(links_.end(), links->begin(), links->end());
+                  }
+                  fail(std::move(committed).error());
+                });
+}
+
+void LocalPull::complete() {
+  auto links = std::make_shared<std::vector<LinkRun>>(links_);
+  auto unused = std::make_shared<std::vector<ClusterRange>>(mover_->take_unused_grants());
+  on_lane<void>([this, links, unused] { return metadata_->complete(*links, *unused); },
+                [this, unused](Result<void> completed) {
+                  if (!completed.ok()) {
+                    for (const ClusterRange& range : *unused) {
+                      mover_->grant(range);
+                    }
+                    fail(std::move(completed).error());
+                    return;
+                  }
+                  board_->settled = board_->total.load();
+                  finish(std::nullopt);
+                });
+}
+
+/// The end of a job that does not complete: keeps what has been moved, if that is still allowed.
+void LocalPull::wind_up() {
+  Error error = error_ ? std::move(*error_)
+                       : make_error(ErrorKind::kCancelled,
+                                    text("the pull of '", target_->chain.layers.front().path,
+                                         "' was aborted; what was copied is kept, pull again to go on"));
+  const bool nothing_written = stage_ != Stage::kMove;
+  // After a failed flush nobody knows what the disk holds: nothing is linked, nothing is written any more.
+  const bool flush_failed = target_->chain.active().file().sync_failed();
+  if (flush_failed || nothing_written || stop_ == job::Stop::kAbandon) {
+    finish(std::move(error));
+    return;
+  }
+  stage_ = Stage::kEnd;
+  auto links = std::make_shared<std::vector<LinkRun>>(links_);
+  auto unused = std::make_shared<std::vector<ClusterRange>>(mover_->take_unused_grants());
+  on_lane<void>([this, links, unused] { return metadata_->wind_up(*links, *unused); },
+                [this, error](Result<void> wound_up) {
+                  const bool cancelled = error.kind == ErrorKind::kCancelled;
+                  // A cancel that could not end at a consistent point on disk has failed.
+                  finish(cancelled && !wound_up.ok() ? std::move(wound_up).error() : error);
+                });
+}
+
+void LocalPull::fail(Error error) {
+  if (error.kind == ErrorKind::kNoSpace && error.bytes_needed == 0) {
+    const std::uint64_t to_move = board_->to_move;
+    error.bytes_needed = to_move - std::min<std::uint64_t>(to_move, board_->moved);
+  }
+  if (!error_) {
+    error_ = std::move(error);
+  }
+}
+
+void LocalPull::finish(std::optional<Error> error) {
+  stage_ = Stage::kEnd;
+  job::Ending ending{.error = std::move(error), .released = {}};
+  if (!ending.error) {
+    ending.released = merged_paths(*target_);
+  }
+  finish_(std::move(ending));
+}
+
+}  // namespace blockpull::driver

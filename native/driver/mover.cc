@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The reading half, and what both halves share; the writing half is in `mover_write.cc`.
+
+#include "driver/mover.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "core/base/checked.h"
+#include "core/base/limits.h"
+#include "driver/moving.h"
+
+namespace blockpull::driver {
+
+using image::Status;
+
+Mover::Mover(job::Host& host, job::Board& board, const image::Chain& chain, ZeroPolicy zeros,
+             std::function<void()> changed)
+    : host_(host),
+      board_(board),
+      chain_(chain),
+      zeros_(zeros),
+      changed_(std::move(changed)),
+      read_limiter_(0, host.clock().now()),
+      write_limiter_(0, host.clock().now()) {}
+
+Mover::~Mover() = default;
+
+void Mover::set_bandwidth(std::uint64_t bytes_per_second) {
+  const Nanoseconds now = host_.clock().now();
+  read_limiter_.set_rate(bytes_per_second, now);
+  write_limiter_.set_rate(bytes_per_second, now);
+}
+
+std::uint64_t Mover::piece_bytes() const {
+  const std::uint64_t bytes = read_limiter_.piece(limits::kPiece);
+  return std::max(round_down(bytes, cluster_size()), cluster_size());
+}
+
+void Mover::enqueue(Piece piece) {
+  queued_bytes_ += piece.clusters * cluster_size();
+  queued_.push_back(std::move(piece));
+}
+
+void Mover::grant(image::qcow2::ClusterRange range) {
+  grants_.push_back(range);
+  granted_clusters_ += range.count;
+  missing_clusters_ = 0;
+}
+
+void Mover::stop() {
+  stopped_ = true;
+  queued_.clear();
+  queued_bytes_ = 0;
+  missing_clusters_ = 0;
+  if (buffer_ticket_ != 0) {
+    host_.buffers().cancel(std::exchange(buffer_ticket_, 0));
+  }
+  if (timer_ticket_ != 0) {
+    host_.cancel_call(std::exchange(timer_ticket_, 0));
+  }
+  drop_stopped();
+}
+
+/// Lets go of pieces that will not go on; those with a request under way go when it ends.
+void Mover::drop_stopped() {
+  std::erase_if(moving_, [this](const std::unique_ptr<Moving>& moving) {
+    const bool gone = moving->transfers.empty() && moving->phase != Moving::Phase::kInflating;
+    if (gone) {
+      host_.buffers().give_back(moving->buffer);
+    }
+    return gone;
+  });
+}
+
+void Mover::fail(Error error) {
+  if (!error_) {
+    error_ = std::move(error);
+  }
+  stopped_ = true;
+}
+
+void Mover::pump() {
+  if (stopped_) {
+    stop();
+    return;
+  }
+  admit();
+  issue_reads();
+  assign_in_order();
+  issue_writes();
+}
+
+std::size_t Mover::allocation_of(const Piece& piece) const {
+  return piece.clusters * cluster_size() + piece.staging_bytes;
+}
+
+/// Pieces for which there is a buffer begin; the first for which there is none waits in line.
+void Mover::admit() {
+  while (!queued_.empty() && buffer_ticket_ == 0 && moving_.size() < limits::kPiecesInFlight) {
+    const std::size_t bytes = allocation_of(queued_.front());
+    std::byte* const buffer = host_.buffers().try_take(bytes);
+    if (buffer == nullptr) {
+      buffer_ticket_ = host_.buffers().wait_for(bytes, [this](std::byte* granted) {
+        buffer_ticket_ = 0;
+        Piece piece = std::move(queued_.front());
+        queued_.pop_front();
+        begin(std::move(piece), granted);
+        changed_();
+      });
+      return;
+    }
+    Piece piece = std::move(queued_.front());
+    queued_.pop_front();
+    begin(std::move(piece), buffer);
+  }
+}
+
+void Mover::begin(Piece piece, std::byte* buffer) {
+  queued_bytes_ -= piece.clusters * cluster_size();
+  auto moving = std::make_unique<Moving>();
+  moving->piece = std::move(piece);
+  moving->buffer = buffer;
+  moving_.push_back(std::move(moving));
+}
+
+void Mover::issue_reads() {
+  for (const auto& moving : moving_) {
+    if (moving->phase != Moving::Phase::kReading || moving->reads_issued()) {
+      continue;
+    }
+    if (!issue_reads_of(*moving)) {
+      return;
+    }
+    if (moving->transfers.empty()) {
+      reads_ended(*moving);
+    }
+  }
+}
+
+/// False when the limiter says later.
+bool Mover::issue_reads_of(Moving& moving) {
+  while (!moving.reads_issued()) {
+    const Segment& segment = moving.piece.segments[moving.segment];
+    if (segment.status == Status::kZero) {
+      std::memset(moving.buffer + segment.buffer_offset, 0, segment.length);
+      ++moving.segment;
+      continue;
+    }
+    const Nanoseconds now = host_.clock().now();
+    if (!read_limiter_.may_issue(now)) {
+      wake_at(read_limiter_.due());
+      return false;
+    }
+    board_.method = host_.queue().name();
+    if (segment.status == Status::kCompressed) {
+      read_limiter_.charge(segment.length, now);
+      board_.moved += segment.length;
+      issue_compressed(moving, segment);
+      ++moving.segment;
+      continue;
+    }
+    const std::uint64_t bytes =
+        std::min(read_limiter_.piece(limits::kPiece), segment.length - moving.segment_done);
+    read_limiter_.charge(bytes, now);
+    board_.moved += bytes;
+    submit(moving, {.op = io::Request::Op::kRead,
+                    .file = &chain_.layers[segment.layer].image->file(),
+                    .offset = segment.host.value + moving.segment_done,
+                    .buffer = moving.buffer + segment.buffer_offset + moving.segment_done,
+                    .length = bytes,
+                    .done = {}});
+    moving.segment_done += bytes;
+    if (moving.segment_done == segment.length) {
+      ++moving.segment;
+      moving.segment_done = 0;
+    }
+  }
+  return true;
+}
+
+void Mover::issue_compressed(Moving& moving, const Segment& segment) {
+  moving.has_compressed = true;
+  if (segment.shares_staging) {
+    return;
+  }
+  const std::uint64_t at = moving.piece.clusters * cluster_size() + segment.staging_offset;
+  submit(moving, {.op = io::Request::Op::kRead,
+                  .file = &chain_.layers[segment.layer].image->file(),
+                  .offset = segment.host.value,
+                  .buffer = moving.buffer + at,
+                  .length = segment.compressed_length,
+                  .done = {}});
+}
+
+void Mover::reads_ended(Moving& moving) {
+  if (moving.has_compressed) {
+    inflate(moving);
+  } else {
+    moving.phase = Moving::Phase::kReady;
+  }
+}
+
+void Mover::inflate(Moving& moving) {
+  moving.phase = Moving::Phase::kInflating;
+  ++in_flight_;
+  auto result = std::make_shared<Result<void>>();
+  host_.run_blocking([this, &moving, result] { *result = inflate_segments(moving); },
+                     [this, &moving, result] {
+                       --in_flight_;
+                       moving.phase = Moving::Phase::kReady;
+                       if (!result->ok()) {
+                         moving.failed = true;
+                         fail(std::move(*result).error());
+                       }
+                       changed_();
+                     });
+}
+
+/// On a blocking thread.
+Result<void> Mover::inflate_segments(const Moving& moving) const {
+  std::byte* const staging = moving.buffer + moving.piece.clusters * cluster_size();
+  std::vector<std::byte> cluster;
+  const std::byte* inflated_from = nullptr;
+  for (const Segment& segment : moving.piece.segments) {
+    if (segment.status != Status::kCompressed) {
+      continue;
+    }
+    const image::Image& layer = *chain_.layers[segment.layer].image;
+    const std::span<std::byte> into(moving.buffer + segment.buffer_offset, segment.length);
+    const std::span<const std::byte> from(staging + segment.staging_offset,
+                                          segment.compressed_length);
+    if (segment.length == layer.cluster_size()) {
+      BLOCKPULL_CHECK(layer.inflate(from, into));
+      continue;
+    }
+    if (from.data() != inflated_from) {
+      cluster.resize(layer.cluster_size());
+      BLOCKPULL_CHECK(layer.inflate(from, cluster));
+      inflated_from = from.data();
+    }
+    std::copy_n(cluster.begin() + static_cast<std::ptrdiff_t>(segment.offset_in_cluster),
+                segment.length, into.begin());
+  }
+  return {};
+}
+
+void Mover::submit(Moving& moving, io::Request request) {
+  auto transfer = std::make_unique<Transfer>();
+  transfer->owner = &moving;
+  transfer->request = std::move(request);
+  Transfer& submitted = *transfer;
+  submitted.request.done = [this, &submitted](Result<void> result) {
+    transfer_ended(submitted, std::move(result));
+  };
+  moving.transfers.push_back(std::move(transfer));
+  submitted.position = std::prev(moving.transfers.end());
+  ++in_flight_;
+  host_.queue().submit(submitted.request);
+}
+
+void Mover::transfer_ended(Transfer& transfer, Result<void> result) {
+  --in_flight_;
+  Moving& moving = *transfer.owner;
+  moving.transfers.erase(transfer.position);
+  if (!result.ok()) {
+    moving.failed = true;
+    fail(std::move(result).error());
+  }
+  if (moving.transfers.empty() && !moving.failed) {
+    if (moving.phase == Moving::Phase::kReading && moving.reads_issued() && !stopped_) {
+      reads_ended(moving);
+    } else if (moving.phase == Moving::Phase::kWriting && moving.writes_issued()) {
+      finish(moving);
+    }
+  }
+  changed_();
+}
+
+/// One timer for both limiters: the earlier wish counts, pump() asks again.
+void Mover::wake_at(Nanoseconds when) {
+  if (timer_ticket_ != 0) {
+    if (timer_at_ <= when) {
+      return;
+    }
+    host_.cancel_call(timer_ticket_);
+  }
+  timer_at_ = when;
+  timer_ticket_ = host_.call_at(when, [this] {
+    timer_ticket_ = 0;
+    changed_();
+  });
+}
+
+}  // namespace blockpull::driver

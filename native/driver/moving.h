@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One piece on its way through the mover, and one request of it. Only `mover.cc` and `mover_write.cc` know
+// these; they live in a header of their own because the reading and the writing half share them.
+
+#pragma once
+
+#include <list>
+#include <memory>
+#include <vector>
+
+#include "driver/mover.h"
+
+namespace blockpull::driver {
+
+struct Mover::Transfer {
+  Moving* owner = nullptr;
+  io::Request request;
+  /// In the owner's list.
+  std::list<std::unique_ptr<Transfer>>::iterator position;
+};
+
+struct Mover::Moving {
+  enum class Phase : std::uint8_t { kReading, kInflating, kReady, kWriting };
+
+  /// A run of the buffer that goes to one run of the file.
+  struct Write {
+    std::uint64_t buffer_offset = 0;
+    std::uint64_t host_offset = 0;
+    std::uint64_t length = 0;
+  };
+
+  Piece piece;
+  std::byte* buffer = nullptr;
+  Phase phase = Phase::kReading;
+  /// A request or an inflation of this piece has failed: it is never linked.
+  bool failed = false;
+  bool has_compressed = false;
+  /// Where issuing reads has come to: segment, and bytes into it.
+  std::size_t segment = 0;
+  std::uint64_t segment_done = 0;
+  /// Where issuing writes has come to.
+  std::vector<Write> writes;
+  std::size_t write = 0;
+  std::uint64_t write_done = 0;
+  std::uint64_t written_clusters = 0;
+  std::vector<image::qcow2::LinkRun> links;
+  /// Requests of this piece under way.
+  std::list<std::unique_ptr<Transfer>> transfers;
+
+  [[nodiscard]] bool reads_issued() const { return segment == piece.segments.size(); }
+  [[nodiscard]] bool writes_issued() const { return write == writes.size(); }
+};
+
+}  // namespace blockpull::driver

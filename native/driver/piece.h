@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the planner hands to the mover: whole clusters of the active image, and where their bytes come from.
+//
+//     guest   ─[c7 c8]────────[c30]──▶        runs: (7, 2) (30, 1)      need not be neighbours
+//     buffer  │ c7 │ c8 │ c30 │               always without gaps
+//     segments│ layer 1 │z│ 2 │               tile the buffer; neighbours in one file are one segment
+
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/image/extent.h"
+
+namespace blockpull::driver {
+
+/// Guest clusters of the active image.
+struct GuestRun {
+  std::uint64_t first_cluster = 0;
+  std::uint64_t count = 0;
+};
+
+/// Where a part of the buffer comes from.
+struct Segment {
+  /// kData, kCompressed or kZero.
+  image::Status status = image::Status::kZero;
+  std::size_t layer = 0;
+  image::HostOffset host{};
+  std::uint64_t buffer_offset = 0;
+  std::uint64_t length = 0;
+  std::uint64_t compressed_length = 0;
+  std::uint64_t offset_in_cluster = 0;
+  /// kCompressed: where the compressed bytes go, behind the clusters; they are read once where several
+  /// segments of a piece are parts of one compressed cluster.
+  std::uint64_t staging_offset = 0;
+  bool shares_staging = false;
+};
+
+struct Piece {
+  std::vector<GuestRun> runs;
+  std::vector<Segment> segments;
+  std::uint64_t clusters = 0;
+  /// Guest bytes of these clusters, those past the virtual size left out.
+  std::uint64_t guest_bytes = 0;
+  /// Room for the compressed bytes of its segments, behind the clusters in one allocation.
+  std::uint64_t staging_bytes = 0;
+};
+
+}  // namespace blockpull::driver

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How a pull comes about: claim the disk, open and lock the chain, find the base, judge the active image. All
+// of it before the first write, so that whatever is refused here has left everything as it was.
+
+#include "driver/pull.h"
+
+#include <sys/statvfs.h>
+
+#include <utility>
+
+#include "core/base/text.h"
+#include "core/image/backing_name.h"
+#include "core/image/qcow2/qcow2_image.h"
+#include "core/image/qcow2/support.h"
+#include "driver/local_pull.h"
+
+namespace blockpull::driver {
+namespace {
+
+class Prepared final : public PreparedPull {
+ public:
+  job::Registry::Claim claim;
+  std::unique_ptr<PullTarget> target;
+  std::unique_ptr<PullMetadata> metadata;
+};
+
+/// Index of the layer that `base` names; layers below the active one only.
+Result<std::size_t> find_base(const image::Chain& chain, const BaseChoice& base) {
+  const auto& layers = chain.layers;
+  if (base.index) {
+    if (*base.index >= 1 && *base.index < layers.size()) {
+      return *base.index;
+    }
+    return make_error(ErrorKind::kNoBase, text("could not find backing store index '", *base.index,
+                                               "' in chain for '", layers.front().path, "'"));
+  }
+  const auto wanted = io::identify(base.name);
+  for (std::size_t i = 1; i < layers.size(); ++i) {
+    const auto& stated = layers[i - 1].image->backing();
+    const bool is_name = layers[i].path == base.name || (stated && stated->name == base.name);
+    const bool is_file =
+        wanted.ok() && layers[i].file != nullptr && layers[i].file->id() == *wanted;
+    if (is_name || is_file) {
+      return i;
+    }
+  }
+  // A relative name may be meant as the header of the layer above would mean it.
+  for (std::size_t i = 1; i < layers.size(); ++i) {
+    const auto resolved = image::resolve_backing(layers[i - 1].path, base.name);
+    if (resolved.ok() && *resolved == layers[i].path) {
+      return i;
+    }
+  }
+  return make_error(ErrorKind::kNoBase, text("could not find image '", base.name, "' beneath '",
+                                             layers.front().path, "' in its chain"));
+}
+
+/// What the header of the active image will say once layers[base] is its backing file.
+Result<image::BackingReference> reference_to(const image::Chain& chain, std::size_t base,
+                                             bool require_relative) {
+  const std::string& stated = chain.active().backing()->name;
+  if (require_relative && stated.starts_with('/')) {
+    return make_error(ErrorKind::kUnsupported, "can't keep relative backing relationship");
+  }
+  BLOCKPULL_TRY(name, image::backing_name_for(chain.layers.front().path, chain.layers[base].path,
+                                              stated));
+  return image::BackingReference{
+      .name = std::move(name),
+      .format = image::format_name(chain.layers[base].image->format())};
+}
+
+Result<std::unique_ptr<PullTarget>> open_target(const PullOptions& options, bool lock) {
+  auto target = std::make_unique<PullTarget>();
+  image::ChainOptions chain_options = options.chain;
+  chain_options.lock_for_pull = lock;
+  BLOCKPULL_TRY(chain, image::open_chain(options.path, chain_options));
+  target->chain = std::move(chain);
+  target->base = target->chain.layers.size();
+  if (options.base) {
+    BLOCKPULL_TRY(base, find_base(target->chain, *options.base));
+    target->base = base;
+  }
+  target->has_work = target->chain.layers.size() > 1 && target->base != 1;
+  if (target->has_work && target->keeps_base()) {
+    BLOCKPULL_TRY(backing, reference_to(target->chain, target->base, options.require_relative));
+    target->new_backing = std::move(backing);
+  }
+  return target;
+}
+
+/// Refuses what a pull must not write to, then reads and judges the tables.
+Result<std::unique_ptr<PullMetadata>> judge(const PullTarget& target) {
+  if (!target.has_work) {
+    return std::unique_ptr<PullMetadata>();
+  }
+  BLOCKPULL_CHECK(image::qcow2::check_writable(target.active().header(),
+                                               target.chain.layers.front().path));
+  return PullMetadata::open(target);
+}
+
+std::uint64_t free_bytes(const std::string& path) {
+  struct statvfs about {};
+  return ::statvfs(path.c_str(), &about) == 0 ? about.f_bavail * about.f_frsize : 0;
+}
+
+/// Sums up what the pull would move; a refusal ends the sum, not the plan.
+Result<void> count(PullPlan& plan, const PullTarget& target) {
+  auto metadata = judge(target);
+  if (!metadata.ok()) {
+    plan.refusals.push_back(std::move(metadata).error());
+    return {};
+  }
+  if (*metadata == nullptr) {
+    return {};
+  }
+  for (;;) {
+    BLOCKPULL_TRY(totals, (*metadata)->survey());
+    plan.bytes_to_move = totals.bytes_to_move;
+    plan.bytes_to_allocate = totals.bytes_to_allocate;
+    if (totals.finished) {
+      return {};
+    }
+  }
+}
+
+}  // namespace
+
+Result<PullPlan> plan_pull(job::Engine& engine, const PullOptions& options) {
+  BLOCKPULL_TRY(target, open_target(options, false));
+  PullPlan plan;
+  plan.virtual_size = target->chain.active().virtual_size();
+  plan.bytes_free = free_bytes(options.path);
+  const std::string holder = io::find_writer(*target->chain.layers.front().file);
+  if (!holder.empty()) {
+    Error in_use = make_error(ErrorKind::kLocked,
+                              text("'", options.path, "' is in use by ", holder));
+    in_use.holder = holder;
+    plan.refusals.push_back(std::move(in_use).with_path(options.path));
+  }
+  BLOCKPULL_CHECK(count(plan, *target));
+  if (plan.bytes_to_allocate > plan.bytes_free) {
+    Error no_space = make_error(
+        ErrorKind::kNoSpace, text("'", options.path, "' would grow by ", plan.bytes_to_allocate,
+                                  " bytes; its filesystem has ", plan.bytes_free, " free"));
+    no_space.bytes_needed = plan.bytes_to_allocate - plan.bytes_free;
+    plan.refusals.push_back(std::move(no_space).with_path(options.path));
+  }
+  plan.method = plan.bytes_to_move > 0 ? engine.method() : "none";
+  if (target->has_work) {
+    for (std::size_t layer = 1; layer < target->base; ++layer) {
+      plan.released.push_back(target->chain.layers[layer].path);
+    }
+  }
+  if (target->keeps_base()) {
+    plan.base = target->chain.layers[target->base].path;
+  }
+  return plan;
+}
+
+Result<std::unique_ptr<PreparedPull>> prepare_pull(job::Engine& engine, const PullOptions& options) {
+  auto prepared = std::make_unique<Prepared>();
+  BLOCKPULL_TRY(disk, io::identify(options.path));
+  BLOCKPULL_TRY(claim, engine.registry().claim(disk, options.path));
+  prepared->claim = std::move(claim);
+  BLOCKPULL_TRY(target, open_target(options, true));
+  prepared->target = std::move(target);
+  BLOCKPULL_TRY(metadata, judge(*prepared->target));
+  prepared->metadata = std::move(metadata);
+  return std::unique_ptr<PreparedPull>(std::move(prepared));
+}
+
+std::shared_ptr<job::Job> start_pull(job::Engine& engine, std::unique_ptr<PreparedPull> prepared,
+                                     job::JobOptions options) {
+  auto& ready = static_cast<Prepared&>(*prepared);
+  auto work = std::make_unique<LocalPull>(std::move(ready.target), std::move(ready.metadata));
+  return job::Job::start(engine, std::move(work), std::move(ready.claim), std::move(options));
+}
+
+}  // namespace blockpull::driver

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The part of a pull that reads and writes tables: everything that blocks, and all that makes it safe.
+//
+//     survey   walk the plan once, to know how much there is to move; nothing is written yet
+//     begin    make the image ours to write
+//     refill   plan ahead, reserve host clusters for it
+//     commit   new tables ─ flush ─ links                       (a checkpoint: every 64 MiB or 5 s)
+//     complete commit ─ give back what is unused ─ flush ─ cut the chain in the header ─ flush
+//     wind_up  the same without cutting the chain: cancel and failure
+//
+// Crash story, whatever the instant: what the header reaches is durable and counted; each guest cluster reads
+// the same bytes from the chain or from its copy; the chain is cut only when every copy is durable. A flush
+// that fails is final: nothing is linked after it, and nothing is written any more.
+//
+// Thread rule: one call at a time, on a thread that may block.
+
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/image/chain.h"
+#include "core/image/qcow2/allocator.h"
+#include "core/image/qcow2/header_edit.h"
+#include "core/image/qcow2/link_writer.h"
+#include "driver/pull_planner.h"
+
+namespace blockpull::driver {
+
+using image::qcow2::ClusterRange;
+using image::qcow2::LinkRun;
+
+/// A chain that has been judged fit for a pull.
+struct PullTarget {
+  image::Chain chain;
+  /// Index of the layer that stays, chain.layers.size() when none does.
+  std::size_t base = 0;
+  /// What the header will state; absent when no backing file stays.
+  std::optional<image::BackingReference> new_backing;
+  /// False for a pull that has nothing to do: no backing file, or the base is the immediate one. The active
+  /// image may be raw then.
+  bool has_work = false;
+
+  [[nodiscard]] bool keeps_base() const { return base < chain.layers.size(); }
+  [[nodiscard]] image::Qcow2Image& active() const { return *chain.active_qcow2(); }
+};
+
+class PullMetadata {
+ public:
+  struct Totals {
+    std::uint64_t bytes_to_move = 0;
+    std::uint64_t bytes_to_allocate = 0;
+    bool finished = false;
+  };
+
+  struct Refill {
+    std::vector<Piece> pieces;
+    std::vector<ClusterRange> grants;
+    std::vector<LinkRun> zeros;
+    /// Of `zeros`, and of what the plan found to need nothing.
+    std::uint64_t zero_bytes = 0;
+    std::uint64_t settled = 0;
+    bool at_end = false;
+  };
+
+  struct RefillRequest {
+    std::uint64_t piece_bytes = 0;
+    /// Bytes to plan ahead.
+    std::uint64_t ahead_bytes = 0;
+    /// Clusters to reserve beyond what the new pieces need.
+    std::uint64_t missing_clusters = 0;
+  };
+
+  /// Judges the active image of a target that has work; writes nothing.
+  [[nodiscard]] static Result<std::unique_ptr<PullMetadata>> open(const PullTarget& target);
+
+  /// Walks on for some ms; to be called until `finished`.
+  [[nodiscard]] Result<Totals> survey();
+  [[nodiscard]] Result<void> begin();
+  /// kNoSpace when not one more cluster can be had.
+  [[nodiscard]] Result<Refill> refill(const RefillRequest& request);
+  [[nodiscard]] Result<void> commit(const std::vector<LinkRun>& links);
+  [[nodiscard]] Result<void> complete(const std::vector<LinkRun>& links,
+                                      const std::vector<ClusterRange>& unused);
+  [[nodiscard]] Result<void> wind_up(const std::vector<LinkRun>& links,
+                                     const std::vector<ClusterRange>& unused);
+
+ private:
+  PullMetadata(const PullTarget& target, image::qcow2::Allocator allocator,
+               image::qcow2::HeaderEdit header_edit);
+  [[nodiscard]] Result<void> count_step(const PlanStep& step);
+  [[nodiscard]] Result<void> count_table(const GuestRun& run);
+  [[nodiscard]] Result<ClusterRange> reserve_most(std::uint64_t clusters);
+  [[nodiscard]] Result<void> give_back(const std::vector<ClusterRange>& unused);
+
+  const PullTarget& target_;
+  image::qcow2::Allocator allocator_;
+  image::qcow2::LinkWriter link_writer_;
+  const image::qcow2::HeaderEdit header_edit_;
+  PullPlanner survey_planner_;
+  PullPlanner planner_;
+  Totals totals_;
+  /// L1 index of the last table that the survey has looked at.
+  std::uint64_t surveyed_table_ = UINT64_MAX;
+};
+
+}  // namespace blockpull::driver

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a pull has to do, found by walking tables and nothing else.
+//
+//     for every run of guest bytes
+//       the active image has it ─────────────────────────────▶ settled
+//       no merged layer says anything about it ──────────────▶ settled  (the base, or zeros, answers as before)
+//       a merged layer says zeros ── reads zeros without it ─▶ settled
+//                                 └─ the base would show ────▶ zero clusters (version 3), zeros (version 2)
+//       a merged layer has data ─────────────────────────────▶ piece
+//
+// Merged layers are those between the active image and the base; without a base, all of them. A cluster of
+// the active image that more than one answer falls into is gathered whole, from the base too. The walk costs
+// what the tables cost, not the virtual size: an absent L1 entry in every layer is one step.
+//
+// Pure: it asks `who_has` and keeps a position. Thread rule: one thread at a time.
+
+#pragma once
+
+#include <cstdint>
+
+#include "core/image/chain.h"
+#include "core/image/guest_reader.h"
+#include "driver/piece.h"
+
+namespace blockpull::driver {
+
+/// One answer of the planner.
+struct PlanStep {
+  /// No clusters: none.
+  Piece piece;
+  /// Clusters to become zero clusters; count 0: none.
+  GuestRun zeros;
+  /// Guest bytes found to need nothing.
+  std::uint64_t settled = 0;
+  bool at_end = false;
+};
+
+class PullPlanner {
+ public:
+  /// `base`: index of the layer that stays, chain.layers.size() when none does.
+  PullPlanner(const image::Chain& chain, std::size_t base, bool can_write_zero_clusters);
+
+  /// Goes on until there is a piece of up to `most_bytes` (at least one cluster), a run of zeros, the end,
+  /// or a good many table slices have been looked at.
+  [[nodiscard]] Result<PlanStep> next(std::uint64_t most_bytes);
+
+ private:
+  [[nodiscard]] Result<void> advance(PlanStep& step, std::uint64_t most_bytes);
+  [[nodiscard]] Result<void> plan_zeros(PlanStep& step, std::uint64_t length, std::uint64_t most_bytes);
+  [[nodiscard]] Result<void> plan_mixed(PlanStep& step);
+  [[nodiscard]] Result<void> add_run(PlanStep& step, const image::Owner& owner, std::uint64_t length);
+  [[nodiscard]] Result<void> gather(PlanStep& step);
+  void add_zero_clusters(PlanStep& step, std::uint64_t length);
+  void settle(PlanStep& step, std::uint64_t length);
+  Piece& open_piece(PlanStep& step, std::uint64_t guest_bytes);
+  [[nodiscard]] std::uint64_t whole_clusters(std::uint64_t run) const;
+  [[nodiscard]] bool has_base() const { return base_ < chain_.layers.size(); }
+
+  const image::Chain& chain_;
+  const std::size_t base_;
+  const bool can_write_zero_clusters_;
+  const std::uint64_t cluster_size_;
+  const std::uint64_t end_;
+  std::uint64_t position_ = 0;
+};
+
+}  // namespace blockpull::driver

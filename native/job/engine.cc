@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "job/engine.h"
+
+#include <pthread.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <string_view>
+#include <utility>
+
+#include "core/base/limits.h"
+#include "core/io/thread_queue.h"
+#include "core/io/uring_queue.h"
+
+namespace blockpull::job {
+namespace {
+
+bool threads_are_forced() {
+  const char* const choice = std::getenv("BLOCKPULL_IO");
+  return choice != nullptr && std::string_view(choice) == "threads";
+}
+
+/// io_uring, or nullptr where it is refused, which is said once a process.
+std::unique_ptr<io::RequestQueue> try_uring() {
+  auto queue = io::UringQueue::create();
+  if (queue.ok()) {
+    return std::move(queue).value();
+  }
+  static std::once_flag said;
+  std::call_once(said, [&queue] {
+    std::fprintf(stderr,
+                 "blockpull: io_uring is refused here (%s); using pread and pwrite, which is slower\n",
+                 queue.error().message.c_str());
+  });
+  return nullptr;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<Engine>> Engine::shared() {
+  static std::mutex mutex;
+  static std::weak_ptr<Engine> current;
+  const std::lock_guard lock(mutex);
+  if (auto engine = current.lock()) {
+    return engine;
+  }
+  BLOCKPULL_TRY(buffers, io::BufferArena::create(limits::kBufferBytes));
+  auto engine = std::shared_ptr<Engine>(new Engine(std::move(buffers)));
+  current = engine;
+  return engine;
+}
+
+Engine::Engine(std::unique_ptr<io::BufferArena> buffers)
+    : registry_(std::make_shared<Registry>()),
+      buffers_(std::move(buffers)),
+      blocking_(std::make_unique<io::BlockingPool>(limits::kBlockingThreads)) {
+  if (!threads_are_forced()) {
+    queue_ = try_uring();
+  }
+  if (queue_ == nullptr) {
+    queue_ = std::make_unique<io::ThreadQueue>(*blocking_);
+  }
+  thread_ = std::thread([this] { loop(); });
+  ::pthread_setname_np(thread_.native_handle(), "blockpull");
+}
+
+Engine::~Engine() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  queue_->wake();
+  thread_.join();
+}
+
+void Engine::post(std::function<void()> callback) {
+  {
+    const std::lock_guard lock(mutex_);
+    posted_.push_back(std::move(callback));
+  }
+  queue_->wake();
+}
+
+void Engine::run_blocking(std::function<void()> work, std::function<void()> then) {
+  blocking_->run([this, work = std::move(work), then = std::move(then)]() mutable {
+    work();
+    // Destroyed here, not on the engine's thread: what it holds may take long to close.
+    work = nullptr;
+    post(std::move(then));
+  });
+}
+
+std::uint64_t Engine::call_at(Nanoseconds when, std::function<void()> callback) {
+  const std::uint64_t ticket = next_ticket_++;
+  timers_.emplace(when, Timer{ticket, std::move(callback)});
+  when_of_.emplace(ticket, when);
+  return ticket;
+}
+
+void Engine::cancel_call(std::uint64_t ticket) {
+  const auto known = when_of_.find(ticket);
+  if (known == when_of_.end()) {
+    return;
+  }
+  auto [timer, end] = timers_.equal_range(known->second);
+  while (timer != end && timer->second.ticket != ticket) {
+    ++timer;
+  }
+  timers_.erase(timer);
+  when_of_.erase(known);
+}
+
+/// False when the engine is to end.
+bool Engine::run_posted() {
+  std::vector<std::function<void()>> posted;
+  {
+    const std::lock_guard lock(mutex_);
+    posted.swap(posted_);
+    if (posted.empty() && stopping_) {
+      return false;
+    }
+  }
+  for (auto& callback : posted) {
+    callback();
+    callback = nullptr;
+  }
+  return true;
+}
+
+void Engine::run_due_timers() {
+  const Nanoseconds now = clock_.now();
+  while (!timers_.empty() && timers_.begin()->first <= now) {
+    auto timer = std::move(timers_.begin()->second);
+    timers_.erase(timers_.begin());
+    when_of_.erase(timer.ticket);
+    timer.callback();
+  }
+}
+
+void Engine::loop() {
+  while (run_posted()) {
+    run_due_timers();
+    queue_->wait(timers_.empty() ? Nanoseconds::max() : timers_.begin()->first);
+  }
+}
+
+}  // namespace blockpull::job

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "job/job.h"
+
+#include <utility>
+
+#include "job/engine.h"
+
+namespace blockpull::job {
+namespace {
+
+/// How often the rate that people see is taken, and thereby over which time it is an average.
+constexpr Nanoseconds kSampleInterval{500'000'000};
+
+State state_of(const Ending& ending) {
+  if (!ending.error) {
+    return State::kCompleted;
+  }
+  return ending.error->kind == ErrorKind::kCancelled ? State::kCancelled : State::kFailed;
+}
+
+}  // namespace
+
+const char* state_name(State state) {
+  switch (state) {
+    case State::kRunning:
+      return "running";
+    case State::kAborting:
+      return "aborting";
+    case State::kCompleted:
+      return "completed";
+    case State::kFailed:
+      return "failed";
+    case State::kCancelled:
+      return "cancelled";
+  }
+  return "failed";
+}
+
+Job::Job(Host& host, std::unique_ptr<Work> work, Registry::Claim claim, JobOptions options)
+    : host_(host),
+      work_(std::move(work)),
+      claim_(std::move(claim)),
+      options_(std::move(options)),
+      bandwidth_(options_.bandwidth),
+      started_(host.clock().now()),
+      sampled_at_(started_) {}
+
+Job::~Job() = default;
+
+std::shared_ptr<Job> Job::start(Host& host, std::unique_ptr<Work> work, Registry::Claim claim,
+                                JobOptions options) {
+  auto job = std::shared_ptr<Job>(
+      new Job(host, std::move(work), std::move(claim), std::move(options)));
+  job->claim_.set_job(job);
+  host.post([job] { job->begin(); });
+  return job;
+}
+
+void Job::begin() {
+  sample_rate();
+  work_->set_bandwidth(bandwidth_.load());
+  work_->start(host_, board_,
+               [self = shared_from_this()](Ending ending) { self->work_finished(std::move(ending)); });
+}
+
+void Job::sample_rate() {
+  const Nanoseconds now = host_.clock().now();
+  const std::uint64_t moved = board_.moved.load(std::memory_order_relaxed);
+  if (now > sampled_at_) {
+    const double seconds = std::chrono::duration<double>(now - sampled_at_).count();
+    rate_ = static_cast<std::uint64_t>(static_cast<double>(moved - sampled_moved_) / seconds);
+  }
+  sampled_at_ = now;
+  sampled_moved_ = moved;
+  sample_ticket_ = host_.call_at(now + kSampleInterval, [this] { sample_rate(); });
+}
+
+void Job::stop(Stop how) {
+  State expected = State::kRunning;
+  state_.compare_exchange_strong(expected, State::kAborting);
+  if (has_ended(expected)) {
+    return;
+  }
+  host_.post([self = shared_from_this(), how] {
+    if (self->work_ != nullptr && !self->finished_) {
+      self->work_->stop(how);
+    }
+  });
+}
+
+void Job::set_bandwidth(std::uint64_t bytes_per_second) {
+  bandwidth_ = bytes_per_second;
+  host_.post([self = shared_from_this(), bytes_per_second] {
+    if (self->work_ != nullptr && !self->finished_) {
+      self->work_->set_bandwidth(bytes_per_second);
+    }
+  });
+}
+
+/// On the host's thread, from inside the work item, which must not be destroyed before it has returned.
+void Job::work_finished(Ending ending) {
+  finished_ = true;
+  host_.cancel_call(sample_ticket_);
+  auto self = shared_from_this();
+  auto shared_ending = std::make_shared<Ending>(std::move(ending));
+  host_.post([self, shared_ending] {
+    self->host_.run_blocking([self, shared_ending] { self->close_work(*shared_ending); },
+                             [self] { self->announce(); });
+  });
+}
+
+/// On a blocking thread: closes the files, then whatever belongs before the end is told.
+void Job::close_work(const Ending& ending) {
+  work_.reset();
+  claim_.release();
+  Outcome outcome;
+  outcome.state = state_of(ending);
+  outcome.error = ending.error;
+  outcome.bytes_moved = board_.moved.load();
+  outcome.seconds = std::chrono::duration<double>(host_.clock().now() - started_).count();
+  outcome.method = board_.method.load();
+  outcome.released = ending.released;
+  if (options_.before_end) {
+    options_.before_end(outcome);
+  }
+  const std::lock_guard lock(mutex_);
+  outcome_ = std::move(outcome);
+}
+
+void Job::announce() {
+  state_ = outcome_.state;
+  if (options_.on_end) {
+    options_.on_end(outcome_);
+  }
+  // What they hold may hold this job.
+  options_ = {};
+  const std::lock_guard lock(mutex_);
+  ended_ = true;
+  ended_cv_.notify_all();
+}
+
+Progress Job::progress() const {
+  Progress progress;
+  progress.state = state_.load();
+  progress.settled = board_.settled.load(std::memory_order_relaxed);
+  progress.total = board_.total.load(std::memory_order_relaxed);
+  progress.moved = board_.moved.load(std::memory_order_relaxed);
+  progress.to_move = board_.to_move.load(std::memory_order_relaxed);
+  progress.bytes_per_second = rate_.load(std::memory_order_relaxed);
+  progress.bandwidth = bandwidth_.load();
+  progress.method = board_.method.load();
+  return progress;
+}
+
+std::optional<Outcome> Job::outcome() const {
+  const std::lock_guard lock(mutex_);
+  return ended_ ? std::optional(outcome_) : std::nullopt;
+}
+
+void Job::wait() const {
+  std::unique_lock lock(mutex_);
+  ended_cv_.wait(lock, [this] { return ended_; });
+}
+
+}  // namespace blockpull::job
