@@ -5,13 +5,15 @@
 //     overlay.qcow2 ──backing──> middle.qcow2 ──backing──> base.raw
 //     layers[0]                  layers[1]                 layers[2]
 //
-// Formats are never probed below the top: the overlay's header names its backing format. The top is told by
-// its magic when nobody names its format, and is raw only when somebody says so. Every layer is a regular
-// file, locked (if asked) before its header is read; backing files are opened read-only, always. A loop is
-// found by device and inode, a chain that is too long by `limits::kChainDepth`.
+// Formats are never probed below the top: the overlay's header names its backing format. The top is
+// told by its magic when nobody names its format, and is raw only when somebody says so. Every
+// layer is a regular file, locked (if asked) before its header is read; backing files are opened
+// read-only, always. A loop is found by device and inode, a chain that is too long by
+// `limits::kChainDepth`.
 //
-// Names: an absolute one as is; a relative one against the folder part of the overlay's path as opened
-// (symbolic links are not resolved first, as in QEMU); "json:…", "nbd:…" and every other "proto:" is refused.
+// Names: an absolute one as is; a relative one against the folder part of the overlay's path as
+// opened (symbolic links are not resolved first, as in QEMU); "json:…", "nbd:…" and every other
+// "proto:" is refused.
 
 #pragma once
 
@@ -20,6 +22,7 @@
 #include <string>
 #include <vector>
 
+#include "core/image/backing_name.h"
 #include "core/image/image.h"
 #include "core/io/lock.h"
 #include "core/io/posix_file.h"
@@ -35,7 +38,8 @@ struct ChainOptions {
   std::optional<Format> backing_format;
   /// Folders that backing files must lie in, symbolic links resolved; absent: any local file.
   std::optional<std::vector<std::string>> backing_paths;
-  /// Takes the locks of a pull: the top as writer, everything below as reader. Without it nothing is locked.
+  /// Takes the locks of a pull: the top as writer, everything below as reader. Without it nothing
+  /// is locked.
   bool lock_for_pull = false;
 };
 
@@ -51,20 +55,12 @@ struct Chain {
   std::vector<Layer> layers;
 
   [[nodiscard]] Image& active() const { return *layers.front().image; }
+
   /// The active layer as qcow2, or nullptr when it is raw.
   [[nodiscard]] Qcow2Image* active_qcow2() const;
 };
 
 /// Opens the whole chain. With `lock_for_pull` the active image is opened for writing.
 [[nodiscard]] Result<Chain> open_chain(const std::string& path, const ChainOptions& options);
-
-/// The path that `name`, as found in the header of `overlay_path`, means. kPolicy for a protocol.
-[[nodiscard]] Result<std::string> resolve_backing(const std::string& overlay_path, const std::string& name);
-
-/// The name by which a header at `overlay_path` should state `target_path`: relative when `like` (the name
-/// it states today) is relative, else absolute; never one that QEMU would take for a protocol.
-[[nodiscard]] Result<std::string> backing_name_for(const std::string& overlay_path,
-                                                   const std::string& target_path,
-                                                   const std::string& like);
 
 }  // namespace blockpull::image

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A new, empty qcow2 image, usually an overlay: written to a temporary name, synced, renamed, the folder
-// synced, so that the name never stands for half an image. Laid out as QEMU does it:
+// A new, empty qcow2 image, usually an overlay: written to a temporary name, synced, renamed, the
+// folder synced, so that the name never stands for half an image. Laid out as QEMU does it:
 //
 //     cluster 0 header │ refcount table │ first refcount block │ L1 table
 //
-// Version 3 has the backing format extension at 112, so that a later pull to a base can change the backing
-// file in one sector.
+// Version 3 has the backing format extension at 112, so that a later pull to a base can change the
+// backing file in one sector.
 
 #pragma once
 
@@ -31,7 +31,8 @@ struct CreateOptions {
   std::uint32_t version = 3;
 };
 
-/// Refuses an existing path, a backing file that cannot be opened, and numbers that the format cannot hold.
+/// Refuses an existing path, a backing file that cannot be opened, and numbers that the format
+/// cannot hold.
 [[nodiscard]] Result<void> create_image(const CreateOptions& options);
 
 }  // namespace blockpull::image

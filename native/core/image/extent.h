@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A run of guest bytes with one status, as one layer sees it. `GuestOffset` and `HostOffset` are types of
-// their own, so that the commonest mistake of image code does not compile.
+// A run of guest bytes with one status, as one layer sees it. `GuestOffset` and `HostOffset` are
+// types of their own, so that the commonest mistake of image code does not compile.
 
 #pragma once
 
@@ -37,8 +37,9 @@ struct Extent {
   Status status = Status::kUnallocated;
   std::uint64_t length = 0;
   /// kData: where the first byte lies. kCompressed: where the compressed bytes begin.
-  HostOffset host;
-  /// kCompressed: bytes to read from `host` (an upper bound: the stream ends earlier, rubbish follows).
+  HostOffset host{};
+  /// kCompressed: bytes to read from `host` (an upper bound: the stream ends earlier, rubbish
+  /// follows); at most twice the cluster size, and it may reach past the end of the file.
   std::uint64_t compressed_length = 0;
   /// kCompressed: where this extent begins inside the inflated cluster.
   std::uint64_t offset_in_cluster = 0;

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What every image format can tell, and nothing about how it is moved. `chain.h` has the only way to get one.
+// What every image format can tell, and nothing about how it is moved. `chain.h` has the only way
+// to get one.
 //
-// Thread rule: one thread at a time (a status call fills the layer's table cache). Immutable but for that.
+// Thread rule: one thread at a time (a status call fills the layer's table cache). Immutable but
+// for that.
 
 #pragma once
 
@@ -48,13 +50,13 @@ class Image {
 
   [[nodiscard]] virtual const std::optional<BackingReference>& backing() const = 0;
 
-  /// The run that begins at `offset`: at least one byte, at most `length`, and as long as is cheap to know
-  /// (to the end of a table slice, over absent tables at once). `offset + length <= virtual_size()`.
-  /// A damaged table is kImageCorrupt.
+  /// The run that begins at `offset`: at least one byte, at most `length`, and as long as is cheap
+  /// to know (to the end of a table slice, over absent tables at once). `offset + length <=
+  /// virtual_size()`. A damaged table is kImageCorrupt.
   [[nodiscard]] virtual Result<Extent> status(GuestOffset offset, std::uint64_t length) = 0;
 
-  /// Inflates one cluster: `compressed` are the bytes of a kCompressed extent, `into` is cluster_size()
-  /// long. Safe from several threads at once.
+  /// Inflates one cluster: `compressed` are the bytes of a kCompressed extent, `into` is
+  /// cluster_size() long. Safe from several threads at once.
   [[nodiscard]] virtual Result<void> inflate(std::span<const std::byte> compressed,
                                              std::span<std::byte> into) const = 0;
 };

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The qcow2 header and its extensions, read and judged. Everything that can be wrong with a header is found
-// here, before any table is looked at, with QEMU's bounds (`layout.h`, `core/base/limits.h`); whether a
-// *table* lies inside the file is checked here too, so that no later code allocates for a table that cannot
-// be there. Parsing touches no file: the first cluster (or what there is of it) comes in as bytes.
+// The qcow2 header and its extensions, read and judged. Everything that can be wrong with a header
+// is found here, before any table is looked at, with QEMU's bounds (`layout.h`,
+// `core/base/limits.h`); whether a *table* lies inside the file is checked here too, so that no
+// later code allocates for a table that cannot be there. Parsing touches no file: the first cluster
+// (or what there is of it) comes in as bytes.
 
 #pragma once
 
@@ -15,16 +16,10 @@
 
 #include "core/base/result.h"
 #include "core/image/image.h"
+#include "core/image/qcow2/extensions.h"
 #include "core/image/qcow2/layout.h"
 
 namespace blockpull::image::qcow2 {
-
-/// One header extension: where its 8-byte head lies in cluster 0, and how long its data is (unpadded).
-struct Extension {
-  std::uint32_t type = 0;
-  std::uint64_t offset = 0;
-  std::uint32_t length = 0;
-};
 
 struct Header {
   std::uint32_t version = 0;
@@ -51,36 +46,40 @@ struct Header {
   std::vector<Extension> extensions;
   /// First byte behind the last extension (where an end marker is, or would be).
   std::uint64_t extensions_end = 0;
-  /// Whether an end marker of 8 zero bytes really is at `extensions_end`; without one the area is ended by
-  /// the backing name (or the cluster) alone.
+  /// Whether an end marker of 8 zero bytes really is at `extensions_end`; without one the area is
+  /// ended by the backing name (or the cluster) alone.
   bool has_end_marker = false;
 
   [[nodiscard]] std::uint64_t cluster_size() const { return std::uint64_t{1} << cluster_bits; }
+
   [[nodiscard]] std::uint64_t virtual_size() const { return stored_size & ~std::uint64_t{511}; }
-  [[nodiscard]] bool has_extended_l2() const { return (incompatible & incompatible::kExtendedL2) != 0; }
+
+  [[nodiscard]] bool has_extended_l2() const {
+    return (incompatible & incompatible::kExtendedL2) != 0;
+  }
+
   [[nodiscard]] std::size_t l2_entry_bytes() const {
     return has_extended_l2() ? kExtendedEntryBytes : kEntryBytes;
   }
+
   [[nodiscard]] std::uint64_t l2_entries() const { return cluster_size() / l2_entry_bytes(); }
+
   [[nodiscard]] std::uint64_t refcount_bits() const { return std::uint64_t{1} << refcount_order; }
+
   /// Host clusters that one refcount block covers.
   [[nodiscard]] std::uint64_t refcounts_per_block() const {
     return cluster_size() * 8 / refcount_bits();
   }
+
   [[nodiscard]] const Extension* find(std::uint32_t type) const;
 };
 
 /// Reads a header from the beginning of a file of `file_size` bytes. `first` holds the file's first
-/// min(2 MiB, file_size) bytes. kFormatUnknown: no qcow2 at all; kImageCorrupt: a field out of bounds;
-/// kFeatureUnsupported: an unknown incompatible bit, named from the feature table where it is listed there.
+/// cluster, or the whole file when it is shorter (2 MiB, the largest cluster, are always enough).
+/// kFormatUnknown: no qcow2 at all; kImageCorrupt: a field out of bounds; kFeatureUnsupported: a
+/// version, a compression type or an incompatible bit that is unknown, the bit named from the
+/// feature table where it is listed there.
 [[nodiscard]] Result<Header> parse_header(std::span<const std::byte> first, std::uint64_t file_size,
                                           const std::string& path);
-
-/// Refuses what this library cannot read correctly: encryption and external data files.
-[[nodiscard]] Result<void> check_readable(const Header& header, const std::string& path);
-
-/// Refuses, by the name of the feature, what a pull must not write to: internal snapshots, extended L2,
-/// external data file, bitmaps, encryption, the dirty and the corrupt bit.
-[[nodiscard]] Result<void> check_writable(const Header& header, const std::string& path);
 
 }  // namespace blockpull::image::qcow2

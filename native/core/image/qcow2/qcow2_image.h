@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A qcow2 image as a layer that can be read: header, L1 and L2 tables, compressed clusters, subclusters.
-// Writing is not here: `allocator.h`, `link_writer.h` and `header_edit.h` share the header and the table
-// cache of this object.
+// A qcow2 image as a layer that can be read: header, L1 and L2 tables, compressed clusters,
+// subclusters. Writing is not here: `allocator.h`, `link_writer.h` and `header_edit.h` share the
+// header and the table cache of this object.
 //
-// Stricter than QEMU where QEMU loses data silently: an L1 or L2 table that does not lie inside the file is
-// kImageCorrupt, not a run of zeros. A data cluster past the end of the file reads as zeros (a file may
-// have been truncated sparsely); reserved bits are ignored when reading.
+// Stricter than QEMU where QEMU loses data silently: an L1 or L2 table that does not lie inside the
+// file is kImageCorrupt, not a run of zeros. A data cluster past the end of the file reads as zeros
+// (a file may have been truncated sparsely); reserved bits are ignored when reading.
 
 #pragma once
 
@@ -20,34 +20,50 @@ namespace blockpull::image {
 
 class Qcow2Image final : public Image {
  public:
-  /// Reads and checks the header of `file` (see parse_header and check_readable).
+  /// Reads and checks the header (see parse_header and check_readable) and the snapshot table of
+  /// `file`.
   [[nodiscard]] static Result<std::unique_ptr<Qcow2Image>> open(std::unique_ptr<io::File> file);
 
   [[nodiscard]] Format format() const override { return Format::kQcow2; }
+
   [[nodiscard]] io::File& file() override { return *file_; }
+
   [[nodiscard]] std::uint64_t virtual_size() const override { return header_.virtual_size(); }
+
   [[nodiscard]] std::uint64_t cluster_size() const override { return header_.cluster_size(); }
+
   [[nodiscard]] const std::optional<BackingReference>& backing() const override {
     return header_.backing;
   }
+
   [[nodiscard]] Result<Extent> status(GuestOffset offset, std::uint64_t length) override;
   [[nodiscard]] Result<void> inflate(std::span<const std::byte> compressed,
                                      std::span<std::byte> into) const override;
 
   [[nodiscard]] const qcow2::Header& header() const { return header_; }
+
   [[nodiscard]] qcow2::Header& mutable_header() { return header_; }
+
   [[nodiscard]] qcow2::TableCache& tables() { return tables_; }
 
  private:
   Qcow2Image(std::unique_ptr<io::File> file, qcow2::Header header, std::uint64_t file_size)
       : file_(std::move(file)),
         header_(std::move(header)),
-        file_size_at_open_(file_size),
+        known_file_size_(file_size),
         tables_(*file_) {}
+
+  /// A run inside one slice of one table.
+  [[nodiscard]] Result<Extent> piece_at(std::uint64_t guest_offset, std::uint64_t length);
+  [[nodiscard]] Result<Extent> piece_in_table(std::uint64_t table, std::uint64_t guest_offset,
+                                              std::uint64_t length);
+  [[nodiscard]] Result<bool> lies_in_file(std::uint64_t host_offset, std::uint64_t length);
+  [[nodiscard]] Error corrupt(const std::string& what, std::uint64_t guest_offset) const;
 
   const std::unique_ptr<io::File> file_;
   qcow2::Header header_;
-  const std::uint64_t file_size_at_open_;
+  /// The file's length when it was last asked for; an active image grows.
+  std::uint64_t known_file_size_;
   qcow2::TableCache tables_;
 };
 

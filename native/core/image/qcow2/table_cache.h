@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Metadata in slices. A table can be 32 MiB and a process can have a thousand jobs, so no table is ever held
-// whole: `limits::kTableSlice` bytes at a time are read, the few most recently used are kept, and writes go
-// through to the file and into the slice at once. A failed write drops the slice, so that memory never shows
-// what the file may not have.
+// Metadata in slices. A table can be 32 MiB and a process can have a thousand jobs, so no table is
+// ever held whole: `limits::kTableSlice` bytes at a time are read, the few most recently used are
+// kept, and writes go through to the file and into the slice at once. A failed write drops the
+// slice, so that memory never shows what the file may not have.
 //
 //     file   │ slice 0 │ slice 1 │ slice 2 │ …        aligned to kTableSlice, whatever lies in them
 //
@@ -27,8 +27,8 @@ class TableCache {
   /// The big-endian entry at `host_offset`, a multiple of 8.
   [[nodiscard]] Result<std::uint64_t> load(std::uint64_t host_offset);
 
-  /// The bytes from `host_offset` to the end of its slice, valid until the next call: for walking many
-  /// entries without a look-up each.
+  /// The bytes from `host_offset` to the end of its slice, valid until the next call: for walking
+  /// many entries without a look-up each.
   [[nodiscard]] Result<std::span<const std::byte>> view(std::uint64_t host_offset);
 
   /// Writes to the file, and into slices that hold these bytes.
@@ -45,6 +45,8 @@ class TableCache {
   };
 
   [[nodiscard]] Result<Slice*> slice_at(std::uint64_t host_offset);
+  /// Leaves the slice empty and first in line for the next use.
+  static void forget(Slice& slice);
 
   io::File& file_;
   std::vector<Slice> slices_;

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A raw image: the file is the disk. Its size is the file's, rounded up to 512; the missing tail reads as
-// zeros. Holes (SEEK_HOLE) are zeros that need not be copied; a filesystem that cannot tell says "data".
+// A raw image: the file is the disk. Its size is the file's, rounded up to 512; the missing tail
+// reads as zeros. Holes (SEEK_HOLE) are zeros that need not be copied; a filesystem that cannot
+// tell says "data".
+//
+// The run found last is remembered: a walk asks for many small pieces of one long run, and to find
+// the end of a long run costs the filesystem a walk over its own tables.
 
 #pragma once
 
@@ -16,21 +20,27 @@ class RawImage final : public Image {
   [[nodiscard]] static Result<std::unique_ptr<RawImage>> open(std::unique_ptr<io::File> file);
 
   [[nodiscard]] Format format() const override { return Format::kRaw; }
+
   [[nodiscard]] io::File& file() override { return *file_; }
+
   [[nodiscard]] std::uint64_t virtual_size() const override { return virtual_size_; }
+
   [[nodiscard]] std::uint64_t cluster_size() const override { return 0; }
+
   [[nodiscard]] const std::optional<BackingReference>& backing() const override { return backing_; }
+
   [[nodiscard]] Result<Extent> status(GuestOffset offset, std::uint64_t length) override;
   [[nodiscard]] Result<void> inflate(std::span<const std::byte> compressed,
                                      std::span<std::byte> into) const override;
 
  private:
-  RawImage(std::unique_ptr<io::File> file, std::uint64_t file_size);
+  RawImage(std::unique_ptr<io::File> file, std::uint64_t virtual_size);
 
   const std::unique_ptr<io::File> file_;
-  const std::uint64_t file_size_;
   const std::uint64_t virtual_size_;
   const std::optional<BackingReference> backing_;
+  /// In units of whole sectors; empty before the first question.
+  io::FileRun last_run_;
 };
 
 }  // namespace blockpull::image

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "core/image/backing_name.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <memory>
+#include <string_view>
+
+#include <stdlib.h>
+
+#include "core/base/text.h"
+
+namespace blockpull::image {
+namespace {
+
+struct FreeMemory {
+  void operator()(char* memory) const { ::free(memory); }
+};
+
+Result<std::string> real_path(const std::string& path) {
+  const std::unique_ptr<char, FreeMemory> real(::realpath(path.c_str(), nullptr));
+  if (real == nullptr) {
+    return system_error("realpath", errno, path);
+  }
+  return std::string(real.get());
+}
+
+/// QEMU's rule: a colon before the first slash.
+bool has_protocol(std::string_view name) {
+  const std::size_t mark = name.find_first_of(":/");
+  return mark != std::string_view::npos && name[mark] == ':';
+}
+
+bool is_absolute(std::string_view name) {
+  return name.starts_with('/');
+}
+
+/// The text up to and with the last slash; empty where there is none.
+std::string_view folder_part(std::string_view path) {
+  return path.substr(0, path.rfind('/') + 1);
+}
+
+Result<std::string> real_folder(const std::string& path) {
+  const std::string_view folder = folder_part(path);
+  return real_path(folder.empty() ? "." : std::string(folder));
+}
+
+bool is_inside(std::string_view path, std::string_view folder) {
+  return folder == "/" || (path.starts_with(folder) && path.substr(folder.size()).starts_with('/'));
+}
+
+/// The way from one folder to another, both absolute and without links; empty or ending in a slash.
+std::string way_between(std::string_view from, std::string_view to) {
+  std::string way;
+  while (!is_inside(to, from) && to != from) {
+    way += "../";
+    from = from.substr(0, std::max<std::size_t>(from.rfind('/'), 1));
+  }
+  std::string_view rest = to.substr(from.size());
+  if (rest.starts_with('/')) {
+    rest.remove_prefix(1);
+  }
+  if (!rest.empty()) {
+    way += text(rest, "/");
+  }
+  return way;
+}
+
+}  // namespace
+
+Result<std::string> resolve_backing(const std::string& overlay_path, const std::string& name) {
+  if (has_protocol(name)) {
+    return make_error(ErrorKind::kPolicy,
+                      text("backing file '", name, "' of '", overlay_path,
+                           "' is no plain file name, which is not supported; a file whose name has "
+                           "a colon is written './",
+                           name, "'"))
+        .with_path(overlay_path);
+  }
+  return is_absolute(name) ? name : text(folder_part(overlay_path), name);
+}
+
+Result<std::string> backing_name_for(const std::string& overlay_path,
+                                     const std::string& target_path, const std::string& like) {
+  BLOCKPULL_TRY(target_folder, real_folder(target_path));
+  const std::string_view file =
+      std::string_view(target_path).substr(folder_part(target_path).size());
+  if (is_absolute(like)) {
+    return text(target_folder == "/" ? "" : target_folder, "/", file);
+  }
+  BLOCKPULL_TRY(overlay_folder, real_folder(overlay_path));
+  const std::string name = text(way_between(overlay_folder, target_folder), file);
+  return has_protocol(name) ? text("./", name) : name;
+}
+
+Result<void> check_folder_policy(const std::string& path, const std::vector<std::string>& folders) {
+  BLOCKPULL_TRY(real, real_path(path));
+  for (const std::string& folder : folders) {
+    BLOCKPULL_TRY(real_folder_path, real_path(folder));
+    if (is_inside(real, real_folder_path)) {
+      return {};
+    }
+  }
+  return make_error(ErrorKind::kPolicy,
+                    text("backing file '", path, "' lies in none of the ", folders.size(),
+                         " folders that backing files may lie in; allow its folder first"))
+      .with_path(path);
+}
+
+}  // namespace blockpull::image

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One layer at a time, from the top: open, lock, look again whether the name still leads to that
+// file, read the header, and from it the next name. What is wrong below the top is told with the
+// name of the overlay that wanted it.
+
+#include "core/image/chain.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include <sys/stat.h>
+
+#include "core/base/limits.h"
+#include "core/base/text.h"
+#include "core/image/probe.h"
+#include "core/image/qcow2/qcow2_image.h"
+#include "core/image/raw/raw_image.h"
+
+namespace blockpull::image {
+namespace {
+
+/// What is known of a layer before it is opened.
+struct Wanted {
+  std::string path;
+  /// Absent only for a top that is to be probed.
+  std::optional<Format> format;
+  /// The overlay that names it, or empty for the top.
+  std::string overlay;
+};
+
+class Opener {
+ public:
+  explicit Opener(const ChainOptions& options) : options_(options) {}
+
+  Result<Chain> run(const std::string& path) {
+    Wanted wanted{path, options_.format, {}};
+    for (;;) {
+      if (Result<void> added = add(wanted); !added.ok()) {
+        return explain(std::move(added).error(), wanted);
+      }
+      const Layer& overlay = chain_.layers.back();
+      const std::optional<BackingReference>& backing = overlay.image->backing();
+      if (!backing) {
+        return std::move(chain_);
+      }
+      BLOCKPULL_TRY(next, below(overlay.path, *backing));
+      wanted = std::move(next);
+    }
+  }
+
+ private:
+  Result<void> add(const Wanted& wanted) {
+    const bool is_top = chain_.layers.empty();
+    if (chain_.layers.size() == limits::kChainDepth) {
+      return make_error(ErrorKind::kUnsupported,
+                        text("chain is longer than ", limits::kChainDepth,
+                             " layers, which is not supported; shorten it from its middle first"))
+          .with_path(wanted.path);
+    }
+    if (!is_top && options_.backing_paths) {
+      BLOCKPULL_CHECK(check_folder_policy(wanted.path, *options_.backing_paths));
+    }
+    const bool writes = is_top && options_.lock_for_pull;
+    BLOCKPULL_TRY(file, io::PosixFile::open(
+                            wanted.path, writes ? io::Access::kReadWrite : io::Access::kReadOnly));
+    if (!is_top && options_.backing_paths) {
+      // Again, of what was opened: a link on the way may have been changed since the first look.
+      BLOCKPULL_CHECK(
+          check_folder_policy(text("/proc/self/fd/", file->fd()), *options_.backing_paths));
+    }
+    BLOCKPULL_CHECK(refuse_loop(*file));
+    if (options_.lock_for_pull) {
+      BLOCKPULL_CHECK(lock(*file, is_top));
+    }
+    Layer layer;
+    layer.path = wanted.path;
+    layer.file = file.get();
+    BLOCKPULL_TRY(image, read(std::move(file), wanted.format));
+    layer.image = std::move(image);
+    chain_.layers.push_back(std::move(layer));
+    return {};
+  }
+
+  Result<void> refuse_loop(const io::PosixFile& file) const {
+    const auto same =
+        std::find_if(chain_.layers.begin(), chain_.layers.end(),
+                     [&file](const Layer& layer) { return layer.file->id() == file.id(); });
+    if (same == chain_.layers.end()) {
+      return {};
+    }
+    return make_error(ErrorKind::kChainLoop, text("chain is a loop: '", file.path(),
+                                                  "' is in it already, as '", same->path, "'"))
+        .with_path(file.path());
+  }
+
+  static Result<void> lock(io::PosixFile& file, bool is_top) {
+    BLOCKPULL_CHECK(
+        io::lock_image(file, is_top ? io::LockRole::kWriter : io::LockRole::kBackingReader));
+
+    struct stat about {};
+
+    if (::stat(file.path().c_str(), &about) != 0) {
+      return system_error("stat", errno, file.path());
+    }
+    if (io::FileId{about.st_dev, about.st_ino} != file.id()) {
+      return make_error(ErrorKind::kLocked,
+                        text("file '", file.path(),
+                             "' was replaced by another while it was being opened; try again"))
+          .with_path(file.path());
+    }
+    if (is_top) {
+      file.forget_cached_pages();
+    }
+    return {};
+  }
+
+  static Result<std::unique_ptr<Image>> read(std::unique_ptr<io::File> file,
+                                             std::optional<Format> format) {
+    if (!format) {
+      BLOCKPULL_TRY(probed, probe_format(*file));
+      format = probed;
+    }
+    if (*format == Format::kRaw) {
+      BLOCKPULL_TRY(raw, RawImage::open(std::move(file)));
+      return std::unique_ptr<Image>(std::move(raw));
+    }
+    BLOCKPULL_CHECK(refuse_qed(*file));
+    BLOCKPULL_TRY(qcow2, Qcow2Image::open(std::move(file)));
+    return std::unique_ptr<Image>(std::move(qcow2));
+  }
+
+  /// What the header of the layer at `overlay_path` says about the next one.
+  Result<Wanted> below(const std::string& overlay_path, const BackingReference& backing) const {
+    BLOCKPULL_TRY(path, resolve_backing(overlay_path, backing.name));
+    if (backing.format.empty() && !options_.backing_format) {
+      return make_error(ErrorKind::kFormatUnknown,
+                        text("header of '", overlay_path,
+                             "' states no format for its backing file '", backing.name,
+                             "', and formats are not guessed; name it as the backing "
+                             "format"))
+          .with_path(overlay_path);
+    }
+    if (backing.format.empty()) {
+      return Wanted{path, options_.backing_format, overlay_path};
+    }
+    Result<Format> format = parse_format(backing.format);
+    if (!format.ok()) {
+      return explain(std::move(format).error(), {path, {}, overlay_path});
+    }
+    return Wanted{path, *format, overlay_path};
+  }
+
+  /// Says whose backing file the error is about.
+  static Error explain(Error error, const Wanted& wanted) {
+    if (!wanted.overlay.empty()) {
+      error.message =
+          text("backing file '", wanted.path, "' of '", wanted.overlay, "': ", error.message);
+    }
+    return std::move(error).with_path(wanted.path);
+  }
+
+  const ChainOptions& options_;
+  Chain chain_;
+};
+
+}  // namespace
+
+Qcow2Image* Chain::active_qcow2() const {
+  Image& image = active();
+  // Without RTTI: the format says which class it is.
+  return image.format() == Format::kQcow2 ? static_cast<Qcow2Image*>(&image) : nullptr;
+}
+
+Result<Chain> open_chain(const std::string& path, const ChainOptions& options) {
+  return Opener(options).run(path);
+}
+
+}  // namespace blockpull::image

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// zstd goes frame by frame with the one-shot decoder, straight into the cluster: the streaming one
+// would allocate the window that the frame asks for, up to 128 MiB. A frame has at least a few
+// bytes of input, so even a cluster full of empty frames ends.
+
+#include "core/image/qcow2/compressed.h"
+
+#include <memory>
+
+#include <libdeflate.h>
+#include <zstd.h>
+
+#include "core/base/text.h"
+
+namespace blockpull::image::qcow2 {
+namespace {
+
+Error corrupt(const std::string& why) {
+  return make_error(ErrorKind::kImageCorrupt, text("compressed cluster is damaged: ", why));
+}
+
+Error no_memory(const char* what) {
+  return make_error(ErrorKind::kIo, text("memory for the ", what, " decoder cannot be had"));
+}
+
+struct FreeDeflate {
+  void operator()(libdeflate_decompressor* each) const { libdeflate_free_decompressor(each); }
+};
+
+struct FreeZstd {
+  void operator()(ZSTD_DCtx* each) const { ZSTD_freeDCtx(each); }
+};
+
+Result<void> inflate_deflate(std::span<const std::byte> compressed, std::span<std::byte> into) {
+  const std::unique_ptr<libdeflate_decompressor, FreeDeflate> decoder(
+      libdeflate_alloc_decompressor());
+  if (decoder == nullptr) {
+    return no_memory("deflate");
+  }
+  // Without a place for the length, anything but a full cluster is an error.
+  switch (libdeflate_deflate_decompress(decoder.get(), compressed.data(), compressed.size(),
+                                        into.data(), into.size(), nullptr)) {
+    case LIBDEFLATE_SUCCESS:
+      return {};
+    case LIBDEFLATE_SHORT_OUTPUT:
+      return corrupt("its deflate stream is shorter than the cluster");
+    case LIBDEFLATE_INSUFFICIENT_SPACE:
+      return corrupt("its deflate stream is longer than the cluster");
+    default:
+      return corrupt("its deflate stream is invalid");
+  }
+}
+
+Result<void> inflate_zstd(std::span<const std::byte> compressed, std::span<std::byte> into) {
+  const std::unique_ptr<ZSTD_DCtx, FreeZstd> decoder(ZSTD_createDCtx());
+  if (decoder == nullptr) {
+    return no_memory("zstd");
+  }
+  while (!into.empty()) {
+    const std::size_t frame = ZSTD_findFrameCompressedSize(compressed.data(), compressed.size());
+    if (ZSTD_isError(frame) != 0) {
+      return corrupt(text("its zstd frame is invalid: ", ZSTD_getErrorName(frame)));
+    }
+    const std::size_t got =
+        ZSTD_decompressDCtx(decoder.get(), into.data(), into.size(), compressed.data(), frame);
+    if (ZSTD_isError(got) != 0) {
+      return corrupt(text("its zstd frame is invalid: ", ZSTD_getErrorName(got)));
+    }
+    compressed = compressed.subspan(frame);
+    into = into.subspan(got);
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<void> inflate_cluster(CompressionType type, std::span<const std::byte> compressed,
+                             std::span<std::byte> into) {
+  return type == CompressionType::kZstd ? inflate_zstd(compressed, into)
+                                        : inflate_deflate(compressed, into);
+}
+
+}  // namespace blockpull::image::qcow2

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The header extensions: records between the header's end and the backing file's name.
+//
+//     header_length                                    backing_file_offset, else end of cluster 0
+//     │ type 4 │ length 4 │ data … pad to 8 │ … │ 0 │ 0 │ … │
+//
+// Finding them is one pass; judging the ones that are known is a second one, since a header with an
+// unknown incompatible bit must be refused for that bit (named by one of these very records) and
+// for nothing else.
+
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/base/result.h"
+
+namespace blockpull::image::qcow2 {
+
+struct Header;
+
+/// One header extension: where its 8-byte head lies in cluster 0, and how long its data is
+/// (unpadded).
+struct Extension {
+  std::uint32_t type = 0;
+  std::uint64_t offset = 0;
+  std::uint32_t length = 0;
+};
+
+/// The data of `extension` in the first cluster.
+[[nodiscard]] std::span<const std::byte> extension_data(const Extension& extension,
+                                                        std::span<const std::byte> first);
+
+/// Fills `header.extensions`, `extensions_end` and `has_end_marker` from the first cluster.
+[[nodiscard]] Result<void> find_extensions(Header& header, std::span<const std::byte> first,
+                                           const std::string& path);
+
+/// Checks the extensions that are known, and takes the backing format from its own.
+[[nodiscard]] Result<void> read_extensions(Header& header, std::span<const std::byte> first,
+                                           const std::string& path);
+
+/// The name that the image's feature table gives to incompatible bit `bit`, only printable
+/// characters, or empty.
+[[nodiscard]] std::string incompatible_feature_name(const Header& header,
+                                                    std::span<const std::byte> first, unsigned bit);
+
+}  // namespace blockpull::image::qcow2

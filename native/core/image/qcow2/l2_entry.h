@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What one L2 entry means, as pure functions on its bits. `layout.h` has the drawing.
+
+#pragma once
+
+#include <cstdint>
+
+#include "core/image/qcow2/layout.h"
+
+namespace blockpull::image::qcow2 {
+
+/// Where a compressed cluster lies: the bytes to read for it, a bound that the stream itself falls
+/// short of.
+struct CompressedCluster {
+  /// Host offset, of any alignment.
+  std::uint64_t offset = 0;
+  /// 1 to twice the cluster size.
+  std::uint64_t length = 0;
+};
+
+/// Of an entry with kCompressed set (section "Compressed Clusters Descriptor").
+[[nodiscard]] constexpr CompressedCluster decode_compressed(std::uint64_t entry,
+                                                            std::uint32_t cluster_bits) {
+  constexpr std::uint64_t kSector = 512;
+  const std::uint32_t offset_bits = 62 - (cluster_bits - 8);
+  const std::uint64_t descriptor = entry & (kCompressed - 1);
+  const std::uint64_t offset = descriptor & ((std::uint64_t{1} << offset_bits) - 1);
+  const std::uint64_t sectors = (descriptor >> offset_bits) + 1;
+  return {offset, sectors * kSector - offset % kSector};
+}
+
+}  // namespace blockpull::image::qcow2

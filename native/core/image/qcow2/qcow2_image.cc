@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// status() is what planning and digests are made of, so it goes over many entries with one look
+// into the cache and joins what adjacent slices, tables and absent L1 entries say:
+//
+//     L1 slice  ─▶ absent: as many L1 entries as follow, at once
+//               └▶ L2 slice ─▶ table_walk.h: as many entries as mean the same
+
+#include "core/image/qcow2/qcow2_image.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/bytes.h"
+#include "core/base/checked.h"
+#include "core/base/limits.h"
+#include "core/base/text.h"
+#include "core/image/qcow2/compressed.h"
+#include "core/image/qcow2/snapshots.h"
+#include "core/image/qcow2/support.h"
+#include "core/image/qcow2/table_walk.h"
+
+namespace blockpull::image {
+namespace {
+
+using namespace qcow2;  // NOLINT(google-build-using-namespace)
+
+/// Read at first; enough for the clusters that nearly all images have.
+constexpr std::uint64_t kUsualCluster = 64 * limits::kKiB;
+
+/// Slices that one status() joins at most: a call stays well under a few milliseconds even when
+/// every slice has to be read.
+constexpr int kMaxPieces = 256;
+
+/// The first cluster of `file`, or as much as there is of it.
+Result<std::vector<std::byte>> read_first_cluster(io::File& file, std::uint64_t file_size) {
+  std::vector<std::byte> first(std::min(file_size, kUsualCluster));
+  BLOCKPULL_CHECK(file.read_at(0, first));
+  if (first.size() < kUsualCluster) {
+    return first;
+  }
+  const auto bits = be_at<std::uint32_t>(first, field::kClusterBits);
+  const std::uint64_t cluster = std::uint64_t{1} << std::min(bits, limits::kMaxClusterBits);
+  if (cluster > first.size()) {
+    first.resize(std::min(file_size, cluster));
+    BLOCKPULL_CHECK(file.read_at(0, first));
+  }
+  return first;
+}
+
+bool goes_on(const Extent& run, const Extent& piece) {
+  return run.status == piece.status && run.status != Status::kCompressed &&
+         (run.status != Status::kData || run.host.value + run.length == piece.host.value);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Qcow2Image>> Qcow2Image::open(std::unique_ptr<io::File> file) {
+  BLOCKPULL_TRY(file_size, file->size());
+  BLOCKPULL_TRY(first, read_first_cluster(*file, file_size));
+  BLOCKPULL_TRY(header, parse_header(first, file_size, file->path()));
+  BLOCKPULL_CHECK(check_readable(header, file->path()));
+  BLOCKPULL_CHECK(check_snapshot_table(*file, header));
+  return std::unique_ptr<Qcow2Image>(new Qcow2Image(std::move(file), std::move(header), file_size));
+}
+
+Result<Extent> Qcow2Image::status(GuestOffset offset, std::uint64_t length) {
+  Result<Extent> first = piece_at(offset.value, length);
+  if (!first.ok()) {
+    return first;
+  }
+  Extent run = *first;
+  for (int pieces = 1; pieces < kMaxPieces && run.length < length; ++pieces) {
+    const Result<Extent> piece = piece_at(offset.value + run.length, length - run.length);
+    // What is wrong further on is said when it is asked for.
+    if (!piece.ok() || !goes_on(run, *piece)) {
+      break;
+    }
+    run.length += piece->length;
+  }
+  return run;
+}
+
+Result<Extent> Qcow2Image::piece_at(std::uint64_t guest_offset, std::uint64_t length) {
+  const std::uint64_t table_span = header_.cluster_size() * header_.l2_entries();
+  const std::uint64_t index = guest_offset / table_span;
+  BLOCKPULL_TRY(view, tables_.view(header_.l1_offset + index * kEntryBytes));
+  const std::uint64_t entries =
+      std::min<std::uint64_t>(view.size() / kEntryBytes, header_.l1_entries - index);
+  std::uint64_t absent = 0;
+  while (absent < entries &&
+         (be_at<std::uint64_t>(view, absent * kEntryBytes) & kOffsetMask) == 0) {
+    ++absent;
+  }
+  if (absent == 0) {
+    const std::uint64_t table = be_at<std::uint64_t>(view, 0) & kOffsetMask;
+    return piece_in_table(table, guest_offset, length);
+  }
+  Extent extent;
+  extent.length = std::min(length, absent * table_span - guest_offset % table_span);
+  return extent;
+}
+
+Result<Extent> Qcow2Image::piece_in_table(std::uint64_t table, std::uint64_t guest_offset,
+                                          std::uint64_t length) {
+  const std::uint64_t cluster_size = header_.cluster_size();
+  BLOCKPULL_TRY(is_inside, lies_in_file(table, cluster_size));
+  if (!is_aligned(table, cluster_size) || !is_inside) {
+    return corrupt(text("L2 table at ", Hex{table}, " does not lie in the file at a multiple of ",
+                        cluster_size),
+                   guest_offset);
+  }
+  const std::uint64_t index = guest_offset / cluster_size % header_.l2_entries();
+  const std::uint64_t entry_offset = index * header_.l2_entry_bytes();
+  BLOCKPULL_TRY(view, tables_.view(table + entry_offset));
+  const auto entries = view.first(std::min(view.size(), cluster_size - entry_offset));
+  const TableRun run =
+      walk_entries(shape_of(header_), entries, guest_offset % cluster_size, length);
+  if (run.fault != EntryFault::kNone) {
+    return corrupt(text("L2 entry ", Hex{be_at<std::uint64_t>(entries, 0)}, " at ",
+                        Hex{table + entry_offset}, " is damaged: ", fault_text(run.fault)),
+                   guest_offset);
+  }
+  if (run.extent.status == Status::kCompressed) {
+    BLOCKPULL_TRY(begins_inside, lies_in_file(run.extent.host.value, 1));
+    if (!begins_inside) {
+      return corrupt(text("compressed cluster at ", Hex{run.extent.host.value},
+                          " lies behind the end of the file"),
+                     guest_offset);
+    }
+  }
+  return run.extent;
+}
+
+Result<bool> Qcow2Image::lies_in_file(std::uint64_t host_offset, std::uint64_t length) {
+  if (!fits(host_offset, length, known_file_size_)) {
+    BLOCKPULL_TRY(file_size, file_->size());
+    known_file_size_ = file_size;
+  }
+  return fits(host_offset, length, known_file_size_);
+}
+
+Error Qcow2Image::corrupt(const std::string& what, std::uint64_t guest_offset) const {
+  return make_error(ErrorKind::kImageCorrupt,
+                    text(what, " (guest offset ", guest_offset, " of '", file_->path(), "')"))
+      .with_path(file_->path());
+}
+
+Result<void> Qcow2Image::inflate(std::span<const std::byte> compressed,
+                                 std::span<std::byte> into) const {
+  Result<void> inflated = inflate_cluster(header_.compression, compressed, into);
+  if (!inflated.ok()) {
+    inflated.error().message += text(" (in '", file_->path(), "')");
+    return std::move(inflated).error().with_path(file_->path());
+  }
+  return inflated;
+}
+
+}  // namespace blockpull::image

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "core/image/qcow2/support.h"
+
+#include "core/base/text.h"
+
+namespace blockpull::image::qcow2 {
+namespace {
+
+constexpr std::uint32_t kAes = 1;
+
+Error refuse(const std::string& path, const std::string& feature, const char* advice) {
+  return make_error(ErrorKind::kFeatureUnsupported,
+                    text("image '", path, "' ", feature, " not supported", advice))
+      .with_path(path);
+}
+
+}  // namespace
+
+Result<void> check_readable(const Header& header, const std::string& path) {
+  if (header.crypt_method != 0) {
+    return refuse(path,
+                  header.crypt_method == kAes ? "is encrypted (AES), which is"
+                                              : "is encrypted (LUKS), which is",
+                  "");
+  }
+  if ((header.incompatible & incompatible::kExternalData) != 0) {
+    return refuse(path, "keeps its data in an external data file, which is", "");
+  }
+  return {};
+}
+
+Result<void> check_writable(const Header& header, const std::string& path) {
+  BLOCKPULL_CHECK(check_readable(header, path));
+  constexpr const char* kRepair = "; run 'qemu-img check -r all' on it first";
+  if ((header.incompatible & incompatible::kCorrupt) != 0) {
+    return refuse(path, "is marked corrupt (the corrupt bit), and writing to it is", kRepair);
+  }
+  if ((header.incompatible & incompatible::kDirty) != 0) {
+    return refuse(path, "was not closed properly (the dirty bit), and writing to it is", kRepair);
+  }
+  if (header.snapshot_count != 0) {
+    return refuse(path,
+                  text("has ", header.snapshot_count, " internal snapshots, and writing to it is"),
+                  "; delete them first");
+  }
+  if (header.has_extended_l2()) {
+    return refuse(path, "has extended L2 entries (subclusters), and writing to it is", "");
+  }
+  const bool has_bitmaps =
+      header.find(extension::kBitmaps) != nullptr || (header.autoclear & autoclear::kBitmaps) != 0;
+  if (has_bitmaps) {
+    return refuse(path, "has persistent bitmaps, and writing to it is", "; remove them first");
+  }
+  return {};
+}
+
+}  // namespace blockpull::image::qcow2

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Which features of a sound header this library can serve, for reading and for writing. Nothing is
+// guessed: what is not on the list is refused by its name, before anything is written.
+
+#pragma once
+
+#include <string>
+
+#include "core/base/result.h"
+#include "core/image/qcow2/header.h"
+
+namespace blockpull::image::qcow2 {
+
+/// Refuses what this library cannot read correctly: encryption and external data files.
+[[nodiscard]] Result<void> check_readable(const Header& header, const std::string& path);
+
+/// Refuses, by the name of the feature, what a pull must not write to: internal snapshots, extended
+/// L2, external data file, bitmaps, encryption, the dirty and the corrupt bit.
+[[nodiscard]] Result<void> check_writable(const Header& header, const std::string& path);
+
+}  // namespace blockpull::image::qcow2

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "core/io/new_file.h"
+
+#include <atomic>
+#include <cerrno>
+#include <string_view>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <stdio.h>
+
+#include "core/base/text.h"
+#include "core/base/unique_fd.h"
+
+namespace blockpull::io {
+namespace {
+
+/// Names tried before the leftovers of other processes are taken for a reason to give up.
+constexpr int kMostNames = 100;
+
+/// With the slash; empty for a name in the current folder.
+std::string_view folder_part(std::string_view path) {
+  return path.substr(0, path.rfind('/') + 1);
+}
+
+Error exists_error(const std::string& path) {
+  Error error = system_error("create", EEXIST, path);
+  error.kind = ErrorKind::kInvalidArgument;
+  error.message = text("file '", path, "' exists; choose another name or remove it first");
+  return error;
+}
+
+Result<void> sync_folder(const std::string& path) {
+  const std::string_view part = folder_part(path);
+  const std::string folder = part.empty() ? "." : std::string(part);
+  const UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd.is_open() || ::fsync(fd.get()) != 0) {
+    return system_error("fsync", errno, folder);
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<NewFile> NewFile::create(const std::string& path) {
+  struct stat about {};
+
+  if (::lstat(path.c_str(), &about) == 0) {
+    return exists_error(path);
+  }
+  static std::atomic<unsigned> next_number{1};
+  for (int tried = 1;; ++tried) {
+    const std::string temporary =
+        text(folder_part(path), ".blockpull-", ::getpid(), "-", next_number.fetch_add(1), ".tmp");
+    Result<std::unique_ptr<PosixFile>> file = PosixFile::create(temporary);
+    if (file.ok()) {
+      return NewFile(path, std::move(file).value());
+    }
+    if (file.error().error_number != EEXIST || tried == kMostNames) {
+      return system_error("create", file.error().error_number, path);
+    }
+  }
+}
+
+NewFile::~NewFile() {
+  if (file_ != nullptr && !published_) {
+    ::unlink(file_->path().c_str());
+  }
+}
+
+Result<void> NewFile::publish() {
+  // If we die before the rename, the next look at the folder sees a temporary file at most.
+  BLOCKPULL_CHECK(file_->sync());
+  BLOCKPULL_CHECK(take_name());
+  published_ = true;
+  return sync_folder(path_);
+}
+
+Result<void> NewFile::take_name() const {
+  const char* const from = file_->path().c_str();
+  int failed = ::renameat2(AT_FDCWD, from, AT_FDCWD, path_.c_str(), RENAME_NOREPLACE);
+  if (failed != 0 && (errno == EINVAL || errno == ENOSYS)) {
+    // A filesystem without that flag (NFS) has hard links, which never replace anything either.
+    failed = ::link(from, path_.c_str());
+    if (failed == 0) {
+      ::unlink(from);
+    }
+  }
+  if (failed == 0) {
+    return {};
+  }
+  return errno == EEXIST ? exists_error(path_) : system_error("rename", errno, path_);
+}
+
+}  // namespace blockpull::io
