@@ -79,12 +79,14 @@ export function checkSignal(name: string, value: unknown): AbortSignal | null {
   return signal
 }
 
+export function checkObject(name: string, value: unknown, expected: string): void {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrongType(name, value, expected)
+}
+
 /** An options object with known keys only; `undefined` stands for none at all. */
 export function checkOptions<T extends object>(call: string, options: T | undefined, keys: readonly (keyof T)[]): T {
   if (options === undefined) return {} as T
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw wrongType(`options of ${call}`, options, 'an object')
-  }
+  checkObject(`options of ${call}`, options, 'an object')
   for (const key of Object.keys(options)) {
     if (keys.includes(key as keyof T)) continue
     const near = nearest(key, keys as readonly string[])
@@ -97,7 +99,7 @@ export function checkOptions<T extends object>(call: string, options: T | undefi
 /** The word most like `typed`, or `null` when none is near enough to be meant. */
 export function nearest(typed: string, words: readonly string[]): string | null {
   let best: string | null = null
-  let bestDistance = Math.max(1, Math.floor(typed.length / 3)) + 1
+  let bestDistance = Math.ceil(typed.length / 3) + 1
   for (const word of words) {
     const distance = editDistance(typed.toLowerCase(), word.toLowerCase())
     if (distance < bestDistance) [best, bestDistance] = [word, distance]

@@ -10,6 +10,7 @@
 //     start ──> running ──┬──> completed                         done resolves
 //                         └──> failed | cancelled | unknown      done rejects, iteration ends all the same
 
+import { onAbort } from './abort-listeners.js'
 import { AbortError, BlockPullError, called } from './errors.js'
 import { JobFeed } from './job-feed.js'
 import type { NativeJob, NativeJobUpdate } from './native.js'
@@ -73,10 +74,9 @@ export class BlockJob<Size extends number | bigint = number> implements AsyncIte
   constructor(parts: BlockJobParts<Size>) {
     this.#parts = parts
     const { signal, native, feed } = parts
-    const onAbort = () => native.abort()
-    signal?.addEventListener('abort', onAbort, { once: true })
+    const release = signal === null ? undefined : onAbort(signal, () => native.abort())
     this.#done = feed.ended.then(() => {
-      signal?.removeEventListener('abort', onAbort)
+      release?.()
       return this.#conclude()
     })
     this.#done.catch(() => this.#reportLater())

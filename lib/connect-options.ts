@@ -47,7 +47,7 @@ function readAccess(given: ConnectOptions): Pick<NativeConnectRequest, 'readOnly
 }
 
 function readDomain(name: string, description: DomainDescription): NativeDomainDescription {
-  if (description === undefined) throw check.wrongType(name, description, 'an object { name, disks }')
+  check.checkObject(name, description, 'an object { name, disks }')
   const given = check.checkOptions(name, description, ['name', 'uuid', 'qmp', 'disks'])
   if (!Array.isArray(given.disks)) {
     throw check.wrongType(`${name}.disks`, given.disks, 'an array of { target, source, format }')
@@ -56,11 +56,12 @@ function readDomain(name: string, description: DomainDescription): NativeDomainD
     name: check.checkFilled(`${name}.name`, given.name, 'a string'),
     uuid: check.checkStringOrNull(`${name}.uuid`, given.uuid),
     qmp: check.checkStringOrNull(`${name}.qmp`, given.qmp),
-    disks: given.disks.map((disk: Disk | undefined, index) => readDisk(`${name}.disks[${index}]`, disk)),
+    disks: given.disks.map((disk: Disk, index) => readDisk(`${name}.disks[${index}]`, disk)),
   }
 }
 
-function readDisk(name: string, disk: Disk | undefined): Disk {
+function readDisk(name: string, disk: Disk): Disk {
+  check.checkObject(name, disk, 'an object { target, source, format }')
   const given = check.checkOptions(name, disk, ['target', 'source', 'format'])
   return {
     target: check.checkFilled(`${name}.target`, given.target, 'a string'),

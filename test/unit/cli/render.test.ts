@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The progress line and the measures in it: what fits, what is left out, where it is drawn at all.
+
+import { describe, expect, it } from 'vitest'
+import { formatBytes, formatClock, formatSeconds, formatShare, formatTable } from '../../../lib/cli/measures.js'
+import { canRedraw, ProgressLine, renderLine } from '../../../lib/cli/render.js'
+import { sizeReader, toProgress } from '../../../lib/results.js'
+import { progressAt } from '../fake-binding.js'
+
+const at = (cur: bigint, more = {}) => toProgress(progressAt(cur, more), sizeReader<number>(false))
+const plain = { width: 100, hasColour: false, hasBlocks: false }
+
+describe('the line', () => {
+  it('shows a bar, the share, the rate, the time left and the method', () => {
+    expect(renderLine('a.qcow2', at(50n), plain)).toBe(
+      `a.qcow2  ${'#'.repeat(20)}${'.'.repeat(20)}   50.0 %    10.0 MiB/s  0:05 left  io_uring`,
+    )
+  })
+
+  it('says 100 % of a completed job only', () => {
+    expect(renderLine('a', at(100n), plain)).toContain(' 99.9 %')
+    expect(renderLine('a', at(100n, { state: 'completed' }), plain)).toContain('100.0 %')
+    expect(renderLine('a', at(0n, { end: 0n }), plain)).toContain('  0.0 %')
+  })
+
+  it('says that a job is stopping', () => {
+    expect(renderLine('a', at(50n, { state: 'aborting' }), plain)).toMatch(/50\.0 % {2}stopping {2}io_uring$/)
+  })
+
+  it('never is wider than its terminal, and leaves out the bar first', () => {
+    for (let width = 0; width <= 120; width++) {
+      const line = renderLine('overlay.qcow2', at(50n), { ...plain, width })
+      expect(line.length).toBeLessThanOrEqual(width)
+      if (width >= 30 && width < 60) expect(line).toMatch(/^overlay\.qcow2 {3}50\.0 %/)
+    }
+  })
+
+  it('has blocks and colour where they are wanted', () => {
+    const line = renderLine('a', at(50n), { ...plain, hasBlocks: true, hasColour: true })
+    expect(line).toContain(`\u001b[32m${'█'.repeat(20)}${'░'.repeat(20)}\u001b[39m`)
+  })
+})
+
+describe('drawing', () => {
+  it.each([
+    [{}, { TERM: 'xterm' }],
+    [{ isTTY: true }, { TERM: 'dumb' }],
+    [{ isTTY: true }, { CI: 'true' }],
+  ])('is not done on %o in %o', (output, environment) => {
+    expect(canRedraw({ write: () => undefined, ...output }, environment)).toBe(false)
+  })
+
+  it('redraws in place at a bounded rate and leaves nothing behind', () => {
+    const written: string[] = []
+    const output = { write: (text: string) => written.push(text), isTTY: true, columns: 60 }
+    const line = new ProgressLine(output, { TERM: 'xterm' }, 'a')
+    line.clear()
+    expect(written).toEqual([])
+    for (const now of [0, 10, 49, 50, 60]) line.draw(at(50n), now)
+    expect(written).toHaveLength(2)
+    expect(written[0]?.startsWith('\ra ')).toBe(true)
+    expect(written[0]?.endsWith('\u001b[K')).toBe(true)
+    line.clear()
+    line.clear()
+    expect(written.slice(2)).toEqual(['\r\u001b[K'])
+  })
+
+  it('writes nothing where there is no terminal', () => {
+    const written: string[] = []
+    const line = new ProgressLine({ write: (text: string) => written.push(text) }, {}, 'a')
+    line.draw(at(50n))
+    line.say('stopping')
+    line.clear()
+    expect(written).toEqual([])
+  })
+})
+
+describe('measures', () => {
+  it.each([
+    [0, '0 B'],
+    [1023, '1023 B'],
+    [1024, '1.0 KiB'],
+    [1048575, '1.0 MiB'],
+    [1572864, '1.5 MiB'],
+    [2 ** 44, '16.0 TiB'],
+    [Number.MAX_SAFE_INTEGER, '8.0 PiB'],
+  ])('%d bytes are %s', (bytes, text) => {
+    expect(formatBytes(bytes)).toBe(text)
+  })
+
+  it.each([
+    [0, '0:00'],
+    [0.2, '0:01'],
+    [59.5, '1:00'],
+    [3599, '59:59'],
+    [3661, '1:01:01'],
+  ])('%d seconds on a clock are %s', (seconds, text) => {
+    expect(formatClock(seconds)).toBe(text)
+  })
+
+  it('times a job finely when it is short', () => {
+    expect([0.034, 1.26, 119, 120].map(formatSeconds)).toEqual(['0.03 s', '1.3 s', '119.0 s', '2:00'])
+  })
+
+  it('gives a share of something, and none of nothing', () => {
+    expect(formatShare(1, 3)).toBe('33.3 %')
+    expect(formatShare(0, 0)).toBe('-')
+  })
+
+  it('lines up a table without blanks at line ends', () => {
+    expect(
+      formatTable(
+        [
+          ['A', 'SIZE', ''],
+          ['bbb', '1', 'x'],
+        ],
+        [1],
+      ),
+    ).toBe('A    SIZE\nbbb     1  x\n')
+  })
+})

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A binding without an addon: it writes down what it was asked and answers what the test says.
+//
+// `FakeJob` is a job whose updates the test sends; `FakeBinding` answers every call with an empty, plausible value
+// unless the test has put a failure in `failures` under the call's name. Nothing in it decides anything.
+
+import type {
+  NativeBinding,
+  NativeBlockJobEvent,
+  NativeConnection,
+  NativeDomain,
+  NativeFailure,
+  NativeJob,
+  NativeJobUpdate,
+  NativeLayer,
+  NativeOutcome,
+  NativePlan,
+  NativeProgress,
+} from '../../lib/native.js'
+
+export const mebibyte = 2n ** 20n
+
+export function failure(code: string, more: Partial<NativeFailure> = {}): NativeFailure {
+  return {
+    code,
+    message: `${code} happened in 'a.qcow2'`,
+    virCode: 9,
+    virDomain: 10,
+    errno: null,
+    syscall: null,
+    path: null,
+    offset: null,
+    holder: null,
+    bytesNeeded: null,
+    cause: null,
+    ...more,
+  }
+}
+
+export function progressAt(cur: bigint, more: Partial<NativeProgress> = {}): NativeProgress {
+  return {
+    state: 'running',
+    cur: cur * mebibyte,
+    end: 100n * mebibyte,
+    bytesMoved: cur * mebibyte,
+    bytesToMove: 100n * mebibyte,
+    bytesPerSecond: 10n * mebibyte,
+    bandwidth: 0n,
+    method: 'io_uring',
+    ...more,
+  }
+}
+
+export function outcomeOf(state: NativeOutcome['state'], error: NativeFailure | null = null): NativeOutcome {
+  return {
+    state,
+    error,
+    bytesMoved: 100n * mebibyte,
+    seconds: 2,
+    method: 'io_uring',
+    released: ['/srv/base.qcow2'],
+    warnings: [],
+  }
+}
+
+export const planOf = (more: Partial<NativePlan> = {}): NativePlan => ({
+  bytesToMove: 100n * mebibyte,
+  bytesToAllocate: 101n * mebibyte,
+  bytesFree: 1000n * mebibyte,
+  virtualSize: 200n * mebibyte,
+  method: 'io_uring',
+  seconds: null,
+  refusals: [],
+  released: ['/srv/base.qcow2'],
+  base: null,
+  ...more,
+})
+
+export const layerOf = (path: string, more: Partial<NativeLayer> = {}): NativeLayer => ({
+  path,
+  format: 'qcow2',
+  virtualSize: 200n * mebibyte,
+  allocatedBytes: 50n * mebibyte,
+  fileSize: 60n * mebibyte,
+  clusterSize: 65536n,
+  visibleBytes: 50n * mebibyte,
+  dataBytes: 50n * mebibyte,
+  backingFile: null,
+  backingFormat: null,
+  inUseBy: null,
+  ...more,
+})
+
+export class FakeJob implements NativeJob {
+  readonly calls: string[] = []
+  latest = progressAt(0n)
+  /** What `abort` ends the job with, `null` to leave it to the test. */
+  onAbort: NativeOutcome | null = outcomeOf('cancelled', failure('CANCELLED'))
+  readonly #send: (update: NativeJobUpdate) => void
+
+  constructor(send: (update: NativeJobUpdate) => void) {
+    this.#send = send
+  }
+
+  move(cur: bigint, more: Partial<NativeProgress> = {}): void {
+    this.latest = progressAt(cur, more)
+    this.#send({ progress: this.latest, outcome: null })
+  }
+
+  end(outcome: NativeOutcome): void {
+    const state = outcome.state
+    this.latest = progressAt(state === 'completed' ? 100n : 40n, { state, bytesPerSecond: 0n })
+    this.#send({ progress: this.latest, outcome })
+  }
+
+  progress(): NativeProgress {
+    return this.latest
+  }
+
+  abort(): void {
+    this.calls.push('abort')
+    const outcome = this.onAbort
+    if (outcome !== null) queueMicrotask(() => this.end(outcome))
+  }
+
+  setBandwidth({ bytesPerSecond }: { readonly bytesPerSecond: bigint }): void {
+    this.calls.push(`setBandwidth ${bytesPerSecond}`)
+    this.latest = { ...this.latest, bandwidth: bytesPerSecond }
+  }
+
+  ref(): void {
+    this.calls.push('ref')
+  }
+
+  unref(): void {
+    this.calls.push('unref')
+  }
+}
+
+export const vm0: NativeDomain = {
+  name: 'vm0',
+  uuid: 'c7a5fdbd-edaf-9455-926a-d65c16db1809',
+  state: 5,
+  disks: [{ target: 'vda', source: '/srv/vm0.qcow2', format: 'qcow2' }],
+}
+
+export class FakeBinding implements NativeBinding {
+  readonly version = '0.0.0'
+  /** Every call in order: its name and its request. */
+  readonly calls: { readonly name: string; readonly request: unknown }[] = []
+  /** Failures by name of the call. */
+  readonly failures = new Map<string, unknown>()
+  readonly jobs: FakeJob[] = []
+  domains: NativeDomain[] = [vm0]
+  info: Awaited<ReturnType<NativeConnection['blockJobInfo']>> = null
+  nextPlan = planOf()
+  layers: NativeLayer[] = [layerOf('/srv/a.qcow2')]
+  /** Runs when a job starts, before the call that started it resolves. */
+  onStart: (job: FakeJob) => void = () => undefined
+  send: (event: NativeBlockJobEvent) => void = () => undefined
+
+  /** The request of the last call. */
+  get last(): Record<string, unknown> {
+    return (this.calls.at(-1)?.request ?? {}) as Record<string, unknown>
+  }
+
+  get job(): FakeJob {
+    const job = this.jobs.at(-1)
+    if (job === undefined) throw new Error('no job was started')
+    return job
+  }
+
+  readonly openConnection: NativeBinding['openConnection'] = async (request, onEvent) => {
+    this.send = onEvent
+    return await this.#answer('openConnection', request, () => this.#connection(request.uri ?? 'described'))
+  }
+
+  readonly pullImage: NativeBinding['pullImage'] = async (request, onUpdate) =>
+    await this.#answer('pullImage', request, () => this.#start(onUpdate))
+
+  readonly planImage: NativeBinding['planImage'] = async (request) =>
+    await this.#answer('planImage', request, () => this.nextPlan)
+
+  readonly inspectChain: NativeBinding['inspectChain'] = async (request) =>
+    await this.#answer('inspectChain', request, () => this.layers)
+
+  readonly createImage: NativeBinding['createImage'] = async (request) =>
+    await this.#answer('createImage', request, () => undefined)
+
+  readonly digestImage: NativeBinding['digestImage'] = async (request) =>
+    await this.#answer('digestImage', request, () => ({ sha256: 'ab'.repeat(32), bytes: 200n * mebibyte }))
+
+  #connection(uri: string): NativeConnection {
+    const findDomain = () => {
+      const [domain] = this.domains
+      if (domain === undefined) throw failure('NO_DOMAIN', { virCode: 42 })
+      return domain
+    }
+    return {
+      uri,
+      listDomains: async () => await this.#answer('listDomains', {}, () => this.domains),
+      lookupDomain: async (request) => await this.#answer('lookupDomain', request, findDomain),
+      defineXml: async (request) => await this.#answer('defineXml', request, findDomain),
+      domainXml: async (request) => await this.#answer('domainXml', request, () => '<domain/>'),
+      blockPull: async (request, onUpdate) => await this.#answer('blockPull', request, () => this.#start(onUpdate)),
+      plan: async (request) => await this.#answer('plan', request, () => this.nextPlan),
+      blockJobInfo: async (request) => await this.#answer('blockJobInfo', request, () => this.info),
+      blockJobSetSpeed: async (request) => await this.#answer('blockJobSetSpeed', request, () => undefined),
+      blockJobAbort: async (request) => await this.#answer('blockJobAbort', request, () => undefined),
+      close: async () => await this.#answer('close', {}, () => undefined),
+    }
+  }
+
+  #start(onUpdate: (update: NativeJobUpdate) => void): FakeJob {
+    const job = new FakeJob(onUpdate)
+    this.jobs.push(job)
+    this.onStart(job)
+    return job
+  }
+
+  async #answer<T>(name: string, request: unknown, answer: () => T): Promise<T> {
+    this.calls.push({ name, request })
+    await Promise.resolve()
+    if (this.failures.has(name)) throw this.failures.get(name)
+    return answer()
+  }
+}
+
+/** One turn of the event loop. */
+export function turn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve)
+  })
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Calls on bare images: their requests, their answers in numbers and bigints, and importing without an addon.
+
+import { describe, expect, it } from 'vitest'
+import { imageCalls } from '../../lib/images.js'
+import * as blockpull from '../../lib/index.js'
+import { FakeBinding, failure, layerOf, mebibyte, planOf } from './fake-binding.js'
+
+function fresh() {
+  const binding = new FakeBinding()
+  return { binding, ...imageCalls(() => binding) }
+}
+
+describe('a call with wrong arguments', () => {
+  it.each(['pullImage', 'plan', 'inspectChain', 'digestImage', 'createImage'] as const)(
+    '%s rejects, and asks nothing of the addon',
+    async (name) => {
+      const { binding, ...calls } = fresh()
+      const call = calls[name] as (path: unknown) => Promise<unknown>
+      await expect(call(1)).rejects.toThrow(TypeError)
+      expect(binding.calls).toEqual([])
+    },
+  )
+})
+
+describe('a call that the addon refuses', () => {
+  it.each([
+    ['plan', 'planImage'],
+    ['inspectChain', 'inspectChain'],
+    ['digestImage', 'digestImage'],
+    ['createImage', 'createImage'],
+  ] as const)('%s rejects with the code', async (name, native) => {
+    const { binding, ...calls } = fresh()
+    binding.failures.set(native, failure('NOT_FOUND', { errno: 2, path: 'a.qcow2' }))
+    const refused = name === 'createImage' ? calls.createImage('a.qcow2', { size: 1 }) : calls[name]('a.qcow2')
+    await expect(refused).rejects.toMatchObject({ code: 'NOT_FOUND', errno: 2, path: 'a.qcow2' })
+  })
+})
+
+describe('the calls', () => {
+  it('pullImage passes a complete request', async () => {
+    const { binding, pullImage } = fresh()
+    await pullImage('a.qcow2', { bandwidth: '500K', backingFormat: 'raw' })
+    expect(binding.last).toEqual({
+      path: 'a.qcow2',
+      format: null,
+      backingFormat: 'raw',
+      backingPaths: null,
+      base: null,
+      bytesPerSecond: 512000n,
+    })
+  })
+
+  it('plan does not start anything', async () => {
+    const { binding, plan } = fresh()
+    binding.nextPlan = planOf({ seconds: 4 })
+    await expect(plan('a.qcow2', { bandwidth: '25M' })).resolves.toMatchObject({ bytesToMove: 104857600, seconds: 4 })
+    expect(binding.jobs).toEqual([])
+  })
+
+  it('inspectChain gives layers in numbers, or in bigints', async () => {
+    const { binding, inspectChain } = fresh()
+    binding.layers = [layerOf('/srv/a', { backingFile: 'b' }), layerOf('/srv/b', { inUseBy: 'pid 1 (x)' })]
+    const layers = await inspectChain('a')
+    expect(layers).toMatchObject([
+      { path: '/srv/a', virtualSize: 209715200, backingFile: 'b', inUseBy: null },
+      { path: '/srv/b', clusterSize: 65536, inUseBy: 'pid 1 (x)' },
+    ])
+    expect(JSON.parse(JSON.stringify(layers))).toEqual(layers)
+    binding.layers = [layerOf('/srv/a', { virtualSize: 2n ** 60n })]
+    await expect(inspectChain('a')).rejects.toThrow(/^virtualSize is 1152921504606846976/)
+    await expect(inspectChain('a', { bigint: true })).resolves.toMatchObject([{ virtualSize: 2n ** 60n }])
+  })
+
+  it('digestImage gives a hash and what it is of', async () => {
+    const { digestImage } = fresh()
+    await expect(digestImage('a')).resolves.toEqual({ sha256: 'ab'.repeat(32), bytes: 209715200 })
+    await expect(digestImage('a', { bigint: true })).resolves.toMatchObject({ bytes: 200n * mebibyte })
+  })
+
+  it('createImage resolves to nothing', async () => {
+    const { binding, createImage } = fresh()
+    await expect(createImage('a', { size: '1G' })).resolves.toBeUndefined()
+    expect(binding.last).toMatchObject({ size: 1n << 30n, clusterSize: 65536n, version: 3 })
+  })
+})
+
+describe('the package', () => {
+  it('exports the API and nothing by accident', () => {
+    expect(Object.keys(blockpull).sort()).toEqual([
+      'AbortError',
+      'BlockJobAbortFlag',
+      'BlockJobInfoFlag',
+      'BlockJobSpeedFlag',
+      'BlockJobStatus',
+      'BlockJobType',
+      'BlockPullError',
+      'BlockPullFlag',
+      'BlockRebaseFlag',
+      'Connection',
+      'Domain',
+      'connect',
+      'createImage',
+      'digestImage',
+      'domainStates',
+      'errorCodes',
+      'inspectChain',
+      'plan',
+      'pullImage',
+    ])
+  })
+})
