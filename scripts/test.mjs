@@ -10,7 +10,7 @@
 // counts as one failed test, so that the last line never says '0 failed' of a run that failed.
 
 import { spawn, spawnSync } from 'node:child_process'
-import { mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -80,7 +80,8 @@ async function runNative(preset) {
 
 /** @param {string} file @returns {Sum} */
 function readJunit(file) {
-  const suite = readFileSync(file, 'utf8').match(/<testsuite\b[^>]*>/)?.[0] ?? ''
+  const report = existsSync(file) ? readFileSync(file, 'utf8') : ''
+  const suite = report.match(/<testsuite\b[^>]*>/)?.[0] ?? ''
   const count = (/** @type {string} */ name) => Number(suite.match(new RegExp(`\\b${name}="(\\d+)"`))?.[1] ?? 0)
   const failed = count('failures')
   const skipped = count('skipped') + count('disabled')
