@@ -71,7 +71,7 @@ function checkOnError(onError: unknown): void {
   if (onError !== 'stop' && onError !== 'enospc') throw check.wrongType('onError', onError, "'report'")
   throw new BlockPullError({
     code: 'UNSUPPORTED',
-    message: `onError '${onError}' is not supported; 'report' fails the job, keeps what was copied and can be pulled again`,
+    message: `onError '${onError}' is not supported; use 'report', which fails the job and keeps what was copied`,
     virCode: VIR_ERR_ARGUMENT_UNSUPPORTED,
     virDomain: VIR_FROM_QEMU,
   })

@@ -31,6 +31,8 @@ export interface Context {
   readonly version: string
   /** Calls `listener` at each request to stop (Ctrl-C, SIGTERM); gives the function that ends this. */
   readonly onInterrupt: (listener: () => void) => () => void
+  /** Milliseconds of a clock that never goes back. */
+  readonly now: () => number
   readonly exitNow: (code: number) => void
 }
 

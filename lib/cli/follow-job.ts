@@ -14,6 +14,9 @@ import { formatRate } from './measures.js'
 import { ProgressLine } from './render.js'
 import { warn } from './report.js'
 
+/** One Ctrl-C can arrive twice, from the terminal and from npm or timeout(1); nobody presses it twice as fast. */
+const millisecondsOfOnePress = 200
+
 export interface FollowStyle {
   /** What the progress line calls the job. */
   readonly label: string
@@ -36,7 +39,10 @@ export async function followJob(
   const controller = new AbortController()
   const isTold = !style.quiet && !style.json
   const line = isTold ? new ProgressLine(context.err, context.environment, style.label) : null
+  let interruptedAt = Number.NEGATIVE_INFINITY
   const release = context.onInterrupt(() => {
+    if (context.now() - interruptedAt < millisecondsOfOnePress) return
+    interruptedAt = context.now()
     if (controller.signal.aborted) return context.exitNow(ExitCode.INTERRUPTED_TWICE)
     controller.abort()
     line?.say('stopping at a consistent point; interrupt again to leave at once')

@@ -38,6 +38,7 @@ const exitCode = await runProgram(process.argv.slice(2), {
   environment: process.env,
   version,
   onInterrupt,
+  now: () => performance.now(),
   exitNow: (code) => process.exit(code),
 })
 if (exitCode !== 0) process.exitCode = exitCode

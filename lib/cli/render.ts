@@ -80,7 +80,7 @@ export class ProgressLine {
   draw(progress: Progress, now = performance.now()): void {
     if (!this.#isShown || now - this.#drawnAt < millisecondsBetweenLines) return
     this.#drawnAt = now
-    const width = (this.#output.columns ?? 80) - 1
+    const width = (this.#output.columns || 80) - 1
     const style = { width, hasColour: this.#hasColour, hasBlocks: this.#hasBlocks }
     this.#output.write(`\r${renderLine(this.#label, progress, style)}\u001b[K`)
   }

@@ -15,6 +15,8 @@ export class FakeTerminal {
   exited: number | null = null
   isTTY = false
   environment: NodeJS.ProcessEnv = { LANG: 'C.UTF-8', NO_COLOR: '1' }
+  /** What the clock says, in milliseconds. */
+  time = 0
   readonly #listeners = new Set<() => void>()
 
   /** Runs a command line given as one string, split at blanks. */
@@ -53,6 +55,7 @@ export class FakeTerminal {
         this.#listeners.add(listener)
         return () => this.#listeners.delete(listener)
       },
+      now: () => this.time,
       exitNow: (code) => {
         this.exited = code
       },

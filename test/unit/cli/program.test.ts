@@ -2,7 +2,7 @@
 //
 // Whole command lines over a fake binding: exit codes, what goes to stdout and stderr, JSON lines, interrupts.
 
-import { beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { failure, layerOf, outcomeOf, planOf, turn } from '../fake-binding.js'
 import { FakeTerminal } from './fake-context.js'
 
@@ -262,10 +262,21 @@ describe('Ctrl-C', () => {
     const { exit, job } = await pulling('pull a')
     job.onAbort = null
     terminal.interrupt()
+    terminal.time += 1000
     terminal.interrupt()
     expect(terminal.exited).toBe(130)
     job.end(outcomeOf('cancelled', failure('CANCELLED')))
     await expect(exit).resolves.toBe(3)
+  })
+
+  it('that arrives twice at once is one', async () => {
+    const { exit, job } = await pulling('pull a')
+    terminal.interrupt()
+    terminal.time += 50
+    terminal.interrupt()
+    await expect(exit).resolves.toBe(3)
+    expect(terminal.exited).toBeNull()
+    expect(job.calls).toEqual(['abort'])
   })
 
   it('while the job starts ends it as well', async () => {
@@ -284,7 +295,10 @@ describe('Ctrl-C', () => {
 
 describe('a timeout', () => {
   it('cancels the job and says so', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     const { exit } = await pulling('pull a --timeout 1 --json')
+    vi.advanceTimersByTime(1000)
+    vi.useRealTimers()
     await expect(exit).resolves.toBe(3)
     expect(terminal.err).toMatch(/^blockpull: timeout of 1 s is over: cancelled; 100\.0 MiB copied are kept/)
   })
