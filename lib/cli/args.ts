@@ -7,7 +7,6 @@
 // command is made of the same table, so that neither can drift. Pure functions.
 
 import { parseArgs } from 'node:util'
-import { nearest } from '../argument-checks.js'
 
 /** A command line that cannot be understood: exit code 2. */
 export class UsageError extends Error {}
@@ -114,6 +113,18 @@ function readValue(option: OptionSyntax, name: string, value: string | undefined
     throw new UsageError(`option '${name}' has '${value}' for its value; write ${name}=${value} if that is meant`)
   }
   return value
+}
+
+/** The word that begins most like `typed`, or `null` when none shares about half of it. */
+export function nearest(typed: string, words: readonly string[]): string | null {
+  let best: string | null = null
+  let bestShared = Math.max(1, typed.length / 2 - 1)
+  for (const word of words) {
+    let shared = 0
+    while (shared < typed.length && typed[shared] === word[shared]) shared += 1
+    if (shared > bestShared) [best, bestShared] = [word, shared]
+  }
+  return best
 }
 
 /** A whole number within its range. */

@@ -6,7 +6,7 @@ import type { Context } from '../../../lib/cli/context.js'
 import { runProgram } from '../../../lib/cli/program.js'
 import { openConnection } from '../../../lib/connection.js'
 import { imageCalls } from '../../../lib/images.js'
-import { FakeBinding } from '../fake-binding.js'
+import { FakeBinding, type FakeJob, turn } from '../fake-binding.js'
 
 export class FakeTerminal {
   readonly binding = new FakeBinding()
@@ -22,6 +22,15 @@ export class FakeTerminal {
   /** Runs a command line given as one string, split at blanks. */
   async run(line: string): Promise<number> {
     return await runProgram(line.split(' ').filter(Boolean), this.#context())
+  }
+
+  /** Starts a pull and waits until its job runs. */
+  async startPull(line: string): Promise<{ readonly exit: Promise<number>; readonly job: FakeJob }> {
+    const before = this.binding.jobs.length
+    const exit = this.run(line)
+    while (this.binding.jobs.length === before) await turn()
+    await turn()
+    return { exit, job: this.binding.job }
   }
 
   /** As Ctrl-C does; false when nobody listens and the process would die. */
