@@ -107,12 +107,15 @@ Result<PlanStep> PullPlanner::next(std::uint64_t most_bytes) {
 }
 
 Result<void> PullPlanner::advance(PlanStep& step, std::uint64_t most_bytes) {
-  BLOCKPULL_TRY(own, chain_.active().status(GuestOffset{position_}, end_ - position_));
-  if (own.status != Status::kUnallocated) {
-    settle(step, own.length);
-    return {};
+  if (position_ >= unallocated_until_) {
+    BLOCKPULL_TRY(own, chain_.active().status(GuestOffset{position_}, end_ - position_));
+    if (own.status != Status::kUnallocated) {
+      settle(step, own.length);
+      return {};
+    }
+    unallocated_until_ = position_ + own.length;
   }
-  BLOCKPULL_TRY(owner, who_has(chain_, 1, base_, GuestOffset{position_}, own.length));
+  BLOCKPULL_TRY(owner, owner_here());
   const std::uint64_t whole = whole_clusters(owner.extent.length);
   if (whole == 0) {
     return plan_mixed(step);
@@ -130,6 +133,26 @@ Result<void> PullPlanner::advance(PlanStep& step, std::uint64_t most_bytes) {
   const std::uint64_t used = step.piece.clusters * cluster_size_;
   const std::uint64_t room = std::max(round_down(most_bytes - used, cluster_size_), cluster_size_);
   return add_run(step, owner, std::min(whole, room));
+}
+
+/// Who has the run that begins at the position. A run is often longer than a piece: what is left of the last
+/// answer is used before the tables are walked again.
+Result<Owner> PullPlanner::owner_here() {
+  if (position_ < known_from_ || position_ >= known_from_ + known_.extent.length) {
+    BLOCKPULL_TRY(owner, who_has(chain_, 1, base_, GuestOffset{position_},
+                                 unallocated_until_ - position_));
+    known_ = owner;
+    known_from_ = position_;
+  }
+  const std::uint64_t passed = position_ - known_from_;
+  Owner owner = known_;
+  owner.extent.length -= passed;
+  if (owner.extent.status == Status::kData) {
+    owner.extent.host.value += passed;
+  } else if (owner.extent.status == Status::kCompressed) {
+    owner.extent.offset_in_cluster += passed;
+  }
+  return owner;
 }
 
 /// A run of whole clusters that one merged layer has as data.

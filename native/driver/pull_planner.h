@@ -47,6 +47,7 @@ class PullPlanner {
 
  private:
   [[nodiscard]] Result<void> advance(PlanStep& step, std::uint64_t most_bytes);
+  [[nodiscard]] Result<image::Owner> owner_here();
   [[nodiscard]] Result<void> plan_zeros(PlanStep& step, std::uint64_t length, std::uint64_t most_bytes);
   [[nodiscard]] Result<void> plan_mixed(PlanStep& step);
   [[nodiscard]] Result<void> add_run(PlanStep& step, const image::Owner& owner, std::uint64_t length);
@@ -63,6 +64,11 @@ class PullPlanner {
   const std::uint64_t cluster_size_;
   const std::uint64_t end_;
   std::uint64_t position_ = 0;
+  /// The active image has nothing from the position to here.
+  std::uint64_t unallocated_until_ = 0;
+  /// The last answer about the merged layers, and where it begins.
+  image::Owner known_;
+  std::uint64_t known_from_ = 0;
 };
 
 }  // namespace blockpull::driver

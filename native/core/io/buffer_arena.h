@@ -52,10 +52,17 @@ class BufferArena {
     Granted granted;
   };
 
-  BufferArena(std::byte* base, std::size_t blocks) : base_(base), used_(blocks, false) {}
+  struct Mapping {
+    void* start = nullptr;
+    std::size_t bytes = 0;
+  };
+
+  BufferArena(Mapping mapping, std::byte* base, std::size_t blocks)
+      : mapping_(mapping), base_(base), used_(blocks, false) {}
   [[nodiscard]] std::byte* find(std::size_t bytes);
   void serve();
 
+  const Mapping mapping_;
   std::byte* const base_;
   std::vector<bool> used_;
   /// First block of each buffer that is out, and how many blocks it has.
