@@ -251,8 +251,13 @@ export function loadBinding(): NativeBinding {
   } catch (cause) {
     throw new Error(
       `blockpull has no native addon for ${process.platform}-${process.arch} with Node ${process.versions.node} ` +
-        `in '${packageRoot}': build it there with 'npm run setup', or use Linux x64`,
+        `in '${packageRoot}' (${reasonOf(cause)}): build it there with 'npm run setup', or use Linux x64`,
       { cause },
     )
   }
+}
+
+/** The first line of what the loader said, which names the missing library or symbol version. */
+function reasonOf(cause: unknown): string {
+  return (cause instanceof Error ? cause.message : String(cause)).split('\n')[0] ?? ''
 }

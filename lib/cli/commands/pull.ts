@@ -88,7 +88,7 @@ async function pullDisk(args: Arguments, context: Context, style: Style): Promis
     if (args.has(option)) throw new UsageError(`--${option} has no use with --connect: the domain's XML says formats`)
   }
   const options = { base: args.text('base'), bandwidth: readBandwidth(args) }
-  const access = { readOnly: args.has('dry-run'), backingPaths: args.list('allow-backing') }
+  const access = { backingPaths: args.list('allow-backing') }
   const connection = await context.api.connect(args.text('connect') ?? '', access)
   try {
     const domain = await connection.lookupByName(name)
