@@ -60,7 +60,7 @@ function shown(command, args, unless) {
 
 /** @param {string} preset @returns {Promise<Sum>} */
 async function runNative(preset) {
-  console.log(`test: native tests, preset '${preset}'`)
+  console.log(`test: building and running the native tests, preset '${preset}' (minutes when from nothing)`)
   const report = join(root, 'build-cmake', preset, 'ctest.xml')
   rmSync(report, { force: true })
   const built =
