@@ -19,11 +19,15 @@ export const repository = join(dirname(fileURLToPath(import.meta.url)), '../..')
 
 /** Every text file of the repository, whether added to git yet or not. */
 export function repositoryFiles(): SourceFile[] {
-  const listed = execFileSync('git', ['-c', 'safe.directory=*', 'ls-files', '-z', '--cached', '--others', '--exclude-standard'], {
-    cwd: repository,
-    encoding: 'utf8',
-    maxBuffer: 1 << 26,
-  })
+  const listed = execFileSync(
+    'git',
+    ['-c', 'safe.directory=*', 'ls-files', '-z', '--cached', '--others', '--exclude-standard'],
+    {
+      cwd: repository,
+      encoding: 'utf8',
+      maxBuffer: 1 << 26,
+    },
+  )
   return [...new Set(listed.split('\0'))]
     .filter((path) => path !== '' && existsSync(join(repository, path)))
     .sort()
