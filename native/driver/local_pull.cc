@@ -147,17 +147,17 @@ void LocalPull::collect_links() {
   if (mover_->links().runs.empty() && mover_->links().guest_bytes == 0) {
     return;
   }
-  Mover::Links links = mover_->take_links();
-  if (links.runs.empty()) {
-    settle(links.guest_bytes);
-    return;
-  }
+  const Mover::Links links = mover_->take_links();
+  add_links(links.runs, links.clusters);
+  settle(links.guest_bytes);
+}
+
+void LocalPull::add_links(const std::vector<LinkRun>& runs, std::uint64_t clusters) {
   if (links_.empty()) {
     links_since_ = host_->clock().now();
   }
-  links_.insert(links_.end(), links.runs.begin(), links.runs.end());
-  link_clusters_ += links.clusters;
-  link_guest_bytes_ += links.guest_bytes;
+  links_.insert(links_.end(), runs.begin(), runs.end());
+  link_clusters_ += clusters;
 }
 
 bool LocalPull::wants_commit() const {
@@ -227,26 +227,17 @@ void LocalPull::refill() {
         for (Piece& piece : refill->pieces) {
           mover_->enqueue(std::move(piece));
         }
-        if (!refill->zeros.empty() && links_.empty()) {
-          links_since_ = host_->clock().now();
-        }
-        for (const LinkRun& zeros : refill->zeros) {
-          link_clusters_ += zeros.count;
-          links_.push_back(zeros);
-        }
-        link_guest_bytes_ += refill->zero_bytes;
+        add_links(refill->zeros, refill->zero_clusters);
         settle(refill->settled);
       });
 }
 
 void LocalPull::commit() {
   auto links = std::make_shared<std::vector<LinkRun>>(std::exchange(links_, {}));
-  const std::uint64_t guest_bytes = std::exchange(link_guest_bytes_, 0);
   link_clusters_ = 0;
   on_lane<void>([this, links] { return metadata_->commit(*links); },
-                [this, links, guest_bytes](Result<void> committed) {
+                [this, links](Result<void> committed) {
                   if (committed.ok()) {
-                    settle(guest_bytes);
                     return;
                   }
                   if (committed.error().kind == ErrorKind::kNoSpace) {

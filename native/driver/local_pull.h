@@ -53,6 +53,7 @@ class LocalPull final : public job::Work {
   [[nodiscard]] bool wants_refill() const;
   [[nodiscard]] std::uint64_t ahead_bytes() const;
   void collect_links();
+  void add_links(const std::vector<LinkRun>& runs, std::uint64_t clusters);
   void settle(std::uint64_t guest_bytes);
 
   /// Runs `work` on a blocking thread and gives what it returned to `then`; one at a time.
@@ -75,10 +76,9 @@ class LocalPull final : public job::Work {
   std::optional<job::Stop> stop_;
   std::optional<Error> error_;
 
-  /// Written and not linked yet: runs, host clusters and guest bytes in them, and since when.
+  /// Written and not linked yet: runs, clusters in them, and since when.
   std::vector<LinkRun> links_;
   std::uint64_t link_clusters_ = 0;
-  std::uint64_t link_guest_bytes_ = 0;
   Nanoseconds links_since_{0};
 };
 

@@ -69,10 +69,20 @@ void Mover::drop_stopped() {
   std::erase_if(moving_, [this](const std::unique_ptr<Moving>& moving) {
     const bool gone = moving->transfers.empty() && moving->phase != Moving::Phase::kInflating;
     if (gone) {
+      take_back_clusters(*moving);
       host_.buffers().give_back(moving->buffer);
     }
     return gone;
   });
+}
+
+/// Host clusters of a piece that will not be linked are unused again, whatever has been written to them.
+void Mover::take_back_clusters(const Moving& moving) {
+  for (const image::qcow2::LinkRun& run : moving.links) {
+    if (!run.zero) {
+      grant({run.host_cluster, run.count});
+    }
+  }
 }
 
 void Mover::fail(Error error) {

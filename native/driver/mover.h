@@ -115,6 +115,7 @@ class Mover {
   void fail(Error error);
   void wake_at(Nanoseconds when);
   void drop_stopped();
+  void take_back_clusters(const Moving& moving);
   [[nodiscard]] std::uint64_t cluster_size() const { return chain_.active().cluster_size(); }
   [[nodiscard]] std::size_t allocation_of(const Piece& piece) const;
 

@@ -95,7 +95,8 @@ Result<PullMetadata::Refill> PullMetadata::refill(const RefillRequest& request) 
     refill.at_end = step.at_end;
     if (step.zeros.count > 0) {
       refill.zeros.push_back({step.zeros.first_cluster, step.zeros.count, 0, true});
-      refill.zero_bytes += step.zeros.count * target_.active().cluster_size();
+      refill.zero_clusters += step.zeros.count;
+      refill.settled += step.zeros.count * target_.active().cluster_size();
       planned += step.zeros.count * image::qcow2::kEntryBytes;
     }
     if (step.piece.clusters > 0) {

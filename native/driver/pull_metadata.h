@@ -59,8 +59,8 @@ class PullMetadata {
     std::vector<Piece> pieces;
     std::vector<ClusterRange> grants;
     std::vector<LinkRun> zeros;
-    /// Of `zeros`, and of what the plan found to need nothing.
-    std::uint64_t zero_bytes = 0;
+    std::uint64_t zero_clusters = 0;
+    /// Guest bytes of `zeros`, and of what the plan found to need nothing.
     std::uint64_t settled = 0;
     bool at_end = false;
   };
