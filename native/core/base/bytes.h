@@ -1,40 +1,62 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Integers in bytes. qcow2 is big-endian throughout; both directions go byte by byte through a span, so
-// alignment and the end of the buffer never come into it: the caller gives a span of the field's exact size.
+// Integers in bytes. qcow2 is big-endian throughout; fields are copied out of and into a span of
+// their exact size, so alignment and the end of the buffer never come into it. A walk over tables
+// loads an entry every few nanoseconds, hence one load and one byte swap instead of a loop over
+// bytes.
 
 #pragma once
 
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 
 namespace blockpull {
 
-template <typename T>
-[[nodiscard]] constexpr T load_be(std::span<const std::byte, sizeof(T)> from) {
-  T value = 0;
-  for (const std::byte byte : from) {
-    value = static_cast<T>((static_cast<std::uint64_t>(value) << 8U) | std::to_integer<std::uint64_t>(byte));
+/// `value` with its bytes in the opposite order.
+template <std::unsigned_integral T>
+[[nodiscard]] constexpr T swap_bytes(T value) {
+  if constexpr (sizeof(T) == 8) {
+    return __builtin_bswap64(value);
+  } else if constexpr (sizeof(T) == 4) {
+    return __builtin_bswap32(value);
+  } else if constexpr (sizeof(T) == 2) {
+    return __builtin_bswap16(value);
+  } else {
+    return value;
   }
-  return value;
 }
 
-template <typename T>
+/// Between the machine's order and big-endian, either way.
+template <std::unsigned_integral T>
+[[nodiscard]] constexpr T big_endian(T value) {
+  return std::endian::native == std::endian::little ? swap_bytes(value) : value;
+}
+
+template <std::unsigned_integral T>
+[[nodiscard]] constexpr T load_be(std::span<const std::byte, sizeof(T)> from) {
+  std::array<std::byte, sizeof(T)> bytes{};
+  std::copy(from.begin(), from.end(), bytes.begin());
+  return big_endian(std::bit_cast<T>(bytes));
+}
+
+template <std::unsigned_integral T>
 constexpr void store_be(std::span<std::byte, sizeof(T)> to, T value) {
-  for (std::size_t i = sizeof(T); i-- > 0;) {
-    to[i] = static_cast<std::byte>(value & 0xffU);
-    value = static_cast<T>(static_cast<std::uint64_t>(value) >> 8U);
-  }
+  const auto bytes = std::bit_cast<std::array<std::byte, sizeof(T)>>(big_endian(value));
+  std::copy(bytes.begin(), bytes.end(), to.begin());
 }
 
 /// The big-endian field of type T at `offset`; the caller has checked that it lies inside `from`.
-template <typename T>
+template <std::unsigned_integral T>
 [[nodiscard]] constexpr T be_at(std::span<const std::byte> from, std::size_t offset) {
   return load_be<T>(std::span<const std::byte, sizeof(T)>(from.subspan(offset, sizeof(T))));
 }
 
-template <typename T>
+template <std::unsigned_integral T>
 constexpr void put_be_at(std::span<std::byte> to, std::size_t offset, T value) {
   store_be<T>(std::span<std::byte, sizeof(T)>(to.subspan(offset, sizeof(T))), value);
 }

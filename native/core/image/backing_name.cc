@@ -71,11 +71,11 @@ std::string way_between(std::string_view from, std::string_view to) {
 
 Result<std::string> resolve_backing(const std::string& overlay_path, const std::string& name) {
   if (has_protocol(name)) {
-    return make_error(ErrorKind::kPolicy,
-                      text("backing file '", name, "' of '", overlay_path,
-                           "' is no plain file name, which is not supported; a file whose name has "
-                           "a colon is written './",
-                           name, "'"))
+    return make_error(
+               ErrorKind::kPolicy,
+               text("backing file '", name, "' of '", overlay_path,
+                    "' is named by a protocol, which is not supported; only file names are, with "
+                    "'./' before one that has a colon"))
         .with_path(overlay_path);
   }
   return is_absolute(name) ? name : text(folder_part(overlay_path), name);
