@@ -19,7 +19,10 @@
         '<@(napi_sources)',
       ],
       'include_dirs': ['native', "<!@(node -p \"require('node-addon-api').include\")"],
-      'defines': ['NAPI_VERSION=9', 'NODE_ADDON_API_DISABLE_DEPRECATED', 'NAPI_DISABLE_CPP_EXCEPTIONS'],
+      'defines': [
+        'NAPI_VERSION=9', 'NODE_ADDON_API_DISABLE_DEPRECATED', 'NAPI_DISABLE_CPP_EXCEPTIONS',
+        "BLOCKPULL_VERSION=\"<!(node -p \"require('./package.json').version\")\"",
+      ],
       'cflags!': ['-O3', '-fno-omit-frame-pointer'],
       'cflags': [
         '-O2', '-Wall', '-Wextra', '-fvisibility=hidden', '-ffunction-sections', '-fdata-sections',

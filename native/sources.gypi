@@ -53,6 +53,7 @@
     "virt_sources": [
       "native/virt/base_name.cc",
       "native/virt/block_jobs.cc",
+      "native/virt/block_pull.cc",
       "native/virt/checks.cc",
       "native/virt/connection.cc",
       "native/virt/described_store.cc",
@@ -60,6 +61,7 @@
       "native/virt/domain_xml.cc",
       "native/virt/error_map.cc",
       "native/virt/folder_store.cc",
+      "native/virt/images.cc",
       "native/virt/live_jobs.cc",
       "native/virt/monitor_socket.cc",
       "native/virt/uri.cc",
@@ -67,7 +69,18 @@
       "native/virt/xml_file.cc",
       "native/virt/xml_rewrite.cc"
     ],
-    "napi_sources": [],
+    "napi_sources": [
+      "native/napi/addon.cc",
+      "native/napi/connection_object.cc",
+      "native/napi/convert.cc",
+      "native/napi/dispatcher.cc",
+      "native/napi/environment.cc",
+      "native/napi/event_channel.cc",
+      "native/napi/image_functions.cc",
+      "native/napi/job_object.cc",
+      "native/napi/progress_ticker.cc",
+      "native/napi/request.cc"
+    ],
     "native_test_sources": []
   }
 }

@@ -8,8 +8,6 @@
 #include <string_view>
 #include <utility>
 
-#include <sys/stat.h>
-
 #include "core/base/checked.h"
 #include "core/base/limits.h"
 #include "core/base/text.h"
@@ -92,12 +90,11 @@ std::optional<BlockJobInfo> info_of(const job::Progress& progress, Flags flags) 
 }
 
 std::shared_ptr<job::Job> job_on_image(Connection& connection, const std::string& path) {
-  struct stat about {};
-
-  if (path.empty() || ::stat(path.c_str(), &about) != 0) {
+  const auto disk = io::identify(path);
+  if (!disk.ok()) {
     return nullptr;
   }
-  auto job = connection.engine().registry().find({about.st_dev, about.st_ino});
+  auto job = connection.engine().registry().find(*disk);
   return job != nullptr && !job::has_ended(job->progress().state) ? job : nullptr;
 }
 

@@ -104,6 +104,11 @@ Failure refused(Error error, const Target& target) {
   if (error.kind == ErrorKind::kNoBase && target.options.base) {
     return no_such_base(*target.options.base, target.disk);
   }
+  // Without a path: nothing is wrong with a file, but with what was asked.
+  if (error.kind == ErrorKind::kUnsupported && target.options.require_relative &&
+      error.path.empty()) {
+    return report(error.kind, ErrorCode::kOperationInvalid, ErrorDomain::kQemu, error.message);
+  }
   return reported(std::move(error));
 }
 

@@ -6,8 +6,14 @@
 
 #include <utility>
 
+#include "core/base/limits.h"
+
 namespace blockpull::virt {
 namespace {
+
+/// Bytes hashed at a time: some hundred milliseconds, which is how long the end of a process may
+/// wait.
+constexpr std::uint64_t kDigestStep = 32 * limits::kMiB;
 
 blockpull::Result<std::optional<image::Format>> format_of(const std::optional<std::string>& name) {
   if (!name) {
@@ -48,6 +54,12 @@ blockpull::Result<void> create(const CreateRequest& request) {
   options.cluster_size = request.cluster_size;
   options.version = request.version;
   return image::create_image(options);
+}
+
+/// The chain for reading, without locks.
+blockpull::Result<image::Chain> open_unlocked(const ImageRequest& request) {
+  BLOCKPULL_TRY(options, chain_options(request));
+  return image::open_chain(request.path, options);
 }
 
 }  // namespace
@@ -99,9 +111,21 @@ Result<void> create_image(const CreateRequest& request) {
   return lifted(create(request), &plain);
 }
 
-Result<image::Chain> open_unlocked(const ImageRequest& request) {
-  BLOCKPULL_TRY(options, lifted(chain_options(request), &plain));
-  return lifted(image::open_chain(request.path, options), &plain);
+std::optional<Result<image::Digest>> DigestCall::step() {
+  using Answer = Result<image::Digest>;
+  if (!chain_) {
+    auto opened = open_unlocked(request_);
+    if (!opened.ok()) {
+      return Answer(plain(std::move(opened).error()));
+    }
+    chain_.emplace(std::move(opened).value());
+    digest_.emplace(*chain_);
+  }
+  const auto goes_on = digest_->step(kDigestStep);
+  if (!goes_on.ok()) {
+    return Answer(plain(goes_on.error()));
+  }
+  return goes_on.value() ? std::nullopt : std::optional(Answer(digest_->finish()));
 }
 
 }  // namespace blockpull::virt

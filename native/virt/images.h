@@ -12,9 +12,11 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/image/create.h"
+#include "core/image/digest.h"
 #include "driver/inspect.h"
 #include "driver/pull.h"
 #include "virt/error_map.h"
@@ -70,7 +72,19 @@ struct PricedPlan {
 
 [[nodiscard]] Result<void> create_image(const CreateRequest& request);
 
-/// The chain of an image, opened without locks, for a digest.
-[[nodiscard]] Result<image::Chain> open_unlocked(const ImageRequest& request);
+/// A digest of what a guest reads, in steps, so that a large image holds no thread for long.
+class DigestCall {
+ public:
+  explicit DigestCall(ImageRequest request) : request_(std::move(request)) {}
+
+  /// Opens the image at the first call, without a lock, then hashes some more of it. Absent: call
+  /// again.
+  [[nodiscard]] std::optional<Result<image::Digest>> step();
+
+ private:
+  const ImageRequest request_;
+  std::optional<image::Chain> chain_;
+  std::optional<image::GuestDigest> digest_;
+};
 
 }  // namespace blockpull::virt

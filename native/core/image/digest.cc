@@ -3,8 +3,8 @@
 #include "core/image/digest.h"
 
 #include <algorithm>
+#include <array>
 #include <span>
-#include <vector>
 
 #include "core/base/limits.h"
 #include "core/image/guest_reader.h"
@@ -18,24 +18,41 @@ constexpr std::uint64_t kStep = std::uint64_t{1} << limits::kMaxClusterBits;
 
 }  // namespace
 
-Result<Digest> digest_guest(const Chain& chain) {
-  const std::uint64_t size = chain.active().virtual_size();
-  const std::vector<std::byte> zeros(kStep);
-  std::vector<std::byte> buffer(kStep);
-  Sha256 hash;
-  std::uint64_t offset = 0;
-  while (offset < size) {
-    BLOCKPULL_TRY(zero_end, zeros_until(chain, {offset}));
-    for (; offset < zero_end; offset += std::min(kStep, zero_end - offset)) {
-      hash.update(std::span(zeros).first(std::min(kStep, zero_end - offset)));
+GuestDigest::GuestDigest(const Chain& chain)
+    : chain_(chain), size_(chain.active().virtual_size()), buffer_(kStep) {}
+
+Result<bool> GuestDigest::step(std::uint64_t bytes) {
+  static constexpr std::array<std::byte, 64 * limits::kKiB> kZeros{};
+  const std::uint64_t end = offset_ + std::min(std::max(bytes, kStep), size_ - offset_);
+  while (offset_ < end) {
+    BLOCKPULL_TRY(zero_end, zeros_until(chain_, {offset_}));
+    const std::uint64_t zeros_end = std::min(zero_end, end);
+    while (offset_ < zeros_end) {
+      const std::uint64_t length = std::min<std::uint64_t>(kZeros.size(), zeros_end - offset_);
+      hash_.update(std::span(kZeros).first(length));
+      offset_ += length;
     }
-    // To the next multiple of the step.
-    const std::uint64_t length = std::min(kStep - offset % kStep, size - offset);
-    BLOCKPULL_CHECK(read_guest(chain, {offset}, std::span(buffer).first(length)));
-    hash.update(std::span(buffer).first(length));
-    offset += length;
+    // To the next multiple of kStep.
+    const std::uint64_t length = std::min(kStep - offset_ % kStep, end - offset_);
+    BLOCKPULL_CHECK(read_guest(chain_, {offset_}, std::span(buffer_).first(length)));
+    hash_.update(std::span(buffer_).first(length));
+    offset_ += length;
   }
-  return Digest{hash.finish(), size};
+  return offset_ < size_;
+}
+
+Digest GuestDigest::finish() {
+  return {hash_.finish(), size_};
+}
+
+Result<Digest> digest_guest(const Chain& chain) {
+  GuestDigest digest(chain);
+  for (;;) {
+    BLOCKPULL_TRY(goes_on, digest.step(limits::kGiB));
+    if (!goes_on) {
+      return digest.finish();
+    }
+  }
 }
 
 }  // namespace blockpull::image

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The methods of a connection, in the order of lib/native.ts.
+
+#include "napi/connection_object.h"
+
+#include <array>
+#include <memory>
+#include <utility>
+
+#include "napi/convert.h"
+#include "napi/environment.h"
+#include "napi/job_object.h"
+#include "napi/promise_worker.h"
+#include "napi/wrapped.h"
+
+namespace blockpull::napi {
+namespace {
+
+struct ConnectionObject {
+  static constexpr napi_type_tag kTag{0x7c1f0e5b92a84d36, 0x8e43b7d015fa6c29};
+
+  std::shared_ptr<virt::Connection> connection;
+  std::shared_ptr<EventChannel> events;
+};
+
+using ConnectionCall = Call<ConnectionObject>;
+
+/// What calls without a result give.
+struct Nothing {};
+
+napi_value convert_nothing(napi_env env, Nothing& /*value*/) {
+  return make_undefined(env);
+}
+
+virt::Result<Nothing> nothing(virt::Result<void> result) {
+  return result.ok() ? virt::Result<Nothing>(Nothing{}) : std::move(result).error();
+}
+
+/// Makes `work`, which takes the connection, a call on the pool.
+template <typename T, typename Work>
+napi_value start(const ConnectionCall& call, Work work, Converter<T> convert) {
+  return PromiseWorker<T>::start(
+      call.env, Environment::of(call.env).dispatcher(),
+      [connection = call.object->connection, work = std::move(work)] { return work(*connection); },
+      std::move(convert));
+}
+
+/// A promise for an answer that is there already.
+template <typename T>
+napi_value answered(napi_env env, virt::Result<T> result, Converter<T> convert) {
+  napi_deferred deferred = nullptr;
+  napi_value promise = nullptr;
+  if (napi_create_promise(env, &deferred, &promise) != napi_ok) {
+    return nullptr;
+  }
+  if (result.ok()) {
+    napi_resolve_deferred(env, deferred, convert(env, result.value()));
+  } else {
+    napi_reject_deferred(env, deferred, make_failure(env, result.error()));
+  }
+  return promise;
+}
+
+napi_value list_domains(const ConnectionCall& call) {
+  return start<std::vector<virt::DomainWithState>>(
+      call, [](virt::Connection& connection) { return connection.list_domains(); }, &make_domains);
+}
+
+napi_value lookup_domain(const ConnectionCall& call) {
+  auto request = read_lookup(call.env, call.arguments[0]);
+  if (!request) {
+    return nullptr;
+  }
+  return start<virt::DomainWithState>(
+      call,
+      [request = *std::move(request)](virt::Connection& connection) {
+        return request.name ? connection.lookup_name(*request.name)
+                            : connection.lookup_uuid(request.uuid.value_or(""));
+      },
+      &make_domain);
+}
+
+napi_value define_xml(const ConnectionCall& call) {
+  auto xml = read_xml(call.env, call.arguments[0]);
+  if (!xml) {
+    return nullptr;
+  }
+  return start<virt::DomainWithState>(
+      call,
+      [xml = *std::move(xml)](virt::Connection& connection) { return connection.define_xml(xml); },
+      &make_domain);
+}
+
+napi_value domain_xml(const ConnectionCall& call) {
+  auto uuid = read_uuid(call.env, call.arguments[0]);
+  if (!uuid) {
+    return nullptr;
+  }
+  return start<std::string>(
+      call,
+      [uuid = *std::move(uuid)](virt::Connection& connection) {
+        return connection.domain_xml(uuid);
+      },
+      &make_text);
+}
+
+napi_value block_pull(const ConnectionCall& call) {
+  auto request = read_block_pull(call.env, call.arguments[0]);
+  if (!request || !check_callback(call.env, call.arguments[1])) {
+    return nullptr;
+  }
+  auto& environment = Environment::of(call.env);
+  auto channel =
+      std::make_shared<JobChannel>(call.env, call.arguments[1], environment.dispatcher());
+  return start<std::shared_ptr<job::Job>>(
+      call,
+      [request = *std::move(request), on_end = environment.listener(channel)](
+          virt::Connection& connection) { return virt::block_pull(connection, request, on_end); },
+      [channel](napi_env env, std::shared_ptr<job::Job>& job) {
+        Environment::of(env).attach(channel, job);
+        return make_job_object(env, channel);
+      });
+}
+
+napi_value plan(const ConnectionCall& call) {
+  auto request = read_block_pull(call.env, call.arguments[0]);
+  if (!request) {
+    return nullptr;
+  }
+  return start<virt::PricedPlan>(
+      call,
+      [request = *std::move(request)](virt::Connection& connection) {
+        return virt::plan_block_pull(connection, request);
+      },
+      &make_plan);
+}
+
+napi_value block_job_info(const ConnectionCall& call) {
+  using Info = std::optional<virt::BlockJobInfo>;
+  auto request = read_disk_request(call.env, call.arguments[0]);
+  if (!request) {
+    return nullptr;
+  }
+  if (auto known = virt::try_block_job_info(*call.object->connection, *request)) {
+    return answered<Info>(call.env, *std::move(known), &make_info);
+  }
+  return start<Info>(
+      call,
+      [request = *std::move(request)](virt::Connection& connection) {
+        return virt::block_job_info(connection, request);
+      },
+      &make_info);
+}
+
+napi_value block_job_set_speed(const ConnectionCall& call) {
+  auto request = read_speed(call.env, call.arguments[0]);
+  if (!request) {
+    return nullptr;
+  }
+  if (auto done = virt::try_block_job_set_speed(*call.object->connection, *request)) {
+    return answered<Nothing>(call.env, nothing(*std::move(done)), &convert_nothing);
+  }
+  return start<Nothing>(
+      call,
+      [request = *std::move(request)](virt::Connection& connection) {
+        return nothing(virt::block_job_set_speed(connection, request));
+      },
+      &convert_nothing);
+}
+
+napi_value block_job_abort(const ConnectionCall& call) {
+  auto request = read_disk_request(call.env, call.arguments[0]);
+  if (!request) {
+    return nullptr;
+  }
+  return start<Nothing>(
+      call,
+      [request = *std::move(request)](virt::Connection& connection) {
+        return nothing(virt::block_job_abort(connection, request));
+      },
+      &convert_nothing);
+}
+
+napi_value close_connection(const ConnectionCall& call) {
+  // At once, so that jobs of many connections end side by side and not one pool thread after
+  // another.
+  call.object->connection->begin_close();
+  return start<Nothing>(
+      call,
+      [](virt::Connection& connection) {
+        connection.close();
+        return virt::Result<Nothing>(Nothing{});
+      },
+      [events = call.object->events](napi_env env, Nothing& /*value*/) {
+        events->close();
+        return make_undefined(env);
+      });
+}
+
+napi_value make_connection_object(napi_env env, std::unique_ptr<ConnectionObject> object) {
+  const napi_value uri = make_text(env, object->connection->uri());
+  const std::array properties{
+      napi_property_descriptor{"uri", nullptr, nullptr, nullptr, nullptr, uri, napi_enumerable,
+                               nullptr},
+      method_property<ConnectionObject, &list_domains>("listDomains"),
+      method_property<ConnectionObject, &lookup_domain>("lookupDomain"),
+      method_property<ConnectionObject, &define_xml>("defineXml"),
+      method_property<ConnectionObject, &domain_xml>("domainXml"),
+      method_property<ConnectionObject, &block_pull>("blockPull"),
+      method_property<ConnectionObject, &plan>("plan"),
+      method_property<ConnectionObject, &block_job_info>("blockJobInfo"),
+      method_property<ConnectionObject, &block_job_set_speed>("blockJobSetSpeed"),
+      method_property<ConnectionObject, &block_job_abort>("blockJobAbort"),
+      method_property<ConnectionObject, &close_connection>("close"),
+  };
+  return wrap(env, std::move(object), properties);
+}
+
+/// Events on their way to JavaScript. Runs on the engine's thread.
+virt::EventSink sink_to(const std::shared_ptr<Dispatcher>& dispatcher,
+                        const std::shared_ptr<EventChannel>& events) {
+  return [dispatcher, weak = std::weak_ptr(events)](const virt::BlockJobEvent& event) {
+    dispatcher->post([weak, event](napi_env env) {
+      if (const auto channel = weak.lock()) {
+        channel->send(make_event(env, event));
+      }
+    });
+  };
+}
+
+}  // namespace
+
+napi_value open_connection(napi_env env, napi_callback_info info) {
+  std::array<napi_value, 2> arguments{};
+  std::size_t count = arguments.size();
+  napi_get_cb_info(env, info, &count, arguments.data(), nullptr, nullptr);
+  auto options = read_connect(env, arguments[0]);
+  if (!options || !check_callback(env, arguments[1])) {
+    return nullptr;
+  }
+  auto& environment = Environment::of(env);
+  auto events = std::make_shared<EventChannel>(env, arguments[1]);
+  using Opened = std::shared_ptr<virt::Connection>;
+  return PromiseWorker<Opened>::start(
+      env, environment.dispatcher(),
+      [&environment, options = *std::move(options),
+       sink = sink_to(environment.dispatcher(), events)]() -> virt::Result<Opened> {
+        BLOCKPULL_TRY(engine, environment.engine());
+        return virt::Connection::open(std::move(engine), options, sink);
+      },
+      [events](napi_env run_env, Opened& connection) {
+        Environment::of(run_env).keep(connection, events);
+        auto object = std::make_unique<ConnectionObject>();
+        object->connection = connection;
+        object->events = events;
+        return make_connection_object(run_env, std::move(object));
+      });
+}
+
+}  // namespace blockpull::napi

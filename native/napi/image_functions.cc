@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Work on the pool may outlive JavaScript, not the environment: Node waits for it before it tears
+// that down.
+
+#include "napi/image_functions.h"
+
+#include <array>
+#include <memory>
+#include <utility>
+
+#include "napi/convert.h"
+#include "napi/environment.h"
+#include "napi/job_object.h"
+#include "napi/promise_worker.h"
+#include "napi/wrapped.h"
+
+namespace blockpull::napi {
+namespace {
+
+struct Nothing {};
+
+using Arguments = std::array<napi_value, 2>;
+
+Arguments arguments_of(napi_env env, napi_callback_info info) {
+  Arguments arguments{};
+  std::size_t count = arguments.size();
+  napi_get_cb_info(env, info, &count, arguments.data(), nullptr, nullptr);
+  return arguments;
+}
+
+template <typename T>
+napi_value start(napi_env env, typename PromiseWorker<T>::Work work, Converter<T> convert) {
+  return PromiseWorker<T>::start(env, Environment::of(env).dispatcher(), std::move(work),
+                                 std::move(convert));
+}
+
+napi_value pull_image(napi_env env, napi_callback_info info) {
+  const Arguments arguments = arguments_of(env, info);
+  auto request = read_image_pull(env, arguments[0]);
+  if (!request || !check_callback(env, arguments[1])) {
+    return nullptr;
+  }
+  auto& environment = Environment::of(env);
+  auto channel = std::make_shared<JobChannel>(env, arguments[1], environment.dispatcher());
+  using Started = std::shared_ptr<job::Job>;
+  return start<Started>(
+      env,
+      [&environment, request = *std::move(request),
+       on_end = environment.listener(channel)]() -> virt::Result<Started> {
+        BLOCKPULL_TRY(engine, environment.engine());
+        return virt::pull_image(*engine, *environment.jobs(), request, on_end);
+      },
+      [channel](napi_env run_env, Started& job) {
+        Environment::of(run_env).attach(channel, job);
+        return make_job_object(run_env, channel);
+      });
+}
+
+napi_value plan_image(napi_env env, napi_callback_info info) {
+  auto request = read_image_pull(env, arguments_of(env, info)[0]);
+  if (!request) {
+    return nullptr;
+  }
+  auto& environment = Environment::of(env);
+  return start<virt::PricedPlan>(
+      env,
+      [&environment, request = *std::move(request)]() -> virt::Result<virt::PricedPlan> {
+        BLOCKPULL_TRY(engine, environment.engine());
+        return virt::plan_image(*engine, request);
+      },
+      &make_plan);
+}
+
+napi_value inspect_chain(napi_env env, napi_callback_info info) {
+  auto request = read_image(env, arguments_of(env, info)[0]);
+  if (!request) {
+    return nullptr;
+  }
+  return start<std::vector<driver::LayerInfo>>(
+      env, [request = *std::move(request)] { return virt::inspect_chain(request); }, &make_layers);
+}
+
+napi_value create_image(napi_env env, napi_callback_info info) {
+  auto request = read_create(env, arguments_of(env, info)[0]);
+  if (!request) {
+    return nullptr;
+  }
+  return start<Nothing>(
+      env,
+      [request = *std::move(request)]() -> virt::Result<Nothing> {
+        BLOCKPULL_CHECK(virt::create_image(request));
+        return Nothing{};
+      },
+      [](napi_env run_env, Nothing& /*value*/) { return make_undefined(run_env); });
+}
+
+napi_value digest_image(napi_env env, napi_callback_info info) {
+  auto request = read_image(env, arguments_of(env, info)[0]);
+  if (!request) {
+    return nullptr;
+  }
+  auto& environment = Environment::of(env);
+  auto call = std::make_shared<virt::DigestCall>(*std::move(request));
+  return start<image::Digest>(
+      env,
+      [&environment, call]() -> std::optional<virt::Result<image::Digest>> {
+        if (environment.is_ending()) {
+          return environment.ending();
+        }
+        return call->step();
+      },
+      &make_digest);
+}
+
+}  // namespace
+
+bool define_image_functions(napi_env env, napi_value exports) {
+  const auto function = [](const char* name, napi_callback callback) {
+    return napi_property_descriptor{name,    nullptr, callback,        nullptr,
+                                    nullptr, nullptr, napi_enumerable, nullptr};
+  };
+  const std::array functions{
+      function("pullImage", &pull_image),       function("planImage", &plan_image),
+      function("inspectChain", &inspect_chain), function("createImage", &create_image),
+      function("digestImage", &digest_image),
+  };
+  return napi_define_properties(env, exports, functions.size(), functions.data()) == napi_ok;
+}
+
+}  // namespace blockpull::napi

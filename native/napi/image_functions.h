@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The functions of NativeBinding in lib/native.ts that work on bare image files. No logic: each
+// reads its request, makes one call of native/virt on libuv's pool and converts what it gives.
+//
+// Thread rule: the JavaScript thread.
+
+#pragma once
+
+#include <napi.h>
+
+namespace blockpull::napi {
+
+/// Puts the functions on `exports`. False: an exception is pending.
+[[nodiscard]] bool define_image_functions(napi_env env, napi_value exports);
+
+}  // namespace blockpull::napi
