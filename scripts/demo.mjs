@@ -77,9 +77,9 @@ function digestIn(output) {
 
 async function demonstrate() {
   heading('A base image, an overlay on it, and data in both')
-  await blockpull('create', 'base.qcow2', '1G')
+  await blockpull('create', 'base.qcow2', '128M')
   guestWrites('base.qcow2', 0, 96 * mebibyte)
-  await blockpull('create', 'overlay.qcow2', '1G', '--backing', 'base.qcow2', '--backing-format', 'qcow2')
+  await blockpull('create', 'overlay.qcow2', '128M', '--backing', 'base.qcow2', '--backing-format', 'qcow2')
   guestWrites('overlay.qcow2', 80 * mebibyte, 112 * mebibyte)
 
   heading('The chain: the overlay needs its base')
