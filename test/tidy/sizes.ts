@@ -149,11 +149,35 @@ function leading(head: string): number {
   return head.length - head.trimStart().length
 }
 
+const comments = String.raw`\/\/[^\n]*|\/\*[\s\S]*?\*\/`
+const doubleQuoted = String.raw`"(?:\\.|[^"\\\n])*"`
+
+/** Raw strings; comments; strings; characters, but not the ' between digits; preprocessor lines. */
+const cppBlanks = new RegExp(
+  [
+    String.raw`R"(\w*)\([\s\S]*?\)\1"`,
+    comments,
+    doubleQuoted,
+    String.raw`(?<![\da-fA-F])'(?:\\.|[^'\\\n])+'`,
+    String.raw`^[ \t]*#(?:[^\n]*\\\n)*[^\n]*`,
+  ].join('|'),
+  'gm',
+)
+
+/** Comments; strings of three kinds; regular expressions, known by what stands before them. */
+const scriptBlanks = new RegExp(
+  [
+    comments,
+    String.raw`'(?:\\.|[^'\\\n])*'`,
+    doubleQuoted,
+    '`(?:\\\\.|[^`\\\\])*`',
+    String.raw`(?<=[=(,:[!&|?]\s*)\/(?![/*])(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\n])+\/[a-z]*`,
+  ].join('|'),
+  'gm',
+)
+
 /** Comments, strings and preprocessor lines replaced by spaces, so that positions and lines stay. */
 function blank(text: string, cpp: boolean): string {
   const spaces = (match: string): string => match.replaceAll(/[^\n]/g, ' ')
-  const pattern = cpp
-    ? /R"(\w*)\([\s\S]*?\)\1"|\/\/[^\n]*|\/\*[\s\S]*?\*\/|"(?:\\.|[^"\\\n])*"|(?<![\da-fA-F])'(?:\\.|[^'\\\n])+'|^[ \t]*#(?:[^\n]*\\\n)*[^\n]*/gm
-    : /\/\/[^\n]*|\/\*[\s\S]*?\*\/|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|`(?:\\.|[^`\\])*`|(?<=[=(,:[!&|?]\s*)\/(?![/*])(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\n])+\/[a-z]*/g
-  return text.replaceAll(pattern, spaces)
+  return text.replaceAll(cpp ? cppBlanks : scriptBlanks, spaces)
 }
