@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Arithmetic on numbers that come from disk or from users. `checked_*` answers nullopt on overflow; the
-// rounding functions are for values already known to be far from 2^64 and for powers of two.
+// Arithmetic on numbers that come from disk or from users. `checked_*` answers nullopt on overflow;
+// the rounding functions are for values already known to be far from 2^64 and for powers of two.
 
 #pragma once
 

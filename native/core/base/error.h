@@ -6,8 +6,8 @@
 //           + message     a sentence for people: the actual value, the limit, the file, what to do
 //           + context     system call, errno, path, offset, holder, bytes needed
 //
-// A new image format or driver adds no kind. libvirt's numbers are not here: `virt/error_map.h` has the one
-// table that gives each kind its libvirt code and its JavaScript code.
+// A new image format or driver adds no kind. libvirt's numbers are not here: `virt/error_map.h` has
+// the one table that gives each kind its libvirt code and its JavaScript code.
 
 #pragma once
 
@@ -69,8 +69,10 @@ struct Error {
 /// What the system calls `error_number`: "No such file or directory" for ENOENT.
 [[nodiscard]] std::string errno_text(int error_number);
 
-/// The error of a failed system call on `path`: the kind follows from `error_number` (ENOSPC is kNoSpace,
-/// EACCES kAccessDenied, ENOENT kNotFound, …), the message is "<operation> of '<path>' failed: <strerror>".
-[[nodiscard]] Error system_error(std::string_view operation, int error_number, std::string_view path);
+/// The error of a failed system call on `path`: the kind follows from `error_number` (ENOSPC is
+/// kNoSpace, EACCES kAccessDenied, ENOENT kNotFound, …), the message is "<operation> of '<path>'
+/// failed: <strerror>".
+[[nodiscard]] Error system_error(std::string_view operation, int error_number,
+                                 std::string_view path);
 
 }  // namespace blockpull

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Every cap in the library, each with its reason. A number that a file or a caller could make large is
-// compared with one of these before anything is allocated or looped over.
+// Every cap in the library, each with its reason. A number that a file or a caller could make large
+// is compared with one of these before anything is allocated or looped over.
 
 #pragma once
 
@@ -14,8 +14,8 @@ inline constexpr std::uint64_t kKiB = 1024;
 inline constexpr std::uint64_t kMiB = 1024 * kKiB;
 inline constexpr std::uint64_t kGiB = 1024 * kMiB;
 
-/// Layers in a chain. Chains of 200 are promised; a longer one is a mistake or an attack, and every layer
-/// costs two file descriptors.
+/// Layers in a chain. Chains of 200 are promised; a longer one is a mistake or an attack, and every
+/// layer costs two file descriptors.
 inline constexpr std::size_t kChainDepth = 256;
 
 /// qcow2: what QEMU itself accepts (specification, "Header"; the rest are QEMU's own bounds).
@@ -30,19 +30,22 @@ inline constexpr std::uint32_t kBackingFormatBytes = 15;
 /// Largest virtual size: QEMU counts bytes in a signed 64-bit number.
 inline constexpr std::uint64_t kVirtualSize = (std::uint64_t{1} << 63U) - 1;
 
-/// One slice of a table in memory, and how many of them a layer keeps: a thousand jobs on two layers each
-/// stay under 130 MiB even if every slice is filled, and a sequential walk reads each slice once.
+/// One slice of a table in memory, and how many of them a layer keeps: a thousand jobs on two
+/// layers each stay under 130 MiB even if every slice is filled, and a sequential walk reads each
+/// slice once.
 inline constexpr std::size_t kTableSlice = 16 * kKiB;
 inline constexpr std::size_t kSlicesPerLayer = 4;
 
-/// Buffers of the whole process: enough for every disk that we have met to be busy (24 MiB in flight keep
-/// a disk with 5 ms of latency at 4 GiB/s), and a small part of a host's memory.
+/// Buffers of the whole process: enough for every disk that we have met to be busy (24 MiB in
+/// flight keep a disk with 5 ms of latency at 4 GiB/s), and a small part of a host's memory.
 inline constexpr std::size_t kBufferBytes = 64 * kMiB;
 
-/// One piece of work for the disks. Larger requests do not get faster; smaller ones cost more calls.
+/// One piece of work for the disks. Larger requests do not get faster; smaller ones cost more
+/// calls.
 inline constexpr std::size_t kPiece = 1 * kMiB;
 
-/// Pieces that one job has in flight: eight fast jobs share the buffers evenly, one alone is not held up.
+/// Pieces that one job has in flight: eight fast jobs share the buffers evenly, one alone is not
+/// held up.
 inline constexpr std::size_t kPiecesInFlight = 24;
 
 /// Bytes moved between two checkpoints: what a crash can make us copy again, and what it can leak.
@@ -51,7 +54,8 @@ inline constexpr std::uint64_t kCheckpoint = 64 * kMiB;
 /// Threads that may block (open, fallocate, fdatasync, SEEK_DATA, inflate), for all jobs together.
 inline constexpr std::size_t kBlockingThreads = 4;
 
-/// Header cluster bytes that are read at open; extensions and the backing name lie in the first cluster.
+/// Header cluster bytes that are read at open; extensions and the backing name lie in the first
+/// cluster.
 inline constexpr std::size_t kHeaderBytes = 2 * kMiB;
 
 /// libvirt: MiB/s values above LLONG_MAX >> 20 overflow.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Result<T>: a value or an Error. Nothing in native/ throws; whatever can fail returns one of these, and
+// Result<T>: a value or an Error. Nothing in native/ throws; whatever can fail returns one of
+// these, and
 // [[nodiscard]] makes a forgotten failure a warning that the development build turns into an error.
 //
 //     BLOCKPULL_TRY(header, read_header(file));    // declares `header`, or returns the error
@@ -24,16 +25,15 @@ class [[nodiscard]] Result {
  public:
   using Value = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
 
-  Result()
-    requires std::is_void_v<T>
+  Result() requires std::is_void_v<T>
   = default;
 
   // Implicit, so that functions return plain values and plain errors.
   template <typename U = Value>
-    requires(!std::is_void_v<T> && std::is_convertible_v<U &&, Value> &&
-             !std::is_same_v<std::remove_cvref_t<U>, E> &&
-             !std::is_same_v<std::remove_cvref_t<U>, Result>)
-  Result(U&& value)  // NOLINT(google-explicit-constructor)
+  requires(!std::is_void_v<T> && std::is_convertible_v<U&&, Value> &&
+           !std::is_same_v<std::remove_cvref_t<U>, E> &&
+           !std::is_same_v<std::remove_cvref_t<U>, Result>)
+      Result(U&& value)  // NOLINT(google-explicit-constructor)
       : state_(std::in_place_index<0>, std::forward<U>(value)) {}
 
   Result(E error)  // NOLINT(google-explicit-constructor)
@@ -73,16 +73,16 @@ class [[nodiscard]] Result {
 #define BLOCKPULL_JOIN(a, b) BLOCKPULL_JOIN_(a, b)
 
 /// Declares `name` as the value of `expression`, or returns its error from the enclosing function.
-#define BLOCKPULL_TRY(name, expression)                                       \
-  auto BLOCKPULL_JOIN(try_result_, __LINE__) = (expression);                  \
-  if (!BLOCKPULL_JOIN(try_result_, __LINE__).ok()) {                          \
-    return std::move(BLOCKPULL_JOIN(try_result_, __LINE__)).error();          \
-  }                                                                           \
+#define BLOCKPULL_TRY(name, expression)                              \
+  auto BLOCKPULL_JOIN(try_result_, __LINE__) = (expression);         \
+  if (!BLOCKPULL_JOIN(try_result_, __LINE__).ok()) {                 \
+    return std::move(BLOCKPULL_JOIN(try_result_, __LINE__)).error(); \
+  }                                                                  \
   auto name = std::move(BLOCKPULL_JOIN(try_result_, __LINE__)).value()
 
 /// Returns the error of `expression`, a Result<void>, from the enclosing function.
-#define BLOCKPULL_CHECK(expression)                                           \
-  if (auto check_result_ = (expression); !check_result_.ok()) {               \
-    return std::move(check_result_).error();                                  \
-  }                                                                           \
+#define BLOCKPULL_CHECK(expression)                             \
+  if (auto check_result_ = (expression); !check_result_.ok()) { \
+    return std::move(check_result_).error();                    \
+  }                                                             \
   static_assert(true)

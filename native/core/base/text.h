@@ -2,8 +2,8 @@
 //
 // Sentences from pieces: `text("cluster_bits is ", bits, " in '", path, "'")`.
 //
-// g++ 12 has no <format>. Messages need only strings and integers put one after another, so one variadic
-// function is all there is; numbers are decimal, `Hex{n}` prints 0x….
+// g++ 12 has no <format>. Messages need only strings and integers put one after another, so one
+// variadic function is all there is; numbers are decimal, `Hex{n}` prints 0x….
 
 #pragma once
 
@@ -22,7 +22,9 @@ struct Hex {
 
 namespace text_detail {
 
-inline void append(std::string& out, std::string_view piece) { out += piece; }
+inline void append(std::string& out, std::string_view piece) {
+  out += piece;
+}
 
 inline void append_digits(std::string& out, std::integral auto value, int radix) {
   char digits[24];
@@ -30,7 +32,9 @@ inline void append_digits(std::string& out, std::integral auto value, int radix)
   out.append(digits, end);
 }
 
-inline void append(std::string& out, std::integral auto value) { append_digits(out, value, 10); }
+inline void append(std::string& out, std::integral auto value) {
+  append_digits(out, value, 10);
+}
 
 inline void append(std::string& out, Hex hex) {
   out += "0x";

@@ -4,9 +4,9 @@
 
 #pragma once
 
-#include <unistd.h>
-
 #include <utility>
+
+#include <unistd.h>
 
 namespace blockpull {
 
@@ -29,7 +29,8 @@ class UniqueFd {
   [[nodiscard]] int get() const { return fd_; }
   [[nodiscard]] bool is_open() const { return fd_ >= 0; }
 
-  /// Closes now. An error of close(2) tells nothing that fdatasync has not told before, so it is dropped.
+  /// Closes now. An error of close(2) tells nothing that fdatasync has not told before, so it is
+  /// dropped.
   void reset() {
     if (fd_ >= 0) {
       ::close(fd_);
