@@ -81,6 +81,14 @@
       "native/napi/progress_ticker.cc",
       "native/napi/request.cc"
     ],
-    "native_test_sources": []
+    "native_test_sources": [
+      "test/native/virt/checks_test.cc",
+      "test/native/virt/domain_store_test.cc",
+      "test/native/virt/domain_xml_test.cc",
+      "test/native/virt/error_map_test.cc",
+      "test/native/virt/uri_test.cc",
+      "test/native/virt/uuid_test.cc",
+      "test/native/virt/xml_rewrite_test.cc"
+    ]
   }
 }
