@@ -7,7 +7,7 @@
       "native/core/image/chain.cc",
       "native/core/image/create.cc",
       "native/core/image/digest.cc",
-      "native/core/image/guest_reader.cc",
+      "native/core/image/chain_walk.cc",
       "native/core/image/image.cc",
       "native/core/image/probe.cc",
       "native/core/image/qcow2/allocator.cc",

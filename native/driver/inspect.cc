@@ -2,7 +2,7 @@
 
 #include "driver/inspect.h"
 
-#include "core/image/guest_reader.h"
+#include "core/image/chain_walk.h"
 #include "core/io/lock.h"
 
 namespace blockpull::driver {
@@ -40,9 +40,10 @@ Result<LayerInfo> describe(const image::Layer& layer) {
 
 Result<void> count_visible(const image::Chain& chain, std::vector<LayerInfo>& layers) {
   const std::uint64_t size = chain.active().virtual_size();
+  image::ChainWalk walk(chain);
   std::uint64_t offset = 0;
   while (offset < size) {
-    BLOCKPULL_TRY(owner, image::who_has(chain, 0, layers.size(), {offset}, size - offset));
+    BLOCKPULL_TRY(owner, walk.who_has(0, layers.size(), {offset}, size - offset));
     // Zeros behind the end of a short layer are nobody's.
     if (owner.layer < layers.size() && offset < layers[owner.layer].virtual_size) {
       layers[owner.layer].visible_bytes += owner.extent.length;

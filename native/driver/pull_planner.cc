@@ -62,6 +62,7 @@ void append(Piece& piece, Segment segment) {
 
 PullPlanner::PullPlanner(const image::Chain& chain, std::size_t base, bool can_write_zero_clusters)
     : chain_(chain),
+      walk_(chain),
       base_(base),
       can_write_zero_clusters_(can_write_zero_clusters),
       cluster_size_(chain.active().cluster_size()),
@@ -107,15 +108,12 @@ Result<PlanStep> PullPlanner::next(std::uint64_t most_bytes) {
 }
 
 Result<void> PullPlanner::advance(PlanStep& step, std::uint64_t most_bytes) {
-  if (position_ >= unallocated_until_) {
-    BLOCKPULL_TRY(own, chain_.active().status(GuestOffset{position_}, end_ - position_));
-    if (own.status != Status::kUnallocated) {
-      settle(step, own.length);
-      return {};
-    }
-    unallocated_until_ = position_ + own.length;
+  BLOCKPULL_TRY(own, walk_.who_has(0, 1, GuestOffset{position_}, end_ - position_));
+  if (own.extent.status != Status::kUnallocated) {
+    settle(step, own.extent.length);
+    return {};
   }
-  BLOCKPULL_TRY(owner, owner_here());
+  BLOCKPULL_TRY(owner, walk_.who_has(1, base_, GuestOffset{position_}, own.extent.length));
   const std::uint64_t whole = whole_clusters(owner.extent.length);
   if (whole == 0) {
     return plan_mixed(step);
@@ -133,26 +131,6 @@ Result<void> PullPlanner::advance(PlanStep& step, std::uint64_t most_bytes) {
   const std::uint64_t used = step.piece.clusters * cluster_size_;
   const std::uint64_t room = std::max(round_down(most_bytes - used, cluster_size_), cluster_size_);
   return add_run(step, owner, std::min(whole, room));
-}
-
-/// Who has the run that begins at the position. A run is often longer than a piece: what is left of the last
-/// answer is used before the tables are walked again.
-Result<Owner> PullPlanner::owner_here() {
-  if (position_ < known_from_ || position_ >= known_from_ + known_.extent.length) {
-    BLOCKPULL_TRY(owner, who_has(chain_, 1, base_, GuestOffset{position_},
-                                 unallocated_until_ - position_));
-    known_ = owner;
-    known_from_ = position_;
-  }
-  const std::uint64_t passed = position_ - known_from_;
-  Owner owner = known_;
-  owner.extent.length -= passed;
-  if (owner.extent.status == Status::kData) {
-    owner.extent.host.value += passed;
-  } else if (owner.extent.status == Status::kCompressed) {
-    owner.extent.offset_in_cluster += passed;
-  }
-  return owner;
 }
 
 /// A run of whole clusters that one merged layer has as data.
@@ -179,7 +157,7 @@ Result<void> PullPlanner::plan_zeros(PlanStep& step, std::uint64_t length, std::
     return {};
   }
   BLOCKPULL_TRY(below,
-                who_has(chain_, base_, chain_.layers.size(), GuestOffset{position_}, length));
+                walk_.who_has(base_, chain_.layers.size(), GuestOffset{position_}, length));
   const bool reads_zeros =
       below.extent.status == Status::kZero || below.extent.status == Status::kUnallocated;
   const std::uint64_t whole = whole_clusters(below.extent.length);
@@ -210,11 +188,11 @@ Result<void> PullPlanner::plan_mixed(PlanStep& step) {
   bool all_zero = true;
   bool unchanged = true;
   for (std::uint64_t at = position_; at < cluster_end;) {
-    BLOCKPULL_TRY(merged, who_has(chain_, 1, base_, GuestOffset{at}, cluster_end - at));
+    BLOCKPULL_TRY(merged, walk_.who_has(1, base_, GuestOffset{at}, cluster_end - at));
     if (merged.extent.status == Status::kData || merged.extent.status == Status::kCompressed) {
       return gather(step);
     }
-    BLOCKPULL_TRY(below, who_has(chain_, base_, chain_.layers.size(), GuestOffset{at},
+    BLOCKPULL_TRY(below, walk_.who_has(base_, chain_.layers.size(), GuestOffset{at},
                                  merged.extent.length));
     const bool below_zero =
         below.extent.status == Status::kZero || below.extent.status == Status::kUnallocated;
@@ -242,7 +220,7 @@ Result<void> PullPlanner::gather(PlanStep& step) {
   Piece& piece = open_piece(step, end - begin);
   const std::uint64_t buffer_begin = (piece.clusters - 1) * cluster_size_;
   for (std::uint64_t at = begin; at < end;) {
-    BLOCKPULL_TRY(owner, who_has(chain_, 1, chain_.layers.size(), GuestOffset{at}, end - at));
+    BLOCKPULL_TRY(owner, walk_.who_has(1, chain_.layers.size(), GuestOffset{at}, end - at));
     const Extent& extent = owner.extent;
     Segment segment{extent.status, owner.layer, extent.host, buffer_begin + (at - begin),
                     extent.length, extent.compressed_length, extent.offset_in_cluster};

@@ -13,14 +13,14 @@
 // the active image that more than one answer falls into is gathered whole, from the base too. The walk costs
 // what the tables cost, not the virtual size: an absent L1 entry in every layer is one step.
 //
-// Pure: it asks `who_has` and keeps a position. Thread rule: one thread at a time.
+// Pure: it asks a ChainWalk and keeps a position. Thread rule: one thread at a time.
 
 #pragma once
 
 #include <cstdint>
 
 #include "core/image/chain.h"
-#include "core/image/guest_reader.h"
+#include "core/image/chain_walk.h"
 #include "driver/piece.h"
 
 namespace blockpull::driver {
@@ -47,7 +47,6 @@ class PullPlanner {
 
  private:
   [[nodiscard]] Result<void> advance(PlanStep& step, std::uint64_t most_bytes);
-  [[nodiscard]] Result<image::Owner> owner_here();
   [[nodiscard]] Result<void> plan_zeros(PlanStep& step, std::uint64_t length, std::uint64_t most_bytes);
   [[nodiscard]] Result<void> plan_mixed(PlanStep& step);
   [[nodiscard]] Result<void> add_run(PlanStep& step, const image::Owner& owner, std::uint64_t length);
@@ -59,16 +58,12 @@ class PullPlanner {
   [[nodiscard]] bool has_base() const { return base_ < chain_.layers.size(); }
 
   const image::Chain& chain_;
+  image::ChainWalk walk_;
   const std::size_t base_;
   const bool can_write_zero_clusters_;
   const std::uint64_t cluster_size_;
   const std::uint64_t end_;
   std::uint64_t position_ = 0;
-  /// The active image has nothing from the position to here.
-  std::uint64_t unallocated_until_ = 0;
-  /// The last answer about the merged layers, and where it begins.
-  image::Owner known_;
-  std::uint64_t known_from_ = 0;
 };
 
 }  // namespace blockpull::driver

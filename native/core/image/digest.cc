@@ -7,7 +7,6 @@
 #include <span>
 
 #include "core/base/limits.h"
-#include "core/image/guest_reader.h"
 #include "core/image/sha256.h"
 
 namespace blockpull::image {
@@ -19,13 +18,13 @@ constexpr std::uint64_t kStep = std::uint64_t{1} << limits::kMaxClusterBits;
 }  // namespace
 
 GuestDigest::GuestDigest(const Chain& chain)
-    : chain_(chain), size_(chain.active().virtual_size()), buffer_(kStep) {}
+    : walk_(chain), size_(chain.active().virtual_size()), buffer_(kStep) {}
 
 Result<bool> GuestDigest::step(std::uint64_t bytes) {
   static constexpr std::array<std::byte, 64 * limits::kKiB> kZeros{};
   const std::uint64_t end = offset_ + std::min(std::max(bytes, kStep), size_ - offset_);
   while (offset_ < end) {
-    BLOCKPULL_TRY(zero_end, zeros_until(chain_, {offset_}));
+    BLOCKPULL_TRY(zero_end, walk_.zeros_until({offset_}));
     const std::uint64_t zeros_end = std::min(zero_end, end);
     while (offset_ < zeros_end) {
       const std::uint64_t length = std::min<std::uint64_t>(kZeros.size(), zeros_end - offset_);
@@ -34,7 +33,7 @@ Result<bool> GuestDigest::step(std::uint64_t bytes) {
     }
     // To the next multiple of kStep.
     const std::uint64_t length = std::min(kStep - offset_ % kStep, end - offset_);
-    BLOCKPULL_CHECK(read_guest(chain_, {offset_}, std::span(buffer_).first(length)));
+    BLOCKPULL_CHECK(walk_.read({offset_}, std::span(buffer_).first(length)));
     hash_.update(std::span(buffer_).first(length));
     offset_ += length;
   }

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "core/image/chain.h"
+#include "core/image/chain_walk.h"
 #include "core/image/sha256.h"
 
 namespace blockpull::image {
@@ -35,7 +35,7 @@ class GuestDigest {
   [[nodiscard]] Digest finish();
 
  private:
-  const Chain& chain_;
+  ChainWalk walk_;
   const std::uint64_t size_;
   std::vector<std::byte> buffer_;
   Sha256 hash_;

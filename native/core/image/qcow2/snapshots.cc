@@ -23,7 +23,7 @@ struct Entry {
   std::uint64_t l1_offset = 0;
   std::uint32_t l1_entries = 0;
   std::uint32_t extra_bytes = 0;
-  /// All of the entry, with padding.
+  /// All of the entry; the padding before the next one is not part of it, and the last one has none.
   std::uint64_t bytes = 0;
 };
 
@@ -36,7 +36,7 @@ Entry decode(std::span<const std::byte> fixed, std::uint32_t number, std::uint64
   entry.extra_bytes = be_at<std::uint32_t>(fixed, 36);
   const std::uint64_t names =
       std::uint64_t{be_at<std::uint16_t>(fixed, 12)} + be_at<std::uint16_t>(fixed, 14);
-  entry.bytes = round_up(kFixedBytes + entry.extra_bytes + names, 8);
+  entry.bytes = kFixedBytes + entry.extra_bytes + names;
   return entry;
 }
 
@@ -71,7 +71,7 @@ Result<void> check_snapshot_table(io::File& file, const Header& header) {
     BLOCKPULL_CHECK(file.read_at(offset, fixed));
     const Entry entry = decode(fixed, number, offset);
     std::string fault = fault_of(entry, header, file_size);
-    offset += entry.bytes;
+    offset += round_up(entry.bytes, 8);
     if (fault.empty() && offset - header.snapshots_offset > kMaxTableBytes) {
       fault = text("ends the table at more than its limit of ", kMaxTableBytes, " bytes");
     }
