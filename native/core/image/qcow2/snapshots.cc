@@ -23,7 +23,7 @@ struct Entry {
   std::uint64_t l1_offset = 0;
   std::uint32_t l1_entries = 0;
   std::uint32_t extra_bytes = 0;
-  /// All of the entry; the padding before the next one is not part of it, and the last one has none.
+  /// All of the entry but the padding before the next one: the last entry of a file has none.
   std::uint64_t bytes = 0;
 };
 
