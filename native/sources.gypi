@@ -82,6 +82,12 @@
       "native/napi/request.cc"
     ],
     "native_test_sources": [
+      "test/native/core/base/bytes_test.cc",
+      "test/native/core/base/checked_test.cc",
+      "test/native/core/base/error_test.cc",
+      "test/native/core/io/lock_test.cc",
+      "test/native/core/io/new_file_test.cc",
+      "test/native/core/io/posix_file_test.cc",
       "test/native/virt/checks_test.cc",
       "test/native/virt/domain_store_test.cc",
       "test/native/virt/domain_xml_test.cc",

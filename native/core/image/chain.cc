@@ -100,7 +100,6 @@ class Opener {
         io::lock_image(file, is_top ? io::LockRole::kWriter : io::LockRole::kBackingReader));
 
     struct stat about {};
-
     if (::stat(file.path().c_str(), &about) != 0) {
       return system_error("stat", errno, file.path());
     }

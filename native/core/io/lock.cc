@@ -5,11 +5,11 @@
 
 #include "core/io/lock.h"
 
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include <fcntl.h>
 
@@ -37,7 +37,6 @@ Claim claim_of(LockRole role) {
 /// One byte, or the rest of the file from `start` for length 0.
 struct flock byte_lock(short type, off_t start, off_t length = 1) {
   struct flock lock {};
-
   lock.l_type = type;
   lock.l_whence = SEEK_SET;
   lock.l_start = start;
@@ -55,31 +54,6 @@ Error lock_error(int error_number, const std::string& path) {
                          "); without them nothing keeps a guest from using the image");
   }
   return error;
-}
-
-Error conflict_error(PosixFile& file, off_t byte, pid_t known_pid) {
-  const Holder holder = find_lock_holder(file, byte, known_pid);
-  Error error = make_error(ErrorKind::kLocked, text("'", file.path(), "' is in use by ",
-                                                    describe_holder(holder), "; ", advice(holder)));
-  error.path = file.path();
-  error.holder = describe_holder(holder);
-  return error;
-}
-
-/// Takes a shared lock on the byte of every permission in `permissions`.
-Result<void> take(PosixFile& file, off_t base, unsigned permissions) {
-  for (unsigned i = 0; i < kPermissions; ++i) {
-    if ((permissions >> i & 1U) == 0) {
-      continue;
-    }
-    const off_t byte = base + static_cast<off_t>(i);
-    struct flock lock = byte_lock(F_RDLCK, byte);
-    if (::fcntl(file.fd(), F_OFD_SETLK, &lock) != 0) {
-      return errno == EAGAIN || errno == EACCES ? conflict_error(file, byte, 0)
-                                                : lock_error(errno, file.path());
-    }
-  }
-  return {};
 }
 
 struct Conflict {
@@ -106,28 +80,68 @@ Result<std::optional<Conflict>> find_conflict(PosixFile& file, off_t base, unsig
   return std::optional<Conflict>();
 }
 
-Result<void> take_and_compare(PosixFile& file, Claim claim) {
-  BLOCKPULL_CHECK(take(file, kUsedBase, claim.used));
-  BLOCKPULL_CHECK(take(file, kUnsharedBase, claim.unshared));
-  BLOCKPULL_TRY(refuses_us, find_conflict(file, kUnsharedBase, claim.used));
-  BLOCKPULL_TRY(refused_by_us, find_conflict(file, kUsedBase, claim.unshared));
-  const std::optional<Conflict> conflict = refuses_us ? refuses_us : refused_by_us;
-  if (conflict) {
-    return conflict_error(file, conflict->byte, conflict->pid);
+/// Takes a shared lock on the byte of every permission in `permissions`; the byte where somebody's
+/// exclusive lock is in the way, if any. QEMU takes none; a program that locks whole files does.
+Result<std::optional<Conflict>> take(PosixFile& file, off_t base, unsigned permissions) {
+  for (unsigned i = 0; i < kPermissions; ++i) {
+    if ((permissions >> i & 1U) == 0) {
+      continue;
+    }
+    const off_t byte = base + static_cast<off_t>(i);
+    struct flock lock = byte_lock(F_RDLCK, byte);
+    if (::fcntl(file.fd(), F_OFD_SETLK, &lock) == 0) {
+      continue;
+    }
+    if (errno != EAGAIN && errno != EACCES) {
+      return lock_error(errno, file.path());
+    }
+    // Its owner may be gone by now; the byte was refused all the same.
+    const bool known = ::fcntl(file.fd(), F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+    return std::optional<Conflict>({byte, known && lock.l_pid > 0 ? lock.l_pid : 0});
   }
-  return {};
+  return std::optional<Conflict>();
+}
+
+/// Takes what `claim` says; what is in the way, if anything.
+Result<std::optional<Conflict>> take_and_compare(PosixFile& file, Claim claim) {
+  for (const auto& [base, permissions] :
+       {std::pair(kUsedBase, claim.used), std::pair(kUnsharedBase, claim.unshared)}) {
+    BLOCKPULL_TRY(conflict, take(file, base, permissions));
+    if (conflict) {
+      return conflict;
+    }
+  }
+  BLOCKPULL_TRY(refuses_us, find_conflict(file, kUnsharedBase, claim.used));
+  if (refuses_us) {
+    return refuses_us;
+  }
+  return find_conflict(file, kUsedBase, claim.unshared);
+}
+
+Error conflict_error(PosixFile& file, const Conflict& conflict) {
+  const Holder holder = find_lock_holder(file, conflict.byte, conflict.pid);
+  Error error = make_error(ErrorKind::kLocked, text("'", file.path(), "' is in use by ",
+                                                    describe_holder(holder), "; ", advice(holder)));
+  error.path = file.path();
+  error.holder = describe_holder(holder);
+  return error;
 }
 
 }  // namespace
 
 Result<void> lock_image(PosixFile& file, LockRole role) {
-  Result<void> locked = take_and_compare(file, claim_of(role));
-  if (!locked.ok()) {
-    struct flock unlock = byte_lock(F_UNLCK, kUsedBase, 0);
-    // A failure leaves the locks until the file is closed, which is what happens next.
-    static_cast<void>(::fcntl(file.fd(), F_OFD_SETLK, &unlock));
+  Result<std::optional<Conflict>> conflict = take_and_compare(file, claim_of(role));
+  if (conflict.ok() && !*conflict) {
+    return {};
   }
-  return locked;
+  struct flock unlock = byte_lock(F_UNLCK, kUsedBase, 0);
+  // A failure leaves the locks until the file is closed, which is what happens next.
+  static_cast<void>(::fcntl(file.fd(), F_OFD_SETLK, &unlock));
+  if (!conflict.ok()) {
+    return std::move(conflict).error();
+  }
+  // Only now: the search would find our own locks.
+  return conflict_error(file, **conflict);
 }
 
 std::string find_writer(PosixFile& file) {

@@ -114,7 +114,6 @@ bool holds_lock(const std::string& pid, const FileId& id, std::uint64_t byte, in
     const std::string_view info = read_small(text("/proc/", pid, "/fdinfo/", number), buffer);
 
     struct stat about {};
-
     if (has_lock_line(info, id.inode, byte) &&
         ::stat(text("/proc/", pid, "/fd/", number).c_str(), &about) == 0 &&
         FileId{about.st_dev, about.st_ino} == id) {

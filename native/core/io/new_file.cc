@@ -47,7 +47,6 @@ Result<void> sync_folder(const std::string& path) {
 
 Result<NewFile> NewFile::create(const std::string& path) {
   struct stat about {};
-
   if (::lstat(path.c_str(), &about) == 0) {
     return exists_error(path);
   }

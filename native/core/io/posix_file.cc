@@ -86,7 +86,6 @@ Result<FileId> identify(const std::string& path) {
 
 Result<std::unique_ptr<PosixFile>> PosixFile::open(const std::string& path, Access access) {
   struct stat about {};
-
   if (::stat(path.c_str(), &about) != 0) {
     return open_error(errno, path, access);
   }
@@ -123,7 +122,6 @@ Result<std::unique_ptr<PosixFile>> PosixFile::create(const std::string& path) {
   }
 
   struct stat about {};
-
   if (::fstat(fd.get(), &about) != 0) {
     return system_error("fstat", errno, path);
   }
@@ -133,7 +131,6 @@ Result<std::unique_ptr<PosixFile>> PosixFile::create(const std::string& path) {
 
 Result<std::uint64_t> PosixFile::size() {
   struct stat about {};
-
   if (::fstat(fd_.get(), &about) != 0) {
     return system_error("fstat", errno, path_);
   }
@@ -265,7 +262,6 @@ void PosixFile::open_direct() {
   direct_alignment_ = kUsualDirectAlignment;
 #ifdef STATX_DIOALIGN
   struct statx about {};
-
   if (::statx(fd.get(), "", AT_EMPTY_PATH, STATX_DIOALIGN, &about) == 0 &&
       (about.stx_mask & STATX_DIOALIGN) != 0) {
     if (about.stx_dio_offset_align == 0) {
@@ -279,7 +275,6 @@ void PosixFile::open_direct() {
 
 Result<std::uint64_t> PosixFile::allocated_bytes() const {
   struct stat about {};
-
   if (::fstat(fd_.get(), &about) != 0) {
     return system_error("fstat", errno, path_);
   }

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A File in memory, for images that a test builds byte by byte. The bytes are open to the test.
+
+#pragma once
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/io/file.h"
+
+namespace blockpull::faults {
+
+class MemoryFile final : public io::File {
+ public:
+  explicit MemoryFile(std::vector<std::byte> content, std::string path = "memory.qcow2")
+      : path_(std::move(path)), bytes_(std::move(content)) {}
+
+  [[nodiscard]] std::vector<std::byte>& bytes() { return bytes_; }
+  /// How many read_at calls there were.
+  [[nodiscard]] std::size_t reads() const { return reads_; }
+
+  [[nodiscard]] const std::string& path() const override { return path_; }
+  [[nodiscard]] Result<std::uint64_t> size() override { return bytes_.size(); }
+
+  [[nodiscard]] Result<void> read_at(std::uint64_t offset, std::span<std::byte> into) override {
+    ++reads_;
+    const std::uint64_t begin = std::min<std::uint64_t>(offset, bytes_.size());
+    const std::uint64_t count = std::min<std::uint64_t>(into.size(), bytes_.size() - begin);
+    std::copy_n(bytes_.begin() + static_cast<std::ptrdiff_t>(begin), count, into.begin());
+    std::fill(into.begin() + static_cast<std::ptrdiff_t>(count), into.end(), std::byte{0});
+    return {};
+  }
+
+  [[nodiscard]] Result<void> write_at(std::uint64_t offset,
+                                      std::span<const std::byte> from) override {
+    bytes_.resize(std::max<std::uint64_t>(bytes_.size(), offset + from.size()));
+    std::copy(from.begin(), from.end(), bytes_.begin() + static_cast<std::ptrdiff_t>(offset));
+    return {};
+  }
+
+  [[nodiscard]] Result<void> sync() override { return {}; }
+
+  [[nodiscard]] Result<void> truncate(std::uint64_t size) override {
+    bytes_.resize(size);
+    return {};
+  }
+
+  [[nodiscard]] Result<void> allocate(std::uint64_t offset, std::uint64_t length) override {
+    bytes_.resize(std::max<std::uint64_t>(bytes_.size(), offset + length));
+    return {};
+  }
+
+  [[nodiscard]] Result<void> punch(std::uint64_t, std::uint64_t) override { return {}; }
+
+  [[nodiscard]] Result<io::FileRun> run_at(std::uint64_t offset) override {
+    return io::FileRun{offset, bytes_.size() - offset, false};
+  }
+
+  [[nodiscard]] io::KernelFile kernel_file() override { return {}; }
+
+ private:
+  const std::string path_;
+  std::vector<std::byte> bytes_;
+  std::size_t reads_ = 0;
+};
+
+}  // namespace blockpull::faults
