@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
+#include <cstdlib>
 #include <utility>
 
 #include "core/base/checked.h"
@@ -67,6 +69,13 @@ void BufferArena::cancel(std::uint64_t ticket) {
 void BufferArena::give_back(std::byte* buffer) {
   const auto first = static_cast<std::size_t>(buffer - base_) / kBlock;
   const auto taken = taken_.find(first);
+  if (taken == taken_.end()) {
+    std::abort();  // Not one of ours, or given back twice.
+  }
+  if (taken == taken_.end()) {
+    // Not a buffer that is out: given back twice, and somebody else may be writing to it already.
+    std::abort();
+  }
   std::fill_n(used_.begin() + static_cast<std::ptrdiff_t>(first), taken->second, false);
   taken_.erase(taken);
   serve();
