@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Random chains, made and judged by QEMU's tools, pulled by the engine: over every dimension that the formats have
+// (random-layer.ts), with every promise that can be seen from outside checked each time (pull-verdict.ts).
+//
+// The seed is printed. BLOCKPULL_SEED runs the same chains again, BLOCKPULL_CHAIN only one of them, by the name
+// that the failure gives, such as 'partial/threads/17'. Two chains are in work at a time, and the pulls run in a
+// child process for each I/O path, so that a crash there is a sentence here.
+
+import { afterAll, describe, expect, test } from 'vitest'
+import { Puller } from '../support/puller.js'
+import { isSoak, Random, runSeed } from '../support/random.js'
+import { type PullStory, pullRandomChain } from '../support/random-pull.js'
+import { TempFolder } from '../support/temp-folder.js'
+
+const seed = runSeed()
+const chainsEach = isSoak ? 840 : 52
+const onlyChain = process.env['BLOCKPULL_CHAIN']
+const folder = new TempFolder('chains')
+const pullers = { io_uring: new Puller('io_uring'), threads: new Puller('threads') }
+
+console.log(`random chains: BLOCKPULL_SEED=${seed}`)
+
+afterAll(async () => {
+  folder.remove()
+  await Promise.all([pullers.io_uring.close(), pullers.threads.close()])
+})
+
+async function pullMany(story: PullStory, io: 'io_uring' | 'threads'): Promise<string[]> {
+  const failures: string[] = []
+  let next = 0
+  const work = async () => {
+    while (next < chainsEach && failures.length < 3) {
+      const name = `${story}/${io}/${next++}`
+      if (onlyChain !== undefined && onlyChain !== name) continue
+      const random = new Random(`${seed}/${name}`)
+      const failure = await pullRandomChain({ random, story, folder, pull: (request) => pullers[io].pull(request) })
+      if (failure !== null) failures.push(`BLOCKPULL_SEED=${seed} BLOCKPULL_CHAIN=${name}\n${failure}`)
+    }
+  }
+  await Promise.all([work(), work()])
+  return failures
+}
+
+describe.each(['io_uring', 'threads'] as const)('over %s', (io) => {
+  test.each([
+    ['full', 'a full pull leaves an image that stands on its own and reads the same'],
+    ['partial', 'a pull down to a base keeps it as backing file and reads the same'],
+    ['aborted', 'an aborted pull reads the same, and another one finishes it'],
+  ] as const)('random chains, %s: %s', { timeout: isSoak ? 7_200_000 : 300_000 }, async (story, _title) => {
+    expect((await pullMany(story, io)).join('\n\n')).toBe('')
+  })
+})
+
+test('each I/O path was the one asked for', () => {
+  expect(pullers.io_uring.printed).toBe('')
+  expect(pullers.threads.printed).toBe('')
+})

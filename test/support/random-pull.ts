@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One random chain, pulled and judged from beginning to end: the story that random-chains.test.ts tells some
+// hundred times. Gives null when all held, and otherwise everything that is needed to see it again: the seed, the
+// commands that made the chain, what was asked for, and where the files were kept.
+
+import { digestOf } from './files.js'
+import { Judge } from './pull-verdict.js'
+import type { PullReport, PullRequest } from './puller.js'
+import { check, tryQemuIo } from './qemu.js'
+import type { Random } from './random.js'
+import { makeRandomChain, type RandomChain } from './random-chain.js'
+import type { TempFolder } from './temp-folder.js'
+
+/** How much is pulled, and whether it is broken off on the way. */
+export type PullStory = 'full' | 'partial' | 'aborted'
+
+export interface PullAttempt {
+  readonly random: Random
+  readonly story: PullStory
+  readonly folder: TempFolder
+  readonly pull: (request: PullRequest) => Promise<PullReport>
+}
+
+export async function pullRandomChain(attempt: PullAttempt): Promise<string | null> {
+  const folder = attempt.folder.folder('chain')
+  let chain: RandomChain = { folder, layers: [], commands: [] }
+  const asked: string[] = []
+  try {
+    chain = await makeRandomChain(attempt.random, folder)
+    const complaints = await tell(attempt, chain, asked)
+    if (complaints.length === 0) return null
+    return describe(attempt, chain, asked, complaints)
+  } catch (error) {
+    return describe(attempt, chain, asked, [error instanceof Error ? `${error.stack}` : String(error)])
+  }
+}
+
+async function tell({ random, story, pull }: PullAttempt, chain: RandomChain, asked: string[]): Promise<string[]> {
+  const path = chain.layers[0]?.path ?? ''
+  const wantsBase = story === 'partial' || (story === 'aborted' && random.chance(0.4))
+  const base = wantsBase ? random.between(1, chain.layers.length - 1) : null
+  const judge = await Judge.watch(chain)
+  const options = base === null ? {} : { base: chain.layers[base]?.path ?? '' }
+  const ask = (request: PullRequest) => {
+    asked.push(JSON.stringify({ options: request.options, abortAfterMs: request.abortAfterMs }))
+    return pull(request)
+  }
+  const aborts = story === 'aborted' ? random.between(1, 3) : 0
+  for (let left = aborts; left > 0; left--) {
+    const bytesPerSecond = random.scaled(65536, 16777216)
+    const report = await ask({ path, options: { ...options, bytesPerSecond }, abortAfterMs: random.below(60) })
+    if (report.state !== 'cancelled' && report.state !== 'completed') return [JSON.stringify(report)]
+    const complaints = await judge.complaintsMeanwhile()
+    if (complaints.length > 0) return [`after ${JSON.stringify(report)}`, ...complaints]
+    if (report.state === 'completed') break
+  }
+  const report = await ask({ path, options })
+  if (report.state !== 'completed') return [JSON.stringify(report)]
+  const complaints = [...(await judge.complaints(base)), ...(await repeat(ask, path, options))]
+  return complaints.length > 0 ? [JSON.stringify(report), ...complaints] : []
+}
+
+/** A second pull changes nothing, and QEMU can write to the image afterwards. */
+async function repeat(
+  ask: (request: PullRequest) => Promise<PullReport>,
+  path: string,
+  options: NonNullable<PullRequest['options']>,
+): Promise<string[]> {
+  const complaints: string[] = []
+  const before = digestOf(path)
+  const again = await ask({ path, options })
+  if (again.state !== 'completed' || again.bytesMoved !== 0) {
+    complaints.push(`the second pull is not nothing: ${JSON.stringify(again)}`)
+  }
+  if (digestOf(path) !== before) complaints.push('the second pull changed the file')
+  const written = await tryQemuIo(path, 'qcow2', 'write -P 7 0 512', 'read -P 7 0 512')
+  if (written.code !== 0) complaints.push(`qemu-io cannot write: ${written.stdout}${written.stderr}`)
+  const checked = await check(path)
+  if (checked.code !== 0) complaints.push(`after a write by qemu-io: ${checked.report}`)
+  return complaints
+}
+
+function describe(attempt: PullAttempt, chain: RandomChain, asked: readonly string[], complaints: readonly string[]) {
+  const kept = attempt.folder.keep(chain.folder)
+  return [
+    ...complaints.map((complaint) => `  ${complaint.trim()}`),
+    `  pulls asked for: ${asked.join(', ')}`,
+    `  made by (files kept in '${kept}'):`,
+    ...chain.commands.map((command) => `    ${command}`),
+  ].join('\n')
+}
