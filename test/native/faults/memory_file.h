@@ -42,6 +42,7 @@ class MemoryFile final : public io::File {
   }
 
   [[nodiscard]] Result<void> sync() override { return {}; }
+  [[nodiscard]] bool sync_failed() const override { return false; }
 
   [[nodiscard]] Result<void> truncate(std::uint64_t size) override {
     bytes_.resize(size);
