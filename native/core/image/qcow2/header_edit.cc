@@ -48,36 +48,34 @@ std::uint64_t find_room(const Header& header, std::uint64_t begin, std::uint64_t
 
 }  // namespace
 
-Result<HeaderEdit> HeaderEdit::plan(Qcow2Image& image, const std::optional<BackingReference>& backing) {
-  std::vector<std::byte> first(kSector);
-  BLOCKPULL_CHECK(image.file().read_at(0, first));
+Result<HeaderEdit> HeaderEdit::plan(Qcow2Image& image,
+                                    const std::optional<BackingReference>& backing) {
   HeaderEdit edit;
-  BLOCKPULL_CHECK(backing ? edit.plan_replacement(image, first, *backing)
-                          : edit.plan_removal(image, first));
+  BLOCKPULL_CHECK(backing ? edit.plan_replacement(image, *backing) : edit.plan_removal(image));
   return edit;
 }
 
-Result<void> HeaderEdit::plan_removal(Qcow2Image& image, std::span<const std::byte> first) {
+/// The header's offset and length of the backing name.
+void HeaderEdit::change_reference(std::uint64_t name_offset, std::uint64_t name_length) {
+  std::vector<std::byte> bytes(12);
+  put_be_at<std::uint64_t>(bytes, 0, name_offset);
+  put_be_at<std::uint32_t>(bytes, 8, static_cast<std::uint32_t>(name_length));
+  switch_.push_back({field::kBackingFileOffset, std::move(bytes)});
+}
+
+Result<void> HeaderEdit::plan_removal(Qcow2Image& image) {
   const Header& header = image.header();
-  std::uint64_t end = field::kBackingFileSize + 4;
-  std::vector<std::byte> sector = copy_of(first);
-  std::fill_n(sector.begin() + field::kBackingFileOffset, 12, std::byte{0});
+  change_reference(0, 0);
   if (!header.has_end_marker && header.extensions_end < header.cluster_size()) {
-    const std::uint64_t marker_end = header.extensions_end + kExtensionHead;
-    if (marker_end > kSector) {
+    if (header.extensions_end + kExtensionHead > kSector) {
       return no_room(image, "an end of its extensions");
     }
-    std::fill_n(sector.begin() + static_cast<std::ptrdiff_t>(header.extensions_end), kExtensionHead,
-                std::byte{0});
-    end = std::max(end, marker_end);
+    switch_.push_back({header.extensions_end, std::vector<std::byte>(kExtensionHead)});
   }
-  const auto changed = std::span(sector).first(end).subspan(field::kBackingFileOffset);
-  switch_ = {field::kBackingFileOffset, copy_of(changed)};
   return {};
 }
 
-Result<void> HeaderEdit::plan_replacement(Qcow2Image& image, std::span<const std::byte> first,
-                                          const BackingReference& backing) {
+Result<void> HeaderEdit::plan_replacement(Qcow2Image& image, const BackingReference& backing) {
   const Header& header = image.header();
   const Extension* const format = header.find(extension::kBackingFormat);
   // A header that states no format gets the extension behind its others.
@@ -85,8 +83,7 @@ Result<void> HeaderEdit::plan_replacement(Qcow2Image& image, std::span<const std
   const std::uint64_t added = format != nullptr ? 0 : kFormatExtension;
   const std::uint64_t extensions_end = header.extensions_end + added;
   const bool writes_marker = format == nullptr || !header.has_end_marker;
-  const std::uint64_t end =
-      writes_marker ? extensions_end + kExtensionHead : at + kFormatExtension;
+  const std::uint64_t end = writes_marker ? extensions_end + kExtensionHead : at + kFormatExtension;
   // One 8-byte unit before and after, so that nothing behind it moves.
   const bool format_fits = format == nullptr || (format->length >= 1 && format->length <= 8);
   if (end > kSector || at + kFormatExtension > kSector || !format_fits) {
@@ -99,26 +96,14 @@ Result<void> HeaderEdit::plan_replacement(Qcow2Image& image, std::span<const std
   }
   name_ = Write{name_at, copy_of(std::as_bytes(std::span(std::string_view(backing.name))))};
 
-  std::vector<std::byte> sector = copy_of(first);
-  put_be_at<std::uint64_t>(sector, field::kBackingFileOffset, name_at);
-  put_be_at<std::uint32_t>(sector, field::kBackingFileSize,
-                           static_cast<std::uint32_t>(backing.name.size()));
-  put_be_at<std::uint32_t>(sector, at, extension::kBackingFormat);
-  put_be_at<std::uint32_t>(sector, at + 4, static_cast<std::uint32_t>(backing.format.size()));
-  std::fill_n(sector.begin() + static_cast<std::ptrdiff_t>(at + kExtensionHead), 8, std::byte{0});
-  put_bytes(sector, at + kExtensionHead, backing.format);
+  change_reference(name_at, backing.name.size());
+  std::vector<std::byte> extension(kFormatExtension);
+  put_be_at<std::uint32_t>(extension, 0, extension::kBackingFormat);
+  put_be_at<std::uint32_t>(extension, 4, static_cast<std::uint32_t>(backing.format.size()));
+  put_bytes(extension, kExtensionHead, backing.format);
+  switch_.push_back({at, std::move(extension)});
   if (writes_marker) {
-    std::fill_n(sector.begin() + static_cast<std::ptrdiff_t>(extensions_end), kExtensionHead,
-                std::byte{0});
-  }
-  const auto changed =
-      std::span(sector).first(std::max(end, at + kFormatExtension)).subspan(field::kBackingFileOffset);
-  switch_ = {field::kBackingFileOffset, copy_of(changed)};
-  // The name is written before the switch: it must not lie in the bytes that the switch will write over,
-  // and where both share the sector the switch must carry it.
-  const std::uint64_t switch_end = switch_.offset + switch_.bytes.size();
-  if (name_at < switch_end) {
-    return no_room(image, "the name of the new backing file");
+    switch_.push_back({extensions_end, std::vector<std::byte>(kExtensionHead)});
   }
   return {};
 }
@@ -129,7 +114,16 @@ Result<void> HeaderEdit::apply(Qcow2Image& image) const {
     // If we die here, the next open sees the old header; the new name lies in bytes that nothing reads.
     BLOCKPULL_CHECK(image.file().sync());
   }
-  BLOCKPULL_CHECK(image.tables().store(switch_.offset, switch_.bytes));
+  std::vector<std::byte> sector(kSector);
+  BLOCKPULL_CHECK(image.file().read_at(0, sector));
+  std::uint64_t end = 0;
+  for (const Write& write : switch_) {
+    std::copy(write.bytes.begin(), write.bytes.end(),
+              sector.begin() + static_cast<std::ptrdiff_t>(write.offset));
+    end = std::max(end, write.offset + write.bytes.size());
+  }
+  const auto changed = std::span(sector).first(end).subspan(field::kBackingFileOffset);
+  BLOCKPULL_CHECK(image.tables().store(field::kBackingFileOffset, changed));
   // If we die here, the next open sees the old header or the new one, and both read the same bytes.
   return image.file().sync();
 }

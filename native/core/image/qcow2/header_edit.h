@@ -13,7 +13,9 @@
 //     0        8  ┌offset┐┌len┐20      72/112                          512      cluster_size
 //     │ magic … │   8…19        │ … │ format ext │ other ext │ end │ … name … │ free │
 //
-// Nothing else of cluster 0 is touched: unknown extensions and fields stay byte for byte.
+// Nothing else of cluster 0 is touched: unknown extensions and fields stay byte for byte, and so do the
+// fields between the changed ones, which the pull itself may have changed since the plan was made (the
+// refcount table, the autoclear bits): apply() puts the changes into the sector as it is then.
 
 #pragma once
 
@@ -42,12 +44,13 @@ class HeaderEdit {
     std::vector<std::byte> bytes;
   };
 
-  [[nodiscard]] Result<void> plan_removal(Qcow2Image& image, std::span<const std::byte> first);
-  [[nodiscard]] Result<void> plan_replacement(Qcow2Image& image, std::span<const std::byte> first,
-                                              const BackingReference& backing);
+  [[nodiscard]] Result<void> plan_removal(Qcow2Image& image);
+  [[nodiscard]] Result<void> plan_replacement(Qcow2Image& image, const BackingReference& backing);
+  void change_reference(std::uint64_t name_offset, std::uint64_t name_length);
 
   std::optional<Write> name_;
-  Write switch_;
+  /// Parts of the first sector that change, in one write.
+  std::vector<Write> switch_;
 };
 
 }  // namespace blockpull::image::qcow2
