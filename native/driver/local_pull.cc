@@ -291,8 +291,8 @@ void LocalPull::wind_up() {
 
 void LocalPull::fail(Error error) {
   if (error.kind == ErrorKind::kNoSpace && error.bytes_needed == 0) {
-    const std::uint64_t to_move = board_->to_move;
-    error.bytes_needed = to_move - std::min<std::uint64_t>(to_move, board_->moved);
+    // What is not settled yet is still missing, also where it has been read already.
+    error.bytes_needed = std::min(board_->to_move.load(), board_->total - board_->settled);
   }
   if (!error_) {
     error_ = std::move(error);

@@ -38,11 +38,13 @@ struct Target {
 };
 
 /// What has been said about a pull before any domain is looked for.
-Result<void> check_pull_call(const Connection& connection, const BlockPullRequest& request) {
+Result<void> check_pull_call(const Connection& connection, const BlockPullRequest& request,
+                             bool is_plan) {
   const bool is_rebase = request.call == PullCall::kBlockRebase;
   const CallNames& names = is_rebase ? kRebase : kPull;
   BLOCKPULL_CHECK(connection.check_open(names.entry));
-  BLOCKPULL_CHECK(check_writable(connection.is_read_only(), names.entry));
+  // A plan changes nothing, so it is served where a pull is not.
+  BLOCKPULL_CHECK(check_writable(connection.is_read_only() && !is_plan, names.entry));
   if (is_rebase) {
     BLOCKPULL_CHECK(check_rebase_flags(request.flags, request.base.has_value()));
   }
@@ -173,7 +175,7 @@ job::JobOptions job_options(const Connection& connection, const Target& target,
 Result<std::shared_ptr<job::Job>> block_pull(Connection& connection,
                                              const BlockPullRequest& request,
                                              std::function<void(const job::Outcome&)> on_end) {
-  BLOCKPULL_CHECK(check_pull_call(connection, request));
+  BLOCKPULL_CHECK(check_pull_call(connection, request, false));
   BLOCKPULL_TRY(target, find_target(connection, request));
   auto place =
       connection.jobs().reserve({target.domain.uuid, target.disk.target, target.disk.source});
@@ -196,7 +198,7 @@ Result<std::shared_ptr<job::Job>> block_pull(Connection& connection,
 }
 
 Result<PricedPlan> plan_block_pull(Connection& connection, const BlockPullRequest& request) {
-  BLOCKPULL_CHECK(check_pull_call(connection, request));
+  BLOCKPULL_CHECK(check_pull_call(connection, request, true));
   BLOCKPULL_TRY(target, find_target(connection, request));
   auto plan = driver::plan_pull(connection.engine(), target.options);
   if (!plan.ok()) {

@@ -126,7 +126,7 @@ export class Judge {
     return complaints
   }
 
-  /** Room for tables: an L2 table for each cluster added, at the most all of them, and refcounts. */
+  /** Room for tables: an L2 table for each cluster added, at the most all of them, refcounts, tables outgrown. */
   #overhead(added: number, clusterSize: number): number {
     const virtualClusters = Math.ceil(this.#before.info['virtual-size'] / clusterSize)
     const tables = Math.min(added, Math.ceil(virtualClusters / (clusterSize / 8)))
@@ -134,7 +134,7 @@ export class Judge {
     const perBlock = (clusterSize * 8) / bits
     const blocks = Math.ceil((added + tables) / perBlock) + 1
     const refcountTable = 2 * Math.ceil((virtualClusters * 2) / perBlock / (clusterSize / 8)) + 1
-    return (tables + blocks + refcountTable) * clusterSize + 16384
+    return 1.5 * (tables + blocks + refcountTable) * clusterSize + 32768
   }
 }
 

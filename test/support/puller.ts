@@ -14,6 +14,8 @@ export interface PullRequest {
   readonly options?: { readonly base?: string; readonly bytesPerSecond?: number }
   /** Aborts the job so long after it began. */
   readonly abortAfterMs?: number
+  /** Kills the pulling process so long after the job began, if it runs that long; fractions count. */
+  readonly killAfterMs?: number
 }
 
 export interface PullReport {
@@ -27,11 +29,17 @@ export interface PullReport {
   readonly released: readonly string[]
 }
 
+interface Waiting {
+  readonly resolve: (report: PullReport) => void
+  readonly reject: (error: Error) => void
+}
+
 export class Puller {
   readonly #child: ChildProcess
-  readonly #waiting = new Map<number, { resolve: (report: PullReport) => void; reject: (error: Error) => void }>()
+  readonly #waiting = new Map<number, Waiting>()
   #printed = ''
   #count = 0
+  #hasEnded = false
 
   constructor(io: IoPath) {
     const env = { ...process.env, BLOCKPULL_IO: io === 'threads' ? 'threads' : '' }
@@ -44,6 +52,7 @@ export class Puller {
       this.#waiting.delete(id)
     })
     this.#child.on('exit', (code, signal) => {
+      this.#hasEnded = true
       const error = new Error(`the pulling process ended with ${signal ?? code}: ${this.#printed}`)
       for (const { reject } of this.#waiting.values()) reject(error)
       this.#waiting.clear()
@@ -55,6 +64,7 @@ export class Puller {
     return this.#printed
   }
 
+  /** Pulls; rejects when the process dies first. */
   pull(request: PullRequest): Promise<PullReport> {
     return new Promise((resolve, reject) => {
       const id = this.#count++
@@ -73,8 +83,9 @@ export class Puller {
     if (how !== 0) throw new Error(`the pulling process ended with ${how}: ${this.#printed}`)
   }
 
-  /** Kills it where it stands; resolves once the kernel has let go of its files. */
+  /** Kills it where it stands, if it still does; resolves once the kernel has let go of its files. */
   async kill(): Promise<void> {
+    if (this.#hasEnded) return
     const ended = new Promise<void>((resolve) => {
       this.#child.once('exit', () => resolve())
     })

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "driver/crash_judge.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <iostream>
+
+#include "core/base/text.h"
+
+namespace blockpull::driver {
+
+using faults::check_image;
+using faults::Content;
+using faults::RecordedDisk;
+using faults::Verdict;
+
+bool is_soak() {
+  const char* const value = std::getenv("BLOCKPULL_SOAK");
+  return value != nullptr && std::string(value) == "1";
+}
+
+std::uint64_t test_seed() {
+  static const std::uint64_t seed = [] {
+    const char* const value = std::getenv("BLOCKPULL_SEED");
+    const auto now = std::chrono::system_clock::now().time_since_epoch().count();
+    const std::uint64_t chosen = value != nullptr ? std::strtoull(value, nullptr, 10)
+                                                  : static_cast<std::uint64_t>(now) % 1000000000;
+    std::cout << "seed: BLOCKPULL_SEED=" << chosen << std::endl;
+    return chosen;
+  }();
+  return seed;
+}
+
+CrashJudge::CrashJudge(const CrashCase& crash_case)
+    : case_(crash_case),
+      start_(faults::build_image(crash_case.top)),
+      expected_(faults::read_disk(start_, crash_case.backings)),
+      before_(check_image(start_)) {}
+
+std::string CrashJudge::differing_byte(const Content& image) const {
+  const std::vector<std::byte> now = faults::read_disk(image, case_.backings);
+  if (now == expected_) {
+    return {};
+  }
+  const auto at = std::mismatch(now.begin(), now.end(), expected_.begin(), expected_.end());
+  return text("the guest reads other bytes from ", std::distance(now.begin(), at.first), " on");
+}
+
+std::string CrashJudge::fault_of(const Content& image) const {
+  const Verdict verdict = check_image(image);
+  if (!verdict.is_sound()) {
+    return verdict.summary();
+  }
+  if (verdict.backing_name != case_.top.backing_name && verdict.backing_name != case_.base) {
+    return text("the header names '", verdict.backing_name, "'");
+  }
+  return differing_byte(image);
+}
+
+/// Where something unknown may own clusters, what nothing refers to is left alone.
+bool CrashJudge::may_have_leaks(const Verdict& verdict) const {
+  if (case_.top.has_unknown_extension) {
+    return true;
+  }
+  return case_.top.autoclear != 0 && verdict.leaks == before_.leaks && verdict.tail_bytes == 0;
+}
+
+std::string CrashJudge::fault_of_completed(const Content& image) const {
+  const Verdict verdict = check_image(image);
+  if (!verdict.is_sound() || (!verdict.is_clean() && !may_have_leaks(verdict))) {
+    return verdict.summary();
+  }
+  const bool keeps_base = !case_.base.empty();
+  const char* const format =
+      keeps_base && case_.backings.at(case_.base).is_raw ? "raw" : "qcow2";
+  if (verdict.backing_name != case_.base || (keeps_base && verdict.backing_format != format)) {
+    return text("the header names '", verdict.backing_name, "' of format '",
+                verdict.backing_format, "' as its backing file");
+  }
+  return differing_byte(image);
+}
+
+std::string CrashJudge::fault_after_pull(const Content& image) const {
+  if (std::string fault = fault_of(image); !fault.empty()) {
+    return fault;
+  }
+  const auto disk = std::make_shared<RecordedDisk>(image);
+  PullScript script;
+  script.base = case_.base;
+  const PullRun run = run_pull(disk, case_.backings, script);
+  if (!run.completed()) {
+    return text("the next pull ", run.summary());
+  }
+  if (disk->log().empty() || disk->log().back().kind != faults::Change::Kind::kSync) {
+    return "the next pull completed without a sync at its end";
+  }
+  const std::string fault = fault_of_completed(disk->now());
+  return fault.empty() ? fault : text("after the next pull: ", fault);
+}
+
+}  // namespace blockpull::driver

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The promise, as a function: whatever a crash has left, the image is sound, the guest reads what it
+// read before, and one more pull finishes the work with nothing left over.
+//
+// Thread rule: one thread.
+
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "driver/crash_cases.h"
+#include "faults/crash_states.h"
+
+namespace blockpull::driver {
+
+class CrashJudge {
+ public:
+  explicit CrashJudge(const CrashCase& crash_case);
+
+  /// What the image was before anything happened to it.
+  [[nodiscard]] const faults::Content& start() const { return start_; }
+
+  /// What is wrong with an image that nobody has touched since the crash; empty: nothing.
+  [[nodiscard]] std::string fault_of(const faults::Content& image) const;
+
+  /// The same, and what is wrong once it has been pulled to the end.
+  [[nodiscard]] std::string fault_after_pull(const faults::Content& image) const;
+
+  /// What is wrong with an image whose pull has completed.
+  [[nodiscard]] std::string fault_of_completed(const faults::Content& image) const;
+
+ private:
+  [[nodiscard]] std::string differing_byte(const faults::Content& image) const;
+  [[nodiscard]] bool may_have_leaks(const faults::Verdict& verdict) const;
+
+  const CrashCase& case_;
+  const faults::Content start_;
+  const std::vector<std::byte> expected_;
+  const faults::Verdict before_;
+};
+
+/// Whether to look at everything (BLOCKPULL_SOAK=1) or at a sample.
+[[nodiscard]] bool is_soak();
+
+/// BLOCKPULL_SEED, or one from the time; printed with each test that uses it.
+[[nodiscard]] std::uint64_t test_seed();
+
+}  // namespace blockpull::driver

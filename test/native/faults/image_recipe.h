@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Writes small qcow2 images byte by byte, to begin a test with. Nothing of the library is used, so
+// what the library reads from these images it has not written itself.
+//
+//     header │ refcount table │ L1 │ L2 tables │ refcount blocks │ … free … │ data and leaks
+//
+// The data may begin far behind the tables: that puts the end of the image just before the end of a
+// refcount block, or of the refcount table, without filling gigabytes.
+
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "faults/content.h"
+
+namespace blockpull::faults {
+
+struct ImageRecipe {
+  std::uint32_t version = 3;
+  std::uint32_t cluster_bits = 9;
+  /// The width of a refcount is 2^order bits; 4 for version 2.
+  std::uint32_t refcount_order = 4;
+  std::uint64_t virtual_size = 0;
+
+  /// Empty: none.
+  std::string backing_name;
+  /// Empty: the header states none.
+  std::string backing_format;
+  /// Without one, the backing name alone ends the extensions.
+  bool has_end_marker = true;
+  /// An extension that nobody knows.
+  bool has_unknown_extension = false;
+  std::uint64_t autoclear = 0;
+
+  /// Guest clusters that hold data; what they hold follows from `seed`.
+  std::vector<std::uint64_t> data_clusters;
+  /// Guest clusters that are zero clusters (version 3).
+  std::vector<std::uint64_t> zero_clusters;
+  std::uint64_t seed = 1;
+
+  /// Host cluster at which the data begins, if the tables leave it free.
+  std::uint64_t first_data_cluster = 0;
+  /// Clusters that have a refcount and no reference: some between the data, the rest behind it.
+  std::uint64_t leaked_clusters = 0;
+
+  [[nodiscard]] std::uint64_t cluster_size() const { return std::uint64_t{1} << cluster_bits; }
+};
+
+[[nodiscard]] Content build_image(const ImageRecipe& recipe);
+
+}  // namespace blockpull::faults
