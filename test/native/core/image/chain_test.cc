@@ -33,18 +33,15 @@ class ChainTest : public testing::Test {
   void restate(const std::string& name, const std::string& format) const {
     auto file = io::PosixFile::open(folder_ / "top", io::Access::kReadWrite);
     ASSERT_TRUE(file.ok());
-    std::vector<std::byte> header(1024);
-    put_be_at<std::uint32_t>(header, 0, static_cast<std::uint32_t>(format.size()));
-    for (std::size_t i = 0; i < format.size(); ++i) {
-      header[4 + i] = static_cast<std::byte>(format[i]);
-    }
-    // An extension of an unknown type where there shall be no format.
-    put_be_at<std::uint32_t>(header, 16, format.empty() ? 0x11111111 : 0xe2792aca);
-    ASSERT_TRUE((*file)->write_at(112, std::span(header).subspan(16, 4)).ok());
-    ASSERT_TRUE((*file)->write_at(116, std::span(header).first(4 + format.size())).ok());
-    std::vector<std::byte> size(4);
-    put_be_at<std::uint32_t>(size, 0, static_cast<std::uint32_t>(name.size()));
-    ASSERT_TRUE((*file)->write_at(16, size).ok());
+    // The extension that is there has 8 bytes of room; without a format it is one of unknown type.
+    std::vector<std::byte> head(8);
+    put_be_at<std::uint32_t>(head, 0, format.empty() ? 0x11111111 : 0xe2792aca);
+    put_be_at<std::uint32_t>(head, 4,
+                             format.empty() ? 8 : static_cast<std::uint32_t>(format.size()));
+    ASSERT_TRUE((*file)->write_at(112, head).ok());
+    ASSERT_TRUE((*file)->write_at(120, std::as_bytes(std::span(format))).ok());
+    put_be_at<std::uint32_t>(head, 0, static_cast<std::uint32_t>(name.size()));
+    ASSERT_TRUE((*file)->write_at(16, std::span(head).first(4)).ok());
     ASSERT_TRUE((*file)->write_at(136, std::as_bytes(std::span(name))).ok());
   }
 

@@ -31,7 +31,8 @@ class ChainWalkTest : public testing::Test {
 
   [[nodiscard]] static Owner owner(const Chain& chain, std::size_t first, std::size_t last,
                                    std::uint64_t cluster, std::uint64_t clusters) {
-    const auto answer = ChainWalk(chain).who_has(first, last, {cluster * kCluster}, clusters * kCluster);
+    const auto answer =
+        ChainWalk(chain).who_has(first, last, {cluster * kCluster}, clusters * kCluster);
     EXPECT_TRUE(answer.ok());
     return answer.ok() ? *answer : Owner{};
   }
@@ -109,13 +110,29 @@ TEST_F(ChainWalkTest, ADeepChainOfEmptyLayersIsWalkedInLargeSteps) {
     below = name;
   }
   const Chain chain = files::open_sample(folder_ / below);
+  ChainWalk walk(chain);
   std::uint64_t calls = 0;
   for (std::uint64_t offset = 0; offset < 12 * kCluster; ++calls) {
-    const auto answer = ChainWalk(chain).who_has(0, chain.layers.size(), {offset}, 12 * kCluster - offset);
+    const auto answer = walk.who_has(0, chain.layers.size(), {offset}, 12 * kCluster - offset);
     ASSERT_TRUE(answer.ok());
     offset += answer->extent.length;
   }
   EXPECT_EQ(calls, 7U);
+}
+
+TEST_F(ChainWalkTest, AWalkThatGoesBackAnswersAsAFreshOneDoes) {
+  const Chain chain = files::open_sample(folder_ / "top");
+  ChainWalk walk(chain);
+  for (const std::uint64_t cluster : {6U, 2U, 11U, 4U, 0U, 8U, 3U, 5U}) {
+    const std::uint64_t offset = cluster * kCluster + 1000;
+    const auto kept = walk.who_has(0, 3, {offset}, 12 * kCluster - offset);
+    const auto fresh = ChainWalk(chain).who_has(0, 3, {offset}, 12 * kCluster - offset);
+    ASSERT_TRUE(kept.ok() && fresh.ok());
+    EXPECT_EQ(kept->layer, fresh->layer) << cluster;
+    EXPECT_EQ(kept->extent.status, fresh->extent.status) << cluster;
+    EXPECT_EQ(kept->extent.length, fresh->extent.length) << cluster;
+    EXPECT_EQ(kept->extent.host, fresh->extent.host) << cluster;
+  }
 }
 
 TEST_F(ChainWalkTest, DamageIsAnErrorAndNotZeros) {

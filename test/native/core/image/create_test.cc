@@ -28,7 +28,7 @@ class Create : public testing::Test {
   [[nodiscard]] Error refusal(const CreateOptions& options) const {
     auto created = create_image(options);
     EXPECT_FALSE(created.ok());
-    EXPECT_EQ(files::content_of(folder_ / "new"), "");
+    EXPECT_EQ(files::content_of(options.path), "");
     return created.ok() ? Error{} : std::move(created).error();
   }
 
