@@ -164,6 +164,9 @@ bool LocalPull::wants_commit() const {
   if (links_.empty()) {
     return false;
   }
+  if (plan_at_end_ && mover_->idle()) {
+    return true;
+  }
   const std::uint64_t bytes = link_clusters_ * target_->chain.active().cluster_size();
   return bytes >= limits::kCheckpoint || link_clusters_ >= kCheckpointClusters ||
          host_->clock().now() - links_since_ >= kCheckpointInterval;
@@ -211,25 +214,25 @@ void LocalPull::begin() {
 void LocalPull::refill() {
   const PullMetadata::RefillRequest request{
       .piece_bytes = mover_->piece_bytes(),
-      .ahead_bytes = plan_at_end_ ? 0 : ahead_bytes() - std::min(ahead_bytes(), mover_->queued_bytes()),
+      .ahead_bytes =
+          plan_at_end_ ? 0 : ahead_bytes() - std::min(ahead_bytes(), mover_->queued_bytes()),
       .missing_clusters = mover_->missing_clusters()};
-  on_lane<PullMetadata::Refill>(
-      [this, request] { return metadata_->refill(request); },
-      [this](Result<PullMetadata::Refill> refill) {
-        if (!refill.ok()) {
-          fail(std::move(refill).error());
-          return;
-        }
-        plan_at_end_ = refill->at_end || plan_at_end_;
-        for (const ClusterRange& grant : refill->grants) {
-          mover_->grant(grant);
-        }
-        for (Piece& piece : refill->pieces) {
-          mover_->enqueue(std::move(piece));
-        }
-        add_links(refill->zeros, refill->zero_clusters);
-        settle(refill->settled);
-      });
+  on_lane<PullMetadata::Refill>([this, request] { return metadata_->refill(request); },
+                                [this](Result<PullMetadata::Refill> refill) {
+                                  if (!refill.ok()) {
+                                    fail(std::move(refill).error());
+                                    return;
+                                  }
+                                  plan_at_end_ = refill->at_end || plan_at_end_;
+                                  for (const ClusterRange& grant : refill->grants) {
+                                    mover_->grant(grant);
+                                  }
+                                  for (Piece& piece : refill->pieces) {
+                                    mover_->enqueue(std::move(piece));
+                                  }
+                                  add_links(refill->zeros, refill->zero_clusters);
+                                  settle(refill->settled);
+                                });
 }
 
 void LocalPull::commit() {
@@ -249,14 +252,10 @@ void LocalPull::commit() {
 }
 
 void LocalPull::complete() {
-  auto links = std::make_shared<std::vector<LinkRun>>(links_);
   auto unused = std::make_shared<std::vector<ClusterRange>>(mover_->take_unused_grants());
-  on_lane<void>([this, links, unused] { return metadata_->complete(*links, *unused); },
-                [this, unused](Result<void> completed) {
+  on_lane<void>([this, unused] { return metadata_->complete(*unused); },
+                [this](Result<void> completed) {
                   if (!completed.ok()) {
-                    for (const ClusterRange& range : *unused) {
-                      mover_->grant(range);
-                    }
                     fail(std::move(completed).error());
                     return;
                   }
@@ -267,12 +266,14 @@ void LocalPull::complete() {
 
 /// The end of a job that does not complete: keeps what has been moved, if that is still allowed.
 void LocalPull::wind_up() {
-  Error error = error_ ? std::move(*error_)
-                       : make_error(ErrorKind::kCancelled,
-                                    text("the pull of '", target_->chain.layers.front().path,
-                                         "' was aborted; what was copied is kept, pull again to go on"));
+  Error error =
+      error_ ? std::move(*error_)
+             : make_error(ErrorKind::kCancelled,
+                          text("the pull of '", target_->chain.layers.front().path,
+                               "' was aborted; what was copied is kept, pull again to go on"));
   const bool nothing_written = stage_ != Stage::kMove;
-  // After a failed flush nobody knows what the disk holds: nothing is linked, nothing is written any more.
+  // After a failed flush nobody knows what the disk holds: nothing is linked, nothing is written
+  // any more.
   const bool flush_failed = target_->chain.active().file().sync_failed();
   if (flush_failed || nothing_written || stop_ == job::Stop::kAbandon) {
     finish(std::move(error));
@@ -301,6 +302,10 @@ void LocalPull::fail(Error error) {
 
 void LocalPull::finish(std::optional<Error> error) {
   stage_ = Stage::kEnd;
+  if (mover_ != nullptr) {
+    // A timer of a limit that was lifted since may still be set.
+    mover_->stop();
+  }
   job::Ending ending{.error = std::move(error), .released = {}};
   if (!ending.error) {
     ending.released = merged_paths(*target_);

@@ -76,7 +76,8 @@ void Mover::drop_stopped() {
   });
 }
 
-/// Host clusters of a piece that will not be linked are unused again, whatever has been written to them.
+/// Host clusters of a piece that will not be linked are unused again, whatever has been written to
+/// them.
 void Mover::take_back_clusters(const Moving& moving) {
   for (const image::qcow2::LinkRun& run : moving.links) {
     if (!run.zero) {

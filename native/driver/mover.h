@@ -8,10 +8,10 @@
 //                 free                            zero test,
 //                                                 host clusters
 //
-// Reads end in any order; host clusters are given out in the order of the pieces, so that what is neighbouring
-// in the guest is neighbouring in the file. A cluster that turns out to be all zeros takes no host cluster
-// where leaving it out reads the same. Nothing here touches metadata: `take_links` tells what to link, and
-// only what has been written whole is in it.
+// Reads end in any order; host clusters are given out in the order of the pieces, so that what is
+// neighbouring in the guest is neighbouring in the file. A cluster that turns out to be all zeros
+// takes no host cluster where leaving it out reads the same. Nothing here touches metadata:
+// `take_links` tells what to link, and only what has been written whole is in it.
 //
 // The bandwidth limit holds for what is read and for what is written, each by a limiter of its own.
 //

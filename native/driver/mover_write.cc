@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The writing half of the mover: host clusters are given out, zeros are left out, and what has been written
-// whole becomes links.
+// The writing half of the mover: host clusters are given out, zeros are left out, and what has been
+// written whole becomes links.
 
 #include <algorithm>
 #include <span>
@@ -33,8 +33,8 @@ void add_link(std::vector<LinkRun>& links, std::uint64_t guest, std::uint64_t ho
 
 }  // namespace
 
-/// Pieces whose bytes are there get host clusters, strictly in order: the first that is not ready, or that
-/// wants more clusters than are granted, holds up those behind it.
+/// Pieces whose bytes are there get host clusters, strictly in order: the first that is not ready,
+/// or that wants more clusters than are granted, holds up those behind it.
 void Mover::assign_in_order() {
   for (auto next = moving_.begin(); next != moving_.end();) {
     Moving& moving = **next;
@@ -147,14 +147,18 @@ void Mover::finish(Moving& moving) {
   links_.guest_bytes += moving.piece.guest_bytes;
   links_.clusters += moving.written_clusters;
   links_.runs.insert(links_.runs.end(), moving.links.begin(), moving.links.end());
-  host_.buffers().give_back(moving.buffer);
   const auto found = std::find_if(moving_.begin(), moving_.end(), [&moving](const auto& candidate) {
     return candidate.get() == &moving;
   });
+  // Out of the list first: whoever gets the buffer may pump, and must not find this piece.
+  const std::unique_ptr<Moving> finished = std::move(*found);
   moving_.erase(found);
+  host_.buffers().give_back(finished->buffer);
 }
 
-Mover::Links Mover::take_links() { return std::exchange(links_, {}); }
+Mover::Links Mover::take_links() {
+  return std::exchange(links_, {});
+}
 
 std::vector<image::qcow2::ClusterRange> Mover::take_unused_grants() {
   std::vector<image::qcow2::ClusterRange> unused(grants_.begin(), grants_.end());

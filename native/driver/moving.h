@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One piece on its way through the mover, and one request of it. Only `mover.cc` and `mover_write.cc` know
-// these; they live in a header of their own because the reading and the writing half share them.
+// One piece on its way through the mover, and one request of it. Only `mover.cc` and
+// `mover_write.cc` know these; they live in a header of their own because the reading and the
+// writing half share them.
 
 #pragma once
 

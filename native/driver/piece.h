@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the planner hands to the mover: whole clusters of the active image, and where their bytes come from.
+// What the planner hands to the mover: whole clusters of the active image, and where their bytes
+// come from.
 //
 //     guest   ─[c7 c8]────────[c30]──▶        runs: (7, 2) (30, 1)      need not be neighbours
 //     buffer  │ c7 │ c8 │ c30 │               always without gaps
-//     segments│ layer 1 │z│ 2 │               tile the buffer; neighbours in one file are one segment
+//     segments│ layer 1 │z│ 2 │               tile the buffer; neighbours in one file are one
+//     segment
 
 #pragma once
 
@@ -31,8 +33,8 @@ struct Segment {
   std::uint64_t length = 0;
   std::uint64_t compressed_length = 0;
   std::uint64_t offset_in_cluster = 0;
-  /// kCompressed: where the compressed bytes go, behind the clusters; they are read once where several
-  /// segments of a piece are parts of one compressed cluster.
+  /// kCompressed: where the compressed bytes go, behind the clusters; they are read once where
+  /// several segments of a piece are parts of one compressed cluster.
   std::uint64_t staging_offset = 0;
   bool shares_staging = false;
 };

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How a pull comes about: claim the disk, open and lock the chain, find the base, judge the active image. All
-// of it before the first write, so that whatever is refused here has left everything as it was.
+// How a pull comes about: claim the disk, open and lock the chain, find the base, judge the active
+// image. All of it before the first write, so that whatever is refused here has left everything as
+// it was.
 
 #include "driver/pull.h"
 
-#include <sys/statvfs.h>
-
 #include <utility>
+
+#include <sys/statvfs.h>
 
 #include "core/base/text.h"
 #include "core/image/backing_name.h"
@@ -63,11 +64,10 @@ Result<image::BackingReference> reference_to(const image::Chain& chain, std::siz
   if (require_relative && stated.starts_with('/')) {
     return make_error(ErrorKind::kUnsupported, "can't keep relative backing relationship");
   }
-  BLOCKPULL_TRY(name, image::backing_name_for(chain.layers.front().path, chain.layers[base].path,
-                                              stated));
-  return image::BackingReference{
-      .name = std::move(name),
-      .format = image::format_name(chain.layers[base].image->format())};
+  BLOCKPULL_TRY(
+      name, image::backing_name_for(chain.layers.front().path, chain.layers[base].path, stated));
+  return image::BackingReference{.name = std::move(name),
+                                 .format = image::format_name(chain.layers[base].image->format())};
 }
 
 Result<std::unique_ptr<PullTarget>> open_target(const PullOptions& options, bool lock) {
@@ -94,8 +94,8 @@ Result<std::unique_ptr<PullMetadata>> judge(const PullTarget& target) {
   if (!target.has_work) {
     return std::unique_ptr<PullMetadata>();
   }
-  BLOCKPULL_CHECK(image::qcow2::check_writable(target.active().header(),
-                                               target.chain.layers.front().path));
+  BLOCKPULL_CHECK(
+      image::qcow2::check_writable(target.active().header(), target.chain.layers.front().path));
   return PullMetadata::open(target);
 }
 
@@ -133,16 +133,16 @@ Result<PullPlan> plan_pull(job::Engine& engine, const PullOptions& options) {
   plan.bytes_free = free_bytes(options.path);
   const std::string holder = io::find_writer(*target->chain.layers.front().file);
   if (!holder.empty()) {
-    Error in_use = make_error(ErrorKind::kLocked,
-                              text("'", options.path, "' is in use by ", holder));
+    Error in_use =
+        make_error(ErrorKind::kLocked, text("'", options.path, "' is in use by ", holder));
     in_use.holder = holder;
     plan.refusals.push_back(std::move(in_use).with_path(options.path));
   }
   BLOCKPULL_CHECK(count(plan, *target));
   if (plan.bytes_to_allocate > plan.bytes_free) {
-    Error no_space = make_error(
-        ErrorKind::kNoSpace, text("'", options.path, "' would grow by ", plan.bytes_to_allocate,
-                                  " bytes; its filesystem has ", plan.bytes_free, " free"));
+    Error no_space = make_error(ErrorKind::kNoSpace,
+                                text("'", options.path, "' would grow by ", plan.bytes_to_allocate,
+                                     " bytes; its filesystem has ", plan.bytes_free, " free"));
     no_space.bytes_needed = plan.bytes_to_allocate - plan.bytes_free;
     plan.refusals.push_back(std::move(no_space).with_path(options.path));
   }
@@ -158,7 +158,8 @@ Result<PullPlan> plan_pull(job::Engine& engine, const PullOptions& options) {
   return plan;
 }
 
-Result<std::unique_ptr<PreparedPull>> prepare_pull(job::Engine& engine, const PullOptions& options) {
+Result<std::unique_ptr<PreparedPull>> prepare_pull(job::Engine& engine,
+                                                   const PullOptions& options) {
   auto prepared = std::make_unique<Prepared>();
   BLOCKPULL_TRY(disk, io::identify(options.path));
   BLOCKPULL_TRY(claim, engine.registry().claim(disk, options.path));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The pull of a shut-off disk, as `virt` calls it: prepare (open, lock, judge), then start; or plan.
-// Everything that can be refused is refused by prepare_pull, before one byte is written.
+// The pull of a shut-off disk, as `virt` calls it: prepare (open, lock, judge), then start; or
+// plan. Everything that can be refused is refused by prepare_pull, before one byte is written.
 //
 // Thread rule: these calls block for a few file operations; never call them on an event loop.
 
@@ -19,8 +19,8 @@
 
 namespace blockpull::driver {
 
-/// The layer that stays: by a name (its path, the name a header states for it, or another path of the same
-/// file), or by its index in the chain (1 is the first backing file).
+/// The layer that stays: by a name (its path, the name a header states for it, or another path of
+/// the same file), or by its index in the chain (1 is the first backing file).
 struct BaseChoice {
   std::string name;
   std::optional<std::size_t> index;
@@ -46,8 +46,8 @@ struct PullPlan {
   std::optional<std::string> base;
 };
 
-/// What a pull would do now. Takes no lock; an image in use, and everything else that prepare_pull would
-/// refuse, is among `refusals`. Fails only when the chain cannot be read at all.
+/// What a pull would do now. Takes no lock; an image in use, and everything else that prepare_pull
+/// would refuse, is among `refusals`. Fails only when the chain cannot be read at all.
 [[nodiscard]] Result<PullPlan> plan_pull(job::Engine& engine, const PullOptions& options);
 
 /// A pull that holds its files and locks and has refused nothing.
@@ -56,7 +56,8 @@ class PreparedPull {
   virtual ~PreparedPull() = default;
 };
 
-/// kJobActive, kLocked, kNoBase, kFeatureUnsupported, kImageCorrupt, … ; nothing has been written then.
+/// kJobActive, kLocked, kNoBase, kFeatureUnsupported, kImageCorrupt, … ; nothing has been written
+/// then.
 [[nodiscard]] Result<std::unique_ptr<PreparedPull>> prepare_pull(job::Engine& engine,
                                                                  const PullOptions& options);
 

@@ -81,7 +81,9 @@ Result<void> PullMetadata::count_table(const GuestRun& run) {
   return {};
 }
 
-Result<void> PullMetadata::begin() { return allocator_.begin(); }
+Result<void> PullMetadata::begin() {
+  return allocator_.begin();
+}
 
 Result<PullMetadata::Refill> PullMetadata::refill(const RefillRequest& request) {
   const auto until = std::chrono::steady_clock::now() + kTurn;
@@ -127,7 +129,9 @@ Result<void> PullMetadata::commit(const std::vector<LinkRun>& links) {
   BLOCKPULL_CHECK(link_writer_.prepare(links));
   // If we die here, the next open sees data and tables that nothing refers to: leaks of this batch.
   BLOCKPULL_CHECK(target_.active().file().sync());
-  return link_writer_.commit();
+  Result<void> linked = link_writer_.commit();
+  links_in_doubt_ = !linked.ok();
+  return linked;
 }
 
 Result<void> PullMetadata::give_back(const std::vector<ClusterRange>& unused) {
@@ -139,11 +143,7 @@ Result<void> PullMetadata::give_back(const std::vector<ClusterRange>& unused) {
   return allocator_.trim();
 }
 
-Result<void> PullMetadata::complete(const std::vector<LinkRun>& links,
-                                    const std::vector<ClusterRange>& unused) {
-  if (!links.empty()) {
-    BLOCKPULL_CHECK(commit(links));
-  }
+Result<void> PullMetadata::complete(const std::vector<ClusterRange>& unused) {
   BLOCKPULL_CHECK(give_back(unused));
   return header_edit_.apply(target_.active());
 }
@@ -152,11 +152,11 @@ Result<void> PullMetadata::wind_up(const std::vector<LinkRun>& links,
                                    const std::vector<ClusterRange>& unused) {
   // First what is unused: on a full disk, tables for the links may need its space.
   BLOCKPULL_CHECK(give_back(unused));
-  if (links.empty()) {
+  if (links.empty() || links_in_doubt_) {
     return {};
   }
   if (Result<void> linked = commit(links); !linked.ok()) {
-    if (linked.error().kind != ErrorKind::kNoSpace) {
+    if (linked.error().kind != ErrorKind::kNoSpace || links_in_doubt_) {
       return linked;
     }
     // Not even the tables fit: the copies go, the chain still has the bytes.

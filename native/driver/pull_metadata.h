@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The part of a pull that reads and writes tables: everything that blocks, and all that makes it safe.
+// The part of a pull that reads and writes tables: everything that blocks, and all that makes it
+// safe.
 //
 //     survey   walk the plan once, to know how much there is to move; nothing is written yet
 //     begin    make the image ours to write
 //     refill   plan ahead, reserve host clusters for it
 //     commit   new tables ─ flush ─ links                       (a checkpoint: every 64 MiB or 5 s)
-//     complete commit ─ give back what is unused ─ flush ─ cut the chain in the header ─ flush
-//     wind_up  the same without cutting the chain: cancel and failure
+//     complete give back what is unused ─ flush ─ cut the chain in the header ─ flush
+//     wind_up  give back, commit once more, without cutting the chain: cancel and failure
 //
-// Crash story, whatever the instant: what the header reaches is durable and counted; each guest cluster reads
-// the same bytes from the chain or from its copy; the chain is cut only when every copy is durable. A flush
-// that fails is final: nothing is linked after it, and nothing is written any more.
+// Crash story, whatever the instant: what the header reaches is durable and counted; each guest
+// cluster reads the same bytes from the chain or from its copy; the chain is cut only when every
+// copy is durable. A flush that fails is final: nothing is linked after it, and nothing is written
+// any more.
 //
 // Thread rule: one call at a time, on a thread that may block.
 
@@ -39,8 +41,8 @@ struct PullTarget {
   std::size_t base = 0;
   /// What the header will state; absent when no backing file stays.
   std::optional<image::BackingReference> new_backing;
-  /// False for a pull that has nothing to do: no backing file, or the base is the immediate one. The active
-  /// image may be raw then.
+  /// False for a pull that has nothing to do: no backing file, or the base is the immediate one.
+  /// The active image may be raw then.
   bool has_work = false;
 
   [[nodiscard]] bool keeps_base() const { return base < chain.layers.size(); }
@@ -82,8 +84,8 @@ class PullMetadata {
   /// kNoSpace when not one more cluster can be had.
   [[nodiscard]] Result<Refill> refill(const RefillRequest& request);
   [[nodiscard]] Result<void> commit(const std::vector<LinkRun>& links);
-  [[nodiscard]] Result<void> complete(const std::vector<LinkRun>& links,
-                                      const std::vector<ClusterRange>& unused);
+  /// Everything that was moved must have been committed.
+  [[nodiscard]] Result<void> complete(const std::vector<ClusterRange>& unused);
   [[nodiscard]] Result<void> wind_up(const std::vector<LinkRun>& links,
                                      const std::vector<ClusterRange>& unused);
 
@@ -99,6 +101,9 @@ class PullMetadata {
   image::qcow2::Allocator allocator_;
   image::qcow2::LinkWriter link_writer_;
   const image::qcow2::HeaderEdit header_edit_;
+  /// Linking has failed midway: the tables may refer to clusters that we believe unlinked. Nothing
+  /// more is linked then, and no copy given back.
+  bool links_in_doubt_ = false;
   PullPlanner survey_planner_;
   PullPlanner planner_;
   Totals totals_;

@@ -19,8 +19,8 @@ using image::Status;
 /// Looks at tables before a caller gets the word again: a few ms of walking at the most.
 constexpr int kLooks = 256;
 
-/// Compressed bytes in one piece: a piece that has so many is full; a single cluster that needs more than
-/// the second number (hundreds of layers, a compressed fragment from each) is refused.
+/// Compressed bytes in one piece: a piece that has so many is full; a single cluster that needs
+/// more than the second number (hundreds of layers, a compressed fragment from each) is refused.
 constexpr std::uint64_t kStagingWanted = limits::kPiece;
 constexpr std::uint64_t kMostStaging = 16 * limits::kMiB;
 
@@ -33,7 +33,8 @@ bool continues(const Segment& last, const Segment& next) {
          (last.status == Status::kZero || last.host.value + last.length == next.host.value);
 }
 
-/// Gives a compressed segment its place behind the clusters, or the place of one that reads the same bytes.
+/// Gives a compressed segment its place behind the clusters, or the place of one that reads the
+/// same bytes.
 void stage(Piece& piece, Segment& segment) {
   for (const Segment& other : piece.segments) {
     if (other.status == Status::kCompressed && other.layer == segment.layer &&
@@ -68,7 +69,8 @@ PullPlanner::PullPlanner(const image::Chain& chain, std::size_t base, bool can_w
       cluster_size_(chain.active().cluster_size()),
       end_(chain.active().virtual_size()) {}
 
-/// Bytes of `run`, which begins at the position, that are whole clusters; the end of the disk counts as one.
+/// Bytes of `run`, which begins at the position, that are whole clusters; the end of the disk
+/// counts as one.
 std::uint64_t PullPlanner::whole_clusters(std::uint64_t run) const {
   return position_ + run == end_ ? run : round_down(run, cluster_size_);
 }
@@ -151,13 +153,13 @@ Result<void> PullPlanner::add_run(PlanStep& step, const Owner& owner, std::uint6
 }
 
 /// Whole clusters for which a merged layer says zeros.
-Result<void> PullPlanner::plan_zeros(PlanStep& step, std::uint64_t length, std::uint64_t most_bytes) {
+Result<void> PullPlanner::plan_zeros(PlanStep& step, std::uint64_t length,
+                                     std::uint64_t most_bytes) {
   if (!has_base()) {
     settle(step, length);
     return {};
   }
-  BLOCKPULL_TRY(below,
-                walk_.who_has(base_, chain_.layers.size(), GuestOffset{position_}, length));
+  BLOCKPULL_TRY(below, walk_.who_has(base_, chain_.layers.size(), GuestOffset{position_}, length));
   const bool reads_zeros =
       below.extent.status == Status::kZero || below.extent.status == Status::kUnallocated;
   const std::uint64_t whole = whole_clusters(below.extent.length);
@@ -192,8 +194,8 @@ Result<void> PullPlanner::plan_mixed(PlanStep& step) {
     if (merged.extent.status == Status::kData || merged.extent.status == Status::kCompressed) {
       return gather(step);
     }
-    BLOCKPULL_TRY(below, walk_.who_has(base_, chain_.layers.size(), GuestOffset{at},
-                                 merged.extent.length));
+    BLOCKPULL_TRY(
+        below, walk_.who_has(base_, chain_.layers.size(), GuestOffset{at}, merged.extent.length));
     const bool below_zero =
         below.extent.status == Status::kZero || below.extent.status == Status::kUnallocated;
     const bool says_zero = merged.extent.status == Status::kZero;
@@ -222,8 +224,13 @@ Result<void> PullPlanner::gather(PlanStep& step) {
   for (std::uint64_t at = begin; at < end;) {
     BLOCKPULL_TRY(owner, walk_.who_has(1, chain_.layers.size(), GuestOffset{at}, end - at));
     const Extent& extent = owner.extent;
-    Segment segment{extent.status, owner.layer, extent.host, buffer_begin + (at - begin),
-                    extent.length, extent.compressed_length, extent.offset_in_cluster};
+    Segment segment{extent.status,
+                    owner.layer,
+                    extent.host,
+                    buffer_begin + (at - begin),
+                    extent.length,
+                    extent.compressed_length,
+                    extent.offset_in_cluster};
     if (extent.status == Status::kUnallocated) {
       segment.status = Status::kZero;
     }

@@ -4,14 +4,16 @@
 //
 //     for every run of guest bytes
 //       the active image has it ─────────────────────────────▶ settled
-//       no merged layer says anything about it ──────────────▶ settled  (the base, or zeros, answers as before)
-//       a merged layer says zeros ── reads zeros without it ─▶ settled
-//                                 └─ the base would show ────▶ zero clusters (version 3), zeros (version 2)
+//       no merged layer says anything about it ──────────────▶ settled  (the base, or zeros,
+//       answers as before) a merged layer says zeros ── reads zeros without it ─▶ settled
+//                                 └─ the base would show ────▶ zero clusters (version 3), zeros
+//                                 (version 2)
 //       a merged layer has data ─────────────────────────────▶ piece
 //
-// Merged layers are those between the active image and the base; without a base, all of them. A cluster of
-// the active image that more than one answer falls into is gathered whole, from the base too. The walk costs
-// what the tables cost, not the virtual size: an absent L1 entry in every layer is one step.
+// Merged layers are those between the active image and the base; without a base, all of them. A
+// cluster of the active image that more than one answer falls into is gathered whole, from the base
+// too. The walk costs what the tables cost, not the virtual size: an absent L1 entry in every layer
+// is one step.
 //
 // Pure: it asks a ChainWalk and keeps a position. Thread rule: one thread at a time.
 
@@ -41,15 +43,17 @@ class PullPlanner {
   /// `base`: index of the layer that stays, chain.layers.size() when none does.
   PullPlanner(const image::Chain& chain, std::size_t base, bool can_write_zero_clusters);
 
-  /// Goes on until there is a piece of up to `most_bytes` (at least one cluster), a run of zeros, the end,
-  /// or a good many table slices have been looked at.
+  /// Goes on until there is a piece of up to `most_bytes` (at least one cluster), a run of zeros,
+  /// the end, or a good many table slices have been looked at.
   [[nodiscard]] Result<PlanStep> next(std::uint64_t most_bytes);
 
  private:
   [[nodiscard]] Result<void> advance(PlanStep& step, std::uint64_t most_bytes);
-  [[nodiscard]] Result<void> plan_zeros(PlanStep& step, std::uint64_t length, std::uint64_t most_bytes);
+  [[nodiscard]] Result<void> plan_zeros(PlanStep& step, std::uint64_t length,
+                                        std::uint64_t most_bytes);
   [[nodiscard]] Result<void> plan_mixed(PlanStep& step);
-  [[nodiscard]] Result<void> add_run(PlanStep& step, const image::Owner& owner, std::uint64_t length);
+  [[nodiscard]] Result<void> add_run(PlanStep& step, const image::Owner& owner,
+                                     std::uint64_t length);
   [[nodiscard]] Result<void> gather(PlanStep& step);
   void add_zero_clusters(PlanStep& step, std::uint64_t length);
   void settle(PlanStep& step, std::uint64_t length);

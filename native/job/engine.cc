@@ -2,12 +2,12 @@
 
 #include "job/engine.h"
 
-#include <pthread.h>
-
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
 #include <utility>
+
+#include <pthread.h>
 
 #include "core/base/limits.h"
 #include "core/io/thread_queue.h"
@@ -29,9 +29,10 @@ std::unique_ptr<io::RequestQueue> try_uring() {
   }
   static std::once_flag said;
   std::call_once(said, [&queue] {
-    std::fprintf(stderr,
-                 "blockpull: io_uring is refused here (%s); using pread and pwrite, which is slower\n",
-                 queue.error().message.c_str());
+    std::fprintf(
+        stderr,
+        "blockpull: io_uring is refused here (%s); using pread and pwrite, which is slower\n",
+        queue.error().message.c_str());
   });
   return nullptr;
 }

@@ -3,13 +3,16 @@
 // The threads of the library: one that drives every job, and a few that may block.
 //
 //     engine thread   ring or queue · timers · posted calls · every work item's steps
-//     blocking (4)    open, fallocate, fdatasync, table I/O, inflate, pread/pwrite where io_uring is refused
+//     blocking (4)    open, fallocate, fdatasync, table I/O, inflate, pread/pwrite where io_uring
+//     is refused
 //
-// One engine a process, counted by its users: the first makes it, the last ends it. It must outlive its jobs,
-// so whoever starts one waits for its end before letting go; it must not be let go on its own threads.
+// One engine a process, counted by its users: the first makes it, the last ends it. It must outlive
+// its jobs, so whoever starts one waits for its end before letting go; it must not be let go on its
+// own threads.
 //
-// io_uring is probed once; where it is refused (seccomp, sysctl, an old kernel) the engine says so once in
-// one line on stderr, and data goes through the blocking threads. BLOCKPULL_IO=threads forces that, silently.
+// io_uring is probed once; where it is refused (seccomp, sysctl, an old kernel) the engine says so
+// once in one line on stderr, and data goes through the blocking threads. BLOCKPULL_IO=threads
+// forces that, silently.
 
 #pragma once
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a work item may ask of the thread that drives it. A thousand jobs share one such thread: a work item
-// never blocks on it, it asks for something and goes on in the callback.
+// What a work item may ask of the thread that drives it. A thousand jobs share one such thread: a
+// work item never blocks on it, it asks for something and goes on in the callback.
 //
 // Thread rule: everything but post() is called on the host's thread, and every callback runs there.
-// `engine.h` is the real one; tests drive a pull with one that does everything in line on a fake clock.
+// `engine.h` is the real one; tests drive a pull with one that does everything in line on a fake
+// clock.
 
 #pragma once
 

@@ -50,8 +50,8 @@ Job::~Job() = default;
 
 std::shared_ptr<Job> Job::start(Host& host, std::unique_ptr<Work> work, Registry::Claim claim,
                                 JobOptions options) {
-  auto job = std::shared_ptr<Job>(
-      new Job(host, std::move(work), std::move(claim), std::move(options)));
+  auto job =
+      std::shared_ptr<Job>(new Job(host, std::move(work), std::move(claim), std::move(options)));
   job->claim_.set_job(job);
   host.post([job] { job->begin(); });
   return job;
@@ -60,8 +60,9 @@ std::shared_ptr<Job> Job::start(Host& host, std::unique_ptr<Work> work, Registry
 void Job::begin() {
   sample_rate();
   work_->set_bandwidth(bandwidth_.load());
-  work_->start(host_, board_,
-               [self = shared_from_this()](Ending ending) { self->work_finished(std::move(ending)); });
+  work_->start(host_, board_, [self = shared_from_this()](Ending ending) {
+    self->work_finished(std::move(ending));
+  });
 }
 
 void Job::sample_rate() {
@@ -98,7 +99,8 @@ void Job::set_bandwidth(std::uint64_t bytes_per_second) {
   });
 }
 
-/// On the host's thread, from inside the work item, which must not be destroyed before it has returned.
+/// On the host's thread, from inside the work item, which must not be destroyed before it has
+/// returned.
 void Job::work_finished(Ending ending) {
   finished_ = true;
   host_.cancel_call(sample_ticket_);

@@ -4,13 +4,15 @@
 //
 //              start            stop              work has finished, files closed
 //     (ready) ──────▶ running ───────▶ aborting ─────────────────────┬──▶ cancelled
-//                        └───────────────────────────────────────────┼──▶ completed   only without an error
+//                        └───────────────────────────────────────────┼──▶ completed   only without
+//                        an error
 //                                                                    └──▶ failed
 //
-// Progress is read from atomics: asking never waits for the job. The listener hears of the end once, after
-// the files are closed and the locks are gone, and of nothing after it.
+// Progress is read from atomics: asking never waits for the job. The listener hears of the end
+// once, after the files are closed and the locks are gone, and of nothing after it.
 //
-// Thread rule: every public call from any thread. The listener runs on the engine's thread and must not block.
+// Thread rule: every public call from any thread. The listener runs on the engine's thread and must
+// not block.
 
 #pragma once
 
@@ -33,7 +35,9 @@ enum class State : std::uint8_t { kRunning, kAborting, kCompleted, kFailed, kCan
 
 /// "running", "aborting", "completed", "failed", "cancelled".
 [[nodiscard]] const char* state_name(State state);
-[[nodiscard]] inline bool has_ended(State state) { return state >= State::kCompleted; }
+[[nodiscard]] inline bool has_ended(State state) {
+  return state >= State::kCompleted;
+}
 
 struct Progress {
   State state = State::kRunning;
@@ -62,8 +66,8 @@ struct Outcome {
 
 struct JobOptions {
   std::uint64_t bandwidth = 0;
-  /// Runs on a thread that may block, when the work is over and its files are closed, before the end is
-  /// told; may add warnings, not change the state.
+  /// Runs on a thread that may block, when the work is over and its files are closed, before the
+  /// end is told; may add warnings, not change the state.
   std::function<void(Outcome&)> before_end;
   /// Hears the end.
   std::function<void(const Outcome&)> on_end;
@@ -71,7 +75,8 @@ struct JobOptions {
 
 class Job : public std::enable_shared_from_this<Job> {
  public:
-  /// Hands `work` to the host, which must outlive the job. The claim keeps other jobs off the disk until the end.
+  /// Hands `work` to the host, which must outlive the job. The claim keeps other jobs off the disk
+  /// until the end.
   [[nodiscard]] static std::shared_ptr<Job> start(Host& host, std::unique_ptr<Work> work,
                                                   Registry::Claim claim, JobOptions options);
   ~Job();
@@ -80,7 +85,8 @@ class Job : public std::enable_shared_from_this<Job> {
   /// Present once the job has ended.
   [[nodiscard]] std::optional<Outcome> outcome() const;
 
-  /// Asks for the end; a second call, or one after the end, does nothing (kAbandon overrides kCancel).
+  /// Asks for the end; a second call, or one after the end, does nothing (kAbandon overrides
+  /// kCancel).
   void stop(Stop how);
   void set_bandwidth(std::uint64_t bytes_per_second);
 

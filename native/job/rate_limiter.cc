@@ -16,7 +16,8 @@ constexpr std::uint64_t kSecond = 1'000'000'000;
 /// 128 bits: bytes times nanoseconds pass 2^64 at a few GiB.
 __extension__ using Wide = unsigned __int128;
 
-/// Time that `bytes` take at `rate`, rounded up. One day at the most, which keeps sums far from overflow.
+/// Time that `bytes` take at `rate`, rounded up. One day at the most, which keeps sums far from
+/// overflow.
 Nanoseconds time_for(std::uint64_t bytes, std::uint64_t rate) {
   constexpr std::uint64_t kDay = 86'400 * kSecond;
   const auto exact = (static_cast<Wide>(bytes) * kSecond + rate - 1) / rate;

@@ -17,7 +17,9 @@ Registry::Claim& Registry::Claim::operator=(Claim&& other) noexcept {
   return *this;
 }
 
-Registry::Claim::~Claim() { release(); }
+Registry::Claim::~Claim() {
+  release();
+}
 
 void Registry::Claim::set_job(std::weak_ptr<Job> job) {
   const std::lock_guard lock(registry_->mutex_);
@@ -38,8 +40,9 @@ void Registry::Claim::release() {
 Result<Registry::Claim> Registry::claim(io::FileId disk, const std::string& path) {
   const std::lock_guard lock(mutex_);
   if (!claims_.try_emplace(disk).second) {
-    return make_error(ErrorKind::kJobActive,
-                      text("'", path, "' already has a job in this process; wait for it or abort it"))
+    return make_error(
+               ErrorKind::kJobActive,
+               text("'", path, "' already has a job in this process; wait for it or abort it"))
         .with_path(path);
   }
   return Claim(shared_from_this(), disk);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One job a disk. A disk is an inode, whatever names it has; who claims it first has it until the claim goes.
-// Other processes are kept off by the image locks, not by this.
+// One job a disk. A disk is an inode, whatever names it has; who claims it first has it until the
+// claim goes. Other processes are kept off by the image locks, not by this.
 //
 // Thread rule: any thread.
 

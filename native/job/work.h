@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The seam between a job and what it moves. A driver implements Work; `job.h` knows nothing else of it.
+// The seam between a job and what it moves. A driver implements Work; `job.h` knows nothing else of
+// it.
 //
 //     start ─▶ (callbacks on the host's thread, no more than a few ms each) ─▶ finish, exactly once
-//        stop ──────────────────────────────────────────────────────────────▲   soon after, or already on its way
+//        stop ──────────────────────────────────────────────────────────────▲   soon after, or
+//        already on its way
 //
-// Thread rule: every call on the host's thread; destroyed on a thread that may block, before the job's end is
-// announced, so that files are closed and locks are gone by then.
+// Thread rule: every call on the host's thread; destroyed on a thread that may block, before the
+// job's end is announced, so that files are closed and locks are gone by then.
 
 #pragma once
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Walking a chain from the first guest byte towards the last: who answers for a run, and what the guest reads.
-// The pull's planner asks `who_has`; digests read.
+// Walking a chain from the first guest byte towards the last: who answers for a run, and what the
+// guest reads. The pull's planner asks `who_has`; digests read.
 //
 // A layer answers for its own virtual size only. Past the end of a short layer, a read that falls
 // through to it gives zeros *at that layer* and does not go on to deeper, longer ones.

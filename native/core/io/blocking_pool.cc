@@ -2,9 +2,9 @@
 
 #include "core/io/blocking_pool.h"
 
-#include <pthread.h>
-
 #include <utility>
+
+#include <pthread.h>
 
 namespace blockpull::io {
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A few threads for calls that may block. Tasks start in the order they were given; there is no other promise.
-// The destructor runs what is queued, then joins.
+// A few threads for calls that may block. Tasks start in the order they were given; there is no
+// other promise. The destructor runs what is queued, then joins.
 
 #pragma once
 

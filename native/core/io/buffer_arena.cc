@@ -2,13 +2,12 @@
 
 #include "core/io/buffer_arena.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
-#include <cstdlib>
 #include <utility>
+
+#include <sys/mman.h>
 
 #include "core/base/checked.h"
 
@@ -27,15 +26,17 @@ Result<std::unique_ptr<BufferArena>> BufferArena::create(std::size_t bytes) {
   if (mapping == MAP_FAILED) {
     return system_error("mmap", errno, "buffers");
   }
-  auto* const base = reinterpret_cast<std::byte*>(
-      round_up(reinterpret_cast<std::uintptr_t>(mapping), kHugePage));
-  // The kernel pins the pages of every request: one huge page instead of 256 small ones is a third of the
-  // CPU time of a copy. Where there are none, all else is the same.
+  auto* const base =
+      reinterpret_cast<std::byte*>(round_up(reinterpret_cast<std::uintptr_t>(mapping), kHugePage));
+  // The kernel pins the pages of every request: one huge page instead of 256 small ones is a third
+  // of the CPU time of a copy. Where there are none, all else is the same.
   (void)::madvise(base, bytes, MADV_HUGEPAGE);
   return std::unique_ptr<BufferArena>(new BufferArena({mapping, mapped}, base, bytes / kBlock));
 }
 
-BufferArena::~BufferArena() { ::munmap(mapping_.start, mapping_.bytes); }
+BufferArena::~BufferArena() {
+  ::munmap(mapping_.start, mapping_.bytes);
+}
 
 std::byte* BufferArena::find(std::size_t bytes) {
   const std::size_t want = divide_up(bytes, kBlock);

@@ -4,10 +4,11 @@
 //
 //     │ 64 KiB │ 64 KiB │ … │        one mapping; a buffer is a run of blocks, found first-fit
 //
-// A throttled job moves one cluster at a time and holds 64 KiB, a fast one moves 1 MiB pieces: with buffers of
-// one size a thousand slow jobs would starve each other. A page costs memory only once it has been touched.
-// Who finds no room leaves a callback and is served in order of asking; nobody overtakes, so the first in
-// line gets its run when enough has come back. Thread rule: the engine thread only.
+// A throttled job moves one cluster at a time and holds 64 KiB, a fast one moves 1 MiB pieces: with
+// buffers of one size a thousand slow jobs would starve each other. A page costs memory only once
+// it has been touched. Who finds no room leaves a callback and is served in order of asking; nobody
+// overtakes, so the first in line gets its run when enough has come back. Thread rule: the engine
+// thread only.
 
 #pragma once
 
@@ -35,8 +36,8 @@ class BufferArena {
   BufferArena(const BufferArena&) = delete;
   BufferArena& operator=(const BufferArena&) = delete;
 
-  /// A page-aligned buffer, or nullptr when somebody is waiting or no run is free. `bytes` is at least 1 and
-  /// at most the arena.
+  /// A page-aligned buffer, or nullptr when somebody is waiting or no run is free. `bytes` is at
+  /// least 1 and at most the arena.
   [[nodiscard]] std::byte* try_take(std::size_t bytes);
 
   /// Calls `granted` when it is this asker's turn. The ticket cancels.

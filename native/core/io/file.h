@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Bytes at offsets. A File is what an image lies in: positional reads and writes, no file position, no
-// buffering of its own. The calls here block and serve metadata; the bulk of guest data goes through
-// `io/request.h` with many requests in flight.
+// Bytes at offsets. A File is what an image lies in: positional reads and writes, no file position,
+// no buffering of its own. The calls here block and serve metadata; the bulk of guest data goes
+// through `io/request.h` with many requests in flight.
 //
-// Thread rule: all calls may come from any thread; two writes that overlap are the caller's mistake.
-// `test/native/faults` implements this interface in memory, with a memory of what was synced.
+// Thread rule: all calls may come from any thread; two writes that overlap are the caller's
+// mistake. `test/native/faults` implements this interface in memory, with a memory of what was
+// synced.
 
 #pragma once
 
@@ -18,8 +19,8 @@
 
 namespace blockpull::io {
 
-/// How a kernel file takes requests from a ring. Files that live elsewhere (tests) have fd -1 and are
-/// served by read_at/write_at.
+/// How a kernel file takes requests from a ring. Files that live elsewhere (tests) have fd -1 and
+/// are served by read_at/write_at.
 struct KernelFile {
   int fd = -1;
   /// A second descriptor of the same file opened with O_DIRECT, -1 where the filesystem has none.
@@ -49,11 +50,12 @@ class File {
   [[nodiscard]] virtual Result<void> read_at(std::uint64_t offset, std::span<std::byte> into) = 0;
 
   /// Writes all of `from`, or fails. Nothing is durable before sync().
-  [[nodiscard]] virtual Result<void> write_at(std::uint64_t offset, std::span<const std::byte> from) = 0;
+  [[nodiscard]] virtual Result<void> write_at(std::uint64_t offset,
+                                              std::span<const std::byte> from) = 0;
 
-  /// Makes every write that has returned, and the file's length, durable (fdatasync). A failure is final:
-  /// Linux tells of a lost write once and then shows bytes that the disk does not have, so every later
-  /// call fails too, without asking the kernel.
+  /// Makes every write that has returned, and the file's length, durable (fdatasync). A failure is
+  /// final: Linux tells of a lost write once and then shows bytes that the disk does not have, so
+  /// every later call fails too, without asking the kernel.
   [[nodiscard]] virtual Result<void> sync() = 0;
 
   /// Whether a sync has failed: from then on nothing that is written may be relied on.
@@ -61,12 +63,12 @@ class File {
 
   [[nodiscard]] virtual Result<void> truncate(std::uint64_t size) = 0;
 
-  /// Makes sure that [offset, offset + length) has space and that the file is at least that long; the new
-  /// bytes read as zeros. Where the filesystem cannot preallocate, only the length grows.
+  /// Makes sure that [offset, offset + length) has space and that the file is at least that long;
+  /// the new bytes read as zeros. Where the filesystem cannot preallocate, only the length grows.
   [[nodiscard]] virtual Result<void> allocate(std::uint64_t offset, std::uint64_t length) = 0;
 
-  /// Gives the space of a range back; it reads as zeros or as before. Best effort: a filesystem that
-  /// cannot is no error.
+  /// Gives the space of a range back; it reads as zeros or as before. Best effort: a filesystem
+  /// that cannot is no error.
   [[nodiscard]] virtual Result<void> punch(std::uint64_t offset, std::uint64_t length) = 0;
 
   /// The run that begins at `offset`, which lies before the end of the file.

@@ -2,9 +2,10 @@
 //
 // One asynchronous read or write of guest data, and the queue that carries it out.
 //
-// Two queues: `uring_queue.h` (one io_uring) and `thread_queue.h` (pread/pwrite on the blocking threads),
-// which also serves files that live in a test. Whoever made the request keeps it and its buffer alive until
-// `done` has been called; `done` runs on the queue's own thread, from inside `wait` or `poll`.
+// Two queues: `uring_queue.h` (one io_uring) and `thread_queue.h` (pread/pwrite on the blocking
+// threads), which also serves files that live in a test. Whoever made the request keeps it and its
+// buffer alive until `done` has been called; `done` runs on the queue's own thread, from inside
+// `wait` or `poll`.
 
 #pragma once
 

@@ -2,11 +2,11 @@
 
 #include "core/io/thread_queue.h"
 
-#include <unistd.h>
-
 #include <cerrno>
 #include <chrono>
 #include <span>
+
+#include <unistd.h>
 
 #include "core/io/transfer.h"
 

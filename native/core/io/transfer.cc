@@ -23,8 +23,8 @@ int descriptor_for(const Request& request, const KernelFile& file) {
                                       ? std::max(file.direct_alignment, kPage)
                                       : file.direct_alignment;
   const auto address = reinterpret_cast<std::uintptr_t>(request.buffer) + request.transferred;
-  const std::uint64_t all = (request.offset + request.transferred) |
-                            (request.length - request.transferred) | address;
+  const std::uint64_t all =
+      (request.offset + request.transferred) | (request.length - request.transferred) | address;
   return is_aligned(all, alignment) ? file.direct_fd : file.fd;
 }
 

@@ -2,14 +2,15 @@
 //
 // Which descriptor carries a request, and what its result means; shared by both queues.
 //
-// O_DIRECT needs alignment. A *write* needs whole pages besides: metadata goes through the page cache, and a
-// direct write that shares a page with a dirty one makes the kernel drop or complain about either.
+// O_DIRECT needs alignment. A *write* needs whole pages besides: metadata goes through the page
+// cache, and a direct write that shares a page with a dirty one makes the kernel drop or complain
+// about either.
 
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstdint>
+
+#include <sys/types.h>
 
 #include "core/io/request.h"
 
@@ -29,8 +30,8 @@ inline void begin_transfer(Request& request) {
 
 enum class TransferState : std::uint8_t { kWhole, kContinue, kFailed };
 
-/// Takes the result of one read or write call (bytes, or a negative errno) into account. A read that hits
-/// the end of the file is filled up with zeros.
+/// Takes the result of one read or write call (bytes, or a negative errno) into account. A read
+/// that hits the end of the file is filled up with zeros.
 [[nodiscard]] TransferState account(Request& request, ssize_t result);
 
 /// The error of a request that failed with `error_number`.

@@ -2,13 +2,13 @@
 
 #include "core/io/uring_queue.h"
 
-#include <sys/eventfd.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
+
+#include <sys/eventfd.h>
 
 #include "core/base/text.h"
 #include "core/io/transfer.h"
@@ -19,7 +19,8 @@ namespace {
 /// Submission entries. More requests than that are started in several calls; nothing is refused.
 constexpr unsigned kEntries = 256;
 
-/// Kernel workers for blocking requests: [0] for regular files, [1] for the rest (the eventfd never blocks).
+/// Kernel workers for blocking requests: [0] for regular files, [1] for the rest (the eventfd never
+/// blocks).
 constexpr std::array<unsigned, 2> kMaxWorkers = {2, 1};
 
 }  // namespace

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Requests through one io_uring: any number in flight, one system call for many, none of our threads asleep
-// in a read.
+// Requests through one io_uring: any number in flight, one system call for many, none of our
+// threads asleep in a read.
 //
 //     submit ─▶ submission queue ─▶ kernel ─▶ completion queue ─▶ account ─┬─▶ done
-//                     ▲                                                    └─▶ the rest of a short transfer
-//                     └────────────────────────────────────────────────────────────┘
+//                     ▲                                                    └─▶ the rest of a short
+//                     transfer └────────────────────────────────────────────────────────────┘
 //     wake ─▶ eventfd ◀─ a read of it is always in the ring
 //
-// No IOSQE_IO_DRAIN and no linked requests: on a shared ring either would make jobs wait for each other. The
-// kernel's own workers (for files that cannot be read without blocking) are capped.
+// No IOSQE_IO_DRAIN and no linked requests: on a shared ring either would make jobs wait for each
+// other. The kernel's own workers (for files that cannot be read without blocking) are capped.
 
 #pragma once
 
-#include <liburing.h>
-
 #include <memory>
+
+#include <liburing.h>
 
 #include "core/base/unique_fd.h"
 #include "core/io/request.h"

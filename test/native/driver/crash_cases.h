@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Small pulls that between them do everything a pull can do to an image: new L2 tables, new refcount
-// blocks in several rounds of hooking, a growing refcount table, both header edits, leaks of an
-// earlier crash, unknown autoclear bits.
+// Small pulls that between them do everything a pull can do to an image: new L2 tables, new
+// refcount blocks in several rounds of hooking, a growing refcount table, both header edits, leaks
+// of an earlier crash, unknown autoclear bits.
 
 #pragma once
 

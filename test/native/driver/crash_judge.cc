@@ -73,11 +73,10 @@ std::string CrashJudge::fault_of_completed(const Content& image) const {
     return verdict.summary();
   }
   const bool keeps_base = !case_.base.empty();
-  const char* const format =
-      keeps_base && case_.backings.at(case_.base).is_raw ? "raw" : "qcow2";
+  const char* const format = keeps_base && case_.backings.at(case_.base).is_raw ? "raw" : "qcow2";
   if (verdict.backing_name != case_.base || (keeps_base && verdict.backing_format != format)) {
-    return text("the header names '", verdict.backing_name, "' of format '",
-                verdict.backing_format, "' as its backing file");
+    return text("the header names '", verdict.backing_name, "' of format '", verdict.backing_format,
+                "' as its backing file");
   }
   return differing_byte(image);
 }

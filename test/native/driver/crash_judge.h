@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The promise, as a function: whatever a crash has left, the image is sound, the guest reads what it
-// read before, and one more pull finishes the work with nothing left over.
+// The promise, as a function: whatever a crash has left, the image is sound, the guest reads what
+// it read before, and one more pull finishes the work with nothing left over.
 //
 // Thread rule: one thread.
 

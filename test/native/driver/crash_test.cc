@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Goal: whenever the power fails, the image is sound, the guest reads the same bytes, and the next
-// pull finishes. Method: a pull over a recording disk gives the log of its writes and syncs; at every
-// point of the log the disk is made to lose, keep, tear and reorder what no sync had covered, and
-// each such state goes before the judge. A sample each run, everything with BLOCKPULL_SOAK=1.
+// pull finishes. Method: a pull over a recording disk gives the log of its writes and syncs; at
+// every point of the log the disk is made to lose, keep, tear and reorder what no sync had covered,
+// and each such state goes before the judge. A sample each run, everything with BLOCKPULL_SOAK=1.
 
 #include <gtest/gtest.h>
 
@@ -26,7 +26,9 @@ struct Effort {
   std::size_t states = 4;
 };
 
-Effort effort() { return is_soak() ? Effort{SIZE_MAX, 150} : Effort{}; }
+Effort effort() {
+  return is_soak() ? Effort{SIZE_MAX, 150} : Effort{};
+}
 
 /// States of one disk in which the power may have failed, handed to `judge` until one has a fault.
 template <typename Judge>
@@ -43,8 +45,8 @@ void try_crashes(const RecordedDisk& disk, const Effort& effort, std::mt19937_64
     for (const Kept& kept : faults::choose_subsets(here.pending.size(), effort.states, random)) {
       const std::string fault = judge(here, kept);
       ASSERT_EQ(fault, "") << "after entry " << point << " of " << points << ", "
-                           << std::count(kept.begin(), kept.end(), true) << " of "
-                           << kept.size() << " pending fragments kept";
+                           << std::count(kept.begin(), kept.end(), true) << " of " << kept.size()
+                           << " pending fragments kept";
     }
   }
 }
@@ -85,8 +87,8 @@ TEST_P(Crash, AnyStateIsSoundAndTheNextPullFinishes) {
   }
 }
 
-/// A killed process leaves its unsynced writes in the page cache: the next pull sees them, builds on
-/// them, and may lose them still.
+/// A killed process leaves its unsynced writes in the page cache: the next pull sees them, builds
+/// on them, and may lose them still.
 TEST_P(Crash, APowerFailureAfterAKilledProcessIsHarmless) {
   const CrashJudge judge(crash_case());
   const auto first = pulled(crash_case(), judge.start(), random_());

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Goal: a job whose disk fails it, or that is stopped, ends as what it is, harms nothing, and can be
-// taken up again. Method: every write, every sync, every size of the disk and every step of a pull in
-// turn is the one at which it happens; the image is judged as it then is, after a power failure on
-// top of it, and after one more pull. A sample each run, everything with BLOCKPULL_SOAK=1.
-
-#include <gtest/gtest.h>
+// Goal: a job whose disk fails it, or that is stopped, ends as what it is, harms nothing, and can
+// be taken up again. Method: every write, every sync, every size of the disk and every step of a
+// pull in turn is the one at which it happens; the image is judged as it then is, after a power
+// failure on top of it, and after one more pull. A sample each run, everything with
+// BLOCKPULL_SOAK=1.
 
 #include <algorithm>
 #include <cerrno>
+
+#include <gtest/gtest.h>
 
 #include "core/base/text.h"
 #include "driver/crash_judge.h"
@@ -25,7 +26,9 @@ using faults::kNever;
 using faults::RecordedDisk;
 
 /// Times that one kind of fault is tried in each case.
-std::uint64_t tries() { return is_soak() ? kNever : 14; }
+std::uint64_t tries() {
+  return is_soak() ? kNever : 14;
+}
 
 class Fault : public testing::TestWithParam<CrashCase> {
  protected:

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What a file contains, as a value: sparse, and cheap to copy, because copies share the pages that
-// neither has changed. A test that looks at ten thousand states of one image needs both. A page that
-// was never written reads as zeros and counts as a hole.
+// neither has changed. A test that looks at ten thousand states of one image needs both. A page
+// that was never written reads as zeros and counts as a hole.
 //
 // Thread rule: one thread; copies share pages without a lock.
 

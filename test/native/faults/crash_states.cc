@@ -33,8 +33,9 @@ void apply_fragment(const Fragment& fragment, Content& content) {
   const Change& change = *fragment.change;
   switch (change.kind) {
     case Change::Kind::kWrite:
-      content.write(fragment.offset, std::span(change.bytes)
-                                         .subspan(fragment.offset - change.offset, fragment.length));
+      content.write(
+          fragment.offset,
+          std::span(change.bytes).subspan(fragment.offset - change.offset, fragment.length));
       break;
     case Change::Kind::kPunch:
       content.zero(fragment.offset, fragment.length);

@@ -194,6 +194,8 @@ class Builder {
 
 }  // namespace
 
-Content build_image(const ImageRecipe& recipe) { return Builder(recipe).build(); }
+Content build_image(const ImageRecipe& recipe) {
+  return Builder(recipe).build();
+}
 
 }  // namespace blockpull::faults

@@ -285,7 +285,9 @@ std::string Verdict::summary() const {
   return out.str();
 }
 
-Verdict check_image(const Content& image) { return Check(image).run(); }
+Verdict check_image(const Content& image) {
+  return Check(image).run();
+}
 
 std::vector<std::byte> read_disk(const Content& image, const BackingFiles& backings) {
   return read_layer(image, false, backings);

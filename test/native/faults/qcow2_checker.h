@@ -2,7 +2,8 @@
 //
 // A second opinion on an image: is it sound, and what does the guest read? Written for the tests
 // alone, from the format's specification, without one line of the library's own parser, so that a
-// mistake there is not made here again. It is judged itself, by qemu-img, in `crash_oracle_test.cc`.
+// mistake there is not made here again. It is judged itself, by qemu-img, in
+// `crash_oracle_test.cc`.
 //
 //     corruption   something is referred to and not counted, counted twice over, or not in the file
 //     leak         something is counted and not referred to; wasteful, harmless

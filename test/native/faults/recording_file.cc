@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Every change goes into the log first and happens then, so that log and content cannot disagree: the
-// content is always the start with the log applied.
+// Every change goes into the log first and happens then, so that log and content cannot disagree:
+// the content is always the start with the log applied.
 
 #include "faults/recording_file.h"
 
@@ -47,8 +47,8 @@ void RecordedDisk::record(Change change) {
 
 Result<void> RecordedDisk::write(std::uint64_t offset, std::span<const std::byte> from) {
   const std::uint64_t index = writes_++;
-  const bool fails = index >= faults.failing_write &&
-                     index - faults.failing_write < faults.failing_writes;
+  const bool fails =
+      index >= faults.failing_write && index - faults.failing_write < faults.failing_writes;
   const bool is_full = offset + from.size() > faults.space;
   std::span<const std::byte> reaches = from;
   if (is_full || (fails && !faults.tears_failing_write)) {
@@ -85,7 +85,9 @@ Result<void> RecordedDisk::allocate(std::uint64_t offset, std::uint64_t length) 
   return granted < wanted ? Result<void>(system_error("fallocate", ENOSPC, path_)) : Result<void>();
 }
 
-void RecordedDisk::resize(std::uint64_t size) { record({Change::Kind::kResize, 0, size, {}}); }
+void RecordedDisk::resize(std::uint64_t size) {
+  record({Change::Kind::kResize, 0, size, {}});
+}
 
 void RecordedDisk::punch(std::uint64_t offset, std::uint64_t length) {
   record({Change::Kind::kPunch, offset, length, {}});

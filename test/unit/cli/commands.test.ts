@@ -3,7 +3,7 @@
 // The commands beside the pull of an image, over a fake binding: what each asks, prints and exits with.
 
 import { beforeEach, describe, expect, it } from 'vitest'
-import { failure, layerOf, outcomeOf, planOf } from '../fake-binding.js'
+import { failure, layerOf, outcomeOf, planOf, turn } from '../fake-binding.js'
 import { FakeTerminal } from './fake-context.js'
 
 let terminal: FakeTerminal
@@ -40,6 +40,24 @@ describe('a dry run', () => {
       refusals: [{ code: 'LOCKED' }, { code: 'NO_SPACE' }],
     })
     expect(terminal.lines[1]).toMatchObject({ event: 'end', state: 'failed', code: 'LOCKED' })
+  })
+
+  it('says that there is nothing to pull', async () => {
+    terminal.binding.nextPlan = planOf({ bytesToMove: 0n, released: [], method: 'none' })
+    await expect(terminal.run('pull a --dry-run')).resolves.toBe(0)
+    expect(terminal.out).toBe('a: nothing to pull\n')
+  })
+
+  it('tells each refusal once', async () => {
+    terminal.binding.nextPlan = planOf({ refusals: [failure('LOCKED'), failure('NO_SPACE')] })
+    await expect(terminal.run('pull a --dry-run')).resolves.toBe(4)
+    expect(terminal.out).toBe("a: would be refused\n  also  NO_SPACE happened in 'a.qcow2'\n")
+    expect(terminal.err).toBe("blockpull: LOCKED happened in 'a.qcow2'\n")
+  })
+
+  it("asks a domain's connection for reading only", async () => {
+    await expect(terminal.run(`pull ${connected} --dry-run`)).resolves.toBe(0)
+    expect(terminal.binding.calls[0]).toMatchObject({ name: 'openConnection', request: { readOnly: true } })
   })
 
   it('fails as a plan can fail', async () => {
@@ -120,6 +138,9 @@ describe('create and digest', () => {
   it('create says what it made', async () => {
     await expect(terminal.run('create a.qcow2 10G --cluster-size 4K')).resolves.toBe(0)
     expect(terminal.out).toBe('a.qcow2: created, 10G\n')
+    await expect(terminal.run('create b.qcow2 4096')).resolves.toBe(0)
+    expect(terminal.out).toContain('b.qcow2: created, 4096 bytes\n')
+    await expect(terminal.run('create a.qcow2 10G --cluster-size 4K')).resolves.toBe(0)
     expect(terminal.binding.last).toMatchObject({ path: 'a.qcow2', size: 10n << 30n, clusterSize: 4096n })
     await expect(terminal.run('create o.qcow2 --backing a.qcow2 --backing-format qcow2')).resolves.toBe(0)
     expect(terminal.out).toContain("o.qcow2: created, as large as its backing file, over 'a.qcow2' (qcow2)\n")
@@ -134,6 +155,44 @@ describe('create and digest', () => {
     terminal.out = ''
     await expect(terminal.run('digest a.qcow2 --json')).resolves.toBe(0)
     expect(terminal.lines[0]).toEqual({ event: 'digest', path: 'a.qcow2', sha256: 'ab'.repeat(32), bytes: 209715200 })
+  })
+})
+
+describe('digest of an image that somebody writes to', () => {
+  it('comes with a warning', async () => {
+    terminal.binding.layers = [layerOf('a.qcow2', { inUseBy: 'pid 4711 (qemu-system-x86)' })]
+    await expect(terminal.run('digest a.qcow2')).resolves.toBe(0)
+    expect(terminal.err).toBe(
+      "blockpull: warning: 'a.qcow2' is in use by pid 4711 (qemu-system-x86); its digest may be of no single moment\n",
+    )
+  })
+})
+
+describe('a virtual size above 2^53', () => {
+  const virtualSize = 2n ** 54n + 1n
+
+  it('is shown by chain, exactly with --json', async () => {
+    terminal.binding.layers = [layerOf('a.qcow2', { virtualSize })]
+    await expect(terminal.run('chain a.qcow2')).resolves.toBe(0)
+    expect(terminal.out).toContain(' 16.0 PiB ')
+    await expect(terminal.run('chain a.qcow2 --json')).resolves.toBe(0)
+    expect(terminal.out).toContain('"virtualSize":18014398509481985,')
+  })
+
+  it('is planned, pulled and listed', async () => {
+    terminal.binding.nextPlan = planOf({ virtualSize })
+    await expect(terminal.run('pull a --dry-run --json')).resolves.toBe(0)
+    expect(terminal.out).toContain('"virtualSize":18014398509481985,')
+    const { exit, job } = await terminal.startPull('pull a --json')
+    job.move(0n, { cur: virtualSize - 1n, end: virtualSize })
+    await turn()
+    job.end(outcomeOf('completed'))
+    await expect(exit).resolves.toBe(0)
+    expect(terminal.out).toContain('"cur":18014398509481984,"end":18014398509481985,')
+    terminal.binding.info = { type: 1, bandwidth: 0n, cur: 2n ** 53n, end: virtualSize - 1n }
+    terminal.out = ''
+    await expect(terminal.run('list --connect qemu:///embed?root=/srv')).resolves.toBe(0)
+    expect(terminal.out).toContain('pull, 50.0 %')
   })
 })
 

@@ -17,7 +17,7 @@ describe('usage', () => {
   it.each([
     ['job vda', "unknown command 'job'; expected pull, chain, create, digest, list"],
     ['pul x', "unknown command 'pul'; did you mean 'pull'?"],
-    ['--frobnicate', "option '--frobnicate'; expected pull"],
+    ['--frobnicate', "option '--frobnicate' has no command before it; expected pull"],
     ['help job', "unknown command 'job'"],
     ['pull', 'IMAGE is missing'],
     ['pull --connect x vm0', 'DISK is missing; expected DOMAIN DISK'],
@@ -32,6 +32,8 @@ describe('usage', () => {
     ['create a 10Gb', "size is '10Gb'"],
     ['create a 1G --cluster-size 1000', 'clusterSize is'],
     ['create a --backing b', '--backing-format is missing'],
+    ['create a 1G --backing-format raw', '--backing-format has nothing to apply to'],
+    ['--quiet pull a', "option '--quiet' has no command before it"],
     ['list extra', "argument 'extra' is one too many; expected options only"],
   ])('"%s" exits with 2 and says why on stderr', async (line, message) => {
     await expect(terminal.run(line)).resolves.toBe(2)
@@ -53,7 +55,7 @@ describe('usage', () => {
       const page = new FakeTerminal()
       await expect(page.run(`${name} --help`)).resolves.toBe(0)
       expect(page.out).toMatch(new RegExp(`^Usage: blockpull ${name} `))
-      expect(Math.max(...page.out.split('\n').map((row) => row.length))).toBeLessThan(90)
+      expect(Math.max(...page.out.split('\n').map((row) => row.length))).toBeLessThan(81)
       expect(page.err).toBe('')
     }
   })
@@ -243,7 +245,7 @@ describe('Ctrl-C', () => {
     expect(job.calls).toEqual(['abort'])
     expect(terminal.err).toContain('stopping at a consistent point; interrupt again to leave at once\n')
     expect(terminal.err).toContain(
-      'blockpull: cancelled; 100.0 MiB copied are kept, and another pull goes on from there',
+      'blockpull: cancelled after 100.0 MiB; what was copied is kept, and another pull goes on from there',
     )
     expect(terminal.exited).toBeNull()
     expect(terminal.isListening).toBe(false)
@@ -291,6 +293,6 @@ describe('a timeout', () => {
     vi.advanceTimersByTime(1000)
     vi.useRealTimers()
     await expect(exit).resolves.toBe(3)
-    expect(terminal.err).toMatch(/^blockpull: timeout of 1 s is over: cancelled; 100\.0 MiB copied are kept/)
+    expect(terminal.err).toMatch(/^blockpull: timeout of 1 s is over: cancelled after 100\.0 MiB; what was copied/)
   })
 })

@@ -42,8 +42,7 @@ Result<Allocator> Allocator::open(Qcow2Image& image) {
   BLOCKPULL_CHECK(allocator.judge_refcounts(references));
   if (!allocator.owns_all_space_) {
     BLOCKPULL_TRY(file_size, image.file().size());
-    allocator.end_ =
-        std::max(allocator.end_, divide_up(file_size, allocator.cluster_size()));
+    allocator.end_ = std::max(allocator.end_, divide_up(file_size, allocator.cluster_size()));
     allocator.leaks_.clear();
   }
   return allocator;
@@ -64,8 +63,8 @@ Result<void> Allocator::judge_refcounts(const ReferenceMap& references) {
   return {};
 }
 
-/// Compares one block with the references: a reference without a refcount is corruption, a refcount without
-/// a reference a leak.
+/// Compares one block with the references: a reference without a refcount is corruption, a refcount
+/// without a reference a leak.
 Result<void> Allocator::judge_block(const ReferenceMap& references, std::uint64_t index) {
   const std::uint32_t order = image_.header().refcount_order;
   const auto missing = [this](std::uint64_t cluster) {
@@ -79,31 +78,31 @@ Result<void> Allocator::judge_block(const ReferenceMap& references, std::uint64_
     const ClusterRange range{index * refcounts_.per_block(), refcounts_.per_block()};
     return references.has_any(range) ? Result<void>(missing(range.first)) : Result<void>();
   }
-  return refcounts_.visit_block(
-      index,
-      [&](std::uint64_t first, std::uint64_t count, std::span<const std::byte> bytes) -> Result<void> {
-        if (all_zero(bytes) && !references.has_any({first, count})) {
-          return {};
-        }
-        for (std::uint64_t i = 0; i < count; ++i) {
-          const bool counted = load_refcount(bytes, order, i) != 0;
-          const bool referenced = references.has(first + i);
-          if (referenced && !counted) {
-            return missing(first + i);
-          }
-          if (counted && !referenced) {
-            append(leaks_, first + i);
-          }
-        }
-        return {};
-      });
+  return refcounts_.visit_block(index,
+                                [&](std::uint64_t first, std::uint64_t count,
+                                    std::span<const std::byte> bytes) -> Result<void> {
+                                  if (all_zero(bytes) && !references.has_any({first, count})) {
+                                    return {};
+                                  }
+                                  for (std::uint64_t i = 0; i < count; ++i) {
+                                    const bool counted = load_refcount(bytes, order, i) != 0;
+                                    const bool referenced = references.has(first + i);
+                                    if (referenced && !counted) {
+                                      return missing(first + i);
+                                    }
+                                    if (counted && !referenced) {
+                                      append(leaks_, first + i);
+                                    }
+                                  }
+                                  return {};
+                                });
 }
 
 Result<void> Allocator::begin() {
   Header& header = image_.mutable_header();
   if ((header.autoclear & ~kKnownAutoclear) != 0) {
-    // Bits that we do not know promise something that our writes may break. If we die here, the next open
-    // sees them set or cleared, and nothing else changed.
+    // Bits that we do not know promise something that our writes may break. If we die here, the
+    // next open sees them set or cleared, and nothing else changed.
     header.autoclear &= kKnownAutoclear;
     std::byte bytes[8];
     store_be<std::uint64_t>(bytes, header.autoclear);
@@ -117,6 +116,9 @@ Result<void> Allocator::take_back_leaks() {
   if (leaks_.empty()) {
     return {};
   }
+  // What makes them leaks may be in memory alone: a killed process leaves its last writes there. If
+  // we die here, the next open sees what we have read.
+  BLOCKPULL_CHECK(image_.file().sync());
   for (const ClusterRange& leak : std::exchange(leaks_, {})) {
     BLOCKPULL_CHECK(refcounts_.set(leak, 0));
     released_.push_back(leak);
@@ -128,7 +130,8 @@ Result<void> Allocator::take_back_leaks() {
 
 Result<Allocator::Batch> Allocator::plan_batch(std::uint64_t usable) {
   Batch batch{.first = end_, .usable = usable};
-  // Each new block needs a cluster of its own, which may need another block; it settles after a few rounds.
+  // Each new block needs a cluster of its own, which may need another block; it settles after a few
+  // rounds.
   for (;;) {
     const std::uint64_t last_block = (batch.range().end() - 1) / refcounts_.per_block();
     Batch next = batch;
@@ -136,8 +139,8 @@ Result<Allocator::Batch> Allocator::plan_batch(std::uint64_t usable) {
     next.blocks = missing.size();
     if (last_block >= refcounts_.table_entries()) {
       // Half as much again, so that a growing image does not switch tables for every batch.
-      const std::uint64_t roomy = std::min(refcounts_.table_entries() * 3 / 2,
-                                           limits::kRefcountTableBytes / kEntryBytes);
+      const std::uint64_t roomy =
+          std::min(refcounts_.table_entries() * 3 / 2, limits::kRefcountTableBytes / kEntryBytes);
       const std::uint64_t entries = std::max(last_block + 1, roomy);
       next.table_clusters = divide_up(entries * kEntryBytes, cluster_size());
       next.table_entries = next.table_clusters * cluster_size() / kEntryBytes;
@@ -168,10 +171,14 @@ Result<std::vector<Allocator::NewBlock>> Allocator::missing_blocks(const Batch& 
 }
 
 Result<ClusterRange> Allocator::reserve(std::uint64_t count) {
+  if (failed_) {
+    return *failed_;
+  }
   BLOCKPULL_TRY(batch, plan_batch(count));
   BLOCKPULL_TRY(blocks, missing_blocks(batch));
   // If we die here, the next open sees a longer file and nothing else.
-  if (auto space = image_.file().allocate(batch.first * cluster_size(), batch.total() * cluster_size());
+  if (auto space =
+          image_.file().allocate(batch.first * cluster_size(), batch.total() * cluster_size());
       !space.ok()) {
     if (space.error().kind == ErrorKind::kNoSpace) {
       // Part of it may have been allocated.
@@ -179,8 +186,12 @@ Result<ClusterRange> Allocator::reserve(std::uint64_t count) {
     }
     return std::move(space).error();
   }
-  BLOCKPULL_CHECK(write_refcounts(batch, blocks));
+  // Before the first write: trim() must never cut off what one of them has put to use.
   end_ = batch.range().end();
+  if (auto written = write_refcounts(batch, blocks); !written.ok()) {
+    failed_ = written.error();
+    return std::move(written).error();
+  }
   return ClusterRange{end_ - count, count};
 }
 
@@ -226,8 +237,8 @@ Result<void> Allocator::write_new_blocks(const Batch& batch, const std::vector<N
   return {};
 }
 
-/// Hooks blocks whose contents are durable, in rounds: a block may be hooked once the block that counts its
-/// own cluster is hooked and durable, or is itself.
+/// Hooks blocks whose contents are durable, in rounds: a block may be hooked once the block that
+/// counts its own cluster is hooked and durable, or is itself.
 Result<void> Allocator::hook(std::vector<NewBlock> blocks) {
   while (!blocks.empty()) {
     std::vector<NewBlock> ready;
@@ -298,12 +309,18 @@ Result<void> Allocator::trim() {
   }
   for (const ClusterRange& range : std::exchange(released_, {})) {
     if (range.first < end_) {
-      BLOCKPULL_CHECK(image_.file().punch(range.first * cluster_size(), range.count * cluster_size()));
+      BLOCKPULL_CHECK(
+          image_.file().punch(range.first * cluster_size(), range.count * cluster_size()));
     }
   }
   BLOCKPULL_TRY(file_size, image_.file().size());
-  return file_size > end_ * cluster_size() ? image_.file().truncate(end_ * cluster_size())
-                                           : Result<void>();
+  if (file_size <= end_ * cluster_size()) {
+    return {};
+  }
+  BLOCKPULL_CHECK(image_.file().truncate(end_ * cluster_size()));
+  // If we die here, the next open sees the longer file. Once the chain is cut there is no next pull
+  // that would shorten it, so this must not be overtaken by the header.
+  return image_.file().sync();
 }
 
 }  // namespace blockpull::image::qcow2

@@ -5,54 +5,59 @@
 //     │ in use …            │ reserved by us, refcount 1, nothing refers to it yet │
 //     0                    end()              ─── reserve() ──▶
 //
-// The invariant that makes a crash harmless: **at any instant everything that the header reaches is durable
-// and has a refcount of at least the number of its references.** So refcounts of a batch are written before
-// anything refers into it, and become durable with the flush that precedes the link (`link_writer.h`). What a
-// crash can leave is clusters with refcount 1 and no reference: a leak, which the next begin() takes back,
-// unless an extension or autoclear bit that we do not know might own them.
+// The invariant that makes a crash harmless: **at any instant everything that the header reaches is
+// durable and has a refcount of at least the number of its references.** So refcounts of a batch
+// are written before anything refers into it, and become durable with the flush that precedes the
+// link (`link_writer.h`). What a crash can leave is clusters with refcount 1 and no reference: a
+// leak, which the next begin() takes back, unless an extension or autoclear bit that we do not know
+// might own them.
 //
 // A batch that no refcount block covers brings new blocks with it, at its head:
 //
 //     │ new refcount blocks │ new refcount table (rarely) │ usable clusters │
 //
 //     write their contents ─ flush ─ hook them into the table      (a hooked block must be whole)
-//     blocks whose own cluster is covered by a block that is itself new are hooked in later rounds, with a
-//     flush between: otherwise the later hook could become durable without the earlier one.
-//     table too small: write a larger copy with all hooks in it ─ flush ─ switch the header's 12 bytes in one
-//     write ─ flush ─ free the old table.
+//     blocks whose own cluster is covered by a block that is itself new are hooked in later rounds,
+//     with a flush between: otherwise the later hook could become durable without the earlier one.
+//     table too small: write a larger copy with all hooks in it ─ flush ─ switch the header's 12
+//     bytes in one write ─ flush ─ free the old table.
 //
-// Thread rule: one thread at a time. After an error nothing but destruction is sensible.
+// Thread rule: one thread at a time. After an error release() and trim() may still be tried.
 
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "core/base/result.h"
-#include "core/image/qcow2/references.h"
 #include "core/image/qcow2/refcounts.h"
+#include "core/image/qcow2/references.h"
 
 namespace blockpull::image::qcow2 {
 
 class Allocator {
  public:
-  /// Reads all metadata of `image` and judges it; writes nothing. kImageCorrupt also where something that is
-  /// referred to has refcount 0.
+  /// Reads all metadata of `image` and judges it; writes nothing. kImageCorrupt also where
+  /// something that is referred to has refcount 0.
   [[nodiscard]] static Result<Allocator> open(Qcow2Image& image);
 
-  /// Makes the image ours to write: unknown autoclear bits are cleared and durable, leaks taken back.
+  /// Makes the image ours to write: unknown autoclear bits are cleared and durable, leaks taken
+  /// back.
   [[nodiscard]] Result<void> begin();
 
   /// Takes `count` clusters in a row; they have space on disk and their refcounts are
   /// written; what they contain is anything.
-  /// kNoSpace leaves everything as it was.
+  /// kNoSpace from the space on disk leaves everything as it was. A write that fails does not: new
+  /// blocks or a new table may be in use already, so what was taken stays taken, and every later
+  /// call fails too.
   [[nodiscard]] Result<ClusterRange> reserve(std::uint64_t count);
 
   /// Gives clusters of this session back: refcounts 0, not yet durable.
   [[nodiscard]] Result<void> release(ClusterRange range);
 
-  /// Cuts the file off behind the last cluster in use and gives the space of released clusters back. The
-  /// refcounts of what was released must be durable.
+  /// Cuts the file off behind the last cluster in use, durably, and gives the space of released
+  /// clusters back. The refcounts of what was released must be durable.
   [[nodiscard]] Result<void> trim();
 
   /// One past the last cluster in use.
@@ -82,8 +87,10 @@ class Allocator {
   [[nodiscard]] Result<void> take_back_leaks();
   [[nodiscard]] Result<Batch> plan_batch(std::uint64_t usable);
   [[nodiscard]] Result<std::vector<NewBlock>> missing_blocks(const Batch& batch);
-  [[nodiscard]] Result<void> write_refcounts(const Batch& batch, const std::vector<NewBlock>& blocks);
-  [[nodiscard]] Result<void> write_new_blocks(const Batch& batch, const std::vector<NewBlock>& blocks);
+  [[nodiscard]] Result<void> write_refcounts(const Batch& batch,
+                                             const std::vector<NewBlock>& blocks);
+  [[nodiscard]] Result<void> write_new_blocks(const Batch& batch,
+                                              const std::vector<NewBlock>& blocks);
   [[nodiscard]] Result<void> hook(std::vector<NewBlock> blocks);
   [[nodiscard]] Result<void> switch_table(const Batch& batch, const std::vector<NewBlock>& blocks);
   [[nodiscard]] std::uint64_t cluster_size() const { return image_.header().cluster_size(); }
@@ -93,6 +100,8 @@ class Allocator {
   std::uint64_t end_ = 0;
   /// Found by open(): refcounted, referred to by nothing, and certainly nobody's.
   std::vector<ClusterRange> leaks_;
+  /// Why nothing can be reserved any more.
+  std::optional<Error> failed_;
   /// Given back in this session.
   std::vector<ClusterRange> released_;
   /// Whether every extension and autoclear bit is known, so that what nothing refers to is free.

@@ -36,7 +36,8 @@ void put_bytes(std::span<std::byte> to, std::uint64_t offset, std::string_view b
   std::copy(from.begin(), from.end(), to.subspan(offset).begin());
 }
 
-/// Where `length` bytes are free in [begin, cluster end), the old name's bytes excluded; 0 for nowhere.
+/// Where `length` bytes are free in [begin, cluster end), the old name's bytes excluded; 0 for
+/// nowhere.
 std::uint64_t find_room(const Header& header, std::uint64_t begin, std::uint64_t length) {
   const std::uint64_t old_begin = header.backing_offset;
   const std::uint64_t old_end = old_begin + header.backing_length;
@@ -111,7 +112,8 @@ Result<void> HeaderEdit::plan_replacement(Qcow2Image& image, const BackingRefere
 Result<void> HeaderEdit::apply(Qcow2Image& image) const {
   if (name_) {
     BLOCKPULL_CHECK(image.tables().store(name_->offset, name_->bytes));
-    // If we die here, the next open sees the old header; the new name lies in bytes that nothing reads.
+    // If we die here, the next open sees the old header; the new name lies in bytes that nothing
+    // reads.
     BLOCKPULL_CHECK(image.file().sync());
   }
   std::vector<std::byte> sector(kSector);

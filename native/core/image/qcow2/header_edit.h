@@ -2,20 +2,23 @@
 //
 // The last step of a pull: the header stops naming the backing file, or names another one.
 //
-// A sector is the largest thing that a disk writes whole, so the switch is *one write inside the first 512
-// bytes*, or the pull is refused before it has written anything.
+// A sector is the largest thing that a disk writes whole, so the switch is *one write inside the
+// first 512 bytes*, or the pull is refused before it has written anything.
 //
-//     remove   bytes 8…19 become 0. Where only the backing name ended the extensions, 8 zero bytes (an end
+//     remove   bytes 8…19 become 0. Where only the backing name ended the extensions, 8 zero bytes
+//     (an end
 //              marker) go where they ended, or the stale name would be read as an extension.
-//     replace  the new name goes into free space of cluster 0 first ─ flush ─, then offset, length and the
+//     replace  the new name goes into free space of cluster 0 first ─ flush ─, then offset, length
+//     and the
 //              backing format extension switch together.
 //
 //     0        8  ┌offset┐┌len┐20      72/112                          512      cluster_size
 //     │ magic … │   8…19        │ … │ format ext │ other ext │ end │ … name … │ free │
 //
-// Nothing else of cluster 0 is touched: unknown extensions and fields stay byte for byte, and so do the
-// fields between the changed ones, which the pull itself may have changed since the plan was made (the
-// refcount table, the autoclear bits): apply() puts the changes into the sector as it is then.
+// Nothing else of cluster 0 is touched: unknown extensions and fields stay byte for byte, and so do
+// the fields between the changed ones, which the pull itself may have changed since the plan was
+// made (the refcount table, the autoclear bits): apply() puts the changes into the sector as it is
+// then.
 
 #pragma once
 
@@ -30,8 +33,8 @@ namespace blockpull::image::qcow2 {
 
 class HeaderEdit {
  public:
-  /// Works out both writes for `backing` (absent: none). kFeatureUnsupported when the switch would not fit
-  /// into one sector or the name not into the first cluster.
+  /// Works out both writes for `backing` (absent: none). kFeatureUnsupported when the switch would
+  /// not fit into one sector or the name not into the first cluster.
   [[nodiscard]] static Result<HeaderEdit> plan(Qcow2Image& image,
                                                const std::optional<BackingReference>& backing);
 

@@ -35,13 +35,16 @@ std::uint64_t LinkWriter::entry_of(const LinkRun& run, std::uint64_t index) cons
 }
 
 Result<void> LinkWriter::prepare(std::vector<LinkRun> runs) {
-  std::sort(runs.begin(), runs.end(), [](const LinkRun& a, const LinkRun& b) {
-    return a.guest_cluster < b.guest_cluster;
-  });
+  // An earlier call may have failed halfway.
+  in_place_.clear();
+  new_tables_.clear();
+  std::sort(runs.begin(), runs.end(),
+            [](const LinkRun& a, const LinkRun& b) { return a.guest_cluster < b.guest_cluster; });
   return split(joined(runs));
 }
 
-/// Cuts runs at the borders of L2 tables and parts those whose table exists from those that need a new one.
+/// Cuts runs at the borders of L2 tables and parts those whose table exists from those that need a
+/// new one.
 Result<void> LinkWriter::split(const std::vector<LinkRun>& runs) {
   const std::uint64_t per_table = image_.header().l2_entries();
   std::vector<std::vector<LinkRun>> contents;
@@ -70,12 +73,7 @@ Result<void> LinkWriter::split(const std::vector<LinkRun>& runs) {
 
 Result<void> LinkWriter::write_new_tables(const std::vector<std::vector<LinkRun>>& contents) {
   const std::uint64_t per_table = image_.header().l2_entries();
-  auto reserved = allocator_.reserve(new_tables_.size());
-  if (!reserved.ok()) {
-    in_place_.clear();
-    new_tables_.clear();
-    return std::move(reserved).error();
-  }
+  BLOCKPULL_TRY(reserved, allocator_.reserve(new_tables_.size()));
   std::vector<std::byte> table(image_.cluster_size());
   for (std::size_t i = 0; i < new_tables_.size(); ++i) {
     std::fill(table.begin(), table.end(), std::byte{0});
@@ -85,7 +83,7 @@ Result<void> LinkWriter::write_new_tables(const std::vector<std::vector<LinkRun>
         put_be_at<std::uint64_t>(table, slot * kEntryBytes, entry_of(run, k));
       }
     }
-    new_tables_[i].cluster = reserved->first + i;
+    new_tables_[i].cluster = reserved.first + i;
     BLOCKPULL_CHECK(image_.tables().store(new_tables_[i].cluster * image_.cluster_size(), table));
   }
   return {};

@@ -2,13 +2,13 @@
 //
 // Makes clusters that hold data visible to the guest, in two halves with one flush between them:
 //
-//     prepare   tables that do not exist yet are written whole, into clusters that nothing refers to
-//     ── flush ── data, refcounts and new tables are durable now
-//     commit    8-byte entries: into L2 tables that exist, and the L1 entries of the new ones
+//     prepare   tables that do not exist yet are written whole, into clusters that nothing refers
+//     to ── flush ── data, refcounts and new tables are durable now commit    8-byte entries: into
+//     L2 tables that exist, and the L1 entries of the new ones
 //
-// No entry is torn by a crash, because it never crosses a sector, and each of them is valid old or new: old
-// reads the backing chain, new reads the same bytes from the copy. So commit needs no flush after it until
-// the chain is cut.
+// No entry is torn by a crash, because it never crosses a sector, and each of them is valid old or
+// new: old reads the backing chain, new reads the same bytes from the copy. So commit needs no
+// flush after it until the chain is cut.
 //
 // An entry that is in use is never overwritten. Thread rule: one thread at a time.
 
@@ -22,7 +22,8 @@
 
 namespace blockpull::image::qcow2 {
 
-/// Guest clusters [guest_cluster, guest_cluster + count) become host clusters in the same order, or zeros.
+/// Guest clusters [guest_cluster, guest_cluster + count) become host clusters in the same order, or
+/// zeros.
 struct LinkRun {
   std::uint64_t guest_cluster = 0;
   std::uint64_t count = 0;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One refcount inside a refcount block. Widths of 8 bits and more are big-endian integers; narrower ones are
-// packed into bytes, least significant bits first (specification, "Host cluster management").
+// One refcount inside a refcount block. Widths of 8 bits and more are big-endian integers; narrower
+// ones are packed into bytes, least significant bits first (specification, "Host cluster
+// management").
 
 #pragma once
 

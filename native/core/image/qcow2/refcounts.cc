@@ -22,8 +22,7 @@ Result<std::uint64_t> Refcounts::block_offset(std::uint64_t index) {
     return std::uint64_t{0};
   }
   const Header& header = image_.header();
-  BLOCKPULL_TRY(entry,
-                image_.tables().load(header.refcount_table_offset + index * kEntryBytes));
+  BLOCKPULL_TRY(entry, image_.tables().load(header.refcount_table_offset + index * kEntryBytes));
   const std::uint64_t offset = entry & kRefcountTableOffsetMask;
   if (entry == 0) {
     return entry;
@@ -32,9 +31,10 @@ Result<std::uint64_t> Refcounts::block_offset(std::uint64_t index) {
   const bool sound = offset == entry && is_aligned(offset, header.cluster_size()) &&
                      fits(offset, header.cluster_size(), file_size);
   if (!sound) {
-    return make_error(ErrorKind::kImageCorrupt,
-                      text("refcount table entry ", index, " of '", image_.file().path(), "' is ",
-                           Hex{entry}, ", which is no cluster of the file; run 'qemu-img check' on it"))
+    return make_error(
+               ErrorKind::kImageCorrupt,
+               text("refcount table entry ", index, " of '", image_.file().path(), "' is ",
+                    Hex{entry}, ", which is no cluster of the file; run 'qemu-img check' on it"))
         .with_path(image_.file().path());
   }
   return offset;
@@ -51,14 +51,16 @@ Result<void> Refcounts::set(ClusterRange range, std::uint64_t value) {
   return {};
 }
 
-Result<void> Refcounts::set_in_block(std::uint64_t block, ClusterRange entries, std::uint64_t value) {
+Result<void> Refcounts::set_in_block(std::uint64_t block, ClusterRange entries,
+                                     std::uint64_t value) {
   BLOCKPULL_TRY(offset, block_offset(block));
   if (offset == 0) {
-    return make_error(ErrorKind::kImageCorrupt,
-                      text("refcount block ", block, " of '", image_.file().path(), "' is missing"));
+    return make_error(ErrorKind::kImageCorrupt, text("refcount block ", block, " of '",
+                                                     image_.file().path(), "' is missing"));
   }
   const std::uint32_t order = image_.header().refcount_order;
-  // Bytes that hold these entries; the entries beside them in the first and last byte stay as they are.
+  // Bytes that hold these entries; the entries beside them in the first and last byte stay as they
+  // are.
   const std::uint64_t bits = image_.header().refcount_bits();
   const std::uint64_t first_byte = entries.first * bits / 8;
   const std::uint64_t end_byte = divide_up(entries.end() * bits, 8);
@@ -90,8 +92,7 @@ Result<void> Refcounts::visit_block(std::uint64_t index, const Visit& visit) {
     const auto part = view.first(std::min<std::uint64_t>(view.size(), cluster_size - at));
     // A copy: what the visitor does may reuse the slice.
     const std::vector<std::byte> bytes(part.begin(), part.end());
-    BLOCKPULL_CHECK(
-        visit(index * per_block() + at * 8 / bits, bytes.size() * 8 / bits, bytes));
+    BLOCKPULL_CHECK(visit(index * per_block() + at * 8 / bits, bytes.size() * 8 / bits, bytes));
     at += bytes.size();
   }
   return {};

@@ -5,8 +5,8 @@
 //     host cluster i ──▶ refcount table [i / per_block] ──▶ block, entry [i % per_block]
 //                                        0: no block, every refcount in its range is 0
 //
-// Only values 0 and 1 are ever written: a pull makes clusters of its own and frees clusters of its own.
-// Thread rule: one thread at a time.
+// Only values 0 and 1 are ever written: a pull makes clusters of its own and frees clusters of its
+// own. Thread rule: one thread at a time.
 
 #pragma once
 
@@ -40,14 +40,15 @@ class Refcounts {
   /// Sets every refcount of `range` to 0 or 1, in blocks that exist.
   [[nodiscard]] Result<void> set(ClusterRange range, std::uint64_t value);
 
-  /// Calls `visit(first_cluster, refcounts)` for every piece of block `index`: `refcounts` are the raw bytes
-  /// of a run of entries, `first_cluster` the host cluster of the first of them.
+  /// Calls `visit(first_cluster, refcounts)` for every piece of block `index`: `refcounts` are the
+  /// raw bytes of a run of entries, `first_cluster` the host cluster of the first of them.
   using Visit = std::function<Result<void>(std::uint64_t first_cluster, std::uint64_t count,
                                            std::span<const std::byte> refcounts)>;
   [[nodiscard]] Result<void> visit_block(std::uint64_t index, const Visit& visit);
 
  private:
-  [[nodiscard]] Result<void> set_in_block(std::uint64_t block, ClusterRange entries, std::uint64_t value);
+  [[nodiscard]] Result<void> set_in_block(std::uint64_t block, ClusterRange entries,
+                                          std::uint64_t value);
 
   Qcow2Image& image_;
 };

@@ -36,7 +36,8 @@ class Walk {
     std::vector<std::byte> bytes;
     for (std::uint64_t index = 0; index < entries;) {
       BLOCKPULL_TRY(view, image_.tables().view(offset + index * kEntryBytes));
-      const std::uint64_t here = std::min<std::uint64_t>(view.size() / kEntryBytes, entries - index);
+      const std::uint64_t here =
+          std::min<std::uint64_t>(view.size() / kEntryBytes, entries - index);
       const auto part = view.first(here * kEntryBytes);
       if (!all_zero(part)) {
         // A copy: following an entry may reuse the slice.

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which host clusters does anything in the image refer to? The answer decides where a pull may allocate, so
-// it does not trust refcounts, nor the file's length (a crash after fallocate leaves it long): it walks the
-// header, both tables and every L2 table.
+// Which host clusters does anything in the image refer to? The answer decides where a pull may
+// allocate, so it does not trust refcounts, nor the file's length (a crash after fallocate leaves
+// it long): it walks the header, both tables and every L2 table.
 //
-// The marks are a bitmap in chunks, made as they are needed and bounded in number; a file whose references
-// are spread wider than that is refused rather than guessed about. Two references to one cluster where there
-// can be only one (no snapshots: such images are refused before) are corruption.
+// The marks are a bitmap in chunks, made as they are needed and bounded in number; a file whose
+// references are spread wider than that is refused rather than guessed about. Two references to one
+// cluster where there can be only one (no snapshots: such images are refused before) are
+// corruption.
 
 #pragma once
 
@@ -23,8 +24,8 @@ class ReferenceMap {
  public:
   enum class Sharing : std::uint8_t { kExclusive, kShared };
 
-  /// kImageCorrupt when an exclusive cluster is marked twice, kFeatureUnsupported when the marks would not
-  /// fit into memory's bound.
+  /// kImageCorrupt when an exclusive cluster is marked twice, kFeatureUnsupported when the marks
+  /// would not fit into memory's bound.
   [[nodiscard]] Result<void> mark(ClusterRange range, Sharing sharing, const char* what);
   [[nodiscard]] bool has(std::uint64_t cluster) const;
   [[nodiscard]] bool has_any(ClusterRange range) const;
@@ -42,8 +43,9 @@ class ReferenceMap {
   std::uint64_t end_ = 0;
 };
 
-/// Marks everything that the image refers to. kImageCorrupt for an entry that cannot be right: unaligned,
-/// reserved bits set, a table outside the file, "copied" missing, two owners of one cluster.
+/// Marks everything that the image refers to. kImageCorrupt for an entry that cannot be right:
+/// unaligned, reserved bits set, a table outside the file, "copied" missing, two owners of one
+/// cluster.
 [[nodiscard]] Result<ReferenceMap> find_references(Qcow2Image& image);
 
 }  // namespace blockpull::image::qcow2
