@@ -15,7 +15,7 @@ import type { Disk } from './structs.js'
 export function uriFromEnvironment(environment: NodeJS.ProcessEnv): string {
   const uri = environment.BLOCKPULL_URI || environment.LIBVIRT_DEFAULT_URI
   if (uri) return uri
-  throw new TypeError('URI is empty; expected one, or one in BLOCKPULL_URI or LIBVIRT_DEFAULT_URI')
+  throw new TypeError("URI is empty; expected 'qemu:///embed?root=DIR', or one in BLOCKPULL_URI or LIBVIRT_DEFAULT_URI")
 }
 
 export function readConnect(

@@ -36,9 +36,9 @@ export const commonOptions: Readonly<Record<string, OptionSyntax>> = {
 
 /** Options of every command that opens an image which is named on the command line. */
 export const imageOptions: Readonly<Record<string, OptionSyntax>> = {
-  format: { value: 'F', help: 'format of IMAGE, raw for example; formats are never guessed' },
+  format: { value: 'F', help: 'format of IMAGE, raw for example; never guessed' },
   'backing-format': { value: 'F', help: 'format of layers whose overlay states none' },
-  'allow-backing': { value: 'DIR', multiple: true, help: 'only take backing files under DIR (may be given again)' },
+  'allow-backing': { value: 'DIR', multiple: true, help: 'only take backing files under DIR (repeatable)' },
 }
 
 /** A command line that was understood. */

@@ -8,7 +8,7 @@
 
 import { BlockPullError, type Outcome } from '../index.js'
 import { UsageError } from './args.js'
-import { formatBytes } from './measures.js'
+import { type Amount, formatBytes } from './measures.js'
 
 export const ExitCode = {
   DONE: 0,
@@ -27,7 +27,7 @@ export interface Ending {
   readonly state: 'completed' | 'failed' | 'cancelled' | 'unknown'
   readonly code: string | null
   readonly message: string | null
-  readonly bytesMoved: number
+  readonly bytesMoved: Amount
   readonly seconds: number
   readonly method: string
   readonly released: readonly string[]
@@ -59,12 +59,12 @@ export function endingOfError(error: unknown): Ending {
 }
 
 /** The ending of a job. */
-export function endingOfJob(outcome: Outcome): Ending {
+export function endingOfJob(outcome: Outcome<Amount>): Ending {
   const { state, error, bytesMoved, seconds, method, released } = outcome
   const facts = { state, bytesMoved, seconds, method, released }
   if (error === null) return { exitCode: ExitCode.DONE, code: null, message: null, ...facts }
   if (state === 'cancelled') {
-    const message = `cancelled; ${formatBytes(bytesMoved)} copied are kept, and another pull goes on from there`
+    const message = `cancelled after ${formatBytes(bytesMoved)}; what was copied is kept, and another pull goes on from there`
     return { exitCode: ExitCode.CANCELLED, code: 'CANCELLED', message, ...facts }
   }
   return { exitCode: exitCodeOf(error.code), code: error.code, message: error.message, ...facts }

@@ -9,7 +9,7 @@
 import type { BlockJob, Outcome } from '../index.js'
 import type { Context } from './context.js'
 import { type Ending, ExitCode, endingOfError, endingOfJob } from './exit-codes.js'
-import { progressLine, writeJson } from './json.js'
+import { progressLine, toJson } from './json.js'
 import { formatRate } from './measures.js'
 import { ProgressLine } from './render.js'
 import { warn } from './report.js'
@@ -34,7 +34,7 @@ export interface FollowStyle {
 export async function followJob(
   context: Context,
   style: FollowStyle,
-  start: (signal: AbortSignal) => Promise<BlockJob>,
+  start: (signal: AbortSignal) => Promise<BlockJob<bigint>>,
 ): Promise<Ending> {
   const controller = new AbortController()
   const isTold = !style.quiet && !style.json
@@ -68,15 +68,23 @@ export async function followJob(
   }
 }
 
-function tellLimit(context: Context, job: BlockJob): void {
+function tellLimit(context: Context, job: BlockJob<bigint>): void {
   const { bandwidth } = job.progress
-  const limit = bandwidth === 0 ? 'none' : `${formatRate(bandwidth)} (${bandwidth} bytes a second)`
+  const limit = bandwidth === 0n ? 'none' : `${formatRate(bandwidth)} (${bandwidth} bytes a second)`
   context.err.write(`limit: ${limit}\n`)
 }
 
-async function watch(context: Context, style: FollowStyle, job: BlockJob, line: ProgressLine | null): Promise<Outcome> {
+async function watch(
+  context: Context,
+  style: FollowStyle,
+  job: BlockJob<bigint>,
+  line: ProgressLine | null,
+): Promise<Outcome<bigint>> {
+  let told = ''
   for await (const progress of job) {
-    if (style.json && !style.quiet) writeJson(context.out, progressLine(progress, style.image))
+    const json = style.json && !style.quiet ? toJson(progressLine(progress, style.image)) : ''
+    if (json !== told) context.out.write(`${json}\n`)
+    told = json
     line?.draw(progress)
   }
   line?.clear()

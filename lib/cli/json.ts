@@ -2,18 +2,32 @@
 //
 // The JSON lines of `--json`: one object a line, told apart by `event`, the last one always `end`.
 //
-// Numbers are plain bytes and seconds. A line of a pull of several images also names its `image`; with a single
-// image there is nothing to tell apart and the key is left out. Writes to the result stream only.
+// Numbers are plain bytes and seconds, every digit of them: a size above 2^53 is written exactly, and it is for the
+// reader to keep it so. A line of a pull of several images also names its `image`; with a single image there is
+// nothing to tell apart and the key is left out. Writes to the result stream only.
 
 import type { Progress } from '../index.js'
 import type { Output } from './context.js'
 import type { Ending } from './exit-codes.js'
+import type { Amount } from './measures.js'
 
-export function writeJson(out: Output, line: { readonly event: string; readonly [key: string]: unknown }): void {
-  out.write(`${JSON.stringify(line)}\n`)
+/** What a line says. */
+export interface JsonLine {
+  readonly event: string
+  readonly [key: string]: unknown
 }
 
-export function progressLine(progress: Progress, image?: string) {
+export function writeJson(out: Output, line: JsonLine): void {
+  out.write(`${toJson(line)}\n`)
+}
+
+/** JSON.stringify with bigints as numbers: each is marked by a NUL, which no path and no sentence holds. */
+export function toJson(line: JsonLine): string {
+  const marked = JSON.stringify(line, (_, value) => (typeof value === 'bigint' ? `\u0000${value}` : value))
+  return marked.replace(/"\\u0000(-?\d+)"/g, '$1')
+}
+
+export function progressLine(progress: Progress<Amount>, image?: string) {
   const { cur, end, bytesMoved, bytesToMove, bytesPerSecond, etaSeconds, method } = progress
   const facts = { cur, end, bytesMoved, bytesToMove, bytesPerSecond, etaSeconds, method }
   return { event: 'progress', ...(image !== undefined && { image }), ...facts }

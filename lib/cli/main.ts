@@ -15,7 +15,9 @@ process.title = 'blockpull'
 
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') process.exitCode = 1
+    if (error.code === 'EPIPE') return
+    process.exitCode = 1
+    if (stream === process.stdout) process.stderr.write(`blockpull: output cannot be written: ${error.message}\n`)
   })
 }
 

@@ -3,12 +3,16 @@
 // Sizes, rates and times as people read them: '1.2 GiB', '50.0 MiB/s', '1:02:03'.
 //
 // Binary units throughout, one decimal, so that columns and a redrawn line keep their width. Pure functions; for
-// programs there is `--json`, which gives plain numbers.
+// programs there is `--json`, which gives plain numbers. Sizes come as bigints, since a command serves every image
+// that there can be; what is printed is rounded anyway.
 
 const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'] as const
 
-export function formatBytes(bytes: number): string {
-  let value = bytes
+/** A size as the API gives it, either way. */
+export type Amount = number | bigint
+
+export function formatBytes(bytes: Amount): string {
+  let value = Number(bytes)
   let power = 0
   while (value >= 1023.95 && power < units.length - 1) {
     value /= 1024
@@ -17,8 +21,8 @@ export function formatBytes(bytes: number): string {
   return `${power === 0 ? value : value.toFixed(1)} ${units[power]}`
 }
 
-export function formatRate(bytesPerSecond: number): string {
-  return `${formatBytes(Math.round(bytesPerSecond))}/s`
+export function formatRate(bytesPerSecond: Amount): string {
+  return `${formatBytes(Math.round(Number(bytesPerSecond)))}/s`
 }
 
 /** 'm:ss' or 'h:mm:ss'. */
@@ -36,8 +40,8 @@ export function formatSeconds(seconds: number): string {
   return `${seconds.toFixed(seconds < 1 ? 2 : 1)} s`
 }
 
-export function formatShare(part: number, whole: number): string {
-  return whole > 0 ? `${((part / whole) * 100).toFixed(1)} %` : '-'
+export function formatShare(part: Amount, whole: Amount): string {
+  return whole > 0 ? `${((Number(part) / Number(whole)) * 100).toFixed(1)} %` : '-'
 }
 
 /** Columns side by side, as wide as their widest cell; `right` names the ones aligned right. */

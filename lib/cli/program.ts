@@ -58,7 +58,8 @@ function findCommand(name: string): Command {
   const names = commands.map((known) => known.name)
   const near = nearest(name, names)
   const hint = near === null ? `expected ${names.join(', ')}` : `did you mean '${near}'?`
-  throw new UsageError(`${name.startsWith('-') ? 'option' : 'unknown command'} '${name}'; ${hint}`)
+  if (name.startsWith('-')) throw new UsageError(`option '${name}' has no command before it; ${hint}`)
+  throw new UsageError(`unknown command '${name}'; ${hint}`)
 }
 
 function hintFor(name: string | undefined): string {

@@ -8,9 +8,11 @@
 // line never wraps: what does not fit is left out, the bar first, then from the right. Colour only without NO_COLOR,
 // block characters only in a UTF-8 locale. `renderLine` is pure; `ProgressLine` keeps the stream and the clock.
 
-import type { Progress } from '../index.js'
+import type { Progress as SizedProgress } from '../index.js'
 import type { Output } from './context.js'
-import { formatClock, formatRate } from './measures.js'
+import { type Amount, formatClock, formatRate } from './measures.js'
+
+type Progress = SizedProgress<Amount>
 
 export interface LineStyle {
   /** Columns that may be used. */
@@ -26,7 +28,7 @@ const millisecondsBetweenLines = 50
 /** The share that is settled, in percent; 100 only for a job that has completed. */
 function percentOf({ cur, end, state }: Progress): number {
   if (state === 'completed') return 100
-  return end > 0 ? Math.min(99.9, (cur / end) * 100) : 0
+  return end > 0 ? Math.min(99.9, (Number(cur) / Number(end)) * 100) : 0
 }
 
 export function renderLine(label: string, progress: Progress, style: LineStyle): string {

@@ -10,7 +10,7 @@ import { imageOptions, readImageOptions } from '../args.js'
 import type { Command } from '../context.js'
 import { done } from '../exit-codes.js'
 import { writeJson } from '../json.js'
-import { formatBytes, formatShare, formatTable } from '../measures.js'
+import { type Amount, formatBytes, formatShare, formatTable } from '../measures.js'
 import { report } from '../report.js'
 
 export const chain: Command = {
@@ -22,14 +22,14 @@ export const chain: Command = {
   run: async (args, context) => {
     const [image = ''] = args.exactly('IMAGE')
     const json = args.has('json')
-    const layers = await context.api.inspectChain(image, readImageOptions(args))
+    const layers = await context.api.inspectChain(image, { ...readImageOptions(args), bigint: true })
     if (json) for (const layer of layers) writeJson(context.out, { event: 'layer', ...layer })
     else context.out.write(chainText(layers))
     return report(context, done, { json })
   },
 }
 
-export function chainText(layers: readonly Layer[]): string {
+export function chainText(layers: readonly Layer<Amount>[]): string {
   const whole = layers[0]?.virtualSize ?? 0
   const rows = layers.map((layer, depth) => [
     depth === 0 ? layer.path : `└ ${layer.path}`,

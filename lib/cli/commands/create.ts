@@ -20,7 +20,7 @@ export const create: Command = {
     'backing-format': { value: 'F', help: 'format of FILE, qcow2 or raw' },
     'cluster-size': { value: 'N', help: 'bytes in a cluster, 512 to 2M; 64K unless given' },
   },
-  notes: ['SIZE is in bytes, or as 512M, 10G; without it the image has the size of its backing file.'],
+  notes: ['SIZE is in bytes, or as 512M, 10G; an overlay may leave it to its backing file.'],
   run: async (args, context) => {
     const [image, size] = args.positionals.length === 1 ? args.positionals : args.exactly('IMAGE', 'SIZE')
     const json = args.has('json')
@@ -29,12 +29,20 @@ export const create: Command = {
     if (backingFile !== undefined && backingFormat === undefined) {
       throw new UsageError('--backing-format is missing; expected it beside --backing, as formats are never guessed')
     }
+    if (backingFile === undefined && backingFormat !== undefined) {
+      throw new UsageError('--backing-format has nothing to apply to; expected --backing FILE beside it')
+    }
     if (backingFile === undefined && size === undefined) throw new UsageError('SIZE is missing; expected IMAGE SIZE')
     const options = { size, backingFile, backingFormat, clusterSize: args.text('cluster-size') }
     await context.api.createImage(image ?? '', options)
     const over = backingFile === undefined ? '' : `, over '${backingFile}' (${backingFormat})`
     if (json) writeJson(context.out, { event: 'created', path: image })
-    else context.out.write(`${image}: created, ${size ?? 'as large as its backing file'}${over}\n`)
+    else context.out.write(`${image}: created, ${sizeText(size)}${over}\n`)
     return report(context, done, { json })
   },
+}
+
+function sizeText(size: string | undefined): string {
+  if (size === undefined) return 'as large as its backing file'
+  return /^\d+$/.test(size) ? `${size} bytes` : size
 }

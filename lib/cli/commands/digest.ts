@@ -2,14 +2,15 @@
 //
 // `blockpull digest`: SHA-256 of what a guest would read from an image, to compare before and after a pull.
 //
-// Printed as sha256sum prints it. Two images with the same digest are the same disk to a guest, whatever their
+// Printed as sha256sum prints it, with a warning when somebody was writing to the image: no lock is taken, and the
+// digest is then of no single moment. Two images with the same digest are the same disk to a guest, whatever their
 // format, clusters and chains are.
 
 import { imageOptions, readImageOptions } from '../args.js'
 import type { Command } from '../context.js'
 import { done } from '../exit-codes.js'
 import { writeJson } from '../json.js'
-import { report } from '../report.js'
+import { report, warn } from '../report.js'
 
 export const digest: Command = {
   name: 'digest',
@@ -20,7 +21,11 @@ export const digest: Command = {
   run: async (args, context) => {
     const [path = ''] = args.exactly('IMAGE')
     const json = args.has('json')
-    const { sha256, bytes } = await context.api.digestImage(path, readImageOptions(args))
+    const options = { ...readImageOptions(args), bigint: true as const }
+    const [active] = await context.api.inspectChain(path, options)
+    const { sha256, bytes } = await context.api.digestImage(path, options)
+    if (active?.inUseBy)
+      warn(context, `'${path}' is in use by ${active.inUseBy}; its digest may be of no single moment`)
     if (json) writeJson(context.out, { event: 'digest', path, sha256, bytes })
     else context.out.write(`${sha256}  ${path}\n`)
     return report(context, done, { json })

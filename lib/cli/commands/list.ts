@@ -44,15 +44,16 @@ export const list: Command = {
 }
 
 interface DiskState extends Disk {
-  readonly job: BlockJobInfo | null
+  readonly job: BlockJobInfo<bigint> | null
   readonly inUseBy: string | null
   readonly error: string | null
 }
 
 async function diskState(context: Context, domain: Domain, disk: Disk): Promise<DiskState> {
   try {
-    const job = await domain.blockJobInfo(disk.target)
-    const layers = job === null ? await context.api.inspectChain(disk.source, { format: disk.format }) : []
+    const job = await domain.blockJobInfo(disk.target, { bigint: true })
+    const layers =
+      job === null ? await context.api.inspectChain(disk.source, { format: disk.format, bigint: true }) : []
     return { ...disk, job, inUseBy: layers[0]?.inUseBy ?? null, error: null }
   } catch (error) {
     if (!BlockPullError.is(error)) throw error

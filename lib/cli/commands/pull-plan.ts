@@ -2,14 +2,15 @@
 //
 // `blockpull pull --dry-run`: what a pull would do, told and done nothing about.
 //
-// A plan with refusals ends as the pull itself would, with the first refusal's exit code, so that a script can ask
-// before it acts. Writes to the result stream only.
+// A plan with refusals ends as the pull itself would, with the first refusal's sentence on stderr and its exit code,
+// so that a script can ask before it acts; only what else speaks against it is told here. Writes to the result
+// stream only.
 
 import type { Plan } from '../../index.js'
 import type { Output } from '../context.js'
 import { done, type Ending, endingOfError } from '../exit-codes.js'
 import { writeJson } from '../json.js'
-import { formatBytes, formatSeconds, formatTable } from '../measures.js'
+import { type Amount, formatBytes, formatSeconds, formatTable } from '../measures.js'
 
 export interface PlanStyle {
   readonly label: string
@@ -17,10 +18,19 @@ export interface PlanStyle {
   readonly json: boolean
 }
 
-export function writePlan(out: Output, plan: Plan, style: PlanStyle): void {
+export function writePlan(out: Output, plan: Plan<Amount>, style: PlanStyle): void {
   if (style.json) {
     const refusals = plan.refusals.map(({ code, message }) => ({ code, message }))
     writeJson(out, { event: 'plan', ...(style.image !== undefined && { image: style.image }), ...plan, refusals })
+    return
+  }
+  if (plan.refusals.length > 0) {
+    const further = plan.refusals.slice(1).map(({ message }) => ['  also', message])
+    out.write(`${style.label}: would be refused\n${further.length === 0 ? '' : formatTable(further)}`)
+    return
+  }
+  if (Number(plan.bytesToMove) === 0 && plan.released.length === 0) {
+    out.write(`${style.label}: nothing to pull\n`)
     return
   }
   const rows = [
@@ -29,13 +39,11 @@ export function writePlan(out: Output, plan: Plan, style: PlanStyle): void {
     ...(plan.seconds === null ? [] : [['  at this limit', formatSeconds(plan.seconds)]]),
     ['  backing file then', plan.base ?? 'none'],
     ...plan.released.map((path) => ['  no longer needed', path]),
-    ...plan.refusals.map(({ message }) => ['  refused', message]),
   ]
-  const verdict = plan.refusals.length === 0 ? 'would be pulled' : 'would be refused'
-  out.write(`${style.label}: ${verdict}\n${formatTable(rows)}`)
+  out.write(`${style.label}: would be pulled\n${formatTable(rows)}`)
 }
 
-export function planEnding(plan: Plan): Ending {
+export function planEnding(plan: Plan<Amount>): Ending {
   const [refusal] = plan.refusals
   return refusal === undefined ? done : endingOfError(refusal)
 }

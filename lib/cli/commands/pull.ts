@@ -7,7 +7,7 @@
 // for a shut-off disk: its job ends with the process that started it, so that leaving would cancel it.
 
 import { basename } from 'node:path'
-import { BlockPullError } from '../../index.js'
+import { BlockPullError, type Plan } from '../../index.js'
 import { VIR_ERR_ARGUMENT_UNSUPPORTED, VIR_FROM_QEMU } from '../../libvirt.js'
 import { type Arguments, imageOptions, readBandwidth, readImageOptions, readNumber, UsageError } from '../args.js'
 import type { Command, Context } from '../context.js'
@@ -25,18 +25,18 @@ export const pull: Command = {
   usage: ['pull IMAGE... [OPTION]...', 'pull --connect URI DOMAIN DISK [OPTION]...'],
   options: {
     base: { value: 'FILE', help: 'keep FILE as backing file, pull only what is above it' },
-    bandwidth: { value: 'N', help: 'limit: N MiB/s, or bytes a second as 500K, 50M, 1G; 0 is none' },
+    bandwidth: { value: 'N', help: 'limit: N MiB/s, or 500K, 50M, 1G bytes a second' },
     bytes: { help: 'a bare N of --bandwidth is bytes a second' },
     'dry-run': { help: 'only tell what would be done' },
     timeout: { value: 'S', help: 'cancel after S seconds' },
     ...imageOptions,
-    connect: { value: 'URI', short: 'c', help: "the domain's connection; '' takes BLOCKPULL_URI" },
+    connect: { value: 'URI', short: 'c', help: "the connection; '' takes BLOCKPULL_URI" },
     'no-wait': { help: 'return once the job runs (not for a shut-off disk)' },
     quiet: { short: 'q', help: 'print failures only' },
   },
   notes: [
-    'Ctrl-C cancels at a consistent point: what was copied is kept, and another pull goes on',
-    'from there. A second Ctrl-C leaves at once.',
+    'Ctrl-C cancels at a consistent point: what was copied is kept, and another pull',
+    'goes on from there. A second Ctrl-C leaves at once.',
   ],
   run: async (args, context) => {
     const style = {
@@ -62,7 +62,8 @@ function noWaitRefusal(): BlockPullError {
 async function pullImages(args: Arguments, context: Context, style: Style): Promise<number> {
   const images = args.positionals
   if (images.length === 0) throw new UsageError('IMAGE is missing; expected IMAGE... or --connect URI DOMAIN DISK')
-  const options = { base: args.text('base'), bandwidth: readBandwidth(args), ...readImageOptions(args) }
+  const limit = { base: args.text('base'), bandwidth: readBandwidth(args) }
+  const options = { ...limit, ...readImageOptions(args), bigint: true as const }
   if (args.has('no-wait')) throw noWaitRefusal()
   let exitCode: number = ExitCode.DONE
   for (const path of images) {
@@ -87,8 +88,8 @@ async function pullDisk(args: Arguments, context: Context, style: Style): Promis
   for (const option of ['format', 'backing-format']) {
     if (args.has(option)) throw new UsageError(`--${option} has no use with --connect: the domain's XML says formats`)
   }
-  const options = { base: args.text('base'), bandwidth: readBandwidth(args) }
-  const access = { backingPaths: args.list('allow-backing') }
+  const options = { base: args.text('base'), bandwidth: readBandwidth(args), bigint: true as const }
+  const access = { backingPaths: args.list('allow-backing'), readOnly: args.has('dry-run') }
   const connection = await context.api.connect(args.text('connect') ?? '', access)
   try {
     const domain = await connection.lookupByName(name)
@@ -111,7 +112,7 @@ async function planned(
   context: Context,
   style: Style,
   names: { readonly label: string; readonly image?: string | undefined },
-  ask: () => ReturnType<Context['api']['plan']>,
+  ask: () => Promise<Plan<bigint>>,
 ): Promise<Ending> {
   try {
     const plan = await ask()
@@ -127,8 +128,8 @@ function shorten(label: string): string {
 }
 
 function resultText(label: string, { bytesMoved, seconds, method, released }: Ending): string {
-  if (bytesMoved === 0 && released.length === 0) return `${label}: nothing to pull\n`
-  const rate = seconds > 0 ? `${formatRate(bytesMoved / seconds)}, ` : ''
+  if (Number(bytesMoved) === 0 && released.length === 0) return `${label}: nothing to pull\n`
+  const rate = seconds > 0 ? `${formatRate(Number(bytesMoved) / seconds)}, ` : ''
   const how = method === 'none' ? '' : ` (${rate}${method})`
   const lines = [`${label}: pulled, ${formatBytes(bytesMoved)} moved in ${formatSeconds(seconds)}${how}`]
   for (const path of released) lines.push(`  no longer needed: ${path}`)
