@@ -50,6 +50,7 @@ export class VirConnect {
   readonly native: NativeConnection
   readonly #registrations = new Map<number, Registration>()
   #nextId = 0
+  #isClosed = false
 
   /** @internal */
   constructor(native: NativeConnection) {
@@ -59,6 +60,7 @@ export class VirConnect {
   /** @internal */
   register(dom: VirDomain | null, eventId: number, callback: VirBlockJobCallback, opaque: unknown): number {
     const call = 'virConnectDomainEventRegisterAny'
+    this.#checkOpen(call)
     if (dom !== null && dom.conn !== this) {
       throw refusal('INVALID_ARGUMENT', VIR_FROM_DOMAIN, `domain '${dom.name}' in ${call} must match connection`)
     }
@@ -82,8 +84,21 @@ export class VirConnect {
 
   /** @internal */
   deregister(id: number): void {
+    this.#checkOpen('virConnectDomainEventDeregisterAny')
     if (this.#registrations.delete(id)) return
     throw refusal('INVALID_ARGUMENT', VIR_FROM_NONE, `invalid argument: event callback id ${id} not registered`)
+  }
+
+  /** Closes as often as it is asked to. @internal */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    await called(() => this.native.close())
+  }
+
+  #checkOpen(call: string): void {
+    if (!this.#isClosed) return
+    const message = `invalid connection pointer in ${call}: the connection is closed`
+    throw refusal('CLOSED', VIR_FROM_DOMAIN, message)
   }
 
   /** @internal */

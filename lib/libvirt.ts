@@ -54,8 +54,7 @@ export async function virConnectOpenReadOnly(name?: string | null): Promise<VirC
 
 /** Ends the connection's offline jobs at a consistent point and waits for them. Resolves to 0. */
 export async function virConnectClose(conn: VirConnect): Promise<number> {
-  const { native } = checkConnect(conn)
-  await called(() => native.close())
+  await checkConnect(conn).close()
   return 0
 }
 

@@ -4,7 +4,6 @@
 // stays the same, the image is clean, and the next pull goes on once there is space. A flush that fails is worse,
 // since nobody knows then what the disk holds: it ends the job for good, without a link to what may be lost.
 
-import { chmodSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { plan, pullImage } from '../../lib/index.js'
@@ -12,7 +11,7 @@ import { blockpull } from '../support/command.js'
 import { bytesOnDisk, digestOf } from '../support/files.js'
 import { ThinExt4, Tmpfs } from '../support/mounts.js'
 import { Judge } from '../support/pull-verdict.js'
-import { type IoPath, Puller } from '../support/puller.js'
+import { Puller } from '../support/puller.js'
 import { check, difference, flatten, qemuImg, qemuIo } from '../support/qemu.js'
 import { expectRefusal } from '../support/refusal.js'
 import { pulled } from '../support/stream-case.js'
@@ -37,7 +36,7 @@ async function overlay(folder: string, options: string) {
 }
 
 describe('a full filesystem', () => {
-  const shapes = ['cluster_size=64k', 'cluster_size=512,refcount_bits=64', 'cluster_size=2M', 'compat=0.10']
+  const shapes = ['cluster_size=64k', 'cluster_size=512,refcount_bits=64', 'cluster_size=256k', 'compat=0.10']
   test.each(shapes)(
     'fails the job, keeps the content, and a pull after space was made completes (%s)',
     async (options) => {
@@ -98,28 +97,23 @@ describe('a full filesystem', () => {
 })
 
 describe('a disk that loses what was written', () => {
-  // Clusters of 512 bytes are written through the page cache, so that the flush is the first to know; of those
-  // of 64 KiB it is the write itself that fails.
-  const cases = (['io_uring', 'threads'] as const).flatMap((io) => [
-    [io, 'cluster_size=512', /fdatasync/] as const,
-    [io, 'cluster_size=64k', /write|fdatasync/] as const,
-  ])
-  test.each(cases)(
-    'fails the job for good and nothing is linked to it (%s, %s)',
-    async (io: IoPath, options: string, sentence: RegExp) => {
+  // Clusters of 512 bytes are written through the page cache, so that the flush is the first to know. Direct writes
+  // prove nothing here: one that runs out of space in its middle is told to have succeeded by Linux's loop device.
+  test.each(['io_uring', 'threads'] as const)(
+    'fails the flush, and so the job for good, and nothing is linked (%s)',
+    async (io) => {
       const folder = temp.folder()
       const ext4 = await ThinExt4.mount(folder)
       const puller = new Puller(io)
       try {
-        const path = await overlay(ext4.path, options)
-        chmodSync(path, 0o666)
+        const path = await overlay(ext4.path, 'cluster_size=512')
         const flat = join(folder, 'before.raw')
         await flatten(path, flat)
         await ext4.fill(6 * 1048576)
         const report = await puller.pull({ path })
         expect(report).toMatchObject({ state: 'failed', released: [] })
         expect(['IO', 'NO_SPACE']).toContain(report.code)
-        expect(report.message).toMatch(sentence)
+        expect(report.message).toMatch(/fdatasync/)
 
         await ext4.empty()
         expect([0, 3]).toContain((await check(path)).code)

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the garbage collector may take, and what it may not: a dropped handle stops no job, and handles that are
+// done with do not pile up. Runs in a child process with --expose-gc.
+
+import { join } from 'node:path'
+import { afterAll, expect, test } from 'vitest'
+import { info } from '../support/qemu.js'
+import { runWell } from '../support/run-program.js'
+import { makeChain } from '../support/stream-case.js'
+import { TempFolder } from '../support/temp-folder.js'
+
+const temp = new TempFolder('collection')
+afterAll(() => temp.remove())
+
+const inChild = (task: string, image: string) =>
+  runWell(process.execPath, ['--expose-gc', join(import.meta.dirname, 'collection-process.mjs'), task, image])
+
+const overlay = () => makeChain(temp.folder(), { size: '4M', io: ['write -P 1 0 4M'] }, { size: '4M' })
+
+test('a job whose handle is dropped goes on, and keeps the process alive to its end', async () => {
+  const { top } = await overlay()
+  expect(await inChild('drop a job', top)).toBe('collected\n')
+  expect((await info(top))['backing-filename']).toBeUndefined()
+})
+
+test('a job of a connection that is dropped goes on', async () => {
+  const { top } = await overlay()
+  expect(await inChild('drop a connection', top)).toBe('dropped\n')
+  expect((await info(top))['backing-filename']).toBeUndefined()
+})
+
+test('a thousand jobs and connections leave nothing behind', async () => {
+  const { top } = await overlay()
+  const { handles, megabytes } = JSON.parse(await inChild('churn', top)) as { handles: number; megabytes: number }
+  expect(handles).toBeLessThan(50)
+  expect(megabytes).toBeLessThan(30)
+})

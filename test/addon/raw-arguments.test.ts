@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The addon itself, without the TypeScript that checks its input: whatever is passed, it throws a TypeError that
+// names the property, or rejects, and the process goes on.
+
+import { expect, test } from 'vitest'
+import { loadBinding, type NativeBinding } from '../../lib/native.js'
+
+const binding = loadBinding() as unknown as Record<string, (...args: unknown[]) => unknown>
+const ignore = () => undefined
+const image = { path: 'none.qcow2', format: null, backingFormat: null, backingPaths: null }
+
+const nonsense: readonly unknown[] = [
+  undefined,
+  null,
+  true,
+  1,
+  1n,
+  'text',
+  Symbol('s'),
+  [],
+  {},
+  ignore,
+  new Proxy({}, {}),
+  new Date(),
+  Number.NaN,
+]
+
+test('a request of the wrong shape is a TypeError', () => {
+  for (const name of ['openConnection', 'pullImage', 'planImage', 'inspectChain', 'createImage', 'digestImage']) {
+    for (const request of nonsense) {
+      expect(() => binding[name]?.(request, ignore), `${name}(${String(request)})`).toThrow(TypeError)
+    }
+    expect(() => binding[name]?.(), name).toThrow('request must be an object')
+  }
+})
+
+test('a property of the wrong type is named', () => {
+  const pull = { ...image, base: null, bytesPerSecond: 0n }
+  const refused = (property: string, value: unknown, expected: string) =>
+    expect(() => binding['pullImage']?.({ ...pull, [property]: value }, ignore)).toThrow(
+      `request.${property} must be ${expected}`,
+    )
+  refused('path', 5, 'a string')
+  refused('path', 'a\0b', 'a string without NUL')
+  refused('format', 5, 'a string')
+  refused('backingPaths', 'x', 'an array or null')
+  refused('backingPaths', ['x', 5], 'a string')
+  refused('bytesPerSecond', 5, 'a BigInt from 0 to 2n ** 64n - 1n')
+  refused('bytesPerSecond', -1n, 'a BigInt')
+  refused('bytesPerSecond', 2n ** 64n, 'a BigInt')
+})
+
+test('an exception of a getter passes through', () => {
+  const request = {
+    get path() {
+      throw new RangeError('mine')
+    },
+  }
+  expect(() => binding['inspectChain']?.(request)).toThrow('mine')
+})
+
+test('a callback that is none is a TypeError', () => {
+  for (const callback of nonsense.filter((value) => typeof value !== 'function')) {
+    expect(() => binding['pullImage']?.({ ...image, base: null, bytesPerSecond: 0n }, callback)).toThrow(
+      'callback must be a function',
+    )
+  }
+})
+
+test('a method on an object that is not its own is a TypeError', async () => {
+  const typed = binding as unknown as NativeBinding
+  const request = { uri: null, domains: [], readOnly: false, backingPaths: null }
+  const connection = await typed.openConnection(request, ignore)
+  for (const self of [...nonsense, typed, Object.create(connection)]) {
+    expect(() => connection.listDomains.call(self as never)).toThrow(TypeError)
+    expect(() => connection.close.call(self as never)).toThrow(TypeError)
+  }
+  await connection.close()
+})
