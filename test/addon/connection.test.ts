@@ -51,6 +51,7 @@ describe('a pull of a domain', () => {
         path: vms.top,
         type: 1,
         status: 0,
+        error: null,
       },
     ])
     expect((await info(vms.top))['backing-filename']).toBeUndefined()
@@ -59,8 +60,9 @@ describe('a pull of a domain', () => {
   })
 
   test('to a base keeps the base, in the image and in the XML', async () => {
-    for (const base of ['vda[2]', vms.base, 'base.qcow2']) {
+    for (const name of ['vda[2]', 'base.qcow2', 'by its path']) {
       vms = await VmFolder.make(temp.folder())
+      const base = name === 'by its path' ? vms.base : name
       const vm0 = await (await opened(vms.uri)).lookupByName('vm0')
       const job = await vm0.blockPull('vda', { base })
       expect(await job.done).toMatchObject({ released: [vms.middle] })
