@@ -17,6 +17,7 @@ import {
 } from './libvirt-constants.js'
 import {
   VIR_ERR_INVALID_ARG,
+  VIR_ERR_INVALID_CONN,
   VIR_ERR_NO_SUPPORT,
   VIR_FROM_DOMAIN,
   VIR_FROM_NONE,
@@ -160,8 +161,8 @@ export function checkDomain(dom: unknown): VirDomain {
 
 /** A refusal in libvirt's own words, made here because it concerns nothing below. */
 function refusal(code: ErrorCode, virDomain: number, message: string): BlockPullError {
-  const virCode = code === 'UNSUPPORTED' ? VIR_ERR_NO_SUPPORT : VIR_ERR_INVALID_ARG
-  return new BlockPullError({ code, message, virCode, virDomain })
+  const virCodes: Partial<Record<ErrorCode, number>> = { UNSUPPORTED: VIR_ERR_NO_SUPPORT, CLOSED: VIR_ERR_INVALID_CONN }
+  return new BlockPullError({ code, message, virCode: virCodes[code] ?? VIR_ERR_INVALID_ARG, virDomain })
 }
 
 /** Refuses flags outside `known`, as every libvirt driver does. */

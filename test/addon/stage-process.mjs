@@ -13,7 +13,8 @@ import { connect, digestImage, inspectChain, plan, pullImage } from '../../dist/
 
 const slowly = { bandwidth: '1MiB/s' }
 
-/** Each takes the image, and `end`, to be called when the stage is reached. */
+/** Each takes the image, and `end`, to be called when the stage is reached.
+ * @type {Record<string, (image: string, end: () => void) => Promise<void>>} */
 const stages = {
   'before the start is answered': async (image, end) => {
     pullImage(image, slowly).catch(() => undefined)
@@ -34,7 +35,7 @@ const stages = {
   },
   'while it is aborted': async (image, end) => {
     const job = await pullImage(image, slowly)
-    job.abort()
+    void job.abort()
     end()
   },
   'in the turn of its end': async (image, end) => {
@@ -50,7 +51,7 @@ const stages = {
   'while its connection closes': async (image, end) => {
     const connection = await connected(image)
     await (await connection.lookupByName('vm0')).blockPull('vda', slowly)
-    connection.close()
+    void connection.close()
     end()
   },
   'while a digest is made': async (image, end) => {
@@ -71,17 +72,18 @@ const stages = {
   },
 }
 
+/** @param {string} image */
 function connected(image) {
   return connect({ domains: [{ name: 'vm0', disks: [{ target: 'vda', source: image, format: 'qcow2' }] }] })
 }
 
 if (isMainThread) {
-  const [how, stage, image] = process.argv.slice(2)
+  const [how = '', stage = '', image = ''] = process.argv.slice(2)
   if (how === 'exit') {
-    await stages[stage](image, () => process.exit(7))
+    await stages[stage]?.(image, () => process.exit(7))
   } else if (how === 'fall-through') {
     process.exitCode = 7
-    await stages[stage](image, () => undefined)
+    await stages[stage]?.(image, () => undefined)
   } else {
     const worker = new Worker(new URL(import.meta.url), { workerData: { how, stage, image } })
     worker.on('error', (error) => console.error(error))
@@ -93,7 +95,7 @@ if (isMainThread) {
   }
 } else {
   const { how, stage, image } = workerData
-  await stages[stage](image, () => {
+  await stages[stage]?.(image, () => {
     if (how === 'worker-exit') process.exit(7)
     parentPort?.postMessage('reached')
     // Nothing more of this environment's own, until it is ended from outside.

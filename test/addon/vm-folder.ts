@@ -44,12 +44,14 @@ export class VmFolder {
 
   /** `<backingStore>` for the whole chain, spaced so that a rewrite would show. */
   get chain(): string {
-    return `<backingStore  type='file'><format type='qcow2'/><source file='${this.middle}'/>${this.lower}</backingStore>`
+    const layer = `<format type='qcow2'/><source file='${this.middle}'/>`
+    return `<backingStore  type='file'>${layer}${this.lower}</backingStore>`
   }
 
   /** `<backingStore>` for what lies below the middle. */
   get lower(): string {
-    return `<backingStore type='file' ><format type='qcow2'/>\n<source file='${this.base}'/><backingStore/></backingStore>`
+    const layer = `<format type='qcow2'/>\n<source file='${this.base}'/>`
+    return `<backingStore type='file' >${layer}<backingStore/></backingStore>`
   }
 
   disk(backingStore: string, target = "<target dev='vda' bus='virtio'/>"): string {
@@ -63,7 +65,8 @@ export class VmFolder {
   }
 
   xml(name: string, disks: string): string {
-    return `<!-- ours -->\n<domain  type='kvm'>\n  <name>${name}</name>\n<devices>${disks}<a:b xmlns:a='u'/></devices></domain>\n`
+    const devices = `<devices>${disks}<a:b xmlns:a='u'/></devices>`
+    return `<!-- ours -->\n<domain  type='kvm'>\n  <name>${name}</name>\n${devices}</domain>\n`
   }
 
   read(name: string): string {

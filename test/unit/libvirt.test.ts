@@ -139,6 +139,10 @@ describe('calls', () => {
     }
     vi.unstubAllEnvs()
     await expect(virt.virConnectClose(conn)).resolves.toBe(0)
+    const closed = { code: 'CLOSED', virCode: virt.VIR_ERR_INVALID_CONN, virDomain: virt.VIR_FROM_DOMAIN }
+    const register = virt.virConnectDomainEventRegisterAny(conn, null, 8, () => undefined)
+    await expect(register).rejects.toMatchObject(closed)
+    await expect(virt.virConnectDomainEventDeregisterAny(conn, 0)).rejects.toMatchObject(closed)
   })
 })
 
