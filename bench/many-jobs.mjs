@@ -56,8 +56,11 @@ function overlays(base, mebibytes, count) {
   return paths
 }
 
-/** @param {number[]} sorted @param {number} share */
-const quantile = (sorted, share) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]
+/** @param {number[]} numbers @param {number} share */
+function quantile(numbers, share) {
+  const sorted = numbers.toSorted((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN
+}
 
 /** Threads of this process by name, and its resident memory in MiB. */
 function footprint() {
@@ -75,11 +78,11 @@ async function throttled() {
   const start = performance.now()
   await sleep(5000)
   const seconds = (performance.now() - start) / 1000
-  const rates = jobs.map((job, index) => (job.progress.bytesMoved - from[index]) / seconds / limit).sort((a, b) => a - b)
+  const rates = jobs.map((job, index) => (job.progress.bytesMoved - (from[index] ?? 0)) / seconds / limit)
   const { ours, all, resident } = footprint()
   rows.push([`${jobCount} jobs at 64 KiB/s each: threads of ours`, `${ours} (of ${all} in the process)`])
   rows.push(['the same: resident memory', `${resident.toFixed(0)} MiB`])
-  const shown = [rates[0], quantile(rates, 0.5), rates.at(-1)].map((rate) => rate.toFixed(3)).join(' / ')
+  const shown = [0, 0.5, 1].map((share) => quantile(rates, share).toFixed(3)).join(' / ')
   rows.push(['the same: rate by limit, lowest / median / highest job', shown])
   await Promise.all(jobs.map((job) => job.abort()))
 }
@@ -88,6 +91,7 @@ async function flatOut() {
   const jobs = await Promise.all(overlays('large', 512, 8).map((path) => pullImage(path, {})))
   const delay = monitorEventLoopDelay({ resolution: 1 })
   delay.enable()
+  /** @type {number[]} */
   const answers = []
   const end = performance.now() + 1500
   while (performance.now() < end) {
@@ -99,14 +103,13 @@ async function flatOut() {
     await sleep(1)
   }
   delay.disable()
-  answers.sort((a, b) => a - b)
   rows.push(['8 jobs flat out: p99 delay of the event loop', `${(delay.percentile(99) / 1e6).toFixed(2)} ms`])
   rows.push(['the same: p99 of asking for progress', `${(quantile(answers, 0.99) * 1000).toFixed(0)} µs`])
   await Promise.all(jobs.map((job) => job.abort()))
 }
 
 async function abortAndLimit() {
-  const [path] = overlays('large', 512, 1)
+  const path = overlays('large', 512, 1)[0] ?? ''
   const job = await pullImage(path, { bandwidth: '20MiB/s' })
   await sleep(1200)
   job.setBandwidth({ bandwidth: '100MiB/s' })

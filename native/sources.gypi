@@ -107,6 +107,7 @@
       "test/native/core/io/posix_file_test.cc",
       "test/native/driver/crash_cases.cc",
       "test/native/driver/crash_judge.cc",
+      "test/native/driver/crash_oracle_test.cc",
       "test/native/driver/crash_test.cc",
       "test/native/driver/fault_test.cc",
       "test/native/driver/inspect_test.cc",

@@ -64,7 +64,8 @@ export function endingOfJob(outcome: Outcome<Amount>): Ending {
   const facts = { state, bytesMoved, seconds, method, released }
   if (error === null) return { exitCode: ExitCode.DONE, code: null, message: null, ...facts }
   if (state === 'cancelled') {
-    const message = `cancelled after ${formatBytes(bytesMoved)}; what was copied is kept, and another pull goes on from there`
+    const kept = 'what was copied is kept, and another pull goes on from there'
+    const message = `cancelled after ${formatBytes(bytesMoved)}; ${kept}`
     return { exitCode: ExitCode.CANCELLED, code: 'CANCELLED', message, ...facts }
   }
   return { exitCode: exitCodeOf(error.code), code: error.code, message: error.message, ...facts }

@@ -102,8 +102,8 @@ describe('a job', () => {
     const tell = (_conn: unknown, _dom: unknown, disk: string, type: number, status: number) => {
       told.push([disk, type, status])
     }
-    virt.virConnectDomainEventRegisterAny(conn, null, virt.VIR_DOMAIN_EVENT_ID_BLOCK_JOB, tell)
-    virt.virConnectDomainEventRegisterAny(conn, dom, virt.VIR_DOMAIN_EVENT_ID_BLOCK_JOB_2, tell)
+    await virt.virConnectDomainEventRegisterAny(conn, null, virt.VIR_DOMAIN_EVENT_ID_BLOCK_JOB, tell)
+    await virt.virConnectDomainEventRegisterAny(conn, dom, virt.VIR_DOMAIN_EVENT_ID_BLOCK_JOB_2, tell)
     await virt.virDomainBlockPull(dom, 'vda', 65536, bytes)
     await virt.virDomainBlockJobAbort(dom, 'vda')
     expect(told).toEqual([

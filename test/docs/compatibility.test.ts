@@ -37,17 +37,20 @@ function complaints(rows: readonly Row[], exported: readonly string[]): string[]
   ]
 }
 
+/** The functions of `blockpull/libvirt` by their names. */
+const functions = new Map(
+  Object.entries(virt).filter(([name, value]) => name.startsWith('vir') && typeof value === 'function'),
+)
+
 /** The parameters of a function as it is written, without types and defaults. */
 function parametersOf(name: string): string[] {
-  const source = String(virt[name as keyof typeof virt])
+  const source = String(functions.get(name))
   const [, list = ''] = /\(([^)]*)\)/.exec(source) ?? []
   return list.split(',').map((parameter) => parameter.replace(/=.*/s, '').trim())
 }
 
 const rows = callRows(readDocument('docs/libvirt-compatibility.md'))
-const exported = Object.entries(virt)
-  .filter(([name, value]) => name.startsWith('vir') && typeof value === 'function')
-  .map(([name]) => name)
+const exported = [...functions.keys()]
 
 describe('the table of calls', () => {
   it('names the functions of blockpull/libvirt, all of them and no other', () => {

@@ -112,7 +112,7 @@ describe('024 and 050, rebase', () => {
 })
 
 describe('sizes', () => {
-  test('028: a base shorter by 1 GiB, sectors in turns on both sides of its end, 4 GiB and 3 sectors long', async () => {
+  test('028: a base shorter by 1 GiB, sectors in turns on both sides of its end, 4 GiB and 3 sectors', async () => {
     const turns = (from: number, count: number, pattern: number) =>
       Array.from({ length: count }, (_, place) => `write -P ${pattern} ${from + place * 1024} 512`)
     const end = 3 * 1073741824 + 512

@@ -205,7 +205,7 @@ describe('other tests that stream', () => {
     await qemuIo(chain.top, 'qcow2', ...reads)
   })
 
-  test('197 and 215: over 4 GiB, zeroes stay zeroes, own zero clusters stay, a partial last cluster is copied', async () => {
+  test('197 and 215: over 4 GiB, zeroes and own zero clusters stay, a partial last cluster is copied', async () => {
     const chain = await makeChain(
       temp.folder(),
       { size: '4G', io: ['write -P 55 3G 1k', 'write -P 56 4294966784 512', 'write -z 1G 1G'] },

@@ -119,9 +119,8 @@ export class Judge {
     const bound = this.#before.onDisk + added * clusterSize + this.#overhead(added, clusterSize)
     const onDisk = bytesOnDisk(activePath(this.#chain))
     if (onDisk > bound) {
-      complaints.push(
-        `the image takes ${onDisk} bytes of the disk, ${this.#before.onDisk} before; ${added} clusters of ${clusterSize} bytes were added, at most ${bound} are due`,
-      )
+      const growth = `the image takes ${onDisk} bytes of the disk, ${this.#before.onDisk} before`
+      complaints.push(`${growth}; ${added} clusters of ${clusterSize} bytes were added, at most ${bound} are due`)
     }
     return complaints
   }

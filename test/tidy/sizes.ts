@@ -112,7 +112,7 @@ function parseHead(head: string): { name: string; list: string } | undefined {
   const to = matching(head, from)
   const tail = head.slice(to + 1).trim()
   const before = head.slice(0, start)
-  if (to === -1 || /[=.]\s*$/.test(before) || /=>\s*$/.test(head)) {
+  if (to === -1 || /([=.]|\bawait)\s*$/.test(before) || /=>\s*$/.test(head)) {
     return undefined
   }
   // const noexcept override -> T, ': T' of TypeScript, a requires clause, or a constructor's initialisers.
