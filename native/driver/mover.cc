@@ -98,8 +98,8 @@ void Mover::pump() {
     stop();
     return;
   }
-  admit();
-  issue_reads();
+  while (issue_reads() && admit()) {
+  }
   assign_in_order();
   issue_writes();
 }
@@ -108,47 +108,49 @@ std::size_t Mover::allocation_of(const Piece& piece) const {
   return piece.clusters * cluster_size() + piece.staging_bytes;
 }
 
-/// Pieces for which there is a buffer begin; the first for which there is none waits in line.
-void Mover::admit() {
-  while (!queued_.empty() && buffer_ticket_ == 0 && moving_.size() < limits::kPiecesInFlight) {
-    const std::size_t bytes = allocation_of(queued_.front());
-    std::byte* const buffer = host_.buffers().try_take(bytes);
-    if (buffer == nullptr) {
-      buffer_ticket_ = host_.buffers().wait_for(bytes, [this](std::byte* granted) {
-        buffer_ticket_ = 0;
-        Piece piece = std::move(queued_.front());
-        queued_.pop_front();
-        begin(std::move(piece), granted);
-        changed_();
-      });
-      return;
-    }
-    Piece piece = std::move(queued_.front());
-    queued_.pop_front();
-    begin(std::move(piece), buffer);
+/// The next piece begins; if there is no buffer for it, it waits in line. It is asked for only when
+/// the limiter has let through all that is before it: a slow job holds no buffers that others want.
+bool Mover::admit() {
+  if (queued_.empty() || buffer_ticket_ != 0 || moving_.size() >= limits::kPiecesInFlight) {
+    return false;
   }
+  const std::size_t bytes = allocation_of(queued_.front());
+  std::byte* const buffer = host_.buffers().try_take(bytes);
+  if (buffer == nullptr) {
+    buffer_ticket_ = host_.buffers().wait_for(bytes, [this](std::byte* granted) {
+      buffer_ticket_ = 0;
+      begin_next(granted);
+      changed_();
+    });
+    return false;
+  }
+  begin_next(buffer);
+  return true;
 }
 
-void Mover::begin(Piece piece, std::byte* buffer) {
-  queued_bytes_ -= piece.clusters * cluster_size();
+void Mover::begin_next(std::byte* buffer) {
   auto moving = std::make_unique<Moving>();
-  moving->piece = std::move(piece);
+  moving->piece = std::move(queued_.front());
   moving->buffer = buffer;
+  queued_.pop_front();
+  queued_bytes_ -= moving->piece.clusters * cluster_size();
   moving_.push_back(std::move(moving));
 }
 
-void Mover::issue_reads() {
+/// False when the limiter says later.
+bool Mover::issue_reads() {
   for (const auto& moving : moving_) {
     if (moving->phase != Moving::Phase::kReading || moving->reads_issued()) {
       continue;
     }
     if (!issue_reads_of(*moving)) {
-      return;
+      return false;
     }
     if (moving->transfers.empty()) {
       reads_ended(*moving);
     }
   }
+  return true;
 }
 
 /// False when the limiter says later.

@@ -95,9 +95,9 @@ class Mover {
   struct Transfer;
   using MovingList = std::list<std::unique_ptr<Moving>>;
 
-  void admit();
-  void begin(Piece piece, std::byte* buffer);
-  void issue_reads();
+  [[nodiscard]] bool admit();
+  void begin_next(std::byte* buffer);
+  [[nodiscard]] bool issue_reads();
   [[nodiscard]] bool issue_reads_of(Moving& moving);
   void issue_compressed(Moving& moving, const Segment& segment);
   void reads_ended(Moving& moving);
