@@ -118,6 +118,7 @@
       "test/native/faults/inline_host.cc",
       "test/native/faults/qcow2_checker.cc",
       "test/native/faults/recording_file.cc",
+      "test/native/job/rate_limiter_test.cc",
       "test/native/virt/checks_test.cc",
       "test/native/virt/domain_store_test.cc",
       "test/native/virt/domain_xml_test.cc",
