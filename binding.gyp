@@ -5,7 +5,8 @@
 #
 # Third-party libraries are linked from their archives ('-l:name.a'), so that a binary needs only libc,
 # libm, ld-linux and libgcc_s; libgcc_s stays shared because an unwinder must exist once in a process.
-# Nothing but the addon's entry point is exported. No -Werror: this compiles on other people's machines.
+# Nothing but the addon's entry point is exported. 'nodelete': Node unloads an addon with the last environment
+# that uses it, and what libstdc++ keeps for the whole process would be left behind each time. No -Werror: this compiles on other people's machines.
 {
   'includes': ['native/sources.gypi'],
   'targets': [
@@ -34,7 +35,7 @@
       'ldflags': [
         '-Wl,--gc-sections', '-Wl,--exclude-libs,ALL', '-Wl,-Bsymbolic',
         '-Wl,--version-script=<(module_root_dir)/native/napi/addon.map',
-        '-static-libstdc++', '-shared-libgcc',
+        '-static-libstdc++', '-shared-libgcc', '-Wl,-z,nodelete',
         "<!@(pkg-config --libs-only-L liburing libdeflate libzstd pugixml)",
       ],
       'libraries': ['-l:liburing.a', '-l:libdeflate.a', '-l:libzstd.a', '-l:libpugixml.a'],

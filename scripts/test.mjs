@@ -2,8 +2,9 @@
 //
 // Runs the tests and adds them up: native tests (ctest), lint, then vitest, then one line with the sum.
 //
-//   --native       only the native tests, of the CMake preset named by --preset (dev unless told)
+//   --native       only the native tests
 //   --js           only vitest; what is no option is handed to it, a folder for example
+//   --asan         native tests and the addon's ends of life under AddressSanitizer, in place of everything
 //   --soak         everything, and the long versions of the long tests (BLOCKPULL_SOAK=1), and ThreadSanitizer
 //
 // A part that fails does not keep the others from running. A build that fails, or a lint that is not clean,
@@ -58,13 +59,17 @@ function shown(command, args, unless) {
   })
 }
 
-/** @param {string} preset @returns {Promise<Sum>} */
+/** Where Node's headers lie beside node; the addon of the asan preset is built with them. */
+const nodeHeaders = join(dirname(dirname(process.execPath)), 'include/node')
+
+/** @param {'dev' | 'asan' | 'tsan'} preset @returns {Promise<Sum>} */
 async function runNative(preset) {
   console.log(`test: building and running the native tests, preset '${preset}' (minutes when from nothing)`)
   const report = join(root, 'build-cmake', preset, 'ctest.xml')
   rmSync(report, { force: true })
+  const addon = preset === 'asan' ? [`-DCMAKE_JS_INC=${nodeHeaders}`] : []
   const built =
-    quietly('cmake', ['--preset', preset]) &&
+    quietly('cmake', ['--preset', preset, ...addon]) &&
     quietly('cmake', ['--build', '--preset', preset, '-j', String(availableParallelism())])
   if (!built) {
     console.error('test: the native tests do not build')
@@ -126,7 +131,7 @@ function readArguments() {
         native: { type: 'boolean', default: false },
         js: { type: 'boolean', default: false },
         soak: { type: 'boolean', default: false },
-        preset: { type: 'string', default: 'dev' },
+        asan: { type: 'boolean', default: false },
       },
       allowPositionals: true,
     })
@@ -137,7 +142,7 @@ function readArguments() {
 }
 
 const { values, positionals } = readArguments()
-const everything = !values.native && !values.js
+const everything = !values.native && !values.js && !values.asan
 if (values.soak) {
   environment.BLOCKPULL_SOAK = '1'
 }
@@ -145,7 +150,12 @@ if (values.soak) {
 /** @type {Sum[]} */
 const sums = []
 if (everything || values.native) {
-  sums.push(await runNative(values.preset))
+  sums.push(await runNative('dev'))
+}
+if (values.asan) {
+  sums.push(await runNative('asan'))
+  environment.BLOCKPULL_ASAN_ADDON = join(root, 'build-cmake/asan/blockpull.node')
+  sums.push(runVitest(['test/addon/stages.test.ts']))
 }
 if (values.soak) {
   sums.push(await runNative('tsan'))

@@ -2,16 +2,18 @@
 //
 // The end of an environment at every stage of a job: process.exit, a worker that exits or is terminated, a process
 // that has nothing left to do. Each time there is no crash and no hang, the image is free of corruption (clusters
-// that nothing refers to may be left), and the next pull completes and leaves none.
+// that nothing refers to may be left), and the next pull completes and leaves none. With BLOCKPULL_ASAN_ADDON, as
+// `npm run test:asan` runs it, a memory error or a leak of ours fails it as well.
 
 import { execFile } from 'node:child_process'
-import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { check } from '../support/qemu.js'
+import { StagePackage } from '../support/stage-package.js'
 import { makeChain, pulled } from '../support/stream-case.js'
 import { TempFolder } from '../support/temp-folder.js'
 
 const temp = new TempFolder('stages')
+const underTest = StagePackage.make(temp)
 afterAll(() => temp.remove())
 
 const stages = [
@@ -34,10 +36,11 @@ interface Ended {
 }
 
 function endAt(how: string, stage: string, image: string): Promise<Ended> {
-  const script = join(import.meta.dirname, 'stage-process.mjs')
+  const { script, env } = underTest
   return new Promise((resolve) => {
-    execFile(process.execPath, [script, how, stage, image], { timeout: 30_000 }, (error, stdout, stderr) => {
-      resolve({ code: error === null ? 0 : (error.code ?? error.signal ?? 'killed'), printed: stdout + stderr })
+    execFile(process.execPath, [script, how, stage, image], { timeout: 30_000, env }, (error, stdout, stderr) => {
+      const code = error === null ? 0 : (error.code ?? error.signal ?? 'killed')
+      resolve({ code, printed: stdout + underTest.complaints(stderr) })
     })
   })
 }

@@ -16,15 +16,20 @@ namespace {
 
 constexpr std::uint64_t kKnownAutoclear = autoclear::kBitmaps | autoclear::kRawExternalData;
 
+/// Runs of leaked clusters that are taken back; what is beyond stays leaked, which harms nobody. A
+/// crash leaves a few, but one block of a hostile image can hold millions, each of which would take
+/// memory, a write and a hole to punch.
+constexpr std::size_t kMostLeaks = 16384;
+
 bool is_known(std::uint32_t extension_type) {
   return extension_type == extension::kBackingFormat || extension_type == extension::kFeatureNames;
 }
 
-void append(std::vector<ClusterRange>& ranges, std::uint64_t cluster) {
-  if (!ranges.empty() && ranges.back().end() == cluster) {
-    ++ranges.back().count;
-  } else {
-    ranges.push_back({cluster, 1});
+void append_leak(std::vector<ClusterRange>& leaks, std::uint64_t cluster) {
+  if (!leaks.empty() && leaks.back().end() == cluster) {
+    ++leaks.back().count;
+  } else if (leaks.size() < kMostLeaks) {
+    leaks.push_back({cluster, 1});
   }
 }
 
@@ -91,7 +96,7 @@ Result<void> Allocator::judge_block(const ReferenceMap& references, std::uint64_
                                       return missing(first + i);
                                     }
                                     if (counted && !referenced) {
-                                      append(leaks_, first + i);
+                                      append_leak(leaks_, first + i);
                                     }
                                   }
                                   return {};

@@ -98,7 +98,8 @@ class Allocator {
   Qcow2Image& image_;
   Refcounts refcounts_;
   std::uint64_t end_ = 0;
-  /// Found by open(): refcounted, referred to by nothing, and certainly nobody's.
+  /// Found by open(): refcounted, referred to by nothing, and certainly nobody's; not all where
+  /// there are very many.
   std::vector<ClusterRange> leaks_;
   /// Why nothing can be reserved any more.
   std::optional<Error> failed_;
