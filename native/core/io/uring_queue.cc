@@ -45,7 +45,7 @@ Result<std::unique_ptr<UringQueue>> UringQueue::create() {
   auto workers = kMaxWorkers;
   // A kernel that cannot cap its workers (before 5.15) still works.
   (void)::io_uring_register_iowq_max_workers(&queue->ring_, workers.data());
-  queue->queue_wake_read();
+  queue->queue(nullptr);
   return queue;
 }
 
@@ -55,39 +55,58 @@ UringQueue::~UringQueue() {
   }
 }
 
-io_uring_sqe& UringQueue::next_sqe() {
-  for (;;) {
-    if (io_uring_sqe* const sqe = ::io_uring_get_sqe(&ring_)) {
-      return *sqe;
-    }
-    // The queue is full: hand it to the kernel. EAGAIN and EBUSY pass once completions are taken.
-    (void)::io_uring_submit(&ring_);
+/// A free entry; nullptr when the kernel takes no more for now.
+io_uring_sqe* UringQueue::next_sqe() {
+  io_uring_sqe* const sqe = ::io_uring_get_sqe(&ring_);
+  if (sqe != nullptr) {
+    return sqe;
+  }
+  (void)::io_uring_submit(&ring_);
+  return ::io_uring_get_sqe(&ring_);
+}
+
+/// `request` nullptr: the read of the eventfd.
+void UringQueue::queue(Request* request) {
+  io_uring_sqe* const sqe = waiting_.empty() ? next_sqe() : nullptr;
+  if (sqe == nullptr) {
+    waiting_.push_back(request);
+  } else {
+    prepare(request, *sqe);
   }
 }
 
-void UringQueue::queue(Request& request) {
-  const int fd = descriptor_for(request, request.file->kernel_file());
-  io_uring_sqe& sqe = next_sqe();
-  std::byte* const at = request.buffer + request.transferred;
-  const auto left = static_cast<unsigned>(request.length - request.transferred);
-  const std::uint64_t offset = request.offset + request.transferred;
-  if (request.op == Request::Op::kRead) {
+void UringQueue::queue_waiting() {
+  while (!waiting_.empty()) {
+    io_uring_sqe* const sqe = next_sqe();
+    if (sqe == nullptr) {
+      return;
+    }
+    prepare(waiting_.front(), *sqe);
+    waiting_.pop_front();
+  }
+}
+
+void UringQueue::prepare(Request* request, io_uring_sqe& sqe) {
+  if (request == nullptr) {
+    ::io_uring_prep_read(&sqe, wake_fd_.get(), &wake_count_, sizeof wake_count_, 0);
+    ::io_uring_sqe_set_data(&sqe, nullptr);
+    return;
+  }
+  const int fd = descriptor_for(*request, request->file->kernel_file());
+  std::byte* const at = request->buffer + request->transferred;
+  const auto left = static_cast<unsigned>(request->length - request->transferred);
+  const std::uint64_t offset = request->offset + request->transferred;
+  if (request->op == Request::Op::kRead) {
     ::io_uring_prep_read(&sqe, fd, at, left, offset);
   } else {
     ::io_uring_prep_write(&sqe, fd, at, left, offset);
   }
-  ::io_uring_sqe_set_data(&sqe, &request);
-}
-
-void UringQueue::queue_wake_read() {
-  io_uring_sqe& sqe = next_sqe();
-  ::io_uring_prep_read(&sqe, wake_fd_.get(), &wake_count_, sizeof wake_count_, 0);
-  ::io_uring_sqe_set_data(&sqe, nullptr);
+  ::io_uring_sqe_set_data(&sqe, request);
 }
 
 void UringQueue::submit(Request& request) {
   begin_transfer(request);
-  queue(request);
+  queue(&request);
 }
 
 void UringQueue::wake() {
@@ -97,6 +116,7 @@ void UringQueue::wake() {
 }
 
 void UringQueue::wait(Nanoseconds until) {
+  queue_waiting();
   io_uring_cqe* cqe = nullptr;
   int status = 0;
   if (until == Nanoseconds::max()) {
@@ -123,7 +143,7 @@ void UringQueue::reap() {
     const int result = cqe->res;
     ::io_uring_cqe_seen(&ring_, cqe);
     if (request == nullptr) {
-      queue_wake_read();
+      queue(nullptr);
     } else {
       complete(*request, result);
     }
@@ -133,12 +153,12 @@ void UringQueue::reap() {
 void UringQueue::complete(Request& request, int result) {
   if (result == -EINTR || result == -EAGAIN ||
       retry_without_direct(request, request.file->kernel_file(), -result)) {
-    queue(request);
+    queue(&request);
     return;
   }
   const TransferState state = account(request, result);
   if (state == TransferState::kContinue) {
-    queue(request);
+    queue(&request);
     return;
   }
   // Whoever made the request may destroy it in the call.

@@ -8,11 +8,15 @@
 //                     transfer └────────────────────────────────────────────────────────────┘
 //     wake ─▶ eventfd ◀─ a read of it is always in the ring
 //
+// Where the kernel takes no more before completions are taken (old ones say EBUSY), requests wait
+// in a list of ours: nothing is refused and nothing spins.
+//
 // No IOSQE_IO_DRAIN and no linked requests: on a shared ring either would make jobs wait for each
 // other. The kernel's own workers (for files that cannot be read without blocking) are capped.
 
 #pragma once
 
+#include <deque>
 #include <memory>
 
 #include <liburing.h>
@@ -37,9 +41,10 @@ class UringQueue final : public RequestQueue {
 
  private:
   explicit UringQueue(UniqueFd wake_fd) : wake_fd_(std::move(wake_fd)) {}
-  [[nodiscard]] io_uring_sqe& next_sqe();
-  void queue(Request& request);
-  void queue_wake_read();
+  [[nodiscard]] io_uring_sqe* next_sqe();
+  void queue(Request* request);
+  void prepare(Request* request, io_uring_sqe& sqe);
+  void queue_waiting();
   void complete(Request& request, int result);
   void reap();
 
@@ -47,6 +52,8 @@ class UringQueue final : public RequestQueue {
   bool ring_open_ = false;
   const UniqueFd wake_fd_;
   std::uint64_t wake_count_ = 0;
+  /// Found no room in the submission queue; nullptr stands for the read of the eventfd.
+  std::deque<Request*> waiting_;
 };
 
 }  // namespace blockpull::io
