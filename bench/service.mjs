@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What do many jobs in one process cost, and how quickly does the process answer meanwhile?
+// What a service sees: what many jobs in one process cost, how quickly it answers meanwhile, how well limits are kept.
 //
 //   throttled   N jobs, each held to a small limit: threads, resident memory, and each job's own rate
 //   flat out    8 jobs without a limit: delay of Node's event loop
 //   questions   jobs flat out, progress asked all the time: how long an answer takes
-//   abort       from the call until QEMU can open the image; a new limit: until the rate follows
+//   limits      the lowest and the highest rate of any whole second, sampled every 10 ms
+//   new limit   the rate in the 50 ms after it was set; abort: from the call until QEMU can open the image
 //
-//     node bench/many-jobs.mjs [--jobs 1000] [--folder DIR]
+//     node bench/service.mjs [--jobs 1000] [--folder DIR]
 //
 // Every overlay lies on one base, and each job copies the whole base. Prints a Markdown table.
 
@@ -108,6 +109,23 @@ async function flatOut() {
   await Promise.all(jobs.map((job) => job.abort()))
 }
 
+/** @param {string} image @param {number} mebibytes a second */
+async function limitKept(image, mebibytes) {
+  const job = await pullImage(image, { bytesPerSecond: mebibytes * 2 ** 20 })
+  const samples = [{ at: performance.now(), bytes: job.progress.bytesMoved }]
+  while (performance.now() - (samples[0]?.at ?? 0) < 4000) {
+    await sleep(10)
+    samples.push({ at: performance.now(), bytes: job.progress.bytesMoved })
+  }
+  await job.abort()
+  const rates = samples.flatMap((from) => {
+    const to = samples.find(({ at }) => at - from.at >= 1000)
+    return to === undefined ? [] : [(to.bytes - from.bytes) / (to.at - from.at) / (mebibytes * 1048.576)]
+  })
+  const shown = [0, 0.5, 1].map((share) => `${(quantile(rates, share) * 100).toFixed(1)} %`).join(' / ')
+  rows.push([`limit of ${mebibytes} MiB/s: lowest / median / highest whole second`, shown])
+}
+
 async function abortAndLimit() {
   const path = overlays('large', 512, 1)[0] ?? ''
   const job = await pullImage(path, { bandwidth: '20MiB/s' })
@@ -129,6 +147,8 @@ try {
   writeBase('large', 512)
   await throttled()
   await flatOut()
+  const images = overlays('large', 512, 3)
+  for (const [index, limit] of [1, 10, 100].entries()) await limitKept(images[index] ?? '', limit)
   await abortAndLimit()
   console.log(`${cpus().length} cores, Linux ${release()}, Node ${process.versions.node}\n`)
   console.log(`| what | measured |\n| --- | --- |`)
