@@ -156,8 +156,10 @@ Progress Job::progress() const {
 }
 
 std::optional<Outcome> Job::outcome() const {
+  // Not ended_, which wait() waits for: whoever reads an end in progress(), the listener too, finds
+  // the outcome.
   const std::lock_guard lock(mutex_);
-  return ended_ ? std::optional(outcome_) : std::nullopt;
+  return has_ended(state_.load()) ? std::optional(outcome_) : std::nullopt;
 }
 
 void Job::wait() const {
