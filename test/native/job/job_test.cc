@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The life of a job whose work does only what the test says, on a host that takes one step at a
+// time: the order in which things end, what is told when, and what is told to whom.
+
+#include "job/job.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "core/io/buffer_arena.h"
+#include "faults/inline_host.h"
+
+namespace blockpull::job {
+namespace {
+
+constexpr io::FileId kDisk{8, 100};
+
+/// What has happened, in order; shared by the test, the work and the callbacks.
+using Diary = std::vector<std::string>;
+
+/// Writes down what it is told, and leaves the rest to the test.
+class DiaryWork final : public Work {
+ public:
+  explicit DiaryWork(Diary& diary) : diary_(diary) {}
+  ~DiaryWork() override { diary_.emplace_back("closed"); }
+
+  void start(Host&, Board& board, std::function<void(Ending)> finish) override {
+    diary_.emplace_back("start");
+    board_ = &board;
+    finish_ = std::move(finish);
+  }
+  void stop(Stop how) override { diary_.emplace_back(how == Stop::kCancel ? "cancel" : "abandon"); }
+  void set_bandwidth(std::uint64_t bytes_per_second) override {
+    diary_.push_back("bandwidth " + std::to_string(bytes_per_second));
+  }
+
+  void finish(Ending ending) { finish_(std::move(ending)); }
+  [[nodiscard]] Board& board() { return *board_; }
+
+ private:
+  Diary& diary_;
+  Board* board_ = nullptr;
+  std::function<void(Ending)> finish_;
+};
+
+class JobTest : public testing::Test {
+ protected:
+  JobTest() : arena_(io::BufferArena::create(io::BufferArena::kBlock).value()), host_(*arena_, 0) {}
+
+  std::shared_ptr<Job> start(std::uint64_t bandwidth = 0) {
+    auto work = std::make_unique<DiaryWork>(diary_);
+    work_ = work.get();
+    JobOptions options;
+    options.bandwidth = bandwidth;
+    options.before_end = [this](Outcome& outcome) {
+      diary_.emplace_back("before end");
+      outcome.warnings.emplace_back("careful");
+    };
+    options.on_end = [this](const Outcome& outcome) {
+      diary_.push_back(std::string("end ") + state_name(outcome.state));
+      ended_.push_back(outcome);
+    };
+    return Job::start(host_, std::move(work), registry_->claim(kDisk, "a").value(),
+                      std::move(options));
+  }
+
+  /// The job, once its work has started.
+  std::shared_ptr<Job> started(std::uint64_t bandwidth = 0) {
+    auto job = start(bandwidth);
+    settle();
+    diary_.clear();
+    return job;
+  }
+
+  /// Until all that was posted by now has run.
+  void settle() {
+    bool reached = false;
+    host_.post([&reached] { reached = true; });
+    while (!reached) {
+      host_.step();
+    }
+  }
+
+  void run_to_end() {
+    while (host_.step()) {
+    }
+  }
+
+  static Ending failure(ErrorKind kind) {
+    return {.error = make_error(kind, "it went wrong"), .released = {}};
+  }
+
+  const std::unique_ptr<io::BufferArena> arena_;
+  faults::InlineHost host_;
+  const std::shared_ptr<Registry> registry_ = std::make_shared<Registry>();
+  Diary diary_;
+  DiaryWork* work_ = nullptr;
+  std::vector<Outcome> ended_;
+};
+
+TEST_F(JobTest, WorkStartsOnTheHostAndKnowsItsBandwidthByThen) {
+  const auto job = start(5000);
+  EXPECT_EQ(diary_, Diary{});
+  settle();
+  EXPECT_EQ(diary_, (Diary{"bandwidth 5000", "start"}));
+  EXPECT_EQ(job->progress().state, State::kRunning);
+  EXPECT_EQ(job->progress().bandwidth, 5000U);
+  EXPECT_FALSE(job->outcome().has_value());
+}
+
+TEST_F(JobTest, FilesAreClosedAndTheDiskIsFreeBeforeTheEndIsTold) {
+  const auto job = started();
+  work_->finish({.error = {}, .released = {"middle.qcow2"}});
+  EXPECT_EQ(job->progress().state, State::kRunning);
+  ASSERT_FALSE(registry_->claim(kDisk, "a").ok());
+  while (diary_.empty() || diary_.back() != "before end") {
+    ASSERT_EQ(ended_.size(), 0U);
+    ASSERT_TRUE(host_.step());
+  }
+  EXPECT_TRUE(registry_->claim(kDisk, "a").ok());
+  run_to_end();
+  EXPECT_EQ(diary_, (Diary{"closed", "before end", "end completed"}));
+}
+
+TEST_F(JobTest, ACompletedJobTellsWhatItMovedAndReleased) {
+  const auto job = started();
+  work_->board().moved = 12345;
+  work_->board().method = "inline";
+  work_->finish({.error = {}, .released = {"middle.qcow2"}});
+  run_to_end();
+  const auto outcome = job->outcome();
+  ASSERT_TRUE(outcome.has_value());
+  EXPECT_EQ(outcome->state, State::kCompleted);
+  EXPECT_FALSE(outcome->error.has_value());
+  EXPECT_EQ(outcome->bytes_moved, 12345U);
+  EXPECT_STREQ(outcome->method, "inline");
+  EXPECT_EQ(outcome->released, std::vector<std::string>{"middle.qcow2"});
+  EXPECT_EQ(outcome->warnings, std::vector<std::string>{"careful"});
+}
+
+TEST_F(JobTest, AnErrorIsFailedAndACancelCancelled) {
+  const struct {
+    ErrorKind kind;
+    State state;
+  } rows[] = {{ErrorKind::kIo, State::kFailed},
+              {ErrorKind::kNoSpace, State::kFailed},
+              {ErrorKind::kCancelled, State::kCancelled}};
+  for (const auto& row : rows) {
+    const auto job = started();
+    work_->finish(failure(row.kind));
+    run_to_end();
+    ASSERT_TRUE(job->outcome().has_value());
+    EXPECT_EQ(job->outcome()->state, row.state);
+    EXPECT_EQ(job->progress().state, row.state);
+    ASSERT_TRUE(job->outcome()->error.has_value());
+    EXPECT_EQ(job->outcome()->error->kind, row.kind);
+  }
+}
+
+TEST_F(JobTest, TheListenerHearsOneEndAndTheOutcomeIsThereByThen) {
+  auto work = std::make_unique<DiaryWork>(diary_);
+  work_ = work.get();
+  std::shared_ptr<Job> job;
+  JobOptions options;
+  options.on_end = [&](const Outcome& outcome) {
+    EXPECT_EQ(job->progress().state, outcome.state);
+    ASSERT_TRUE(job->outcome().has_value());
+    EXPECT_EQ(job->outcome()->state, outcome.state);
+    diary_.emplace_back("end");
+  };
+  job =
+      Job::start(host_, std::move(work), registry_->claim(kDisk, "a").value(), std::move(options));
+  settle();
+  diary_.clear();
+  work_->finish({});
+  run_to_end();
+  EXPECT_EQ(diary_, (Diary{"closed", "end"}));
+}
+
+TEST_F(JobTest, StoppingTellsTheWorkWhichEndsWhenItCan) {
+  const auto job = started();
+  job->stop(Stop::kCancel);
+  EXPECT_EQ(job->progress().state, State::kAborting);
+  settle();
+  EXPECT_EQ(diary_, Diary{"cancel"});
+  EXPECT_EQ(job->progress().state, State::kAborting);
+  work_->finish(failure(ErrorKind::kCancelled));
+  run_to_end();
+  EXPECT_EQ(job->progress().state, State::kCancelled);
+  EXPECT_EQ(ended_.size(), 1U);
+}
+
+TEST_F(JobTest, AStopBeforeTheStartIsToldAfterIt) {
+  const auto job = start();
+  job->stop(Stop::kCancel);
+  settle();
+  EXPECT_EQ(diary_, (Diary{"bandwidth 0", "start", "cancel"}));
+}
+
+TEST_F(JobTest, ACancelCanBecomeAnAbandon) {
+  const auto job = started();
+  job->stop(Stop::kCancel);
+  job->stop(Stop::kAbandon);
+  settle();
+  EXPECT_EQ(diary_, (Diary{"cancel", "abandon"}));
+}
+
+TEST_F(JobTest, AJobThatWasStoppedTooLateCompletes) {
+  const auto job = started();
+  job->stop(Stop::kCancel);
+  work_->finish({});
+  run_to_end();
+  EXPECT_EQ(diary_, (Diary{"closed", "before end", "end completed"}));
+  EXPECT_EQ(job->progress().state, State::kCompleted);
+}
+
+TEST_F(JobTest, WhatIsAskedAtAnyStepOfTheEndReachesNoWorkAndChangesNoEnd) {
+  for (int at = 0; at < 6; ++at) {
+    const auto job = started();
+    work_->finish({});
+    for (int step = 0; step < at; ++step) {
+      host_.step();
+    }
+    job->stop(Stop::kCancel);
+    job->set_bandwidth(1000);
+    run_to_end();
+    EXPECT_EQ(diary_, (Diary{"closed", "before end", "end completed"})) << at;
+    EXPECT_EQ(job->progress().state, State::kCompleted) << at;
+  }
+}
+
+TEST_F(JobTest, ANewBandwidthIsShownAtOnceAndReachesTheWork) {
+  const auto job = started(1000);
+  job->set_bandwidth(0);
+  EXPECT_EQ(job->progress().bandwidth, 0U);
+  job->set_bandwidth(7000);
+  EXPECT_EQ(job->progress().bandwidth, 7000U);
+  settle();
+  EXPECT_EQ(diary_, (Diary{"bandwidth 0", "bandwidth 7000"}));
+}
+
+TEST_F(JobTest, ProgressIsWhatTheWorkTells) {
+  const auto job = started();
+  Board& board = work_->board();
+  board.settled = 1;
+  board.total = 2;
+  board.moved = 3;
+  board.to_move = 4;
+  board.method = "inline";
+  const Progress progress = job->progress();
+  EXPECT_EQ(progress.settled, 1U);
+  EXPECT_EQ(progress.total, 2U);
+  EXPECT_EQ(progress.moved, 3U);
+  EXPECT_EQ(progress.to_move, 4U);
+  EXPECT_STREQ(progress.method, "inline");
+}
+
+TEST_F(JobTest, TheRateIsThatOfTheLastHalfSecond) {
+  const auto job = started();
+  const Nanoseconds begin = host_.clock().now();
+  for (const std::uint64_t bytes : {1000U, 5000U, 0U}) {
+    work_->board().moved += bytes;
+    host_.step();
+    EXPECT_EQ(job->progress().bytes_per_second, 2 * bytes);
+  }
+  EXPECT_EQ(host_.clock().now() - begin, Nanoseconds(1'500'000'000));
+}
+
+TEST_F(JobTest, TheSecondsAreThoseFromStartToEnd) {
+  const auto job = started();
+  host_.step();
+  host_.step();
+  host_.step();
+  work_->finish({});
+  run_to_end();
+  EXPECT_DOUBLE_EQ(job->outcome()->seconds, 1.5);
+}
+
+TEST_F(JobTest, NothingIsLeftWaitingAfterTheEnd) {
+  const auto job = started();
+  work_->finish({});
+  run_to_end();
+  EXPECT_EQ(host_.outstanding(), 0U);
+  job->stop(Stop::kCancel);
+  EXPECT_EQ(host_.outstanding(), 0U);
+}
+
+TEST_F(JobTest, AJobThatNobodyHoldsGoesOnToItsEndAndIsGoneThen) {
+  std::weak_ptr<Job> watched = started();
+  settle();
+  ASSERT_FALSE(watched.expired());
+  work_->finish({});
+  run_to_end();
+  EXPECT_EQ(ended_.size(), 1U);
+  EXPECT_TRUE(watched.expired());
+}
+
+TEST_F(JobTest, WhatTheListenerHoldsIsLetGoAtTheEnd) {
+  auto held = std::make_shared<int>(0);
+  auto work = std::make_unique<DiaryWork>(diary_);
+  work_ = work.get();
+  JobOptions options;
+  options.before_end = [held](Outcome&) {};
+  options.on_end = [held](const Outcome&) {};
+  const auto job =
+      Job::start(host_, std::move(work), registry_->claim(kDisk, "a").value(), std::move(options));
+  settle();
+  ASSERT_EQ(held.use_count(), 3);
+  work_->finish({});
+  run_to_end();
+  EXPECT_EQ(held.use_count(), 1);
+}
+
+TEST(JobState, EveryOneHasANameAndThreeAreEnds) {
+  const struct {
+    State state;
+    const char* name;
+    bool ended;
+  } rows[] = {{State::kRunning, "running", false},
+              {State::kAborting, "aborting", false},
+              {State::kCompleted, "completed", true},
+              {State::kFailed, "failed", true},
+              {State::kCancelled, "cancelled", true}};
+  for (const auto& row : rows) {
+    EXPECT_STREQ(state_name(row.state), row.name);
+    EXPECT_EQ(has_ended(row.state), row.ended) << row.name;
+  }
+}
+
+}  // namespace
+}  // namespace blockpull::job
