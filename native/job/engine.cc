@@ -73,6 +73,9 @@ Engine::~Engine() {
   }
   queue_->wake();
   thread_.join();
+  // A thread of the pool may still be between posting and waking: the last callback can run, and
+  // let go of the engine, before its poster has returned. What it wakes must outlive it.
+  blocking_.reset();
 }
 
 void Engine::post(std::function<void()> callback) {
