@@ -6,6 +6,7 @@
 import { afterAll, describe, expect, test } from 'vitest'
 import { type BlockJob, pullImage } from '../../lib/index.js'
 import { Puller } from '../support/puller.js'
+import { untilUnlocked } from '../support/qemu.js'
 import { QemuHolder } from '../support/qemu-holder.js'
 import { expectRefusal } from '../support/refusal.js'
 import { type CaseChain, makeChain, pathAt, pullWell } from '../support/stream-case.js'
@@ -108,11 +109,12 @@ describe('after a pull', () => {
     await expectUnlocked(chain)
   })
 
-  test('whose process was killed, nothing is locked', async () => {
+  test('whose process was killed, nothing is locked once its last writes have ended', async () => {
     const chain = await threeLayers()
     const puller = new Puller('io_uring')
     const pull = puller.pull({ path: chain.top, options: { bytesPerSecond: 1048576 }, killAfterMs: 100 })
     await expect(pull).rejects.toThrow('SIGKILL')
+    await untilUnlocked(chain.top)
     await expectUnlocked(chain)
     await pullWell(chain)
   })

@@ -61,6 +61,14 @@ export async function check(path: string): Promise<{ readonly code: number; read
   return { code, report: `qemu-img check ended with ${code}: ${stdout}${stderr}` }
 }
 
+/** Waits until nobody has the image locked: writes that are under way when a process is killed still end. */
+export async function untilUnlocked(path: string): Promise<void> {
+  const until = performance.now() + 10_000
+  while ((await run('qemu-img', ['info', path])).code !== 0) {
+    if (performance.now() > until) throw new Error(`'${path}' is still locked after 10 seconds`)
+  }
+}
+
 export async function map(path: string, format = 'qcow2'): Promise<MapEntry[]> {
   return JSON.parse(await qemuImg('map', '--output=json', '-f', format, path)) as MapEntry[]
 }

@@ -8,7 +8,7 @@ import type { ClusterContent, Qcow2Options } from '../helpers/qcow2-builder.mjs'
 import { writeQcow2 } from '../helpers/qcow2-builder.mjs'
 import { Judge } from './pull-verdict.js'
 import type { Puller } from './puller.js'
-import { qemuImg, qemuIo } from './qemu.js'
+import { qemuImg, qemuIo, untilUnlocked } from './qemu.js'
 import type { Random } from './random.js'
 
 export class Victim {
@@ -52,6 +52,7 @@ export class Victim {
     const options = isLimited ? { bytesPerSecond } : {}
     const report = await puller.pull({ path: this.path, options, killAfterMs }).catch(() => null)
     await puller.kill()
+    await untilUnlocked(this.path)
     const died = report === null
     if (!isLimited) this.#window = died ? this.#window * 1.1 : Math.max(0.2, Math.min(this.#window, killAfterMs))
     this.story.push(JSON.stringify({ bytesPerSecond, killAfterMs, died, report }))

@@ -80,36 +80,41 @@ Result<std::optional<Conflict>> find_conflict(PosixFile& file, off_t base, unsig
   return std::optional<Conflict>();
 }
 
-/// Takes a shared lock on the byte of every permission in `permissions`; the byte where somebody's
-/// exclusive lock is in the way, if any. QEMU takes none; a program that locks whole files does.
-Result<std::optional<Conflict>> take(PosixFile& file, off_t base, unsigned permissions) {
+/// Takes a shared lock, through `fd` of the file, on the byte of every permission in `permissions`;
+/// the byte where somebody's exclusive lock is in the way, if any. QEMU takes none; a program that
+/// locks whole files does.
+Result<std::optional<Conflict>> take(const PosixFile& file, int fd, off_t base,
+                                     unsigned permissions) {
   for (unsigned i = 0; i < kPermissions; ++i) {
     if ((permissions >> i & 1U) == 0) {
       continue;
     }
     const off_t byte = base + static_cast<off_t>(i);
     struct flock lock = byte_lock(F_RDLCK, byte);
-    if (::fcntl(file.fd(), F_OFD_SETLK, &lock) == 0) {
+    if (::fcntl(fd, F_OFD_SETLK, &lock) == 0) {
       continue;
     }
     if (errno != EAGAIN && errno != EACCES) {
       return lock_error(errno, file.path());
     }
     // Its owner may be gone by now; the byte was refused all the same.
-    const bool known = ::fcntl(file.fd(), F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+    const bool known = ::fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
     return std::optional<Conflict>({byte, known && lock.l_pid > 0 ? lock.l_pid : 0});
   }
   return std::optional<Conflict>();
 }
 
+/// Takes all that `claim` says, through `fd` of the file.
+Result<std::optional<Conflict>> take_all(const PosixFile& file, int fd, Claim claim) {
+  BLOCKPULL_TRY(conflict, take(file, fd, kUsedBase, claim.used));
+  return conflict ? conflict : take(file, fd, kUnsharedBase, claim.unshared);
+}
+
 /// Takes what `claim` says; what is in the way, if anything.
 Result<std::optional<Conflict>> take_and_compare(PosixFile& file, Claim claim) {
-  for (const auto& [base, permissions] :
-       {std::pair(kUsedBase, claim.used), std::pair(kUnsharedBase, claim.unshared)}) {
-    BLOCKPULL_TRY(conflict, take(file, base, permissions));
-    if (conflict) {
-      return conflict;
-    }
+  BLOCKPULL_TRY(conflict, take_all(file, file.fd(), claim));
+  if (conflict) {
+    return conflict;
   }
   BLOCKPULL_TRY(refuses_us, find_conflict(file, kUnsharedBase, claim.used));
   if (refuses_us) {
@@ -131,6 +136,13 @@ Error conflict_error(PosixFile& file, const Conflict& conflict) {
 
 Result<void> lock_image(PosixFile& file, LockRole role) {
   Result<std::optional<Conflict>> conflict = take_and_compare(file, claim_of(role));
+  if (conflict.ok() && !*conflict && role == LockRole::kWriter) {
+    // Direct writes that are under way outlive a killed process, and keep their own descriptor open
+    // until they end. With locks of its own nobody can use the image before; they never conflict
+    // with those that we hold.
+    const int direct_fd = file.kernel_file().direct_fd;
+    conflict = direct_fd < 0 ? conflict : take_all(file, direct_fd, claim_of(role));
+  }
   if (conflict.ok() && !*conflict) {
     return {};
   }

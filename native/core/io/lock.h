@@ -7,7 +7,8 @@
 //
 // Only shared (F_RDLCK) open-file-description locks are ever taken; a conflict is found by asking
 // with F_OFD_GETLK whether a write lock on the opposite byte would be refused. Two racers may both
-// fail, never both succeed. The locks go when the file is closed, or with the process.
+// fail, never both succeed. The locks go when the file is closed, or with the process; a writer's
+// not before its last request has ended.
 //
 // Source: QEMU block/file-posix.c, as observed; roles as QEMU uses them for a running pull.
 

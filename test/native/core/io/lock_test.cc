@@ -61,6 +61,24 @@ TEST_F(Lock, AReaderOfABackingFileTakesTheBytesThatQemuLooksAt) {
   EXPECT_EQ(locked_bytes(*second), "100 201 203 ");
 }
 
+TEST_F(Lock, AWriterIsLockedUntilItsLastDirectRequestHasEnded) {
+  auto first = open_file(path_);
+  ASSERT_TRUE(lock_image(*first, LockRole::kWriter).ok());
+  const int direct_fd = first->kernel_file().direct_fd;
+  if (direct_fd < 0) {
+    GTEST_SKIP() << "this filesystem has no direct I/O";
+  }
+  // As a request that is under way when its process is killed.
+  const int under_way = ::dup(direct_fd);
+  first.reset();
+  const auto second = open_file(path_);
+  const auto locked = lock_image(*second, LockRole::kWriter);
+  ASSERT_FALSE(locked.ok());
+  EXPECT_EQ(locked.error().kind, ErrorKind::kLocked);
+  ASSERT_EQ(::close(under_way), 0);
+  EXPECT_TRUE(lock_image(*second, LockRole::kWriter).ok());
+}
+
 TEST_F(Lock, ReadersOfOneBaseCoexist) {
   const auto first = open_file(path_);
   const auto second = open_file(path_);
