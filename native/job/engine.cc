@@ -124,6 +124,10 @@ bool Engine::run_posted() {
     if (posted.empty() && stopping_) {
       return false;
     }
+    if (stopping_) {
+      // The wake of the destructor is used up, and no other will come: look again after these.
+      queue_->wake();
+    }
   }
   for (auto& callback : posted) {
     callback();

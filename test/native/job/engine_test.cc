@@ -22,5 +22,16 @@ TEST(Engine, MayEndWhileAThreadIsStillPostingItsLastCallback) {
   }
 }
 
+TEST(Engine, EndsWithCallbacksStillToRun) {
+  int ran = 0;
+  for (int round = 0; round < 500; ++round) {
+    auto engine = Engine::shared();
+    ASSERT_TRUE(engine.ok());
+    (*engine)->post([&ran] { ++ran; });
+    (*engine)->post([&ran] { ++ran; });
+  }
+  EXPECT_EQ(ran, 1000);
+}
+
 }  // namespace
 }  // namespace blockpull::job
