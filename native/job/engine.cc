@@ -125,7 +125,7 @@ bool Engine::run_posted() {
       return false;
     }
     if (stopping_) {
-      // One wake stood for the end and for what was posted just before it, and is used up now.
+      // The wake of the destructor is used up, and no other will come: look again after these.
       queue_->wake();
     }
   }

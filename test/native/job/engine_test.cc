@@ -424,6 +424,17 @@ TEST(Engine, MayEndWhileAThreadIsStillPostingItsLastCallback) {
   }
 }
 
+TEST(Engine, EndsWithCallbacksStillToRun) {
+  int ran = 0;
+  for (int round = 0; round < 500; ++round) {
+    auto engine = Engine::shared();
+    ASSERT_TRUE(engine.ok());
+    (*engine)->post([&ran] { ++ran; });
+    (*engine)->post([&ran] { ++ran; });
+  }
+  EXPECT_EQ(ran, 1000);
+}
+
 INSTANTIATE_TEST_SUITE_P(By, EngineTest, testing::Values("io_uring", "threads"),
                          [](const auto& about) { return std::string(about.param); });
 
