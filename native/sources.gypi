@@ -116,6 +116,7 @@
       "test/native/driver/crash_test.cc",
       "test/native/driver/fault_test.cc",
       "test/native/driver/inspect_test.cc",
+      "test/native/driver/pull_planner_test.cc",
       "test/native/driver/pull_rig.cc",
       "test/native/faults/content.cc",
       "test/native/faults/crash_states.cc",
