@@ -3,6 +3,7 @@
     "core_sources": [
       "native/core/base/bytes.cc",
       "native/core/base/error.cc",
+      "native/core/base/thread.cc",
       "native/core/image/backing_name.cc",
       "native/core/image/chain.cc",
       "native/core/image/chain_walk.cc",
@@ -85,6 +86,7 @@
       "test/native/core/base/bytes_test.cc",
       "test/native/core/base/checked_test.cc",
       "test/native/core/base/error_test.cc",
+      "test/native/core/base/thread_test.cc",
       "test/native/core/image/backing_name_test.cc",
       "test/native/core/image/chain_test.cc",
       "test/native/core/image/chain_walk_test.cc",

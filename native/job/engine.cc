@@ -7,8 +7,6 @@
 #include <string_view>
 #include <utility>
 
-#include <pthread.h>
-
 #include "core/base/limits.h"
 #include "core/io/thread_queue.h"
 #include "core/io/uring_queue.h"
@@ -47,23 +45,24 @@ Result<std::shared_ptr<Engine>> Engine::shared() {
     return engine;
   }
   BLOCKPULL_TRY(buffers, io::BufferArena::create(limits::kBufferBytes));
-  auto engine = std::shared_ptr<Engine>(new Engine(std::move(buffers)));
+  BLOCKPULL_TRY(blocking, io::BlockingPool::create(limits::kBlockingThreads));
+  auto engine = std::shared_ptr<Engine>(new Engine(std::move(buffers), std::move(blocking)));
+  BLOCKPULL_TRY(thread, Thread::start("blockpull", [of = engine.get()] { of->loop(); }));
+  engine->thread_.emplace(std::move(thread));
   current = engine;
   return engine;
 }
 
-Engine::Engine(std::unique_ptr<io::BufferArena> buffers)
+Engine::Engine(std::unique_ptr<io::BufferArena> buffers, std::unique_ptr<io::BlockingPool> blocking)
     : registry_(std::make_shared<Registry>()),
       buffers_(std::move(buffers)),
-      blocking_(std::make_unique<io::BlockingPool>(limits::kBlockingThreads)) {
+      blocking_(std::move(blocking)) {
   if (!threads_are_forced()) {
     queue_ = try_uring();
   }
   if (queue_ == nullptr) {
     queue_ = std::make_unique<io::ThreadQueue>(*blocking_);
   }
-  thread_ = std::thread([this] { loop(); });
-  ::pthread_setname_np(thread_.native_handle(), "blockpull");
 }
 
 Engine::~Engine() {
@@ -72,7 +71,7 @@ Engine::~Engine() {
     stopping_ = true;
   }
   queue_->wake();
-  thread_.join();
+  thread_.reset();
   // A thread of the pool may still be between posting and waking: the last callback can run, and
   // let go of the engine, before its poster has returned. What it wakes must outlive it.
   blocking_.reset();

@@ -3,8 +3,8 @@
 // The threads of the library: one that drives every job, and a few that may block.
 //
 //     engine thread   ring or queue · timers · posted calls · every work item's steps
-//     blocking (4)    open, fallocate, fdatasync, table I/O, inflate, pread/pwrite where io_uring
-//     is refused
+//     blocking (4)    open, fallocate, fdatasync, table I/O, inflate; pread and pwrite where
+//                     io_uring is refused
 //
 // One engine a process, counted by its users: the first makes it, the last ends it. It must outlive
 // its jobs, so whoever starts one waits for its end before letting go; it must not be let go on its
@@ -19,7 +19,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <thread>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -56,7 +56,7 @@ class Engine final : public Host {
     std::function<void()> callback;
   };
 
-  explicit Engine(std::unique_ptr<io::BufferArena> buffers);
+  Engine(std::unique_ptr<io::BufferArena> buffers, std::unique_ptr<io::BlockingPool> blocking);
   void loop();
   [[nodiscard]] bool run_posted();
   void run_due_timers();
@@ -77,7 +77,8 @@ class Engine final : public Host {
   std::unordered_map<std::uint64_t, Nanoseconds> when_of_;
   std::uint64_t next_ticket_ = 1;
 
-  std::thread thread_;
+  /// Absent until it has been had.
+  std::optional<Thread> thread_;
 };
 
 }  // namespace blockpull::job

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Result<T>: a value or an Error. Nothing in native/ throws; whatever can fail returns one of
-// these, and
-// [[nodiscard]] makes a forgotten failure a warning that the development build turns into an error.
+// these, and [[nodiscard]] makes a forgotten failure a warning that the development build turns
+// into an error.
 //
 //     BLOCKPULL_TRY(header, read_header(file));    // declares `header`, or returns the error
 //     BLOCKPULL_CHECK(file.sync());                // for Result<void>

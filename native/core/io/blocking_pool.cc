@@ -4,15 +4,15 @@
 
 #include <utility>
 
-#include <pthread.h>
-
 namespace blockpull::io {
 
-BlockingPool::BlockingPool(std::size_t threads) {
+Result<std::unique_ptr<BlockingPool>> BlockingPool::create(std::size_t threads) {
+  auto pool = std::unique_ptr<BlockingPool>(new BlockingPool());
   for (std::size_t i = 0; i < threads; ++i) {
-    threads_.emplace_back([this] { loop(); });
-    ::pthread_setname_np(threads_.back().native_handle(), "blockpull-io");
+    BLOCKPULL_TRY(thread, Thread::start("blockpull-io", [of = pool.get()] { of->loop(); }));
+    pool->threads_.push_back(std::move(thread));
   }
+  return pool;
 }
 
 BlockingPool::~BlockingPool() {
@@ -21,9 +21,7 @@ BlockingPool::~BlockingPool() {
     stopping_ = true;
   }
   ready_.notify_all();
-  for (std::thread& thread : threads_) {
-    thread.join();
-  }
+  threads_.clear();
 }
 
 void BlockingPool::run(std::function<void()> task) {

@@ -8,15 +8,18 @@
 #include <condition_variable>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <mutex>
-#include <thread>
 #include <vector>
+
+#include "core/base/thread.h"
 
 namespace blockpull::io {
 
 class BlockingPool {
  public:
-  explicit BlockingPool(std::size_t threads);
+  /// kIo when the threads cannot be had.
+  [[nodiscard]] static Result<std::unique_ptr<BlockingPool>> create(std::size_t threads);
   ~BlockingPool();
   BlockingPool(const BlockingPool&) = delete;
   BlockingPool& operator=(const BlockingPool&) = delete;
@@ -24,13 +27,14 @@ class BlockingPool {
   void run(std::function<void()> task);
 
  private:
+  BlockingPool() = default;
   void loop();
 
   std::mutex mutex_;
   std::condition_variable ready_;
   std::deque<std::function<void()>> tasks_;
   bool stopping_ = false;
-  std::vector<std::thread> threads_;
+  std::vector<Thread> threads_;
 };
 
 }  // namespace blockpull::io

@@ -27,6 +27,9 @@ struct KernelFile {
   int direct_fd = -1;
   /// What O_DIRECT wants offsets, lengths and addresses to be a multiple of.
   std::uint32_t direct_alignment = 0;
+  /// Length of a read-only file when it was opened: where a read meets an earlier end, somebody has
+  /// cut the file. 0 for a file that we write.
+  std::uint64_t kept_size = 0;
 };
 
 /// A run of a sparse file: [offset, offset + length) is a hole, or holds data.

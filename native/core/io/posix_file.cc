@@ -105,8 +105,7 @@ Result<std::unique_ptr<PosixFile>> PosixFile::open(const std::string& path, Acce
   if (::fcntl(fd.get(), F_SETFL, 0) != 0) {
     return system_error("fcntl", errno, path);
   }
-  const FileId id{about.st_dev, about.st_ino};
-  return std::unique_ptr<PosixFile>(new PosixFile(path, std::move(fd), id, access));
+  return std::unique_ptr<PosixFile>(new PosixFile(path, std::move(fd), about, access));
 }
 
 Result<std::unique_ptr<PosixFile>> PosixFile::create(const std::string& path) {
@@ -125,9 +124,15 @@ Result<std::unique_ptr<PosixFile>> PosixFile::create(const std::string& path) {
   if (::fstat(fd.get(), &about) != 0) {
     return system_error("fstat", errno, path);
   }
-  const FileId id{about.st_dev, about.st_ino};
-  return std::unique_ptr<PosixFile>(new PosixFile(path, std::move(fd), id, Access::kReadWrite));
+  return std::unique_ptr<PosixFile>(new PosixFile(path, std::move(fd), about, Access::kReadWrite));
 }
+
+PosixFile::PosixFile(std::string path, UniqueFd fd, const struct stat& about, Access access)
+    : path_(std::move(path)),
+      fd_(std::move(fd)),
+      id_{about.st_dev, about.st_ino},
+      access_(access),
+      kept_size_(access == Access::kReadOnly ? static_cast<std::uint64_t>(about.st_size) : 0) {}
 
 Result<std::uint64_t> PosixFile::size() {
   struct stat about {};
@@ -248,7 +253,7 @@ Result<FileRun> PosixFile::run_at(std::uint64_t offset) {
 
 KernelFile PosixFile::kernel_file() {
   std::call_once(direct_once_, [this] { open_direct(); });
-  return {fd_.get(), direct_fd_.get(), direct_alignment_};
+  return {fd_.get(), direct_fd_.get(), direct_alignment_, kept_size_};
 }
 
 void PosixFile::open_direct() {

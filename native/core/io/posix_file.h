@@ -15,6 +15,8 @@
 #include <memory>
 #include <mutex>
 
+#include <sys/stat.h>
+
 #include "core/base/unique_fd.h"
 #include "core/io/file.h"
 
@@ -70,8 +72,7 @@ class PosixFile final : public File {
   void forget_cached_pages() const;
 
  private:
-  PosixFile(std::string path, UniqueFd fd, FileId id, Access access)
-      : path_(std::move(path)), fd_(std::move(fd)), id_(id), access_(access) {}
+  PosixFile(std::string path, UniqueFd fd, const struct stat& about, Access access);
 
   void open_direct();
 
@@ -79,6 +80,8 @@ class PosixFile final : public File {
   const UniqueFd fd_;
   const FileId id_;
   const Access access_;
+  /// See KernelFile::kept_size.
+  const std::uint64_t kept_size_;
   /// Set by the first failed sync, never cleared.
   std::atomic<int> sync_error_{0};
   std::once_flag direct_once_;

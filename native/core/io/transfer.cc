@@ -7,11 +7,17 @@
 #include <cstring>
 
 #include "core/base/checked.h"
+#include "core/base/text.h"
 
 namespace blockpull::io {
 namespace {
 
 constexpr std::uint32_t kPage = 4096;
+
+/// Of a read that has met the end of the file.
+bool was_cut(const Request& request) {
+  return request.offset + request.transferred < request.file->kernel_file().kept_size;
+}
 
 }  // namespace
 
@@ -41,7 +47,7 @@ TransferState account(Request& request, ssize_t result) {
     return TransferState::kFailed;
   }
   if (result == 0) {
-    if (request.op == Request::Op::kWrite) {
+    if (request.op == Request::Op::kWrite || was_cut(request)) {
       return TransferState::kFailed;
     }
     std::memset(request.buffer + request.transferred, 0, request.length - request.transferred);
@@ -53,8 +59,15 @@ TransferState account(Request& request, ssize_t result) {
 }
 
 Error transfer_error(const Request& request, int error_number) {
-  Error error = system_error(request.op == Request::Op::kRead ? "read" : "write",
-                             error_number == 0 ? EIO : error_number, request.file->path());
+  const bool reads = request.op == Request::Op::kRead;
+  Error error = system_error(reads ? "read" : "write", error_number == 0 ? EIO : error_number,
+                             request.file->path());
+  if (reads && error_number == 0) {
+    error.message =
+        text("file '", request.file->path(), "' has become shorter: it had ",
+             request.file->kernel_file().kept_size, " bytes when it was opened, and ends at ",
+             request.offset + request.transferred, " now; somebody writes to it, find out who");
+  }
   error.offset = request.offset + request.transferred;
   return error;
 }

@@ -31,10 +31,11 @@ inline void begin_transfer(Request& request) {
 enum class TransferState : std::uint8_t { kWhole, kContinue, kFailed };
 
 /// Takes the result of one read or write call (bytes, or a negative errno) into account. A read
-/// that hits the end of the file is filled up with zeros.
+/// that hits the end of the file is filled up with zeros; one that hits an end where the file had
+/// bytes when it was opened has failed: they would be zeros that nobody wrote.
 [[nodiscard]] TransferState account(Request& request, ssize_t result);
 
-/// The error of a request that failed with `error_number`.
+/// The error of a request that failed with `error_number`, 0 when no call failed.
 [[nodiscard]] Error transfer_error(const Request& request, int error_number);
 
 }  // namespace blockpull::io

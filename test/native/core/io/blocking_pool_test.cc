@@ -17,9 +17,9 @@ namespace {
 TEST(BlockingPool, OneThreadRunsTasksInTheOrderInWhichTheyWereGiven) {
   std::vector<int> ran;
   {
-    BlockingPool pool(1);
+    const auto pool = BlockingPool::create(1).value();
     for (int i = 0; i < 1000; ++i) {
-      pool.run([&ran, i] { ran.push_back(i); });
+      pool->run([&ran, i] { ran.push_back(i); });
     }
   }
   std::vector<int> all(1000);
@@ -30,9 +30,9 @@ TEST(BlockingPool, OneThreadRunsTasksInTheOrderInWhichTheyWereGiven) {
 TEST(BlockingPool, AsManyTasksRunAtOnceAsItHasThreads) {
   constexpr int kThreads = 4;
   std::atomic<int> inside{0};
-  BlockingPool pool(kThreads);
+  const auto pool = BlockingPool::create(kThreads).value();
   for (int i = 0; i < kThreads; ++i) {
-    pool.run([&inside] {
+    pool->run([&inside] {
       ++inside;
       while (inside.load() < kThreads) {
         std::this_thread::yield();
@@ -46,9 +46,9 @@ TEST(BlockingPool, NoMoreTasksRunAtOnceThanItHasThreads) {
   std::atomic<int> inside{0};
   std::atomic<int> too_many{0};
   {
-    BlockingPool pool(kThreads);
+    const auto pool = BlockingPool::create(kThreads).value();
     for (int i = 0; i < 200; ++i) {
-      pool.run([&] {
+      pool->run([&] {
         too_many += ++inside > kThreads ? 1 : 0;
         std::this_thread::yield();
         --inside;
@@ -62,9 +62,9 @@ TEST(BlockingPool, ItsEndRunsWhatIsQueuedAndWaitsForIt) {
   std::atomic<int> ran{0};
   std::promise<void> busy;
   {
-    BlockingPool pool(2);
+    const auto pool = BlockingPool::create(2).value();
     for (int i = 0; i < 2; ++i) {
-      pool.run([&, i] {
+      pool->run([&, i] {
         if (i == 0) {
           busy.set_value();
         }
@@ -73,7 +73,7 @@ TEST(BlockingPool, ItsEndRunsWhatIsQueuedAndWaitsForIt) {
       });
     }
     for (int i = 0; i < 100; ++i) {
-      pool.run([&ran] { ++ran; });
+      pool->run([&ran] { ++ran; });
     }
     busy.get_future().wait();
   }
@@ -82,8 +82,8 @@ TEST(BlockingPool, ItsEndRunsWhatIsQueuedAndWaitsForIt) {
 
 TEST(BlockingPool, ATaskMayGiveAnother) {
   std::promise<void> ended;
-  BlockingPool pool(1);
-  pool.run([&] { pool.run([&] { pool.run([&] { ended.set_value(); }); }); });
+  const auto pool = BlockingPool::create(1).value();
+  pool->run([&] { pool->run([&] { pool->run([&] { ended.set_value(); }); }); });
   ended.get_future().wait();
 }
 
@@ -91,12 +91,12 @@ TEST(BlockingPool, TasksFromManyThreadsAllRunOnceAndOnNoneOfThem) {
   std::atomic<int> ran{0};
   std::atomic<int> elsewhere{0};
   {
-    BlockingPool pool(2);
+    const auto pool = BlockingPool::create(2).value();
     std::vector<std::thread> givers;
     for (int giver = 0; giver < 4; ++giver) {
       givers.emplace_back([&] {
         for (int i = 0; i < 500; ++i) {
-          pool.run([&, giver_id = std::this_thread::get_id()] {
+          pool->run([&, giver_id = std::this_thread::get_id()] {
             ++ran;
             elsewhere += std::this_thread::get_id() != giver_id ? 1 : 0;
           });
@@ -113,12 +113,12 @@ TEST(BlockingPool, TasksFromManyThreadsAllRunOnceAndOnNoneOfThem) {
 
 TEST(BlockingPool, WhatATaskHoldsMayGiveATaskWhenItIsLetGo) {
   std::promise<void> ended;
-  BlockingPool pool(1);
+  const auto pool = BlockingPool::create(1).value();
   const auto give = [&](const int* pointer) {
     delete pointer;
-    pool.run([&ended] { ended.set_value(); });
+    pool->run([&ended] { ended.set_value(); });
   };
-  pool.run([held = std::shared_ptr<int>(new int(0), give)] {});
+  pool->run([held = std::shared_ptr<int>(new int(0), give)] {});
   ended.get_future().wait();
 }
 

@@ -22,8 +22,8 @@ class FourThreads {
   [[nodiscard]] RequestQueue& queue() { return queue_; }
 
  private:
-  BlockingPool pool_{4};
-  ThreadQueue queue_{pool_};
+  const std::unique_ptr<BlockingPool> pool_ = BlockingPool::create(4).value();
+  ThreadQueue queue_{*pool_};
 };
 
 INSTANTIATE_TYPED_TEST_SUITE_P(Threads, QueueContract, FourThreads);

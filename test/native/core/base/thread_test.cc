@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A thread runs what it was given under its name, is waited for, and is an error where there is
+// none to be had.
+
+#include "core/base/thread.h"
+
+#include <array>
+#include <atomic>
+#include <string>
+
+#include <sys/resource.h>
+
+#include <gtest/gtest.h>
+
+namespace blockpull {
+namespace {
+
+TEST(Thread, RunsItsBodyUnderItsNameAndItsEndIsWaitedFor) {
+  std::array<char, 16> name{};
+  std::atomic<bool> ran{false};
+  {
+    auto thread = Thread::start("blockpull-test", [&] {
+      ::pthread_getname_np(::pthread_self(), name.data(), name.size());
+      ran = true;
+    });
+    ASSERT_TRUE(thread.ok());
+    const Thread moved = std::move(thread).value();
+  }
+  EXPECT_TRUE(ran);
+  EXPECT_STREQ(name.data(), "blockpull-test");
+}
+
+/// In a process of its own: address space cannot be had back.
+[[noreturn]] void start_without_memory() {
+  const rlimit none{.rlim_cur = 1, .rlim_max = 1};
+  ::setrlimit(RLIMIT_AS, &none);
+  auto thread = Thread::start("blockpull-test", [] {});
+  std::_Exit(!thread.ok() && thread.error().error_number == EAGAIN ? 0 : 1);
+}
+
+TEST(ThreadDeathTest, ThatCannotBeHadIsAnError) {
+  EXPECT_EXIT(start_without_memory(), testing::ExitedWithCode(0), "");
+}
+
+}  // namespace
+}  // namespace blockpull
