@@ -3,10 +3,11 @@
 // The pull of a shut-off disk as a work item: it joins the mover, which never blocks, and the
 // metadata, which does, one metadata call at a time.
 //
-//     survey ─▶ begin ─▶ ┌ refill ─┐ …… until the plan is at its end and the mover idle ─▶ complete
-//                        │ commit  │ ◀─ 64 MiB or 5 s                     any error, stop ─▶
-//                        wind_up └─────────┘
-//     mover   ────────────── reads and writes all the while ──────────────▶
+//     lane    survey ─▶ begin ─▶ refill ⇄ commit ─▶ complete     one blocking call at a time
+//                                any error, stop ─▶ wind_up
+//     mover                      reads and writes all the while
+//
+// commit: every 64 MiB or 5 s; complete: when the plan is at its end and the mover idle.
 //
 // After every event pump() looks at the whole state and starts what can be started; there is no
 // other place that decides. A commit does not wait for the mover: it links what has been written

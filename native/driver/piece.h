@@ -3,10 +3,9 @@
 // What the planner hands to the mover: whole clusters of the active image, and where their bytes
 // come from.
 //
-//     guest   ─[c7 c8]────────[c30]──▶        runs: (7, 2) (30, 1)      need not be neighbours
-//     buffer  │ c7 │ c8 │ c30 │               always without gaps
-//     segments│ layer 1 │z│ 2 │               tile the buffer; neighbours in one file are one
-//     segment
+//     guest     ─[c7 c8]────────[c30]──▶      runs: (7, 2) (30, 1); need not be neighbours
+//     buffer    │ c7 │ c8 │ c30 │             always without gaps
+//     segments  │ layer 1 │z│ 2 │             tile the buffer; neighbours in one file are one
 
 #pragma once
 

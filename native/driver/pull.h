@@ -46,8 +46,9 @@ struct PullPlan {
   std::optional<std::string> base;
 };
 
-/// What a pull would do now. Takes no lock; an image in use, and everything else that prepare_pull
-/// would refuse, is among `refusals`. Fails only when the chain cannot be read at all.
+/// What a pull would do now. Takes no lock; an active image that somebody writes to or that a pull
+/// must not write to, and a filesystem with too little space, are among `refusals`. Fails when the
+/// chain cannot be read, or has no such base or none that can be stated as asked.
 [[nodiscard]] Result<PullPlan> plan_pull(job::Engine& engine, const PullOptions& options);
 
 /// A pull that holds its files and locks and has refused nothing.

@@ -2,18 +2,19 @@
 //
 // What a pull has to do, found by walking tables and nothing else.
 //
-//     for every run of guest bytes
-//       the active image has it ─────────────────────────────▶ settled
-//       no merged layer says anything about it ──────────────▶ settled  (the base, or zeros,
-//       answers as before) a merged layer says zeros ── reads zeros without it ─▶ settled
-//                                 └─ the base would show ────▶ zero clusters (version 3), zeros
-//                                 (version 2)
-//       a merged layer has data ─────────────────────────────▶ piece
+//     who answers for a run of guest bytes    │ what becomes of it
+//     ────────────────────────────────────────┼────────────────────────────────────────────────
+//     the active image                        │ settled
+//     no intermediate layer                   │ settled: the base or zeros answer as before
+//     an intermediate layer says zeros        │
+//       and it reads zeros without that layer │ settled
+//       and the base would show               │ zero clusters (version 3), zeros (version 2)
+//     an intermediate layer has data          │ piece
 //
-// Merged layers are those between the active image and the base; without a base, all of them. A
-// cluster of the active image that more than one answer falls into is gathered whole, from the base
-// too. The walk costs what the tables cost, not the virtual size: an absent L1 entry in every layer
-// is one step.
+// Intermediate layers are those between the active image and the base; without a base, all below
+// the active image. A cluster of the active image that more than one answer falls into is gathered
+// whole, from the base too. The walk costs what the tables cost, not the virtual size: an absent L1
+// entry in every layer is one step.
 //
 // Pure: it asks a ChainWalk and keeps a position. Thread rule: one thread at a time.
 

@@ -2,11 +2,10 @@
 //
 // One job, as everybody but the engine sees it.
 //
-//              start            stop              work has finished, files closed
-//     (ready) ──────▶ running ───────▶ aborting ─────────────────────┬──▶ cancelled
-//                        └───────────────────────────────────────────┼──▶ completed   only without
-//                        an error
-//                                                                    └──▶ failed
+//     start ─▶ running ────────────┬─▶ completed    no error, also when a stop came too late
+//                 │                ├─▶ failed       any error but kCancelled
+//                 │                │
+//                 └ stop ─▶ aborting ─▶ cancelled   kCancelled
 //
 // Progress is read from atomics: asking never waits for the job. The listener hears of the end
 // once, after the files are closed and the locks are gone, and of nothing after it.
@@ -45,9 +44,9 @@ struct Progress {
   std::uint64_t total = 0;
   std::uint64_t moved = 0;
   std::uint64_t to_move = 0;
-  /// Average over the last seconds.
+  /// Average over the last half second.
   std::uint64_t bytes_per_second = 0;
-  /// The limit in force, 0 for none.
+  /// The limit in force: bytes a second, 0 for no limit.
   std::uint64_t bandwidth = 0;
   const char* method = "none";
 };
@@ -65,6 +64,7 @@ struct Outcome {
 };
 
 struct JobOptions {
+  /// Bytes a second, 0 for no limit.
   std::uint64_t bandwidth = 0;
   /// Runs on a thread that may block, when the work is over and its files are closed, before the
   /// end is told; may add warnings, not change the state.

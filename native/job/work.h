@@ -3,9 +3,8 @@
 // The seam between a job and what it moves. A driver implements Work; `job.h` knows nothing else of
 // it.
 //
-//     start ─▶ (callbacks on the host's thread, no more than a few ms each) ─▶ finish, exactly once
-//        stop ──────────────────────────────────────────────────────────────▲   soon after, or
-//        already on its way
+//     start ─▶ callbacks on the host's thread, a few ms each at the most ─▶ finish, exactly once
+//     stop  ───────────────────── soon after, or already on its way ──────────▲
 //
 // Thread rule: every call on the host's thread; destroyed on a thread that may block, before the
 // job's end is announced, so that files are closed and locks are gone by then.
@@ -29,7 +28,7 @@ struct Board {
   /// Guest bytes settled, and the virtual size.
   std::atomic<std::uint64_t> settled{0};
   std::atomic<std::uint64_t> total{0};
-  /// Bytes issued to the disks, and how many it will be.
+  /// Guest bytes whose reads were issued, and how many it will be.
   std::atomic<std::uint64_t> moved{0};
   std::atomic<std::uint64_t> to_move{0};
   /// A literal: "io_uring", "threads", "none".

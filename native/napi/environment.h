@@ -6,9 +6,9 @@
 // Two ways to the end, and both abandon the jobs, wait for what is in flight, and never call
 // JavaScript:
 //
-//     'exit' event         process.exit(), the end of the main script; Node runs no cleanup hook
-//     for the first cleanup hook         a worker that ends or is terminated; the end of the main
-//     environment
+//     'exit' event    process.exit(), for which Node runs no cleanup hook; the end of the main
+//                     script
+//     cleanup hook    a worker that ends or is terminated; the end of the main environment
 //
 // Thread rule: the JavaScript thread, but for engine(), jobs() and is_ending().
 

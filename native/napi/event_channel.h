@@ -3,8 +3,8 @@
 // What flows to JavaScript by itself. An EventChannel is a callback that takes records; a
 // JobChannel is the story of one job told to such a callback:
 //
-//     attach ─▶ progress, the latest value, when it changed, ten times a second ─▶ outcome, once ─▶
-//     nothing
+//     attach ─▶ progress ─▶ outcome, once ─▶ nothing
+//               └─ the latest value, when it changed, ten times a second
 //
 // Nothing is told before the promise that gave the job has been settled: an outcome that comes
 // earlier waits. A running job keeps the process alive from attach to its outcome, unless

@@ -2,8 +2,9 @@
 //
 // A connection: where its domains come from, what may be done, and the jobs it has started.
 //
-// open ─▶ calls, from any number of threads ─▶ begin_close (refuses new calls, stops jobs) ─▶ close
-// (waits)
+//     open ─▶ calls, from any number of threads ─▶ begin_close ─▶ close
+//                                                  refuses calls,  waits for
+//                                                  stops jobs      their ends
 //
 // The calls on disks are in block_jobs.h; they use what is public here. No lock is held over a file
 // operation: the store and the table of jobs have their own, around their maps.

@@ -3,9 +3,8 @@
 // A domain as this library sees it, and how it is read from libvirt XML.
 //
 //     domain ─ name, uuid
-//            └ devices/disk@type@device ─ driver@type, source@file (dev, dir, name, …),
-//            target@dev@bus,
-//                                         transient, backingStore
+//            └ devices/disk@type ─ driver@type, source@file (dev, dir, name, volume, path),
+//                                  target@dev@bus, transient
 //
 // Everything else in the XML is left alone: the text itself stays the domain's definition. A
 // backing chain stated in the XML is not believed (headers decide); `xml_rewrite.h` keeps it in

@@ -8,8 +8,8 @@
 // wording:
 //
 //     report          "<prefix of the code>" + detail     most errors
-//     argument check  the detail alone                    bad flags, what the entry points refuse
-//     themselves
+//     argument check  the detail alone                    bad flags, and what the entry points
+//                                                         refuse themselves
 //
 // Calls on bare images have no libvirt counterpart: they keep the plain sentence, with the table's
 // numbers.

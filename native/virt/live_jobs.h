@@ -3,9 +3,8 @@
 // The jobs that one owner has started and that have not ended: a connection's, or those on bare
 // images.
 //
-//     reserve ─▶ (open, lock, judge: may take long) ─▶ start ─▶ … ─▶ end, told to the listener,
-//     then forgotten
-//        └─ the place is given up when the pull is refused
+//     reserve ─▶ open, lock, judge: may take long ─┬─▶ start ─▶ … ─▶ end, told, then forgotten
+//                                                  └─▶ refused: the place is given up
 //
 // After close() nothing is reserved and nothing starts; whatever runs, or was reserved before,
 // ends, and wait_until_idle() waits for that. A place counts from its reservation, so nothing slips

@@ -3,8 +3,7 @@
 // Connection URIs. One form is served here:
 //
 //     qemu:///embed?root=DIR      libvirt's own URI for a driver inside the process; DIR is
-//     absolute,
-//                                 percent-encoded, and holds <name>.xml and <name>.qmp
+//                                 absolute, percent-encoded, and holds <name>.xml and <name>.qmp
 //
 // Every other URI means a daemon, and gets libvirt's answer for a scheme without a driver.
 

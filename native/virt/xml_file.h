@@ -2,8 +2,7 @@
 //
 // Domain XML on disk: read whole and bounded, replaced whole and durably.
 //
-//     temporary file in the same folder ─ write ─ fsync ─ rename over the old one ─ fsync of the
-//     folder
+//     temporary file in the folder ─ write ─ fsync ─ rename over the old one ─ fsync the folder
 //
 // so that whoever opens the name, at any moment and after any crash, sees the old text or the new.
 // Owner and mode are the old file's; a symbolic link is followed, so that the link stays one.

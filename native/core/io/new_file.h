@@ -2,11 +2,10 @@
 //
 // A new file that appears whole or not at all.
 //
-//     create ─▶ folder/.blockpull-<pid>-<n>.tmp ─▶ write … ─▶ publish: sync │ rename, never over
-//     another │ sync folder
-//                                                └▶ destroyed without publish: removed
+//     create ─▶ folder/.blockpull-<pid>-<n>.tmp ─▶ write ─┬─▶ publish: sync ─ rename ─ sync folder
+//                                                         └─▶ destroyed without publish: removed
 //
-// A crash leaves at most the temporary file, which nothing refers to.
+// The rename never replaces another file. A crash leaves at most the temporary file, which nothing refers to.
 
 #pragma once
 

@@ -4,8 +4,8 @@
 // threads asleep in a read.
 //
 //     submit ─▶ submission queue ─▶ kernel ─▶ completion queue ─▶ account ─┬─▶ done
-//                     ▲                                                    └─▶ the rest of a short
-//                     transfer └────────────────────────────────────────────────────────────┘
+//                     ▲                                                    │
+//                     └──────────── the rest of a short transfer ──────────┘
 //     wake ─▶ eventfd ◀─ a read of it is always in the ring
 //
 // Where the kernel takes no more before completions are taken (old ones say EBUSY), requests wait

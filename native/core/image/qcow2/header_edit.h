@@ -5,12 +5,10 @@
 // A sector is the largest thing that a disk writes whole, so the switch is *one write inside the
 // first 512 bytes*, or the pull is refused before it has written anything.
 //
-//     remove   bytes 8…19 become 0. Where only the backing name ended the extensions, 8 zero bytes
-//     (an end
-//              marker) go where they ended, or the stale name would be read as an extension.
-//     replace  the new name goes into free space of cluster 0 first ─ flush ─, then offset, length
-//     and the
-//              backing format extension switch together.
+//     remove   bytes 8…19 become 0; where only the backing name ended the extensions, 8 zero bytes
+//              (an end marker) go where they ended, or the stale name would be read as an extension
+//     replace  the new name goes into free space of cluster 0 ─ flush ─ then offset, length and the
+//              backing format extension switch together
 //
 //     0        8  ┌offset┐┌len┐20      72/112                          512      cluster_size
 //     │ magic … │   8…19        │ … │ format ext │ other ext │ end │ … name … │ free │

@@ -4,19 +4,17 @@
 // those of QEMU's docs/interop/qcow2.txt.
 //
 //     cluster 0        header │ extensions … end │ backing file name
-//     L1 table         one 8-byte entry per L2 table        (active image: header field
-//     l1_table_offset) L2 tables        one cluster each, one 8-byte entry per guest cluster
+//     L1 table         one 8-byte entry per L2 table; where: header field l1_table_offset
+//     L2 tables        one cluster each, one 8-byte entry per guest cluster
 //     refcount table   one 8-byte entry per refcount block
 //     refcount blocks  one cluster each, one entry of 1 … 64 bits per host cluster
 //
-//     L1 entry    63 copied │ 62…56 reserved │ 55…9 offset of the L2 table, 0: none │ 8…0 reserved
-//     L2 entry    63 copied │ 62 compressed=0 │ 61…56 reserved │ 55…9 host offset │ 8…1 reserved │
-//     0 zero (v3)
-//                 62 compressed=1: x = 62 - (cluster_bits - 8)
-//                 61…x additional 512-byte sectors │ x-1…0 byte offset
-//     extended L2 entry (16 bytes): the above without bit 0, then 63…32 zero bits │ 31…0 allocated
-//     bits,
-//                 one of each per subcluster of a 32nd of a cluster
+//     L1 entry     63 copied │ 62…56 reserved │ 55…9 offset of the L2 table, 0: none │ 8…0 reserved
+//     L2 entry     63 copied │ 62 compressed, then
+//       62 = 0     61…56 reserved │ 55…9 host offset │ 8…1 reserved │ 0 zero (version 3)
+//       62 = 1     x = 62 - (cluster_bits - 8): 61…x more 512-byte sectors │ x-1…0 byte offset
+//     extended L2  the entry without bit 0, then one bit of each kind per 32nd of a cluster:
+//                  63…32 reads as zeros │ 31…0 allocated
 //
 // "copied" is set exactly when the refcount of what the entry points to is 1.
 

@@ -2,9 +2,9 @@
 //
 // Makes clusters that hold data visible to the guest, in two halves with one flush between them:
 //
-//     prepare   tables that do not exist yet are written whole, into clusters that nothing refers
-//     to ── flush ── data, refcounts and new tables are durable now commit    8-byte entries: into
-//     L2 tables that exist, and the L1 entries of the new ones
+//     prepare   writes tables that do not exist yet, whole, into clusters nothing refers to
+//     (caller)  flush: data, refcounts and new tables are durable now
+//     commit    8-byte entries: into L2 tables that exist, and L1 entries of the new ones
 //
 // No entry is torn by a crash, because it never crosses a sector, and each of them is valid old or
 // new: old reads the backing chain, new reads the same bytes from the copy. So commit needs no

@@ -3,8 +3,8 @@
 // The table of internal snapshots, checked and not used: a layer with snapshots is read as it is
 // now, but an image whose table cannot be right is refused as a whole, as QEMU does.
 //
-//     │ l1_offset 8 │ l1_size 4 │ id_len 2 │ name_len 2 │ … 16 … │ vm_state 4 │ extra_len 4 │ extra
-//     │ id │ name │ entries of 40 bytes and more, each at a multiple of 8
+//     │ l1_offset 8 │ l1_size 4 │ id_len 2 │ name_len 2 │ … 16 … │ vm_state 4 │ extra_len 4 │
+//     │ extra │ id │ name │        40 bytes and more, each entry at a multiple of 8
 
 #pragma once
 

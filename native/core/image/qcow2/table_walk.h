@@ -4,8 +4,8 @@
 // bytes: no file, no cache, so that every combination of entries can be tested, and fuzzed, as a
 // few bytes.
 //
-//     entries   │ data at 5 │ data at 6 │ data at 7 │ zero │ …      one run: data at 5, three
-//     clusters
+//     entries   │ data at 5 │ data at 6 │ data at 7 │ zero │ …
+//               └─ one run: data at 5, 3 clusters ──┘
 //
 // A run goes on over entries that mean the same (for data: that follow each other in the file). A
 // compressed cluster is a run of its own. A damaged entry is a fault when the run would begin
