@@ -118,6 +118,7 @@
       "test/native/driver/crash_test.cc",
       "test/native/driver/fault_test.cc",
       "test/native/driver/inspect_test.cc",
+      "test/native/driver/mover_test.cc",
       "test/native/driver/pull_planner_test.cc",
       "test/native/driver/pull_rig.cc",
       "test/native/faults/content.cc",

@@ -32,10 +32,13 @@ class TableImage final : public image::Image {
     }
   }
 
+  /// An empty file in memory unless the test gives another.
+  void set_file(std::unique_ptr<io::File> file) { file_ = std::move(file); }
+
   [[nodiscard]] const image::Extent& sector(std::uint64_t index) const { return sectors_[index]; }
 
   [[nodiscard]] image::Format format() const override { return image::Format::kQcow2; }
-  [[nodiscard]] io::File& file() override { return file_; }
+  [[nodiscard]] io::File& file() override { return *file_; }
   [[nodiscard]] std::uint64_t virtual_size() const override { return size_; }
   [[nodiscard]] std::uint64_t cluster_size() const override { return cluster_size_; }
   [[nodiscard]] const std::optional<image::BackingReference>& backing() const override {
@@ -79,7 +82,7 @@ class TableImage final : public image::Image {
   const std::uint64_t cluster_size_;
   const std::uint64_t size_;
   std::vector<image::Extent> sectors_;
-  faults::MemoryFile file_{{}};
+  std::unique_ptr<io::File> file_ = std::make_unique<faults::MemoryFile>(std::vector<std::byte>());
   const std::optional<image::BackingReference> none_;
 };
 
