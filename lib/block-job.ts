@@ -85,7 +85,7 @@ export class BlockJob<Size extends number | bigint = number> implements AsyncIte
 
   /**
    * Resolves when the job has completed, after the flush that makes it durable. Rejects with a `BlockPullError`
-   * otherwise: `CANCELLED` after `abort()`, `NO_SPACE`, `IO`, `JOB_VANISHED`, ...; with an `AbortError` when the
+   * otherwise: `CANCELLED` after `abort()`, `NO_SPACE`, `IO`, `IMAGE_CORRUPT`, ...; with an `AbortError` when the
    * signal given at the start ended it. Reading this property takes over the failure: it is not reported elsewhere.
    */
   get done(): Promise<Completion<Size>> {

@@ -3,9 +3,9 @@
 // A connection: the way to domains, and the source of events.
 //
 // Events need nothing set up and nothing pumped: they come on this thread's event loop. They carry libvirt's
-// numbers and, beside a failure, its reason. Closing is asynchronous, may be done twice, and ends the offline
-// jobs of the connection at a consistent point. `openConnection` takes the binding as an argument, which is how
-// tests put another in its place; `connect` is the same with the real one.
+// numbers and, beside a failure, its reason. Closing is asynchronous, may be done twice, and ends the connection's
+// jobs at a consistent point. `openConnection` takes the binding as an argument, which is how tests put another in
+// its place; `connect` is the same with the real one.
 
 import { EventEmitter } from 'node:events'
 import { checkString } from './argument-checks.js'
@@ -91,7 +91,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     return this.#domain(await called(() => this.#native.defineXml(request)))
   }
 
-  /** Ends the connection's offline jobs at a consistent point and waits for them. A second call does nothing more. */
+  /** Ends the connection's jobs at a consistent point and waits for them. A second call does nothing more. */
   async close(): Promise<void> {
     this.#closing ??= called(() => this.#native.close())
     await this.#closing

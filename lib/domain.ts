@@ -65,8 +65,10 @@ export class Domain {
    * Fills a disk from its backing chain, down to `base` or altogether; resolves once the job runs. The disk is named
    * by its target (`vda`) or by the path of its active layer. Without a limit it goes as fast as the storage does.
    *
-   * Rejects with `NO_DISK`, `NO_BASE`, `JOB_ACTIVE` (the disk has a job), `LOCKED` (`holder` says by whom),
-   * `READ_ONLY`, `FEATURE_UNSUPPORTED`, `IMAGE_CORRUPT`, `NOT_FOUND`, `CLOSED`; nothing has been written then.
+   * Rejects with `NO_DOMAIN`, `NO_DISK`, `NO_BASE`, `JOB_ACTIVE` (the disk has a job), `LOCKED` (`holder` says by
+   * whom), `UNSUPPORTED` (the guest runs, or the disk is no local file), `READ_ONLY`, `NOT_FOUND`, `ACCESS_DENIED`,
+   * `FORMAT_UNKNOWN`, `FEATURE_UNSUPPORTED`, `IMAGE_CORRUPT`, `CHAIN_LOOP`, `POLICY`, `CLOSED`; nothing has been
+   * written then.
    *
    * ```js
    * const job = await domain.blockPull('vda', { bandwidth: '50MiB/s' })
@@ -95,8 +97,11 @@ export class Domain {
   }
 
   /**
-   * What `blockPull` would do: bytes to move and to allocate, time at the limit, and why it would be refused. Changes
-   * nothing and takes no lock. Rejects with `NO_DISK`, `NO_BASE`; refusals of the image are in `refusals`.
+   * What `blockPull` would do: bytes to move and to allocate, time at the limit, and in `refusals` what would refuse
+   * the pull of a chain that can be read. Changes nothing and takes no lock.
+   *
+   * Rejects with `NO_DOMAIN`, `NO_DISK`, `NO_BASE`, `JOB_ACTIVE` (the disk has a job), `UNSUPPORTED` (the guest runs,
+   * or the disk is no local file), `CLOSED`, and as `inspectChain` does when the chain cannot be read.
    */
   plan(disk: string, options: DiskPlanOptions & { readonly bigint: true }): Promise<Plan<bigint>>
   plan(disk: string, options?: DiskPlanOptions): Promise<Plan>
@@ -107,7 +112,8 @@ export class Domain {
   }
 
   /**
-   * The job of a disk, or `null` when it has none. Answered from memory. Rejects with `NO_DISK`.
+   * The job of a disk, or `null` when it has none. Answered from memory when the job is of this connection; otherwise
+   * the domain is looked up and the file looked at. Rejects with `NO_DOMAIN`, `NO_DISK`, `CLOSED`.
    *
    * ```js
    * const info = await domain.blockJobInfo('vda')
@@ -124,8 +130,8 @@ export class Domain {
   }
 
   /**
-   * Sets the limit of a disk's job, '50MiB/s' or `{ bytesPerSecond: n }`; '0' lifts it. Rejects with `NO_JOB`,
-   * `NO_DISK`, `OVERFLOW`.
+   * Sets the limit of a disk's job, '50MiB/s' or `{ bytesPerSecond: n }`; '0' lifts it. Rejects with `NO_DOMAIN`,
+   * `NO_DISK`, `NO_JOB`, `READ_ONLY`, `CLOSED`.
    *
    * ```js
    * await domain.blockJobSetSpeed('vda', '10MiB/s')
@@ -140,7 +146,8 @@ export class Domain {
 
   /**
    * Ends the job of a disk at a consistent point, whoever started it; with `async` returns before it has ended.
-   * What was copied is kept. Rejects with `NO_JOB`, `NO_DISK`.
+   * What was copied is kept. Rejects with `NO_DOMAIN`, `NO_DISK`, `NO_JOB`, `JOB_ACTIVE` (it is being ended already),
+   * `READ_ONLY`, `CLOSED`.
    *
    * ```js
    * await domain.blockJobAbort('vda')

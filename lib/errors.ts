@@ -10,7 +10,10 @@
 
 import type { NativeFailure } from './native.js'
 
-/** Every `code` a BlockPullError can have. */
+/**
+ * Every `code` a BlockPullError can have. `JOB_FAILED`, `JOB_VANISHED`, `MONITOR_*` and `QEMU_ERROR` are not reported
+ * by this version: they are for running guests.
+ */
 export const errorCodes = [
   'CANCELLED',
   'JOB_FAILED',
@@ -89,7 +92,10 @@ export class BlockPullError extends Error {
   readonly offset: number | null
   /** Who has the image, as 'pid 4711 (qemu-system-x86)', or `null`. */
   readonly holder: string | null
-  /** Bytes that were missing on a full disk, or `null`; rounded above `Number.MAX_SAFE_INTEGER`. */
+  /**
+   * On a full disk, about how many bytes the pull still has to write; free space is not subtracted. `null` for other
+   * failures; rounded above `Number.MAX_SAFE_INTEGER`.
+   */
   readonly bytesNeeded: number | null
   /** Whether the same call may succeed later. */
   readonly retryable: boolean

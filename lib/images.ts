@@ -78,10 +78,10 @@ const calls = imageCalls(loadBinding)
  * Fills an image file from its backing chain, down to `base` or altogether; resolves once the job runs. Without a
  * limit it goes as fast as the storage does. The image must not be in use.
  *
- * Rejects with `LOCKED` (`holder` says by whom), `NOT_FOUND`, `ACCESS_DENIED`, `READ_ONLY`, `NO_BASE`,
- * `FORMAT_UNKNOWN` (say `format: 'raw'` if you mean it), `FEATURE_UNSUPPORTED`, `IMAGE_CORRUPT`, `CHAIN_LOOP`,
- * `POLICY` (`backingPaths`), `JOB_ACTIVE`; nothing has been written then. A failure that nobody awaits becomes a
- * process warning.
+ * Rejects with `LOCKED` (`holder` says by whom), `NOT_FOUND`, `ACCESS_DENIED`, `READ_ONLY`, `NO_BASE`, `FORMAT_UNKNOWN`
+ * (say `format: 'raw'` if you mean it), `FEATURE_UNSUPPORTED`, `IMAGE_CORRUPT`, `CHAIN_LOOP`, `POLICY`
+ * (`backingPaths`), `UNSUPPORTED` (over 256 layers, or no regular file), `JOB_ACTIVE`; nothing has been written then. A
+ * failure that nobody awaits becomes a process warning.
  *
  * ```js
  * const job = await pullImage('overlay.qcow2', { bandwidth: '50MiB/s' })
@@ -90,20 +90,29 @@ const calls = imageCalls(loadBinding)
  */
 export const pullImage = calls.pullImage
 
-/** What `pullImage` would do; changes nothing and takes no lock. Why it would be refused is in `refusals`. */
+/**
+ * What `pullImage` would do, and in `refusals` what would refuse the pull of a chain that can be read. Changes nothing
+ * and takes no lock. Rejects with `NO_BASE`, and as `inspectChain` does when the chain cannot be read.
+ */
 export const plan = calls.plan
 
 /**
  * The layers of an image, the active one first: formats, sizes, who holds how much, who has it open. Takes no lock.
- * Rejects with `NOT_FOUND`, `ACCESS_DENIED`, `FORMAT_UNKNOWN`, `IMAGE_CORRUPT`, `CHAIN_LOOP`, `POLICY`.
+ * Rejects with `NOT_FOUND`, `ACCESS_DENIED`, `FORMAT_UNKNOWN`, `FEATURE_UNSUPPORTED`, `IMAGE_CORRUPT`, `CHAIN_LOOP`,
+ * `POLICY`, `UNSUPPORTED` (over 256 layers, or no regular file), `IO`.
  */
 export const inspectChain = calls.inspectChain
 
-/** SHA-256 of what a guest would read from the image, to compare before and after. Takes no lock. */
+/**
+ * SHA-256 of what a guest would read from the image, to compare before and after. Takes no lock. Rejects as
+ * `inspectChain` does.
+ */
 export const digestImage = calls.digestImage
 
 /**
- * Makes a qcow2 image, an overlay when `backingFile` and `backingFormat` are given. Never replaces a file. Rejects
- * with `NOT_FOUND`, `ACCESS_DENIED`, `NO_SPACE`, `IO`.
+ * Makes a qcow2 image, an overlay when `backingFile` and `backingFormat` are given. Never replaces a file.
+ *
+ * Rejects with `INVALID_ARGUMENT` (the file exists), `OVERFLOW` (too large for its clusters), `NOT_FOUND`,
+ * `ACCESS_DENIED`, `READ_ONLY`, `NO_SPACE`, `IO`, and as `inspectChain` does when the backing chain cannot be read.
  */
 export const createImage = calls.createImage

@@ -52,7 +52,7 @@ export async function virConnectOpenReadOnly(name?: string | null): Promise<VirC
   return await openVirConnect(loadBinding, name, true)
 }
 
-/** Ends the connection's offline jobs at a consistent point and waits for them. Resolves to 0. */
+/** Ends the connection's jobs at a consistent point and waits for them. Resolves to 0. */
 export async function virConnectClose(conn: VirConnect): Promise<number> {
   await checkConnect(conn).close()
   return 0

@@ -25,6 +25,7 @@ export interface NativeFailure {
   readonly offset: bigint | null
   /** Who holds the lock, as "pid 4711 (qemu-system-x86)", or `null`. */
   readonly holder: string | null
+  /** On a full disk: about how many bytes the pull still has to write, free space not subtracted; or `null`. */
   readonly bytesNeeded: bigint | null
   readonly cause: NativeFailure | null
 }
@@ -82,7 +83,7 @@ export interface NativeBlockJobInfo {
 
 /** Where a job is, from memory. */
 export interface NativeProgress {
-  /** 'ready' | 'running' | 'aborting' | 'completed' | 'failed' | 'cancelled' */
+  /** 'running' | 'aborting' | 'completed' | 'failed' | 'cancelled' */
   readonly state: string
   /** Guest bytes settled (copied or found not to need it), and the virtual size. */
   readonly cur: bigint
@@ -96,25 +97,27 @@ export interface NativeProgress {
   readonly method: string
 }
 
-/** How a job ended. `error` is `null` when and only when `state` is 'completed'. */
-export interface NativeOutcome {
-  readonly state: 'completed' | 'failed' | 'cancelled' | 'unknown'
-  readonly error: NativeFailure | null
+interface NativeEnding {
   readonly bytesMoved: bigint
   readonly seconds: number
   readonly method: string
-  /** Absolute paths of the layers that the image no longer needs. */
+  /** Paths of the layers that the image no longer needs, as the chain names them: relative where it was. */
   readonly released: readonly string[]
   /** Sentences about what went wrong beside the job, a domain XML that could not be rewritten for example. */
   readonly warnings: readonly string[]
 }
+
+/** How a job ended; only one that completed has no error. */
+export type NativeOutcome =
+  | (NativeEnding & { readonly state: 'completed'; readonly error: null })
+  | (NativeEnding & { readonly state: 'failed' | 'cancelled' | 'unknown'; readonly error: NativeFailure })
 
 /** Sent by a job while it lives: the latest progress at a bounded rate, then once the outcome, then nothing. */
 export type NativeJobUpdate =
   | { readonly progress: NativeProgress; readonly outcome: null }
   | { readonly progress: NativeProgress; readonly outcome: NativeOutcome }
 
-/** A running job. All four answer at once. */
+/** A running job. Every call answers at once. */
 export interface NativeJob {
   progress(): NativeProgress
   /** Asks for the end at a consistent point; the outcome comes as an update. */
@@ -125,7 +128,7 @@ export interface NativeJob {
   unref(): void
 }
 
-/** The image-level options that `pullImage`, `plan`, `inspectChain` and `digest` share. */
+/** The image-level options that `pullImage`, `planImage`, `inspectChain` and `digestImage` share. */
 export interface NativeImageRequest {
   readonly path: string
   /** Format of the image named, or `null` to tell it by its magic (never raw). */
@@ -152,7 +155,7 @@ export interface NativePlan {
   readonly method: string
   /** Seconds at the limit given, `null` without one. */
   readonly seconds: number | null
-  /** Why the pull would be refused; empty when it would run. */
+  /** What would refuse the pull; empty when it would run. A chain that cannot be read gives no plan at all. */
   readonly refusals: readonly NativeFailure[]
   readonly released: readonly string[]
   /** The backing file after the pull, or `null`. */

@@ -5,8 +5,7 @@
 // Sizes arrive as bigints and leave as numbers, or as bigints where the caller asked for them. A size that a
 // number cannot hold exactly is a RangeError here and never a rounded value. Pure functions, no state.
 
-import { AbortError, BlockPullError, errorFromNative } from './errors.js'
-import { VIR_ERR_OPERATION_FAILED, VIR_FROM_QEMU } from './libvirt-errors.js'
+import { AbortError, errorFromNative } from './errors.js'
 import type {
   NativeBlockJobEvent,
   NativeBlockJobInfo,
@@ -66,17 +65,10 @@ export function toOutcome<Size extends number | bigint>(
     released: native.released,
     warnings: native.warnings,
   }
-  const { state } = native
-  if (state === 'completed') return { ...ending, state, error: null }
+  const { state, error } = native
+  if (error === null) return { ...ending, state, error }
   if (state === 'cancelled' && signal?.aborted) return { ...ending, state, error: new AbortError(signal.reason) }
-  return { ...ending, state, error: native.error === null ? unexplained(state) : errorFromNative(native.error) }
-}
-
-/** A job that did not complete and does not say why: no success can be claimed, so it is an error all the same. */
-function unexplained(state: 'failed' | 'cancelled' | 'unknown'): BlockPullError {
-  const code = ({ failed: 'JOB_FAILED', cancelled: 'CANCELLED', unknown: 'JOB_VANISHED' } as const)[state]
-  const message = `job ended as ${state} without a reason; pull again to go on from where it was`
-  return new BlockPullError({ code, message, virCode: VIR_ERR_OPERATION_FAILED, virDomain: VIR_FROM_QEMU })
+  return { ...ending, state, error: errorFromNative(error) }
 }
 
 export function toBlockJobInfo<Size extends number | bigint>(

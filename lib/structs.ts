@@ -20,16 +20,17 @@ export interface Disk {
 
 /** Where a job is. The latest value, not a history. */
 export interface Progress<Size extends number | bigint = number> {
-  readonly state: 'ready' | 'running' | 'aborting' | 'completed' | 'failed' | 'cancelled' | 'unknown'
+  /** 'unknown' is for running guests and not reported by this version. */
+  readonly state: 'running' | 'aborting' | 'completed' | 'failed' | 'cancelled' | 'unknown'
   /** Guest bytes settled: copied, or found not to need it. A resumed pull starts high. */
   readonly cur: Size
   /** The virtual size of the disk. A completed job has `cur === end`. */
   readonly end: Size
   readonly bytesMoved: Size
   readonly bytesToMove: Size
-  /** Current rate. */
+  /** Average over the last half second. */
   readonly bytesPerSecond: Size
-  /** Seconds left at the current rate, or `null` while there is no rate to tell from. */
+  /** Seconds left at that rate, or `null` while there is no rate to tell from. */
   readonly etaSeconds: number | null
   /** The limit in force in bytes a second, 0 for none. */
   readonly bandwidth: Size
@@ -40,7 +41,10 @@ interface Ending<Size extends number | bigint> {
   readonly bytesMoved: Size
   readonly seconds: number
   readonly method: Method
-  /** Absolute paths of the files that the image no longer needs. */
+  /**
+   * Paths of the files that the image no longer needs, as the chain names them: relative where the image was named
+   * relative.
+   */
   readonly released: readonly string[]
   /** Sentences about what went wrong beside the job, a domain XML that could not be rewritten for example. */
   readonly warnings: readonly string[]
@@ -52,7 +56,10 @@ export interface Completion<Size extends number | bigint = number> extends Endin
   readonly error: null
 }
 
-/** How a job ended that did not complete; `job.done` rejects with `error`. */
+/**
+ * How a job ended that did not complete; `job.done` rejects with `error`. 'unknown', a job that vanished, is for
+ * running guests and not reported by this version.
+ */
 export interface Interruption<Size extends number | bigint = number> extends Ending<Size> {
   readonly state: 'failed' | 'cancelled' | 'unknown'
   readonly error: BlockPullError | AbortError
@@ -67,7 +74,7 @@ export interface BlockJobInfo<Size extends number | bigint = number> {
   readonly type: number
   /** The limit in bytes a second, 0 for none. */
   readonly bandwidth: Size
-  /** As libvirt counts: never equal to `end` while the job lives, and 0 of 1 when there is nothing to do. */
+  /** As libvirt counts: never equal to `end`; 0 of 1 for a disk of size 0, and until the size is known. */
   readonly cur: Size
   readonly end: Size
 }
@@ -91,9 +98,12 @@ export interface Plan<Size extends number | bigint = number> {
   readonly method: Method
   /** Seconds that it takes at the limit given, or `null` without a limit. */
   readonly seconds: number | null
-  /** Why the pull would be refused; empty when it would run. */
+  /** What would refuse the pull; empty when it would run. A chain that cannot be read gives no plan at all. */
   readonly refusals: readonly BlockPullError[]
-  /** Absolute paths of the files that the image would no longer need. */
+  /**
+   * Paths of the files that the image would no longer need, as the chain names them: relative where the image was
+   * named relative.
+   */
   readonly released: readonly string[]
   /** The backing file after the pull, or `null` when the image would stand on its own. */
   readonly base: string | null

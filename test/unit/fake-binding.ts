@@ -52,16 +52,15 @@ export function progressAt(cur: bigint, more: Partial<NativeProgress> = {}): Nat
   }
 }
 
-export function outcomeOf(state: NativeOutcome['state'], error: NativeFailure | null = null): NativeOutcome {
-  return {
-    state,
-    error,
+export function outcomeOf(state: NativeOutcome['state'], error = failure('IO')): NativeOutcome {
+  const ending = {
     bytesMoved: 100n * mebibyte,
     seconds: 2,
     method: 'io_uring',
     released: ['/srv/base.qcow2'],
     warnings: [],
   }
+  return state === 'completed' ? { ...ending, state, error: null } : { ...ending, state, error }
 }
 
 export const planOf = (more: Partial<NativePlan> = {}): NativePlan => ({
