@@ -108,6 +108,6 @@ function importProblem(file: SourceFile, name: string): string | undefined {
 export function checkLoader(files: readonly SourceFile[]): string[] {
   return files
     .filter((file) => isScript(file) && /^(lib|scripts|bench)\//.test(file.path) && file.path !== 'lib/native.ts')
-    .filter((file) => /node-gyp-build'\)|'node-gyp-build'|\.node'|process\.dlopen/.test(file.text))
+    .filter((file) => /node-gyp-build'\)|'node-gyp-build'|\('[^']*\.node'\)|process\.dlopen/.test(file.text))
     .map((file) => `${file.path}: only lib/native.ts loads the addon`)
 }
