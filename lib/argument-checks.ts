@@ -7,6 +7,7 @@
 // together) is asked of the addon, so that both layers and the C library answer alike. Pure functions.
 
 import { inspect } from 'node:util'
+import { nearest } from './nearest.js'
 
 /** The largest count of bytes, or of bytes a second, that libvirt and QEMU take. */
 export const maxBytes = 2n ** 63n - 1n
@@ -94,29 +95,4 @@ export function checkOptions<T extends object>(call: string, options: T | undefi
     throw new TypeError(`option '${key}' is unknown to ${call}; ${hint}`)
   }
   return options
-}
-
-/** The word most like `typed`, or `null` when none is near enough to be meant. */
-export function nearest(typed: string, words: readonly string[]): string | null {
-  let best: string | null = null
-  let bestDistance = Math.ceil(typed.length / 3) + 1
-  for (const word of words) {
-    const distance = editDistance(typed.toLowerCase(), word.toLowerCase())
-    if (distance < bestDistance) [best, bestDistance] = [word, distance]
-  }
-  return best
-}
-
-/** How many characters must be put in, taken out or replaced to make `b` of `a`. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, column) => column)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
-      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1))
-    }
-    row = next
-  }
-  return row[b.length] ?? 0
 }

@@ -7,6 +7,7 @@
 // command is made of the same table, so that neither can drift. Pure functions.
 
 import { parseArgs } from 'node:util'
+import { nearest } from '../nearest.js'
 
 /** A command line that cannot be understood: exit code 2. */
 export class UsageError extends Error {}
@@ -36,7 +37,7 @@ export const commonOptions: Readonly<Record<string, OptionSyntax>> = {
 
 /** Options of every command that opens an image which is named on the command line. */
 export const imageOptions: Readonly<Record<string, OptionSyntax>> = {
-  format: { value: 'F', help: 'format of IMAGE, raw for example; never guessed' },
+  format: { value: 'F', help: 'format of IMAGE; default: by its magic, never raw' },
   'backing-format': { value: 'F', help: 'format of layers whose overlay states none' },
   'allow-backing': { value: 'DIR', multiple: true, help: 'only take backing files under DIR (repeatable)' },
 }
@@ -113,18 +114,6 @@ function readValue(option: OptionSyntax, name: string, value: string | undefined
     throw new UsageError(`option '${name}' has '${value}' for its value; write ${name}=${value} if that is meant`)
   }
   return value
-}
-
-/** The word that begins most like `typed`, or `null` when none shares about half of it. */
-export function nearest(typed: string, words: readonly string[]): string | null {
-  let best: string | null = null
-  let bestShared = Math.max(1, typed.length / 2 - 1)
-  for (const word of words) {
-    let shared = 0
-    while (shared < typed.length && typed[shared] === word[shared]) shared += 1
-    if (shared > bestShared) [best, bestShared] = [word, shared]
-  }
-  return best
 }
 
 /** A whole number within its range. */

@@ -15,15 +15,15 @@ const nativeLayers: Readonly<Record<string, readonly string[]>> = {
   'core/io': ['core/base'],
   'core/image': ['core/base', 'core/io'],
   'core/qmp': ['core/base'],
-  job: core,
+  job: ['core/base', 'core/io'],
   driver: [...core, 'job'],
   virt: [...core, 'job', 'driver'],
   napi: [...core, 'job', 'driver', 'virt'],
   capi: [...core, 'job', 'driver', 'virt'],
 }
 
-/** What package.json exports, and all that the command may see of lib/. */
-const entries: ReadonlySet<string> = new Set(['lib/index.js', 'lib/libvirt.js'])
+/** All that the command may see of lib/: what package.json exports, and how misspelt words are met. */
+const seenByCommand: ReadonlySet<string> = new Set(['lib/index.js', 'lib/libvirt.js', 'lib/nearest.js'])
 
 /** Third-party header -> the only folder in native/ that may include it. */
 const headerHomes: readonly (readonly [RegExp, string])[] = [
@@ -98,10 +98,18 @@ function importProblem(file: SourceFile, name: string): string | undefined {
   if (!inCli && target.startsWith('lib/cli/')) {
     return `${file.path}: the library may not import the command ('${name}')`
   }
-  if (inCli && !target.startsWith('lib/cli/') && !entries.has(target)) {
+  if (inCli && !target.startsWith('lib/cli/') && !seenByCommand.has(target)) {
     return `${file.path}: the command is a client of the public entries and may not import '${name}'`
   }
   return undefined
+}
+
+/** Complaints about making a BlockPullError anywhere but in lib/errors.ts. */
+export function checkErrorMaker(files: readonly SourceFile[]): string[] {
+  return files
+    .filter((file) => isScript(file) && file.path.startsWith('lib/') && file.path !== 'lib/errors.ts')
+    .filter((file) => file.text.includes('new BlockPullError('))
+    .map((file) => `${file.path}: only lib/errors.ts makes a BlockPullError`)
 }
 
 /** Complaints about loading the addon anywhere but in lib/native.ts. */

@@ -73,17 +73,3 @@ describe('a signal argument', () => {
     expect(check.checkSignal('signal', undefined)).toBeNull()
   })
 })
-
-describe('the word that was meant', () => {
-  it.each([
-    ['pul', 'pull'],
-    ['chian', 'chain'],
-    ['BASE', 'base'],
-  ])('for %s is %s', (typed, meant) => {
-    expect(check.nearest(typed, ['pull', 'chain', 'base'])).toBe(meant)
-  })
-
-  it('is nothing when nothing is near', () => {
-    expect(check.nearest('job', ['pull', 'chain', 'base'])).toBeNull()
-  })
-})
