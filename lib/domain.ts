@@ -8,16 +8,9 @@
 
 import { checkString } from './argument-checks.js'
 import { type BlockJob, startJob } from './block-job.js'
+import { type DomainState, domainStates } from './enumerations.js'
 import { type BlockPullError, called } from './errors.js'
-import {
-  BlockJobAbortFlag,
-  BlockJobInfoFlag,
-  BlockJobSpeedFlag,
-  BlockPullFlag,
-  BlockRebaseFlag,
-  type DomainState,
-  domainStates,
-} from './flags.js'
+import * as vir from './libvirt-constants.js'
 import type { NativeBlockPullRequest, NativeConnection, NativeDomain } from './native.js'
 import type {
   BlockJobAbortOptions,
@@ -92,7 +85,8 @@ export class Domain {
   async blockRebase(disk: string, options?: BlockRebaseOptions): Promise<BlockJob | BlockJob<bigint>> {
     const pull = readDiskPull('blockRebase', options, true)
     const request = pullRequest(this.uuid, checkString('disk', disk), pull)
-    const flags = BlockRebaseFlag.BANDWIDTH_BYTES | (pull.relative ? BlockRebaseFlag.RELATIVE : 0)
+    const flags =
+      vir.VIR_DOMAIN_BLOCK_REBASE_BANDWIDTH_BYTES | (pull.relative ? vir.VIR_DOMAIN_BLOCK_REBASE_RELATIVE : 0)
     return await this.#start(pull, { ...request, call: 'virDomainBlockRebase', flags })
   }
 
@@ -124,7 +118,11 @@ export class Domain {
   blockJobInfo(disk: string, options?: SizeOptions): Promise<BlockJobInfo | null>
   async blockJobInfo(disk: string, options?: SizeOptions): Promise<BlockJobInfo | BlockJobInfo<bigint> | null> {
     const bigint = readBigint('blockJobInfo', options)
-    const request = { uuid: this.uuid, disk: checkString('disk', disk), flags: BlockJobInfoFlag.BANDWIDTH_BYTES }
+    const request = {
+      uuid: this.uuid,
+      disk: checkString('disk', disk),
+      flags: vir.VIR_DOMAIN_BLOCK_JOB_INFO_BANDWIDTH_BYTES,
+    }
     const info = await called(() => this.#native.blockJobInfo(request))
     return info === null ? null : toBlockJobInfo(info, sizeReader<number>(bigint))
   }
@@ -139,7 +137,7 @@ export class Domain {
    */
   async blockJobSetSpeed(disk: string, limit: string | Limit): Promise<void> {
     const bandwidth = readNewLimit('blockJobSetSpeed', limit)
-    const flags = BlockJobSpeedFlag.BANDWIDTH_BYTES
+    const flags = vir.VIR_DOMAIN_BLOCK_JOB_SPEED_BANDWIDTH_BYTES
     const request = { uuid: this.uuid, disk: checkString('disk', disk), bandwidth, flags }
     await called(() => this.#native.blockJobSetSpeed(request))
   }
@@ -154,7 +152,7 @@ export class Domain {
    * ```
    */
   async blockJobAbort(disk: string, options?: BlockJobAbortOptions): Promise<void> {
-    const flags = readAsync('blockJobAbort', options) ? BlockJobAbortFlag.ASYNC : 0
+    const flags = readAsync('blockJobAbort', options) ? vir.VIR_DOMAIN_BLOCK_JOB_ABORT_ASYNC : 0
     const request = { uuid: this.uuid, disk: checkString('disk', disk), flags }
     await called(() => this.#native.blockJobAbort(request))
   }
@@ -183,6 +181,6 @@ function pullRequest(uuid: string, disk: string, pull: DiskPull): NativeBlockPul
     call: pull.base === null ? 'virDomainBlockPull' : 'virDomainBlockRebase',
     base: pull.base,
     bandwidth: pull.bytesPerSecond,
-    flags: pull.base === null ? BlockPullFlag.BANDWIDTH_BYTES : BlockRebaseFlag.BANDWIDTH_BYTES,
+    flags: pull.base === null ? vir.VIR_DOMAIN_BLOCK_PULL_BANDWIDTH_BYTES : vir.VIR_DOMAIN_BLOCK_REBASE_BANDWIDTH_BYTES,
   }
 }

@@ -8,18 +8,8 @@
 export type { BlockJob } from './block-job.js'
 export { Connection, type ConnectionEvents, connect } from './connection.js'
 export { Domain, type JobFailure } from './domain.js'
+export { BlockJobStatus, BlockJobType, type DomainState, domainStates } from './enumerations.js'
 export { AbortError, BlockPullError, type BlockPullErrorDetails, type ErrorCode, errorCodes } from './errors.js'
-export {
-  BlockJobAbortFlag,
-  BlockJobInfoFlag,
-  BlockJobSpeedFlag,
-  BlockJobStatus,
-  BlockJobType,
-  BlockPullFlag,
-  BlockRebaseFlag,
-  type DomainState,
-  domainStates,
-} from './flags.js'
 export { createImage, digestImage, inspectChain, plan, pullImage } from './images.js'
 export type {
   BlockJobAbortOptions,

@@ -90,14 +90,9 @@ describe('the package', () => {
   it('exports the API and nothing by accident', () => {
     expect(Object.keys(blockpull).sort()).toEqual([
       'AbortError',
-      'BlockJobAbortFlag',
-      'BlockJobInfoFlag',
-      'BlockJobSpeedFlag',
       'BlockJobStatus',
       'BlockJobType',
       'BlockPullError',
-      'BlockPullFlag',
-      'BlockRebaseFlag',
       'Connection',
       'Domain',
       'connect',
