@@ -151,6 +151,13 @@ export function errorFromNative(failure: NativeFailure): BlockPullError {
   return error
 }
 
+/** A refusal that is decided above the addon, with libvirt's numbers; its stack starts at the caller. */
+export function refusal(code: ErrorCode, virCode: number, virDomain: number, message: string): BlockPullError {
+  const error = new BlockPullError({ code, message, virCode, virDomain })
+  Error.captureStackTrace(error, refusal)
+  return error
+}
+
 /** Makes a native call and awaits it; a failure record it ends with is thrown as a BlockPullError. */
 export async function called<T>(call: () => T | Promise<T>): Promise<T> {
   try {

@@ -9,7 +9,7 @@
 
 import { checkStringOrNull, wrongType } from './argument-checks.js'
 import { uriFromEnvironment } from './connect-options.js'
-import { BlockPullError, called, type ErrorCode } from './errors.js'
+import { type BlockPullError, called, refusal } from './errors.js'
 import {
   VIR_DOMAIN_EVENT_ID_BLOCK_JOB,
   VIR_DOMAIN_EVENT_ID_BLOCK_JOB_2,
@@ -63,18 +63,23 @@ export class VirConnect {
     const call = 'virConnectDomainEventRegisterAny'
     this.#checkOpen(call)
     if (dom !== null && dom.conn !== this) {
-      throw refusal('INVALID_ARGUMENT', VIR_FROM_DOMAIN, `domain '${dom.name}' in ${call} must match connection`)
+      throw invalid(VIR_FROM_DOMAIN, `domain '${dom.name}' in ${call} must match connection`)
     }
     if (eventId >= VIR_DOMAIN_EVENT_ID_LAST) {
-      throw refusal('INVALID_ARGUMENT', VIR_FROM_DOMAIN, `eventID must be less than ${VIR_DOMAIN_EVENT_ID_LAST}`)
+      throw invalid(VIR_FROM_DOMAIN, `eventID must be less than ${VIR_DOMAIN_EVENT_ID_LAST}`)
     }
     if (eventId !== VIR_DOMAIN_EVENT_ID_BLOCK_JOB && eventId !== VIR_DOMAIN_EVENT_ID_BLOCK_JOB_2) {
       const message = `this function is not supported by the connection driver: ${call} of event ${eventId}`
-      throw refusal('UNSUPPORTED', VIR_FROM_DOMAIN, `${message}; the events of block jobs are 8 and 16`)
+      throw refusal(
+        'UNSUPPORTED',
+        VIR_ERR_NO_SUPPORT,
+        VIR_FROM_DOMAIN,
+        `${message}; the events of block jobs are 8 and 16`,
+      )
     }
     for (const known of this.#registrations.values()) {
       if (known.eventId === eventId && known.callback === callback && known.dom?.uuid === dom?.uuid) {
-        throw refusal('INVALID_ARGUMENT', VIR_FROM_NONE, 'invalid argument: event callback already tracked')
+        throw invalid(VIR_FROM_NONE, 'invalid argument: event callback already tracked')
       }
     }
     const id = this.#nextId
@@ -87,7 +92,7 @@ export class VirConnect {
   deregister(id: number): void {
     this.#checkOpen('virConnectDomainEventDeregisterAny')
     if (this.#registrations.delete(id)) return
-    throw refusal('INVALID_ARGUMENT', VIR_FROM_NONE, `invalid argument: event callback id ${id} not registered`)
+    throw invalid(VIR_FROM_NONE, `invalid argument: event callback id ${id} not registered`)
   }
 
   /** Closes as often as it is asked to. @internal */
@@ -99,7 +104,7 @@ export class VirConnect {
   #checkOpen(call: string): void {
     if (!this.#isClosed) return
     const message = `invalid connection pointer in ${call}: the connection is closed`
-    throw refusal('CLOSED', VIR_FROM_DOMAIN, message)
+    throw refusal('CLOSED', VIR_ERR_INVALID_CONN, VIR_FROM_DOMAIN, message)
   }
 
   /** @internal */
@@ -159,15 +164,14 @@ export function checkDomain(dom: unknown): VirDomain {
   throw wrongType('dom', dom, 'a domain that virDomainLookupByName or its like gave')
 }
 
-/** A refusal in libvirt's own words, made here because it concerns nothing below. */
-function refusal(code: ErrorCode, virDomain: number, message: string): BlockPullError {
-  const virCodes: Partial<Record<ErrorCode, number>> = { UNSUPPORTED: VIR_ERR_NO_SUPPORT, CLOSED: VIR_ERR_INVALID_CONN }
-  return new BlockPullError({ code, message, virCode: virCodes[code] ?? VIR_ERR_INVALID_ARG, virDomain })
+/** An argument that libvirt would refuse, in its own words; said here because it concerns nothing below. */
+function invalid(virDomain: number, message: string): BlockPullError {
+  return refusal('INVALID_ARGUMENT', VIR_ERR_INVALID_ARG, virDomain, message)
 }
 
 /** Refuses flags outside `known`, as every libvirt driver does. */
 export function refuseUnknownFlags(call: string, flags: number, known: number): void {
   const unknown = (flags & ~known) >>> 0
   if (unknown === 0) return
-  throw refusal('INVALID_ARGUMENT', VIR_FROM_QEMU, `unsupported flags (0x${unknown.toString(16)}) in function ${call}`)
+  throw invalid(VIR_FROM_QEMU, `unsupported flags (0x${unknown.toString(16)}) in function ${call}`)
 }

@@ -8,7 +8,7 @@
 
 import { fileURLToPath } from 'node:url'
 import * as check from './argument-checks.js'
-import { BlockPullError } from './errors.js'
+import { refusal } from './errors.js'
 import { VIR_ERR_ARGUMENT_UNSUPPORTED, VIR_FROM_QEMU } from './libvirt-errors.js'
 import type { NativeCreateRequest, NativeImageRequest, NativePullRequest } from './native.js'
 import type {
@@ -69,12 +69,8 @@ export function readNewLimit(call: string, limit: unknown): bigint {
 function checkOnError(onError: unknown): void {
   if (onError === undefined || onError === 'report') return
   if (onError !== 'stop' && onError !== 'enospc') throw check.wrongType('onError', onError, "'report'")
-  throw new BlockPullError({
-    code: 'UNSUPPORTED',
-    message: `onError '${onError}' is not supported; use 'report', which fails the job and keeps what was copied`,
-    virCode: VIR_ERR_ARGUMENT_UNSUPPORTED,
-    virDomain: VIR_FROM_QEMU,
-  })
+  const message = `onError '${onError}' is not supported; use 'report', which fails the job and keeps what was copied`
+  throw refusal('UNSUPPORTED', VIR_ERR_ARGUMENT_UNSUPPORTED, VIR_FROM_QEMU, message)
 }
 
 export function readDiskPull(call: string, options: BlockRebaseOptions | undefined, relative: boolean): DiskPull {

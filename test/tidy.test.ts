@@ -7,7 +7,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { checkImports, checkIncludes, checkLoader } from './tidy/layers.js'
+import { checkErrorMaker, checkImports, checkIncludes, checkLoader } from './tidy/layers.js'
 import { checkFileLengths, checkFunctions, checkLineLengths, findFunctions } from './tidy/sizes.js'
 import { repository, repositoryFiles, type SourceFile } from './tidy/source-files.js'
 import { checkSourceList } from './tidy/source-list.js'
@@ -26,6 +26,7 @@ describe('layers', () => {
     ['native/core/io/a.h', '#include "core/image/image.h"'],
     ['native/core/image/a.cc', '#include "job/job.h"'],
     ['native/job/a.cc', '#include "driver/pull.h"'],
+    ['native/job/a.cc', '#include "core/image/image.h"'],
     ['native/driver/a.cc', '#include "napi/convert.h"'],
     ['native/virt/a.cc', '#include <napi.h>'],
     ['native/driver/a.cc', '#include <liburing.h>'],
@@ -53,6 +54,12 @@ describe('layers', () => {
   test('only lib/native.ts loads the addon', () => {
     expect(checkLoader(files)).toEqual([])
     expect(checkLoader(sample('lib/images.ts', "const load = require('node-gyp-build')"))).toHaveLength(1)
+    expect(checkLoader(sample('scripts/a.mjs', "createRequire(here)('./blockpull.node')"))).toHaveLength(1)
+  })
+
+  test('only lib/errors.ts makes a BlockPullError', () => {
+    expect(checkErrorMaker(files)).toEqual([])
+    expect(checkErrorMaker(sample('lib/options.ts', 'throw new BlockPullError({ code })'))).toHaveLength(1)
   })
 })
 

@@ -15,7 +15,7 @@ import { ProgressLine } from './render.js'
 import { warn } from './report.js'
 
 /** One Ctrl-C can arrive twice, from the terminal and from npm or timeout(1); nobody presses it twice as fast. */
-const millisecondsOfOnePress = 200
+const onePressMs = 200
 
 export interface FollowStyle {
   /** What the progress line calls the job. */
@@ -24,8 +24,8 @@ export interface FollowStyle {
   readonly quiet: boolean
   /** Whether a limit was asked for, and is to be told as understood. */
   readonly isLimited: boolean
-  /** Seconds after which the job is aborted. */
-  readonly timeout: number | undefined
+  /** After which the job is aborted. */
+  readonly timeoutSeconds: number | undefined
   /** The image that JSON lines name, where there are several. */
   readonly image?: string | undefined
 }
@@ -41,14 +41,14 @@ export async function followJob(
   const line = isTold ? new ProgressLine(context.err, context.environment, style.label) : null
   let interruptedAt = Number.NEGATIVE_INFINITY
   const release = context.onInterrupt(() => {
-    if (context.now() - interruptedAt < millisecondsOfOnePress) return
+    if (context.now() - interruptedAt < onePressMs) return
     interruptedAt = context.now()
     if (controller.signal.aborted) return context.exitNow(ExitCode.INTERRUPTED_TWICE)
     controller.abort()
     line?.say('stopping at a consistent point; interrupt again to leave at once')
   })
   let hasTimedOut = false
-  const timer = style.timeout === undefined ? undefined : setTimeout(expire, style.timeout * 1000)
+  const timer = style.timeoutSeconds === undefined ? undefined : setTimeout(expire, style.timeoutSeconds * 1000)
   function expire() {
     hasTimedOut = true
     controller.abort()
@@ -58,7 +58,7 @@ export async function followJob(
     if (isTold && style.isLimited) tellLimit(context, job)
     const ending = endingOfJob(await watch(context, style, job, line))
     if (!hasTimedOut || ending.state !== 'cancelled') return ending
-    return { ...ending, message: `timeout of ${style.timeout} s is over: ${ending.message}` }
+    return { ...ending, message: `timeout of ${style.timeoutSeconds} s is over: ${ending.message}` }
   } catch (error) {
     return endingOfError(error)
   } finally {

@@ -23,7 +23,7 @@ export interface LineStyle {
 
 const widestBar = 40
 const narrowestBar = 8
-const millisecondsBetweenLines = 50
+const betweenLinesMs = 50
 
 /** The share that is settled, in percent; 100 only for a job that has completed. */
 function percentOf({ cur, end, state }: Progress): number {
@@ -80,7 +80,7 @@ export class ProgressLine {
 
   /** Draws the line, unless it was drawn a moment ago. `now` is in milliseconds. */
   draw(progress: Progress, now = performance.now()): void {
-    if (!this.#isShown || now - this.#drawnAt < millisecondsBetweenLines) return
+    if (!this.#isShown || now - this.#drawnAt < betweenLinesMs) return
     this.#drawnAt = now
     const width = (this.#output.columns || 80) - 1
     const style = { width, hasColour: this.#hasColour, hasBlocks: this.#hasBlocks }

@@ -16,8 +16,8 @@ import { report } from '../report.js'
 export const list: Command = {
   name: 'list',
   summary: 'List the domains of a connection, with their disks and jobs.',
-  usage: ['list --connect URI [--json]'],
-  options: { connect: { value: 'URI', short: 'c', help: "the connection; '' takes BLOCKPULL_URI (default)" } },
+  usage: ['list [--connect URI] [--json]'],
+  options: { connect: { value: 'URI', short: 'c', help: 'the connection; default: the URI in BLOCKPULL_URI' } },
   notes: [],
   run: async (args, context) => {
     args.exactly()

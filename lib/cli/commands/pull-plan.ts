@@ -3,8 +3,8 @@
 // `blockpull pull --dry-run`: what a pull would do, told and done nothing about.
 //
 // A plan with refusals ends as the pull itself would, with the first refusal's sentence on stderr and its exit code,
-// so that a script can ask before it acts; only what else speaks against it is told here. Writes to the result
-// stream only.
+// so that a script can ask before it acts; what else speaks against it is told here, and what the pull would do once
+// nothing does. Writes to the result stream only.
 
 import type { Plan } from '../../index.js'
 import type { Output } from '../context.js'
@@ -26,21 +26,24 @@ export function writePlan(out: Output, plan: Plan<Amount>, style: PlanStyle): vo
   }
   if (plan.refusals.length > 0) {
     const further = plan.refusals.slice(1).map(({ message }) => ['  also', message])
-    out.write(`${style.label}: would be refused\n${further.length === 0 ? '' : formatTable(further)}`)
-    return
-  }
-  if (Number(plan.bytesToMove) === 0 && plan.released.length === 0) {
+    // What was refused before it could be counted is not told as 0 bytes.
+    const rows = Number(plan.bytesToMove) === 0 ? further : [...further, ...planRows(plan)]
+    out.write(`${style.label}: would be refused\n${rows.length === 0 ? '' : formatTable(rows)}`)
+  } else if (Number(plan.bytesToMove) === 0 && plan.released.length === 0) {
     out.write(`${style.label}: nothing to pull\n`)
-    return
+  } else {
+    out.write(`${style.label}: would be pulled\n${formatTable(planRows(plan))}`)
   }
-  const rows = [
+}
+
+function planRows(plan: Plan<Amount>): string[][] {
+  return [
     ['  to move', formatBytes(plan.bytesToMove) + (plan.method === 'none' ? '' : ` (${plan.method})`)],
     ['  to allocate', `${formatBytes(plan.bytesToAllocate)} of ${formatBytes(plan.bytesFree)} free`],
     ...(plan.seconds === null ? [] : [['  at this limit', formatSeconds(plan.seconds)]]),
     ['  backing file then', plan.base ?? 'none'],
     ...plan.released.map((path) => ['  no longer needed', path]),
   ]
-  out.write(`${style.label}: would be pulled\n${formatTable(rows)}`)
 }
 
 export function planEnding(plan: Plan<Amount>): Ending {

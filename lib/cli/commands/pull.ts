@@ -3,21 +3,20 @@
 // `blockpull pull`: fills image files, or one disk of a domain, from their backing chains.
 //
 // Several images are pulled one after the other; one that fails does not stop the others, an interrupt does. The
-// exit code is then the first that is not 0. `--connect` is what makes it the domain form. `--no-wait` is refused
-// for a shut-off disk: its job ends with the process that started it, so that leaving would cancel it.
+// exit code is then the first that is not 0. `--connect` is what makes it the domain form. `--no-wait` is refused:
+// a job ends with the process that started it, so that leaving would cancel it.
 
 import { basename } from 'node:path'
-import { BlockPullError, type Plan } from '../../index.js'
-import { VIR_ERR_ARGUMENT_UNSUPPORTED, VIR_FROM_QEMU } from '../../libvirt.js'
+import type { Plan } from '../../index.js'
 import { type Arguments, imageOptions, readBandwidth, readImageOptions, readNumber, UsageError } from '../args.js'
 import type { Command, Context } from '../context.js'
-import { type Ending, ExitCode, endingOfError } from '../exit-codes.js'
+import { done, type Ending, ExitCode, endingOfError } from '../exit-codes.js'
 import { type FollowStyle, followJob } from '../follow-job.js'
 import { formatBytes, formatRate, formatSeconds } from '../measures.js'
 import { report } from '../report.js'
 import { planEnding, writePlan } from './pull-plan.js'
 
-const longestTimeout = 2147483
+const longestTimeoutSeconds = 2147483
 
 export const pull: Command = {
   name: 'pull',
@@ -31,7 +30,7 @@ export const pull: Command = {
     timeout: { value: 'S', help: 'cancel after S seconds' },
     ...imageOptions,
     connect: { value: 'URI', short: 'c', help: "the connection; '' takes BLOCKPULL_URI" },
-    'no-wait': { help: 'return once the job runs (not for a shut-off disk)' },
+    'no-wait': { help: 'refused for now: a job ends with its process' },
     quiet: { short: 'q', help: 'print failures only' },
   },
   notes: [
@@ -43,20 +42,23 @@ export const pull: Command = {
       json: args.has('json'),
       quiet: args.has('quiet'),
       isLimited: args.has('bandwidth'),
-      timeout: readNumber(args, 'timeout', longestTimeout),
+      timeoutSeconds: readNumber(args, 'timeout', longestTimeoutSeconds),
     }
+    if (args.has('no-wait')) return report(context, noWaitEnding, style)
     return args.has('connect') ? await pullDisk(args, context, style) : await pullImages(args, context, style)
   },
 }
 
 type Style = Omit<FollowStyle, 'label' | 'image'>
 
-function noWaitRefusal(): BlockPullError {
-  const message =
-    '--no-wait is not supported on a shut-off disk, since its job ends with the process that started it; ' +
-    'leave --no-wait out, or run this command in the background'
-  const virCode = VIR_ERR_ARGUMENT_UNSUPPORTED
-  return new BlockPullError({ code: 'UNSUPPORTED', message, virCode, virDomain: VIR_FROM_QEMU })
+const noWaitEnding: Ending = {
+  ...done,
+  exitCode: ExitCode.FAILED,
+  state: 'failed',
+  code: 'UNSUPPORTED',
+  message:
+    '--no-wait is not supported for now, since a job ends with the process that started it; ' +
+    'leave --no-wait out, or run this command in the background',
 }
 
 async function pullImages(args: Arguments, context: Context, style: Style): Promise<number> {
@@ -64,7 +66,6 @@ async function pullImages(args: Arguments, context: Context, style: Style): Prom
   if (images.length === 0) throw new UsageError('IMAGE is missing; expected IMAGE... or --connect URI DOMAIN DISK')
   const limit = { base: args.text('base'), bandwidth: readBandwidth(args) }
   const options = { ...limit, ...readImageOptions(args), bigint: true as const }
-  if (args.has('no-wait')) throw noWaitRefusal()
   let exitCode: number = ExitCode.DONE
   for (const path of images) {
     const image = images.length > 1 ? path : undefined
@@ -94,7 +95,6 @@ async function pullDisk(args: Arguments, context: Context, style: Style): Promis
   try {
     const domain = await connection.lookupByName(name)
     const label = `${name} ${disk}`
-    if (args.has('no-wait') && domain.state !== 'running') throw noWaitRefusal()
     if (args.has('dry-run')) {
       const ending = await planned(context, style, { label }, () => domain.plan(disk, options))
       return report(context, ending, { json: style.json })

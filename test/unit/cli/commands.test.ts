@@ -48,11 +48,27 @@ describe('a dry run', () => {
     expect(terminal.out).toBe('a: nothing to pull\n')
   })
 
-  it('tells each refusal once', async () => {
+  it('tells each refusal once, and what would be done without them', async () => {
     terminal.binding.nextPlan = planOf({ refusals: [failure('LOCKED'), failure('NO_SPACE')] })
     await expect(terminal.run('pull a --dry-run')).resolves.toBe(4)
-    expect(terminal.out).toBe("a: would be refused\n  also  NO_SPACE happened in 'a.qcow2'\n")
+    expect(terminal.out).toBe(
+      [
+        'a: would be refused',
+        "  also               NO_SPACE happened in 'a.qcow2'",
+        '  to move            100.0 MiB (io_uring)',
+        '  to allocate        101.0 MiB of 1000.0 MiB free',
+        '  backing file then  none',
+        '  no longer needed   /srv/base.qcow2',
+        '',
+      ].join('\n'),
+    )
     expect(terminal.err).toBe("blockpull: LOCKED happened in 'a.qcow2'\n")
+  })
+
+  it('tells no bytes where a refusal came before they could be counted', async () => {
+    terminal.binding.nextPlan = planOf({ bytesToMove: 0n, refusals: [failure('FEATURE_UNSUPPORTED')] })
+    await expect(terminal.run('pull a --dry-run')).resolves.toBe(1)
+    expect(terminal.out).toBe('a: would be refused\n')
   })
 
   it("asks a domain's connection for reading only", async () => {
@@ -89,11 +105,10 @@ describe("pull of a domain's disk", () => {
     expect(terminal.err).toBe(`blockpull: ${code} happened in 'a.qcow2'\n`)
   })
 
-  it('refuses --no-wait on a shut-off disk', async () => {
-    await expect(terminal.run(`pull ${connected} --no-wait`)).resolves.toBe(1)
-    expect(terminal.err).toContain('not supported')
-    expect(terminal.binding.jobs).toEqual([])
-    expect(terminal.binding.calls.at(-1)?.name).toBe('close')
+  it('refuses --no-wait', async () => {
+    await expect(terminal.run(`pull ${connected} --no-wait --json`)).resolves.toBe(1)
+    expect(terminal.lines).toMatchObject([{ event: 'end', state: 'failed', code: 'UNSUPPORTED' }])
+    expect(terminal.binding.calls).toEqual([])
   })
 })
 

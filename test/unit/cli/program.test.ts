@@ -209,7 +209,7 @@ describe('pull of an image', () => {
 
   it('refuses --no-wait, with the reason', async () => {
     await expect(terminal.run('pull a --no-wait')).resolves.toBe(1)
-    expect(terminal.err).toMatch(/--no-wait is not supported on a shut-off disk, since its job ends with the process/)
+    expect(terminal.err).toMatch(/--no-wait is not supported for now, since a job ends with the process/)
     expect(terminal.binding.calls).toEqual([])
   })
 })
