@@ -55,9 +55,8 @@ function blockpull(...args) {
  * @param {string} name @param {number} from @param {number} to in bytes
  */
 function guestWrites(name, from, to) {
-  console.log(
-    `# a guest writes ${(to - from) / mebibyte} MiB at ${from / mebibyte} MiB into ${name}; an eighth is text, compressed`,
-  )
+  const amount = `${(to - from) / mebibyte} MiB at ${from / mebibyte} MiB`
+  console.log(`# a guest writes ${amount} into ${name}; an eighth is text, compressed`)
   const path = join(folder, name)
   /** @type {Map<number, import('../test/helpers/qcow2-builder.mjs').ClusterContent>} */
   const clusters = new Map()
