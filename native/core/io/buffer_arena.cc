@@ -71,9 +71,6 @@ void BufferArena::give_back(std::byte* buffer) {
   const auto first = static_cast<std::size_t>(buffer - base_) / kBlock;
   const auto taken = taken_.find(first);
   if (taken == taken_.end()) {
-    std::abort();  // Not one of ours, or given back twice.
-  }
-  if (taken == taken_.end()) {
     // Not a buffer that is out: given back twice, and somebody else may be writing to it already.
     std::abort();
   }
