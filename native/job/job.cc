@@ -4,8 +4,6 @@
 
 #include <utility>
 
-#include "job/engine.h"
-
 namespace blockpull::job {
 namespace {
 

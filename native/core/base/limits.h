@@ -54,10 +54,6 @@ inline constexpr std::uint64_t kCheckpoint = 64 * kMiB;
 /// Threads that may block (open, fallocate, fdatasync, SEEK_DATA, inflate), for all jobs together.
 inline constexpr std::size_t kBlockingThreads = 4;
 
-/// Header cluster bytes that are read at open; extensions and the backing name lie in the first
-/// cluster.
-inline constexpr std::size_t kHeaderBytes = 2 * kMiB;
-
 /// libvirt: MiB/s values above LLONG_MAX >> 20 overflow.
 inline constexpr std::uint64_t kBandwidthMiB = 8796093022207;
 

@@ -44,14 +44,4 @@ Digest GuestDigest::finish() {
   return {hash_.finish(), size_};
 }
 
-Result<Digest> digest_guest(const Chain& chain) {
-  GuestDigest digest(chain);
-  for (;;) {
-    BLOCKPULL_TRY(goes_on, digest.step(limits::kGiB));
-    if (!goes_on) {
-      return digest.finish();
-    }
-  }
-}
-
 }  // namespace blockpull::image

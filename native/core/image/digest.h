@@ -42,7 +42,4 @@ class GuestDigest {
   std::uint64_t offset_ = 0;
 };
 
-/// All of it in one go.
-[[nodiscard]] Result<Digest> digest_guest(const Chain& chain);
-
 }  // namespace blockpull::image

@@ -36,7 +36,6 @@ struct Header {
   std::uint32_t snapshot_count = 0;
   std::uint64_t snapshots_offset = 0;
   std::uint64_t incompatible = 0;
-  std::uint64_t compatible = 0;
   std::uint64_t autoclear = 0;
   std::uint32_t refcount_order = 4;
   std::uint32_t header_length = kV2HeaderLength;

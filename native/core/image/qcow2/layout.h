@@ -64,10 +64,6 @@ inline constexpr std::uint64_t kExtendedL2 = 1U << 4U;
 inline constexpr std::uint64_t kKnown = 0x1f;
 }  // namespace incompatible
 
-namespace compatible {
-inline constexpr std::uint64_t kLazyRefcounts = 1U << 0U;
-}  // namespace compatible
-
 namespace autoclear {
 inline constexpr std::uint64_t kBitmaps = 1U << 0U;
 inline constexpr std::uint64_t kRawExternalData = 1U << 1U;

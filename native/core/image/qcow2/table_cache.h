@@ -34,9 +34,6 @@ class TableCache {
   /// Writes to the file, and into slices that hold these bytes.
   [[nodiscard]] Result<void> store(std::uint64_t host_offset, std::span<const std::byte> bytes);
 
-  /// Forgets everything.
-  void clear() { slices_.clear(); }
-
  private:
   struct Slice {
     std::uint64_t offset = 0;

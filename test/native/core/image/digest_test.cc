@@ -15,6 +15,16 @@ namespace {
 
 constexpr std::uint64_t kCluster = 65536;
 
+Result<Digest> digest_guest(const Chain& chain) {
+  GuestDigest digest(chain);
+  for (;;) {
+    BLOCKPULL_TRY(goes_on, digest.step(kCluster));
+    if (!goes_on) {
+      return digest.finish();
+    }
+  }
+}
+
 TEST(Digest, IsThatOfTheGuestsBytes) {
   const files::TempFolder folder;
   folder.write("base.raw", std::string(3 * kCluster + 700, 'b'));

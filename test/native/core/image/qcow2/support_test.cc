@@ -74,8 +74,9 @@ TEST(Support, WhatCanOnlyBeReadIsRefusedForWriting) {
 }
 
 TEST(Support, LazyRefcountsAndUnknownAutoclearBitsAreWritten) {
+  constexpr std::uint64_t kLazyRefcounts = 1;
   SampleImage image(16);
-  image.set64(field::kCompatibleFeatures, compatible::kLazyRefcounts);
+  image.set64(field::kCompatibleFeatures, kLazyRefcounts);
   image.set64(field::kAutoclearFeatures, 0x100);
   EXPECT_TRUE(check_writable(header_of(image), "a.qcow2").ok());
 }
