@@ -37,11 +37,15 @@ struct Target {
   driver::PullOptions options;
 };
 
+const CallNames& names_of(const BlockPullRequest& request) {
+  return request.call == PullCall::kBlockRebase ? kRebase : kPull;
+}
+
 /// What has been said about a pull before any domain is looked for.
 Result<void> check_pull_call(const Connection& connection, const BlockPullRequest& request,
                              bool is_plan) {
   const bool is_rebase = request.call == PullCall::kBlockRebase;
-  const CallNames& names = is_rebase ? kRebase : kPull;
+  const CallNames& names = names_of(request);
   BLOCKPULL_CHECK(connection.check_open(names.entry));
   // A plan changes nothing, so it is served where a pull is not.
   BLOCKPULL_CHECK(check_writable(connection.is_read_only() && !is_plan, names.entry));
@@ -180,7 +184,7 @@ Result<std::shared_ptr<job::Job>> block_pull(Connection& connection,
   auto place =
       connection.jobs().reserve({target.domain.uuid, target.disk.target, target.disk.source});
   if (!place) {
-    return std::move(connection.check_open(kPull.entry)).error();
+    return std::move(connection.check_open(names_of(request).entry)).error();
   }
   auto prepared = driver::prepare_pull(connection.engine(), target.options);
   if (!prepared.ok()) {
@@ -192,7 +196,7 @@ Result<std::shared_ptr<job::Job>> block_pull(Connection& connection,
   auto job = connection.jobs().start(*std::move(place), connection.engine(),
                                      std::move(prepared).value(), std::move(options));
   if (job == nullptr) {
-    return std::move(connection.check_open(kPull.entry)).error();
+    return std::move(connection.check_open(names_of(request).entry)).error();
   }
   return job;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// libvirt's argument checks, one function each, so that the calls in block_jobs.cc read as the
-// lists of checks that they are. Numbers and words are libvirt's; the order is the caller's
-// business.
+// libvirt's argument checks, one function each, so that the calls in block_jobs.cc and
+// block_pull.cc read as the lists of checks that they are. Numbers and words are libvirt's; the
+// order is the caller's business.
 //
 // Two names of one call: the public one ("virDomainBlockPull") stands in what the entry points
 // refuse, the driver's ("qemuDomainBlockPull") in what is refused below. Pure functions.

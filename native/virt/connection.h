@@ -6,8 +6,8 @@
 //                                                  refuses calls,  waits for
 //                                                  stops jobs      their ends
 //
-// The calls on disks are in block_jobs.h; they use what is public here. No lock is held over a file
-// operation: the store and the table of jobs have their own, around their maps.
+// The calls on disks are in block_pull.h and block_jobs.h; they use what is public here. No lock is
+// held over a file operation: the store and the table of jobs have their own, around their maps.
 //
 // Thread rule: any thread. Calls block for file operations, so an event loop makes them elsewhere;
 // begin_close() and abandon() only ask.
@@ -42,7 +42,7 @@ struct DomainWithState {
 
 class Connection {
  public:
-  /// The engine must have room for jobs until the connection is closed and gone.
+  /// Holds the engine.
   [[nodiscard]] static Result<std::shared_ptr<Connection>> open(std::shared_ptr<job::Engine> engine,
                                                                 ConnectOptions options,
                                                                 EventSink sink);
