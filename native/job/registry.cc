@@ -40,9 +40,9 @@ void Registry::Claim::release() {
 Result<Registry::Claim> Registry::claim(io::FileId disk, const std::string& path) {
   const std::lock_guard lock(mutex_);
   if (!claims_.try_emplace(disk).second) {
-    return make_error(
-               ErrorKind::kJobActive,
-               text("'", path, "' already has a job in this process; wait for it or abort it"))
+    return make_error(ErrorKind::kJobActive,
+                      text("image '", path,
+                           "' already has a job in this process; wait for it or abort it"))
         .with_path(path);
   }
   return Claim(shared_from_this(), disk);

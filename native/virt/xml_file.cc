@@ -98,7 +98,7 @@ blockpull::Result<std::string> read_xml_file(const std::string& path) {
   }
   if (!S_ISREG(about.st_mode)) {
     return make_error(ErrorKind::kUnsupported,
-                      text("'", path, "' is no regular file; put XML there"))
+                      text("file '", path, "' is no regular file; put XML there"))
         .with_path(path);
   }
   std::string xml;

@@ -125,11 +125,16 @@ Result<std::optional<Conflict>> take_and_compare(PosixFile& file, Claim claim) {
 
 Error conflict_error(PosixFile& file, const Conflict& conflict) {
   const Holder holder = find_lock_holder(file, conflict.byte, conflict.pid);
-  Error error = make_error(ErrorKind::kLocked, text("'", file.path(), "' is in use by ",
+  Error error = make_error(ErrorKind::kLocked, text("image '", file.path(), "' is in use by ",
                                                     describe_holder(holder), "; ", advice(holder)));
   error.path = file.path();
   error.holder = describe_holder(holder);
   return error;
+}
+
+std::optional<Conflict> writer_of(PosixFile& file) {
+  const Result<std::optional<Conflict>> writer = find_conflict(file, kUsedBase, 1U << kWrite);
+  return writer.ok() ? *writer : std::nullopt;
 }
 
 }  // namespace
@@ -157,11 +162,13 @@ Result<void> lock_image(PosixFile& file, LockRole role) {
 }
 
 std::string find_writer(PosixFile& file) {
-  const Result<std::optional<Conflict>> writer = find_conflict(file, kUsedBase, 1U << kWrite);
-  if (!writer.ok() || !*writer) {
-    return {};
-  }
-  return describe_holder(find_lock_holder(file, (*writer)->byte, (*writer)->pid));
+  const std::optional<Conflict> writer = writer_of(file);
+  return writer ? describe_holder(find_lock_holder(file, writer->byte, writer->pid)) : "";
+}
+
+std::optional<Error> in_use_error(PosixFile& file) {
+  const std::optional<Conflict> writer = writer_of(file);
+  return writer ? std::optional(conflict_error(file, *writer)) : std::nullopt;
 }
 
 }  // namespace blockpull::io

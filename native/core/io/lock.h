@@ -15,6 +15,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "core/io/posix_file.h"
@@ -35,5 +36,9 @@ enum class LockRole : std::uint8_t {
 /// Who has the file locked for writing, as "pid 4711 (qemu-system-x86)", "another process" where
 /// /proc does not tell, or empty when nobody has. Takes no lock.
 [[nodiscard]] std::string find_writer(PosixFile& file);
+
+/// That somebody has the file locked for writing, as lock_image() says it; absent when nobody has.
+/// Takes no lock.
+[[nodiscard]] std::optional<Error> in_use_error(PosixFile& file);
 
 }  // namespace blockpull::io

@@ -143,6 +143,7 @@ TEST_F(Lock, AHolderInAnotherProcessIsNamedByPidAndName) {
   const auto file = open_file(path_);
   const auto locked = lock_image(*file, LockRole::kWriter);
   const std::string writer = find_writer(*file);
+  const std::optional<Error> in_use = in_use_error(*file);
   ::kill(child, SIGKILL);
   ::waitpid(child, nullptr, 0);
   ::close(ready[0]);
@@ -150,8 +151,13 @@ TEST_F(Lock, AHolderInAnotherProcessIsNamedByPidAndName) {
   ASSERT_FALSE(locked.ok());
   EXPECT_TRUE(locked.error().holder.starts_with(text("pid ", child, " (")))
       << locked.error().holder;
-  EXPECT_TRUE(locked.error().message.starts_with(text("'", path_, "' is in use by pid ", child)));
+  EXPECT_TRUE(
+      locked.error().message.starts_with(text("image '", path_, "' is in use by pid ", child)));
   EXPECT_EQ(writer, locked.error().holder);
+  ASSERT_TRUE(in_use);
+  EXPECT_EQ(in_use->kind, ErrorKind::kLocked);
+  EXPECT_EQ(in_use->message, locked.error().message);
+  EXPECT_EQ(in_use->holder, locked.error().holder);
 }
 
 TEST_F(Lock, ALockOfTheOtherKindIsNamedByItsPid) {
@@ -189,6 +195,7 @@ TEST_F(Lock, NobodyWritesAFileThatIsOnlyRead) {
   EXPECT_EQ(find_writer(*second), "");
   ASSERT_TRUE(lock_image(*first, LockRole::kBackingReader).ok());
   EXPECT_EQ(find_writer(*second), "");
+  EXPECT_FALSE(in_use_error(*second));
 }
 
 }  // namespace
