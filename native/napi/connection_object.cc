@@ -128,7 +128,7 @@ napi_value plan(const ConnectionCall& call) {
   if (!request) {
     return nullptr;
   }
-  return start<virt::PricedPlan>(
+  return start<virt::TimedPlan>(
       call,
       [request = *std::move(request)](virt::Connection& connection) {
         return virt::plan_block_pull(connection, request);

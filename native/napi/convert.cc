@@ -287,8 +287,8 @@ napi_value make_update(napi_env env, const job::Progress& progress, const job::O
   return record.object();
 }
 
-napi_value make_plan(napi_env env, const virt::PricedPlan& priced) {
-  const driver::PullPlan& plan = priced.plan;
+napi_value make_plan(napi_env env, const virt::TimedPlan& timed) {
+  const driver::PullPlan& plan = timed.plan;
   Record record(env);
   record.u64("bytesToMove", plan.bytes_to_move)
       .u64("bytesToAllocate", plan.bytes_to_allocate)
@@ -298,7 +298,7 @@ napi_value make_plan(napi_env env, const virt::PricedPlan& priced) {
       .value("refusals", make_array(env, plan.refusals, &make_plain_failure))
       .texts("released", plan.released)
       .text_or_null("base", plan.base.value_or(""));
-  priced.seconds ? record.number("seconds", *priced.seconds) : record.null("seconds");
+  timed.seconds ? record.number("seconds", *timed.seconds) : record.null("seconds");
   return record.object();
 }
 

@@ -60,7 +60,7 @@ struct LookupRequest {
 /// `outcome` is absent while the job runs.
 [[nodiscard]] napi_value make_update(napi_env env, const job::Progress& progress,
                                      const job::Outcome* outcome);
-[[nodiscard]] napi_value make_plan(napi_env env, const virt::PricedPlan& plan);
+[[nodiscard]] napi_value make_plan(napi_env env, const virt::TimedPlan& plan);
 [[nodiscard]] napi_value make_layers(napi_env env, const std::vector<driver::LayerInfo>& layers);
 [[nodiscard]] napi_value make_digest(napi_env env, const image::Digest& digest);
 

@@ -63,9 +63,9 @@ napi_value plan_image(napi_env env, napi_callback_info info) {
     return nullptr;
   }
   auto& environment = Environment::of(env);
-  return start<virt::PricedPlan>(
+  return start<virt::TimedPlan>(
       env,
-      [&environment, request = *std::move(request)]() -> virt::Result<virt::PricedPlan> {
+      [&environment, request = *std::move(request)]() -> virt::Result<virt::TimedPlan> {
         BLOCKPULL_TRY(engine, environment.engine());
         return virt::plan_image(*engine, request);
       },

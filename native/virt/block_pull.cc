@@ -201,7 +201,7 @@ Result<std::shared_ptr<job::Job>> block_pull(Connection& connection,
   return job;
 }
 
-Result<PricedPlan> plan_block_pull(Connection& connection, const BlockPullRequest& request) {
+Result<TimedPlan> plan_block_pull(Connection& connection, const BlockPullRequest& request) {
   BLOCKPULL_CHECK(check_pull_call(connection, request, true));
   BLOCKPULL_TRY(target, find_target(connection, request));
   auto plan = driver::plan_pull(connection.engine(), target.options);
@@ -209,7 +209,7 @@ Result<PricedPlan> plan_block_pull(Connection& connection, const BlockPullReques
     return refused(std::move(plan).error(), target);
   }
   BLOCKPULL_TRY(bandwidth, read_bandwidth(request));
-  return priced(std::move(plan).value(), bandwidth);
+  return timed(std::move(plan).value(), bandwidth);
 }
 
 }  // namespace blockpull::virt

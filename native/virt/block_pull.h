@@ -39,7 +39,7 @@ struct BlockPullRequest {
     std::function<void(const job::Outcome&)> on_end);
 
 /// What block_pull would do. What the image itself would be refused for is in the plan.
-[[nodiscard]] Result<PricedPlan> plan_block_pull(Connection& connection,
-                                                 const BlockPullRequest& request);
+[[nodiscard]] Result<TimedPlan> plan_block_pull(Connection& connection,
+                                                const BlockPullRequest& request);
 
 }  // namespace blockpull::virt

@@ -64,8 +64,8 @@ blockpull::Result<image::Chain> open_unlocked(const ImageRequest& request) {
 
 }  // namespace
 
-PricedPlan priced(driver::PullPlan plan, std::uint64_t bytes_per_second) {
-  PricedPlan out;
+TimedPlan timed(driver::PullPlan plan, std::uint64_t bytes_per_second) {
+  TimedPlan out;
   out.plan = std::move(plan);
   if (bytes_per_second != 0) {
     out.seconds =
@@ -96,10 +96,10 @@ Result<std::shared_ptr<job::Job>> pull_image(job::Engine& engine, LiveJobs& jobs
   return job;
 }
 
-Result<PricedPlan> plan_image(job::Engine& engine, const ImagePullRequest& request) {
+Result<TimedPlan> plan_image(job::Engine& engine, const ImagePullRequest& request) {
   BLOCKPULL_TRY(options, lifted(pull_options(request), &plain));
   BLOCKPULL_TRY(plan, lifted(driver::plan_pull(engine, options), &plain));
-  return priced(std::move(plan), request.bytes_per_second);
+  return timed(std::move(plan), request.bytes_per_second);
 }
 
 Result<std::vector<driver::LayerInfo>> inspect_chain(const ImageRequest& request) {

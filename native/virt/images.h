@@ -52,20 +52,20 @@ struct CreateRequest {
 };
 
 /// A plan, and what it takes at a limit.
-struct PricedPlan {
+struct TimedPlan {
   driver::PullPlan plan;
   /// Absent without a limit.
   std::optional<double> seconds;
 };
 
-[[nodiscard]] PricedPlan priced(driver::PullPlan plan, std::uint64_t bytes_per_second);
+[[nodiscard]] TimedPlan timed(driver::PullPlan plan, std::uint64_t bytes_per_second);
 
 /// Returns once the job runs. The job is among `jobs` until its end; kClosed when they are closed.
 [[nodiscard]] Result<std::shared_ptr<job::Job>> pull_image(
     job::Engine& engine, LiveJobs& jobs, const ImagePullRequest& request,
     std::function<void(const job::Outcome&)> on_end);
 
-[[nodiscard]] Result<PricedPlan> plan_image(job::Engine& engine, const ImagePullRequest& request);
+[[nodiscard]] Result<TimedPlan> plan_image(job::Engine& engine, const ImagePullRequest& request);
 
 /// The layers, the active one first.
 [[nodiscard]] Result<std::vector<driver::LayerInfo>> inspect_chain(const ImageRequest& request);

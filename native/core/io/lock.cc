@@ -25,13 +25,13 @@ constexpr unsigned kPermissions = 4;
 constexpr unsigned kWrite = 1;
 
 /// Bit i: permission i.
-struct Claim {
+struct LockBits {
   unsigned used = 0;
   unsigned unshared = 0;
 };
 
-Claim claim_of(LockRole role) {
-  return role == LockRole::kWriter ? Claim{0b1111, 0b1110} : Claim{0b0001, 0b1010};
+LockBits bits_of(LockRole role) {
+  return role == LockRole::kWriter ? LockBits{0b1111, 0b1110} : LockBits{0b0001, 0b1010};
 }
 
 /// One byte, or the rest of the file from `start` for length 0.
@@ -104,23 +104,23 @@ Result<std::optional<Conflict>> take(const PosixFile& file, int fd, off_t base,
   return std::optional<Conflict>();
 }
 
-/// Takes all that `claim` says, through `fd` of the file.
-Result<std::optional<Conflict>> take_all(const PosixFile& file, int fd, Claim claim) {
-  BLOCKPULL_TRY(conflict, take(file, fd, kUsedBase, claim.used));
-  return conflict ? conflict : take(file, fd, kUnsharedBase, claim.unshared);
+/// Takes all that `bits` says, through `fd` of the file.
+Result<std::optional<Conflict>> take_all(const PosixFile& file, int fd, LockBits bits) {
+  BLOCKPULL_TRY(conflict, take(file, fd, kUsedBase, bits.used));
+  return conflict ? conflict : take(file, fd, kUnsharedBase, bits.unshared);
 }
 
-/// Takes what `claim` says; what is in the way, if anything.
-Result<std::optional<Conflict>> take_and_compare(PosixFile& file, Claim claim) {
-  BLOCKPULL_TRY(conflict, take_all(file, file.fd(), claim));
+/// Takes what `bits` says; what is in the way, if anything.
+Result<std::optional<Conflict>> take_and_compare(PosixFile& file, LockBits bits) {
+  BLOCKPULL_TRY(conflict, take_all(file, file.fd(), bits));
   if (conflict) {
     return conflict;
   }
-  BLOCKPULL_TRY(refuses_us, find_conflict(file, kUnsharedBase, claim.used));
+  BLOCKPULL_TRY(refuses_us, find_conflict(file, kUnsharedBase, bits.used));
   if (refuses_us) {
     return refuses_us;
   }
-  return find_conflict(file, kUsedBase, claim.unshared);
+  return find_conflict(file, kUsedBase, bits.unshared);
 }
 
 Error conflict_error(PosixFile& file, const Conflict& conflict) {
@@ -140,13 +140,13 @@ std::optional<Conflict> writer_of(PosixFile& file) {
 }  // namespace
 
 Result<void> lock_image(PosixFile& file, LockRole role) {
-  Result<std::optional<Conflict>> conflict = take_and_compare(file, claim_of(role));
+  Result<std::optional<Conflict>> conflict = take_and_compare(file, bits_of(role));
   if (conflict.ok() && !*conflict && role == LockRole::kWriter) {
     // Direct writes that are under way outlive a killed process, and keep their own descriptor open
     // until they end. With locks of its own nobody can use the image before; they never conflict
     // with those that we hold.
     const int direct_fd = file.kernel_file().direct_fd;
-    conflict = direct_fd < 0 ? conflict : take_all(file, direct_fd, claim_of(role));
+    conflict = direct_fd < 0 ? conflict : take_all(file, direct_fd, bits_of(role));
   }
   if (conflict.ok() && !*conflict) {
     return {};

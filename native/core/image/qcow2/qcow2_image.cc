@@ -30,7 +30,7 @@ constexpr std::uint64_t kUsualCluster = 64 * limits::kKiB;
 
 /// Slices that one status() joins at most: a call stays well under a few milliseconds even when
 /// every slice has to be read.
-constexpr int kMaxPieces = 256;
+constexpr int kMaxSlices = 256;
 
 /// The first cluster of `file`, or as much as there is of it.
 Result<std::vector<std::byte>> read_first_cluster(io::File& file, std::uint64_t file_size) {
@@ -48,9 +48,9 @@ Result<std::vector<std::byte>> read_first_cluster(io::File& file, std::uint64_t 
   return first;
 }
 
-bool goes_on(const Extent& run, const Extent& piece) {
-  return run.status == piece.status && run.status != Status::kCompressed &&
-         (run.status != Status::kData || run.host.value + run.length == piece.host.value);
+bool goes_on(const Extent& run, const Extent& next) {
+  return run.status == next.status && run.status != Status::kCompressed &&
+         (run.status != Status::kData || run.host.value + run.length == next.host.value);
 }
 
 }  // namespace
@@ -65,23 +65,23 @@ Result<std::unique_ptr<Qcow2Image>> Qcow2Image::open(std::unique_ptr<io::File> f
 }
 
 Result<Extent> Qcow2Image::status(GuestOffset offset, std::uint64_t length) {
-  Result<Extent> first = piece_at(offset.value, length);
+  Result<Extent> first = run_in_slice(offset.value, length);
   if (!first.ok()) {
     return first;
   }
   Extent run = *first;
-  for (int pieces = 1; pieces < kMaxPieces && run.length < length; ++pieces) {
-    const Result<Extent> piece = piece_at(offset.value + run.length, length - run.length);
+  for (int slices = 1; slices < kMaxSlices && run.length < length; ++slices) {
+    const Result<Extent> next = run_in_slice(offset.value + run.length, length - run.length);
     // What is wrong further on is said when it is asked for.
-    if (!piece.ok() || !goes_on(run, *piece)) {
+    if (!next.ok() || !goes_on(run, *next)) {
       break;
     }
-    run.length += piece->length;
+    run.length += next->length;
   }
   return run;
 }
 
-Result<Extent> Qcow2Image::piece_at(std::uint64_t guest_offset, std::uint64_t length) {
+Result<Extent> Qcow2Image::run_in_slice(std::uint64_t guest_offset, std::uint64_t length) {
   const std::uint64_t table_span = header_.cluster_size() * header_.l2_entries();
   const std::uint64_t index = guest_offset / table_span;
   BLOCKPULL_TRY(view, tables_.view(header_.l1_offset + index * kEntryBytes));
@@ -94,15 +94,15 @@ Result<Extent> Qcow2Image::piece_at(std::uint64_t guest_offset, std::uint64_t le
   }
   if (absent == 0) {
     const std::uint64_t table = be_at<std::uint64_t>(view, 0) & kOffsetMask;
-    return piece_in_table(table, guest_offset, length);
+    return run_in_table(table, guest_offset, length);
   }
   Extent extent;
   extent.length = std::min(length, absent * table_span - guest_offset % table_span);
   return extent;
 }
 
-Result<Extent> Qcow2Image::piece_in_table(std::uint64_t table, std::uint64_t guest_offset,
-                                          std::uint64_t length) {
+Result<Extent> Qcow2Image::run_in_table(std::uint64_t table, std::uint64_t guest_offset,
+                                        std::uint64_t length) {
   const std::uint64_t cluster_size = header_.cluster_size();
   BLOCKPULL_TRY(is_inside, lies_in_file(table, cluster_size));
   if (!is_aligned(table, cluster_size) || !is_inside) {

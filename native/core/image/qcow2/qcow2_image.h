@@ -54,9 +54,9 @@ class Qcow2Image final : public Image {
         tables_(*file_) {}
 
   /// A run inside one slice of one table.
-  [[nodiscard]] Result<Extent> piece_at(std::uint64_t guest_offset, std::uint64_t length);
-  [[nodiscard]] Result<Extent> piece_in_table(std::uint64_t table, std::uint64_t guest_offset,
-                                              std::uint64_t length);
+  [[nodiscard]] Result<Extent> run_in_slice(std::uint64_t guest_offset, std::uint64_t length);
+  [[nodiscard]] Result<Extent> run_in_table(std::uint64_t table, std::uint64_t guest_offset,
+                                            std::uint64_t length);
   [[nodiscard]] Result<bool> lies_in_file(std::uint64_t host_offset, std::uint64_t length);
   [[nodiscard]] Error corrupt(const std::string& what, std::uint64_t guest_offset) const;
 
