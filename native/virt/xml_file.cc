@@ -15,6 +15,7 @@
 
 #include "core/base/text.h"
 #include "core/base/unique_fd.h"
+#include "core/io/folder.h"
 #include "virt/domain_xml.h"
 
 namespace blockpull::virt {
@@ -53,17 +54,6 @@ blockpull::Result<void> copy_access(int fd, const std::string& path, const std::
   }
   if (::fchmod(fd, mode) != 0) {
     return system_error("fchmod", errno, temporary);
-  }
-  return {};
-}
-
-blockpull::Result<void> sync_folder(const std::string& path) {
-  const std::size_t slash = path.rfind('/');
-  const std::string folder =
-      slash == std::string::npos ? "." : path.substr(0, slash == 0 ? 1 : slash);
-  const UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd.is_open() || ::fsync(fd.get()) != 0) {
-    return system_error("fsync", errno, folder);
   }
   return {};
 }
@@ -136,7 +126,7 @@ blockpull::Result<void> replace_xml_file(const std::string& path, std::string_vi
     return written;
   }
   // If we die here, the next open sees the old text or the new one; this makes it the new one.
-  return sync_folder(target);
+  return io::sync_folder(target);
 }
 
 }  // namespace blockpull::virt

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "core/base/text.h"
+#include "core/io/folder.h"
 
 namespace blockpull::image {
 namespace {
@@ -36,13 +37,8 @@ bool is_absolute(std::string_view name) {
   return name.starts_with('/');
 }
 
-/// The text up to and with the last slash; empty where there is none.
-std::string_view folder_part(std::string_view path) {
-  return path.substr(0, path.rfind('/') + 1);
-}
-
 Result<std::string> real_folder(const std::string& path) {
-  const std::string_view folder = folder_part(path);
+  const std::string_view folder = io::folder_part(path);
   return real_path(folder.empty() ? "." : std::string(folder));
 }
 
@@ -78,14 +74,14 @@ Result<std::string> resolve_backing(const std::string& overlay_path, const std::
                     "'./' before one that has a colon"))
         .with_path(overlay_path);
   }
-  return is_absolute(name) ? name : text(folder_part(overlay_path), name);
+  return is_absolute(name) ? name : text(io::folder_part(overlay_path), name);
 }
 
 Result<std::string> backing_name_for(const std::string& overlay_path,
                                      const std::string& target_path, const std::string& like) {
   BLOCKPULL_TRY(target_folder, real_folder(target_path));
   const std::string_view file =
-      std::string_view(target_path).substr(folder_part(target_path).size());
+      std::string_view(target_path).substr(io::folder_part(target_path).size());
   if (is_absolute(like)) {
     return text(target_folder == "/" ? "" : target_folder, "/", file);
   }

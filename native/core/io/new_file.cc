@@ -4,7 +4,6 @@
 
 #include <atomic>
 #include <cerrno>
-#include <string_view>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -13,35 +12,13 @@
 #include <stdio.h>
 
 #include "core/base/text.h"
-#include "core/base/unique_fd.h"
+#include "core/io/folder.h"
 
 namespace blockpull::io {
 namespace {
 
 /// Names tried before the leftovers of other processes are taken for a reason to give up.
 constexpr int kMostNames = 100;
-
-/// With the slash; empty for a name in the current folder.
-std::string_view folder_part(std::string_view path) {
-  return path.substr(0, path.rfind('/') + 1);
-}
-
-Error exists_error(const std::string& path) {
-  Error error = system_error("create", EEXIST, path);
-  error.kind = ErrorKind::kInvalidArgument;
-  error.message = text("file '", path, "' exists; choose another name or remove it first");
-  return error;
-}
-
-Result<void> sync_folder(const std::string& path) {
-  const std::string_view part = folder_part(path);
-  const std::string folder = part.empty() ? "." : std::string(part);
-  const UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd.is_open() || ::fsync(fd.get()) != 0) {
-    return system_error("fsync", errno, folder);
-  }
-  return {};
-}
 
 }  // namespace
 

@@ -84,6 +84,13 @@ Result<FileId> identify(const std::string& path) {
   return FileId{about.st_dev, about.st_ino};
 }
 
+Error exists_error(const std::string& path) {
+  Error error = system_error("create", EEXIST, path);
+  error.kind = ErrorKind::kInvalidArgument;
+  error.message = text("file '", path, "' exists; choose another name or remove it first");
+  return error;
+}
+
 Result<std::unique_ptr<PosixFile>> PosixFile::open(const std::string& path, Access access) {
   struct stat about {};
   if (::stat(path.c_str(), &about) != 0) {
@@ -112,12 +119,7 @@ Result<std::unique_ptr<PosixFile>> PosixFile::create(const std::string& path) {
   UniqueFd fd(repeat_interrupted(
       [&] { return ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644); }));
   if (!fd.is_open()) {
-    Error error = system_error("create", errno, path);
-    if (error.error_number == EEXIST) {
-      error.kind = ErrorKind::kInvalidArgument;
-      error.message = text("file '", path, "' exists; choose another name or remove it first");
-    }
-    return error;
+    return errno == EEXIST ? exists_error(path) : system_error("create", errno, path);
   }
 
   struct stat about {};

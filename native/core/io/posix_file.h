@@ -34,6 +34,9 @@ struct FileId {
 /// The inode that `path` stands for, without opening it; symbolic links are followed.
 [[nodiscard]] Result<FileId> identify(const std::string& path);
 
+/// kInvalidArgument: `path` was to be created and is there.
+[[nodiscard]] Error exists_error(const std::string& path);
+
 class PosixFile final : public File {
  public:
   /// Opens an existing regular file. Anything else (directory, FIFO, device, socket) is
