@@ -50,7 +50,8 @@
       "native/driver/mover_write.cc",
       "native/driver/pull.cc",
       "native/driver/pull_metadata.cc",
-      "native/driver/pull_planner.cc"
+      "native/driver/pull_planner.cc",
+      "native/driver/pull_target.cc"
     ],
     "virt_sources": [
       "native/virt/base_name.cc",

@@ -24,15 +24,7 @@ ZeroPolicy zero_policy(const PullTarget& target) {
   if (!target.keeps_base()) {
     return ZeroPolicy::kLeaveOut;
   }
-  return target.active().header().version >= 3 ? ZeroPolicy::kZeroCluster : ZeroPolicy::kWrite;
-}
-
-std::vector<std::string> merged_paths(const PullTarget& target) {
-  std::vector<std::string> paths;
-  for (std::size_t layer = 1; layer < target.base; ++layer) {
-    paths.push_back(target.chain.layers[layer].path);
-  }
-  return paths;
+  return target.can_write_zero_clusters() ? ZeroPolicy::kZeroCluster : ZeroPolicy::kWrite;
 }
 
 }  // namespace
@@ -308,7 +300,7 @@ void LocalPull::finish(std::optional<Error> error) {
   }
   job::Ending ending{.error = std::move(error), .released = {}};
   if (!ending.error) {
-    ending.released = merged_paths(*target_);
+    ending.released = target_->merged_paths();
   }
   finish_(std::move(ending));
 }

@@ -131,6 +131,9 @@ Result<PullPlan> plan_pull(job::Engine& engine, const PullOptions& options) {
   PullPlan plan;
   plan.virtual_size = target->chain.active().virtual_size();
   plan.bytes_free = free_bytes(options.path);
+  if (auto writable = io::check_writable(options.path); target->has_work && !writable.ok()) {
+    plan.refusals.push_back(std::move(writable).error());
+  }
   const std::string holder = io::find_writer(*target->chain.layers.front().file);
   if (!holder.empty()) {
     Error in_use =
@@ -140,18 +143,15 @@ Result<PullPlan> plan_pull(job::Engine& engine, const PullOptions& options) {
   }
   BLOCKPULL_CHECK(count(plan, *target));
   if (plan.bytes_to_allocate > plan.bytes_free) {
-    Error no_space = make_error(ErrorKind::kNoSpace,
-                                text("'", options.path, "' would grow by ", plan.bytes_to_allocate,
-                                     " bytes; its filesystem has ", plan.bytes_free, " free"));
-    no_space.bytes_needed = plan.bytes_to_allocate - plan.bytes_free;
+    Error no_space =
+        make_error(ErrorKind::kNoSpace,
+                   text("image '", options.path, "' would grow by ", plan.bytes_to_allocate,
+                        " bytes; its filesystem has ", plan.bytes_free, " free"));
+    no_space.bytes_needed = plan.bytes_to_allocate;
     plan.refusals.push_back(std::move(no_space).with_path(options.path));
   }
   plan.method = plan.bytes_to_move > 0 ? engine.method() : "none";
-  if (target->has_work) {
-    for (std::size_t layer = 1; layer < target->base; ++layer) {
-      plan.released.push_back(target->chain.layers[layer].path);
-    }
-  }
+  plan.released = target->merged_paths();
   if (target->keeps_base()) {
     plan.base = target->chain.layers[target->base].path;
   }

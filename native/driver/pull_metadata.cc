@@ -19,10 +19,6 @@ using image::qcow2::HeaderEdit;
 /// A call of survey() or refill() lasts about so long: a cancel waits for it.
 constexpr std::chrono::milliseconds kTurn{20};
 
-bool can_write_zero_clusters(const PullTarget& target) {
-  return target.active().header().version >= 3;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<PullMetadata>> PullMetadata::open(const PullTarget& target) {
@@ -37,8 +33,8 @@ PullMetadata::PullMetadata(const PullTarget& target, Allocator allocator, Header
       allocator_(std::move(allocator)),
       link_writer_(target.active(), allocator_),
       header_edit_(std::move(header_edit)),
-      survey_planner_(target.chain, target.base, can_write_zero_clusters(target)),
-      planner_(target.chain, target.base, can_write_zero_clusters(target)) {}
+      survey_planner_(target.chain, target.base, target.can_write_zero_clusters()),
+      planner_(target.chain, target.base, target.can_write_zero_clusters()) {}
 
 Result<PullMetadata::Totals> PullMetadata::survey() {
   const auto until = std::chrono::steady_clock::now() + kTurn;
@@ -145,6 +141,7 @@ Result<void> PullMetadata::give_back(const std::vector<ClusterRange>& unused) {
 
 Result<void> PullMetadata::complete(const std::vector<ClusterRange>& unused) {
   BLOCKPULL_CHECK(give_back(unused));
+  BLOCKPULL_CHECK(target_.check_in_place());
   return header_edit_.apply(target_.active());
 }
 

@@ -19,35 +19,19 @@
 
 #pragma once
 
-#include <optional>
-#include <string>
+#include <memory>
 #include <vector>
 
-#include "core/image/chain.h"
 #include "core/image/qcow2/allocator.h"
 #include "core/image/qcow2/header_edit.h"
 #include "core/image/qcow2/link_writer.h"
 #include "driver/pull_planner.h"
+#include "driver/pull_target.h"
 
 namespace blockpull::driver {
 
 using image::qcow2::ClusterRange;
 using image::qcow2::LinkRun;
-
-/// A chain that has been judged fit for a pull.
-struct PullTarget {
-  image::Chain chain;
-  /// Index of the layer that stays, chain.layers.size() when none does.
-  std::size_t base = 0;
-  /// What the header will state; absent when no backing file stays.
-  std::optional<image::BackingReference> new_backing;
-  /// False for a pull that has nothing to do: no backing file, or the base is the immediate one.
-  /// The active image may be raw then.
-  bool has_work = false;
-
-  [[nodiscard]] bool keeps_base() const { return base < chain.layers.size(); }
-  [[nodiscard]] image::Qcow2Image& active() const { return *chain.active_qcow2(); }
-};
 
 class PullMetadata {
  public:
@@ -84,7 +68,7 @@ class PullMetadata {
   /// kNoSpace when not one more cluster can be had.
   [[nodiscard]] Result<Refill> refill(const RefillRequest& request);
   [[nodiscard]] Result<void> commit(const std::vector<LinkRun>& links);
-  /// Everything that was moved must have been committed.
+  /// Everything that was moved must have been committed. kIo when the image was replaced meanwhile.
   [[nodiscard]] Result<void> complete(const std::vector<ClusterRange>& unused);
   [[nodiscard]] Result<void> wind_up(const std::vector<LinkRun>& links,
                                      const std::vector<ClusterRange>& unused);

@@ -38,7 +38,7 @@ bool continues(const Segment& last, const Segment& next) {
 void stage(Piece& piece, Segment& segment) {
   for (const Segment& other : piece.segments) {
     if (other.status == Status::kCompressed && other.layer == segment.layer &&
-        other.host == segment.host) {
+        other.host == segment.host && other.compressed_length == segment.compressed_length) {
       segment.staging_offset = other.staging_offset;
       segment.shares_staging = true;
       return;
@@ -186,8 +186,7 @@ void PullPlanner::add_zero_clusters(PlanStep& step, std::uint64_t length) {
 /// One cluster in which several answers meet.
 Result<void> PullPlanner::plan_mixed(PlanStep& step) {
   const std::uint64_t cluster_end = std::min(position_ + cluster_size_, end_);
-  bool merged_says_zero = false;
-  bool all_zero = true;
+  bool reads_zeros = true;
   bool unchanged = true;
   for (std::uint64_t at = position_; at < cluster_end;) {
     BLOCKPULL_TRY(merged, walk_.who_has(1, base_, GuestOffset{at}, cluster_end - at));
@@ -199,16 +198,15 @@ Result<void> PullPlanner::plan_mixed(PlanStep& step) {
     const bool below_zero =
         below.extent.status == Status::kZero || below.extent.status == Status::kUnallocated;
     const bool says_zero = merged.extent.status == Status::kZero;
-    merged_says_zero |= says_zero;
-    all_zero &= says_zero || below_zero;
+    reads_zeros &= says_zero || below_zero;
     unchanged &= !says_zero || below_zero;
     at += below.extent.length;
   }
-  if (unchanged || !merged_says_zero) {
+  if (unchanged) {
     settle(step, cluster_end - position_);
     return {};
   }
-  if (all_zero && can_write_zero_clusters_) {
+  if (reads_zeros && can_write_zero_clusters_) {
     add_zero_clusters(step, cluster_end - position_);
     return {};
   }
@@ -239,9 +237,10 @@ Result<void> PullPlanner::gather(PlanStep& step) {
   }
   if (piece.staging_bytes > kMostStaging) {
     return make_error(ErrorKind::kFeatureUnsupported,
-                      text("the cluster at guest offset ", begin, " of '",
-                           chain_.layers.front().path, "' consists of ", piece.staging_bytes,
-                           " compressed bytes; more than ", kMostStaging, " are not supported"));
+                      text("cluster at guest offset ", begin, " of '", chain_.layers.front().path,
+                           "' consists of ", piece.staging_bytes, " compressed bytes; more than ",
+                           kMostStaging, " are not supported, pull or commit some layers first"))
+        .with_path(chain_.layers.front().path);
   }
   if (end - begin < cluster_size_) {
     append(piece, {.status = Status::kZero,

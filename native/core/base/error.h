@@ -57,7 +57,8 @@ struct Error {
   std::optional<std::uint64_t> offset;
   /// Who holds the lock: "pid 4711 (qemu-system-x86)", or empty.
   std::string holder;
-  /// For kNoSpace: bytes that the job still wanted to allocate, 0 when unknown.
+  /// For kNoSpace: about how many bytes the pull still has to write, free space not subtracted; 0
+  /// when unknown.
   std::uint64_t bytes_needed = 0;
 
   [[nodiscard]] Error with_path(std::string_view file) &&;

@@ -77,6 +77,13 @@ class File {
   /// The run that begins at `offset`, which lies before the end of the file.
   [[nodiscard]] virtual Result<FileRun> run_at(std::uint64_t offset) = 0;
 
+  /// Whether [offset, offset + length), which lies before the end of the file, is known to be a
+  /// hole: its zeros need not be read.
+  [[nodiscard]] Result<bool> is_hole(std::uint64_t offset, std::uint64_t length) {
+    BLOCKPULL_TRY(run, run_at(offset));
+    return run.hole && run.length >= length;
+  }
+
   [[nodiscard]] virtual KernelFile kernel_file() = 0;
 };
 

@@ -91,6 +91,13 @@ Error exists_error(const std::string& path) {
   return error;
 }
 
+Result<void> check_writable(const std::string& path) {
+  if (::faccessat(AT_FDCWD, path.c_str(), R_OK | W_OK, AT_EACCESS) == 0) {
+    return {};
+  }
+  return open_error(errno, path, Access::kReadWrite);
+}
+
 Result<std::unique_ptr<PosixFile>> PosixFile::open(const std::string& path, Access access) {
   struct stat about {};
   if (::stat(path.c_str(), &about) != 0) {

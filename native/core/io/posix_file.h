@@ -37,6 +37,10 @@ struct FileId {
 /// kInvalidArgument: `path` was to be created and is there.
 [[nodiscard]] Error exists_error(const std::string& path);
 
+/// The error that opening `path` for writing would give, without opening it: kReadOnly,
+/// kAccessDenied.
+[[nodiscard]] Result<void> check_writable(const std::string& path);
+
 class PosixFile final : public File {
  public:
   /// Opens an existing regular file. Anything else (directory, FIFO, device, socket) is

@@ -9,6 +9,7 @@
 #include <random>
 #include <set>
 #include <string>
+#include <tuple>
 
 #include <gtest/gtest.h>
 
@@ -320,7 +321,7 @@ class RandomChain {
 
   void copy(const Piece& piece) {
     std::vector<std::string> buffer;
-    std::map<std::pair<std::size_t, std::uint64_t>, std::uint64_t> staged;
+    std::map<std::tuple<std::size_t, std::uint64_t, std::uint64_t>, std::uint64_t> staged;
     std::uint64_t staging = 0;
     for (const Segment& segment : piece.segments) {
       ASSERT_EQ(segment.buffer_offset, buffer.size() * kSector) << "segments must tile the buffer";
@@ -335,8 +336,8 @@ class RandomChain {
         buffer.push_back(name(sector, segment.layer));
       }
       if (segment.status == Status::kCompressed) {
-        const auto [known, is_new] =
-            staged.try_emplace({segment.layer, segment.host.value}, staging);
+        const auto [known, is_new] = staged.try_emplace(
+            {segment.layer, segment.host.value, segment.compressed_length}, staging);
         ASSERT_EQ(segment.shares_staging, !is_new);
         ASSERT_EQ(segment.staging_offset, known->second);
         staging += is_new ? segment.compressed_length : 0;

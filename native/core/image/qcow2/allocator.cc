@@ -68,39 +68,50 @@ Result<void> Allocator::judge_refcounts(const ReferenceMap& references) {
   return {};
 }
 
-/// Compares one block with the references: a reference without a refcount is corruption, a refcount
-/// without a reference a leak.
+Error Allocator::missing_refcount(std::uint64_t cluster) const {
+  const std::string& path = image_.file().path();
+  return make_error(ErrorKind::kImageCorrupt,
+                    text("host cluster ", cluster, " of '", path,
+                         "' is in use but has refcount 0; run 'qemu-img check -r all' on it"))
+      .with_path(path);
+}
+
+/// Compares one block with the references. A block that is not there, or that lies in a hole, has
+/// nothing but zeros.
 Result<void> Allocator::judge_block(const ReferenceMap& references, std::uint64_t index) {
-  const std::uint32_t order = image_.header().refcount_order;
-  const auto missing = [this](std::uint64_t cluster) {
-    return make_error(ErrorKind::kImageCorrupt,
-                      text("host cluster ", cluster, " of '", image_.file().path(),
-                           "' is in use but has refcount 0; run 'qemu-img check -r all' on it"))
-        .with_path(image_.file().path());
-  };
   BLOCKPULL_TRY(offset, refcounts_.block_offset(index));
-  if (offset == 0) {
-    const ClusterRange range{index * refcounts_.per_block(), refcounts_.per_block()};
-    return references.has_any(range) ? Result<void>(missing(range.first)) : Result<void>();
+  bool is_empty = offset == 0;
+  if (!is_empty) {
+    BLOCKPULL_TRY(hole, image_.file().is_hole(offset, cluster_size()));
+    is_empty = hole;
   }
-  return refcounts_.visit_block(index,
-                                [&](std::uint64_t first, std::uint64_t count,
-                                    std::span<const std::byte> bytes) -> Result<void> {
-                                  if (all_zero(bytes) && !references.has_any({first, count})) {
-                                    return {};
-                                  }
-                                  for (std::uint64_t i = 0; i < count; ++i) {
-                                    const bool counted = load_refcount(bytes, order, i) != 0;
-                                    const bool referenced = references.has(first + i);
-                                    if (referenced && !counted) {
-                                      return missing(first + i);
-                                    }
-                                    if (counted && !referenced) {
-                                      append_leak(leaks_, first + i);
-                                    }
-                                  }
-                                  return {};
-                                });
+  if (is_empty) {
+    const ClusterRange range{index * refcounts_.per_block(), refcounts_.per_block()};
+    const auto used = references.first_in(range);
+    return used ? Result<void>(missing_refcount(*used)) : Result<void>();
+  }
+  return refcounts_.visit_block(index, [&](ClusterRange range, std::span<const std::byte> entries) {
+    return judge_entries(references, range, entries);
+  });
+}
+
+/// A reference without a refcount is corruption, a refcount without a reference a leak.
+Result<void> Allocator::judge_entries(const ReferenceMap& references, ClusterRange range,
+                                      std::span<const std::byte> entries) {
+  if (all_zero(entries) && !references.first_in(range)) {
+    return {};
+  }
+  for (std::uint64_t i = 0; i < range.count; ++i) {
+    const bool counted = load_refcount(entries, image_.header().refcount_order, i) != 0;
+    const bool referenced = references.has(range.first + i);
+    if (referenced && !counted) {
+      return missing_refcount(range.first + i);
+    }
+    if (counted && !referenced) {
+      append_leak(leaks_, range.first + i);
+    }
+  }
+  return {};
 }
 
 Result<void> Allocator::begin() {
@@ -148,11 +159,12 @@ Result<Allocator::Batch> Allocator::plan_batch(std::uint64_t usable) {
           std::min(refcounts_.table_entries() * 3 / 2, limits::kRefcountTableBytes / kEntryBytes);
       const std::uint64_t entries = std::max(last_block + 1, roomy);
       next.table_clusters = divide_up(entries * kEntryBytes, cluster_size());
-      next.table_entries = next.table_clusters * cluster_size() / kEntryBytes;
       if (next.table_clusters * cluster_size() > limits::kRefcountTableBytes) {
-        return make_error(ErrorKind::kNoSpace,
-                          text("the refcount table of '", image_.file().path(), "' would exceed ",
-                               limits::kRefcountTableBytes, " bytes, which the format allows"))
+        return make_error(
+                   ErrorKind::kFeatureUnsupported,
+                   text("refcount table of '", image_.file().path(), "' would exceed ",
+                        limits::kRefcountTableBytes,
+                        " bytes, the most that QEMU accepts; convert the image to larger clusters"))
             .with_path(image_.file().path());
       }
     }

@@ -75,7 +75,6 @@ class Allocator {
     std::uint64_t first = 0;
     std::uint64_t blocks = 0;
     std::uint64_t table_clusters = 0;
-    std::uint64_t table_entries = 0;
     std::uint64_t usable = 0;
     [[nodiscard]] std::uint64_t total() const { return blocks + table_clusters + usable; }
     [[nodiscard]] ClusterRange range() const { return {first, total()}; }
@@ -84,6 +83,9 @@ class Allocator {
   explicit Allocator(Qcow2Image& image) : image_(image), refcounts_(image) {}
   [[nodiscard]] Result<void> judge_refcounts(const ReferenceMap& references);
   [[nodiscard]] Result<void> judge_block(const ReferenceMap& references, std::uint64_t index);
+  [[nodiscard]] Result<void> judge_entries(const ReferenceMap& references, ClusterRange range,
+                                           std::span<const std::byte> entries);
+  [[nodiscard]] Error missing_refcount(std::uint64_t cluster) const;
   [[nodiscard]] Result<void> take_back_leaks();
   [[nodiscard]] Result<Batch> plan_batch(std::uint64_t usable);
   [[nodiscard]] Result<std::vector<NewBlock>> missing_blocks(const Batch& batch);

@@ -55,8 +55,10 @@ Result<void> Refcounts::set_in_block(std::uint64_t block, ClusterRange entries,
                                      std::uint64_t value) {
   BLOCKPULL_TRY(offset, block_offset(block));
   if (offset == 0) {
-    return make_error(ErrorKind::kImageCorrupt, text("refcount block ", block, " of '",
-                                                     image_.file().path(), "' is missing"));
+    return make_error(ErrorKind::kImageCorrupt,
+                      text("refcount block ", block, " of '", image_.file().path(),
+                           "' is missing; run 'qemu-img check' on it"))
+        .with_path(image_.file().path());
   }
   const std::uint32_t order = image_.header().refcount_order;
   // Bytes that hold these entries; the entries beside them in the first and last byte stay as they
@@ -92,7 +94,7 @@ Result<void> Refcounts::visit_block(std::uint64_t index, const Visit& visit) {
     const auto part = view.first(std::min<std::uint64_t>(view.size(), cluster_size - at));
     // A copy: what the visitor does may reuse the slice.
     const std::vector<std::byte> bytes(part.begin(), part.end());
-    BLOCKPULL_CHECK(visit(index * per_block() + at * 8 / bits, bytes.size() * 8 / bits, bytes));
+    BLOCKPULL_CHECK(visit({index * per_block() + at * 8 / bits, bytes.size() * 8 / bits}, bytes));
     at += bytes.size();
   }
   return {};

@@ -40,10 +40,10 @@ class Refcounts {
   /// Sets every refcount of `range` to 0 or 1, in blocks that exist.
   [[nodiscard]] Result<void> set(ClusterRange range, std::uint64_t value);
 
-  /// Calls `visit(first_cluster, refcounts)` for every piece of block `index`: `refcounts` are the
-  /// raw bytes of a run of entries, `first_cluster` the host cluster of the first of them.
-  using Visit = std::function<Result<void>(std::uint64_t first_cluster, std::uint64_t count,
-                                           std::span<const std::byte> refcounts)>;
+  /// Calls `visit(clusters, entries)` for every slice of block `index`: the raw bytes of the entries
+  /// of these host clusters.
+  using Visit =
+      std::function<Result<void>(ClusterRange clusters, std::span<const std::byte> entries)>;
   [[nodiscard]] Result<void> visit_block(std::uint64_t index, const Visit& visit);
 
  private:

@@ -62,8 +62,11 @@ class Walk {
       return corrupt(text("L1 entry ", index, " is ", Hex{entry}));
     }
     BLOCKPULL_CHECK(mark(offset, cluster_size_, "an L2 table"));
-    return walk_table(offset, image_.header().l2_entries(),
-                      [this](std::uint64_t, std::uint64_t l2) { return data(l2); });
+    // A small file can have millions of tables in holes.
+    BLOCKPULL_TRY(hole, image_.file().is_hole(offset, cluster_size_));
+    return hole ? Result<void>()
+                : walk_table(offset, image_.header().l2_entries(),
+                             [this](std::uint64_t, std::uint64_t l2) { return data(l2); });
   }
 
   Result<void> data(std::uint64_t entry) {
@@ -105,16 +108,19 @@ class Walk {
   }
 
   Result<void> explain(Result<void> marked) {
-    if (marked.ok() || marked.error().kind != ErrorKind::kImageCorrupt) {
+    if (marked.ok()) {
       return marked;
     }
-    return corrupt(std::move(marked).error().message);
+    Error error = std::move(marked).error();
+    return error.kind == ErrorKind::kImageCorrupt
+               ? corrupt(error.message)
+               : std::move(error).with_path(image_.file().path());
   }
 
   Error corrupt(const std::string& what) {
     const std::string& path = image_.file().path();
     return make_error(ErrorKind::kImageCorrupt,
-                      text("'", path, "' is damaged: ", what,
+                      text("image '", path, "' is damaged: ", what,
                            "; nothing was written, run 'qemu-img check' on it"))
         .with_path(path);
   }
@@ -132,9 +138,10 @@ Result<void> ReferenceMap::mark(ClusterRange range, Sharing sharing, const char*
     auto& chunk = chunks_[cluster / kChunkClusters];
     if (chunk == nullptr) {
       if (chunks_.size() > kMaxChunks) {
-        return make_error(ErrorKind::kFeatureUnsupported,
-                          text("clusters spread over more than ", kMaxChunks * kChunkClusters,
-                               " host clusters are not supported"));
+        return make_error(
+            ErrorKind::kFeatureUnsupported,
+            text(what, " lies so far from others that more than ", kMaxChunks * kChunkClusters,
+                 " host clusters would have to be kept in mind; convert the image"));
       }
       chunk = std::make_unique<Chunk>();
     }
@@ -160,19 +167,19 @@ bool ReferenceMap::has(std::uint64_t cluster) const {
   return (((*chunk->second)[bit / 64] >> (bit % 64)) & 1U) != 0;
 }
 
-bool ReferenceMap::has_any(ClusterRange range) const {
+std::optional<std::uint64_t> ReferenceMap::first_in(ClusterRange range) const {
   std::uint64_t cluster = range.first;
   const std::uint64_t end = std::min(range.end(), end_);
   while (cluster < end) {
     if (chunks_.find(cluster / kChunkClusters) == chunks_.end()) {
       cluster = round_down(cluster, kChunkClusters) + kChunkClusters;
     } else if (has(cluster)) {
-      return true;
+      return cluster;
     } else {
       ++cluster;
     }
   }
-  return false;
+  return std::nullopt;
 }
 
 Result<ReferenceMap> find_references(Qcow2Image& image) {

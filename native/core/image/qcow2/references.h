@@ -14,6 +14,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 
 #include "core/image/qcow2/refcounts.h"
@@ -28,7 +29,8 @@ class ReferenceMap {
   /// would not fit into memory's bound.
   [[nodiscard]] Result<void> mark(ClusterRange range, Sharing sharing, const char* what);
   [[nodiscard]] bool has(std::uint64_t cluster) const;
-  [[nodiscard]] bool has_any(ClusterRange range) const;
+  /// The first marked cluster of the range, if any.
+  [[nodiscard]] std::optional<std::uint64_t> first_in(ClusterRange range) const;
 
   /// One past the highest marked cluster.
   [[nodiscard]] std::uint64_t end() const { return end_; }

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <atomic>
+#include <future>
 #include <string>
 
 #include <sys/resource.h>
@@ -20,11 +21,14 @@ TEST(Thread, RunsItsBodyUnderItsNameAndItsEndIsWaitedFor) {
   std::array<char, 16> name{};
   std::atomic<bool> ran{false};
   {
+    std::promise<void> started;
     auto thread = Thread::start("blockpull-test", [&] {
+      started.get_future().wait();
       ::pthread_getname_np(::pthread_self(), name.data(), name.size());
       ran = true;
     });
     ASSERT_TRUE(thread.ok());
+    started.set_value();
     const Thread moved = std::move(thread).value();
   }
   EXPECT_TRUE(ran);

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a pull is about: a chain, and where it is to be cut.
+//
+//     layers[0]   the active image, which is written
+//     layers[1]   ┐ merged: their bytes move into the active image,
+//     …           ┘ and afterwards nothing refers to them any more
+//     layers[base] …   stay, read-only before and after; none in a full pull
+
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/image/chain.h"
+#include "core/image/qcow2/qcow2_image.h"
+
+namespace blockpull::driver {
+
+struct PullTarget {
+  image::Chain chain;
+  /// Index of the layer that stays, chain.layers.size() when none does.
+  std::size_t base = 0;
+  /// What the header will state; absent when no backing file stays.
+  std::optional<image::BackingReference> new_backing;
+  /// False for a pull that has nothing to do: no backing file, or the base is the immediate one.
+  /// The active image may be raw then.
+  bool has_work = false;
+
+  [[nodiscard]] bool keeps_base() const { return base < chain.layers.size(); }
+  [[nodiscard]] image::Qcow2Image& active() const { return *chain.active_qcow2(); }
+
+  /// Whether zeros that hide a base can be stated in a table instead of being written.
+  [[nodiscard]] bool can_write_zero_clusters() const { return active().header().version >= 3; }
+
+  /// Paths of the merged layers, the upper one first.
+  [[nodiscard]] std::vector<std::string> merged_paths() const;
+
+  /// kIo when the active image's name leads to another file by now, kNotFound when to none: who
+  /// asks by that name would not see the pull.
+  [[nodiscard]] Result<void> check_in_place() const;
+};
+
+}  // namespace blockpull::driver
