@@ -26,17 +26,6 @@ struct ConnectionObject {
 
 using ConnectionCall = Call<ConnectionObject>;
 
-/// What calls without a result give.
-struct Nothing {};
-
-napi_value convert_nothing(napi_env env, Nothing& /*value*/) {
-  return make_undefined(env);
-}
-
-virt::Result<Nothing> nothing(virt::Result<void> result) {
-  return result.ok() ? virt::Result<Nothing>(Nothing{}) : std::move(result).error();
-}
-
 /// Makes `work`, which takes the connection, a call on the pool.
 template <typename T, typename Work>
 napi_value start(const ConnectionCall& call, Work work, Converter<T> convert) {

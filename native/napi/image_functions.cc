@@ -18,8 +18,6 @@
 namespace blockpull::napi {
 namespace {
 
-struct Nothing {};
-
 using Arguments = std::array<napi_value, 2>;
 
 Arguments arguments_of(napi_env env, napi_callback_info info) {
@@ -87,12 +85,8 @@ napi_value create_image(napi_env env, napi_callback_info info) {
     return nullptr;
   }
   return start<Nothing>(
-      env,
-      [request = *std::move(request)]() -> virt::Result<Nothing> {
-        BLOCKPULL_CHECK(virt::create_image(request));
-        return Nothing{};
-      },
-      [](napi_env run_env, Nothing& /*value*/) { return make_undefined(run_env); });
+      env, [request = *std::move(request)] { return nothing(virt::create_image(request)); },
+      &convert_nothing);
 }
 
 napi_value digest_image(napi_env env, napi_callback_info info) {

@@ -29,6 +29,17 @@ namespace blockpull::napi {
 template <typename T>
 using Converter = std::function<napi_value(napi_env, T&)>;
 
+/// What calls without a result give.
+struct Nothing {};
+
+inline napi_value convert_nothing(napi_env env, Nothing& /*value*/) {
+  return make_undefined(env);
+}
+
+inline virt::Result<Nothing> nothing(virt::Result<void> result) {
+  return result.ok() ? virt::Result<Nothing>(Nothing{}) : std::move(result).error();
+}
+
 template <typename T>
 class PromiseWorker {
  public:

@@ -16,11 +16,6 @@
 namespace blockpull::virt {
 namespace {
 
-struct CallNames {
-  std::string_view entry;
-  std::string_view driver;
-};
-
 constexpr CallNames kSetSpeed{"virDomainBlockJobSetSpeed", "qemuDomainBlockJobSetSpeed"};
 constexpr CallNames kInfo{"virDomainGetBlockJobInfo", "qemuDomainGetBlockJobInfo"};
 constexpr CallNames kAbort{"virDomainBlockJobAbort", "qemuDomainBlockJobAbort"};

@@ -16,11 +16,6 @@
 namespace blockpull::virt {
 namespace {
 
-struct CallNames {
-  std::string_view entry;
-  std::string_view driver;
-};
-
 constexpr CallNames kPull{"virDomainBlockPull", "qemuDomainBlockPull"};
 constexpr CallNames kRebase{"virDomainBlockRebase", "qemuDomainBlockRebase"};
 

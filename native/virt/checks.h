@@ -4,8 +4,7 @@
 // block_pull.cc read as the lists of checks that they are. Numbers and words are libvirt's; the
 // order is the caller's business.
 //
-// Two names of one call: the public one ("virDomainBlockPull") stands in what the entry points
-// refuse, the driver's ("qemuDomainBlockPull") in what is refused below. Pure functions.
+// Pure functions.
 
 #pragma once
 
@@ -16,10 +15,18 @@
 
 namespace blockpull::virt {
 
-/// 29: a connection that was opened read-only changes nothing. `function` is the public name.
+/// The two names of one call.
+struct CallNames {
+  /// "virDomainBlockPull": stands in what the entry points refuse.
+  std::string_view entry;
+  /// "qemuDomainBlockPull": stands in what is refused below.
+  std::string_view driver;
+};
+
+/// 29: a connection that was opened read-only changes nothing. `function` is the entry name.
 [[nodiscard]] Result<void> check_writable(bool read_only, std::string_view function);
 
-/// 8: bits outside `supported`; the message shows only those. `function` is the driver's name.
+/// 8: bits outside `supported`; the message shows only those. `function` is the driver's.
 [[nodiscard]] Result<void> check_flags(Flags flags, Flags supported, std::string_view function);
 
 /// 8: what virDomainBlockRebase itself asks of its flags.

@@ -26,13 +26,8 @@ namespace {
 
 using namespace qcow2;  // NOLINT(google-build-using-namespace)
 
-constexpr std::uint64_t kSector = 512;
 constexpr std::uint32_t kRefcountOrder = 4;
 constexpr std::uint64_t kRefcountBytes = 2;
-constexpr std::size_t kExtensionHead = 8;
-/// Head and name, padded: "raw" and "qcow2" both fit into 8 bytes.
-constexpr std::size_t kFormatExtension = 16;
-constexpr std::size_t kEndMarker = 8;
 
 /// In clusters, in the order of the file.
 struct Regions {
@@ -145,7 +140,7 @@ Result<std::vector<std::byte>> encode_header(const CreateOptions& options, std::
   put_be_at<std::uint32_t>(out, end, extension::kBackingFormat);
   put_be_at<std::uint32_t>(out, end + 4, static_cast<std::uint32_t>(format.size()));
   std::memcpy(out.data() + end + kExtensionHead, format.data(), format.size());
-  end += kFormatExtension + kEndMarker;
+  end += kFormatExtension + kExtensionHead;
 
   const std::string& name = *options.backing_file;
   const std::size_t room = std::min<std::size_t>(cluster_size - end, limits::kBackingNameBytes);

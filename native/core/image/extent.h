@@ -10,6 +10,10 @@
 
 namespace blockpull::image {
 
+/// The unit of virtual sizes, of what compressed clusters take in a file, and of what a disk writes
+/// whole.
+inline constexpr std::uint64_t kSector = 512;
+
 /// Byte address inside the disk that the guest sees.
 struct GuestOffset {
   std::uint64_t value = 0;

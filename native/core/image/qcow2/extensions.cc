@@ -13,14 +13,12 @@
 namespace blockpull::image::qcow2 {
 namespace {
 
-constexpr std::size_t kHeadBytes = 8;
 constexpr std::size_t kFeatureRecord = 48;
 constexpr std::uint32_t kBitmapsBytes = 24;
 constexpr std::uint32_t kEncryptionBytes = 16;
 constexpr std::uint32_t kMaxBitmaps = 65535;
 /// A directory entry is at most 1 KiB.
 constexpr std::uint64_t kMaxBitmapDirectory = 1024 * std::uint64_t{kMaxBitmaps};
-constexpr std::uint32_t kLuks = 2;
 
 Error corrupt(const std::string& path, std::string message) {
   return make_error(ErrorKind::kImageCorrupt, std::move(message)).with_path(path);
@@ -127,7 +125,7 @@ Result<void> read_one(Header& header, const Extension& extension, std::span<cons
 
 std::span<const std::byte> extension_data(const Extension& extension,
                                           std::span<const std::byte> first) {
-  return first.subspan(extension.offset + kHeadBytes, extension.length);
+  return first.subspan(extension.offset + kExtensionHead, extension.length);
 }
 
 Result<void> find_extensions(Header& header, std::span<const std::byte> first,
@@ -141,8 +139,9 @@ Result<void> find_extensions(Header& header, std::span<const std::byte> first,
   std::uint64_t offset = header.header_length;
   while (offset < area_end) {
     const std::uint64_t left = area_end - offset;
-    const std::uint64_t length = left < kHeadBytes ? 0 : be_at<std::uint32_t>(first, offset + 4);
-    if (left < kHeadBytes || length > left - kHeadBytes) {
+    const std::uint64_t length =
+        left < kExtensionHead ? 0 : be_at<std::uint32_t>(first, offset + 4);
+    if (left < kExtensionHead || length > left - kExtensionHead) {
       return corrupt(path, text("header extension at ", offset, " in '", path, "' has ", length,
                                 " bytes; its area ends at ", area_end));
     }
@@ -152,7 +151,7 @@ Result<void> find_extensions(Header& header, std::span<const std::byte> first,
       break;
     }
     header.extensions.push_back({type, offset, static_cast<std::uint32_t>(length)});
-    offset += kHeadBytes + round_up(length, 8);
+    offset += kExtensionHead + round_up(length, 8);
   }
   header.extensions_end = offset;
   return {};

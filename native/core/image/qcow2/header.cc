@@ -18,7 +18,6 @@ namespace {
 
 constexpr std::uint32_t kMaxRefcountOrder = 6;
 constexpr std::uint32_t kMinExtendedClusterBits = 14;
-constexpr std::uint32_t kLuks = 2;
 
 /// Judges one header. Every check answers for one group of fields.
 class Judge {

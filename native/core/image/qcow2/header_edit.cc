@@ -13,12 +13,6 @@
 namespace blockpull::image::qcow2 {
 namespace {
 
-constexpr std::uint64_t kSector = 512;
-/// Head of an extension, and size of the end marker.
-constexpr std::uint64_t kExtensionHead = 8;
-/// Every format name that we write fits into 8 bytes.
-constexpr std::uint64_t kFormatExtension = kExtensionHead + 8;
-
 Error no_room(Qcow2Image& image, const char* for_what) {
   return make_error(ErrorKind::kFeatureUnsupported,
                     text("changing the backing file of '", image.file().path(),

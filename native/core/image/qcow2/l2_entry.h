@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include "core/image/extent.h"
 #include "core/image/qcow2/layout.h"
 
 namespace blockpull::image::qcow2 {
@@ -22,7 +23,6 @@ struct CompressedCluster {
 /// Of an entry with kCompressed set (section "Compressed Clusters Descriptor").
 [[nodiscard]] constexpr CompressedCluster decode_compressed(std::uint64_t entry,
                                                             std::uint32_t cluster_bits) {
-  constexpr std::uint64_t kSector = 512;
   const std::uint32_t offset_bits = 62 - (cluster_bits - 8);
   const std::uint64_t descriptor = entry & (kCompressed - 1);
   const std::uint64_t offset = descriptor & ((std::uint64_t{1} << offset_bits) - 1);

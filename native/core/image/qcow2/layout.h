@@ -91,6 +91,14 @@ inline constexpr std::size_t kEntryBytes = 8;
 inline constexpr std::size_t kExtendedEntryBytes = 16;
 inline constexpr std::uint32_t kSubclusters = 32;
 
+/// The part of an extension before its data: type and length. The end marker is one of zeros.
+inline constexpr std::size_t kExtensionHead = 8;
+/// The backing format extension as we write it: every name that we write fits into 8 bytes.
+inline constexpr std::size_t kFormatExtension = kExtensionHead + 8;
+
+/// The crypt_method that has an extension; below it are 0, none, and 1, AES.
+inline constexpr std::uint32_t kLuks = 2;
+
 enum class CompressionType : std::uint8_t { kDeflate = 0, kZstd = 1 };
 
 }  // namespace blockpull::image::qcow2

@@ -12,8 +12,6 @@
 namespace blockpull::image {
 namespace {
 
-constexpr std::uint64_t kSector = 512;
-
 /// The run at `offset`, a multiple of 512, in whole sectors: one that is data in part is data.
 Result<io::FileRun> sector_run_at(io::File& file, std::uint64_t offset, std::uint64_t end) {
   BLOCKPULL_TRY(run, file.run_at(offset));
