@@ -67,6 +67,7 @@
       "native/virt/images.cc",
       "native/virt/live_jobs.cc",
       "native/virt/monitor_socket.cc",
+      "native/virt/sha1.cc",
       "native/virt/uri.cc",
       "native/virt/uuid.cc",
       "native/virt/xml_file.cc",
@@ -138,6 +139,7 @@
       "test/native/virt/domain_store_test.cc",
       "test/native/virt/domain_xml_test.cc",
       "test/native/virt/error_map_test.cc",
+      "test/native/virt/sha1_test.cc",
       "test/native/virt/uri_test.cc",
       "test/native/virt/uuid_test.cc",
       "test/native/virt/xml_rewrite_test.cc"

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// SHA-1, because version 5 UUIDs are defined by it, and for nothing else: it protects nothing.
+// Written after RFC 3174, section 6.1, in one pass over a padded copy, since names are short.
+
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace blockpull::virt {
+
+/// The digest, its first four bytes in the first word's high ones.
+using Sha1Words = std::array<std::uint32_t, 5>;
+
+[[nodiscard]] Sha1Words sha1(std::vector<std::byte> message);
+
+}  // namespace blockpull::virt
