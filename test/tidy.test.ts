@@ -46,7 +46,7 @@ describe('layers', () => {
     ['lib/domain.ts', "import { x } from './cli/args.js'"],
     ['lib/cli/main.ts', "import { x } from '../native.js'"],
     ['lib/domain.ts', "import x from 'lodash'"],
-    ['lib/domain.ts', "export * from '../test/helpers/images.js'"],
+    ['lib/domain.ts', "export * from '../test/support/images.js'"],
   ])('a wrong import in %s is found: %s', (path, text) => {
     expect(checkImports(sample(path, text))).toHaveLength(1)
   })

@@ -5,8 +5,8 @@
 // iotests 060 and 080 and what the format forbids; a valid image by the builder is the ground of each.
 
 import { afterAll, describe, expect, test } from 'vitest'
-import { type ClusterContent, type Qcow2Layout, type Qcow2Options, writeQcow2 } from '../helpers/qcow2-builder.mjs'
 import { bigEndian, overwrite } from '../support/files.js'
+import { type ClusterContent, type Qcow2Layout, type Qcow2Options, writeQcow2 } from '../support/qcow2-builder.mjs'
 import { expectRefusal } from '../support/refusal.js'
 import { makeChain, pulled } from '../support/stream-case.js'
 import { TempFolder } from '../support/temp-folder.js'

@@ -6,8 +6,8 @@
 
 import { readFileSync } from 'node:fs'
 import { afterAll, describe, expect, test } from 'vitest'
-import { type ClusterContent, type Qcow2Options, writeQcow2 } from '../helpers/qcow2-builder.mjs'
 import { bigEndian, overwrite } from '../support/files.js'
+import { type ClusterContent, type Qcow2Options, writeQcow2 } from '../support/qcow2-builder.mjs'
 import { check, info, qemuImg, qemuIo, tryQemuIo } from '../support/qemu.js'
 import { Random } from '../support/random.js'
 import { type CaseChain, chainOf, makeChain, pathAt, pulled, pullWell } from '../support/stream-case.js'

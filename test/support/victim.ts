@@ -4,10 +4,10 @@
 // what a guest reads from it written down beside. After each death it must open, be free of corruption and read
 // the same; after a pull that was left alone it must be clean.
 
-import type { ClusterContent, Qcow2Options } from '../helpers/qcow2-builder.mjs'
-import { writeQcow2 } from '../helpers/qcow2-builder.mjs'
 import { Judge } from './pull-verdict.js'
 import type { Puller } from './puller.js'
+import type { ClusterContent, Qcow2Options } from './qcow2-builder.mjs'
+import { writeQcow2 } from './qcow2-builder.mjs'
 import { qemuImg, qemuIo, untilUnlocked } from './qemu.js'
 import type { Random } from './random.js'
 
