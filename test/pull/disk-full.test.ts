@@ -89,7 +89,10 @@ describe('a full filesystem', () => {
     try {
       const path = await overlay(tmpfs.path, 'cluster_size=64k')
       await tmpfs.setReadOnly()
-      await expectRefusal(path, { code: 'READ_ONLY', sentence: /cannot be opened for writing: Read-only file system/ })
+      const sentence = /cannot be opened for writing: Read-only file system/
+      await expectRefusal(path, { code: 'READ_ONLY', sentence })
+      const { refusals } = await plan(path)
+      expect(refusals).toMatchObject([{ code: 'READ_ONLY', message: expect.stringMatching(sentence) }])
     } finally {
       await tmpfs.unmount()
     }

@@ -7,7 +7,7 @@
 import { digestOf } from './files.js'
 import { Judge } from './pull-verdict.js'
 import type { PullReport, PullRequest } from './puller.js'
-import { check, tryQemuIo } from './qemu.js'
+import { check, infoOfChain, tryQemuIo } from './qemu.js'
 import type { Random } from './random.js'
 import { makeRandomChain, type RandomChain } from './random-chain.js'
 import type { TempFolder } from './temp-folder.js'
@@ -23,17 +23,23 @@ export interface PullAttempt {
 }
 
 export async function pullRandomChain(attempt: PullAttempt): Promise<string | null> {
-  const folder = attempt.folder.folder('chain')
-  let chain: RandomChain = { folder, layers: [], commands: [] }
+  let chain: RandomChain = { folder: attempt.folder.folder('chain'), layers: [], commands: [] }
   const asked: string[] = []
   try {
-    chain = await makeRandomChain(attempt.random, folder)
+    do chain = await makeRandomChain(attempt.random, attempt.folder.folder('chain'))
+    while (await isMarkedCorrupt(chain))
     const complaints = await tell(attempt, chain, asked)
     if (complaints.length === 0) return null
     return describe(attempt, chain, asked, complaints)
   } catch (error) {
     return describe(attempt, chain, asked, [error instanceof Error ? `${error.stack}` : String(error)])
   }
+}
+
+/** QEMU 7.2 now and then marks an image of its own corrupt (512-byte clusters, compressed, then discarded). */
+async function isMarkedCorrupt({ layers }: RandomChain): Promise<boolean> {
+  const chain = await infoOfChain(layers[0]?.path ?? '')
+  return chain.some((image) => image['format-specific']?.data['corrupt'] === true)
 }
 
 async function tell({ random, story, pull }: PullAttempt, chain: RandomChain, asked: string[]): Promise<string[]> {
