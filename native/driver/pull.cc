@@ -134,12 +134,8 @@ Result<PullPlan> plan_pull(job::Engine& engine, const PullOptions& options) {
   if (auto writable = io::check_writable(options.path); target->has_work && !writable.ok()) {
     plan.refusals.push_back(std::move(writable).error());
   }
-  const std::string holder = io::find_writer(*target->chain.layers.front().file);
-  if (!holder.empty()) {
-    Error in_use =
-        make_error(ErrorKind::kLocked, text("'", options.path, "' is in use by ", holder));
-    in_use.holder = holder;
-    plan.refusals.push_back(std::move(in_use).with_path(options.path));
+  if (auto in_use = io::in_use_error(*target->chain.layers.front().file)) {
+    plan.refusals.push_back(*std::move(in_use));
   }
   BLOCKPULL_CHECK(count(plan, *target));
   if (plan.bytes_to_allocate > plan.bytes_free) {
