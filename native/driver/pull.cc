@@ -6,6 +6,7 @@
 
 #include "driver/pull.h"
 
+#include <filesystem>
 #include <utility>
 
 #include <sys/statvfs.h>
@@ -76,6 +77,8 @@ Result<std::unique_ptr<PullTarget>> open_target(const PullOptions& options, bool
   chain_options.lock_for_pull = lock;
   BLOCKPULL_TRY(chain, image::open_chain(options.path, chain_options));
   target->chain = std::move(chain);
+  std::error_code unknown_folder;
+  target->absolute_path = std::filesystem::absolute(options.path, unknown_folder);
   target->base = target->chain.layers.size();
   if (options.base) {
     BLOCKPULL_TRY(base, find_base(target->chain, *options.base));

@@ -19,7 +19,7 @@ Result<void> PullTarget::check_in_place() const {
   if (layer.file == nullptr) {
     return {};
   }
-  BLOCKPULL_TRY(there, io::identify(layer.path));
+  BLOCKPULL_TRY(there, io::identify(absolute_path));
   if (there == layer.file->id()) {
     return {};
   }

@@ -58,6 +58,20 @@ describe('the image that is pulled', () => {
   })
 })
 
+test('a working directory that changes during the pull is no interference', async () => {
+  const chain = await overlay()
+  const before = process.cwd()
+  process.chdir(chain.folder)
+  try {
+    const job = await pullImage('layer1', { bytesPerSecond: 1048576 })
+    process.chdir('/')
+    job.setBandwidth({ bytesPerSecond: 0 })
+    expect((await job.done).state).toBe('completed')
+  } finally {
+    process.chdir(before)
+  }
+})
+
 describe('a backing file', () => {
   test.each(['raw', 'qcow2'] as const)(
     'is cut, %s: the job fails and copies no zeroes in its place',
