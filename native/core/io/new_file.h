@@ -5,7 +5,8 @@
 //     create ─▶ folder/.blockpull-<pid>-<n>.tmp ─▶ write ─┬─▶ publish: sync ─ rename ─ sync folder
 //                                                         └─▶ destroyed without publish: removed
 //
-// The rename never replaces another file. A crash leaves at most the temporary file, which nothing refers to.
+// The rename never replaces another file. A crash leaves at most the temporary file, which nothing
+// refers to.
 
 #pragma once
 

@@ -40,8 +40,8 @@ class Refcounts {
   /// Sets every refcount of `range` to 0 or 1, in blocks that exist.
   [[nodiscard]] Result<void> set(ClusterRange range, std::uint64_t value);
 
-  /// Calls `visit(clusters, entries)` for every slice of block `index`: the raw bytes of the entries
-  /// of these host clusters.
+  /// Calls `visit(clusters, entries)` for every slice of block `index`: the raw bytes of the
+  /// entries of these host clusters.
   using Visit =
       std::function<Result<void>(ClusterRange clusters, std::span<const std::byte> entries)>;
   [[nodiscard]] Result<void> visit_block(std::uint64_t index, const Visit& visit);
