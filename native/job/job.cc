@@ -135,9 +135,15 @@ void Job::announce() {
   }
   // What they hold may hold this job.
   options_ = {};
-  const std::lock_guard lock(mutex_);
-  ended_ = true;
-  ended_cv_.notify_all();
+  std::vector<std::function<void()>> waiting;
+  {
+    const std::lock_guard lock(mutex_);
+    ended_ = true;
+    waiting.swap(waiting_);
+  }
+  for (const auto& told : waiting) {
+    told();
+  }
 }
 
 Progress Job::progress() const {
@@ -154,15 +160,21 @@ Progress Job::progress() const {
 }
 
 std::optional<Outcome> Job::outcome() const {
-  // Not ended_, which wait() waits for: whoever reads an end in progress(), the listener too, finds
-  // the outcome.
+  // Not ended_, which comes after the listener: whoever reads an end in progress(), the listener
+  // too, finds the outcome.
   const std::lock_guard lock(mutex_);
   return has_ended(state_.load()) ? std::optional(outcome_) : std::nullopt;
 }
 
-void Job::wait() const {
-  std::unique_lock lock(mutex_);
-  ended_cv_.wait(lock, [this] { return ended_; });
+void Job::when_ended(std::function<void()> told) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!ended_) {
+      waiting_.push_back(std::move(told));
+      return;
+    }
+  }
+  told();
 }
 
 }  // namespace blockpull::job

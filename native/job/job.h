@@ -16,7 +16,6 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -90,8 +89,9 @@ class Job : public std::enable_shared_from_this<Job> {
   void stop(Stop how);
   void set_bandwidth(std::uint64_t bytes_per_second);
 
-  /// Blocks until the end.
-  void wait() const;
+  /// Calls `told` once the listener has heard of the end, on the engine's thread; at once, on this
+  /// one, when that is over. It must not block.
+  void when_ended(std::function<void()> told);
 
  private:
   Job(Host& host, std::unique_ptr<Work> work, Registry::Claim claim, JobOptions options);
@@ -116,10 +116,10 @@ class Job : public std::enable_shared_from_this<Job> {
   /// Host's thread: the work item has called finish.
   bool finished_ = false;
 
-  /// Guards outcome_ and ended_.
+  /// Guards what follows.
   mutable std::mutex mutex_;
-  mutable std::condition_variable ended_cv_;
   bool ended_ = false;
+  std::vector<std::function<void()>> waiting_;
   Outcome outcome_;
 };
 

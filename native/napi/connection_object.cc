@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "napi/convert.h"
+#include "napi/end_promise.h"
 #include "napi/environment.h"
 #include "napi/job_object.h"
 #include "napi/promise_worker.h"
@@ -163,27 +164,28 @@ napi_value block_job_abort(const ConnectionCall& call) {
   if (!request) {
     return nullptr;
   }
-  return start<Nothing>(
+  using Ending = std::shared_ptr<job::Job>;
+  return start<Ending>(
       call,
       [request = *std::move(request)](virt::Connection& connection) {
-        return nothing(virt::block_job_abort(connection, request));
+        return virt::block_job_abort(connection, request);
       },
-      &convert_nothing);
+      [](napi_env env, Ending& job) {
+        return job == nullptr
+                   ? make_undefined(env)
+                   : promise_of_end(env, [&job](auto told) { job->when_ended(std::move(told)); });
+      });
 }
 
 napi_value close_connection(const ConnectionCall& call) {
-  // At once, so that jobs of many connections end side by side and not one pool thread after
-  // another.
-  call.object->connection->begin_close();
-  return start<Nothing>(
-      call,
-      [](virt::Connection& connection) {
-        connection.close();
-        return virt::Result<Nothing>(Nothing{});
-      },
-      [events = call.object->events](napi_env env, Nothing& /*value*/) {
-        events->close();
-        return make_undefined(env);
+  virt::Connection& connection = *call.object->connection;
+  connection.close();
+  return promise_of_end(
+      call.env, [&connection](auto told) { connection.jobs().when_idle(std::move(told)); },
+      [weak = std::weak_ptr(call.object->events)] {
+        if (const auto events = weak.lock()) {
+          events->close();
+        }
       });
 }
 

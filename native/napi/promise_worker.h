@@ -5,11 +5,11 @@
 //     JavaScript thread   run_blocking ──▶ promise            … settled by the dispatcher
 //     pool thread                     work() ──▶ Result ─▶ post
 //
-// For calls of a few file operations: jobs never come here. The promise is settled by a task of the
-// dispatcher, so that whatever was posted during the call, an event for example, is seen first. A
-// failure rejects with the plain record that lib/errors.ts turns into an error. Work that was
-// started runs to its end even when the environment ends meanwhile (Node waits for it); only its
-// result is dropped.
+// For calls of a few file operations: jobs never come here, nor do waits for their ends
+// (`end_promise.h`). The promise is settled by a task of the dispatcher, so that whatever was
+// posted during the call, an event for example, is seen first. A failure rejects with the plain
+// record that lib/errors.ts turns into an error. Work that was started runs to its end even when
+// the environment ends meanwhile (Node waits for it); only its result is dropped.
 
 #pragma once
 

@@ -128,7 +128,8 @@ std::optional<Result<void>> try_block_job_set_speed(Connection& connection,
   return own ? std::optional(set_speed(*own->job, request)) : std::nullopt;
 }
 
-Result<void> block_job_abort(Connection& connection, const DiskRequest& request) {
+Result<std::shared_ptr<job::Job>> block_job_abort(Connection& connection,
+                                                  const DiskRequest& request) {
   BLOCKPULL_CHECK(connection.check_open(kAbort.entry));
   BLOCKPULL_CHECK(check_writable(connection.is_read_only(), kAbort.entry));
   BLOCKPULL_CHECK(
@@ -150,14 +151,8 @@ Result<void> block_job_abort(Connection& connection, const DiskRequest& request)
                   text("block job on disk '", running.target, "' is still being ended"));
   }
   running.job->stop(job::Stop::kCancel);
-  if ((request.flags & flag::kJobAbortAsync) == 0) {
-    if (running.id != 0) {
-      connection.jobs().wait_for(running.id);
-    } else {
-      running.job->wait();
-    }
-  }
-  return {};
+  const bool is_async = (request.flags & flag::kJobAbortAsync) != 0;
+  return is_async ? nullptr : std::move(running.job);
 }
 
 }  // namespace blockpull::virt

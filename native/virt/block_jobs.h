@@ -53,8 +53,10 @@ struct BlockJobInfo {
 [[nodiscard]] std::optional<Result<void>> try_block_job_set_speed(Connection& connection,
                                                                   const SpeedRequest& request);
 
-/// virDomainBlockJobAbort. Without the ASYNC flag returns when the job has ended.
-[[nodiscard]] Result<void> block_job_abort(Connection& connection, const DiskRequest& request);
+/// virDomainBlockJobAbort, but for its wait: gives the job that is being ended, whose when_ended()
+/// ends the call; nullptr with the ASYNC flag, when it is over.
+[[nodiscard]] Result<std::shared_ptr<job::Job>> block_job_abort(Connection& connection,
+                                                                const DiskRequest& request);
 
 /// libvirt's view of where a job is; absent once it has ended.
 [[nodiscard]] std::optional<BlockJobInfo> info_of(const job::Progress& progress, Flags flags);

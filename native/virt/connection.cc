@@ -105,14 +105,9 @@ Result<std::string> Connection::domain_xml(const std::string& uuid) {
   return store_->xml_of(domain);
 }
 
-void Connection::begin_close() {
+void Connection::close() {
   closed_ = true;
   jobs_->close(job::Stop::kCancel);
-}
-
-void Connection::close() {
-  begin_close();
-  jobs_->wait_until_idle();
 }
 
 void Connection::abandon() {

@@ -2,15 +2,14 @@
 //
 // A connection: where its domains come from, what may be done, and the jobs it has started.
 //
-//     open ─▶ calls, from any number of threads ─▶ begin_close ─▶ close
-//                                                  refuses calls,  waits for
-//                                                  stops jobs      their ends
+//     open ─▶ calls, from any number of threads ─▶ close ─▶ jobs().when_idle
+//                                                  refuses calls, stops jobs
 //
 // The calls on disks are in block_pull.h and block_jobs.h; they use what is public here. No lock is
 // held over a file operation: the store and the table of jobs have their own, around their maps.
 //
 // Thread rule: any thread. Calls block for file operations, so an event loop makes them elsewhere;
-// begin_close() and abandon() only ask.
+// close() and abandon() only ask.
 
 #pragma once
 
@@ -55,14 +54,12 @@ class Connection {
   [[nodiscard]] Result<DomainWithState> define_xml(const std::string& xml);
   [[nodiscard]] Result<std::string> domain_xml(const std::string& uuid);
 
-  /// Refuses every later call and asks the jobs to end at a consistent point.
-  void begin_close();
-  /// begin_close(), then waits for the jobs. May be called again.
+  /// Refuses every later call and asks the jobs to end at a consistent point. May be called again.
   void close();
-  /// The process ends: as begin_close(), but nothing more is linked.
+  /// The process ends: as close(), but nothing more is linked.
   void abandon();
 
-  /// kClosed after begin_close(); `function` is the public name of the call.
+  /// kClosed after close(); `function` is the public name of the call.
   [[nodiscard]] Result<void> check_open(std::string_view function) const;
 
   /// The domain with that UUID, wherever it is written with hyphens or in capitals.

@@ -73,11 +73,6 @@ bool LiveJobs::claim_abort(std::uint64_t id) {
   return entry != entries_.end() && !closed_ && !std::exchange(entry->second.abort_asked, true);
 }
 
-void LiveJobs::wait_for(std::uint64_t id) {
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this, id] { return !entries_.contains(id); });
-}
-
 void LiveJobs::close(job::Stop how) {
   std::vector<std::shared_ptr<job::Job>> running;
   {
@@ -101,6 +96,17 @@ bool LiveJobs::is_closed() {
   return closed_.has_value();
 }
 
+void LiveJobs::when_idle(std::function<void()> told) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!entries_.empty()) {
+      waiting_.push_back(std::move(told));
+      return;
+    }
+  }
+  told();
+}
+
 void LiveJobs::wait_until_idle() {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return entries_.empty(); });
@@ -114,9 +120,18 @@ bool LiveJobs::is_idle() {
 void LiveJobs::forget(std::uint64_t id) {
   // What the entry holds goes after the lock.
   std::map<std::uint64_t, Entry>::node_type forgotten;
-  const std::lock_guard lock(mutex_);
-  forgotten = entries_.extract(id);
-  changed_.notify_all();
+  std::vector<std::function<void()>> waiting;
+  {
+    const std::lock_guard lock(mutex_);
+    forgotten = entries_.extract(id);
+    if (entries_.empty()) {
+      waiting.swap(waiting_);
+    }
+    changed_.notify_all();
+  }
+  for (const auto& told : waiting) {
+    told();
+  }
 }
 
 }  // namespace blockpull::virt

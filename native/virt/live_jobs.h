@@ -7,21 +7,23 @@
 //                                                  └─▶ refused: the place is given up
 //
 // After close() nothing is reserved and nothing starts; whatever runs, or was reserved before,
-// ends, and wait_until_idle() waits for that. A place counts from its reservation, so nothing slips
+// ends, and when_idle() tells of that. A place counts from its reservation, so nothing slips
 // through between.
 //
 // Thread rule: any thread. No file operation happens under the lock. The listener of an end runs on
-// the engine's thread, before wait_until_idle() and wait_for() return.
+// the engine's thread, before when_idle() tells and wait_until_idle() returns.
 
 #pragma once
 
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "driver/pull.h"
 
@@ -73,14 +75,14 @@ class LiveJobs : public std::enable_shared_from_this<LiveJobs> {
   /// False when somebody has asked for this job's end before, or it has ended.
   [[nodiscard]] bool claim_abort(std::uint64_t id);
 
-  /// Blocks until that job has ended.
-  void wait_for(std::uint64_t id);
-
   /// Refuses new jobs and asks the others to end. Does not wait. May be called again, to abandon.
   void close(job::Stop how);
   [[nodiscard]] bool is_closed();
 
-  /// Blocks until nothing is reserved and nothing runs.
+  /// Calls `told` when nothing is reserved and nothing runs: at once, or on the thread of the last
+  /// end. It must not block.
+  void when_idle(std::function<void()> told);
+  /// Blocks until then.
   void wait_until_idle();
   [[nodiscard]] bool is_idle();
 
@@ -98,6 +100,7 @@ class LiveJobs : public std::enable_shared_from_this<LiveJobs> {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::map<std::uint64_t, Entry> entries_;
+  std::vector<std::function<void()>> waiting_;
   std::uint64_t next_id_ = 1;
   std::optional<job::Stop> closed_;
 };

@@ -364,6 +364,12 @@ class TurningWork final : public Work {
   bool stopped_ = false;
 };
 
+void wait_for_end(Job& job) {
+  const auto ended = std::make_shared<std::promise<void>>();
+  job.when_ended([ended] { ended->set_value(); });
+  ended->get_future().wait();
+}
+
 TEST_P(EngineTest, AThousandJobsShareItsThreads) {
   constexpr std::uint64_t kJobs = 1000;
   std::vector<std::shared_ptr<Job>> jobs;
@@ -376,7 +382,7 @@ TEST_P(EngineTest, AThousandJobsShareItsThreads) {
   EXPECT_EQ(count_threads("blockpull"), 1U);
   EXPECT_EQ(count_threads("blockpull-io"), limits::kBlockingThreads);
   for (const auto& job : jobs) {
-    job->wait();
+    wait_for_end(*job);
     ASSERT_EQ(job->outcome()->state, State::kCompleted);
     ASSERT_EQ(job->outcome()->bytes_moved, 3U);
   }
@@ -389,7 +395,7 @@ TEST_P(EngineTest, AJobIsWaitedForFromManyThreads) {
   std::vector<std::thread> waiters;
   for (int i = 0; i < 4; ++i) {
     waiters.emplace_back([&] {
-      job->wait();
+      wait_for_end(*job);
       ended += job->outcome()->state == State::kCancelled ? 1 : 0;
     });
   }
@@ -407,7 +413,7 @@ TEST_P(EngineTest, ItMayGoAsSoonAsItsLastJobHasEnded) {
     }
     auto job = Job::start(*engine_, std::make_unique<TurningWork>(0),
                           engine_->registry().claim({1, 1}, "a").value(), {});
-    job->wait();
+    wait_for_end(*job);
     job.reset();
     engine_.reset();
     ASSERT_EQ(count_threads("blockpull"), 0U);

@@ -181,6 +181,26 @@ TEST_F(JobTest, TheListenerHearsOneEndAndTheOutcomeIsThereByThen) {
   EXPECT_EQ(diary_, (Diary{"closed", "end"}));
 }
 
+TEST_F(JobTest, WhoWaitsForTheEndIsToldBehindTheListener) {
+  const auto job = started();
+  job->when_ended([this] { diary_.emplace_back("first"); });
+  job->when_ended([this] { diary_.emplace_back("second"); });
+  settle();
+  EXPECT_EQ(diary_, Diary{});
+  work_->finish({});
+  run_to_end();
+  EXPECT_EQ(diary_, (Diary{"closed", "before end", "end completed", "first", "second"}));
+}
+
+TEST_F(JobTest, WhoWaitsForAnEndThatIsOverIsToldAtOnce) {
+  const auto job = started();
+  work_->finish({});
+  run_to_end();
+  bool told = false;
+  job->when_ended([&told] { told = true; });
+  EXPECT_TRUE(told);
+}
+
 TEST_F(JobTest, StoppingTellsTheWorkWhichEndsWhenItCan) {
   const auto job = started();
   job->stop(Stop::kCancel);
