@@ -102,6 +102,7 @@
       "test/native/core/image/qcow2/extensions_test.cc",
       "test/native/core/image/qcow2/header_test.cc",
       "test/native/core/image/qcow2/qcow2_image_test.cc",
+      "test/native/core/image/qcow2/references_test.cc",
       "test/native/core/image/qcow2/snapshots_test.cc",
       "test/native/core/image/qcow2/support_test.cc",
       "test/native/core/image/qcow2/table_cache_test.cc",

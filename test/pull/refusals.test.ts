@@ -221,6 +221,8 @@ describe('a feature of the active image that is not written yet', () => {
   test('LUKS encryption', async () => {
     // Written by hand: qemu-img first measures how fast the machine hashes, and fails on a busy one.
     const { top } = await overlay()
+    const cryptoHeader = { type: 0x0537be77, data: Buffer.alloc(16) }
+    writeQcow2(top, { size: 1048576, backingFile: 'layer0', backingFormat: 'qcow2', extraExtensions: [cryptoHeader] })
     overwrite(top, 32, bigEndian(2n, 4))
     await feature(top, /encrypted \(LUKS\)/)
   })

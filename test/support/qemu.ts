@@ -73,11 +73,6 @@ export async function map(path: string, format = 'qcow2'): Promise<MapEntry[]> {
   return JSON.parse(await qemuImg('map', '--output=json', '-f', format, path)) as MapEntry[]
 }
 
-/** The image and all its backing files, the image first. */
-export async function infoOfChain(path: string, format = 'qcow2'): Promise<ImageInfo[]> {
-  return JSON.parse(await qemuImg('info', '--backing-chain', '--output=json', '-f', format, path)) as ImageInfo[]
-}
-
 export async function info(path: string, format = 'qcow2'): Promise<ImageInfo> {
   return JSON.parse(await qemuImg('info', '--output=json', '-f', format, path)) as ImageInfo
 }

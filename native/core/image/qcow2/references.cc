@@ -146,13 +146,16 @@ Result<void> ReferenceMap::mark(ClusterRange range, Sharing sharing, const char*
       chunk = std::make_unique<Chunk>();
     }
     const std::uint64_t bit = cluster % kChunkClusters;
-    std::uint64_t& word = (*chunk)[bit / 64];
+    std::uint64_t& used = chunk->used[bit / 64];
+    std::uint64_t& owned = chunk->owned[bit / 64];
     const std::uint64_t mask = std::uint64_t{1} << (bit % 64);
-    if (sharing == Sharing::kExclusive && (word & mask) != 0) {
+    const bool is_exclusive = sharing == Sharing::kExclusive;
+    if (((is_exclusive ? used : owned) & mask) != 0) {
       return make_error(ErrorKind::kImageCorrupt,
                         text(what, " lies in host cluster ", cluster, ", which is in use already"));
     }
-    word |= mask;
+    used |= mask;
+    owned |= is_exclusive ? mask : 0;
   }
   end_ = std::max(end_, range.end());
   return {};
@@ -164,7 +167,7 @@ bool ReferenceMap::has(std::uint64_t cluster) const {
     return false;
   }
   const std::uint64_t bit = cluster % kChunkClusters;
-  return (((*chunk->second)[bit / 64] >> (bit % 64)) & 1U) != 0;
+  return ((chunk->second->used[bit / 64] >> (bit % 64)) & 1U) != 0;
 }
 
 std::optional<std::uint64_t> ReferenceMap::first_in(ClusterRange range) const {

@@ -25,8 +25,9 @@ class ReferenceMap {
  public:
   enum class Sharing : std::uint8_t { kExclusive, kShared };
 
-  /// kImageCorrupt when an exclusive cluster is marked twice, kFeatureUnsupported when the marks
-  /// would not fit into memory's bound.
+  /// kShared: what compressed clusters do with each other, and with nothing else. kImageCorrupt when
+  /// a cluster has two owners of which one is exclusive, kFeatureUnsupported when the marks would
+  /// not fit into memory's bound.
   [[nodiscard]] Result<void> mark(ClusterRange range, Sharing sharing, const char* what);
   [[nodiscard]] bool has(std::uint64_t cluster) const;
   /// The first marked cluster of the range, if any.
@@ -37,9 +38,14 @@ class ReferenceMap {
 
  private:
   static constexpr std::uint64_t kChunkClusters = 32768;
-  /// 16384 chunks of 4 KiB are 64 MiB: 32 TiB of 64 KiB clusters, 256 GiB of 512-byte clusters.
+  /// 16384 chunks of 8 KiB are 128 MiB: 32 TiB of 64 KiB clusters, 256 GiB of 512-byte clusters.
   static constexpr std::size_t kMaxChunks = 16384;
-  using Chunk = std::array<std::uint64_t, kChunkClusters / 64>;
+
+  /// A bit for each cluster: in use at all, and by an exclusive owner.
+  struct Chunk {
+    std::array<std::uint64_t, kChunkClusters / 64> used;
+    std::array<std::uint64_t, kChunkClusters / 64> owned;
+  };
 
   std::unordered_map<std::uint64_t, std::unique_ptr<Chunk>> chunks_;
   std::uint64_t end_ = 0;

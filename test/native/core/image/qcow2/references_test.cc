@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Who may share a host cluster with whom, and where the marks are found again.
+
+#include "core/image/qcow2/references.h"
+
+#include <gtest/gtest.h>
+
+namespace blockpull::image::qcow2 {
+namespace {
+
+using Sharing = ReferenceMap::Sharing;
+
+TEST(ReferenceMap, CompressedClustersShareWithEachOther) {
+  ReferenceMap map;
+  EXPECT_TRUE(map.mark({5, 2}, Sharing::kShared, "a").ok());
+  EXPECT_TRUE(map.mark({6, 1}, Sharing::kShared, "b").ok());
+  EXPECT_EQ(map.end(), 7U);
+}
+
+TEST(ReferenceMap, AnOwnerSharesWithNobodyWhicheverComesFirst) {
+  for (const Sharing first : {Sharing::kExclusive, Sharing::kShared}) {
+    for (const Sharing second : {Sharing::kExclusive, Sharing::kShared}) {
+      ReferenceMap map;
+      ASSERT_TRUE(map.mark({40000, 3}, first, "the first").ok());
+      const auto marked = map.mark({40002, 2}, second, "the second");
+      const bool may_share = first == Sharing::kShared && second == Sharing::kShared;
+      ASSERT_EQ(marked.ok(), may_share);
+      if (!may_share) {
+        EXPECT_EQ(marked.error().kind, ErrorKind::kImageCorrupt);
+        EXPECT_EQ(marked.error().message,
+                  "the second lies in host cluster 40002, which is in use already");
+      }
+    }
+  }
+}
+
+TEST(ReferenceMap, MarksAreFoundFarApart) {
+  ReferenceMap map;
+  ASSERT_TRUE(map.mark({3, 1}, Sharing::kExclusive, "a").ok());
+  ASSERT_TRUE(map.mark({1'000'000, 2}, Sharing::kShared, "b").ok());
+  EXPECT_EQ(map.first_in({0, 100}), 3U);
+  EXPECT_EQ(map.first_in({4, 2'000'000}), 1'000'000U);
+  EXPECT_EQ(map.first_in({4, 100}), std::nullopt);
+  EXPECT_EQ(map.first_in({1'000'002, 10}), std::nullopt);
+  EXPECT_TRUE(map.has(1'000'001));
+  EXPECT_FALSE(map.has(1'000'002));
+}
+
+TEST(ReferenceMap, MarksThatWouldTakeTooMuchMemoryAreRefused) {
+  ReferenceMap map;
+  Result<void> marked;
+  for (std::uint64_t chunk = 0; chunk < 20000 && marked.ok(); ++chunk) {
+    marked = map.mark({chunk << 20U, 1}, Sharing::kExclusive, "a table");
+  }
+  ASSERT_FALSE(marked.ok());
+  EXPECT_EQ(marked.error().kind, ErrorKind::kFeatureUnsupported);
+}
+
+}  // namespace
+}  // namespace blockpull::image::qcow2
