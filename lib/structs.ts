@@ -74,7 +74,7 @@ export interface BlockJobInfo<Size extends number | bigint = number> {
   readonly type: number
   /** The limit in bytes a second, 0 for none. */
   readonly bandwidth: Size
-  /** As libvirt counts: never equal to `end`; 0 of 1 for a disk of size 0, and until the size is known. */
+  /** As libvirt counts: never equal to `end`; 0 of 1 for a disk of size 0. */
   readonly cur: Size
   readonly end: Size
 }

@@ -30,7 +30,9 @@ ZeroPolicy zero_policy(const PullTarget& target) {
 }  // namespace
 
 LocalPull::LocalPull(std::unique_ptr<PullTarget> target, std::unique_ptr<PullMetadata> metadata)
-    : target_(std::move(target)), metadata_(std::move(metadata)) {}
+    : target_(std::move(target)),
+      metadata_(std::move(metadata)),
+      total_(target_->chain.active().virtual_size()) {}
 
 LocalPull::~LocalPull() = default;
 
@@ -50,7 +52,6 @@ void LocalPull::start(job::Host& host, job::Board& board, std::function<void(job
   host_ = &host;
   board_ = &board;
   finish_ = std::move(finish);
-  board.total = target_->chain.active().virtual_size();
   if (!target_->has_work) {
     sync_only();
     return;
@@ -81,7 +82,7 @@ void LocalPull::set_bandwidth(std::uint64_t bytes_per_second) {
 
 /// Nothing to pull: completed, but only after a flush of our own.
 void LocalPull::sync_only() {
-  board_->settled = board_->total.load();
+  board_->settled = total_;
   stage_ = Stage::kEnd;
   on_lane<void>([this] { return target_->chain.active().file().sync(); },
                 [this](Result<void> synced) {
@@ -176,7 +177,7 @@ bool LocalPull::wants_refill() const {
 }
 
 void LocalPull::settle(std::uint64_t guest_bytes) {
-  board_->settled = std::min(board_->settled + guest_bytes, board_->total.load());
+  board_->settled = std::min(board_->settled + guest_bytes, total_);
 }
 
 void LocalPull::survey() {
@@ -251,7 +252,7 @@ void LocalPull::complete() {
                     fail(std::move(completed).error());
                     return;
                   }
-                  board_->settled = board_->total.load();
+                  board_->settled = total_;
                   finish(std::nullopt);
                 });
 }
@@ -285,7 +286,7 @@ void LocalPull::wind_up() {
 void LocalPull::fail(Error error) {
   if (error.kind == ErrorKind::kNoSpace && error.bytes_needed == 0) {
     // What is not settled yet is still missing, also where it has been read already.
-    error.bytes_needed = std::min(board_->to_move.load(), board_->total - board_->settled);
+    error.bytes_needed = std::min(board_->to_move.load(), total_ - board_->settled);
   }
   if (!error_) {
     error_ = std::move(error);

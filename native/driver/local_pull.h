@@ -33,6 +33,7 @@ class LocalPull final : public job::Work {
   LocalPull(std::unique_ptr<PullTarget> target, std::unique_ptr<PullMetadata> metadata);
   ~LocalPull() override;
 
+  [[nodiscard]] std::uint64_t total() const override { return total_; }
   void start(job::Host& host, job::Board& board, std::function<void(job::Ending)> finish) override;
   void stop(job::Stop how) override;
   void set_bandwidth(std::uint64_t bytes_per_second) override;
@@ -64,6 +65,8 @@ class LocalPull final : public job::Work {
 
   const std::unique_ptr<PullTarget> target_;
   const std::unique_ptr<PullMetadata> metadata_;
+  /// The virtual size.
+  const std::uint64_t total_;
   job::Host* host_ = nullptr;
   job::Board* board_ = nullptr;
   std::function<void(job::Ending)> finish_;

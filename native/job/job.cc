@@ -39,6 +39,7 @@ Job::Job(Host& host, std::unique_ptr<Work> work, Registry::Claim claim, JobOptio
     : host_(host),
       work_(std::move(work)),
       claim_(std::move(claim)),
+      total_(work_->total()),
       options_(std::move(options)),
       bandwidth_(options_.bandwidth),
       started_(host.clock().now()),
@@ -150,7 +151,7 @@ Progress Job::progress() const {
   Progress progress;
   progress.state = state_.load();
   progress.settled = board_.settled.load(std::memory_order_relaxed);
-  progress.total = board_.total.load(std::memory_order_relaxed);
+  progress.total = total_;
   progress.moved = board_.moved.load(std::memory_order_relaxed);
   progress.to_move = board_.to_move.load(std::memory_order_relaxed);
   progress.bytes_per_second = rate_.load(std::memory_order_relaxed);

@@ -104,6 +104,8 @@ class Job : public std::enable_shared_from_this<Job> {
   Host& host_;
   std::unique_ptr<Work> work_;
   Registry::Claim claim_;
+  /// The work may be closed before it is asked for again.
+  const std::uint64_t total_;
   JobOptions options_;
   Board board_;
   std::atomic<State> state_{State::kRunning};

@@ -25,9 +25,8 @@ namespace blockpull::job {
 
 /// What a work item tells while it goes on; read from any thread without a lock.
 struct Board {
-  /// Guest bytes settled, and the virtual size.
+  /// Guest bytes settled, of Work::total().
   std::atomic<std::uint64_t> settled{0};
-  std::atomic<std::uint64_t> total{0};
   /// Guest bytes whose reads were issued, and how many it will be.
   std::atomic<std::uint64_t> moved{0};
   std::atomic<std::uint64_t> to_move{0};
@@ -53,6 +52,9 @@ enum class Stop : std::uint8_t {
 class Work {
  public:
   virtual ~Work() = default;
+
+  /// Guest bytes that will be settled in the end; from any thread.
+  [[nodiscard]] virtual std::uint64_t total() const = 0;
 
   virtual void start(Host& host, Board& board, std::function<void(Ending)> finish) = 0;
   virtual void stop(Stop how) = 0;

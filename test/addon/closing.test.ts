@@ -3,6 +3,9 @@
 // What close() promises: jobs end at a consistent point and are waited for, the second call does nothing, and
 // every call after it is refused.
 
+import { execFileSync } from 'node:child_process'
+import { closeSync, openSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { afterAll, beforeEach, expect, test } from 'vitest'
 import { connect } from '../../lib/index.js'
 import { check } from '../support/qemu.js'
@@ -41,6 +44,23 @@ test('close that meets the start of a job leaves nothing running', async () => {
     expect(['CANCELLED', 'CLOSED']).toContain(await starting)
   }
   expect(await pulled(vms.top)).toMatchObject({ state: 'completed' })
+})
+
+test('close waits on no thread of the pool that files and names are looked up on', async () => {
+  const fifo = temp.file('fifo')
+  execFileSync('mkfifo', [fifo])
+  const connection = await connect(vms.uri)
+  const job = await (await connection.lookupByName('vm0')).blockPull('vda', slowly)
+  job.done.catch(() => undefined)
+  // Four threads unless told otherwise; each now waits for somebody to write.
+  const blocked = Array.from({ length: 4 }, () => open(fifo, 'r'))
+  try {
+    await connection.close()
+    expect(job.outcome).toMatchObject({ state: 'cancelled' })
+  } finally {
+    closeSync(openSync(fifo, 'r+'))
+    for (const file of await Promise.all(blocked)) await file.close()
+  }
 })
 
 test('close may be called again, also at the same time', async () => {

@@ -135,7 +135,7 @@ PullRun run_pull(const std::shared_ptr<RecordedDisk>& disk, const BackingFiles& 
   }
   run.left_behind = host.outstanding();
   run.settled = board.settled;
-  run.total = board.total;
+  run.total = pull.total();
   return run;
 }
 
