@@ -25,9 +25,9 @@ class ReferenceMap {
  public:
   enum class Sharing : std::uint8_t { kExclusive, kShared };
 
-  /// kShared: what compressed clusters do with each other, and with nothing else. kImageCorrupt when
-  /// a cluster has two owners of which one is exclusive, kFeatureUnsupported when the marks would
-  /// not fit into memory's bound.
+  /// kShared: what compressed clusters do with each other, and with nothing else. kImageCorrupt
+  /// when a cluster has two owners of which one is exclusive, kFeatureUnsupported when the marks
+  /// would not fit into memory's bound.
   [[nodiscard]] Result<void> mark(ClusterRange range, Sharing sharing, const char* what);
   [[nodiscard]] bool has(std::uint64_t cluster) const;
   /// The first marked cluster of the range, if any.
