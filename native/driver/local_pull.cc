@@ -301,7 +301,7 @@ void LocalPull::finish(std::optional<Error> error) {
   }
   job::Ending ending{.error = std::move(error), .released = {}};
   if (!ending.error) {
-    ending.released = target_->merged_paths();
+    ending.released = target_->intermediate_paths();
   }
   finish_(std::move(ending));
 }

@@ -150,7 +150,7 @@ Result<PullPlan> plan_pull(job::Engine& engine, const PullOptions& options) {
     plan.refusals.push_back(std::move(no_space).with_path(options.path));
   }
   plan.method = plan.bytes_to_move > 0 ? engine.method() : "none";
-  plan.released = target->merged_paths();
+  plan.released = target->intermediate_paths();
   if (target->keeps_base()) {
     plan.base = target->chain.layers[target->base].path;
   }

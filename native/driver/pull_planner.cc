@@ -135,7 +135,7 @@ Result<void> PullPlanner::advance(PlanStep& step, std::uint64_t most_bytes) {
   return add_run(step, owner, std::min(whole, room));
 }
 
-/// A run of whole clusters that one merged layer has as data.
+/// A run of whole clusters that one intermediate layer has as data.
 Result<void> PullPlanner::add_run(PlanStep& step, const Owner& owner, std::uint64_t length) {
   Piece& piece = open_piece(step, length);
   const std::uint64_t buffer_end = piece.clusters * cluster_size_;
@@ -152,7 +152,7 @@ Result<void> PullPlanner::add_run(PlanStep& step, const Owner& owner, std::uint6
   return {};
 }
 
-/// Whole clusters for which a merged layer says zeros.
+/// Whole clusters for which an intermediate layer says zeros.
 Result<void> PullPlanner::plan_zeros(PlanStep& step, std::uint64_t length,
                                      std::uint64_t most_bytes) {
   if (!has_base()) {
@@ -189,15 +189,15 @@ Result<void> PullPlanner::plan_mixed(PlanStep& step) {
   bool reads_zeros = true;
   bool unchanged = true;
   for (std::uint64_t at = position_; at < cluster_end;) {
-    BLOCKPULL_TRY(merged, walk_.who_has(1, base_, GuestOffset{at}, cluster_end - at));
-    if (merged.extent.status == Status::kData || merged.extent.status == Status::kCompressed) {
+    BLOCKPULL_TRY(above, walk_.who_has(1, base_, GuestOffset{at}, cluster_end - at));
+    if (above.extent.status == Status::kData || above.extent.status == Status::kCompressed) {
       return gather(step);
     }
-    BLOCKPULL_TRY(
-        below, walk_.who_has(base_, chain_.layers.size(), GuestOffset{at}, merged.extent.length));
+    BLOCKPULL_TRY(below,
+                  walk_.who_has(base_, chain_.layers.size(), GuestOffset{at}, above.extent.length));
     const bool below_zero =
         below.extent.status == Status::kZero || below.extent.status == Status::kUnallocated;
-    const bool says_zero = merged.extent.status == Status::kZero;
+    const bool says_zero = above.extent.status == Status::kZero;
     reads_zeros &= says_zero || below_zero;
     unchanged &= !says_zero || below_zero;
     at += below.extent.length;

@@ -6,7 +6,7 @@
 
 namespace blockpull::driver {
 
-std::vector<std::string> PullTarget::merged_paths() const {
+std::vector<std::string> PullTarget::intermediate_paths() const {
   std::vector<std::string> paths;
   for (std::size_t layer = 1; has_work && layer < base; ++layer) {
     paths.push_back(chain.layers[layer].path);

@@ -3,7 +3,7 @@
 // What a pull is about: a chain, and where it is to be cut.
 //
 //     layers[0]   the active image, which is written
-//     layers[1]   ┐ merged: their bytes move into the active image,
+//     layers[1]   ┐ intermediate: their bytes move into the active image,
 //     …           ┘ and afterwards nothing refers to them any more
 //     layers[base] …   stay, read-only before and after; none in a full pull
 
@@ -37,8 +37,8 @@ struct PullTarget {
   /// Whether zeros that hide a base can be stated in a table instead of being written.
   [[nodiscard]] bool can_write_zero_clusters() const { return active().header().version >= 3; }
 
-  /// Paths of the merged layers, the upper one first.
-  [[nodiscard]] std::vector<std::string> merged_paths() const;
+  /// Paths of the intermediate layers, the upper one first.
+  [[nodiscard]] std::vector<std::string> intermediate_paths() const;
 
   /// kIo when the active image's name leads to another file by now, kNotFound when to none: who
   /// asks by that name would not see the pull.

@@ -191,7 +191,7 @@ describe('other tests that stream', () => {
     await pullWell(chain)
   })
 
-  test('216 and 310: unlinked from its base, the image has the data of the merged layers alone', async () => {
+  test('216 and 310: unlinked from its base, the image has the data of the intermediate layers alone', async () => {
     const chain = await makeChain(
       temp.folder(),
       { name: 'base', size: '4M', io: ['write -P 1 0 4M'] },

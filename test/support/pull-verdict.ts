@@ -7,7 +7,7 @@
 //     structure    qemu-img check finds no error and no leak (leaks only after a kill)
 //     chain        no backing file, or exactly the base, by a name and a format with which QEMU finds it
 //     layers       every file below the active one is as it was, byte for byte
-//     allocation   no data where no merged layer had any, and no more of the disk than was pulled
+//     allocation   no data where no intermediate layer had any, and no more of the disk than was pulled
 
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
@@ -113,7 +113,7 @@ export class Judge {
     const complaints: string[] = []
     if (unwanted > 0) {
       complaints.push(
-        `${unwanted} clusters hold data that no merged layer had, the first at guest offset ${firstUnwanted}`,
+        `${unwanted} clusters hold data that no intermediate layer had, the first at guest offset ${firstUnwanted}`,
       )
     }
     const bound = this.#before.onDisk + added * clusterSize + this.#overhead(added, clusterSize)
@@ -165,7 +165,7 @@ function ownData(entries: readonly MapEntry[]): (start: number, length: number) 
 }
 
 /**
- * Whether a cluster may hold data after the pull: some merged layer had data in it, or, where a base stays, said
+ * Whether a cluster may hold data after the pull: some intermediate layer had data in it, or, where a base stays, said
  * zero for a part of it while something else can be read in the rest.
  */
 function mayHoldData(entries: readonly MapEntry[], start: number, length: number, merged: number, hasBase: boolean) {
