@@ -29,6 +29,8 @@ std::shared_ptr<job::Job> LiveJobs::start(Place place, job::Engine& engine,
                                           std::unique_ptr<driver::PreparedPull> pull,
                                           job::JobOptions options) {
   if (is_closed()) {
+    // Before the place is given up: who is told that nothing runs finds no lock of ours.
+    pull.reset();
     return nullptr;
   }
   const std::uint64_t id = place.id_;

@@ -4,6 +4,9 @@
 
 #include "virt/live_jobs.h"
 
+#include <functional>
+#include <utility>
+
 #include <gtest/gtest.h>
 
 namespace blockpull::virt {
@@ -17,6 +20,16 @@ class LiveJobsTest : public testing::Test {
 
   const std::shared_ptr<LiveJobs> jobs_ = std::make_shared<LiveJobs>();
   int told_ = 0;
+};
+
+/// Calls back when its files and locks go.
+class Watched final : public driver::PreparedPull {
+ public:
+  explicit Watched(std::function<void()> gone) : gone_(std::move(gone)) {}
+  ~Watched() override { gone_(); }
+
+ private:
+  const std::function<void()> gone_;
 };
 
 TEST_F(LiveJobsTest, NothingIsReservedAfterClose) {
@@ -40,6 +53,18 @@ TEST_F(LiveJobsTest, EverybodyIsToldOnceWhenTheLastPlaceIsGivenUp) {
   second.reset();
   EXPECT_EQ(told_, 2);
   EXPECT_TRUE(jobs_->is_idle());
+}
+
+TEST_F(LiveJobsTest, WhatCloseRefusesToStartIsGoneWhenTheIdleIsTold) {
+  const auto engine = job::Engine::shared().value();
+  auto place = jobs_->reserve({});
+  ask();
+  jobs_->close(job::Stop::kCancel);
+  int told_before = -1;
+  auto pull = std::make_unique<Watched>([this, &told_before] { told_before = told_; });
+  EXPECT_EQ(jobs_->start(*std::move(place), *engine, std::move(pull), {}), nullptr);
+  EXPECT_EQ(told_before, 0);
+  EXPECT_EQ(told_, 1);
 }
 
 }  // namespace
