@@ -63,7 +63,9 @@ Result<image::BackingReference> reference_to(const image::Chain& chain, std::siz
                                              bool require_relative) {
   const std::string& stated = chain.active().backing()->name;
   if (require_relative && stated.starts_with('/')) {
-    return make_error(ErrorKind::kUnsupported, "can't keep relative backing relationship");
+    return make_error(ErrorKind::kUnsupported,
+                      text("backing file name '", stated, "' is absolute; the base of '",
+                           chain.layers.front().path, "' cannot be stated relative to it"));
   }
   BLOCKPULL_TRY(
       name, image::backing_name_for(chain.layers.front().path, chain.layers[base].path, stated));

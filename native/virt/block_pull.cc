@@ -108,7 +108,8 @@ Failure refused(Error error, const Target& target) {
   // Without a path: nothing is wrong with a file, but with what was asked.
   if (error.kind == ErrorKind::kUnsupported && target.options.require_relative &&
       error.path.empty()) {
-    return report(error.kind, ErrorCode::kOperationInvalid, ErrorDomain::kQemu, error.message);
+    return report(error.kind, ErrorCode::kOperationInvalid, ErrorDomain::kQemu,
+                  "can't keep relative backing relationship");
   }
   return reported(std::move(error));
 }

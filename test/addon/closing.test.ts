@@ -58,8 +58,10 @@ test('close waits on no thread of the pool that files and names are looked up on
     await connection.close()
     expect(job.outcome).toMatchObject({ state: 'cancelled' })
   } finally {
-    closeSync(openSync(fifo, 'r+'))
+    // Open until the last of them has opened, which may have begun only now.
+    const writer = openSync(fifo, 'r+')
     for (const file of await Promise.all(blocked)) await file.close()
+    closeSync(writer)
   }
 })
 
