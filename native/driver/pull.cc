@@ -81,6 +81,10 @@ Result<std::unique_ptr<PullTarget>> open_target(const PullOptions& options, bool
   target->chain = std::move(chain);
   std::error_code unknown_folder;
   target->absolute_path = std::filesystem::absolute(options.path, unknown_folder);
+  if (!io::identify(target->absolute_path).ok()) {
+    // Too long, or the folder is not to be reached from the root.
+    target->absolute_path = options.path;
+  }
   target->base = target->chain.layers.size();
   if (options.base) {
     BLOCKPULL_TRY(base, find_base(target->chain, *options.base));

@@ -21,7 +21,8 @@ namespace blockpull::driver {
 
 struct PullTarget {
   image::Chain chain;
-  /// The active image's name, absolute: the working directory may change while a job runs.
+  /// The active image's name, absolute where possible: the working directory may change while a job
+  /// runs.
   std::string absolute_path;
   /// Index of the layer that stays, chain.layers.size() when none does.
   std::size_t base = 0;

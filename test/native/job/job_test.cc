@@ -52,6 +52,15 @@ class JobTest : public testing::Test {
  protected:
   JobTest() : arena_(io::BufferArena::create(io::BufferArena::kBlock).value()), host_(*arena_, 0) {}
 
+  /// A job that goes on holds on to itself.
+  ~JobTest() override {
+    if (const auto job = job_.lock(); job != nullptr && !job->outcome()) {
+      settle();
+      work_->finish(failure(ErrorKind::kCancelled));
+      run_to_end();
+    }
+  }
+
   std::shared_ptr<Job> start(std::uint64_t bandwidth = 0) {
     auto work = std::make_unique<DiaryWork>(diary_);
     work_ = work.get();
@@ -65,8 +74,10 @@ class JobTest : public testing::Test {
       diary_.push_back(std::string("end ") + state_name(outcome.state));
       ended_.push_back(outcome);
     };
-    return Job::start(host_, std::move(work), registry_->claim(kDisk, "a").value(),
-                      std::move(options));
+    auto job = Job::start(host_, std::move(work), registry_->claim(kDisk, "a").value(),
+                          std::move(options));
+    job_ = job;
+    return job;
   }
 
   /// The job, once its work has started.
@@ -100,6 +111,8 @@ class JobTest : public testing::Test {
   const std::shared_ptr<Registry> registry_ = std::make_shared<Registry>();
   Diary diary_;
   DiaryWork* work_ = nullptr;
+  /// The one of start().
+  std::weak_ptr<Job> job_;
   std::vector<Outcome> ended_;
 };
 

@@ -8,9 +8,6 @@
 #include <array>
 #include <atomic>
 #include <future>
-#include <string>
-
-#include <sys/resource.h>
 
 #include <gtest/gtest.h>
 
@@ -35,10 +32,12 @@ TEST(Thread, RunsItsBodyUnderItsNameAndItsEndIsWaitedFor) {
   EXPECT_STREQ(name.data(), "blockpull-test");
 }
 
-/// In a process of its own: address space cannot be had back.
+/// In a process of its own, since it asks for a stack that is too large for the whole process.
 [[noreturn]] void start_without_memory() {
-  const rlimit none{.rlim_cur = 1, .rlim_max = 1};
-  ::setrlimit(RLIMIT_AS, &none);
+  pthread_attr_t attributes;
+  ::pthread_attr_init(&attributes);
+  ::pthread_attr_setstacksize(&attributes, std::size_t{1} << 47U);
+  ::pthread_setattr_default_np(&attributes);
   auto thread = Thread::start("blockpull-test", [] {});
   std::_Exit(!thread.ok() && thread.error().error_number == EAGAIN ? 0 : 1);
 }
