@@ -61,6 +61,15 @@ export async function check(path: string): Promise<{ readonly code: number; read
   return { code, report: `qemu-img check ended with ${code}: ${stdout}${stderr}` }
 }
 
+/**
+ * QEMU 7.2 now and then damages an image of its own: compressed clusters that are overwritten and written again
+ * come to lie in a data cluster. It marks such an image as corrupt once it notices, and then writes to it no more.
+ */
+export async function isDamaged(path: string): Promise<boolean> {
+  const { code } = await check(path)
+  return code === 2 || (await info(path))['format-specific']?.data['corrupt'] === true
+}
+
 /** Waits until nobody has the image locked: writes that are under way when a process is killed still end. */
 export async function untilUnlocked(path: string): Promise<void> {
   const until = performance.now() + 10_000

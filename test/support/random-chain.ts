@@ -12,6 +12,7 @@
 
 import { mkdirSync, truncateSync } from 'node:fs'
 import { basename, dirname, join, relative } from 'node:path'
+import { isDamaged } from './qemu.js'
 import type { Random } from './random.js'
 import { chooseLayer, type LayerKind, type LayerShape, writeCommands } from './random-layer.js'
 import { run, runWell } from './run-program.js'
@@ -59,8 +60,7 @@ class ChainMaker {
     this.layers.push(layer)
     await this.#change(layer)
     if (layer.hasSnapshot) {
-      // A layer that QEMU has damaged takes none; such a chain is not judged.
-      await this.#may('qemu-img', ['snapshot', '-c', 's1', layer.path])
+      await this.#mustUnlessDamaged(layer, ['snapshot', '-c', 's1', layer.path])
       await this.#change(layer)
     } else if (layer.grownSize > layer.size) {
       const shrink = this.random.chance(0.3) ? layer.size - 512 * this.random.below(layer.size / 512) : layer.grownSize
@@ -68,7 +68,7 @@ class ChainMaker {
       // Growing version 2 over a larger backing file is more than QEMU can do; the layer stays as it is then.
       await this.#may('qemu-img', ['resize', '-q', ...flags, '-f', layer.format, layer.path, String(shrink)])
     }
-    if (layer.hasBitmap) await this.#must('qemu-img', ['bitmap', '--add', '-f', 'qcow2', layer.path, 'b1'])
+    if (layer.hasBitmap) await this.#mustUnlessDamaged(layer, ['bitmap', '--add', '-f', 'qcow2', layer.path, 'b1'])
     if (layer.oddBytes > 0) {
       truncateSync(layer.path, layer.size - layer.oddBytes)
       this.commands.push(`truncate -s ${layer.size - layer.oddBytes} ${layer.path}`)
@@ -98,6 +98,13 @@ class ChainMaker {
   async #may(program: string, args: string[]): Promise<void> {
     this.#note(program, args)
     await run(program, args)
+  }
+
+  /** A layer that QEMU has damaged refuses every change; such a chain is not judged. */
+  async #mustUnlessDamaged(layer: LayerShape, args: string[]): Promise<void> {
+    this.#note('qemu-img', args)
+    const { code, stderr } = await run('qemu-img', args)
+    if (code !== 0 && !(await isDamaged(layer.path))) throw new Error(`'${layer.path}' takes no ${args[0]}: ${stderr}`)
   }
 
   async #must(program: string, args: string[]): Promise<void> {

@@ -7,7 +7,7 @@
 import { digestOf } from './files.js'
 import { Judge } from './pull-verdict.js'
 import type { PullReport, PullRequest } from './puller.js'
-import { check, tryQemuIo } from './qemu.js'
+import { check, isDamaged, tryQemuIo } from './qemu.js'
 import type { Random } from './random.js'
 import { makeRandomChain, type RandomChain } from './random-chain.js'
 import type { TempFolder } from './temp-folder.js'
@@ -27,7 +27,7 @@ export async function pullRandomChain(attempt: PullAttempt): Promise<string | nu
   const asked: string[] = []
   try {
     do chain = await makeRandomChain(attempt.random, attempt.folder.folder('chain'))
-    while (await isDamaged(chain))
+    while (await isChainDamaged(chain))
     const complaints = await tell(attempt, chain, asked)
     if (complaints.length === 0) return null
     return describe(attempt, chain, asked, complaints)
@@ -36,13 +36,10 @@ export async function pullRandomChain(attempt: PullAttempt): Promise<string | nu
   }
 }
 
-/**
- * QEMU 7.2 now and then damages an image of its own: compressed clusters that are overwritten and written again
- * come to lie in a data cluster. No chain to judge a pull by, which refuses it.
- */
-async function isDamaged({ layers }: RandomChain): Promise<boolean> {
+/** A chain that QEMU itself has damaged is none to judge a pull by, which refuses it. */
+async function isChainDamaged({ layers }: RandomChain): Promise<boolean> {
   for (const { path, format } of layers) {
-    if (format === 'qcow2' && (await check(path)).code === 2) return true
+    if (format === 'qcow2' && (await isDamaged(path))) return true
   }
   return false
 }
