@@ -36,9 +36,9 @@
         '-Wl,--gc-sections', '-Wl,--exclude-libs,ALL', '-Wl,-Bsymbolic',
         '-Wl,--version-script=<(module_root_dir)/native/napi/addon.map',
         '-static-libstdc++', '-shared-libgcc', '-Wl,-z,nodelete',
-        "<!@(pkg-config --libs-only-L liburing libdeflate libzstd pugixml)",
+        "<!@(pkg-config --libs-only-L liburing libdeflate libzstd pugixml json-c)",
       ],
-      'libraries': ['-l:liburing.a', '-l:libdeflate.a', '-l:libzstd.a', '-l:libpugixml.a'],
+      'libraries': ['-l:liburing.a', '-l:libdeflate.a', '-l:libzstd.a', '-l:libpugixml.a', '-l:libjson-c.a'],
     },
   ],
 }

@@ -35,7 +35,10 @@
       "native/core/io/posix_file.cc",
       "native/core/io/thread_queue.cc",
       "native/core/io/transfer.cc",
-      "native/core/io/uring_queue.cc"
+      "native/core/io/uring_queue.cc",
+      "native/core/qmp/json.cc",
+      "native/core/qmp/message.cc",
+      "native/core/qmp/splitter.cc"
     ],
     "job_sources": [
       "native/job/engine.cc",

@@ -14,7 +14,15 @@ State state_of(const Ending& ending) {
   if (!ending.error) {
     return State::kCompleted;
   }
-  return ending.error->kind == ErrorKind::kCancelled ? State::kCancelled : State::kFailed;
+  switch (ending.error->kind) {
+    case ErrorKind::kCancelled:
+      return State::kCancelled;
+    case ErrorKind::kJobVanished:
+    case ErrorKind::kClosed:
+      return State::kUnknown;
+    default:
+      return State::kFailed;
+  }
 }
 
 }  // namespace
@@ -31,6 +39,8 @@ const char* state_name(State state) {
       return "failed";
     case State::kCancelled:
       return "cancelled";
+    case State::kUnknown:
+      return "unknown";
   }
   return "failed";
 }

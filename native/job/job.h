@@ -3,7 +3,8 @@
 // One job, as everybody but the engine sees it.
 //
 //     start ─▶ running ────────────┬─▶ completed    no error, also when a stop came too late
-//                 │                ├─▶ failed       any error but kCancelled
+//                 │                ├─▶ failed       any error but those below
+//                 │                ├─▶ unknown      kJobVanished, kClosed: how it went on is not known
 //                 │                │
 //                 └ stop ─▶ aborting ─▶ cancelled   kCancelled
 //
@@ -29,9 +30,9 @@
 
 namespace blockpull::job {
 
-enum class State : std::uint8_t { kRunning, kAborting, kCompleted, kFailed, kCancelled };
+enum class State : std::uint8_t { kRunning, kAborting, kCompleted, kFailed, kCancelled, kUnknown };
 
-/// "running", "aborting", "completed", "failed", "cancelled".
+/// "running", "aborting", "completed", "failed", "cancelled", "unknown".
 [[nodiscard]] const char* state_name(State state);
 [[nodiscard]] inline bool has_ended(State state) {
   return state >= State::kCompleted;

@@ -73,6 +73,7 @@ enum class ErrorCode : int {
   kNoDomain = 42,
   kOperationInvalid = 55,
   kConfigUnsupported = 67,
+  kOperationTimeout = 68,
   kOperationAborted = 78,
   kOverflow = 82,
   kBlockCopyActive = 83,

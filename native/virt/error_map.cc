@@ -36,6 +36,9 @@ constexpr std::array kTable{
     Mapping{ErrorKind::kImageCorrupt, "IMAGE_CORRUPT", ErrorCode::kOperationFailed, kStorage},
     Mapping{ErrorKind::kChainLoop, "CHAIN_LOOP", ErrorCode::kInternalError, kStorage},
     Mapping{ErrorKind::kMonitorBusy, "MONITOR_BUSY", ErrorCode::kResourceBusy, kQemu},
+    Mapping{ErrorKind::kMonitorLost, "MONITOR_LOST", ErrorCode::kOperationFailed, kQemu},
+    Mapping{ErrorKind::kMonitorTimeout, "MONITOR_TIMEOUT", ErrorCode::kOperationTimeout, kQemu},
+    Mapping{ErrorKind::kQemuError, "QEMU_ERROR", ErrorCode::kInternalError, kQemu},
     Mapping{ErrorKind::kOverflow, "OVERFLOW", ErrorCode::kOverflow, kQemu},
     Mapping{ErrorKind::kUnsupported, "UNSUPPORTED", ErrorCode::kOperationUnsupported, kQemu},
     Mapping{ErrorKind::kCancelled, "CANCELLED", ErrorCode::kOperationAborted, kQemu},
@@ -95,6 +98,8 @@ std::string_view prefix_of(ErrorCode code) {
       return "Requested operation is not valid: ";
     case ErrorCode::kConfigUnsupported:
       return "unsupported configuration: ";
+    case ErrorCode::kOperationTimeout:
+      return "Timed out during operation: ";
     case ErrorCode::kOperationAborted:
       return "operation aborted: ";
     case ErrorCode::kOverflow:

@@ -30,6 +30,7 @@ const headerHomes: readonly (readonly [RegExp, string])[] = [
   [/^(napi|node_api|js_native_api|uv|v8)\.h$/, 'napi'],
   [/^liburing(\.h|\/)/, 'core/io'],
   [/^(libdeflate|zstd|zstd_errors)\.h$/, 'core/image'],
+  [/^json-c\//, 'core/qmp'],
   [/^pugixml\.hpp$/, 'virt'],
   [/^(gtest|gmock)\//, 'nowhere'],
 ]

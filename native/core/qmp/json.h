@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// JSON as monitors speak it: values that were parsed, and a writer for what we send.
+//
+// json-c does the parsing; no other file knows it. A Json is a counted reference into a tree that
+// never changes. Asking for what is not there is ordinary (QEMU adds and drops members from version
+// to version), so a missing member is an absent Json, whose members are absent too, and the typed
+// getters are optional:
+//
+//     value.member("inserted").member("image").member("virtual-size").number()
+//
+// Integers are exact over the whole 64-bit range, signed and unsigned; a number with a fraction is
+// no integer.
+//
+// Thread rule: one thread at a time, and a tree with all of its references.
+
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/base/result.h"
+
+struct json_object;
+
+namespace blockpull::qmp {
+
+class Json {
+ public:
+  /// Absent.
+  Json() = default;
+  Json(const Json& other);
+  Json(Json&& other) noexcept;
+  Json& operator=(Json other) noexcept;
+  ~Json();
+
+  /// One whole value. kMonitorLost when `text` is none.
+  [[nodiscard]] static Result<Json> parse(std::string_view text);
+
+  /// Whether it is there; a JSON null is not.
+  [[nodiscard]] bool exists() const { return value_ != nullptr; }
+
+  /// The member of an object, or absent.
+  [[nodiscard]] Json member(const char* name) const;
+
+  /// Whether an object has such a member, be it null.
+  [[nodiscard]] bool has(const char* name) const;
+
+  [[nodiscard]] bool is_object() const;
+
+  /// Elements of an array; 0 for everything else.
+  [[nodiscard]] std::size_t size() const;
+  /// The element of an array, or absent.
+  [[nodiscard]] Json at(std::size_t index) const;
+
+  [[nodiscard]] std::optional<std::string> text() const;
+  /// A non-negative integer.
+  [[nodiscard]] std::optional<std::uint64_t> number() const;
+  [[nodiscard]] std::optional<std::int64_t> signed_number() const;
+  [[nodiscard]] std::optional<bool> boolean() const;
+
+  /// The value of a string, or "".
+  [[nodiscard]] std::string text_or_empty() const { return text().value_or(std::string()); }
+  /// The value of a boolean; false where it is none.
+  [[nodiscard]] bool is_true() const { return boolean().value_or(false); }
+
+ private:
+  /// Takes over one reference.
+  explicit Json(json_object* value) : value_(value) {}
+  [[nodiscard]] static Json shared(json_object* value);
+
+  json_object* value_ = nullptr;
+};
+
+/// Writes one flat object, members in the order given; objects nest by `object`.
+class JsonWriter {
+ public:
+  JsonWriter& member(std::string_view name, std::string_view value);
+  /// A literal is a string, not a boolean.
+  JsonWriter& member(std::string_view name, const char* value) {
+    return member(name, std::string_view(value));
+  }
+  JsonWriter& member(std::string_view name, bool value);
+  JsonWriter& number(std::string_view name, std::uint64_t value);
+  /// `written` is what another writer gave.
+  JsonWriter& object(std::string_view name, const std::string& written);
+
+  /// "{…}", pure ASCII but for what the strings hold beyond it.
+  [[nodiscard]] std::string text() const { return text_ + "}"; }
+
+ private:
+  void begin(std::string_view name);
+  void append_string(std::string_view value);
+
+  std::string text_ = "{";
+};
+
+}  // namespace blockpull::qmp
