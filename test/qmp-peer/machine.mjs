@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The modelled QEMU: its disks, its jobs and whether the guest runs. It knows no socket and no JSON; commands.mjs
+// calls it, and what it raises goes to whoever made it. It outlives connections, as QEMU does.
+
+import { BlockGraph } from './block-graph.mjs'
+import { QmpFailure } from './qmp-failure.mjs'
+import { StreamJob } from './stream-job.mjs'
+import { numberOf } from './versions.mjs'
+
+/** @typedef {import('./types.js').Emit} Emit */
+/** @typedef {import('./types.js').VersionProfile} VersionProfile */
+/** @typedef {import('./block-graph.mjs').BlockNode} BlockNode */
+
+/** The arguments of block-stream, checked for their types.
+ * @typedef {{ device: string, 'job-id'?: string, base?: string, 'base-node'?: string, bottom?: string,
+ *   'backing-file'?: string, speed?: number, 'on-error'?: string, 'filter-node-name'?: string,
+ *   'auto-finalize'?: boolean, 'auto-dismiss'?: boolean }} StreamArguments */
+
+export class Machine {
+  /** @type {NodeJS.Timeout | undefined} */
+  #ticker
+  #emit
+  /** @type {Map<string, StreamJob>} */
+  jobs = new Map()
+  runState = 'running'
+  hasQuit = false
+
+  /** @param {import('./types.js').PeerOptions & { version: VersionProfile }} options @param {Emit} emit */
+  constructor(options, emit) {
+    this.version = options.version
+    this.name = options.name
+    this.uuid = options.uuid ?? '00000000-0000-0000-0000-000000000000'
+    this.graph = new BlockGraph(options.version, options.disks ?? [])
+    this.tickMs = options.tickMs ?? 5
+    this.progressPerTick = options.progressPerTick ?? 0
+    this.#emit = emit
+  }
+
+  get versionNumber() {
+    return numberOf(this.version)
+  }
+
+  /** @param {string} id */
+  job(id) {
+    const job = this.jobs.get(id)
+    if (job === undefined) throw new QmpFailure('Job not found')
+    return job
+  }
+
+  /** The same in the words of the older commands. @param {string} id */
+  blockJob(id) {
+    const job = this.jobs.get(id)
+    if (job === undefined) throw new QmpFailure(`Block job '${id}' not found`, 'DeviceNotActive')
+    return job
+  }
+
+  /** @param {StreamArguments} args */
+  startStream(args) {
+    const top = this.graph.find(args.device)
+    const base = this.#baseOf(top, args)
+    const touched = this.graph.chain(top, base)
+    for (const node of touched) if (node.user !== undefined) throw busy(this.graph.deviceOf(node) || node.name)
+    const backingFile = args['backing-file']
+    if (backingFile !== undefined && (base === undefined || args.bottom !== undefined)) {
+      throw new QmpFailure('backing file specified, but streaming the entire chain')
+    }
+    const options = this.#jobOptions(args, touched)
+    this.#checkJobId(options.id)
+    if (args['filter-node-name'] !== undefined && this.graph.named(args['filter-node-name'])) {
+      const name = args['filter-node-name']
+      throw new QmpFailure(`Could not create node: Duplicate nodes with node-name='${name}'`)
+    }
+    const isRefused = options.speed < 0
+    const hold = this.#hold(touched, isRefused ? undefined : args['filter-node-name'], options.id)
+    const job = new StreamJob(options, this.#emit, {
+      succeeded: () => this.#succeed(touched, base, backingFile, hold),
+      unwound: hold.release,
+      gone: () => this.#forget(options.id),
+    })
+    this.jobs.set(options.id, job)
+    job.start(isRefused)
+    if (isRefused) {
+      hold.release()
+      throw new QmpFailure("Parameter 'speed' expects a non-negative value")
+    }
+    this.setPace()
+  }
+
+  /** @param {boolean} runs */
+  setRunning(runs) {
+    if (runs !== (this.runState === 'running')) this.#emit(runs ? 'RESUME' : 'STOP')
+    this.runState = runs ? 'running' : 'paused'
+    for (const job of this.jobs.values()) if (!runs) job.drain()
+  }
+
+  quit() {
+    this.#emit('SHUTDOWN', { guest: false, reason: 'host-qmp-quit' })
+    for (const job of [...this.jobs.values()]) if (job.status !== 'concluded') job.cancel(true)
+    this.hasQuit = true
+  }
+
+  /** Stops the clock that moves jobs; nothing of the machine is used after. */
+  stop() {
+    clearInterval(this.#ticker)
+  }
+
+  /** Starts, changes or stops the clock as the pace and the jobs that there are want it. */
+  setPace() {
+    clearInterval(this.#ticker)
+    this.#ticker = undefined
+    if (this.progressPerTick <= 0 || this.jobs.size === 0) return
+    this.#ticker = setInterval(() => {
+      for (const job of [...this.jobs.values()]) job.advance(this.progressPerTick)
+    }, this.tickMs)
+  }
+
+  /** The image that stays, or undefined where none does. @param {BlockNode} top @param {StreamArguments} args */
+  #baseOf(top, { device, base, 'base-node': baseNode, bottom }) {
+    for (const [one, other] of [
+      ['base', 'base-node'],
+      ['base', 'bottom'],
+      ['bottom', 'base-node'],
+    ]) {
+      const given = { base, 'base-node': baseNode, bottom }
+      if (given[/** @type {'base'} */ (one)] === undefined || given[/** @type {'base'} */ (other)] === undefined)
+        continue
+      throw new QmpFailure(`'${one}' and '${other}' cannot be specified at the same time`)
+    }
+    const below = this.graph.chain(top.backing)
+    if (base !== undefined) {
+      const found = below.find((node) => node.filename === base)
+      if (found === undefined) throw new QmpFailure(`Can't find '${base}' in the backing chain`)
+      return found
+    }
+    if (baseNode !== undefined) {
+      const found = this.graph.find('', baseNode)
+      if (!below.includes(found)) throw new QmpFailure(`Node '${baseNode}' is not a backing image of '${device}'`)
+      return found
+    }
+    if (bottom === undefined) return undefined
+    const last = this.graph.find('', bottom)
+    if (last === top || below.includes(last)) return last.backing
+    throw new QmpFailure(`Node '${bottom}' is not in a chain starting from '${device}'`)
+  }
+
+  /** @param {StreamArguments} args @param {BlockNode[]} touched */
+  #jobOptions(args, touched) {
+    return {
+      id: args['job-id'] ?? (this.graph.drives.some(({ device }) => device === args.device) ? args.device : ''),
+      length: touched.length > 1 ? (touched[0]?.size ?? 0) : 0,
+      speed: args.speed ?? 0,
+      onError: args['on-error'] ?? 'report',
+      autoFinalize: args['auto-finalize'] ?? true,
+      autoDismiss: args['auto-dismiss'] ?? true,
+    }
+  }
+
+  /** @param {string} id */
+  #checkJobId(id) {
+    if (!/^[A-Za-z][A-Za-z0-9._-]*$/.test(id)) throw new QmpFailure(`Invalid job ID '${id}'`)
+    if (this.jobs.has(id)) throw new QmpFailure(`Job ID '${id}' already in use`)
+  }
+
+  /** Keeps other jobs off the images, and puts the filter over the top; `release` undoes it, once.
+   * @param {BlockNode[]} touched @param {string | undefined} filterName @param {string} jobId */
+  #hold(touched, filterName, jobId) {
+    const [top] = touched
+    const filter = top && this.versionNumber >= 600 ? this.graph.insertFilter(top, filterName) : undefined
+    for (const node of touched) node.user = jobId
+    let isHeld = true
+    return {
+      release: () => {
+        if (!isHeld) return
+        isHeld = false
+        if (filter) this.graph.removeFilter(filter)
+        for (const node of touched) node.user = undefined
+      },
+    }
+  }
+
+  /** @param {BlockNode[]} touched @param {BlockNode | undefined} base @param {string | undefined} backingFile
+   * @param {{ release: () => void }} hold */
+  #succeed(touched, base, backingFile, hold) {
+    const [top] = touched
+    if (top === undefined) return
+    if (backingFile !== undefined && backingFile.length > 1023) throw new QmpFailure('Invalid argument')
+    hold.release()
+    if (top.backing !== base || backingFile !== undefined) this.graph.dropBetween(top, base, backingFile)
+  }
+
+  /** @param {string} id */
+  #forget(id) {
+    this.jobs.delete(id)
+    if (this.jobs.size === 0) this.setPace()
+  }
+}
+
+/** @param {string} name */
+function busy(name) {
+  return new QmpFailure(`Node '${name}' is busy: block device is in use by block job: stream`)
+}
