@@ -47,7 +47,7 @@ const asking = {
   'query-named-block-nodes': {
     since: 200,
     args: { flat: may('boolean', 500) },
-    run: (machine, { flat }) => machine.graph.queryNodes(flat ?? false),
+    run: (machine, { flat }) => machine.queryNodes(flat ?? false),
   },
   'query-jobs': { since: 300, run: (machine) => listJobs(machine, (job) => job.describe()) },
   'query-block-jobs': { run: (machine) => listJobs(machine, (job) => describeBlockJob(machine, job)) },

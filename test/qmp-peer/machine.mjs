@@ -4,7 +4,7 @@
 // calls it, and what it raises goes to whoever made it. It outlives connections, as QEMU does.
 
 import { BlockGraph } from './block-graph.mjs'
-import { QmpFailure } from './qmp-failure.mjs'
+import { QemuCrash, QmpFailure } from './qmp-failure.mjs'
 import { StreamJob } from './stream-job.mjs'
 import { numberOf } from './versions.mjs'
 
@@ -23,7 +23,6 @@ export class Machine {
   #emit
   /** @type {Map<string, StreamJob>} */
   jobs = new Map()
-  runState = 'running'
   hasQuit = false
 
   /** @param {import('./types.js').PeerOptions & { version: VersionProfile }} options @param {Emit} emit */
@@ -32,6 +31,7 @@ export class Machine {
     this.name = options.name
     this.uuid = options.uuid ?? '00000000-0000-0000-0000-000000000000'
     this.graph = new BlockGraph(options.version, options.disks ?? [])
+    this.runState = options.isStopped ? 'prelaunch' : 'running'
     this.tickMs = options.tickMs ?? 5
     this.progressPerTick = options.progressPerTick ?? 0
     this.#emit = emit
@@ -60,7 +60,8 @@ export class Machine {
     const top = this.graph.find(args.device)
     const base = this.#baseOf(top, args)
     const touched = this.graph.chain(top, base)
-    for (const node of touched) if (node.user !== undefined) throw busy(this.graph.deviceOf(node) || node.name)
+    const taken = touched.find((node) => node.user !== undefined)
+    if (taken) throw this.#busy(taken, args.device)
     const backingFile = args['backing-file']
     if (backingFile !== undefined && (base === undefined || args.bottom !== undefined)) {
       throw new QmpFailure('backing file specified, but streaming the entire chain')
@@ -74,16 +75,17 @@ export class Machine {
     const isRefused = options.speed < 0
     const hold = this.#hold(touched, isRefused ? undefined : args['filter-node-name'], options.id)
     const job = new StreamJob(options, this.#emit, {
-      succeeded: () => this.#succeed(touched, base, backingFile, hold),
-      unwound: hold.release,
-      gone: () => this.#forget(options.id),
+      succeeded: () => this.#succeed(touched, base, backingFile),
+      unwound: hold.removeFilter,
+      gone: () => {
+        this.jobs.delete(options.id)
+        hold.release()
+        if (this.jobs.size === 0) this.setPace()
+      },
     })
     this.jobs.set(options.id, job)
     job.start(isRefused)
-    if (isRefused) {
-      hold.release()
-      throw new QmpFailure("Parameter 'speed' expects a non-negative value")
-    }
+    if (isRefused) throw new QmpFailure("Parameter 'speed' expects a non-negative value")
     this.setPace()
   }
 
@@ -113,6 +115,17 @@ export class Machine {
     this.#ticker = setInterval(() => {
       for (const job of [...this.jobs.values()]) job.advance(this.progressPerTick)
     }, this.tickMs)
+  }
+
+  /**
+   * All nodes, newest first. A stream that is concluded and not dismissed still holds its filter, which has nothing
+   * below it any more: QEMU 7.2 follows that null pointer and dies (SIGSEGV), whichever disk was asked about.
+   * @param {boolean} flat
+   */
+  queryNodes(flat) {
+    const isLeftOver = [...this.jobs.values()].some((job) => job.status === 'concluded')
+    if (isLeftOver && this.versionNumber >= 600) throw new QemuCrash('the nodes were listed beside a concluded stream')
+    return this.graph.queryNodes(flat)
   }
 
   /** The image that stays, or undefined where none does. @param {BlockNode} top @param {StreamArguments} args */
@@ -147,7 +160,7 @@ export class Machine {
   /** @param {StreamArguments} args @param {BlockNode[]} touched */
   #jobOptions(args, touched) {
     return {
-      id: args['job-id'] ?? (this.graph.drives.some(({ device }) => device === args.device) ? args.device : ''),
+      id: args['job-id'] ?? (touched[0] ? this.graph.deviceOf(touched[0]) : ''),
       length: touched.length > 1 ? (touched[0]?.size ?? 0) : 0,
       speed: args.speed ?? 0,
       onError: args['on-error'] ?? 'report',
@@ -162,41 +175,34 @@ export class Machine {
     if (this.jobs.has(id)) throw new QmpFailure(`Job ID '${id}' already in use`)
   }
 
-  /** Keeps other jobs off the images, and puts the filter over the top; `release` undoes it, once.
+  /** Puts the filter over the top, until the job unwinds, and keeps other jobs off the images, until it is gone.
    * @param {BlockNode[]} touched @param {string | undefined} filterName @param {string} jobId */
   #hold(touched, filterName, jobId) {
     const [top] = touched
-    const filter = top && this.versionNumber >= 600 ? this.graph.insertFilter(top, filterName) : undefined
+    let filter = top && this.versionNumber >= 600 ? this.graph.insertFilter(top, filterName) : undefined
     for (const node of touched) node.user = jobId
-    let isHeld = true
-    return {
-      release: () => {
-        if (!isHeld) return
-        isHeld = false
-        if (filter) this.graph.removeFilter(filter)
-        for (const node of touched) node.user = undefined
-      },
+    const removeFilter = () => {
+      if (filter) this.graph.removeFilter(filter)
+      filter = undefined
     }
+    const release = () => {
+      removeFilter()
+      for (const node of touched) node.user = undefined
+    }
+    return { removeFilter, release }
   }
 
-  /** @param {BlockNode[]} touched @param {BlockNode | undefined} base @param {string | undefined} backingFile
-   * @param {{ release: () => void }} hold */
-  #succeed(touched, base, backingFile, hold) {
-    const [top] = touched
+  /** @param {BlockNode[]} touched @param {BlockNode | undefined} base @param {string | undefined} backingFile */
+  #succeed([top], base, backingFile) {
     if (top === undefined) return
     if (backingFile !== undefined && backingFile.length > 1023) throw new QmpFailure('Invalid argument')
-    hold.release()
     if (top.backing !== base || backingFile !== undefined) this.graph.dropBetween(top, base, backingFile)
   }
 
-  /** @param {string} id */
-  #forget(id) {
-    this.jobs.delete(id)
-    if (this.jobs.size === 0) this.setPace()
+  /** Under a filter the drive is no longer right above the image, and QEMU then names the node.
+   * @param {BlockNode} node @param {string} given as the command named the top */
+  #busy(node, given) {
+    const device = this.graph.drives.some((drive) => drive.device === given) ? given : this.graph.deviceOf(node)
+    return new QmpFailure(`Node '${device || node.name}' is busy: block device is in use by block job: stream`)
   }
-}
-
-/** @param {string} name */
-function busy(name) {
-  return new QmpFailure(`Node '${name}' is busy: block device is in use by block job: stream`)
 }

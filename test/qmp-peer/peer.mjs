@@ -193,6 +193,7 @@ export class QmpPeer {
         peer.log.push({ kind: 'command', name, arguments: args })
         peer.#look()
       },
+      crash: () => void peer.kill(),
     }
   }
 

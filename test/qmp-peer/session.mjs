@@ -6,13 +6,14 @@
 
 import { carryOut, describeVersion } from './commands.mjs'
 import { MessageSplitter } from './message-splitter.mjs'
-import { QmpFailure } from './qmp-failure.mjs'
+import { QemuCrash, QmpFailure } from './qmp-failure.mjs'
 
 /** @typedef {import('./types.js').Command} Command */
 /** @typedef {import('./types.js').Fault} Fault */
 /** @typedef {import('./types.js').Outgoing} Outgoing */
 
-/** @typedef {{ machine: import('./machine.mjs').Machine, faults: Fault[], note: (command: Command) => void }} Host */
+/** @typedef {{ machine: import('./machine.mjs').Machine, faults: Fault[], note: (command: Command) => void,
+ *   crash: () => void }} Host */
 
 export class Session {
   #socket
@@ -79,6 +80,7 @@ export class Session {
       if (returned === 'ignore') return
       message = { return: returned, ...id }
     } catch (failure) {
+      if (failure instanceof QemuCrash) return this.#host.crash()
       if (!(failure instanceof QmpFailure)) throw failure
       message = { ...id, error: { class: failure.class, desc: failure.message } }
     }

@@ -45,6 +45,8 @@ export class StreamJob {
   /** @type {string | undefined} */
   error
   ioStatus = 'ok'
+  /** What the job will fail with once it ends. @type {string | undefined} */
+  #firstError
   #isPausedByUser = false
   #emit
   #ends
@@ -82,7 +84,7 @@ export class StreamJob {
   /** An I/O error now; of a job that is pending, the failure of its finalize. @param {string} text */
   fail(text) {
     if (this.status === 'pending') {
-      this.error = text
+      this.#firstError = text
       return
     }
     if (!this.isMoving) throw new Error(`job '${this.id}' is ${this.status}; only a running or pending one fails`)
@@ -95,8 +97,8 @@ export class StreamJob {
       this.#isPausedByUser = true
       this.#become('paused')
     } else {
-      this.error ??= text
-      if (action === 'report') this.#abort()
+      this.#firstError ??= text
+      if (action === 'report') this.#abort(this.#firstError)
     }
   }
 
@@ -137,9 +139,10 @@ export class StreamJob {
     this.check('cancel')
     if (this.status === 'paused') this.#become('running')
     this.#isPausedByUser = false
+    this.error = 'Operation canceled'
     this.#become('aborting')
     this.#ends.unwound()
-    this.#conclude('BLOCK_JOB_CANCELLED')
+    this.#conclude('BLOCK_JOB_CANCELLED', this.#where())
   }
 
   finalize() {
@@ -176,14 +179,14 @@ export class StreamJob {
     const { autoFinalize, autoDismiss } = this.options
     return {
       ...this.#where(),
-      ...{ busy: this.isMoving, paused: this.#isPausedByUser, ready: false, status: this.status },
+      ...{ busy: false, paused: this.#isPausedByUser, ready: false, status: this.status },
       ...{ 'io-status': this.ioStatus, 'auto-finalize': autoFinalize, 'auto-dismiss': autoDismiss },
       ...this.#failure(),
     }
   }
 
   #reachEnd() {
-    if (this.error !== undefined) return this.#abort()
+    if (this.#firstError !== undefined) return this.#abort(this.#firstError)
     this.#become('waiting')
     this.#become('pending')
     if (this.options.autoFinalize) this.#finish()
@@ -192,26 +195,27 @@ export class StreamJob {
 
   #finish() {
     try {
-      if (this.error !== undefined) throw new QmpFailure(this.error)
+      if (this.#firstError !== undefined) throw new QmpFailure(this.#firstError)
       this.#ends.succeeded()
     } catch (failure) {
       if (!(failure instanceof QmpFailure)) throw failure
-      this.error = failure.message
-      return this.#abort()
+      return this.#abort(failure.message)
     }
     this.#ends.unwound()
-    this.#conclude('BLOCK_JOB_COMPLETED')
+    this.#conclude('BLOCK_JOB_COMPLETED', this.#where())
   }
 
-  #abort() {
+  /** @param {string} error */
+  #abort(error) {
+    this.error = error
     this.#become('aborting')
     this.#ends.unwound()
-    this.#conclude('BLOCK_JOB_COMPLETED')
+    this.#conclude('BLOCK_JOB_COMPLETED', { ...this.#where(), error })
   }
 
-  /** @param {string} event */
-  #conclude(event) {
-    this.#emit(event, { ...this.#where(), ...this.#failure() })
+  /** @param {string} event @param {Record<string, unknown>} data */
+  #conclude(event, data) {
+    this.#emit(event, data)
     this.#become('concluded')
     if (this.options.autoDismiss) this.#vanish()
   }

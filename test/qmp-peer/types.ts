@@ -44,6 +44,8 @@ export interface PeerOptions {
   readonly version?: VersionProfile
   readonly name?: string
   readonly uuid?: string
+  /** As with -S: the guest has not been started. Default is a guest that runs. */
+  readonly isStopped?: boolean
   /** Bytes that a running job gets on by in each tick; default 0: only `advance()` moves it. */
   readonly progressPerTick?: number
   /** Milliseconds between ticks; default 5. */

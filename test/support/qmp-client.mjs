@@ -34,6 +34,8 @@ export class QmpClient {
 
   /** Every message that came, in order, the greeting first. @type {any[]} */
   messages = []
+  /** The names of the commands that were sent, by id. @type {Map<number, string>} */
+  sent = new Map()
   /** Resolves once the other side has closed, or close() was called. @type {Promise<void>} */
   closed
 
@@ -85,6 +87,7 @@ export class QmpClient {
   /** Sends a command and does not wait; gives its id. @param {string} command @param {object} [args] */
   send(command, args) {
     const id = this.#nextId++
+    this.sent.set(id, command)
     this.write(JSON.stringify({ execute: command, arguments: args, id }))
     return id
   }

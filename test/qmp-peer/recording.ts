@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Plays one scenario against a real QEMU and against the peer, and writes down what is to be the same: the order
+// of events and replies, and the shape (members and their types) of what queries show. Values are not compared,
+// except in refusals, since ids, sizes on disk and times are each side's own.
+
+import { QemuProcess } from '../support/qemu-process.js'
+import { QmpClient, QmpError } from '../support/qmp-client.mjs'
+import { QmpPeer } from './index.mjs'
+import type { DiskDescription } from './types.js'
+
+/** What a scenario does with either side. */
+export interface Play {
+  readonly client: QmpClient
+  /** Writes down the shape of these queries' replies. */
+  look(...queries: readonly string[]): Promise<void>
+  /** Expects a refusal, and writes it down word for word. */
+  refused(command: string, args: object): Promise<void>
+  /** Lets a throttled job run to its end. */
+  finish(jobId: string): Promise<void>
+  /** The I/O error that is injected into the real one comes by itself; the peer is told. */
+  fail(jobId: string): void
+}
+
+export type Scenario = (play: Play) => Promise<void>
+
+export interface Recording {
+  readonly sequence: readonly string[]
+  readonly findings: readonly unknown[]
+}
+
+export interface Sides {
+  readonly folder: string
+  /** Arguments of the real one, and what the peer has instead. */
+  readonly args: readonly string[]
+  readonly disks: readonly DiskDescription[]
+}
+
+/** A job whose end is near is raced by replies; these are left out of the sequence. */
+const racing = /^(query-.*|block-job-set-speed|qmp_capabilities)$/
+
+export async function recordReal({ folder, args }: Sides, scenario: Scenario): Promise<Recording> {
+  const qemu = await QemuProcess.start({ folder, args })
+  return record(qemu.socket, scenario, () => undefined, undefined)
+}
+
+export async function recordPeer({ folder, disks }: Sides, scenario: Scenario): Promise<Recording> {
+  const peer = await QmpPeer.start({ path: `${folder}/peer.qmp`, disks, isStopped: true })
+  try {
+    const finish = (jobId: string): void => peer.complete(jobId)
+    return await record(peer.path, scenario, finish, (jobId) => peer.fail(jobId, 'Input/output error'))
+  } finally {
+    await peer.stop()
+  }
+}
+
+async function record(
+  path: string,
+  scenario: Scenario,
+  finish: (jobId: string) => void,
+  fail: ((jobId: string) => void) | undefined,
+): Promise<Recording> {
+  const client = await QmpClient.connect(path)
+  const findings: unknown[] = []
+  try {
+    await scenario({
+      client,
+      async look(...queries) {
+        for (const query of queries) {
+          const args = query === 'query-named-block-nodes' ? { flat: true } : undefined
+          findings.push([query, shapeOf(await client.execute(query, args))])
+        }
+      },
+      async refused(command, args) {
+        const error = await client.execute(command, args).catch((reason: unknown) => reason)
+        findings.push([command, args, error instanceof QmpError ? [error.class, error.desc] : 'not refused'])
+      },
+      async finish(jobId) {
+        await client.execute('block-job-set-speed', { device: jobId, speed: 0 })
+        finish(jobId)
+      },
+      fail: (jobId) => fail?.(jobId),
+    })
+    return { sequence: sequenceOf(client), findings }
+  } finally {
+    await client.close()
+  }
+}
+
+/** 'JOB_STATUS_CHANGE running', 'BLOCK_JOB_COMPLETED', 'reply to job-finalize', ... */
+function sequenceOf(client: QmpClient): string[] {
+  return client.messages.flatMap((message): string[] => {
+    if (message.event !== undefined) {
+      const { status, action, error } = message.data ?? {}
+      return [[message.event, status, action, error].filter((part) => part !== undefined).join(' ')]
+    }
+    const command = client.sent.get(message.id)
+    return command === undefined || racing.test(command) ? [] : [`reply to ${command}`]
+  })
+}
+
+/** The same structure with the name of each value's type in its place, and members in order. */
+function shapeOf(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(shapeOf)
+  if (typeof value !== 'object' || value === null) return typeof value
+  const members = Object.entries(value).map(([name, member]): [string, unknown] => [name, shapeOf(member)])
+  return Object.fromEntries(members.sort(([one], [other]) => (one < other ? -1 : 1)))
+}
