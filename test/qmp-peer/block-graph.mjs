@@ -9,6 +9,7 @@
 //
 // While a stream runs, QEMU 6.0 and later put a copy-on-read filter between the drive and the top.
 
+import { dirname, isAbsolute, join } from 'node:path'
 import { QmpFailure } from './qmp-failure.mjs'
 import { numberOf } from './versions.mjs'
 
@@ -122,7 +123,8 @@ export class BlockGraph {
     return this.drives.map(({ device, qdev, root }) => {
       const visible = root.driver === 'copy-on-read' && root.file ? root.file : root
       const inserted = this.describe(visible, false)
-      return { device, ...(qdev && { qdev }), locked: false, removable: true, inserted, type: 'unknown' }
+      const guest = qdev === undefined ? { removable: true } : { removable: false, qdev, 'io-status': 'ok' }
+      return { device, locked: false, inserted, type: 'unknown', ...guest }
     })
   }
 
@@ -135,12 +137,12 @@ export class BlockGraph {
   describe(node, flat) {
     const { filename: file, driver: drv, isReadOnly: ro, backing } = node
     if (numberOf(this.#version) < 200) {
-      return { file, drv, ro, encrypted: false, ...(backing && { backing_file: node.backingFilename }) }
+      return { file, drv, ro, encrypted: false, ...(backing && { backing_file: backing.filename }) }
     }
     return {
       ...unthrottled,
       ...{ file, drv, ro, encrypted: false, detect_zeroes: 'off', write_threshold: 0, 'node-name': node.name },
-      ...(backing && { backing_file: node.backingFilename }),
+      ...(backing && { backing_file: backing.filename }),
       backing_file_depth: flat ? 0 : this.chain(backing).length,
       cache: { 'no-flush': false, direct: false, writeback: true },
       image: describeImage(node, flat),
@@ -186,11 +188,17 @@ function describeImage(node, flat) {
     ...(isQcow2 && { 'format-specific': { type: 'qcow2', data: describeQcow2(image) } }),
     ...(image?.snapshots?.length && { snapshots: image.snapshots.map(describeSnapshot) }),
     ...(backing && {
-      ...{ 'backing-filename': backingFilename, 'full-backing-filename': backing.filename },
+      ...{ 'backing-filename': backingFilename, 'full-backing-filename': resolve(filename, backingFilename) },
       'backing-filename-format': backing.driver,
       ...(!flat && { 'backing-image': describeImage(backing, flat) }),
     }),
   }
+}
+
+/** A name that is relative is so to the folder of the image that says it.
+ * @param {string} image @param {string | undefined} name */
+function resolve(image, name = '') {
+  return isAbsolute(name) || !image.includes('/') ? name : join(dirname(image), name)
 }
 
 /** @param {NodeDescription | undefined} image */

@@ -76,6 +76,12 @@ export class QmpPeer {
     this.#job(jobId).fail(text)
   }
 
+  /** Pauses a job and lets it go on at once, as QEMU does whenever something else needs the disk still.
+   * @param {string} jobId */
+  drain(jobId) {
+    this.#job(jobId).drain()
+  }
+
   /** The job is gone, straight to `null`. @param {string} jobId */
   vanish(jobId) {
     this.#job(jobId).vanish()

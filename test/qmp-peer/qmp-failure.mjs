@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A refusal in QEMU's words. Thrown by whatever carries out a command, it becomes the error of the reply. A crash takes QEMU with it instead.
+// A refusal in QEMU's words: thrown by whatever carries out a command, it becomes the error of the reply. And the
+// other way for a command to end: QEMU dies of it.
 
 export class QmpFailure extends Error {
   /** @param {string} desc @param {string} [errorClass] */

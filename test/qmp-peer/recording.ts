@@ -31,6 +31,7 @@ export interface Recording {
 
 export interface Sides {
   readonly folder: string
+  readonly machine?: 'none' | 'q35'
   /** Arguments of the real one, and what the peer has instead. */
   readonly args: readonly string[]
   readonly disks: readonly DiskDescription[]
@@ -39,8 +40,8 @@ export interface Sides {
 /** A job whose end is near is raced by replies; these are left out of the sequence. */
 const racing = /^(query-.*|block-job-set-speed|qmp_capabilities)$/
 
-export async function recordReal({ folder, args }: Sides, scenario: Scenario): Promise<Recording> {
-  const qemu = await QemuProcess.start({ folder, args })
+export async function recordReal({ folder, machine = 'none', args }: Sides, scenario: Scenario): Promise<Recording> {
+  const qemu = await QemuProcess.start({ folder, machine, args })
   return record(qemu.socket, scenario, () => undefined, undefined)
 }
 
@@ -94,15 +95,23 @@ function sequenceOf(client: QmpClient): string[] {
       const { status, action, error } = message.data ?? {}
       return [[message.event, status, action, error].filter((part) => part !== undefined).join(' ')]
     }
+    if (message.error !== undefined && message.id === undefined) return [`error: ${message.error.desc}`]
     const command = client.sent.get(message.id)
     return command === undefined || racing.test(command) ? [] : [`reply to ${command}`]
   })
 }
 
-/** The same structure with the name of each value's type in its place, and members in order. */
+/**
+ * The same structure with the name of each value's type in its place. Members and entries are put in order, since
+ * nodes are listed in the order in which they were made, and that is the caller's.
+ */
 function shapeOf(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(shapeOf)
+  if (Array.isArray(value)) return value.map(shapeOf).sort(byText)
   if (typeof value !== 'object' || value === null) return typeof value
   const members = Object.entries(value).map(([name, member]): [string, unknown] => [name, shapeOf(member)])
   return Object.fromEntries(members.sort(([one], [other]) => (one < other ? -1 : 1)))
+}
+
+function byText(one: unknown, other: unknown): number {
+  return JSON.stringify(one) < JSON.stringify(other) ? -1 : 1
 }

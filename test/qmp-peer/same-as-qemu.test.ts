@@ -43,6 +43,28 @@ async function chain(): Promise<Sides> {
   }
 }
 
+/** The same as libvirt starts a guest: nodes with names, and no name for the drive, which the guest's device has. */
+async function chainOfGuest(): Promise<Sides> {
+  const { folder } = await chain()
+  const names = ['top', 'middle', 'base']
+  const paths = ['top.qcow2', 'middle.qcow2', temp.file('base.qcow2')]
+  const nodes = names.map((name, index) => ({
+    ...{ driver: 'qcow2', 'node-name': name, file: { driver: 'file', filename: paths[index] } },
+    ...{ backing: names[index + 1] ?? null, 'read-only': index > 0 },
+  }))
+  const device = ['-device', 'virtio-blk-pci,drive=top,id=disk0']
+  return {
+    ...{ folder, machine: 'q35' },
+    args: [...nodes.toReversed().flatMap((node) => ['-blockdev', JSON.stringify(node)]), ...device],
+    disks: [
+      {
+        qdev: '/machine/peripheral/disk0/virtio-backend',
+        nodes: names.map((nodeName, index) => ({ nodeName, filename: paths[index] ?? '', virtualSize: size })),
+      },
+    ],
+  }
+}
+
 /** A node `top` over `base`, whose first read of data fails in the real one. */
 async function failing(): Promise<Sides> {
   const folder = temp.folder()
@@ -113,10 +135,31 @@ describe('a pull', () => {
       await client.execute('job-finalize', { id: 'j' })
       await look(...withoutNodes)
       const [{ inserted }] = await client.execute('query-block')
-      expect(inserted).toMatchObject({ backing_file: 'elsewhere.qcow2', backing_file_depth: 1 })
+      expect(inserted).toMatchObject({ backing_file: temp.file('base.qcow2'), backing_file_depth: 1 })
+      expect(inserted.image).toMatchObject({ 'backing-filename': 'elsewhere.qcow2' })
       await client.execute('job-dismiss', { id: 'j' })
     })
     expect(sequence).toContain('reply to job-finalize')
+  })
+
+  test('of a guest whose nodes the user made leaves them in place', async () => {
+    const sequence = await expectTheSame(await chainOfGuest(), async ({ client, look, refused, finish }) => {
+      await look(...queries)
+      const [{ device, qdev, inserted }] = await client.execute('query-block')
+      expect({ device, qdev, node: inserted['node-name'] }).toEqual({
+        ...{ device: '', qdev: '/machine/peripheral/disk0/virtio-backend', node: 'top' },
+      })
+      await refused('block-stream', { device: 'disk0' })
+      await client.execute('block-stream', { 'job-id': 'j', device: 'top', ...slow, ...byHand })
+      await finish('j')
+      await client.event('BLOCK_JOB_PENDING')
+      await client.execute('job-finalize', { id: 'j' })
+      await client.execute('job-dismiss', { id: 'j' })
+      await look('query-block')
+      const nodes: { 'node-name': string }[] = await client.execute('query-named-block-nodes', { flat: true })
+      expect(nodes.map((node) => node['node-name'])).toEqual(expect.arrayContaining(['top', 'middle', 'base']))
+    })
+    expect(sequence).toContain('reply to job-dismiss')
   })
 
   test.each([
@@ -286,4 +329,18 @@ test('what is refused is refused in the same words', async () => {
 test('a node without a drive wants a job id', async () => {
   const sequence = await expectTheSame(await failing(), ({ refused }) => refused('block-stream', { device: 'top' }))
   expect(sequence).toEqual(['reply to block-stream'])
+})
+
+test('what is no command is complained about in the same words', async () => {
+  const wrong = ['{}', '[]', '{"execute": 1}', '{"execute": "x", "arguments": []}', '{"execute": "x", "foo": 1}']
+  const sequence = await expectTheSame(await chain(), async ({ client }) => {
+    for (const text of wrong) {
+      client.write(text)
+      await client.stray()
+    }
+    client.write('{"execute": "query-name"}{"execute": "query-na')
+    client.write('me", "id": 1000}')
+    while (client.messages.at(-1).id !== 1000) await new Promise((resolve) => setImmediate(resolve))
+  })
+  expect(sequence).toHaveLength(wrong.length)
 })
