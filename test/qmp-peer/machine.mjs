@@ -119,7 +119,8 @@ export class Machine {
 
   /**
    * All nodes, newest first. A stream that is concluded and not dismissed still holds its filter, which has nothing
-   * below it any more: QEMU 7.2 follows that null pointer and dies (SIGSEGV), whichever disk was asked about.
+   * below it any more; QEMU follows that null pointer and dies (SIGSEGV), whichever disk the stream was of. Seen on
+   * 7.2; upstream knows it as issue 3149, which was open at 10.1. Filters came with 6.0.
    * @param {boolean} flat
    */
   queryNodes(flat) {

@@ -124,9 +124,13 @@ export class QmpPeer {
   async received(name, timeoutMs = 10_000) {
     const index = this.#given.get(name) ?? 0
     this.#given.set(name, index + 1)
-    return this.#until(`command ${name}`, timeoutMs, () => {
-      return this.log.filter((entry) => entry.kind === 'command' && entry.name === name)[index]
-    })
+    const find = () => this.log.filter((entry) => entry.kind === 'command' && entry.name === name)[index]
+    try {
+      return await this.#until(`command ${name}`, timeoutMs, find)
+    } catch (error) {
+      this.#given.set(name, index)
+      throw error
+    }
   }
 
   /** Resolves once no client is connected; at once if none is. @param {number} [timeoutMs] */

@@ -14,7 +14,7 @@ export interface Play {
   readonly client: QmpClient
   /** Writes down the shape of these queries' replies. */
   look(...queries: readonly string[]): Promise<void>
-  /** Expects a refusal, and writes it down word for word. */
+  /** Writes down how a command is refused, word for word, or that the connection ended over it. */
   refused(command: string, args: object): Promise<void>
   /** Lets a throttled job run to its end. */
   finish(jobId: string): Promise<void>
@@ -74,7 +74,7 @@ async function record(
       },
       async refused(command, args) {
         const error = await client.execute(command, args).catch((reason: unknown) => reason)
-        findings.push([command, args, error instanceof QmpError ? [error.class, error.desc] : 'not refused'])
+        findings.push([command, args, wordsOf(error)])
       },
       async finish(jobId) {
         await client.execute('block-job-set-speed', { device: jobId, speed: 0 })
@@ -86,6 +86,11 @@ async function record(
   } finally {
     await client.close()
   }
+}
+
+function wordsOf(error: unknown): unknown {
+  if (error instanceof QmpError) return [error.class, error.desc]
+  return error instanceof Error ? error.message : 'not refused'
 }
 
 /** 'JOB_STATUS_CHANGE running', 'BLOCK_JOB_COMPLETED', 'reply to job-finalize', ... */
