@@ -7,9 +7,11 @@
 
 import * as check from './argument-checks.js'
 import type { NativeConnectRequest, NativeDomainDescription } from './native.js'
-import type { ConnectDescription, ConnectOptions, DomainDescription } from './option-types.js'
+import type { ConnectDescription, ConnectOptions, DomainDescription, MonitorTimeouts } from './option-types.js'
 import { readPath } from './options.js'
 import type { Disk } from './structs.js'
+
+const accessKeys = ['readOnly', 'backingPaths', 'monitorTimeouts'] as const
 
 /** The URI that an empty one stands for. */
 export function uriFromEnvironment(environment: NodeJS.ProcessEnv): string {
@@ -23,7 +25,7 @@ export function readConnect(
   options: ConnectOptions | undefined,
 ): NativeConnectRequest {
   if (typeof target === 'string') {
-    const given = check.checkOptions('connect', options, ['readOnly', 'backingPaths'])
+    const given = check.checkOptions('connect', options, accessKeys)
     const uri = target === '' ? uriFromEnvironment(process.env) : check.checkString('URI', target)
     return { uri, domains: null, ...readAccess(given) }
   }
@@ -33,17 +35,32 @@ export function readConnect(
   if (options !== undefined) {
     throw check.wrongType('options of connect', options, 'nothing, since the description beside it takes them')
   }
-  const given = check.checkOptions('connect', target, ['domains', 'readOnly', 'backingPaths'])
+  const given = check.checkOptions('connect', target, ['domains', ...accessKeys])
   if (!Array.isArray(given.domains)) throw check.wrongType('domains', given.domains, 'an array of { name, disks }')
   const domains = given.domains.map((domain, index) => readDomain(`domains[${index}]`, domain))
   return { uri: null, domains, ...readAccess(given) }
 }
 
-function readAccess(given: ConnectOptions): Pick<NativeConnectRequest, 'readOnly' | 'backingPaths'> {
+function readAccess(given: ConnectOptions): Omit<NativeConnectRequest, 'uri' | 'domains'> {
+  const { connect, query, change } = readTimeouts(given.monitorTimeouts)
   return {
+    connectTimeout: readTimeout('connect', connect),
+    queryTimeout: readTimeout('query', query),
+    changeTimeout: readTimeout('change', change),
     readOnly: check.checkBoolean('readOnly', given.readOnly),
     backingPaths: check.checkStringsOrNull('backingPaths', given.backingPaths, 'an array of folders'),
   }
+}
+
+function readTimeouts(timeouts: MonitorTimeouts | undefined): MonitorTimeouts {
+  return check.checkOptions('monitorTimeouts', timeouts, ['connect', 'query', 'change'])
+}
+
+/** A day is longer than anybody waits. */
+function readTimeout(name: string, value: number | undefined): bigint | null {
+  if (value === undefined) return null
+  const most = 86_400_000n
+  return check.checkWhole(`monitorTimeouts.${name}`, value, most, 'a whole number of milliseconds up to a day')
 }
 
 function readDomain(name: string, description: DomainDescription): NativeDomainDescription {

@@ -21,8 +21,8 @@ import type {
   SizeOptions,
 } from './option-types.js'
 import { type DiskPull, readAsync, readBigint, readDiskPull, readNewLimit } from './options.js'
-import { sizeReader, toBlockJobInfo, toPlan } from './results.js'
-import type { BlockJobInfo, Disk, Plan } from './structs.js'
+import { sizeReader, toBlockJobInfo, toOutcome, toPlan } from './results.js'
+import type { BlockJobInfo, Disk, Plan, ReapedJob } from './structs.js'
 
 /** Payload of a connection's `jobFailed` event: a job failed and nobody awaited `job.done`. */
 export interface JobFailure {
@@ -157,6 +157,24 @@ export class Domain {
     await called(() => this.#native.blockJobAbort(request))
   }
 
+  /**
+   * Brings the jobs that earlier processes left in the domain's QEMU to their end, durably, and tells how each ended.
+   * `connect` does the same in the background. Rejects with `NO_DOMAIN`, `MONITOR_BUSY`, `MONITOR_LOST`,
+   * `MONITOR_TIMEOUT`, `READ_ONLY`, `CLOSED`.
+   *
+   * ```js
+   * for (const { target, outcome } of await domain.reap()) console.log(target, outcome.state)
+   * ```
+   */
+  async reap(): Promise<ReapedJob[]> {
+    const reaped = await called(() => this.#native.reapJobs({ uuid: this.uuid }))
+    return reaped.map(({ target, path, outcome }) => ({
+      target,
+      path,
+      outcome: toOutcome(outcome, sizeReader<number>(false), null),
+    }))
+  }
+
   /** The domain's XML as it is now. Rejects with `NO_DOMAIN`. */
   async xml(): Promise<string> {
     return await called(() => this.#native.domainXml({ uuid: this.uuid }))
@@ -181,6 +199,7 @@ function pullRequest(uuid: string, disk: string, pull: DiskPull): NativeBlockPul
     call: pull.base === null ? 'virDomainBlockPull' : 'virDomainBlockRebase',
     base: pull.base,
     bandwidth: pull.bytesPerSecond,
+    detached: pull.detached,
     flags: pull.base === null ? vir.VIR_DOMAIN_BLOCK_PULL_BANDWIDTH_BYTES : vir.VIR_DOMAIN_BLOCK_REBASE_BANDWIDTH_BYTES,
   }
 }

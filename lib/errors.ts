@@ -10,10 +10,7 @@
 
 import type { NativeFailure } from './native.js'
 
-/**
- * Every `code` a BlockPullError can have. `JOB_FAILED`, `JOB_VANISHED`, `MONITOR_*` and `QEMU_ERROR` are not reported
- * by this version: they are for running guests.
- */
+/** Every `code` a BlockPullError can have. */
 export const errorCodes = [
   'CANCELLED',
   'JOB_FAILED',

@@ -22,6 +22,7 @@ export type {
   DomainDescription,
   ImageOptions,
   Limit,
+  MonitorTimeouts,
   PlanOptions,
   PullImageOptions,
   SizeOptions,
@@ -38,5 +39,6 @@ export type {
   Method,
   Outcome,
   Plan,
+  ReapedJob,
   Progress,
 } from './structs.js'

@@ -147,7 +147,8 @@ export async function openVirConnect(
 ): Promise<VirConnect> {
   const given = checkStringOrNull('name', name)
   const uri = given === null || given === '' ? uriFromEnvironment(process.env) : given
-  const request = { uri, domains: null, readOnly, backingPaths: null }
+  const timeouts = { connectTimeout: null, queryTimeout: null, changeTimeout: null }
+  const request = { uri, domains: null, readOnly, backingPaths: null, ...timeouts }
   let conn: VirConnect | undefined
   const native = await called(() => binding().openConnection(request, (event) => conn?.deliver(event)))
   conn = new VirConnect(native)

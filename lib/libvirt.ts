@@ -147,9 +147,9 @@ export async function virDomainBlockRebase(
   })
 }
 
-async function startPull(dom: VirDomain, request: Omit<NativeBlockPullRequest, 'uuid'>): Promise<number> {
+async function startPull(dom: VirDomain, request: Omit<NativeBlockPullRequest, 'uuid' | 'detached'>): Promise<number> {
   const { conn, uuid } = checkDomain(dom)
-  await called(() => conn.native.blockPull({ uuid, ...request }, () => undefined))
+  await called(() => conn.native.blockPull({ uuid, ...request, detached: false }, () => undefined))
   return 0
 }
 

@@ -50,6 +50,10 @@ export interface NativeConnectRequest {
   readonly domains: readonly NativeDomainDescription[] | null
   readonly readOnly: boolean
   readonly backingPaths: readonly string[] | null
+  /** How long a monitor may take, in milliseconds: for its greeting, for an answer, for a change of its images. */
+  readonly connectTimeout: bigint | null
+  readonly queryTimeout: bigint | null
+  readonly changeTimeout: bigint | null
 }
 
 export interface NativeDomain {
@@ -83,7 +87,7 @@ export interface NativeBlockJobInfo {
 
 /** Where a job is, from memory. */
 export interface NativeProgress {
-  /** 'running' | 'aborting' | 'completed' | 'failed' | 'cancelled' */
+  /** 'running' | 'aborting' | 'completed' | 'failed' | 'cancelled' | 'unknown' */
   readonly state: string
   /** Guest bytes settled (copied or found not to need it), and the virtual size. */
   readonly cur: bigint
@@ -93,7 +97,7 @@ export interface NativeProgress {
   readonly bytesPerSecond: bigint
   /** The limit in force in bytes a second, 0 for none. */
   readonly bandwidth: bigint
-  /** 'io_uring' | 'threads' | 'none' (nothing had to be moved). */
+  /** 'io_uring' | 'threads' | 'block-stream' (QEMU does it) | 'none' (nothing had to be moved). */
   readonly method: string
 }
 
@@ -210,6 +214,15 @@ export interface NativeBlockPullRequest extends NativeDiskRequest {
   readonly base: string | null
   readonly bandwidth: bigint
   readonly flags: number
+  /** Of a running domain only: QEMU ends the job by itself, whether this process lives or not. */
+  readonly detached: boolean
+}
+
+/** A job that an earlier process had left in a QEMU, and how it ended. */
+export interface NativeReapedJob {
+  readonly target: string
+  readonly path: string
+  readonly outcome: NativeOutcome
 }
 
 export interface NativeConnection {
@@ -224,7 +237,12 @@ export interface NativeConnection {
   blockJobSetSpeed(request: NativeDiskRequest & { readonly bandwidth: bigint; readonly flags: number }): Promise<void>
   /** Without the ASYNC flag resolves when the job has ended. */
   blockJobAbort(request: NativeDiskRequest & { readonly flags: number }): Promise<void>
-  /** Ends its jobs at a consistent point, waits for them, refuses everything after. Idempotent. */
+  /** Brings what earlier processes left in the domain's QEMU to its end; resolves once all of it has ended. */
+  reapJobs(request: NativeDomainRequest): Promise<readonly NativeReapedJob[]>
+  /**
+   * Ends its own engine's jobs at a consistent point and waits for them, lets go of those that QEMU does, refuses
+   * everything after. Idempotent.
+   */
   close(): Promise<void>
 }
 

@@ -34,7 +34,13 @@ export interface StartOptions {
 }
 
 /** Options of `domain.blockPull`. */
-export interface BlockPullOptions extends DiskPlanOptions, StartOptions {}
+export interface BlockPullOptions extends DiskPlanOptions, StartOptions {
+  /**
+   * For a running domain: QEMU ends the job by itself, whether this process lives or not, so what it copied is lost
+   * if QEMU is killed right after. Refused for one that is shut off. Default: false.
+   */
+  readonly detached?: boolean | undefined
+}
 
 /** Options of `domain.blockRebase`. */
 export interface BlockRebaseOptions extends BlockPullOptions {
@@ -85,6 +91,18 @@ export interface ConnectOptions {
   readonly readOnly?: boolean | undefined
   /** Folders that backing files must lie in, symbolic links resolved. Default: any local regular file. */
   readonly backingPaths?: readonly string[] | undefined
+  /** How long the monitors of running guests may take. */
+  readonly monitorTimeouts?: MonitorTimeouts | undefined
+}
+
+/** In milliseconds. */
+export interface MonitorTimeouts {
+  /** For the greeting of a monitor, which comes when nobody else is connected. Default: 5000. */
+  readonly connect?: number | undefined
+  /** For an answer. Default: 30000. */
+  readonly query?: number | undefined
+  /** For commands that change the graph of images. Default: 300000. */
+  readonly change?: number | undefined
 }
 
 /** A domain given in code rather than by a folder of XML files. */

@@ -27,12 +27,14 @@ export interface DiskPull {
   readonly base: string | null
   readonly bytesPerSecond: bigint
   readonly relative: boolean
+  readonly detached: boolean
   readonly signal: AbortSignal | null
   readonly bigint: boolean
 }
 
 const limitKeys = ['bandwidth', 'bytesPerSecond'] as const
 const startKeys = ['onError', 'signal'] as const
+const diskStartKeys = [...startKeys, 'detached'] as const
 const imageKeys = ['format', 'backingFormat', 'backingPaths', 'bigint'] as const
 
 /** Bytes a second of a limit, 0 for none. */
@@ -74,12 +76,13 @@ function checkOnError(onError: unknown): void {
 }
 
 export function readDiskPull(call: string, options: BlockRebaseOptions | undefined, relative: boolean): DiskPull {
-  const keys = ['base', 'bigint', ...limitKeys, ...(call === 'plan' ? [] : startKeys)] as const
+  const keys = ['base', 'bigint', ...limitKeys, ...(call === 'plan' ? [] : diskStartKeys)] as const
   const given = check.checkOptions(call, options, relative ? [...keys, 'relative'] : keys)
   const read = {
     base: check.checkStringOrNull('base', given.base),
     bytesPerSecond: readLimit(given),
     relative: check.checkBoolean('relative', given.relative),
+    detached: check.checkBoolean('detached', given.detached),
     signal: check.checkSignal('signal', given.signal),
     bigint: check.checkBoolean('bigint', given.bigint),
   }

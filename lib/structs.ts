@@ -8,7 +8,10 @@
 
 import type { AbortError, BlockPullError } from './errors.js'
 
-/** How bytes are moved: 'io_uring', 'threads', or 'none' where nothing had to be moved. */
+/**
+ * How bytes are moved: 'io_uring', 'threads', 'block-stream' (by the guest's QEMU; bytes moved are then guest bytes
+ * gone over), or 'none' where nothing had to be moved.
+ */
 export type Method = string
 
 /** One disk of a domain: its target (`vda`), the path of its active layer, and that layer's format. */
@@ -20,7 +23,7 @@ export interface Disk {
 
 /** Where a job is. The latest value, not a history. */
 export interface Progress<Size extends number | bigint = number> {
-  /** 'unknown' is for running guests and not reported by this version. */
+  /** 'unknown': QEMU vanished with the job, or the connection that followed it was closed. */
   readonly state: 'running' | 'aborting' | 'completed' | 'failed' | 'cancelled' | 'unknown'
   /** Guest bytes settled: copied, or found not to need it. A resumed pull starts high. */
   readonly cur: Size
@@ -57,8 +60,8 @@ export interface Completion<Size extends number | bigint = number> extends Endin
 }
 
 /**
- * How a job ended that did not complete; `job.done` rejects with `error`. 'unknown', a job that vanished, is for
- * running guests and not reported by this version.
+ * How a job ended that did not complete; `job.done` rejects with `error`. 'unknown' is for running guests: a job
+ * that vanished with its QEMU (`JOB_VANISHED`), or that goes on there without its connection (`CLOSED`).
  */
 export interface Interruption<Size extends number | bigint = number> extends Ending<Size> {
   readonly state: 'failed' | 'cancelled' | 'unknown'
@@ -67,6 +70,15 @@ export interface Interruption<Size extends number | bigint = number> extends End
 
 /** How a job ended. */
 export type Outcome<Size extends number | bigint = number> = Completion<Size> | Interruption<Size>
+
+/** A job that an earlier process had left in a guest's QEMU, and how it ended. */
+export interface ReapedJob {
+  /** The disk's target, or QEMU's name for it where the domain's XML has none. */
+  readonly target: string
+  /** Path of the active layer. */
+  readonly path: string
+  readonly outcome: Outcome
+}
 
 /** What libvirt tells about the job of a disk, in bytes and bytes a second. */
 export interface BlockJobInfo<Size extends number | bigint = number> {

@@ -36,9 +36,14 @@
       "native/core/io/thread_queue.cc",
       "native/core/io/transfer.cc",
       "native/core/io/uring_queue.cc",
+      "native/core/qmp/commands.cc",
       "native/core/qmp/json.cc",
       "native/core/qmp/message.cc",
-      "native/core/qmp/splitter.cc"
+      "native/core/qmp/monitor.cc",
+      "native/core/qmp/monitor_session.cc",
+      "native/core/qmp/reactor.cc",
+      "native/core/qmp/splitter.cc",
+      "native/core/qmp/unix_socket.cc"
     ],
     "job_sources": [
       "native/job/engine.cc",
@@ -54,7 +59,13 @@
       "native/driver/pull.cc",
       "native/driver/pull_metadata.cc",
       "native/driver/pull_planner.cc",
-      "native/driver/pull_target.cc"
+      "native/driver/pull_target.cc",
+      "native/driver/qemu/block_graph.cc",
+      "native/driver/qemu/flush.cc",
+      "native/driver/qemu/guest_pull.cc",
+      "native/driver/qemu/start_stream.cc",
+      "native/driver/qemu/stream_follower.cc",
+      "native/driver/qemu/stream_plan.cc"
     ],
     "virt_sources": [
       "native/virt/base_name.cc",
@@ -67,9 +78,10 @@
       "native/virt/domain_xml.cc",
       "native/virt/error_map.cc",
       "native/virt/folder_store.cc",
+      "native/virt/guest_jobs.cc",
       "native/virt/images.cc",
+      "native/virt/job_reports.cc",
       "native/virt/live_jobs.cc",
-      "native/virt/monitor_socket.cc",
       "native/virt/sha1.cc",
       "native/virt/uri.cc",
       "native/virt/uuid.cc",
@@ -121,6 +133,7 @@
       "test/native/core/io/thread_queue_test.cc",
       "test/native/core/io/transfer_test.cc",
       "test/native/core/io/uring_queue_test.cc",
+      "test/native/core/qmp/unix_socket_test.cc",
       "test/native/driver/crash_cases.cc",
       "test/native/driver/crash_judge.cc",
       "test/native/driver/crash_oracle_test.cc",

@@ -22,6 +22,12 @@ namespace {
 
 class Prepared final : public PreparedPull {
  public:
+  std::shared_ptr<job::Job> start(job::Engine& engine, job::JobOptions options) override {
+    return job::Job::start(engine,
+                           std::make_unique<LocalPull>(std::move(target), std::move(metadata)),
+                           std::move(claim), std::move(options));
+  }
+
   job::Registry::Claim claim;
   std::unique_ptr<PullTarget> target;
   std::unique_ptr<PullMetadata> metadata;
@@ -174,13 +180,6 @@ Result<std::unique_ptr<PreparedPull>> prepare_pull(job::Engine& engine,
   BLOCKPULL_TRY(metadata, judge(*prepared->target));
   prepared->metadata = std::move(metadata);
   return std::unique_ptr<PreparedPull>(std::move(prepared));
-}
-
-std::shared_ptr<job::Job> start_pull(job::Engine& engine, std::unique_ptr<PreparedPull> prepared,
-                                     job::JobOptions options) {
-  auto& ready = static_cast<Prepared&>(*prepared);
-  auto work = std::make_unique<LocalPull>(std::move(ready.target), std::move(ready.metadata));
-  return job::Job::start(engine, std::move(work), std::move(ready.claim), std::move(options));
 }
 
 }  // namespace blockpull::driver

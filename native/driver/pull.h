@@ -2,6 +2,7 @@
 //
 // The pull of a shut-off disk, as `virt` calls it: prepare (open, lock, judge), then start; or
 // plan. Everything that can be refused is refused by prepare_pull, before one byte is written.
+// `qemu/guest_pull.h` has the pull of a running guest's disk.
 //
 // Thread rule: these calls block for a few file operations; never call them on an event loop.
 
@@ -51,19 +52,20 @@ struct PullPlan {
 /// chain cannot be read, or has no such base or none that can be stated as asked.
 [[nodiscard]] Result<PullPlan> plan_pull(job::Engine& engine, const PullOptions& options);
 
-/// A pull that holds its files and locks and has refused nothing.
+/// A pull that has refused nothing and waits to be started, with its files and locks if it is our
+/// engine's. One that is not started gives back what it holds.
 class PreparedPull {
  public:
   virtual ~PreparedPull() = default;
+
+  /// Once.
+  [[nodiscard]] virtual std::shared_ptr<job::Job> start(job::Engine& engine,
+                                                        job::JobOptions options) = 0;
 };
 
 /// kJobActive, kLocked, kNoBase, kFeatureUnsupported, kImageCorrupt, … ; nothing has been written
 /// then.
 [[nodiscard]] Result<std::unique_ptr<PreparedPull>> prepare_pull(job::Engine& engine,
                                                                  const PullOptions& options);
-
-[[nodiscard]] std::shared_ptr<job::Job> start_pull(job::Engine& engine,
-                                                   std::unique_ptr<PreparedPull> prepared,
-                                                   job::JobOptions options);
 
 }  // namespace blockpull::driver

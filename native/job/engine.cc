@@ -95,23 +95,11 @@ void Engine::run_blocking(std::function<void()> work, std::function<void()> then
 }
 
 std::uint64_t Engine::call_at(Nanoseconds when, std::function<void()> callback) {
-  const std::uint64_t ticket = next_ticket_++;
-  timers_.emplace(when, Timer{ticket, std::move(callback)});
-  when_of_.emplace(ticket, when);
-  return ticket;
+  return timers_.add(when, std::move(callback));
 }
 
 void Engine::cancel_call(std::uint64_t ticket) {
-  const auto known = when_of_.find(ticket);
-  if (known == when_of_.end()) {
-    return;
-  }
-  auto [timer, end] = timers_.equal_range(known->second);
-  while (timer != end && timer->second.ticket != ticket) {
-    ++timer;
-  }
-  timers_.erase(timer);
-  when_of_.erase(known);
+  timers_.cancel(ticket);
 }
 
 /// False when the engine is to end.
@@ -135,20 +123,10 @@ bool Engine::run_posted() {
   return true;
 }
 
-void Engine::run_due_timers() {
-  const Nanoseconds now = clock_.now();
-  while (!timers_.empty() && timers_.begin()->first <= now) {
-    auto timer = std::move(timers_.begin()->second);
-    timers_.erase(timers_.begin());
-    when_of_.erase(timer.ticket);
-    timer.callback();
-  }
-}
-
 void Engine::loop() {
   while (run_posted()) {
-    run_due_timers();
-    queue_->wait(timers_.empty() ? Nanoseconds::max() : timers_.begin()->first);
+    timers_.run_due(clock_.now());
+    queue_->wait(timers_.next());
   }
 }
 

@@ -16,13 +16,12 @@
 
 #pragma once
 
-#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <unordered_map>
 #include <vector>
 
+#include "core/base/timer_queue.h"
 #include "core/io/blocking_pool.h"
 #include "job/host.h"
 #include "job/registry.h"
@@ -51,15 +50,9 @@ class Engine final : public Host {
   [[nodiscard]] const char* method() const { return queue_->name(); }
 
  private:
-  struct Timer {
-    std::uint64_t ticket = 0;
-    std::function<void()> callback;
-  };
-
   Engine(std::unique_ptr<io::BufferArena> buffers, std::unique_ptr<io::BlockingPool> blocking);
   void loop();
   [[nodiscard]] bool run_posted();
-  void run_due_timers();
 
   MonotonicClock clock_;
   const std::shared_ptr<Registry> registry_;
@@ -73,9 +66,7 @@ class Engine final : public Host {
   bool stopping_ = false;
 
   /// Engine thread only.
-  std::multimap<Nanoseconds, Timer> timers_;
-  std::unordered_map<std::uint64_t, Nanoseconds> when_of_;
-  std::uint64_t next_ticket_ = 1;
+  TimerQueue timers_;
 
   /// Absent until it has been had.
   std::optional<Thread> thread_;

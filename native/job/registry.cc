@@ -7,12 +7,23 @@
 #include "core/base/text.h"
 
 namespace blockpull::job {
+namespace {
+
+std::string key_of(io::FileId disk) {
+  return text("file ", disk.device, ":", disk.inode);
+}
+
+std::string key_of(const std::string& monitor, const std::string& job_id) {
+  return text("job ", job_id, " of ", monitor);
+}
+
+}  // namespace
 
 Registry::Claim& Registry::Claim::operator=(Claim&& other) noexcept {
   if (this != &other) {
     release();
     registry_ = std::move(other.registry_);
-    disk_ = other.disk_;
+    disk_ = std::move(other.disk_);
   }
   return *this;
 }
@@ -37,21 +48,48 @@ void Registry::Claim::release() {
   registry_.reset();
 }
 
-Result<Registry::Claim> Registry::claim(io::FileId disk, const std::string& path) {
+std::optional<Registry::Claim> Registry::try_claim(std::string disk) {
   const std::lock_guard lock(mutex_);
   if (!claims_.try_emplace(disk).second) {
+    return std::nullopt;
+  }
+  return Claim(shared_from_this(), std::move(disk));
+}
+
+std::shared_ptr<Job> Registry::find(const std::string& disk) {
+  const std::lock_guard lock(mutex_);
+  const auto found = claims_.find(disk);
+  return found == claims_.end() ? nullptr : found->second.lock();
+}
+
+Result<Registry::Claim> Registry::claim(io::FileId disk, const std::string& path) {
+  auto claim = try_claim(key_of(disk));
+  if (!claim) {
     return make_error(ErrorKind::kJobActive,
                       text("image '", path,
                            "' already has a job in this process; wait for it or abort it"))
         .with_path(path);
   }
-  return Claim(shared_from_this(), disk);
+  return *std::move(claim);
+}
+
+Result<Registry::Claim> Registry::claim_in_guest(const std::string& monitor,
+                                                 const std::string& job_id) {
+  auto claim = try_claim(key_of(monitor, job_id));
+  if (!claim) {
+    return make_error(ErrorKind::kJobActive, text("job '", job_id, "' in QEMU behind '", monitor,
+                                                  "' is followed by this process already"));
+  }
+  return *std::move(claim);
 }
 
 std::shared_ptr<Job> Registry::find(io::FileId disk) {
-  const std::lock_guard lock(mutex_);
-  const auto found = claims_.find(disk);
-  return found == claims_.end() ? nullptr : found->second.lock();
+  return find(key_of(disk));
+}
+
+std::shared_ptr<Job> Registry::find_in_guest(const std::string& monitor,
+                                             const std::string& job_id) {
+  return find(key_of(monitor, job_id));
 }
 
 }  // namespace blockpull::job

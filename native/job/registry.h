@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One job a disk. A disk is an inode, whatever names it has; who claims it first has it until the
-// claim goes. Other processes are kept off by the image locks, not by this.
+// One job a disk. A disk that is shut off is an inode, whatever names it has; that of a running
+// guest is a job in its QEMU. Who claims it first has it until the claim goes. Other processes are
+// kept off by the image locks, and by QEMU, not by this.
 //
 // Thread rule: any thread.
 
@@ -10,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "core/base/result.h"
@@ -35,22 +37,28 @@ class Registry : public std::enable_shared_from_this<Registry> {
 
    private:
     friend class Registry;
-    Claim(std::shared_ptr<Registry> registry, io::FileId disk)
-        : registry_(std::move(registry)), disk_(disk) {}
+    Claim(std::shared_ptr<Registry> registry, std::string disk)
+        : registry_(std::move(registry)), disk_(std::move(disk)) {}
 
     std::shared_ptr<Registry> registry_;
-    io::FileId disk_;
+    std::string disk_;
   };
 
   /// kJobActive when the disk is claimed already; `path` is for the message.
   [[nodiscard]] Result<Claim> claim(io::FileId disk, const std::string& path);
+  [[nodiscard]] Result<Claim> claim_in_guest(const std::string& monitor, const std::string& job_id);
 
   /// The job on that disk, or nullptr.
   [[nodiscard]] std::shared_ptr<Job> find(io::FileId disk);
+  [[nodiscard]] std::shared_ptr<Job> find_in_guest(const std::string& monitor,
+                                                   const std::string& job_id);
 
  private:
+  [[nodiscard]] std::optional<Claim> try_claim(std::string disk);
+  [[nodiscard]] std::shared_ptr<Job> find(const std::string& disk);
+
   std::mutex mutex_;
-  std::map<io::FileId, std::weak_ptr<Job>> claims_;
+  std::map<std::string, std::weak_ptr<Job>> claims_;
 };
 
 }  // namespace blockpull::job

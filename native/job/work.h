@@ -45,11 +45,11 @@ struct Ending {
 enum class Stop : std::uint8_t {
   /// Keep what has been moved, give back what was reserved, end at a consistent point.
   kCancel,
-  /// The connection is closed: a job of ours ends as with kCancel; one that QEMU does goes on there,
-  /// and its work item lets go of it (kClosed).
+  /// The connection is closed: a job of ours ends as with kCancel; one that QEMU does goes on
+  /// there, and its work item lets go of it (kClosed).
   kLeave,
-  /// The process ends: issue nothing more, wait for what is in flight, change no metadata. What QEMU
-  /// does goes on.
+  /// The process ends: issue nothing more, wait for what is in flight, change no metadata. What
+  /// QEMU does goes on.
   kAbandon,
 };
 

@@ -8,12 +8,14 @@
 #include <memory>
 #include <utility>
 
+#include "napi/answer_promise.h"
 #include "napi/convert.h"
 #include "napi/end_promise.h"
 #include "napi/environment.h"
 #include "napi/job_object.h"
 #include "napi/promise_worker.h"
 #include "napi/wrapped.h"
+#include "virt/guest_jobs.h"
 
 namespace blockpull::napi {
 namespace {
@@ -33,6 +35,17 @@ napi_value start(const ConnectionCall& call, Work work, Converter<T> convert) {
   return PromiseWorker<T>::start(
       call.env, Environment::of(call.env).dispatcher(),
       [connection = call.object->connection, work = std::move(work)] { return work(*connection); },
+      std::move(convert));
+}
+
+/// The same for calls that answer when they can; `call` takes the connection and the answer.
+template <typename T, typename Work>
+napi_value start_answered(const ConnectionCall& call, Work work, Converter<T> convert) {
+  return promise_of_answer<T>(
+      call.env,
+      [connection = call.object->connection, work = std::move(work)](virt::Answer<T> answer) {
+        work(connection, std::move(answer));
+      },
       std::move(convert));
 }
 
@@ -103,10 +116,13 @@ napi_value block_pull(const ConnectionCall& call) {
   auto& environment = Environment::of(call.env);
   auto channel =
       std::make_shared<JobChannel>(call.env, call.arguments[1], environment.dispatcher());
-  return start<std::shared_ptr<job::Job>>(
+  using Started = std::shared_ptr<job::Job>;
+  return start_answered<Started>(
       call,
       [request = *std::move(request), on_end = environment.listener(channel)](
-          virt::Connection& connection) { return virt::block_pull(connection, request, on_end); },
+          const auto& connection, virt::Answer<Started> answer) {
+        virt::block_pull(connection, request, on_end, std::move(answer));
+      },
       [channel](napi_env env, std::shared_ptr<job::Job>& job) {
         Environment::of(env).attach(channel, job);
         return make_job_object(env, channel);
@@ -135,10 +151,10 @@ napi_value block_job_info(const ConnectionCall& call) {
   if (auto known = virt::try_block_job_info(*call.object->connection, *request)) {
     return answered<Info>(call.env, *std::move(known), &make_info);
   }
-  return start<Info>(
+  return start_answered<Info>(
       call,
-      [request = *std::move(request)](virt::Connection& connection) {
-        return virt::block_job_info(connection, request);
+      [request = *std::move(request)](const auto& connection, virt::Answer<Info> answer) {
+        virt::block_job_info(connection, request, std::move(answer));
       },
       &make_info);
 }
@@ -151,10 +167,13 @@ napi_value block_job_set_speed(const ConnectionCall& call) {
   if (auto done = virt::try_block_job_set_speed(*call.object->connection, *request)) {
     return answered<Nothing>(call.env, nothing(*std::move(done)), &convert_nothing);
   }
-  return start<Nothing>(
+  return start_answered<Nothing>(
       call,
-      [request = *std::move(request)](virt::Connection& connection) {
-        return nothing(virt::block_job_set_speed(connection, request));
+      [request = *std::move(request)](const auto& connection, virt::Answer<Nothing> answer) {
+        virt::block_job_set_speed(connection, request,
+                                  [answer = std::move(answer)](virt::Result<void> result) {
+                                    answer(nothing(std::move(result)));
+                                  });
       },
       &convert_nothing);
 }
@@ -165,16 +184,30 @@ napi_value block_job_abort(const ConnectionCall& call) {
     return nullptr;
   }
   using Ending = std::shared_ptr<job::Job>;
-  return start<Ending>(
+  return start_answered<Ending>(
       call,
-      [request = *std::move(request)](virt::Connection& connection) {
-        return virt::block_job_abort(connection, request);
+      [request = *std::move(request)](const auto& connection, virt::Answer<Ending> answer) {
+        virt::block_job_abort(connection, request, std::move(answer));
       },
       [](napi_env env, Ending& job) {
         return job == nullptr
                    ? make_undefined(env)
                    : promise_of_end(env, [&job](auto told) { job->when_ended(std::move(told)); });
       });
+}
+
+napi_value reap_jobs(const ConnectionCall& call) {
+  auto uuid = read_uuid(call.env, call.arguments[0]);
+  if (!uuid) {
+    return nullptr;
+  }
+  using Reaped = std::vector<virt::ReapedJob>;
+  return start_answered<Reaped>(
+      call,
+      [uuid = *std::move(uuid)](const auto& connection, virt::Answer<Reaped> answer) {
+        virt::reap_jobs(connection, uuid, std::move(answer));
+      },
+      &make_reaped);
 }
 
 napi_value close_connection(const ConnectionCall& call) {
@@ -203,6 +236,7 @@ napi_value make_connection_object(napi_env env, std::unique_ptr<ConnectionObject
       method_property<ConnectionObject, &block_job_info>("blockJobInfo"),
       method_property<ConnectionObject, &block_job_set_speed>("blockJobSetSpeed"),
       method_property<ConnectionObject, &block_job_abort>("blockJobAbort"),
+      method_property<ConnectionObject, &reap_jobs>("reapJobs"),
       method_property<ConnectionObject, &close_connection>("close"),
   };
   return wrap(env, std::move(object), properties);
@@ -238,7 +272,7 @@ napi_value open_connection(napi_env env, napi_callback_info info) {
       [&environment, options = *std::move(options),
        sink = sink_to(environment.dispatcher(), events)]() -> virt::Result<Opened> {
         BLOCKPULL_TRY(engine, environment.engine());
-        return virt::Connection::open(std::move(engine), options, sink);
+        return virt::open_connection(std::move(engine), options, sink);
       },
       [events](napi_env run_env, Opened& connection) {
         Environment::of(run_env).keep(connection, events);

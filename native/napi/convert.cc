@@ -97,6 +97,18 @@ napi_value make_layer(napi_env env, const driver::LayerInfo& layer) {
       .object();
 }
 
+/// In milliseconds.
+void read_deadlines(Request& request, qmp::Deadlines& deadlines) {
+  const auto read = [&request](const char* name, Nanoseconds& deadline) {
+    if (const auto given = request.optional_u64(name)) {
+      deadline = std::chrono::milliseconds(*given);
+    }
+  };
+  read("connectTimeout", deadlines.connect);
+  read("queryTimeout", deadlines.query);
+  read("changeTimeout", deadlines.change);
+}
+
 }  // namespace
 
 std::optional<virt::ConnectOptions> read_connect(napi_env env, napi_value value) {
@@ -105,6 +117,7 @@ std::optional<virt::ConnectOptions> read_connect(napi_env env, napi_value value)
   options.uri = request.optional_text("uri");
   options.read_only = request.boolean("readOnly");
   options.backing_paths = request.optional_texts("backingPaths");
+  read_deadlines(request, options.deadlines);
   for (const napi_value item :
        request.optional_array("domains").value_or(std::vector<napi_value>())) {
     auto description = read_description(env, item);
@@ -152,6 +165,7 @@ std::optional<virt::BlockPullRequest> read_block_pull(napi_env env, napi_value v
   pull.base = request.optional_text("base");
   pull.bandwidth = request.u64("bandwidth");
   pull.flags = request.u32("flags");
+  pull.detached = request.boolean("detached");
   return if_ok(request, std::move(pull));
 }
 
@@ -300,6 +314,16 @@ napi_value make_plan(napi_env env, const virt::TimedPlan& timed) {
       .text_or_null("base", plan.base.value_or(""));
   timed.seconds ? record.number("seconds", *timed.seconds) : record.null("seconds");
   return record.object();
+}
+
+napi_value make_reaped(napi_env env, const std::vector<virt::ReapedJob>& jobs) {
+  return make_array(env, jobs, [](napi_env in, const virt::ReapedJob& job) {
+    return Record(in)
+        .text("target", job.target)
+        .text("path", job.path)
+        .value("outcome", make_outcome(in, job.outcome))
+        .object();
+  });
 }
 
 napi_value make_layers(napi_env env, const std::vector<driver::LayerInfo>& layers) {

@@ -107,6 +107,17 @@ void Environment::keep(std::shared_ptr<virt::Connection> connection,
   connections_.push_back({std::move(connection), std::move(events)});
 }
 
+std::uint64_t Environment::keep_until_answer(std::shared_ptr<void> kept) {
+  const std::uint64_t ticket = next_awaited_++;
+  awaited_.emplace(ticket, std::move(kept));
+  return ticket;
+}
+
+std::shared_ptr<void> Environment::take_kept(std::uint64_t ticket) {
+  const auto node = awaited_.extract(ticket);
+  return node.empty() ? nullptr : node.mapped();
+}
+
 /// Callbacks may start jobs and close connections, so the list is not walked itself.
 void Environment::tick() {
   const auto channels = channels_;
@@ -151,6 +162,7 @@ void Environment::tear_down() {
   for (const Kept& kept : connections_) {
     kept.events->close();
   }
+  awaited_.clear();
   channels_.clear();
   connections_.clear();
   std::shared_ptr<job::Engine> engine;

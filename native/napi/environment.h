@@ -16,6 +16,7 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -61,6 +62,11 @@ class Environment {
   /// Connections live here too, since a job outlives the objects that JavaScript has dropped.
   void keep(std::shared_ptr<virt::Connection> connection, std::shared_ptr<EventChannel> events);
 
+  /// Keeps what an answer will need, and must not be destroyed elsewhere, until take_kept().
+  [[nodiscard]] std::uint64_t keep_until_answer(std::shared_ptr<void> kept);
+  /// nullptr when there is no such thing.
+  [[nodiscard]] std::shared_ptr<void> take_kept(std::uint64_t ticket);
+
   /// Ends the jobs of this environment; blocks until nothing of theirs is in flight.
   void abandon();
 
@@ -80,6 +86,8 @@ class Environment {
   std::atomic<bool> is_ending_{false};
   std::vector<std::shared_ptr<JobChannel>> channels_;
   std::vector<Kept> connections_;
+  std::map<std::uint64_t, std::shared_ptr<void>> awaited_;
+  std::uint64_t next_awaited_ = 1;
 
   /// Guards engine_.
   std::mutex mutex_;

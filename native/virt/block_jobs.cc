@@ -5,6 +5,7 @@
 
 #include "virt/block_jobs.h"
 
+#include <atomic>
 #include <string_view>
 #include <utility>
 
@@ -12,30 +13,114 @@
 #include "core/base/limits.h"
 #include "core/base/text.h"
 #include "virt/checks.h"
+#include "virt/guest_jobs.h"
 
 namespace blockpull::virt {
 namespace {
 
 constexpr CallNames kSetSpeed{"virDomainBlockJobSetSpeed", "qemuDomainBlockJobSetSpeed"};
 constexpr CallNames kInfo{"virDomainGetBlockJobInfo", "qemuDomainGetBlockJobInfo"};
+constexpr std::string_view kReap = "reap";
 constexpr CallNames kAbort{"virDomainBlockJobAbort", "qemuDomainBlockJobAbort"};
 
-/// A job on a disk, and who it belongs to: `id` is of this connection's table, 0 when it is not in
-/// there.
+/// A job on a disk, and who it belongs to.
 struct RunningJob {
   std::shared_ptr<job::Job> job;
+  /// Of this connection's table; 0 when it is not in there.
   std::uint64_t id = 0;
   std::string target;
+  /// In a guest's QEMU, and nobody here follows it.
+  std::optional<qmp::BlockJob> unfollowed;
 };
 
-/// `job` is absent when nothing runs on that disk.
-Result<RunningJob> find_job(Connection& connection, const DiskRequest& request) {
+/// A disk, and the job on it that this process knows of.
+struct Located {
+  RunningJob running;
+  GuestDisk on;
+  bool is_running = false;
+};
+
+Result<Located> locate(Connection& connection, const DiskRequest& request) {
+  Located located;
   BLOCKPULL_TRY(domain, connection.domain_of(request.uuid));
-  BLOCKPULL_TRY(disk, find_disk(domain, request.disk));
-  if (auto own = connection.jobs().find(domain.uuid, disk.target)) {
-    return RunningJob{std::move(own->job), own->id, disk.target};
+  located.on.domain = std::move(domain);
+  auto disk = find_disk(located.on.domain, request.disk);
+  if (disk.ok()) {
+    located.on.disk = std::move(disk).value();
+  } else {
+    located.on.disk.target = request.disk;
+    located.on.disk.source = request.disk.starts_with('/') ? request.disk : std::string();
   }
-  return RunningJob{job_on_image(connection, disk.source), 0, disk.target};
+  located.running.target = located.on.disk.target;
+  if (auto own = connection.jobs().find(located.on.domain.uuid, request.disk)) {
+    located.running.job = std::move(own->job);
+    located.running.id = own->id;
+    return located;
+  }
+  BLOCKPULL_TRY(state, connection.state_of(located.on.domain));
+  located.is_running = state == DomainState::kRunning;
+  if (!located.is_running) {
+    BLOCKPULL_CHECK(std::move(disk));
+    located.running.job = job_on_image(connection, located.on.disk.source);
+  }
+  return located;
+}
+
+/// Finds the job of a disk, here or in its guest's QEMU. `adopt`: one of ours that was left there
+/// is followed from now on.
+void find_job(const std::shared_ptr<Connection>& connection, const DiskRequest& request, bool adopt,
+              const Answer<RunningJob>& then) {
+  auto located = locate(*connection, request);
+  if (!located.ok()) {
+    then(std::move(located).error());
+    return;
+  }
+  if (located->running.job != nullptr || !located->is_running) {
+    then(std::move(located->running));
+    return;
+  }
+  find_in_guest(connection, located->on, adopt,
+                [target = located->running.target, then](Result<GuestJob> found) {
+                  if (!found.ok()) {
+                    then(std::move(found).error());
+                    return;
+                  }
+                  then(RunningJob{std::move(found->job), found->live_id, target,
+                                  std::move(found->unfollowed)});
+                });
+}
+
+/// 84: jobs of other programs are left alone.
+Failure foreign_job(const RunningJob& running) {
+  return report(ErrorKind::kJobActive,
+                text("job '", running.unfollowed->id, "' on disk '", running.target,
+                     "' belongs to another program and is left alone; end it there"));
+}
+
+BlockJobType type_of(const qmp::BlockJob& job) {
+  if (job.type == "stream") {
+    return BlockJobType::kPull;
+  }
+  if (job.type == "mirror") {
+    return BlockJobType::kCopy;
+  }
+  if (job.type == "commit") {
+    return BlockJobType::kCommit;
+  }
+  return job.type == "backup" ? BlockJobType::kBackup : BlockJobType::kUnknown;
+}
+
+/// What libvirt makes of QEMU's numbers.
+std::optional<BlockJobInfo> qemu_info_of(const qmp::BlockJob& job, Flags flags) {
+  job::Progress progress;
+  progress.settled = job.offset;
+  progress.total = job.length;
+  progress.bandwidth = job.speed;
+  auto info = info_of(progress, flags);
+  if (info) {
+    info->type = type_of(job);
+  }
+  return info;
 }
 
 Result<void> check_info_call(const Connection& connection, const DiskRequest& request) {
@@ -58,10 +143,68 @@ Result<void> set_speed(job::Job& job, const SpeedRequest& request) {
   return {};
 }
 
+Result<void> check_abort_call(const Connection& connection, const DiskRequest& request) {
+  BLOCKPULL_CHECK(connection.check_open(kAbort.entry));
+  BLOCKPULL_CHECK(check_writable(connection.is_read_only(), kAbort.entry));
+  return check_flags(request.flags, flag::kJobAbortAsync | flag::kJobAbortPivot, kAbort.driver);
+}
+
 /// Whether this call is the first to end the job.
 bool claim_abort(Connection& connection, const RunningJob& running) {
   return running.job->progress().state == job::State::kRunning &&
          (running.id == 0 || connection.jobs().claim_abort(running.id));
+}
+
+Result<std::shared_ptr<job::Job>> abort(Connection& connection, const RunningJob& running,
+                                        Flags flags) {
+  if (running.job == nullptr) {
+    return running.unfollowed ? foreign_job(running) : no_job_on(running.target);
+  }
+  if (running.job->progress().state == job::State::kAborting) {
+    return report(ErrorKind::kJobActive, ErrorCode::kOperationInvalid, ErrorDomain::kQemu,
+                  text("block job on disk '", running.target, "' is still being ended"));
+  }
+  if ((flags & flag::kJobAbortPivot) != 0) {
+    return report(ErrorKind::kUnsupported, ErrorCode::kBlockCopyActive, ErrorDomain::kQemu,
+                  text("block job 'pull-", running.target, "' not ready for pivot yet"));
+  }
+  if (!claim_abort(connection, running)) {
+    return report(ErrorKind::kJobActive, ErrorCode::kOperationInvalid, ErrorDomain::kQemu,
+                  text("block job on disk '", running.target, "' is still being ended"));
+  }
+  running.job->stop(job::Stop::kCancel);
+  const bool is_async = (flags & flag::kJobAbortAsync) != 0;
+  return is_async ? nullptr : running.job;
+}
+
+/// Answers on the engine's thread, with the last of the ends.
+void answer_when_ended(std::vector<AdoptedJob> jobs, Answer<std::vector<ReapedJob>> answer) {
+  struct Waiting {
+    std::vector<AdoptedJob> jobs;
+    Answer<std::vector<ReapedJob>> answer;
+    std::atomic<std::size_t> left{0};
+  };
+  if (jobs.empty()) {
+    answer(std::vector<ReapedJob>());
+    return;
+  }
+  const auto waiting = std::make_shared<Waiting>();
+  waiting->left = jobs.size();
+  waiting->jobs = std::move(jobs);
+  waiting->answer = std::move(answer);
+  for (const AdoptedJob& adopted : waiting->jobs) {
+    adopted.job->when_ended([waiting] {
+      if (--waiting->left > 0) {
+        return;
+      }
+      std::vector<ReapedJob> reaped;
+      for (const AdoptedJob& ended : waiting->jobs) {
+        reaped.push_back(
+            {ended.disk.target, ended.disk.source, ended.job->outcome().value_or(job::Outcome{})});
+      }
+      waiting->answer(std::move(reaped));
+    });
+  }
 }
 
 }  // namespace
@@ -93,14 +236,24 @@ std::shared_ptr<job::Job> job_on_image(Connection& connection, const std::string
   return job != nullptr && !job::has_ended(job->progress().state) ? job : nullptr;
 }
 
-Result<std::optional<BlockJobInfo>> block_job_info(Connection& connection,
-                                                   const DiskRequest& request) {
-  BLOCKPULL_CHECK(check_info_call(connection, request));
-  BLOCKPULL_TRY(running, find_job(connection, request));
-  if (running.job == nullptr) {
-    return std::optional<BlockJobInfo>();
+void block_job_info(const std::shared_ptr<Connection>& connection, const DiskRequest& request,
+                    Answer<std::optional<BlockJobInfo>> answer) {
+  if (auto checked = check_info_call(*connection, request); !checked.ok()) {
+    answer(std::move(checked).error());
+    return;
   }
-  return info_of(running.job->progress(), request.flags);
+  find_job(connection, request, false,
+           [answer = std::move(answer), flags = request.flags](Result<RunningJob> running) {
+             if (!running.ok()) {
+               answer(std::move(running).error());
+             } else if (running->job != nullptr) {
+               answer(info_of(running->job->progress(), flags));
+             } else if (running->unfollowed) {
+               answer(qemu_info_of(*running->unfollowed, flags));
+             } else {
+               answer(std::optional<BlockJobInfo>());
+             }
+           });
 }
 
 std::optional<Result<std::optional<BlockJobInfo>>> try_block_job_info(Connection& connection,
@@ -113,10 +266,22 @@ std::optional<Result<std::optional<BlockJobInfo>>> try_block_job_info(Connection
   return own ? std::optional(Answer(info_of(own->job->progress(), request.flags))) : std::nullopt;
 }
 
-Result<void> block_job_set_speed(Connection& connection, const SpeedRequest& request) {
-  BLOCKPULL_CHECK(check_speed_call(connection, request));
-  BLOCKPULL_TRY(running, find_job(connection, request.disk));
-  return running.job == nullptr ? no_job_on(running.target) : set_speed(*running.job, request);
+void block_job_set_speed(const std::shared_ptr<Connection>& connection, const SpeedRequest& request,
+                         Answer<void> answer) {
+  if (auto checked = check_speed_call(*connection, request); !checked.ok()) {
+    answer(std::move(checked));
+    return;
+  }
+  find_job(connection, request.disk, true,
+           [answer = std::move(answer), request](Result<RunningJob> running) {
+             if (!running.ok()) {
+               answer(std::move(running).error());
+             } else if (running->job != nullptr) {
+               answer(set_speed(*running->job, request));
+             } else {
+               answer(running->unfollowed ? foreign_job(*running) : no_job_on(running->target));
+             }
+           });
 }
 
 std::optional<Result<void>> try_block_job_set_speed(Connection& connection,
@@ -128,31 +293,43 @@ std::optional<Result<void>> try_block_job_set_speed(Connection& connection,
   return own ? std::optional(set_speed(*own->job, request)) : std::nullopt;
 }
 
-Result<std::shared_ptr<job::Job>> block_job_abort(Connection& connection,
-                                                  const DiskRequest& request) {
-  BLOCKPULL_CHECK(connection.check_open(kAbort.entry));
-  BLOCKPULL_CHECK(check_writable(connection.is_read_only(), kAbort.entry));
-  BLOCKPULL_CHECK(
-      check_flags(request.flags, flag::kJobAbortAsync | flag::kJobAbortPivot, kAbort.driver));
-  BLOCKPULL_TRY(running, find_job(connection, request));
-  if (running.job == nullptr) {
-    return no_job_on(running.target);
+void block_job_abort(const std::shared_ptr<Connection>& connection, const DiskRequest& request,
+                     Answer<std::shared_ptr<job::Job>> answer) {
+  if (auto checked = check_abort_call(*connection, request); !checked.ok()) {
+    answer(std::move(checked).error());
+    return;
   }
-  if (running.job->progress().state == job::State::kAborting) {
-    return report(ErrorKind::kJobActive, ErrorCode::kOperationInvalid, ErrorDomain::kQemu,
-                  text("block job on disk '", running.target, "' is still being ended"));
+  find_job(connection, request, true,
+           [connection, answer = std::move(answer), request](Result<RunningJob> running) {
+             answer(running.ok() ? abort(*connection, *running, request.flags)
+                                 : std::move(running).error());
+           });
+}
+
+void reap_jobs(const std::shared_ptr<Connection>& connection, const std::string& uuid,
+               Answer<std::vector<ReapedJob>> answer) {
+  const auto find = [&]() -> Result<std::optional<Domain>> {
+    BLOCKPULL_CHECK(connection->check_open(kReap));
+    BLOCKPULL_CHECK(check_writable(connection->is_read_only(), kReap));
+    BLOCKPULL_TRY(domain, connection->domain_of(uuid));
+    BLOCKPULL_TRY(state, connection->state_of(domain));
+    return state == DomainState::kRunning ? std::optional(std::move(domain)) : std::nullopt;
+  };
+  auto domain = find();
+  if (!domain.ok()) {
+    answer(std::move(domain).error());
+  } else if (!domain->has_value()) {
+    answer(std::vector<ReapedJob>());
+  } else {
+    adopt_in_guest(connection, **domain,
+                   [answer = std::move(answer)](Result<std::vector<AdoptedJob>> adopted) {
+                     if (adopted.ok()) {
+                       answer_when_ended(std::move(adopted).value(), answer);
+                     } else {
+                       answer(std::move(adopted).error());
+                     }
+                   });
   }
-  if ((request.flags & flag::kJobAbortPivot) != 0) {
-    return report(ErrorKind::kUnsupported, ErrorCode::kBlockCopyActive, ErrorDomain::kQemu,
-                  text("block job 'pull-", running.target, "' not ready for pivot yet"));
-  }
-  if (!claim_abort(connection, running)) {
-    return report(ErrorKind::kJobActive, ErrorCode::kOperationInvalid, ErrorDomain::kQemu,
-                  text("block job on disk '", running.target, "' is still being ended"));
-  }
-  running.job->stop(job::Stop::kCancel);
-  const bool is_async = (request.flags & flag::kJobAbortAsync) != 0;
-  return is_async ? nullptr : std::move(running.job);
 }
 
 }  // namespace blockpull::virt

@@ -8,14 +8,16 @@
 // query never waits behind the opening of some image. They answer whenever this connection's own
 // job runs on that disk.
 //
-// Thread rule: any thread. All but the `try_` forms block for file operations.
+// Thread rule: any thread. All but the `try_` forms block for file operations, not for QEMU.
 
 #pragma once
 
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "virt/answer.h"
 #include "virt/connection.h"
 
 namespace blockpull::virt {
@@ -43,20 +45,33 @@ struct BlockJobInfo {
 };
 
 /// virDomainGetBlockJobInfo; absent: no job on that disk.
-[[nodiscard]] Result<std::optional<BlockJobInfo>> block_job_info(Connection& connection,
-                                                                 const DiskRequest& request);
+void block_job_info(const std::shared_ptr<Connection>& connection, const DiskRequest& request,
+                    Answer<std::optional<BlockJobInfo>> answer);
 [[nodiscard]] std::optional<Result<std::optional<BlockJobInfo>>> try_block_job_info(
     Connection& connection, const DiskRequest& request);
 
 /// virDomainBlockJobSetSpeed.
-[[nodiscard]] Result<void> block_job_set_speed(Connection& connection, const SpeedRequest& request);
+void block_job_set_speed(const std::shared_ptr<Connection>& connection, const SpeedRequest& request,
+                         Answer<void> answer);
 [[nodiscard]] std::optional<Result<void>> try_block_job_set_speed(Connection& connection,
                                                                   const SpeedRequest& request);
 
 /// virDomainBlockJobAbort, but for its wait: gives the job that is being ended, whose when_ended()
 /// ends the call; nullptr with the ASYNC flag, when it is over.
-[[nodiscard]] Result<std::shared_ptr<job::Job>> block_job_abort(Connection& connection,
-                                                                const DiskRequest& request);
+void block_job_abort(const std::shared_ptr<Connection>& connection, const DiskRequest& request,
+                     Answer<std::shared_ptr<job::Job>> answer);
+
+struct ReapedJob {
+  std::string target;
+  /// Path of the active layer.
+  std::string path;
+  job::Outcome outcome;
+};
+
+/// Brings every job of ours that was left in the domain's QEMU to its end; answers once all of them
+/// have ended. None in a domain that is shut off.
+void reap_jobs(const std::shared_ptr<Connection>& connection, const std::string& uuid,
+               Answer<std::vector<ReapedJob>> answer);
 
 /// libvirt's view of where a job is; absent once it has ended.
 [[nodiscard]] std::optional<BlockJobInfo> info_of(const job::Progress& progress, Flags flags);

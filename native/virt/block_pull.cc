@@ -12,6 +12,8 @@
 #include "virt/base_name.h"
 #include "virt/block_jobs.h"
 #include "virt/checks.h"
+#include "virt/guest_jobs.h"
+#include "virt/job_reports.h"
 
 namespace blockpull::virt {
 namespace {
@@ -29,7 +31,9 @@ static_assert(flag::kPullBandwidthBytes == flag::kRebaseBandwidthBytes);
 struct Target {
   Domain domain;
   Disk disk;
-  driver::PullOptions options;
+  bool is_running = false;
+  std::optional<driver::BaseChoice> base;
+  bool require_relative = false;
 };
 
 const CallNames& names_of(const BlockPullRequest& request) {
@@ -56,16 +60,16 @@ Result<void> check_pull_call(const Connection& connection, const BlockPullReques
   return {};
 }
 
-Result<void> check_not_running(Connection& connection, const Domain& domain) {
-  BLOCKPULL_TRY(state, connection.state_of(domain));
-  if (state == DomainState::kRunning) {
-    return report(ErrorKind::kUnsupported,
-                  text("domain '", domain.name, "' is running, since '",
-                       connection.store()->monitor_path(domain.name),
-                       "' answers; a pull under a running guest is not supported, so shut it down "
-                       "first"));
+/// A guest's QEMU may have disks that no XML describes.
+Result<Disk> find_target_disk(const Target& target, const std::string& name) {
+  auto disk = find_disk(target.domain, name);
+  if (disk.ok() || !target.is_running) {
+    return disk;
   }
-  return {};
+  Disk unknown;
+  unknown.target = name;
+  unknown.source = name.starts_with('/') ? name : std::string();
+  return unknown;
 }
 
 /// The checks from the domain to the base, in libvirt's order.
@@ -73,28 +77,39 @@ Result<Target> find_target(Connection& connection, const BlockPullRequest& reque
   Target target;
   BLOCKPULL_TRY(domain, connection.domain_of(request.uuid));
   target.domain = std::move(domain);
-  target.options.require_relative = (request.flags & flag::kRebaseRelative) != 0;
-  if (target.options.require_relative && !request.base) {
+  target.require_relative = (request.flags & flag::kRebaseRelative) != 0;
+  if (target.require_relative && !request.base) {
     return report(ErrorKind::kInvalidArgument,
                   "flag VIR_DOMAIN_BLOCK_REBASE_RELATIVE is valid only with non-null base");
   }
-  BLOCKPULL_CHECK(check_not_running(connection, target.domain));
-  BLOCKPULL_TRY(disk, find_disk(target.domain, request.disk));
+  BLOCKPULL_TRY(state, connection.state_of(target.domain));
+  target.is_running = state == DomainState::kRunning;
+  BLOCKPULL_TRY(disk, find_target_disk(target, request.disk));
   target.disk = std::move(disk);
   if (connection.jobs().find(target.domain.uuid, target.disk.target) ||
       job_on_image(connection, target.disk.source) != nullptr) {
     return job_active_on(target.disk.target);
   }
   BLOCKPULL_CHECK(check_disk_takes_jobs(target.disk));
+  if (!target.is_running) {
+    BLOCKPULL_CHECK(check_disk_is_local_image(target.disk));
+  }
   if (request.base) {
     BLOCKPULL_TRY(base, parse_base(*request.base, target.disk));
-    target.options.base = std::move(base);
+    target.base = std::move(base);
   }
-  BLOCKPULL_TRY(format, lifted(image::parse_format(target.disk.format), &reported));
-  target.options.path = target.disk.source;
-  target.options.chain.format = format;
-  target.options.chain.backing_paths = connection.options().backing_paths;
   return target;
+}
+
+Result<driver::PullOptions> local_options(const Connection& connection, const Target& target) {
+  BLOCKPULL_TRY(format, lifted(image::parse_format(target.disk.format), &reported));
+  driver::PullOptions options;
+  options.path = target.disk.source;
+  options.chain.format = format;
+  options.chain.backing_paths = connection.options().backing_paths;
+  options.base = target.base;
+  options.require_relative = target.require_relative;
+  return options;
 }
 
 /// An error of the driver's in the words of a connection.
@@ -102,12 +117,11 @@ Failure refused(Error error, const Target& target) {
   if (error.kind == ErrorKind::kJobActive) {
     return job_active_on(target.disk.target);
   }
-  if (error.kind == ErrorKind::kNoBase && target.options.base) {
-    return no_such_base(*target.options.base, target.disk);
+  if (error.kind == ErrorKind::kNoBase && target.base) {
+    return no_such_base(*target.base, target.disk);
   }
   // Without a path: nothing is wrong with a file, but with what was asked.
-  if (error.kind == ErrorKind::kUnsupported && target.options.require_relative &&
-      error.path.empty()) {
+  if (error.kind == ErrorKind::kUnsupported && target.require_relative && error.path.empty()) {
     return report(error.kind, ErrorCode::kOperationInvalid, ErrorDomain::kQemu,
                   "can't keep relative backing relationship");
   }
@@ -121,86 +135,111 @@ Result<std::uint64_t> read_bandwidth(const BlockPullRequest& request) {
   return to_bytes_per_second(request.bandwidth, in_bytes);
 }
 
-/// After a completed pull: the XML follows, or a warning says why not.
-void update_xml(DomainStore& store, const Target& target, job::Outcome& outcome) {
-  if (outcome.state != job::State::kCompleted) {
-    return;
+/// What the headers say now.
+blockpull::Result<NewBacking> look_at_headers(const driver::PullOptions& pulled) {
+  BLOCKPULL_TRY(chain, image::open_chain(pulled.path, pulled.chain));
+  if (chain.layers.size() == 1) {
+    return NewBacking();
   }
-  const auto update = [&]() -> blockpull::Result<void> {
-    BLOCKPULL_TRY(chain, image::open_chain(target.options.path, target.options.chain));
-    DiskBacking backing{target.disk.target, target.disk.source, std::nullopt};
-    if (chain.layers.size() > 1) {
-      const image::Layer& below = chain.layers[1];
-      backing.backing = BackingLayer{below.path, image::format_name(below.image->format())};
-    }
-    return store.backing_changed(target.domain.name, backing);
-  };
-  if (auto updated = update(); !updated.ok()) {
-    outcome.warnings.push_back(text("domain XML of '", target.domain.name,
-                                    "' was not updated: ", updated.error().message));
-  }
-}
-
-BlockJobEvent event_of(const Target& target, const job::Outcome& outcome) {
-  BlockJobEvent event;
-  event.domain_name = target.domain.name;
-  event.domain_uuid = target.domain.uuid;
-  event.target = target.disk.target;
-  event.path = target.disk.source;
-  event.status = status_of(outcome.state);
-  if (outcome.error) {
-    event.error = plain(*outcome.error);
-  }
-  return event;
+  const image::Layer& below = chain.layers[1];
+  return NewBacking(BackingLayer{below.path, image::format_name(below.image->format())});
 }
 
 job::JobOptions job_options(const Connection& connection, const Target& target,
+                            const driver::PullOptions& pulled,
                             std::function<void(const job::Outcome&)> on_end) {
+  const JobSubject subject{target.domain.name, target.domain.uuid, target.disk.target,
+                           target.disk.source};
   job::JobOptions options;
-  options.before_end = [store = connection.store(), target](job::Outcome& outcome) {
-    update_xml(*store, target, outcome);
+  options.before_end = [store = connection.store(), subject, pulled](job::Outcome& outcome) {
+    follow_in_xml(*store, subject, outcome, [&pulled] { return look_at_headers(pulled); });
   };
-  options.on_end = [sink = connection.sink(), target,
-                    told = std::move(on_end)](const job::Outcome& outcome) {
-    sink(event_of(target, outcome));
-    if (told) {
-      told(outcome);
-    }
-  };
+  options.on_end = tell_end(connection.sink(), subject, std::move(on_end));
   return options;
 }
 
-}  // namespace
-
-Result<std::shared_ptr<job::Job>> block_pull(Connection& connection,
-                                             const BlockPullRequest& request,
-                                             std::function<void(const job::Outcome&)> on_end) {
-  BLOCKPULL_CHECK(check_pull_call(connection, request, false));
-  BLOCKPULL_TRY(target, find_target(connection, request));
+/// The pull of a disk that is shut off, by our own engine.
+Result<std::shared_ptr<job::Job>> pull_here(Connection& connection, const Target& target,
+                                            const BlockPullRequest& request,
+                                            std::function<void(const job::Outcome&)> on_end) {
+  BLOCKPULL_TRY(options, local_options(connection, target));
   auto place =
       connection.jobs().reserve({target.domain.uuid, target.disk.target, target.disk.source});
   if (!place) {
-    return std::move(connection.check_open(names_of(request).entry)).error();
+    return connection_closed(names_of(request).entry);
   }
-  auto prepared = driver::prepare_pull(connection.engine(), target.options);
+  auto prepared = driver::prepare_pull(connection.engine(), options);
   if (!prepared.ok()) {
     return refused(std::move(prepared).error(), target);
   }
   BLOCKPULL_TRY(bandwidth, read_bandwidth(request));
-  job::JobOptions options = job_options(connection, target, std::move(on_end));
-  options.bandwidth = bandwidth;
-  auto job = connection.jobs().start(*std::move(place), connection.engine(),
-                                     std::move(prepared).value(), std::move(options));
-  if (job == nullptr) {
-    return std::move(connection.check_open(names_of(request).entry)).error();
+  job::JobOptions job = job_options(connection, target, options, std::move(on_end));
+  job.bandwidth = bandwidth;
+  auto started = connection.jobs().start(*std::move(place), connection.engine(),
+                                         std::move(prepared).value(), std::move(job));
+  if (started == nullptr) {
+    return connection_closed(names_of(request).entry);
   }
-  return job;
+  return started;
+}
+
+Result<GuestPullCall> guest_call(Target target, const BlockPullRequest& request) {
+  GuestPullCall call;
+  call.on = {std::move(target.domain), std::move(target.disk)};
+  call.options.base = std::move(target.base);
+  call.options.require_relative = target.require_relative;
+  BLOCKPULL_TRY(bandwidth, read_bandwidth(request));
+  call.options.bytes_per_second = bandwidth;
+  call.options.will_be_followed = !request.detached;
+  return call;
+}
+
+Result<Target> checked_target(Connection& connection, const BlockPullRequest& request) {
+  BLOCKPULL_CHECK(check_pull_call(connection, request, false));
+  return find_target(connection, request);
+}
+
+}  // namespace
+
+void block_pull(const std::shared_ptr<Connection>& connection, const BlockPullRequest& request,
+                std::function<void(const job::Outcome&)> on_end,
+                Answer<std::shared_ptr<job::Job>> answer) {
+  auto target = checked_target(*connection, request);
+  if (!target.ok()) {
+    answer(std::move(target).error());
+    return;
+  }
+  if (!target->is_running && request.detached) {
+    answer(report(ErrorKind::kUnsupported,
+                  text("domain '", target->domain.name,
+                       "' is shut off, and its disk is pulled by this process, which must stay "
+                       "until the end; a pull that nobody waits for is not supported")));
+    return;
+  }
+  if (!target->is_running) {
+    answer(pull_here(*connection, *target, request, std::move(on_end)));
+    return;
+  }
+  auto call = guest_call(std::move(target).value(), request);
+  if (!call.ok()) {
+    answer(std::move(call).error());
+    return;
+  }
+  call->on_end = std::move(on_end);
+  pull_in_guest(connection, std::move(call).value(), std::move(answer));
 }
 
 Result<TimedPlan> plan_block_pull(Connection& connection, const BlockPullRequest& request) {
   BLOCKPULL_CHECK(check_pull_call(connection, request, true));
   BLOCKPULL_TRY(target, find_target(connection, request));
-  auto plan = driver::plan_pull(connection.engine(), target.options);
+  if (target.is_running) {
+    return report(ErrorKind::kUnsupported,
+                  text("domain '", target.domain.name,
+                       "' is running, and only its QEMU could tell what a pull would do; a plan "
+                       "is not supported before it is shut off"));
+  }
+  BLOCKPULL_TRY(options, local_options(connection, target));
+  auto plan = driver::plan_pull(connection.engine(), options);
   if (!plan.ok()) {
     return refused(std::move(plan).error(), target);
   }

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// virDomainBlockPull and virDomainBlockRebase on a shut-off domain's disk, with libvirt's checks in
-// libvirt's order. Both bindings are thin over this. One of libvirt's answers is missing on
-// purpose: "domain is not running" is never said, since shut-off disks are what is served; a
-// running domain is refused instead.
+// virDomainBlockPull and virDomainBlockRebase on a domain's disk, with libvirt's checks in libvirt's
+// order. Both bindings are thin over this. A domain that runs is pulled by its QEMU, one that is
+// shut off by our own engine; so one of libvirt's answers, "domain is not running", is never said.
 //
-// Thread rule: any thread. These calls block for file operations.
+// Thread rule: any thread. These calls block for file operations, not for QEMU.
 
 #pragma once
 
@@ -14,6 +13,7 @@
 #include <optional>
 #include <string>
 
+#include "virt/answer.h"
 #include "virt/connection.h"
 #include "virt/images.h"
 
@@ -30,15 +30,19 @@ struct BlockPullRequest {
   /// MiB/s, or bytes a second if the flag says so; 0 for no limit.
   std::uint64_t bandwidth = 0;
   Flags flags = 0;
+  /// Of a running domain only: QEMU ends the job by itself, whether this process lives or not. What
+  /// it copied is lost if QEMU is killed right after.
+  bool detached = false;
 };
 
-/// Returns once the job runs; `on_end` hears its end on the engine's thread, after the connection's
+/// Answers once the job runs; `on_end` hears its end on the engine's thread, after the connection's
 /// event.
-[[nodiscard]] Result<std::shared_ptr<job::Job>> block_pull(
-    Connection& connection, const BlockPullRequest& request,
-    std::function<void(const job::Outcome&)> on_end);
+void block_pull(const std::shared_ptr<Connection>& connection, const BlockPullRequest& request,
+                std::function<void(const job::Outcome&)> on_end,
+                Answer<std::shared_ptr<job::Job>> answer);
 
-/// What block_pull would do. What the image itself would be refused for is in the plan.
+/// What block_pull would do with a disk that is shut off; kUnsupported when the domain runs. What
+/// the image itself would be refused for is in the plan.
 [[nodiscard]] Result<TimedPlan> plan_block_pull(Connection& connection,
                                                 const BlockPullRequest& request);
 

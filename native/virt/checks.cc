@@ -75,13 +75,17 @@ Result<void> check_disk_takes_jobs(const Disk& disk) {
   if (disk.type == "vhostuser") {
     return unsupported(text("block jobs are not supported on vhostuser disk '", disk.target, "'"));
   }
+  return {};
+}
+
+Result<void> check_disk_is_local_image(const Disk& disk) {
   if (disk.source.empty()) {
     return report(ErrorKind::kUnsupported, ErrorCode::kInternalError, ErrorDomain::kNone,
                   "argument key 'device' must not have null value");
   }
   if (disk.type != "file" && disk.type != "block") {
-    return unsupported(text("disk '", disk.target, "' is of type '", disk.type,
-                            "'; a shut-off disk must be a local file"));
+    return report(ErrorKind::kUnsupported, text("disk '", disk.target, "' is of type '", disk.type,
+                                                "'; a shut-off disk must be a local file"));
   }
   if (disk.format.empty()) {
     return report(ErrorKind::kFormatUnknown,

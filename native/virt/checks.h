@@ -38,8 +38,12 @@ struct CallNames {
 /// 1: a bandwidth in bytes that QEMU, which takes a signed number, could not be given.
 [[nodiscard]] Result<std::uint64_t> to_bytes_per_second(std::uint64_t bandwidth, bool in_bytes);
 
-/// 84, 1, 67: disks whose bus, kind, source or missing format keeps jobs off.
+/// 84: disks whose bus or kind keeps jobs off.
 [[nodiscard]] Result<void> check_disk_takes_jobs(const Disk& disk);
+
+/// 1, 84, 67: what our own engine cannot open: an empty drive, a source that is no local file, a
+/// format that is not stated.
+[[nodiscard]] Result<void> check_disk_is_local_image(const Disk& disk);
 
 /// The disk named by its target, or by the path of its source when `name` begins with '/'. The
 /// first match.

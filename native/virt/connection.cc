@@ -8,8 +8,9 @@
 #include <utility>
 
 #include "core/base/text.h"
+#include "core/io/posix_file.h"
+#include "core/qmp/unix_socket.h"
 #include "virt/checks.h"
-#include "virt/monitor_socket.h"
 #include "virt/uri.h"
 #include "virt/uuid.h"
 
@@ -45,11 +46,12 @@ Result<std::shared_ptr<Connection>> Connection::open(std::shared_ptr<job::Engine
   return connection;
 }
 
+Failure connection_closed(std::string_view function) {
+  return report(ErrorKind::kClosed, text(function, ": the connection is closed"));
+}
+
 Result<void> Connection::check_open(std::string_view function) const {
-  if (closed_) {
-    return report(ErrorKind::kClosed, text(function, ": the connection is closed"));
-  }
-  return {};
+  return closed_ ? Result<void>(connection_closed(function)) : Result<void>();
 }
 
 Result<Domain> Connection::domain_of(const std::string& uuid) {
@@ -58,8 +60,36 @@ Result<Domain> Connection::domain_of(const std::string& uuid) {
 }
 
 Result<DomainState> Connection::state_of(const Domain& domain) {
-  BLOCKPULL_TRY(answers, lifted(monitor_answers(store_->monitor_path(domain.name)), &reported));
-  return answers ? DomainState::kRunning : DomainState::kShutoff;
+  BLOCKPULL_TRY(connecting,
+                lifted(qmp::connect_monitor(store_->monitor_path(domain.name)), &reported));
+  return connecting.reached == qmp::Reached::kNobody ? DomainState::kShutoff
+                                                     : DomainState::kRunning;
+}
+
+std::vector<Domain> Connection::domains_with_monitors() {
+  auto domains = store_->list();
+  if (!domains.ok()) {
+    return {};
+  }
+  std::erase_if(*domains, [this](const Domain& domain) {
+    const std::string path = store_->monitor_path(domain.name);
+    return path.empty() || !io::identify(path).ok();
+  });
+  return std::move(domains).value();
+}
+
+Result<std::shared_ptr<qmp::Monitor>> Connection::monitor_of(const Domain& domain) {
+  const std::string path = store_->monitor_path(domain.name);
+  const std::lock_guard lock(mutex_);
+  if (reactor_ == nullptr) {
+    BLOCKPULL_TRY(reactor, lifted(qmp::Reactor::shared(), &reported));
+    reactor_ = std::move(reactor);
+  }
+  auto& monitor = monitors_[path];
+  if (monitor == nullptr) {
+    monitor = qmp::Monitor::at(reactor_, path, options_.deadlines);
+  }
+  return monitor;
 }
 
 Result<DomainWithState> Connection::with_state(Result<Domain> domain) {
@@ -105,14 +135,20 @@ Result<std::string> Connection::domain_xml(const std::string& uuid) {
   return store_->xml_of(domain);
 }
 
-void Connection::close() {
+void Connection::leave(job::Stop how) {
   closed_ = true;
-  jobs_->close(job::Stop::kCancel);
+  jobs_->close(how);
+  // Others who wait for a monitor get it now.
+  const std::lock_guard lock(mutex_);
+  monitors_.clear();
+}
+
+void Connection::close() {
+  leave(job::Stop::kLeave);
 }
 
 void Connection::abandon() {
-  closed_ = true;
-  jobs_->close(job::Stop::kAbandon);
+  leave(job::Stop::kAbandon);
 }
 
 }  // namespace blockpull::virt

@@ -14,11 +14,14 @@
 #pragma once
 
 #include <atomic>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "core/qmp/monitor.h"
 #include "virt/domain_store.h"
 #include "virt/events.h"
 #include "virt/live_jobs.h"
@@ -32,14 +35,19 @@ struct ConnectOptions {
   bool read_only = false;
   /// Folders that backing files must lie in; absent: any local file.
   std::optional<std::vector<std::string>> backing_paths;
+  /// How long a monitor may take.
+  qmp::Deadlines deadlines;
 };
+
+/// What calls fail with after close(). `function` is the public name of the call.
+[[nodiscard]] Failure connection_closed(std::string_view function);
 
 struct DomainWithState {
   Domain domain;
   DomainState state = DomainState::kShutoff;
 };
 
-class Connection {
+class Connection : public std::enable_shared_from_this<Connection> {
  public:
   /// Holds the engine.
   [[nodiscard]] static Result<std::shared_ptr<Connection>> open(std::shared_ptr<job::Engine> engine,
@@ -66,6 +74,12 @@ class Connection {
   [[nodiscard]] Result<Domain> domain_of(const std::string& uuid);
   [[nodiscard]] Result<DomainState> state_of(const Domain& domain);
 
+  /// The domains that have a monitor, answering or not; those that cannot be read are left out.
+  [[nodiscard]] std::vector<Domain> domains_with_monitors();
+
+  /// The monitor of a domain, whether anybody listens there or not.
+  [[nodiscard]] Result<std::shared_ptr<qmp::Monitor>> monitor_of(const Domain& domain);
+
   [[nodiscard]] bool is_read_only() const { return options_.read_only; }
 
   [[nodiscard]] const ConnectOptions& options() const { return options_; }
@@ -81,6 +95,7 @@ class Connection {
  private:
   Connection(std::shared_ptr<job::Engine> engine, ConnectOptions options, EventSink sink);
   [[nodiscard]] Result<DomainWithState> with_state(Result<Domain> domain);
+  void leave(job::Stop how);
 
   const std::shared_ptr<job::Engine> engine_;
   const ConnectOptions options_;
@@ -89,6 +104,11 @@ class Connection {
   std::shared_ptr<DomainStore> store_;
   std::string uri_;
   std::atomic<bool> closed_{false};
+
+  /// Guards what follows: the monitors that were asked for, and who serves them.
+  std::mutex mutex_;
+  std::shared_ptr<qmp::Reactor> reactor_;
+  std::map<std::string, std::shared_ptr<qmp::Monitor>> monitors_;
 };
 
 }  // namespace blockpull::virt

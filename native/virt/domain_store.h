@@ -2,7 +2,8 @@
 //
 // Where domains come from. Two kinds, one interface:
 //
-//     folder      DIR/<name>.xml and DIR/<name>.qmp, read when asked: others write there too
+//     folder      DIR/<name>.xml and DIR/<name>.qmp, or either alone, read when asked: others write
+//                 there too
 //     described   given in the call that connects, kept in memory
 //
 // A name or UUID that nothing has is kNoDomain with libvirt's words.

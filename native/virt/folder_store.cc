@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Domains of a folder. A file's stem is its domain's name, so a lookup by name reads one file. What
+// Domains of a folder: one for each XML file, and one for each monitor's socket that has none. A
+// file's stem is its domain's name, so a lookup by name reads one file. What
 // was parsed is remembered beside the file's inode, size and time of change, so that a lookup by
 // UUID costs a stat.
 //
@@ -18,12 +19,14 @@
 
 #include "core/base/text.h"
 #include "virt/domain_store.h"
+#include "virt/uuid.h"
 #include "virt/xml_file.h"
 
 namespace blockpull::virt {
 namespace {
 
 constexpr std::string_view kSuffix = ".xml";
+constexpr std::string_view kMonitorSuffix = ".qmp";
 
 /// Tells one state of a file from another.
 struct FileStamp {
@@ -55,7 +58,7 @@ class FolderStore final : public DomainStore {
  public:
   explicit FolderStore(std::string root) : root_(std::move(root)) {}
 
-  /// Stems of the XML files, sorted.
+  /// Stems of the XML files and of the monitors' sockets, sorted.
   [[nodiscard]] Result<std::vector<std::string>> names() const;
 
   Result<std::vector<Domain>> list() override;
@@ -66,9 +69,7 @@ class FolderStore final : public DomainStore {
   blockpull::Result<void> backing_changed(const std::string& name,
                                           const DiskBacking& disk) override;
 
-  std::string monitor_path(const std::string& name) override {
-    return text(root_, "/", name, ".qmp");
-  }
+  std::string monitor_path(const std::string& name) override { return monitor_path_of(name); }
 
  private:
   struct Parsed {
@@ -80,7 +81,12 @@ class FolderStore final : public DomainStore {
     return text(root_, "/", name, kSuffix);
   }
 
+  [[nodiscard]] std::string monitor_path_of(const std::string& name) const {
+    return text(root_, "/", name, kMonitorSuffix);
+  }
+
   [[nodiscard]] Result<Domain> load(const std::string& name);
+  [[nodiscard]] Result<Domain> load_without_xml(const std::string& name) const;
   [[nodiscard]] std::optional<Domain> remembered(const std::string& name, const FileStamp& stamp);
   [[nodiscard]] std::optional<std::string> name_of(const std::string& uuid);
 
@@ -98,12 +104,15 @@ Result<std::vector<std::string>> FolderStore::names() const {
   std::vector<std::string> names;
   while (const dirent* const entry = ::readdir(folder)) {
     const std::string_view file = entry->d_name;
-    if (file.size() > kSuffix.size() && file.ends_with(kSuffix) && !file.starts_with('.')) {
-      names.emplace_back(file.substr(0, file.size() - kSuffix.size()));
+    for (const std::string_view suffix : {kSuffix, kMonitorSuffix}) {
+      if (file.size() > suffix.size() && file.ends_with(suffix) && !file.starts_with('.')) {
+        names.emplace_back(file.substr(0, file.size() - suffix.size()));
+      }
     }
   }
   ::closedir(folder);
   std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
   return names;
 }
 
@@ -126,11 +135,24 @@ std::optional<std::string> FolderStore::name_of(const std::string& uuid) {
   return std::nullopt;
 }
 
+/// A monitor's socket is a domain too; what it has is for its QEMU to tell.
+Result<Domain> FolderStore::load_without_xml(const std::string& name) const {
+  struct stat about {};
+
+  if (::stat(monitor_path_of(name).c_str(), &about) != 0 || !S_ISSOCK(about.st_mode)) {
+    return no_domain_named(name);
+  }
+  Domain domain;
+  domain.name = name;
+  domain.uuid = uuid_of_name(name);
+  return domain;
+}
+
 Result<Domain> FolderStore::load(const std::string& name) {
   const std::string path = xml_path(name);
   const auto stamp = stamp_of(path);
   if (!stamp) {
-    return no_domain_named(name);
+    return load_without_xml(name);
   }
   if (auto domain = remembered(name, *stamp)) {
     return *std::move(domain);
@@ -186,6 +208,9 @@ Result<Domain> FolderStore::find_uuid(const std::string& uuid) {
 }
 
 Result<std::string> FolderStore::xml_of(const Domain& domain) {
+  if (!stamp_of(xml_path(domain.name))) {
+    return format_domain_xml(domain);
+  }
   return lifted(read_xml_file(xml_path(domain.name)), &reported);
 }
 
@@ -206,6 +231,9 @@ blockpull::Result<void> FolderStore::backing_changed(const std::string& name,
                                                      const DiskBacking& disk) {
   const std::lock_guard lock(rewrite_mutex());
   const std::string path = xml_path(name);
+  if (!stamp_of(path)) {
+    return {};
+  }
   BLOCKPULL_TRY(xml, read_xml_file(path));
   BLOCKPULL_TRY(rewritten, rewrite_backing_store(xml, disk));
   return rewritten ? replace_xml_file(path, *rewritten) : blockpull::Result<void>();

@@ -41,7 +41,7 @@ std::shared_ptr<job::Job> LiveJobs::start(Place place, job::Engine& engine,
     }
     self->forget(id);
   };
-  auto job = driver::start_pull(engine, std::move(pull), std::move(options));
+  auto job = pull->start(engine, std::move(options));
   std::optional<job::Stop> stop;
   {
     const std::lock_guard lock(mutex_);

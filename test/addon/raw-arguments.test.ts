@@ -70,7 +70,8 @@ test('a callback that is none is a TypeError', () => {
 
 test('a method on an object that is not its own is a TypeError', async () => {
   const typed = binding as unknown as NativeBinding
-  const request = { uri: null, domains: [], readOnly: false, backingPaths: null }
+  const timeouts = { connectTimeout: null, queryTimeout: null, changeTimeout: null }
+  const request = { uri: null, domains: [], readOnly: false, backingPaths: null, ...timeouts }
   const connection = await typed.openConnection(request, ignore)
   for (const self of [...nonsense, typed, Object.create(connection)]) {
     expect(() => connection.listDomains.call(self as never)).toThrow(TypeError)

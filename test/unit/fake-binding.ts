@@ -207,6 +207,7 @@ export class FakeBinding implements NativeBinding {
       blockJobInfo: async (request) => await this.#answer('blockJobInfo', request, () => this.info),
       blockJobSetSpeed: async (request) => await this.#answer('blockJobSetSpeed', request, () => undefined),
       blockJobAbort: async (request) => await this.#answer('blockJobAbort', request, () => undefined),
+      reapJobs: async (request) => await this.#answer('reapJobs', request, () => []),
       close: async () => await this.#answer('close', {}, () => undefined),
     }
   }

@@ -26,6 +26,13 @@ Result<Thread> Thread::start(const char* name, std::function<void()> body) {
   return Thread(handle);
 }
 
+void Thread::detach() {
+  if (joinable_) {
+    ::pthread_detach(handle_);
+    joinable_ = false;
+  }
+}
+
 Thread::~Thread() {
   if (joinable_) {
     ::pthread_join(handle_, nullptr);

@@ -25,8 +25,13 @@ class Thread {
   }
   Thread& operator=(Thread&&) = delete;
 
-  /// Waits for its end.
+  /// Waits for its end, unless it was left to itself.
   ~Thread();
+
+  [[nodiscard]] bool is_current() const { return ::pthread_equal(handle_, ::pthread_self()) != 0; }
+
+  /// It ends by itself, and nobody waits for it.
+  void detach();
 
  private:
   explicit Thread(pthread_t handle) : handle_(handle) {}

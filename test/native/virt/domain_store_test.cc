@@ -17,7 +17,6 @@
 #include <gtest/gtest.h>
 
 #include "core/base/unique_fd.h"
-#include "virt/monitor_socket.h"
 
 namespace blockpull::virt {
 namespace {
@@ -154,37 +153,6 @@ TEST_F(FolderStoreTest, OfAFolderThatIsNotThereIsAnError) {
   const auto store = open_folder(root_ + "/none");
   ASSERT_FALSE(store.ok());
   EXPECT_EQ(store.error().error.kind, ErrorKind::kNotFound);
-}
-
-TEST_F(FolderStoreTest, TellsARunningGuestByItsMonitor) {
-  const std::string path = root_ + "/vm0.qmp";
-  EXPECT_FALSE(*monitor_answers(path));
-  write("vm0.qmp", "no socket");
-  EXPECT_FALSE(*monitor_answers(path));
-  std::filesystem::remove(path);
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
-  {
-    const UniqueFd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    ASSERT_EQ(::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-    EXPECT_FALSE(*monitor_answers(path));
-    ASSERT_EQ(::listen(listener.get(), 1), 0);
-    for (int i = 0; i < 5; ++i) {
-      EXPECT_TRUE(*monitor_answers(path)) << "connection " << i;
-    }
-  }
-  EXPECT_FALSE(*monitor_answers(path));
-}
-
-TEST_F(FolderStoreTest, SaysThatAMonitorsPathIsTooLong) {
-  const std::string folder = root_ + "/" + std::string(120, 'd');
-  std::filesystem::create_directory(folder);
-  std::ofstream(folder + "/vm0.qmp") << "";
-  const auto answers = monitor_answers(folder + "/vm0.qmp");
-  ASSERT_FALSE(answers.ok());
-  EXPECT_NE(answers.error().message.find("has at most 107"), std::string::npos);
-  EXPECT_FALSE(*monitor_answers(folder + "/vm1.qmp"));
 }
 
 TEST(DescribedStore, TellsDomainsApartByNameAndUuid) {

@@ -28,6 +28,11 @@ class Watched final : public driver::PreparedPull {
   explicit Watched(std::function<void()> gone) : gone_(std::move(gone)) {}
   ~Watched() override { gone_(); }
 
+  std::shared_ptr<job::Job> start(job::Engine& /*engine*/, job::JobOptions /*options*/) override {
+    ADD_FAILURE() << "a pull was started after close()";
+    return nullptr;
+  }
+
  private:
   const std::function<void()> gone_;
 };

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "core/qmp/commands.h"
+
+#include <array>
+#include <utility>
+
+namespace blockpull::qmp {
+namespace {
+
+constexpr std::array<std::pair<std::string_view, JobStatus>, 10> kStatuses{{
+    {"created", JobStatus::kCreated},
+    {"running", JobStatus::kRunning},
+    {"paused", JobStatus::kPaused},
+    {"ready", JobStatus::kReady},
+    {"standby", JobStatus::kStandby},
+    {"waiting", JobStatus::kWaiting},
+    {"pending", JobStatus::kPending},
+    {"aborting", JobStatus::kAborting},
+    {"concluded", JobStatus::kConcluded},
+    {"null", JobStatus::kNull},
+}};
+
+Command for_job(const char* name, std::string_view id) {
+  return {name, JsonWriter().member("id", id).text(), true};
+}
+
+BlockJob read_block_job(const Json& element) {
+  BlockJob job;
+  job.id = element.member("device").text_or_empty();
+  job.type = element.member("type").text_or_empty();
+  job.status = parse_job_status(element.member("status").text_or_empty());
+  job.offset = element.member("offset").number().value_or(0);
+  job.length = element.member("len").number().value_or(0);
+  job.speed = element.member("speed").number().value_or(0);
+  job.ready = element.member("ready").is_true();
+  job.auto_finalize = element.member("auto-finalize").boolean().value_or(true);
+  job.io_status = element.member("io-status").text_or_empty();
+  job.error = element.member("error").text();
+  return job;
+}
+
+}  // namespace
+
+Command block_stream(const BlockStream& stream) {
+  JsonWriter arguments;
+  arguments.member("job-id", stream.job_id).member("device", stream.device);
+  if (stream.base_node) {
+    arguments.member("base-node", *stream.base_node);
+  }
+  if (stream.backing_file) {
+    arguments.member("backing-file", *stream.backing_file);
+  }
+  if (stream.speed > 0) {
+    arguments.number("speed", stream.speed);
+  }
+  arguments.member("auto-finalize", stream.auto_finalize).member("auto-dismiss", false);
+  return {"block-stream", arguments.text(), true};
+}
+
+Command job_cancel(std::string_view id) {
+  return for_job("job-cancel", id);
+}
+
+Command job_finalize(std::string_view id) {
+  return for_job("job-finalize", id);
+}
+
+Command job_dismiss(std::string_view id) {
+  return for_job("job-dismiss", id);
+}
+
+Command block_job_set_speed(std::string_view id, std::uint64_t bytes_per_second) {
+  return {"block-job-set-speed",
+          JsonWriter().member("device", id).number("speed", bytes_per_second).text(), false};
+}
+
+JobStatus parse_job_status(std::string_view name) {
+  for (const auto& [known, status] : kStatuses) {
+    if (known == name) {
+      return status;
+    }
+  }
+  return JobStatus::kOther;
+}
+
+Command query_block_jobs() {
+  return {"query-block-jobs", "", false};
+}
+
+std::vector<BlockJob> read_block_jobs(const Json& answer) {
+  std::vector<BlockJob> jobs;
+  for (std::size_t i = 0; i < answer.size(); ++i) {
+    jobs.push_back(read_block_job(answer.at(i)));
+  }
+  return jobs;
+}
+
+std::optional<std::string> changed_job(const Event& event) {
+  return event.name == "JOB_STATUS_CHANGE" ? event.data.member("id").text() : std::nullopt;
+}
+
+}  // namespace blockpull::qmp

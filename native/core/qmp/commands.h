@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The commands that a pull needs, typed: how each is asked, and what its answer says. Names and
+// members are those of QEMU's "QMP reference manual"; only what is used is here.
+//
+// Pure functions.
+
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/qmp/monitor.h"
+
+namespace blockpull::qmp {
+
+/// block-stream (QEMU 3.1): fills `device` from what lies below it. Given neither base, everything.
+struct BlockStream {
+  std::string job_id;
+  /// Node or device name.
+  std::string device;
+  /// The node that stays, and how the header of `device` names it then.
+  std::optional<std::string> base_node;
+  std::optional<std::string> backing_file;
+  /// Bytes a second; 0 for no limit.
+  std::uint64_t speed = 0;
+  /// Whether the job waits at `pending` until job-finalize.
+  bool auto_finalize = false;
+};
+
+[[nodiscard]] Command block_stream(const BlockStream& stream);
+[[nodiscard]] Command job_cancel(std::string_view id);
+[[nodiscard]] Command job_finalize(std::string_view id);
+[[nodiscard]] Command job_dismiss(std::string_view id);
+[[nodiscard]] Command block_job_set_speed(std::string_view id, std::uint64_t bytes_per_second);
+
+/// JobStatus, in the order of a job's life.
+enum class JobStatus : std::uint8_t {
+  kCreated,
+  kRunning,
+  kPaused,
+  kReady,
+  kStandby,
+  kWaiting,
+  kPending,
+  kAborting,
+  kConcluded,
+  kNull,
+  /// One that QEMU has not had when this was written.
+  kOther,
+};
+
+[[nodiscard]] JobStatus parse_job_status(std::string_view name);
+
+/// An element of query-block-jobs.
+struct BlockJob {
+  std::string id;
+  /// "stream".
+  std::string type;
+  JobStatus status = JobStatus::kOther;
+  /// Guest bytes gone over, and the virtual size; both 0 when there is nothing to do.
+  std::uint64_t offset = 0;
+  std::uint64_t length = 0;
+  std::uint64_t speed = 0;
+  bool ready = false;
+  bool auto_finalize = true;
+  /// "ok", "failed", "nospace".
+  std::string io_status;
+  /// Why it failed.
+  std::optional<std::string> error;
+};
+
+[[nodiscard]] Command query_block_jobs();
+[[nodiscard]] std::vector<BlockJob> read_block_jobs(const Json& answer);
+
+/// JOB_STATUS_CHANGE: whose status.
+[[nodiscard]] std::optional<std::string> changed_job(const Event& event);
+
+}  // namespace blockpull::qmp

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The monitor that users hold is a handle: its calls are posted to the session on the reactor's
+// thread, and its end ends the session there. What is posted holds the session, so an answer that
+// is on its way finds it.
+
+#include "core/qmp/monitor.h"
+
+#include <atomic>
+#include <map>
+#include <mutex>
+#include <utility>
+
+#include "core/qmp/monitor_session.h"
+
+namespace blockpull::qmp {
+namespace {
+
+class Handle final : public Monitor {
+ public:
+  Handle(std::shared_ptr<Reactor> reactor, const std::string& path, const Deadlines& deadlines)
+      : reactor_(std::move(reactor)),
+        path_(path),
+        session_(std::make_shared<MonitorSession>(reactor_, path, deadlines)) {}
+
+  ~Handle() override {
+    reactor_->post([session = std::move(session_)] { session->close(); });
+  }
+
+  [[nodiscard]] const std::string& path() const override { return path_; }
+
+  void reach(std::function<void(Result<Peer>)> told) override {
+    reactor_->post([session = session_, told = std::move(told)]() mutable {
+      session->reach(std::move(told));
+    });
+  }
+
+  void execute(Command command, Answer answer) override {
+    reactor_->post(
+        [session = session_, command = std::move(command), answer = std::move(answer)]() mutable {
+          session->execute(std::move(command), std::move(answer));
+        });
+  }
+
+  void call_later(Nanoseconds delay, std::function<void()> callback) override {
+    reactor_->post([reactor = reactor_.get(), delay, callback = std::move(callback)]() mutable {
+      reactor->call_at(reactor->clock().now() + delay, std::move(callback));
+    });
+  }
+
+  [[nodiscard]] std::uint64_t listen(Listener listener) override {
+    const std::uint64_t id = next_listener_++;
+    reactor_->post([session = session_, id, listener = std::move(listener)]() mutable {
+      session->add_listener(id, std::move(listener));
+    });
+    return id;
+  }
+
+  void ignore(std::uint64_t listener) override {
+    reactor_->post([session = session_, listener] { session->remove_listener(listener); });
+  }
+
+ private:
+  const std::shared_ptr<Reactor> reactor_;
+  const std::string path_;
+  std::shared_ptr<MonitorSession> session_;
+  std::atomic<std::uint64_t> next_listener_{1};
+};
+
+}  // namespace
+
+std::shared_ptr<Monitor> Monitor::at(const std::shared_ptr<Reactor>& reactor,
+                                     const std::string& path, const Deadlines& deadlines) {
+  static std::mutex mutex;
+  static std::map<std::string, std::weak_ptr<Monitor>> known;
+  const std::lock_guard lock(mutex);
+  std::erase_if(known, [](const auto& entry) { return entry.second.expired(); });
+  auto& entry = known[path];
+  auto monitor = entry.lock();
+  if (monitor == nullptr) {
+    monitor = std::make_shared<Handle>(reactor, path, deadlines);
+    entry = monitor;
+  }
+  return monitor;
+}
+
+}  // namespace blockpull::qmp

@@ -1,0 +1,427 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "core/qmp/monitor_session.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "core/base/text.h"
+#include "core/qmp/unix_socket.h"
+
+namespace blockpull::qmp {
+namespace {
+
+using std::chrono::duration_cast;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+/// How long an unused connection is kept, so that one call after another does not connect anew.
+/// Shorter than any deadline for a greeting, so that others who wait for it get it.
+constexpr Nanoseconds kRest = seconds(1);
+
+/// Pauses between tries to connect again: doubled from the first to the last.
+constexpr Nanoseconds kFirstBackoff = milliseconds(50);
+constexpr Nanoseconds kLongestBackoff = seconds(5);
+
+/// One read, and how many of them before others have their turn.
+constexpr std::size_t kReadBytes = std::size_t{64} << 10U;
+constexpr int kReadsAtOnce = 4;
+
+/// Bytes that wait to be sent. Commands are small, so a peer that leaves so many unread is dead.
+constexpr std::size_t kUnsentBytes = std::size_t{4} << 20U;
+
+/// The error class stands where a system call would.
+Error qemu_error(const std::string& command, CommandError&& said, const std::string& path) {
+  Error error = make_error(ErrorKind::kQemuError, text("unable to execute QEMU command '", command,
+                                                       "': ", said.description));
+  error.operation = std::move(said.error_class);
+  return std::move(error).with_path(path);
+}
+
+Error busy(const std::string& path, std::string_view what) {
+  return make_error(ErrorKind::kMonitorBusy,
+                    text("monitor '", path, "' ", what,
+                         ": another program is connected to it, or QEMU hangs; QEMU serves one "
+                         "client at a time, so give the guest a monitor of its own for blockpull"))
+      .with_path(path);
+}
+
+}  // namespace
+
+void MonitorSession::reach(std::function<void(Result<Peer>)> told) {
+  if (state_ == State::kReady) {
+    told(peer_);
+    rest_if_unused();
+    return;
+  }
+  reaching_.push_back(std::move(told));
+  connect();
+}
+
+void MonitorSession::execute(Command command, Monitor::Answer answer) {
+  if (state_ == State::kReady) {
+    send(std::move(command), std::move(answer));
+    return;
+  }
+  waiting_.push_back({std::move(command), std::move(answer)});
+  connect();
+}
+
+void MonitorSession::add_listener(std::uint64_t id, Listener listener) {
+  const auto added = listeners_.insert_or_assign(id, std::move(listener)).first;
+  if (state_ == State::kReady) {
+    added->second.on_link(Link::kUp);
+    return;
+  }
+  connect();
+}
+
+void MonitorSession::remove_listener(std::uint64_t id) {
+  listeners_.erase(id);
+  rest_if_unused();
+}
+
+void MonitorSession::close() {
+  closed_ = true;
+  listeners_.clear();
+  lose(make_error(ErrorKind::kClosed, text("monitor '", path_, "' was let go")));
+  stop_timer();
+}
+
+bool MonitorSession::is_used() const {
+  return !listeners_.empty() || !waiting_.empty() || !reaching_.empty() || !in_flight_.empty();
+}
+
+void MonitorSession::stop_timer() {
+  reactor_->cancel_call(std::exchange(timer_, 0));
+}
+
+std::uint64_t MonitorSession::start_timer(Nanoseconds delay, void (MonitorSession::*then)()) {
+  return reactor_->call_at(reactor_->clock().now() + delay, [weak = weak_from_this(), then] {
+    if (const auto self = weak.lock()) {
+      self->timer_ = 0;
+      (self.get()->*then)();
+    }
+  });
+}
+
+/// Begins a connection unless there is one, or one is being made.
+void MonitorSession::connect() {
+  if (closed_ || (state_ != State::kIdle && state_ != State::kBackoff)) {
+    return;
+  }
+  stop_timer();
+  state_ = State::kIdle;
+  auto connecting = connect_monitor(path_);
+  if (!connecting.ok()) {
+    lose(connecting.error());
+    return;
+  }
+  if (connecting->reached == Reached::kNobody) {
+    find_nobody();
+    return;
+  }
+  if (connecting->reached == Reached::kQueueFull) {
+    lose(busy(path_, "has others waiting for it already"));
+    return;
+  }
+  socket_ = std::move(connecting->fd);
+  splitter_ = Splitter();
+  out_.clear();
+  auto watched =
+      reactor_->watch(socket_.get(), EPOLLIN, [weak = weak_from_this()](std::uint32_t events) {
+        if (const auto self = weak.lock()) {
+          self->on_ready(events);
+        }
+      });
+  if (!watched.ok()) {
+    lose(watched.error());
+    return;
+  }
+  state_ = State::kGreeting;
+  timer_ = start_timer(deadlines_.connect, &MonitorSession::greeting_overdue);
+}
+
+void MonitorSession::disconnect() {
+  if (socket_.is_open()) {
+    reactor_->unwatch(socket_.get());
+    socket_.reset();
+  }
+  stop_timer();
+  state_ = State::kIdle;
+}
+
+void MonitorSession::greeting_overdue() {
+  const auto waited = duration_cast<milliseconds>(deadlines_.connect).count();
+  lose(busy(path_, text("sent no greeting in ", waited, " ms")));
+}
+
+void MonitorSession::on_ready(std::uint32_t events) {
+  // A callback below may be the last to hold this.
+  const auto self = shared_from_this();
+  if ((events & EPOLLOUT) != 0) {
+    if (auto written = write_some(); !written.ok()) {
+      lose(written.error());
+      return;
+    }
+  }
+  if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) {
+    if (auto read = read_some(); !read.ok() && socket_.is_open()) {
+      lose(std::move(read).error().with_path(path_));
+    }
+  }
+}
+
+Result<void> MonitorSession::read_some() {
+  std::array<char, kReadBytes> buffer;
+  for (int i = 0; i < kReadsAtOnce; ++i) {
+    const ssize_t count = ::recv(socket_.get(), buffer.data(), buffer.size(), 0);
+    if (count < 0 && (errno == EAGAIN || errno == EINTR)) {
+      return {};
+    }
+    if (count < 0) {
+      return make_error(ErrorKind::kMonitorLost,
+                        text("monitor '", path_, "' broke off: ", errno_text(errno)));
+    }
+    if (count == 0) {
+      return make_error(ErrorKind::kMonitorLost, text("monitor '", path_, "' was closed by QEMU"));
+    }
+    Result<void> taken;
+    BLOCKPULL_CHECK(splitter_.feed({buffer.data(), static_cast<std::size_t>(count)},
+                                   [&](std::string_view object) {
+                                     taken = take(object);
+                                     return taken.ok() && socket_.is_open();
+                                   }));
+    BLOCKPULL_CHECK(std::move(taken));
+    if (!socket_.is_open()) {
+      return {};
+    }
+  }
+  return {};
+}
+
+Result<void> MonitorSession::write_some() {
+  while (!out_.empty()) {
+    const ssize_t count = ::send(socket_.get(), out_.data(), out_.size(), MSG_NOSIGNAL);
+    if (count < 0 && (errno == EAGAIN || errno == EINTR)) {
+      break;
+    }
+    if (count < 0) {
+      return make_error(ErrorKind::kMonitorLost,
+                        text("monitor '", path_, "' broke off: ", errno_text(errno)));
+    }
+    out_.erase(0, static_cast<std::size_t>(count));
+  }
+  reactor_->change(socket_.get(), out_.empty() ? EPOLLIN : EPOLLIN | EPOLLOUT);
+  return {};
+}
+
+Result<void> MonitorSession::take(std::string_view object) {
+  BLOCKPULL_TRY(message, read_message(object));
+  if (const auto* const greeting = std::get_if<Greeting>(&message)) {
+    if (state_ == State::kGreeting) {
+      negotiate(*greeting);
+    }
+    return {};
+  }
+  if (state_ == State::kGreeting) {
+    // What was meant for the client before us.
+    return {};
+  }
+  if (auto* const reply = std::get_if<Reply>(&message)) {
+    return take_reply(std::move(*reply));
+  }
+  // A listener may remove itself or another one, but only by a posted call.
+  const Event& event = std::get<Event>(message);
+  for (const auto& [id, listener] : listeners_) {
+    listener.on_event(event);
+  }
+  return {};
+}
+
+Result<void> MonitorSession::take_reply(Reply reply) {
+  if (!reply.id) {
+    return make_error(
+        ErrorKind::kMonitorLost,
+        text("monitor '", path_, "' refused what it could not parse: ",
+             reply.error ? reply.error->description : std::string("an answer without an id")));
+  }
+  const auto found = in_flight_.find(*reply.id);
+  if (found == in_flight_.end()) {
+    // The answer to a command that had its time.
+    return {};
+  }
+  InFlight answered = std::move(found->second);
+  in_flight_.erase(found);
+  reactor_->cancel_call(answered.timer);
+  if (reply.error) {
+    answered.answer(qemu_error(answered.name, std::move(*reply.error), path_));
+  } else {
+    answered.answer(std::move(reply.value));
+  }
+  rest_if_unused();
+  return {};
+}
+
+void MonitorSession::negotiate(const Greeting& greeting) {
+  stop_timer();
+  state_ = State::kNegotiating;
+  peer_.version = greeting.version;
+  const auto refused = [this](const Result<Json>& answer) {
+    if (!answer.ok() && socket_.is_open()) {
+      lose(answer.error());
+    }
+  };
+  // The session owns what holds these callbacks, so it is there when they run.
+  send({"qmp_capabilities", "", false}, refused);
+  send({"query-commands", "", false}, [this, refused](const Result<Json>& answer) {
+    if (!answer.ok()) {
+      refused(answer);
+      return;
+    }
+    auto commands = std::make_shared<std::set<std::string, std::less<>>>();
+    for (std::size_t i = 0; i < answer->size(); ++i) {
+      commands->insert(answer->at(i).member("name").text_or_empty());
+    }
+    peer_.is_there = true;
+    peer_.commands = std::move(commands);
+    become_ready();
+  });
+}
+
+void MonitorSession::become_ready() {
+  state_ = State::kReady;
+  backoff_ = Nanoseconds(0);
+  tell_listeners(Link::kUp);
+  for (const auto& told : std::exchange(reaching_, {})) {
+    told(peer_);
+  }
+  for (Waiting& waiting : std::exchange(waiting_, {})) {
+    send(std::move(waiting.command), std::move(waiting.answer));
+  }
+}
+
+void MonitorSession::send(Command command, Monitor::Answer answer) {
+  const std::uint64_t id = next_id_++;
+  JsonWriter request;
+  request.member("execute", command.name);
+  if (!command.arguments.empty()) {
+    request.object("arguments", command.arguments);
+  }
+  request.number("id", id);
+  out_ += request.text();
+  out_ += '\n';
+  const Nanoseconds patience = command.changes_graph ? deadlines_.change : deadlines_.query;
+  const std::uint64_t timer =
+      reactor_->call_at(reactor_->clock().now() + patience, [weak = weak_from_this(), id] {
+        if (const auto self = weak.lock()) {
+          self->expire(id);
+        }
+      });
+  in_flight_.emplace(id, InFlight{std::move(command.name), std::move(answer), timer, patience});
+  auto written = write_some();
+  if (written.ok() && out_.size() > kUnsentBytes) {
+    written = make_error(ErrorKind::kMonitorLost, text("monitor '", path_, "' reads nothing"));
+  }
+  if (!written.ok()) {
+    // Not at once: who sends is not ready to hear of its end.
+    reactor_->post([weak = weak_from_this(), why = written.error()] {
+      if (const auto self = weak.lock()) {
+        self->lose(why);
+      }
+    });
+  }
+}
+
+void MonitorSession::expire(std::uint64_t id) {
+  const auto found = in_flight_.find(id);
+  if (found == in_flight_.end()) {
+    return;
+  }
+  const InFlight overdue = std::move(found->second);
+  in_flight_.erase(found);
+  const auto elapsed = duration_cast<seconds>(overdue.patience).count();
+  overdue.answer(make_error(ErrorKind::kMonitorTimeout,
+                            text("QEMU behind '", path_, "' has not answered '", overdue.name,
+                                 "' for ", elapsed, " s; it hangs, or waits for its storage"))
+                     .with_path(path_));
+  rest_if_unused();
+}
+
+/// The connection is no more, or could not be made: whatever waits for it hears why.
+void MonitorSession::lose(const Error& why) {
+  const bool was_up = state_ == State::kReady;
+  disconnect();
+  for (auto& [id, lost] : std::exchange(in_flight_, {})) {
+    reactor_->cancel_call(lost.timer);
+    lost.answer(why);
+  }
+  fail_waiting(why);
+  if (was_up) {
+    tell_listeners(Link::kLost);
+  }
+  if (!listeners_.empty()) {
+    retry_later();
+  }
+}
+
+void MonitorSession::find_nobody() {
+  disconnect();
+  for (const auto& told : std::exchange(reaching_, {})) {
+    told(Peer{});
+  }
+  fail_waiting(make_error(ErrorKind::kMonitorLost,
+                          text("nobody listens on monitor '", path_, "': the guest has ended"))
+                   .with_path(path_));
+  tell_listeners(Link::kGone);
+  if (!listeners_.empty()) {
+    retry_later();
+  }
+}
+
+void MonitorSession::fail_waiting(const Error& why) {
+  for (const auto& told : std::exchange(reaching_, {})) {
+    told(why);
+  }
+  for (Waiting& waiting : std::exchange(waiting_, {})) {
+    waiting.answer(why);
+  }
+}
+
+void MonitorSession::tell_listeners(Link link) {
+  for (const auto& [id, listener] : listeners_) {
+    listener.on_link(link);
+  }
+}
+
+void MonitorSession::retry_later() {
+  if (closed_) {
+    return;
+  }
+  state_ = State::kBackoff;
+  backoff_ = backoff_ == Nanoseconds(0) ? kFirstBackoff : std::min(2 * backoff_, kLongestBackoff);
+  timer_ = start_timer(backoff_, &MonitorSession::connect);
+}
+
+void MonitorSession::rest_if_unused() {
+  if (state_ == State::kBackoff && !is_used()) {
+    disconnect();
+  }
+  if (state_ == State::kReady && !is_used() && timer_ == 0) {
+    timer_ = start_timer(kRest, &MonitorSession::end_rest);
+  }
+}
+
+/// Used again meanwhile: the next time that it is not, the rest begins anew.
+void MonitorSession::end_rest() {
+  if (state_ == State::kReady && !is_used()) {
+    disconnect();
+  }
+}
+
+}  // namespace blockpull::qmp

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What is behind a Monitor: the state of its connection, on the reactor's thread alone. Every
+// public call of the monitor arrives here as a posted callback, so nothing is entered twice and
+// there is no lock.
+//
+// Thread rule: the reactor's thread.
+
+#pragma once
+
+#include <deque>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "core/qmp/monitor.h"
+#include "core/qmp/splitter.h"
+
+namespace blockpull::qmp {
+
+class MonitorSession : public std::enable_shared_from_this<MonitorSession> {
+ public:
+  MonitorSession(std::shared_ptr<Reactor> reactor, std::string path, const Deadlines& deadlines)
+      : reactor_(std::move(reactor)), path_(std::move(path)), deadlines_(deadlines) {}
+
+  void reach(std::function<void(Result<Peer>)> told);
+  void execute(Command command, Monitor::Answer answer);
+  void add_listener(std::uint64_t id, Listener listener);
+  void remove_listener(std::uint64_t id);
+
+  /// Nobody holds the monitor any more.
+  void close();
+
+ private:
+  enum class State : std::uint8_t { kIdle, kGreeting, kNegotiating, kReady, kBackoff };
+
+  struct InFlight {
+    std::string name;
+    Monitor::Answer answer;
+    std::uint64_t timer = 0;
+    Nanoseconds patience{0};
+  };
+
+  struct Waiting {
+    Command command;
+    Monitor::Answer answer;
+  };
+
+  void connect();
+  void disconnect();
+  void on_ready(std::uint32_t events);
+  [[nodiscard]] Result<void> read_some();
+  [[nodiscard]] Result<void> write_some();
+  [[nodiscard]] Result<void> take(std::string_view object);
+  [[nodiscard]] Result<void> take_reply(Reply reply);
+  void negotiate(const Greeting& greeting);
+  void become_ready();
+  void send(Command command, Monitor::Answer answer);
+  void expire(std::uint64_t id);
+  void lose(const Error& why);
+  void find_nobody();
+  void fail_waiting(const Error& why);
+  void tell_listeners(Link link);
+  void retry_later();
+  void rest_if_unused();
+  void end_rest();
+  [[nodiscard]] bool is_used() const;
+  [[nodiscard]] std::uint64_t start_timer(Nanoseconds delay, void (MonitorSession::*then)());
+  void stop_timer();
+  void greeting_overdue();
+
+  const std::shared_ptr<Reactor> reactor_;
+  const std::string path_;
+  const Deadlines deadlines_;
+
+  State state_ = State::kIdle;
+  bool closed_ = false;
+  UniqueFd socket_;
+  Splitter splitter_;
+  std::string out_;
+  Peer peer_;
+  std::uint64_t next_id_ = 1;
+  std::map<std::uint64_t, InFlight> in_flight_;
+  /// Commands, and questions who is there, that came before the connection was ready.
+  std::deque<Waiting> waiting_;
+  std::vector<std::function<void(Result<Peer>)>> reaching_;
+  std::map<std::uint64_t, Listener> listeners_;
+  /// The one that the state waits for: a greeting, the next try, the end of a rest. 0: none.
+  std::uint64_t timer_ = 0;
+  Nanoseconds backoff_{0};
+};
+
+}  // namespace blockpull::qmp

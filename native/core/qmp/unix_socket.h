@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One non-blocking connect to a monitor's UNIX socket, and what its outcome says of the guest:
+//
+//     no socket, or nobody listens (ECONNREFUSED)   no QEMU: the guest is shut off
+//     connected                                     a QEMU is there; whether it serves us, its
+//                                                   greeting tells
+//     the backlog is full (EAGAIN)                  a QEMU is there, and others wait for it
+//
+// A UNIX connect succeeds or fails at once, so there is no deadline to keep.
+
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "core/base/result.h"
+#include "core/base/unique_fd.h"
+
+namespace blockpull::qmp {
+
+enum class Reached : std::uint8_t { kNobody, kConnected, kQueueFull };
+
+struct Connecting {
+  Reached reached = Reached::kNobody;
+  /// Non-blocking; open when connected.
+  UniqueFd fd;
+};
+
+/// kNobody for an empty path. kInvalidArgument for a path that sockaddr_un cannot hold, if a file
+/// is there; kAccessDenied and the like where it cannot be told.
+[[nodiscard]] Result<Connecting> connect_monitor(const std::string& path);
+
+}  // namespace blockpull::qmp

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "driver/qemu/block_graph.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+
+#include "core/base/limits.h"
+
+namespace blockpull::driver {
+
+bool is_protocol(std::string_view driver) {
+  constexpr std::array<std::string_view, 14> kProtocols{
+      "file", "host_device", "host_cdrom", "nbd",  "iscsi", "rbd",      "ssh",
+      "http", "https",       "ftp",        "ftps", "nvme",  "null-aio", "null-co"};
+  return std::find(kProtocols.begin(), kProtocols.end(), driver) != kProtocols.end();
+}
+
+namespace {
+
+/// Drivers that change nothing of what is read through them.
+bool is_filter(std::string_view driver) {
+  constexpr std::array<std::string_view, 8> kFilters{
+      "copy-on-read", "throttle",   "blkdebug",    "copy-before-write",
+      "mirror_top",   "commit_top", "preallocate", "snapshot-access"};
+  return std::find(kFilters.begin(), kFilters.end(), driver) != kFilters.end();
+}
+
+/// The path in what QEMU calls a file name. A node that was opened with options of its own, or was
+/// given another backing file than its header states, is called json:{…} with all of its options.
+std::string path_in(const std::string& filename) {
+  constexpr std::string_view kJson = "json:";
+  if (!filename.starts_with(kJson)) {
+    return filename;
+  }
+  const auto options = qmp::Json::parse(std::string_view(filename).substr(kJson.size()));
+  if (!options.ok()) {
+    return filename;
+  }
+  for (const qmp::Json& level : {*options, options->member("file")}) {
+    for (const char* const name : {"file.filename", "filename"}) {
+      if (const auto path = level.member(name).text()) {
+        return *path;
+      }
+    }
+  }
+  return filename;
+}
+
+/// `image` is an ImageInfo.
+BlockNode read_image(const qmp::Json& image) {
+  BlockNode node;
+  node.driver = image.member("format").text_or_empty();
+  node.filename = path_in(image.member("filename").text_or_empty());
+  node.virtual_size = image.member("virtual-size").number().value_or(0);
+  node.stated_backing = image.member("backing-filename").text_or_empty();
+  node.has_internal_snapshots = image.member("snapshots").size() > 0;
+  node.has_extended_l2 =
+      image.member("format-specific").member("data").member("extended-l2").is_true();
+  return node;
+}
+
+BlockDevice read_device(const qmp::Json& element) {
+  return {element.member("device").text_or_empty(), element.member("qdev").text_or_empty(),
+          element.member("inserted").member("node-name").text_or_empty()};
+}
+
+/// "/machine/peripheral/vb0/virtio-backend" has the id "vb0".
+std::string_view id_in(std::string_view qdev) {
+  constexpr std::string_view kFolder = "/machine/peripheral/";
+  if (!qdev.starts_with(kFolder)) {
+    return qdev;
+  }
+  qdev.remove_prefix(kFolder.size());
+  return qdev.substr(0, qdev.find('/'));
+}
+
+}  // namespace
+
+/// Who lies below whom, by the names of nodes.
+class BlockGraph::Edges {
+ public:
+  explicit Edges(const qmp::Json& graph) {
+    std::map<std::uint64_t, std::string> name_of;
+    const qmp::Json named = graph.member("nodes");
+    for (std::size_t i = 0; i < named.size(); ++i) {
+      if (named.at(i).member("type").text_or_empty() == "block-driver") {
+        name_of[named.at(i).member("id").number().value_or(0)] =
+            named.at(i).member("name").text_or_empty();
+      }
+    }
+    const qmp::Json edges = graph.member("edges");
+    for (std::size_t i = 0; i < edges.size(); ++i) {
+      const auto parent = name_of.find(edges.at(i).member("parent").number().value_or(0));
+      const auto child = name_of.find(edges.at(i).member("child").number().value_or(0));
+      const std::string kind = edges.at(i).member("name").text_or_empty();
+      if (parent != name_of.end() && child != name_of.end()) {
+        (kind == "backing" ? backing_ : file_).emplace(parent->second, child->second);
+      }
+    }
+  }
+
+  /// The next image below `node`, filters that QEMU has put in between left out; or "".
+  [[nodiscard]] std::string below(const std::string& node, bool node_is_filter) const {
+    const bool through_file = node_is_filter && at(backing_, node).empty();
+    std::string child = at(through_file ? file_ : backing_, node);
+    // A filter has one child, which has a file of its own. The file of an image has none.
+    for (std::size_t steps = 0; steps < file_.size() && is_bare_filter(child); ++steps) {
+      child = at(file_, child);
+    }
+    return child;
+  }
+
+ private:
+  using Links = std::map<std::string, std::string>;
+
+  [[nodiscard]] static std::string at(const Links& links, const std::string& name) {
+    const auto found = links.find(name);
+    return found == links.end() ? std::string() : found->second;
+  }
+
+  [[nodiscard]] bool is_bare_filter(const std::string& node) const {
+    const std::string file = at(file_, node);
+    return !node.empty() && at(backing_, node).empty() && !file.empty() && !at(file_, file).empty();
+  }
+
+  Links backing_;
+  Links file_;
+};
+
+void BlockGraph::link(std::size_t parent, std::size_t child) {
+  nodes_[parent].backing = child;
+  nodes_[child].is_backing = true;
+}
+
+std::size_t BlockGraph::add(BlockNode node) {
+  if (const auto known = find_node(node.name)) {
+    return *known;
+  }
+  nodes_.push_back(std::move(node));
+  return nodes_.size() - 1;
+}
+
+/// A device's images, from the one that it shows down to the last.
+void BlockGraph::add_chain(const qmp::Json& inserted, const Edges& edges) {
+  std::string name = inserted.member("node-name").text_or_empty();
+  qmp::Json image = inserted.member("image");
+  std::optional<std::size_t> above;
+  for (std::size_t depth = 0; image.exists() && depth < limits::kChainDepth; ++depth) {
+    BlockNode node = read_image(image);
+    const bool filter = is_filter(node.driver);
+    node.name = name;
+    if (!filter) {
+      const std::size_t added = add(std::move(node));
+      if (above) {
+        link(*above, added);
+      }
+      above = added;
+    }
+    name = name.empty() ? name : edges.below(name, filter);
+    image = image.member("backing-image");
+  }
+}
+
+BlockGraph BlockGraph::of_devices(const qmp::Json& query_block, const qmp::Json& edges) {
+  BlockGraph graph;
+  const Edges known(edges);
+  for (std::size_t i = 0; i < query_block.size(); ++i) {
+    graph.devices_.push_back(read_device(query_block.at(i)));
+    graph.add_chain(query_block.at(i).member("inserted"), known);
+  }
+  return graph;
+}
+
+BlockGraph BlockGraph::of_nodes(const qmp::Json& named_nodes, const qmp::Json& edges) {
+  BlockGraph graph;
+  const Edges known(edges);
+  for (std::size_t i = 0; i < named_nodes.size(); ++i) {
+    BlockNode node = read_image(named_nodes.at(i).member("image"));
+    node.name = named_nodes.at(i).member("node-name").text_or_empty();
+    node.driver = named_nodes.at(i).member("drv").text_or_empty();
+    graph.nodes_.push_back(std::move(node));
+  }
+  for (std::size_t i = 0; i < graph.nodes_.size(); ++i) {
+    const BlockNode& node = graph.nodes_[i];
+    const auto below = graph.find_node(known.below(node.name, is_filter(node.driver)));
+    if (below && !is_filter(node.driver)) {
+      graph.link(i, *below);
+    }
+  }
+  return graph;
+}
+
+std::optional<std::size_t> BlockGraph::find_node(std::string_view name) const {
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    if (!name.empty() && nodes_[i].name == name) {
+      return i;
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<std::size_t> BlockGraph::find_file(std::string_view path) const {
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    const BlockNode& node = nodes_[i];
+    if (!path.empty() && node.filename == path && !node.is_backing && !is_protocol(node.driver) &&
+        !is_filter(node.driver)) {
+      return i;
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<std::size_t> BlockGraph::find_device(std::string_view name) const {
+  for (const BlockDevice& device : devices_) {
+    if (!name.empty() && (device.device == name || id_in(device.qdev) == name)) {
+      return find_node(device.node_name);
+    }
+  }
+  return find_node(name);
+}
+
+std::string BlockGraph::disk_name(std::size_t node) const {
+  for (const BlockDevice& device : devices_) {
+    if (device.node_name == nodes_[node].name) {
+      return !device.device.empty() ? device.device : std::string(id_in(device.qdev));
+    }
+  }
+  return nodes_[node].name;
+}
+
+std::vector<std::size_t> BlockGraph::chain_from(std::size_t top) const {
+  std::vector<std::size_t> chain{top};
+  while (nodes_[chain.back()].backing && chain.size() < limits::kChainDepth) {
+    chain.push_back(*nodes_[chain.back()].backing);
+  }
+  return chain;
+}
+
+}  // namespace blockpull::driver

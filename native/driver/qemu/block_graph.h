@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The images of a running guest, as its QEMU has them open:
+//
+//     vda ──▶ [filter] ──▶ node "libvirt-3-format"   qcow2   /vms/top.qcow2
+//                             │ backing
+//                             ▼
+//                          node "libvirt-2-format"   qcow2   /vms/mid.qcow2
+//                             │ backing
+//                             ▼
+//                          node "#block251"          raw     /vms/base.img
+//
+// Who asks for the list of all nodes (query-named-block-nodes) may end QEMU 7.2: a job that has
+// concluded and was not dismissed keeps a filter with nothing below it, and QEMU falls over that.
+// So the images are read from query-block, which is safe at any time, and only the names of the
+// nodes and who lies below whom from x-debug-query-block-graph. A storage daemon has no devices for
+// query-block to tell of; there the list is asked for, while no job has concluded.
+//
+// Pure functions over answers.
+
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/qmp/json.h"
+
+namespace blockpull::driver {
+
+struct BlockNode {
+  std::string name;
+  /// "qcow2", "raw", "copy-on-read", "file".
+  std::string driver;
+  /// Path of its file; relative to QEMU's folder where it was opened so.
+  std::string filename;
+  std::uint64_t virtual_size = 0;
+  /// As the header states it, or empty.
+  std::string stated_backing;
+  bool has_internal_snapshots = false;
+  bool has_extended_l2 = false;
+  /// Index of the node below, through filters.
+  std::optional<std::size_t> backing;
+  /// Some other node has it as its backing.
+  bool is_backing = false;
+};
+
+/// Drivers that stand for bytes in a file or on a wire; every other one stands on such a node.
+[[nodiscard]] bool is_protocol(std::string_view driver);
+
+struct BlockDevice {
+  /// The BlockBackend's name; empty for a -blockdev.
+  std::string device;
+  /// The path of the guest's device in QEMU's tree; contains the id that it was given.
+  std::string qdev;
+  /// The node that it shows to the guest; filters that QEMU put there left out.
+  std::string node_name;
+};
+
+class BlockGraph {
+ public:
+  /// `edges` is what x-debug-query-block-graph answers; absent where QEMU does not offer it, and
+  /// then only the topmost nodes have names.
+  [[nodiscard]] static BlockGraph of_devices(const qmp::Json& query_block, const qmp::Json& edges);
+  [[nodiscard]] static BlockGraph of_nodes(const qmp::Json& named_nodes, const qmp::Json& edges);
+
+  [[nodiscard]] const std::vector<BlockNode>& nodes() const { return nodes_; }
+  [[nodiscard]] const std::vector<BlockDevice>& devices() const { return devices_; }
+
+  [[nodiscard]] std::optional<std::size_t> find_node(std::string_view name) const;
+
+  /// The format node that a guest's disk stands on: by the file of the active layer.
+  [[nodiscard]] std::optional<std::size_t> find_file(std::string_view path) const;
+
+  /// The same by the name of a device, the id of the guest's device, or the name of a node.
+  [[nodiscard]] std::optional<std::size_t> find_device(std::string_view name) const;
+
+  /// What people call the disk on that node: its device, its id, or the node's name.
+  [[nodiscard]] std::string disk_name(std::size_t node) const;
+
+  /// From `top` to the last image, top first.
+  [[nodiscard]] std::vector<std::size_t> chain_from(std::size_t top) const;
+
+ private:
+  class Edges;
+
+  void add_chain(const qmp::Json& inserted, const Edges& edges);
+  /// The node of that name, added if it is not there; one without a name is always added.
+  [[nodiscard]] std::size_t add(BlockNode node);
+  void link(std::size_t parent, std::size_t child);
+
+  std::vector<BlockNode> nodes_;
+  std::vector<BlockDevice> devices_;
+};
+
+}  // namespace blockpull::driver

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "driver/qemu/guest_pull.h"
+
+#include <utility>
+
+#include "driver/qemu/stream_follower.h"
+
+namespace blockpull::driver {
+namespace {
+
+/// The follower as a work item.
+class GuestPull final : public job::Work {
+ public:
+  explicit GuestPull(std::shared_ptr<StreamFollower> follower) : follower_(std::move(follower)) {}
+
+  [[nodiscard]] std::uint64_t total() const override { return follower_->plan().virtual_size; }
+
+  void start(job::Host& host, job::Board& board, std::function<void(job::Ending)> finish) override {
+    follower_->start(host, board, std::move(finish));
+  }
+  void stop(job::Stop how) override { follower_->stop(how); }
+  void set_bandwidth(std::uint64_t bytes_per_second) override {
+    follower_->set_bandwidth(bytes_per_second);
+  }
+
+ private:
+  const std::shared_ptr<StreamFollower> follower_;
+};
+
+class Prepared final : public PreparedGuestPull {
+ public:
+  Prepared(std::shared_ptr<qmp::Monitor> monitor, StreamPlan plan, job::Registry::Claim claim,
+           bool cancel_unstarted)
+      : monitor_(std::move(monitor)),
+        plan_(std::move(plan)),
+        end_(std::make_shared<GuestPullEnd>()),
+        claim_(std::move(claim)),
+        cancel_unstarted_(cancel_unstarted) {}
+
+  ~Prepared() override {
+    if (cancel_unstarted_) {
+      monitor_->execute(qmp::job_cancel(plan_.job_id), [](const Result<qmp::Json>& /*answer*/) {});
+    }
+  }
+
+  [[nodiscard]] const StreamPlan& plan() const override { return plan_; }
+  [[nodiscard]] std::shared_ptr<const GuestPullEnd> end() const override { return end_; }
+
+  std::shared_ptr<job::Job> start(job::Engine& engine, job::JobOptions options) override {
+    cancel_unstarted_ = false;
+    auto follower = std::make_shared<StreamFollower>(monitor_, plan_, end_);
+    return job::Job::start(engine, std::make_unique<GuestPull>(std::move(follower)),
+                           std::move(claim_), std::move(options));
+  }
+
+ private:
+  const std::shared_ptr<qmp::Monitor> monitor_;
+  const StreamPlan plan_;
+  const std::shared_ptr<GuestPullEnd> end_;
+  job::Registry::Claim claim_;
+  bool cancel_unstarted_;
+};
+
+}  // namespace
+
+void prepare_guest_pull(job::Engine& engine, const std::shared_ptr<qmp::Monitor>& monitor,
+                        const GuestPullOptions& options,
+                        std::function<void(Result<std::unique_ptr<PreparedGuestPull>>)> then) {
+  const auto is_followed = [registry = engine.registry().shared_from_this(),
+                            path = monitor->path()](const std::string& job_id) {
+    return registry->find_in_guest(path, job_id) != nullptr;
+  };
+  start_stream(monitor, options, is_followed,
+               [registry = engine.registry().shared_from_this(), monitor,
+                then = std::move(then)](Result<StreamPlan> plan) {
+                 if (!plan.ok()) {
+                   then(std::move(plan).error());
+                   return;
+                 }
+                 auto claim = registry->claim_in_guest(monitor->path(), plan->job_id);
+                 if (!claim.ok()) {
+                   then(std::move(claim).error());
+                   return;
+                 }
+                 std::unique_ptr<PreparedGuestPull> prepared = std::make_unique<Prepared>(
+                     monitor, std::move(plan).value(), std::move(claim).value(), true);
+                 then(std::move(prepared));
+               });
+}
+
+Result<std::unique_ptr<PreparedGuestPull>> prepare_adoption(
+    job::Engine& engine, const std::shared_ptr<qmp::Monitor>& monitor, StreamPlan plan) {
+  BLOCKPULL_TRY(claim, engine.registry().claim_in_guest(monitor->path(), plan.job_id));
+  std::unique_ptr<PreparedGuestPull> prepared =
+      std::make_unique<Prepared>(monitor, std::move(plan), std::move(claim), false);
+  return prepared;
+}
+
+}  // namespace blockpull::driver

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The pull of a running guest's disk, as `virt` calls it: QEMU is asked for a job, and a job of
+// ours follows it. Also jobs of ours that are found in a QEMU: an earlier process started them and
+// is gone.
+//
+// Thread rule: any thread; `then` runs on the reactor's thread.
+
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "driver/pull.h"
+#include "driver/qemu/start_stream.h"
+
+namespace blockpull::driver {
+
+/// What is known at the end of a followed job: filled before the job's `before_end` runs.
+struct GuestPullEnd {
+  /// Absent: the active layer stands on its own.
+  std::optional<KeptLayer> base;
+};
+
+class PreparedGuestPull : public PreparedPull {
+ public:
+  [[nodiscard]] virtual const StreamPlan& plan() const = 0;
+  /// Shared with the job.
+  [[nodiscard]] virtual std::shared_ptr<const GuestPullEnd> end() const = 0;
+};
+
+/// Has QEMU start the job. One that is not start()ed in the end is cancelled there.
+void prepare_guest_pull(job::Engine& engine, const std::shared_ptr<qmp::Monitor>& monitor,
+                        const GuestPullOptions& options,
+                        std::function<void(Result<std::unique_ptr<PreparedGuestPull>>)> then);
+
+/// Follows a job that QEMU has. kJobActive when this process follows it already.
+[[nodiscard]] Result<std::unique_ptr<PreparedGuestPull>> prepare_adoption(
+    job::Engine& engine, const std::shared_ptr<qmp::Monitor>& monitor, StreamPlan plan);
+
+}  // namespace blockpull::driver

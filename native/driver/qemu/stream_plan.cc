@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "driver/qemu/stream_plan.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/text.h"
+
+namespace blockpull::driver {
+namespace {
+
+constexpr std::string_view kPrefix = "blockpull-";
+
+/// From this version on QEMU streams into images with extended L2.
+constexpr qmp::QemuVersion kStreamsExtendedL2{8, 2, 0};
+
+/// FNV-1a, 32 bits.
+std::uint32_t hash_of(std::string_view name) {
+  std::uint32_t hash = 2166136261U;
+  for (const char byte : name) {
+    hash = (hash ^ static_cast<unsigned char>(byte)) * 16777619U;
+  }
+  return hash;
+}
+
+std::string eight_digits(std::uint32_t value) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string digits(8, '0');
+  for (auto digit = digits.rbegin(); digit != digits.rend(); ++digit) {
+    *digit = kDigits[value & 0xfU];
+    value >>= 4U;
+  }
+  return digits;
+}
+
+/// QEMU's ids are [A-Za-z][A-Za-z0-9._-]*.
+char id_character(char byte) {
+  const bool is_letter = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z');
+  const bool is_digit = byte >= '0' && byte <= '9';
+  return is_letter || is_digit || byte == '.' || byte == '_' ? byte : '-';
+}
+
+/// `name` as QEMU takes it when a header at `overlay` states it.
+std::string combine(const std::string& overlay, const std::string& name) {
+  const std::size_t slash = overlay.rfind('/');
+  return name.starts_with('/') || slash == std::string::npos ? name
+                                                             : overlay.substr(0, slash + 1) + name;
+}
+
+class Planner {
+ public:
+  Planner(const BlockGraph& graph, std::size_t top, const GuestPullOptions& options)
+      : nodes_(graph.nodes()),
+        chain_(graph.chain_from(top)),
+        top_(graph.nodes()[top]),
+        options_(options) {}
+
+  [[nodiscard]] Result<std::size_t> find_base() const;
+  [[nodiscard]] Result<void> check_layers(std::size_t base, const qmp::QemuVersion& version) const;
+  [[nodiscard]] Result<std::string> name_of_base(std::size_t base) const;
+
+  [[nodiscard]] const BlockNode& layer(std::size_t index) const { return nodes_[chain_[index]]; }
+  [[nodiscard]] std::size_t depth() const { return chain_.size(); }
+
+ private:
+  [[nodiscard]] Error refused(ErrorKind kind, std::string message) const {
+    return make_error(kind, std::move(message)).with_path(top_.filename);
+  }
+
+  const std::vector<BlockNode>& nodes_;
+  const std::vector<std::size_t> chain_;
+  const BlockNode& top_;
+  const GuestPullOptions& options_;
+};
+
+/// Index in the chain; its length when nothing stays.
+Result<std::size_t> Planner::find_base() const {
+  if (!options_.base) {
+    return depth();
+  }
+  const BaseChoice& base = *options_.base;
+  if (base.index) {
+    if (*base.index >= 1 && *base.index < depth()) {
+      return *base.index;
+    }
+    return make_error(ErrorKind::kNoBase, text("could not find backing store index '", *base.index,
+                                               "' in chain for '", top_.filename, "'"));
+  }
+  for (std::size_t i = 1; i < depth(); ++i) {
+    const std::string& stated = layer(i - 1).stated_backing;
+    if (layer(i).filename == base.name || layer(i).name == base.name ||
+        (!stated.empty() && stated == base.name) ||
+        combine(layer(i - 1).filename, base.name) == layer(i).filename) {
+      return i;
+    }
+  }
+  return make_error(ErrorKind::kNoBase, text("could not find image '", base.name, "' beneath '",
+                                             top_.filename, "' in its chain"));
+}
+
+Result<void> Planner::check_layers(std::size_t base, const qmp::QemuVersion& version) const {
+  if (top_.has_internal_snapshots) {
+    return refused(ErrorKind::kFeatureUnsupported,
+                   text("internal snapshots in '", top_.filename,
+                        "' would lose what they share with its backing file, so a pull under a "
+                        "running guest is not supported; delete them first"));
+  }
+  if (top_.has_extended_l2 && version < kStreamsExtendedL2) {
+    return refused(ErrorKind::kFeatureUnsupported,
+                   text("extended L2 entries in '", top_.filename,
+                        "' end QEMU before 8.2 when it streams; this is QEMU ", version.major, ".",
+                        version.minor, ", so a pull under a running guest is not supported"));
+  }
+  if (base == depth()) {
+    return {};
+  }
+  const BlockNode& kept = layer(base);
+  for (std::size_t i = 1; i < base; ++i) {
+    const std::uint64_t size = layer(i).virtual_size;
+    if (size < top_.virtual_size && size < kept.virtual_size) {
+      return refused(ErrorKind::kUnsupported,
+                     text("image '", layer(i).filename, "' has ", size,
+                          " bytes and is shorter than '", top_.filename, "' (", top_.virtual_size,
+                          ") and '", kept.filename, "' (", kept.virtual_size,
+                          "): QEMU would show bytes of the base that the guest reads as zeroes "
+                          "today; pull without a base instead"));
+    }
+  }
+  if (is_protocol(kept.driver)) {
+    return refused(ErrorKind::kUnsupported,
+                   text("base '", kept.filename, "' is open as '", kept.driver,
+                        "' without an image format, which no header can name; pull without a "
+                        "base instead"));
+  }
+  return {};
+}
+
+/// How the header of the active layer names `base`.
+Result<std::string> Planner::name_of_base(std::size_t base) const {
+  std::string name;
+  for (std::size_t i = 0; i < base; ++i) {
+    const std::string& stated = layer(i).stated_backing;
+    name = stated.empty() ? std::string() : i == 0 ? stated : combine(name, stated);
+    if (name.empty()) {
+      break;
+    }
+  }
+  const std::string& file = layer(base).filename;
+  if (name.empty() || combine(top_.filename, name) != file) {
+    // QEMU was told another backing file than the headers state.
+    name = file;
+    if (!file.starts_with('/')) {
+      return refused(ErrorKind::kUnsupported,
+                     text("base '", file,
+                          "' has no absolute name, and the headers of the chain "
+                          "do not lead to it, so '",
+                          top_.filename, "' could not name it"));
+    }
+  }
+  if (options_.require_relative && name.starts_with('/')) {
+    return make_error(ErrorKind::kUnsupported, text("backing file name '", name, "' is absolute"));
+  }
+  return name;
+}
+
+}  // namespace
+
+std::string job_id_for(std::string_view disk_name, std::string_view node_name) {
+  constexpr std::size_t kLongestName = 64;
+  std::string id(kPrefix);
+  for (const char byte : disk_name.substr(0, kLongestName)) {
+    id += id_character(byte);
+  }
+  return text(id, "-", eight_digits(hash_of(node_name)));
+}
+
+bool is_our_job(std::string_view id) {
+  return id.starts_with(kPrefix);
+}
+
+std::optional<std::size_t> node_of_job(const BlockGraph& graph, std::string_view id) {
+  for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
+    if (is_our_job(id) && id.ends_with("-" + eight_digits(hash_of(graph.nodes()[i].name)))) {
+      return i;
+    }
+  }
+  return std::nullopt;
+}
+
+Result<std::size_t> find_disk_node(const BlockGraph& graph, const GuestDisk& disk) {
+  for (const std::string& path : {disk.path, disk.canonical_path}) {
+    if (const auto node = graph.find_file(path)) {
+      return *node;
+    }
+  }
+  if (disk.path.empty()) {
+    if (const auto node = graph.find_device(disk.name)) {
+      return *node;
+    }
+  }
+  return make_error(ErrorKind::kNoDisk,
+                    disk.path.empty()
+                        ? text("QEMU has no device and no node '", disk.name, "'")
+                        : text("QEMU has no image '", disk.path, "' open as a guest's disk"));
+}
+
+Result<StreamPlan> plan_stream(const BlockGraph& graph, std::size_t top,
+                               const GuestPullOptions& options, const qmp::QemuVersion& version) {
+  const Planner planner(graph, top, options);
+  const BlockNode& node = graph.nodes()[top];
+  StreamPlan plan;
+  plan.node = node.name;
+  plan.disk_name = options.disk.name;
+  plan.job_id = job_id_for(plan.disk_name, node.name);
+  plan.path = node.filename;
+  plan.virtual_size = node.virtual_size;
+  BLOCKPULL_TRY(base, planner.find_base());
+  const bool has_work = planner.depth() > 1 && base != 1;
+  if (has_work) {
+    BLOCKPULL_CHECK(planner.check_layers(base, version));
+  }
+  for (std::size_t i = 1; i < base; ++i) {
+    plan.released.push_back(planner.layer(i).filename);
+  }
+  if (base < planner.depth()) {
+    const BlockNode& kept = planner.layer(base);
+    BLOCKPULL_TRY(name, planner.name_of_base(base));
+    plan.base_node = kept.name;
+    plan.backing_file = std::move(name);
+    plan.base = KeptLayer{kept.filename, kept.driver};
+  }
+  return plan;
+}
+
+}  // namespace blockpull::driver

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a pull of a running guest's disk asks of QEMU, and what keeps it from being asked.
+//
+// QEMU does as it is told where it should not (docs/qemu-defects.md has each case, and how to see
+// it). Before a job is started, its plan is refused when
+//
+//     the active image has internal snapshots     they would lose what they have from below
+//     it has extended L2, and QEMU is before 8.2  QEMU ends with a failed assertion
+//     a base stays, and a layer that drops out    what lies past that layer's end reads as zeroes
+//     is shorter than it and the active image     today, and as the base's bytes afterwards
+//     a base stays that has no format node        the header would name "file" as its format
+//
+// The name of the base is always given. It is put together from the names that the headers state on
+// the way down, as QEMU resolves them, so it means the same file wherever QEMU was started:
+//
+//     /vms/top ─"sub/mid"─▶ /vms/sub/mid ─"../base"─▶ /vms/sub/../base       "sub/../base"
+//
+// Pure functions.
+
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/qmp/commands.h"
+#include "driver/pull.h"
+#include "driver/qemu/block_graph.h"
+
+namespace blockpull::driver {
+
+/// How a caller names a disk of a running guest.
+struct GuestDisk {
+  /// Path of the active layer, and the same with symbolic links resolved; both may be empty.
+  std::string path;
+  std::string canonical_path;
+  /// A device, the id of the guest's device, or a node; looked for when `path` is empty.
+  std::string name;
+};
+
+struct GuestPullOptions {
+  GuestDisk disk;
+  std::optional<BaseChoice> base;
+  /// Refuse when the base could not be stated relative to the active layer.
+  bool require_relative = false;
+  /// 0 for no limit.
+  std::uint64_t bytes_per_second = 0;
+  /// Whether somebody will be there to end the job; if not, QEMU ends it by itself, and what it
+  /// copied may be lost with a QEMU that is killed right after.
+  bool will_be_followed = true;
+};
+
+/// The layer that stays below the active one.
+struct KeptLayer {
+  std::string path;
+  std::string format;
+};
+
+struct StreamPlan {
+  std::string job_id;
+  /// The node of the active layer, and what people call its disk.
+  std::string node;
+  std::string disk_name;
+  /// Path of the active layer as QEMU names it.
+  std::string path;
+  std::uint64_t virtual_size = 0;
+  std::optional<std::string> base_node;
+  std::optional<std::string> backing_file;
+  std::optional<KeptLayer> base;
+  /// Paths of the layers that drop out.
+  std::vector<std::string> released;
+  /// How the job was found, if it had concluded and had to be dismissed at once.
+  std::optional<qmp::BlockJob> dismissed;
+};
+
+/// The node of that disk's active layer. kNoDisk.
+[[nodiscard]] Result<std::size_t> find_disk_node(const BlockGraph& graph, const GuestDisk& disk);
+
+/// kNoBase, kFeatureUnsupported, kUnsupported.
+[[nodiscard]] Result<StreamPlan> plan_stream(const BlockGraph& graph, std::size_t top,
+                                             const GuestPullOptions& options,
+                                             const qmp::QemuVersion& version);
+
+/// The id of our job on that node: 'blockpull-<disk>-<8 hex digits of the node name's hash>'.
+[[nodiscard]] std::string job_id_for(std::string_view disk_name, std::string_view node_name);
+
+/// Whether a job of that id was started by this library.
+[[nodiscard]] bool is_our_job(std::string_view id);
+
+/// The node of `graph` that such a job works on.
+[[nodiscard]] std::optional<std::size_t> node_of_job(const BlockGraph& graph, std::string_view id);
+
+}  // namespace blockpull::driver

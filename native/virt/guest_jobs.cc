@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A pull in QEMU becomes a job of the connection only once QEMU has begun it: a QEMU that does not
+// answer keeps neither the connection's end nor the process's waiting.
+
+#include "virt/guest_jobs.h"
+
+#include <filesystem>
+#include <utility>
+
+#include "core/base/text.h"
+#include "virt/base_name.h"
+#include "virt/checks.h"
+#include "virt/job_reports.h"
+
+namespace blockpull::virt {
+namespace {
+
+using Prepared = std::unique_ptr<driver::PreparedGuestPull>;
+
+driver::GuestDisk disk_for_qemu(const Disk& disk) {
+  std::error_code unknown;
+  std::string canonical;
+  if (!disk.source.empty()) {
+    canonical = std::filesystem::canonical(disk.source, unknown).string();
+  }
+  return {disk.source, std::move(canonical), disk.target};
+}
+
+/// QEMU's own words stay, behind libvirt's.
+Failure refused(Error error, const GuestPullCall& call) {
+  const Disk& disk = call.on.disk;
+  switch (error.kind) {
+    case ErrorKind::kJobActive: {
+      Failure failure = job_active_on(disk.target);
+      failure.error.message += text(" (", error.message, ")");
+      return failure;
+    }
+    case ErrorKind::kNoDisk:
+      return report(error.kind,
+                    text("disk '", disk.target, "' not found in domain: ", error.message));
+    case ErrorKind::kNoBase:
+      if (call.options.base) {
+        return no_such_base(*call.options.base, disk);
+      }
+      return reported(std::move(error));
+    case ErrorKind::kUnsupported:
+      if (call.options.require_relative && error.path.empty()) {
+        return report(error.kind, ErrorCode::kOperationInvalid, ErrorDomain::kQemu,
+                      "can't keep relative backing relationship");
+      }
+      return reported(std::move(error));
+    default:
+      return reported(std::move(error));
+  }
+}
+
+/// Makes a job of the connection of what QEMU runs. nullptr when the connection has been closed.
+std::shared_ptr<job::Job> start(Connection& connection, const GuestDisk& on, Prepared prepared,
+                                std::uint64_t bandwidth,
+                                std::function<void(const job::Outcome&)> on_end) {
+  auto place = connection.jobs().reserve({on.domain.uuid, on.disk.target, on.disk.source});
+  if (!place) {
+    return nullptr;
+  }
+  const JobSubject subject{on.domain.name, on.domain.uuid, on.disk.target, on.disk.source};
+  job::JobOptions options;
+  options.bandwidth = bandwidth;
+  options.before_end = [store = connection.store(), subject,
+                        end = prepared->end()](job::Outcome& outcome) {
+    follow_in_xml(*store, subject, outcome, [&end]() -> blockpull::Result<NewBacking> {
+      return end->base ? NewBacking(BackingLayer{end->base->path, end->base->format})
+                       : NewBacking();
+    });
+  };
+  options.on_end = tell_end(connection.sink(), subject, std::move(on_end));
+  return connection.jobs().start(*std::move(place), connection.engine(), std::move(prepared),
+                                 std::move(options));
+}
+
+/// The disk of `domain` that a job in its QEMU works on; one that the XML does not have is called
+/// as QEMU calls it.
+Disk disk_of(const Domain& domain, const driver::StreamPlan& plan) {
+  for (const Disk& disk : domain.disks) {
+    if (disk.source == plan.path) {
+      return disk;
+    }
+  }
+  Disk unknown;
+  unknown.target = plan.disk_name;
+  unknown.source = plan.path;
+  return unknown;
+}
+
+/// The job of `view` on that node: ours by its id, or one that is named after the disk's device
+/// (QEMU's default) or its node (libvirt's habit).
+const qmp::BlockJob* job_on(const driver::GuestView& view, std::size_t node,
+                            const std::string& our_id) {
+  const std::string& name = view.graph.nodes()[node].name;
+  for (const qmp::BlockJob& job : view.jobs) {
+    if (job.id == our_id || job.id == view.graph.disk_name(node) || job.id.ends_with("-" + name)) {
+      return &job;
+    }
+  }
+  return nullptr;
+}
+
+/// Follows a job that was left, unless somebody in this process does. nullptr when the connection
+/// has been closed.
+std::shared_ptr<job::Job> adopt(Connection& connection,
+                                const std::shared_ptr<qmp::Monitor>& monitor, const GuestDisk& on,
+                                const driver::StreamPlan& plan, std::uint64_t bandwidth) {
+  auto prepared = driver::prepare_adoption(connection.engine(), monitor, plan);
+  if (!prepared.ok()) {
+    return connection.engine().registry().find_in_guest(monitor->path(), plan.job_id);
+  }
+  return start(connection, on, std::move(prepared).value(), bandwidth, {});
+}
+
+/// A search that waits for what QEMU has.
+struct Search {
+  std::shared_ptr<Connection> connection;
+  std::shared_ptr<qmp::Monitor> monitor;
+  GuestDisk on;
+  driver::GuestDisk named;
+  bool may_adopt = false;
+};
+
+Result<GuestJob> find_in_view(const Search& search, const driver::GuestView& view) {
+  const auto& [connection, monitor, on, named, may_adopt] = search;
+  auto node = driver::find_disk_node(view.graph, named);
+  if (!node.ok()) {
+    return report(ErrorKind::kNoDisk,
+                  text("disk '", on.disk.target, "' not found in domain: ", node.error().message));
+  }
+  const std::string name = on.disk.source.empty() ? view.graph.disk_name(*node) : on.disk.target;
+  const std::string our_id = driver::job_id_for(name, view.graph.nodes()[*node].name);
+  GuestJob found;
+  found.job = connection->engine().registry().find_in_guest(monitor->path(), our_id);
+  if (found.job != nullptr) {
+    if (const auto own = connection->jobs().find(on.domain.uuid, on.disk.target)) {
+      found.live_id = own->id;
+    }
+    return found;
+  }
+  const qmp::BlockJob* const job = job_on(view, *node, our_id);
+  if (job == nullptr) {
+    return found;
+  }
+  const auto plan = driver::plan_of_job(view, *job);
+  found.is_ours = plan.has_value();
+  if (plan && may_adopt) {
+    found.job =
+        adopt(*connection, monitor, {on.domain, disk_of(on.domain, *plan)}, *plan, job->speed);
+  }
+  if (found.job == nullptr) {
+    found.unfollowed = *job;
+  }
+  return found;
+}
+
+}  // namespace
+
+void pull_in_guest(const std::shared_ptr<Connection>& connection, GuestPullCall call,
+                   Answer<std::shared_ptr<job::Job>> answer) {
+  auto monitor = connection->monitor_of(call.on.domain);
+  if (!monitor.ok()) {
+    answer(std::move(monitor).error());
+    return;
+  }
+  call.options.disk = disk_for_qemu(call.on.disk);
+  const auto shared = std::make_shared<GuestPullCall>(std::move(call));
+  driver::prepare_guest_pull(
+      connection->engine(), *monitor, shared->options,
+      [connection, shared, answer = std::move(answer)](blockpull::Result<Prepared> prepared) {
+        if (!prepared.ok()) {
+          answer(refused(std::move(prepared).error(), *shared));
+          return;
+        }
+        if (shared->on.disk.source.empty()) {
+          shared->on.disk.target = (*prepared)->plan().disk_name;
+          shared->on.disk.source = (*prepared)->plan().path;
+        }
+        auto job = start(*connection, shared->on, std::move(prepared).value(),
+                         shared->options.bytes_per_second, std::move(shared->on_end));
+        if (job == nullptr) {
+          answer(connection_closed("virDomainBlockPull"));
+          return;
+        }
+        answer(std::move(job));
+      });
+}
+
+void find_in_guest(const std::shared_ptr<Connection>& connection, const GuestDisk& on, bool adopt,
+                   Answer<GuestJob> answer) {
+  auto monitor = connection->monitor_of(on.domain);
+  if (!monitor.ok()) {
+    answer(std::move(monitor).error());
+    return;
+  }
+  const Search search{connection, *monitor, on, disk_for_qemu(on.disk), adopt};
+  driver::view_guest(*monitor, [search, answer = std::move(answer)](
+                                   const blockpull::Result<driver::GuestView>& view) {
+    answer(view.ok() ? find_in_view(search, *view) : reported(view.error()));
+  });
+}
+
+void adopt_in_guest(const std::shared_ptr<Connection>& connection, const Domain& domain,
+                    Answer<std::vector<AdoptedJob>> answer) {
+  auto monitor = connection->monitor_of(domain);
+  if (!monitor.ok()) {
+    answer(std::move(monitor).error());
+    return;
+  }
+  driver::view_guest(*monitor, [connection, monitor = *monitor, domain, answer = std::move(answer)](
+                                   const blockpull::Result<driver::GuestView>& view) {
+    if (!view.ok()) {
+      answer(reported(view.error()));
+      return;
+    }
+    std::vector<AdoptedJob> adopted;
+    for (const qmp::BlockJob& job : view->jobs) {
+      if (const auto plan = driver::plan_of_job(*view, job)) {
+        const GuestDisk on{domain, disk_of(domain, *plan)};
+        if (auto followed = adopt(*connection, monitor, on, *plan, job.speed)) {
+          adopted.push_back({std::move(followed), on.disk});
+        }
+      }
+    }
+    answer(std::move(adopted));
+  });
+}
+
+Result<std::shared_ptr<Connection>> open_connection(std::shared_ptr<job::Engine> engine,
+                                                    ConnectOptions options, EventSink sink) {
+  BLOCKPULL_TRY(connection,
+                Connection::open(std::move(engine), std::move(options), std::move(sink)));
+  if (!connection->is_read_only()) {
+    for (const Domain& domain : connection->domains_with_monitors()) {
+      adopt_in_guest(connection, domain, [](const Result<std::vector<AdoptedJob>>& /*adopted*/) {});
+    }
+  }
+  return connection;
+}
+
+}  // namespace blockpull::virt

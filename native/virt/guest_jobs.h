@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The jobs on disks of running domains, as the calls in block_pull.h and block_jobs.h need them.
+// Arguments have been checked by then, and the domain was found to run.
+//
+// A job on a guest's disk is one of three:
+//
+//     followed   by this process: a job::Job like any other
+//     left       ours by its id, and nobody follows it here: it can be adopted
+//     foreign    somebody else's: it is told of, and never touched
+//
+// Thread rule: any thread; answers come on the reactor's thread, or at once on this one.
+
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/qmp/commands.h"
+#include "driver/qemu/guest_pull.h"
+#include "virt/answer.h"
+#include "virt/connection.h"
+
+namespace blockpull::virt {
+
+/// A disk of a running domain. Without XML, `disk.source` is empty and `disk.target` what the
+/// caller said.
+struct GuestDisk {
+  Domain domain;
+  Disk disk;
+};
+
+struct GuestPullCall {
+  GuestDisk on;
+  driver::GuestPullOptions options;
+  std::function<void(const job::Outcome&)> on_end;
+};
+
+/// Answers once the job runs.
+void pull_in_guest(const std::shared_ptr<Connection>& connection, GuestPullCall call,
+                   Answer<std::shared_ptr<job::Job>> answer);
+
+struct GuestJob {
+  /// Followed; its place among the connection's jobs, or 0.
+  std::shared_ptr<job::Job> job;
+  std::uint64_t live_id = 0;
+  /// Left or foreign: as QEMU tells of it. Absent when followed, and when there is no job.
+  std::optional<qmp::BlockJob> unfollowed;
+  bool is_ours = false;
+};
+
+/// The job on that disk, if it has one. `adopt`: one that was left is followed from now on.
+void find_in_guest(const std::shared_ptr<Connection>& connection, const GuestDisk& on, bool adopt,
+                   Answer<GuestJob> answer);
+
+struct AdoptedJob {
+  std::shared_ptr<job::Job> job;
+  /// As the domain's XML calls it, or else as QEMU does.
+  Disk disk;
+};
+
+/// Follows every job that was left in the domain's QEMU; answers with those of ours that are
+/// followed now, whoever in this process follows them.
+void adopt_in_guest(const std::shared_ptr<Connection>& connection, const Domain& domain,
+                    Answer<std::vector<AdoptedJob>> answer);
+
+/// Opens a connection and, in the background, follows what earlier processes left in the domains
+/// that run; a read-only connection leaves it.
+[[nodiscard]] Result<std::shared_ptr<Connection>> open_connection(
+    std::shared_ptr<job::Engine> engine, ConnectOptions options, EventSink sink);
+
+}  // namespace blockpull::virt
