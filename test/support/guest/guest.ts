@@ -166,9 +166,9 @@ export class Guest {
     return Number(await this.order('verify'))
   }
 
-  /** From now on the guest writes, flushes and verifies whenever it has no order to follow. */
-  async startLoop(seed: number): Promise<void> {
-    await this.order(`loop start ${seed}`)
+  /** From now on the guest writes, flushes and verifies while it has no order, with pauses between the turns. */
+  async startLoop(seed: number, pauseMs = 0): Promise<void> {
+    await this.order(`loop start ${seed} ${pauseMs}`)
   }
 
   /** Ends the loop; rejects with the first block that was not as it must be. */
