@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The one program that runs inside the test guest: it writes to /dev/vda, checks what it reads from
-// there, and takes its orders from a serial line. It is process 1, since /init becomes it.
+// The one program that runs inside the test guest: it writes to /dev/vda, checks what it reads
+// from there, and takes its orders from a serial line. It is process 1, since /init becomes it.
 //
-// The idea: for every block of 4 KiB it keeps a fingerprint of what the block must hold, learned from
-// reading it ('remember') or from having written it. Whatever happens below the guest, each read must
-// match. All I/O is O_DIRECT, so that no page cache of the guest's answers in place of the disk.
+// The idea: for every block of 4 KiB it keeps a fingerprint of what the block must hold, learned
+// from reading it ('remember') or from having written it. Whatever happens below the guest, each
+// read must match. All I/O is O_DIRECT, so that the guest's page cache never answers for the disk.
 //
 //   order                  answer: one line, which starts with 'ok' or 'error'
 //   remember               ok BLOCKS   learns every block of the disk as it is now
 //   write SEED COUNT       ok BYTES    COUNT extents of 4 to 64 KiB, one in 16 of zeros
 //   verify                 ok BLOCKS   reads and compares every block that is known
-//   loop start SEED PAUSE  ok          writes, flushes and verifies, with PAUSE ms between the turns
+//   loop start SEED PAUSE  ok          writes, flushes and verifies; PAUSE ms between the turns
 //   loop stop              ok WRITES BYTES VERIFIED_BLOCKS MILLISECONDS
 //   sum [OFFSET LENGTH]    ok SHA256   of the disk, or of a range (multiples of 4096)
 //   sync                   ok
 //   poweroff               (none)      flushes, then turns the machine off
 //
-// 'write' and 'loop' begin only in every other MiB, and leave the rest to the pull. A cluster that the
-// guest has written needs no copy, and one that it reads while QEMU streams is copied then and there
-// (QEMU puts a copy-on-read filter on top), whatever the speed limit: a guest that is everywhere ends
-// a pull within a second. After its start it says 'ready BYTES', the size of the disk. One thread.
+// 'write' and 'loop' begin only in every other MiB, and leave the rest to the pull. A cluster that
+// the guest has written needs no copy, and one that it reads while QEMU streams is copied then and
+// there (QEMU puts a copy-on-read filter on top), whatever the speed limit: a guest that is
+// everywhere ends a pull within a second. It starts with 'ready BYTES', the size of the disk.
 
 #include <algorithm>
 #include <array>
@@ -255,7 +255,7 @@ struct Loop {
   }
 };
 
-/// The digest comes from busybox: it is not asked for often, and its dd can read past the page cache too.
+/// The digest comes from busybox, whose dd can read past the page cache too.
 std::string sum(const std::string& skip, const std::string& count) {
   const std::string command =
       "dd if=/dev/vda iflag=direct,skip_bytes,count_bytes bs=1M skip=" + skip + " count=" + count +
