@@ -40,7 +40,7 @@ export interface LoopReport {
 /** What Debian's kernel with this initramfs is comfortable in. */
 const memoryMiB = 192
 
-/** Twenty times what it takes: tests share the machine with others. */
+/** It takes four seconds; tests share the machine with others. */
 const bootPatienceMs = 60_000
 const orderPatienceMs = 60_000
 
