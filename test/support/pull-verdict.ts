@@ -28,6 +28,8 @@ interface Before {
   readonly lower: string
   /** Bytes of the disk that the active layer took. */
   readonly onDisk: number
+  /** Virtual sizes, the active layer first. */
+  readonly sizes: readonly number[]
 }
 
 export class Judge {
@@ -51,6 +53,7 @@ export class Judge {
       map: await map(active),
       lower: digestsOf(lowerPaths(chain)),
       onDisk: bytesOnDisk(active),
+      sizes: await virtualSizes(chain),
     }
     return new Judge(chain, flat, before)
   }
@@ -105,7 +108,7 @@ export class Judge {
         if (hadData(at, clusterSize)) continue
         added += 1
         const isExcused = base !== null && version2
-        if (isExcused || mayHoldData(this.#before.map, at, clusterSize, merged, base !== null)) continue
+        if (isExcused || mayHoldData(this.#before, at, clusterSize, merged, base !== null)) continue
         unwanted += 1
         if (firstUnwanted < 0) firstUnwanted = at
       }
@@ -164,13 +167,20 @@ function ownData(entries: readonly MapEntry[]): (start: number, length: number) 
   return (start, length) => runs.some((run) => run.start < start + length && start < run.start + run.length)
 }
 
+async function virtualSizes(chain: JudgedChain): Promise<number[]> {
+  const sizes: number[] = []
+  for (const { path, format } of chain.layers) sizes.push((await info(path, format))['virtual-size'])
+  return sizes
+}
+
 /**
  * Whether a cluster may hold data after the pull: some intermediate layer had data in it, or, where a base stays, said
- * zero for a part of it while something else can be read in the rest.
+ * zero for a part of it, or ended in it, while something else can be read in the rest.
  */
-function mayHoldData(entries: readonly MapEntry[], start: number, length: number, merged: number, hasBase: boolean) {
-  const parts = entries.filter((entry) => entry.start < start + length && start < entry.start + entry.length)
+function mayHoldData(before: Before, start: number, length: number, merged: number, hasBase: boolean): boolean {
+  const parts = before.map.filter((entry) => entry.start < start + length && start < entry.start + entry.length)
   const ofMerged = parts.filter(({ depth }) => depth >= 1 && depth <= merged)
   if (ofMerged.some(({ data }) => data)) return true
-  return hasBase && ofMerged.length > 0 && parts.some(({ zero }) => !zero)
+  const endsInside = before.sizes.slice(1, merged + 1).some((size) => size < start + length)
+  return hasBase && (ofMerged.length > 0 || endsInside) && parts.some(({ zero }) => !zero)
 }

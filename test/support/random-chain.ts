@@ -60,7 +60,8 @@ class ChainMaker {
     this.layers.push(layer)
     await this.#change(layer)
     if (layer.hasSnapshot) {
-      await this.#mustUnlessDamaged(layer, ['snapshot', '-c', 's1', layer.path])
+      // None is taken where a refcount would pass its limit, as of a host cluster that many compressed ones share.
+      await this.#may('qemu-img', ['snapshot', '-c', 's1', layer.path])
       await this.#change(layer)
     } else if (layer.grownSize > layer.size) {
       const shrink = this.random.chance(0.3) ? layer.size - 512 * this.random.below(layer.size / 512) : layer.grownSize

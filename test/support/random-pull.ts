@@ -26,11 +26,16 @@ export async function pullRandomChain(attempt: PullAttempt): Promise<string | nu
   let chain: RandomChain = { folder: attempt.folder.folder('chain'), layers: [], commands: [] }
   const asked: string[] = []
   try {
-    do chain = await makeRandomChain(attempt.random, attempt.folder.folder('chain'))
-    while (await isChainDamaged(chain))
+    for (;;) {
+      chain = await makeRandomChain(attempt.random, chain.folder)
+      if (!(await isChainDamaged(chain))) break
+      attempt.folder.discard(chain.folder)
+      chain = { folder: attempt.folder.folder('chain'), layers: [], commands: [] }
+    }
     const complaints = await tell(attempt, chain, asked)
-    if (complaints.length === 0) return null
-    return describe(attempt, chain, asked, complaints)
+    if (complaints.length > 0) return describe(attempt, chain, asked, complaints)
+    attempt.folder.discard(chain.folder)
+    return null
   } catch (error) {
     return describe(attempt, chain, asked, [error instanceof Error ? `${error.stack}` : String(error)])
   }

@@ -34,6 +34,11 @@ export class TempFolder {
     return kept
   }
 
+  /** Removes one of the folders inside. */
+  discard(folder: string): void {
+    rmSync(folder, { recursive: true, force: true })
+  }
+
   remove(): void {
     rmSync(this.path, { recursive: true, force: true })
   }

@@ -2,10 +2,11 @@
 //
 // One monitor: the way to the QEMU that listens on a UNIX socket, whether it is there or not.
 //
-//     idle ──asked──▶ greeting ──'QMP'──▶ negotiating ──answers──▶ ready ──nobody asks for 1 s──▶ idle
-//      ▲  nobody listens │ deadline           │ deadline             │
-//      │       shut off ◀┘─▶ busy             └─▶ timeout            └─ end of file, garbage ─▶ lost
-//      └────────────────── while somebody listens: connect again, with back-off ◀───────────────┘
+//     idle ──asked──▶ greeting ──'QMP'──▶ negotiating ──answers──▶ ready
+//      ▲               │    │ deadline            │ deadline       │  │ nobody asks for 1 s ─▶ idle
+//      │  nobody listens    └─▶ busy              └─▶ timeout      └─▶ lost: end of file, garbage
+//      └─ shut off ◀───┘
+//                        lost, busy, shut off: while somebody listens, connect again, with back-off
 //
 // A connection exists while it is used: QEMU serves one client at a time, so holding it keeps
 // others out. A listener holds it, and has it made again when it breaks. Commands are matched by

@@ -69,13 +69,17 @@ TEST(Checks, RefuseDisksThatTakeNoJobs) {
   const auto refused = [](auto change, int code, const std::string& message) {
     Disk disk = make_disk();
     change(disk);
-    const auto result = check_disk_takes_jobs(disk);
+    auto result = check_disk_takes_jobs(disk);
+    if (result.ok()) {
+      result = check_disk_is_local_image(disk);
+    }
     ASSERT_FALSE(result.ok()) << message;
     EXPECT_EQ(static_cast<int>(result.error().code), code);
     EXPECT_NE(result.error().error.message.find(message), std::string::npos)
         << result.error().error.message;
   };
   EXPECT_TRUE(check_disk_takes_jobs(make_disk()).ok());
+  EXPECT_TRUE(check_disk_is_local_image(make_disk()).ok());
   refused([](Disk& disk) { disk.bus = "sd"; }, 84,
           "Operation not supported: block jobs are not supported on disk 'vda' using bus 'sd'");
   refused([](Disk& disk) { disk.transient = true; }, 84,
