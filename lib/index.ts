@@ -39,6 +39,6 @@ export type {
   Method,
   Outcome,
   Plan,
-  ReapedJob,
   Progress,
+  ReapedJob,
 } from './structs.js'

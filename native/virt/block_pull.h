@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// virDomainBlockPull and virDomainBlockRebase on a domain's disk, with libvirt's checks in libvirt's
-// order. Both bindings are thin over this. A domain that runs is pulled by its QEMU, one that is
-// shut off by our own engine; so one of libvirt's answers, "domain is not running", is never said.
+// virDomainBlockPull and virDomainBlockRebase on a domain's disk, with libvirt's checks in
+// libvirt's order. Both bindings are thin over this. A domain that runs is pulled by its QEMU, one
+// that is shut off by our own engine; so one of libvirt's answers, "domain is not running", is
+// never said.
 //
 // Thread rule: any thread. These calls block for file operations, not for QEMU.
 
