@@ -159,7 +159,7 @@ describe('the list of sources', () => {
 
   test('complains about a file that is missing on either side, is misplaced or out of order', () => {
     const lists = { core_sources: ['native/core/b.cc', 'native/core/a.cc'], job_sources: ['native/driver/c.cc'] }
-    const empty = { driver_sources: [], virt_sources: [], napi_sources: [], native_test_sources: [] }
+    const empty = { driver_sources: [], virt_sources: [], napi_sources: [], capi_sources: [], native_test_sources: [] }
     const disk = ['native/core/a.cc', 'native/driver/c.cc', 'test/native/d_test.cc'].flatMap((path) => sample(path, ''))
     expect(checkSourceList(JSON.stringify({ variables: { ...lists, ...empty } }), disk)).toEqual([
       'test/native/d_test.cc is on disk and not in the list',
