@@ -102,6 +102,8 @@ describe('sizes', () => {
     const six = 'void f(int a, std::map<int, int> b, std::function<void(int, int)> c, int d, int e, int g) {\n}\n'
     expect(checkFunctions(sample('native/job/a.cc', six))).toHaveLength(1)
     expect(checkFunctions(sample('native/job/a.cc', six.replace(', int g', '')))).toEqual([])
+    expect(checkFunctions(sample('native/capi/a.cc', six))).toHaveLength(1)
+    expect(checkFunctions(sample('native/capi/a.cc', six.replace('f(', 'virDomainF(')))).toEqual([])
   })
 
   test('functions are found in the files that are there', () => {

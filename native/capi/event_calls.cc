@@ -58,7 +58,13 @@ int virEventRunDefaultImpl() {
   if (!call.may_begin()) {
     return -1;
   }
-  EventLoop::get().run_once();
+  if (!EventLoop::get().run_once()) {
+    blockpull::capi::raise(blockpull::virt::report(
+        blockpull::ErrorKind::kUnsupported, blockpull::virt::ErrorCode::kInternalError,
+        blockpull::virt::ErrorDomain::kNone,
+        "no event loop is registered; call virEventRegisterDefaultImpl first"));
+    return -1;
+  }
   return 0;
 }
 

@@ -31,16 +31,20 @@ void EventLoop::wake(std::shared_ptr<EventCallbacks> callbacks) {
   woken_.notify_one();
 }
 
-void EventLoop::run_once() {
+bool EventLoop::run_once() {
   std::deque<std::shared_ptr<EventCallbacks>> ready;
   {
     std::unique_lock lock(mutex_);
+    if (!is_registered_) {
+      return false;
+    }
     woken_.wait(lock, [this] { return !ready_.empty(); });
     ready.swap(ready_);
   }
   for (const auto& callbacks : ready) {
     callbacks->dispatch();
   }
+  return true;
 }
 
 }  // namespace blockpull::capi

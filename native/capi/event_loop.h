@@ -27,8 +27,8 @@ class EventLoop {
   /// Something waits in `callbacks`.
   void wake(std::shared_ptr<EventCallbacks> callbacks);
 
-  /// One turn.
-  void run_once();
+  /// One turn. False, at once, where no loop is registered: it would wait for ever.
+  [[nodiscard]] bool run_once();
 
  private:
   /// Guards what follows.

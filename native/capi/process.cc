@@ -35,35 +35,41 @@ virt::Result<std::shared_ptr<virt::Connection>> Process::open(virt::ConnectOptio
                                                               virt::EventSink sink) {
   owner_ = ::getpid();
   ++users_;
-  const std::lock_guard lock(mutex_);
   const auto opened = [&]() -> virt::Result<std::shared_ptr<virt::Connection>> {
-    if (is_ending_) {
-      return virt::report(ErrorKind::kClosed, virt::ErrorCode::kOperationInvalid,
-                          virt::ErrorDomain::kPublic,
-                          "process is ending; no connection can be opened");
-    }
     BLOCKPULL_TRY(engine, virt::lifted(job::Engine::shared(), &virt::reported));
-    return virt::Connection::open(std::move(engine), std::move(options), std::move(sink));
+    BLOCKPULL_TRY(connection,
+                  virt::Connection::open(std::move(engine), std::move(options), std::move(sink)));
+    BLOCKPULL_CHECK(keep(connection));
+    return connection;
   };
   auto connection = opened();
   if (!connection.ok()) {
     --users_;
-    return connection;
   }
-  connections_.push_back(*connection);
+  return connection;
+}
+
+virt::Result<void> Process::keep(const std::shared_ptr<virt::Connection>& connection) {
+  const std::lock_guard lock(mutex_);
+  if (is_ending_) {
+    return virt::report(ErrorKind::kClosed, virt::ErrorCode::kOperationInvalid,
+                        virt::ErrorDomain::kPublic,
+                        "process is ending; no connection can be opened");
+  }
+  connections_.push_back(connection);
   // After the engine's own statics were made, so that this runs before they go.
   if (!std::exchange(ends_at_exit_, true) && std::atexit([] { get().end(); }) != 0) {
     std::abort();
   }
-  return connection;
+  return {};
 }
 
 void Process::close(std::shared_ptr<virt::Connection> connection) {
   connection->close();
   connection->jobs().wait_until_idle();
+  connection.reset();
   {
     const std::lock_guard lock(mutex_);
-    connection.reset();
     std::erase_if(connections_, [](const auto& weak) { return weak.expired(); });
   }
   --users_;

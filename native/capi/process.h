@@ -44,6 +44,7 @@ class Process {
 
  private:
   [[nodiscard]] bool is_forked() const;
+  [[nodiscard]] virt::Result<void> keep(const std::shared_ptr<virt::Connection>& connection);
   [[nodiscard]] std::vector<std::shared_ptr<virt::Connection>> open_connections();
   void end();
 
