@@ -34,6 +34,13 @@ virConnectPtr open(const Call& call, const char* name, bool read_only) {
   }
   virt::ConnectOptions options;
   options.uri = uri_of(name);
+  if (options.uri->empty()) {
+    raise(virt::report(ErrorKind::kInvalidArgument, virt::ErrorCode::kNoConnect,
+                       virt::ErrorDomain::kNone,
+                       "an empty URI; name one, or set LIBVIRT_DEFAULT_URI to "
+                       "'qemu:///embed?root=DIR'"));
+    return nullptr;
+  }
   options.read_only = read_only;
   const auto opened = answer_of<ConnectionHandle*>(
       [&](auto answer) { answer(ConnectionHandle::open(std::move(options))); });

@@ -27,7 +27,7 @@ class EventLoop {
   /// Something waits in `callbacks`.
   void wake(std::shared_ptr<EventCallbacks> callbacks);
 
-  /// One turn. False, at once, where no loop is registered: it would wait for ever.
+  /// One turn. False, at once, where no loop is registered.
   [[nodiscard]] bool run_once();
 
  private:

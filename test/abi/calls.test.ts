@@ -15,7 +15,7 @@ import { compile, onOurs, onTheirs } from './c-program.js'
 
 const temp = new TempFolder('abi')
 const programs = new Map<string, string>()
-const names = ['entry-checks', 'driver-errors', 'pull-and-watch', 'leave', 'fork', 'threads']
+const names = ['entry-checks', 'driver-errors', 'pull-and-watch', 'leave', 'fork', 'threads', 'callbacks']
 
 beforeAll(async () => {
   for (const name of names) programs.set(name, await compile(name, temp.file(name)))
@@ -185,6 +185,40 @@ test('a program pulls, follows, aborts and pulls again, and hears events 8 and 1
   expect((await check(vms.top)).code).toBe(0)
 })
 
+test('callbacks may go, come, start jobs and let go of the connection while an event is told', async () => {
+  const vms = await VmFolder.make(temp.folder())
+  const unknown = report(8, 0, 'invalid argument: ', 'event callback id 1 not registered')
+  expect(await onOurs(program('callbacks'), vms.uri)).toEqual({
+    code: 0,
+    stderr: '',
+    stdout: lines(
+      'virDomainBlockPull(dom, "vda", 0, 0) = 0',
+      "first is told of 'top.qcow2'",
+      'virConnectDomainEventDeregisterAny(conn, ids[0]) = 0',
+      'virConnectDomainEventDeregisterAny(conn, ids[1]) = 0',
+      failed('virConnectDomainEventDeregisterAny(conn, ids[1])', -1, unknown),
+      'virDomainBlockPull(dom, "vda", 0, 0) = 0',
+      "third is told of 'top.qcow2'",
+      'freed first',
+      'freed second',
+      'the second pull',
+      "third is told of 'top.qcow2'",
+      "late is told of 'top.qcow2'",
+      'freed third',
+      'virDomainBlockPull(dom, "vda", 0, 0) = 0',
+      'virDomainFree(dom) = 0',
+      "late is told of 'top.qcow2'",
+      "last is told of 'vda'",
+      'virConnectDomainEventDeregisterAny(conn, ids[2]) = 0',
+      'virConnectDomainEventDeregisterAny(conn, ids[3]) = 0',
+      'virDomainBlockPull(dom, "vda", 0, 0) = 0',
+      'virConnectClose(conn) = 1',
+      'freed late',
+      'freed last',
+    ),
+  })
+})
+
 describe('a program that goes while its pull runs', () => {
   test.each([
     ['return', ''],
@@ -243,12 +277,17 @@ test('without a handler an error goes to stderr, and a NULL name means the URI o
   writeFileSync(
     source,
     `#include <libvirt/libvirt.h>
-     int main(void) { virConnectPtr conn = virConnectOpen(0); virDomainLookupByName(conn, "nobody");
+     int main(void) { virConnectPtr conn = virConnectOpen(0); if (conn == 0) return 9; virDomainLookupByName(conn, "nobody");
        return virConnectClose(conn); }`,
   )
   const vms = await VmFolder.make(temp.folder())
   const plain = await compile(source.replace(/\.c$/, ''), temp.file('plain'))
-  const { code, stderr } = await onOurs('env', `LIBVIRT_DEFAULT_URI=${vms.uri}`, plain)
+  const { code, stderr } = await onOurs('env', '-u', 'BLOCKPULL_URI', `LIBVIRT_DEFAULT_URI=${vms.uri}`, plain)
   const message = "Domain not found: no domain with matching name 'nobody'"
   expect({ code, stderr }).toEqual({ code: 0, stderr: `libvirt: QEMU Driver error : ${message}\n` })
+  const none = await onOurs('env', '-u', 'BLOCKPULL_URI', '-u', 'LIBVIRT_DEFAULT_URI', plain)
+  expect(none).toMatchObject({
+    code: 9,
+    stderr: expect.stringMatching(/ no connection driver .* an empty URI; name one/),
+  })
 })

@@ -6,6 +6,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
+import { readDocument } from '../docs/code-blocks.js'
 import { run, runWell } from '../support/run-program.js'
 import { TempFolder } from '../support/temp-folder.js'
 import { repository } from '../tidy/source-files.js'
@@ -63,6 +64,16 @@ async function inheritance(library: string): Promise<string[]> {
   const versions = await runWell('readelf', ['-V', '--wide', library])
   return [...versions.matchAll(/Name: (\S+)\n.*Parent 1: (\S+)/g)].map(([, node, parent]) => `${node} ${parent}`)
 }
+
+test('the documentation lists what is written out, and nothing else', () => {
+  const [, section = ''] = readDocument('docs/libvirt-compatibility.md').split(/^## From C$/m)
+  const [table = ''] = section.split('Every other function')
+  const documented = [...table.matchAll(/^\| \w[\w ]* \| `.*$/gm)].flatMap(([row]) => row.match(/\bvir\w+/g) ?? [])
+  const list = readFileSync(join(repository, 'native/capi/symbols.txt'), 'utf8')
+  const written = [...list.matchAll(/^(vir\w+) \S+ here$/gm)].map(([, name = '']) => name)
+  expect(documented.length).toBeGreaterThan(25)
+  expect([...documented, 'virConnectAuthPtrDefault'].sort()).toEqual(written.sort())
+})
 
 test('layouts and numbers are those of the headers of libvirt', async () => {
   const theirs = await onTheirs(await compile('layouts', temp.file('theirs')))
