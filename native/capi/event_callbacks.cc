@@ -143,7 +143,8 @@ void EventCallbacks::tell(const virt::BlockJobEvent& event, int id) {
     DomainHandle* domain = DomainHandle::make(connection_, event.domain_name, event.domain_uuid,
                                               connection_.number_of(event.domain_uuid));
     const std::string& disk = id == kBlockJob ? event.path : event.target;
-    const auto function = reinterpret_cast<virConnectDomainEventBlockJobCallback>(  // as it was
+    // The program has cast it to the generic type, whatever its event; back to what it is.
+    const auto function = reinterpret_cast<virConnectDomainEventBlockJobCallback>(
         reinterpret_cast<void*>(callback.function));
     function(&connection_, domain, disk.c_str(), static_cast<int>(event.type),
              static_cast<int>(event.status), callback.opaque);
