@@ -101,6 +101,20 @@
       "native/napi/progress_ticker.cc",
       "native/napi/request.cc"
     ],
+    "capi_sources": [
+      "native/capi/block_job_calls.cc",
+      "native/capi/call.cc",
+      "native/capi/connect_calls.cc",
+      "native/capi/domain_calls.cc",
+      "native/capi/event_callbacks.cc",
+      "native/capi/event_calls.cc",
+      "native/capi/event_loop.cc",
+      "native/capi/handles.cc",
+      "native/capi/last_error.cc",
+      "native/capi/library_calls.cc",
+      "native/capi/process.cc",
+      "native/capi/unsupported.cc"
+    ],
     "native_test_sources": [
       "test/native/core/base/bytes_test.cc",
       "test/native/core/base/checked_test.cc",

@@ -4,7 +4,7 @@
 //
 //   --native       only the native tests
 //   --js           only vitest; what is no option is handed to it, a folder for example
-//   --asan         native tests and the addon's ends of life under AddressSanitizer, in place of everything
+//   --asan         native tests, the addon's ends of life and C programs under AddressSanitizer, in place of everything
 //   --soak         everything, and the long versions of the long tests (BLOCKPULL_SOAK=1), and ThreadSanitizer
 //
 // A part that fails does not keep the others from running. A build that fails, or a lint that is not clean,
@@ -155,7 +155,8 @@ if (everything || values.native) {
 if (values.asan) {
   sums.push(await runNative('asan'))
   environment.BLOCKPULL_ASAN_ADDON = join(root, 'build-cmake/asan/blockpull.node')
-  sums.push(runVitest(['test/addon/stages.test.ts']))
+  environment.BLOCKPULL_ASAN_SHIM = join(root, 'build-cmake/asan')
+  sums.push(runVitest(['test/addon/stages.test.ts', 'test/abi/calls.test.ts']))
 }
 if (values.soak) {
   sums.push(await runNative('tsan'))

@@ -102,6 +102,8 @@ describe('sizes', () => {
     const six = 'void f(int a, std::map<int, int> b, std::function<void(int, int)> c, int d, int e, int g) {\n}\n'
     expect(checkFunctions(sample('native/job/a.cc', six))).toHaveLength(1)
     expect(checkFunctions(sample('native/job/a.cc', six.replace(', int g', '')))).toEqual([])
+    expect(checkFunctions(sample('native/capi/a.cc', six))).toHaveLength(1)
+    expect(checkFunctions(sample('native/capi/a.cc', six.replace('f(', 'virDomainF(')))).toEqual([])
   })
 
   test('functions are found in the files that are there', () => {
@@ -159,7 +161,7 @@ describe('the list of sources', () => {
 
   test('complains about a file that is missing on either side, is misplaced or out of order', () => {
     const lists = { core_sources: ['native/core/b.cc', 'native/core/a.cc'], job_sources: ['native/driver/c.cc'] }
-    const empty = { driver_sources: [], virt_sources: [], napi_sources: [], native_test_sources: [] }
+    const empty = { driver_sources: [], virt_sources: [], napi_sources: [], capi_sources: [], native_test_sources: [] }
     const disk = ['native/core/a.cc', 'native/driver/c.cc', 'test/native/d_test.cc'].flatMap((path) => sample(path, ''))
     expect(checkSourceList(JSON.stringify({ variables: { ...lists, ...empty } }), disk)).toEqual([
       'test/native/d_test.cc is on disk and not in the list',

@@ -165,7 +165,9 @@ std::optional<virt::BlockPullRequest> read_block_pull(napi_env env, napi_value v
   pull.base = request.optional_text("base");
   pull.bandwidth = request.u64("bandwidth");
   pull.flags = request.u32("flags");
-  pull.detached = request.boolean("detached");
+  if (request.boolean("detached")) {
+    pull.finisher = virt::Finisher::kQemu;
+  }
   return if_ok(request, std::move(pull));
 }
 

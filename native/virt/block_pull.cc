@@ -190,7 +190,7 @@ Result<GuestPullCall> guest_call(Target target, const BlockPullRequest& request)
   call.options.require_relative = target.require_relative;
   BLOCKPULL_TRY(bandwidth, read_bandwidth(request));
   call.options.bytes_per_second = bandwidth;
-  call.options.will_be_followed = !request.detached;
+  call.options.will_be_followed = request.finisher == Finisher::kThisProcess;
   return call;
 }
 
@@ -209,7 +209,7 @@ void block_pull(const std::shared_ptr<Connection>& connection, const BlockPullRe
     answer(std::move(target).error());
     return;
   }
-  if (!target->is_running && request.detached) {
+  if (!target->is_running && request.finisher == Finisher::kQemu) {
     answer(report(ErrorKind::kUnsupported,
                   text("domain '", target->domain.name,
                        "' is shut off, and its disk is pulled by this process, which must stay "

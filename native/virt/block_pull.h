@@ -22,6 +22,10 @@ namespace blockpull::virt {
 
 enum class PullCall : std::uint8_t { kBlockPull, kBlockRebase };
 
+/// Who finalizes the job. QEMU does it whether this process lives or not, but what it copied is
+/// lost if it is killed right after; and only a running domain has a QEMU.
+enum class Finisher : std::uint8_t { kThisProcess, kQemu, kQemuWhereItRuns };
+
 struct BlockPullRequest {
   PullCall call = PullCall::kBlockPull;
   std::string uuid;
@@ -31,9 +35,7 @@ struct BlockPullRequest {
   /// MiB/s, or bytes a second if the flag says so; 0 for no limit.
   std::uint64_t bandwidth = 0;
   Flags flags = 0;
-  /// Of a running domain only: QEMU ends the job by itself, whether this process lives or not. What
-  /// it copied is lost if QEMU is killed right after.
-  bool detached = false;
+  Finisher finisher = Finisher::kThisProcess;
 };
 
 /// Answers once the job runs; `on_end` hears its end on the engine's thread, after the connection's

@@ -21,7 +21,7 @@ Result<void> check_writable(bool read_only, std::string_view function) {
 Result<void> check_flags(Flags flags, Flags supported, std::string_view function) {
   const Flags unknown = flags & ~supported;
   if (unknown != 0) {
-    return argument_check(ErrorKind::kInvalidArgument, ErrorDomain::kQemu,
+    return argument_check(ErrorDomain::kQemu, {std::string(function), "flags"},
                           text("unsupported flags (", Hex{unknown}, ") in function ", function));
   }
   return {};
@@ -32,11 +32,11 @@ Result<void> check_rebase_flags(Flags flags, bool has_base) {
       flag::kRebaseShallow | flag::kRebaseReuseExt | flag::kRebaseCopyRaw | flag::kRebaseCopyDev;
   if ((flags & flag::kRebaseCopy) != 0) {
     if (!has_base) {
-      return argument_check(ErrorKind::kInvalidArgument, ErrorDomain::kPublic,
+      return argument_check(ErrorDomain::kPublic, {"virDomainBlockRebase", "base"},
                             "base in virDomainBlockRebase must not be NULL");
     }
   } else if ((flags & kCopyOnly) != 0) {
-    return argument_check(ErrorKind::kInvalidArgument, ErrorDomain::kPublic,
+    return argument_check(ErrorDomain::kPublic, {"virDomainBlockRebase", "flags"},
                           "use of flags requires a copy job");
   }
   return {};

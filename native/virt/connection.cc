@@ -118,7 +118,8 @@ Result<DomainWithState> Connection::lookup_uuid(const std::string& uuid) {
   BLOCKPULL_CHECK(check_open("virDomainLookupByUUIDString"));
   const auto canonical = parse_uuid(uuid);
   if (!canonical) {
-    return argument_check(ErrorKind::kInvalidArgument, ErrorDomain::kPublic, "Invalid UUID");
+    return argument_check(ErrorDomain::kPublic, {"virDomainLookupByUUIDString", "uuidstr"},
+                          "Invalid UUID");
   }
   return with_state(store_->find_uuid(*canonical));
 }

@@ -65,6 +65,7 @@ enum class ErrorCode : int {
   kNoSupport = 3,
   kNoConnect = 5,
   kInvalidConn = 6,
+  kInvalidDomain = 7,
   kInvalidArg = 8,
   kOperationFailed = 9,
   kXmlError = 27,

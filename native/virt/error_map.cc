@@ -82,6 +82,8 @@ std::string_view prefix_of(ErrorCode code) {
       return "no connection driver available for ";
     case ErrorCode::kInvalidConn:
       return "invalid connection pointer in ";
+    case ErrorCode::kInvalidDomain:
+      return "invalid domain pointer in ";
     case ErrorCode::kInvalidArg:
       return "invalid argument: ";
     case ErrorCode::kOperationFailed:
@@ -125,8 +127,11 @@ Failure report(ErrorKind kind, std::string_view detail) {
   return report(kind, mapping.code, mapping.domain, detail);
 }
 
-Failure argument_check(ErrorKind kind, ErrorDomain domain, std::string message) {
-  return make_failure(ErrorCode::kInvalidArg, domain, make_error(kind, std::move(message)));
+Failure argument_check(ErrorDomain domain, Argument argument, std::string message) {
+  Failure failure = make_failure(ErrorCode::kInvalidArg, domain,
+                                 make_error(ErrorKind::kInvalidArgument, std::move(message)));
+  failure.argument = std::move(argument);
+  return failure;
 }
 
 Failure reported(Error error) {

@@ -16,6 +16,7 @@
 
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -25,10 +26,18 @@
 
 namespace blockpull::virt {
 
+/// An argument of one of libvirt's functions, by their names in C.
+struct Argument {
+  std::string function;
+  std::string name;
+};
+
 struct Failure {
   ErrorCode code = ErrorCode::kInternalError;
   ErrorDomain domain = ErrorDomain::kNone;
   Error error;
+  /// What an argument check found fault with; absent in a report.
+  std::optional<Argument> argument;
 };
 
 /// The Result of everything in virt.
@@ -55,7 +64,7 @@ struct Mapping {
 [[nodiscard]] Failure report(ErrorKind kind, std::string_view detail);
 
 /// A libvirt "argument check": `message` alone. Code 8.
-[[nodiscard]] Failure argument_check(ErrorKind kind, ErrorDomain domain, std::string message);
+[[nodiscard]] Failure argument_check(ErrorDomain domain, Argument argument, std::string message);
 
 /// An error from below as the connection's calls tell it: prefixed, with the numbers of the table.
 [[nodiscard]] Failure reported(Error error);

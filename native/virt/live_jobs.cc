@@ -61,8 +61,8 @@ std::optional<LiveJobs::Found> LiveJobs::find(const std::string& uuid, const std
   const std::lock_guard lock(mutex_);
   for (const auto& [id, entry] : entries_) {
     const JobLabel& label = entry.label;
-    if (entry.job != nullptr && label.uuid == uuid &&
-        (is_path ? label.source : label.target) == disk) {
+    if (entry.job != nullptr && !job::has_ended(entry.job->progress().state) &&
+        label.uuid == uuid && (is_path ? label.source : label.target) == disk) {
       return Found{id, entry.job};
     }
   }

@@ -69,7 +69,7 @@ class LiveJobs : public std::enable_shared_from_this<LiveJobs> {
                                                 job::JobOptions options);
 
   /// The job that runs on that domain's disk, named by target or by the absolute path of its
-  /// source.
+  /// source. Absent once its end is told, so that who hears of it may start the next one.
   [[nodiscard]] std::optional<Found> find(const std::string& uuid, const std::string& disk);
 
   /// False when somebody has asked for this job's end before, or it has ended.

@@ -135,15 +135,17 @@ describe('a pull of a domain', () => {
     })
   })
 
-  test('is refused while the guest runs, and made once it does not', async () => {
-    const server = createServer((socket) => socket.destroy()).listen(vms.file('vm0.qmp'))
+  test('is not made here while somebody listens on the monitor, and made once nobody does', async () => {
+    const server = createServer((socket) => socket.on('error', () => undefined)).listen(vms.file('vm0.qmp'))
     await new Promise((resolve) => server.once('listening', resolve))
-    const running = await (await opened(vms.uri)).lookupByName('vm0')
+    const running = await (await opened(vms.uri, { monitorTimeouts: { connect: 100 } })).lookupByName('vm0')
     expect(running.state).toBe('running')
     await expect(running.blockPull('vda')).rejects.toMatchObject({
-      code: 'UNSUPPORTED',
-      ...refusal(84, 10, /domain 'vm0' is running, since '.*vm0\.qmp' answers/),
+      code: 'MONITOR_BUSY',
+      retryable: true,
+      ...refusal(87, 10, /vm0\.qmp' sent no greeting in 100 ms: another program is connected to it, or QEMU hangs/),
     })
+    await expect(running.plan('vda')).rejects.toMatchObject({ code: 'UNSUPPORTED' })
     await new Promise((resolve) => server.close(resolve))
     const job = await running.blockPull('vda')
     await job.done

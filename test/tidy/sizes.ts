@@ -49,11 +49,16 @@ export function checkFunctions(files: readonly SourceFile[]): string[] {
         ...(lines > caps.functionLines
           ? [`${file.path}:${firstLine}: ${name}() has ${lines} lines; at most ${caps.functionLines}`]
           : []),
-        ...(parameters > caps.parameters
+        ...(parameters > caps.parameters && !isLibvirts(file, name)
           ? [`${file.path}:${firstLine}: ${name}() takes ${parameters} parameters; at most ${caps.parameters}`]
           : []),
       ]),
     )
+}
+
+/** What native/capi is given by libvirt has as many parameters as it has there. */
+function isLibvirts(file: SourceFile, name: string): boolean {
+  return file.path.startsWith('native/capi/') && /^vir[A-Z]/.test(name)
 }
 
 export interface FoundFunction {

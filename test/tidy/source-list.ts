@@ -11,6 +11,7 @@ const homes: readonly (readonly [list: string, folder: string])[] = [
   ['driver_sources', 'native/driver/'],
   ['virt_sources', 'native/virt/'],
   ['napi_sources', 'native/napi/'],
+  ['capi_sources', 'native/capi/'],
   ['native_test_sources', 'test/native/'],
 ]
 

@@ -100,6 +100,7 @@ describe('calls on a disk', () => {
       disk: 'vda',
       call: 'virDomainBlockPull',
       base: null,
+      detached: false,
       bandwidth: 50n * mebibyte,
       flags: 64,
     })

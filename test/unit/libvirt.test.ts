@@ -67,6 +67,7 @@ describe('calls', () => {
       disk: 'vda',
       call: 'virDomainBlockPull',
       base: null,
+      detached: false,
       bandwidth: 50n,
       flags: 0x80000000,
     })

@@ -48,7 +48,7 @@ describe('options of a pull', () => {
   })
 
   it('may be left out, or be undefined one by one', () => {
-    const empty = { base: null, bytesPerSecond: 0n, relative: false, signal: null, bigint: false }
+    const empty = { base: null, bytesPerSecond: 0n, relative: false, detached: false, signal: null, bigint: false }
     expect(readDiskPull('blockPull', undefined, false)).toEqual(empty)
     expect(readDiskPull('blockPull', { base: undefined, bandwidth: undefined, signal: undefined }, false)).toEqual(
       empty,
@@ -168,12 +168,17 @@ describe('what connect takes', () => {
   })
 
   it('is a URI with options', () => {
-    expect(readConnect('qemu:///embed?root=/srv', { readOnly: true })).toEqual({
+    const options = { readOnly: true, monitorTimeouts: { query: 2000 } }
+    expect(readConnect('qemu:///embed?root=/srv', options)).toEqual({
       uri: 'qemu:///embed?root=/srv',
       domains: null,
       readOnly: true,
       backingPaths: null,
+      connectTimeout: null,
+      queryTimeout: 2000n,
+      changeTimeout: null,
     })
+    expect(() => readConnect('', { monitorTimeouts: { connect: 0.5 } })).toThrow(/^monitorTimeouts.connect is 0.5/)
   })
 
   it('is a description of domains', () => {
@@ -182,6 +187,9 @@ describe('what connect takes', () => {
       domains: [{ name: 'vm0', uuid: null, qmp: null, disks: [disk] }],
       readOnly: false,
       backingPaths: ['/srv'],
+      connectTimeout: null,
+      queryTimeout: null,
+      changeTimeout: null,
     })
   })
 

@@ -33,7 +33,7 @@ TEST(ErrorMap, PutsThePrefixOfItsCodeBeforeAReport) {
 }
 
 TEST(ErrorMap, LeavesAnArgumentCheckWithoutPrefix) {
-  const Failure failure = argument_check(ErrorKind::kInvalidArgument, ErrorDomain::kPublic,
+  const Failure failure = argument_check(ErrorDomain::kPublic, {"virDomainBlockPull", "flags"},
                                          "use of flags requires a copy job");
   EXPECT_EQ(failure.error.message, "use of flags requires a copy job");
   EXPECT_EQ(static_cast<int>(failure.code), 8);

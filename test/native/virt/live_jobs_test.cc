@@ -4,10 +4,14 @@
 
 #include "virt/live_jobs.h"
 
+#include <cstdio>
 #include <functional>
+#include <string>
 #include <utility>
 
 #include <gtest/gtest.h>
+
+#include "virt/images.h"
 
 namespace blockpull::virt {
 namespace {
@@ -70,6 +74,28 @@ TEST_F(LiveJobsTest, WhatCloseRefusesToStartIsGoneWhenTheIdleIsTold) {
   EXPECT_EQ(jobs_->start(*std::move(place), *engine, std::move(pull), {}), nullptr);
   EXPECT_EQ(told_before, 0);
   EXPECT_EQ(told_, 1);
+}
+
+TEST_F(LiveJobsTest, WhoHearsOfTheEndFindsNoJobAnyMore) {
+  const auto engine = job::Engine::shared().value();
+  const std::string path = testing::TempDir() + "blockpull-live-jobs.qcow2";
+  static_cast<void>(std::remove(path.c_str()));
+  CreateRequest create;
+  create.path = path;
+  create.size = 1U << 20U;
+  create.cluster_size = 1U << 16U;
+  create.version = 3;
+  ASSERT_TRUE(create_image(create).ok());
+  bool is_found = true;
+  ImagePullRequest pull;
+  pull.image.path = path;
+  const auto job = pull_image(*engine, *jobs_, pull, [this, &is_found](const job::Outcome&) {
+    is_found = jobs_->find("", "").has_value();
+  });
+  EXPECT_TRUE(job.ok());
+  jobs_->wait_until_idle();
+  EXPECT_FALSE(is_found);
+  EXPECT_EQ(std::remove(path.c_str()), 0);
 }
 
 }  // namespace
