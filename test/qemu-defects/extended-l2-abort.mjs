@@ -14,14 +14,15 @@ await reproduce('a block-stream into an image with extended L2 entries ends QEMU
   const qemu = await startQemu([qcow2Node('top')])
   say('block-stream into an image that has the first 4 KiB of a cluster of 128 KiB')
   qemu.start('block-stream', { 'job-id': 'pull', device: 'top' })
-  await Promise.race([qemu.event('BLOCK_JOB_COMPLETED', 'pull'), qemu.ended])
+  await qemu.event('BLOCK_JOB_COMPLETED', 'pull').catch(() => qemu.ended)
   if (!qemu.end) {
     say('BLOCK_JOB_COMPLETED')
     await qemu.quit()
     if (!readsAs('before.raw', 'top.qcow2')) throw new Error('the image has changed')
     return false
   }
-  say(`QEMU ended by ${qemu.end?.signal}: ${qemu.end?.stderr}`)
+  say(`QEMU ended by ${qemu.end.signal}: ${qemu.end.stderr}`)
   readsAs('before.raw', 'top.qcow2')
-  return qemu.end?.signal === 'SIGABRT'
+  if (!qemu.end.stderr.includes('skip_bytes < pnum')) throw new Error('QEMU ended for another reason')
+  return true
 })

@@ -103,10 +103,12 @@ export function flatten(image, raw) {
  * @param {string} raw
  * @param {string} image
  */
-export function readsAs(raw, image) {
-  const args = ['compare', '-f', 'raw', '-F', 'qcow2', raw, image]
+export function readsAs(raw, image, format = 'qcow2') {
+  const args = ['compare', '-f', 'raw', '-F', format, raw, image]
   const { status, stdout, stderr } = spawnSync(program('qemu-img'), args, { cwd: folder, encoding: 'utf8' })
-  say(`qemu-img compare ${raw} ${image}: ${(stdout + stderr).trim().split('\n')[0]}`)
+  const [line] = (stdout + stderr).trim().split('\n')
+  if (status !== 0 && status !== 1) throw new Error(`qemu-img compare ${raw} ${image} ended with ${status}: ${line}`)
+  say(`qemu-img compare ${raw} ${image}: ${line}`)
   return status === 0
 }
 

@@ -5,7 +5,7 @@
 
 import { createImage, qcow2Node, reproduce, say, startQemu } from './qemu.mjs'
 
-const commandBytes = 256 * 1024
+const commandBytes = 128 * 1024
 const slowBytesPerSecond = 2 * 1024 * 1024
 
 await reproduce('a long command takes the monitor seconds to read', async () => {

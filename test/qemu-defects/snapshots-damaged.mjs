@@ -25,12 +25,5 @@ await reproduce('a full block-stream empties the internal snapshots of the image
   say(`qemu-img check: ${check.split('\n')[0]}`)
   if (!readsAs('before.raw', 'top.qcow2')) throw new Error('the image itself has changed')
   readSnapshot('friday-after.raw')
-  const compare = ['-f', 'raw', '-F', 'raw', 'friday-before.raw', 'friday-after.raw']
-  try {
-    say(`the snapshot, before and after: ${tool('qemu-img', 'compare', ...compare).trim()}`)
-    return false
-  } catch (error) {
-    say(`the snapshot, before and after: ${String(error).trim().split(': ').pop()}`)
-    return String(error).includes('Content mismatch')
-  }
+  return !readsAs('friday-before.raw', 'friday-after.raw', 'raw')
 })
