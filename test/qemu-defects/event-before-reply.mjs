@@ -13,7 +13,9 @@ await reproduce('a job ends before the command that started it is answered', asy
   say('block-stream of an image that has no backing file')
   await qemu.command('block-stream', { 'job-id': 'pull', device: 'top' })
   await qemu.event('BLOCK_JOB_COMPLETED', 'pull')
-  const order = qemu.messages.map(({ event, data }) => (event ? [event, data.status].filter(Boolean).join(' ') : 'reply'))
+  const order = qemu.messages.map(({ event, data }) =>
+    event ? [event, data.status].filter(Boolean).join(' ') : 'reply',
+  )
   say(`QEMU said: ${order.join(', ')}`)
   await qemu.quit()
   return order.indexOf('BLOCK_JOB_COMPLETED') < order.indexOf('reply')

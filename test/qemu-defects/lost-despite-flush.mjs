@@ -33,4 +33,7 @@ async function isLost(daemon) {
   return !readsAs('before.raw', 'top.qcow2')
 }
 
-await reproduce('a flush before and after job-finalize does not help', async () => (await isLost(false)) || (await isLost(true)))
+await reproduce(
+  'a flush before and after job-finalize does not help',
+  async () => (await isLost(false)) || (await isLost(true)),
+)

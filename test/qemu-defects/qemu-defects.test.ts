@@ -20,14 +20,21 @@ const reproducers = readdirSync(here)
 const rows = doc
   .split('\n')
   .filter((line) => line.startsWith('|'))
-  .map((line) => line.slice(1, -1).split('|').map((cell) => cell.trim()))
+  .map((line) =>
+    line
+      .slice(1, -1)
+      .split('|')
+      .map((cell) => cell.trim()),
+  )
 const header = rows.find(([first]) => first === 'reproducer') ?? []
 
 /** What the table says of a reproducer on a version such as '7.2'. */
 function verdictFor(reproducer: string, version: string): string | undefined {
   const column = header.indexOf(`QEMU ${version}`)
   if (column === -1) {
-    throw new Error(`docs/qemu-defects.md has no column for QEMU ${version}: add what test/qemu-defects/run-all.mjs prints`)
+    throw new Error(
+      `docs/qemu-defects.md has no column for QEMU ${version}: add what test/qemu-defects/run-all.mjs prints`,
+    )
   }
   return rows.find(([first]) => first === `\`${reproducer}\``)?.[column]
 }
@@ -39,7 +46,9 @@ async function installedVersion(): Promise<string> {
 
 describe('what docs/qemu-defects.md says of QEMU is so', () => {
   test('its table has a row for each reproducer and no other', () => {
-    const named = rows.slice(rows.indexOf(header) + 2, rows.indexOf(header) + 2 + reproducers.length).map(([name]) => name)
+    const named = rows
+      .slice(rows.indexOf(header) + 2, rows.indexOf(header) + 2 + reproducers.length)
+      .map(([name]) => name)
     expect(named.sort()).toEqual(reproducers.map((name) => `\`${name}\``).sort())
   })
 
@@ -47,7 +56,7 @@ describe('what docs/qemu-defects.md says of QEMU is so', () => {
     expect(() => verdictFor('not-crash-durable', '0.9')).toThrow('no column for QEMU 0.9')
   })
 
-  test.each(reproducers)('%s', async (reproducer) => {
+  test.each(reproducers)('%s ends on this QEMU as the table says', async (reproducer) => {
     const expected = verdictFor(reproducer, await installedVersion()) ?? 'nothing'
     const { code, stdout, stderr } = await run(process.execPath, [join(here, `${reproducer}.mjs`)])
     expect(code, `the table says '${expected}':\n${stdout}${stderr}`).toBe(exitCodes[expected])

@@ -20,10 +20,12 @@ const rows = readdirSync(here)
   .filter((name) => name.endsWith('.mjs') && !others.has(name))
   .map((name) => {
     const { status, stdout } = spawnSync(process.execPath, [new URL(name, here).pathname], { encoding: 'utf8' })
-    return { name: name.replace(/\.mjs$/, ''), version: stdout.split(':')[0], verdict: verdicts.get(status ?? 1), stdout }
+    return { name: name.replace(/\.mjs$/, ''), verdict: verdicts.get(status ?? 1) ?? 'cannot tell', stdout }
   })
 
-console.log(`| reproducer | ${rows[0]?.version} |\n| --- | --- |`)
-for (const { name, verdict } of rows) console.log(`| ${name} | ${verdict ?? 'cannot tell'} |`)
-for (const { stdout } of rows.filter(({ verdict }) => verdict === undefined)) console.log(`\n${stdout}`)
-process.exitCode = rows.every(({ verdict }) => verdict !== undefined) ? 0 : 1
+const version = /^QEMU \d+\.\d+/.exec(rows[0]?.stdout ?? '')?.[0] ?? 'QEMU'
+console.log(`| reproducer | ${version} |\n| --- | --- |`)
+for (const { name, verdict } of rows) console.log(`| \`${name}\` | ${verdict} |`)
+const unclear = rows.filter(({ verdict }) => verdict === 'cannot tell')
+for (const { stdout } of unclear) console.log(`\n${stdout}`)
+process.exitCode = unclear.length > 0 ? 1 : 0
