@@ -63,6 +63,8 @@
       "native/driver/qemu/block_graph.cc",
       "native/driver/qemu/flush.cc",
       "native/driver/qemu/guest_pull.cc",
+      "native/driver/qemu/job_id.cc",
+      "native/driver/qemu/job_watch.cc",
       "native/driver/qemu/start_stream.cc",
       "native/driver/qemu/stream_follower.cc",
       "native/driver/qemu/stream_plan.cc"

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "core/base/text.h"
+#include "driver/qemu/job_id.h"
 #include "virt/base_name.h"
 #include "virt/checks.h"
 #include "virt/job_reports.h"

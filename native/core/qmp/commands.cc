@@ -54,7 +54,7 @@ Command block_stream(const BlockStream& stream) {
   if (stream.speed > 0) {
     arguments.number("speed", stream.speed);
   }
-  arguments.member("auto-finalize", stream.auto_finalize).member("auto-dismiss", false);
+  arguments.member("auto-finalize", stream.auto_finalize).member("auto-dismiss", true);
   return {"block-stream", arguments.text(), true};
 }
 
@@ -64,10 +64,6 @@ Command job_cancel(std::string_view id) {
 
 Command job_finalize(std::string_view id) {
   return for_job("job-finalize", id);
-}
-
-Command job_dismiss(std::string_view id) {
-  return for_job("job-dismiss", id);
 }
 
 Command block_job_set_speed(std::string_view id, std::uint64_t bytes_per_second) {

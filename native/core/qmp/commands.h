@@ -17,7 +17,9 @@
 
 namespace blockpull::qmp {
 
-/// block-stream (QEMU 3.1): fills `device` from what lies below it. Given neither base, everything.
+/// block-stream (QEMU 3.1): fills `device` from what lies below it. Given no base, everything. QEMU
+/// dismisses the job itself: one that has concluded and stays is a trap, since QEMU 7.2 and 10.0 end
+/// when somebody lists the nodes then.
 struct BlockStream {
   std::string job_id;
   /// Node or device name.
@@ -34,7 +36,6 @@ struct BlockStream {
 [[nodiscard]] Command block_stream(const BlockStream& stream);
 [[nodiscard]] Command job_cancel(std::string_view id);
 [[nodiscard]] Command job_finalize(std::string_view id);
-[[nodiscard]] Command job_dismiss(std::string_view id);
 [[nodiscard]] Command block_job_set_speed(std::string_view id, std::uint64_t bytes_per_second);
 
 /// JobStatus, in the order of a job's life.

@@ -10,11 +10,11 @@
 //                             ▼
 //                          node "#block251"          raw     /vms/base.img
 //
-// Who asks for the list of all nodes (query-named-block-nodes) may end QEMU 7.2: a job that has
-// concluded and was not dismissed keeps a filter with nothing below it, and QEMU falls over that.
-// So the images are read from query-block, which is safe at any time, and only the names of the
-// nodes and who lies below whom from x-debug-query-block-graph. A storage daemon has no devices for
-// query-block to tell of; there the list is asked for, while no job has concluded.
+// Who asks for the list of all nodes (query-named-block-nodes) may end QEMU: a job that has
+// concluded and was not dismissed keeps a filter with nothing below it, and QEMU 7.2 and 10.0 fall
+// over that. So the images are read from query-block, which is safe at any time, and only the names
+// of the nodes and who lies below whom from x-debug-query-block-graph. A storage daemon has no
+// devices for query-block to tell of; there the list is asked for, while no job has concluded.
 //
 // Pure functions over answers.
 

@@ -5,44 +5,158 @@
 #include <utility>
 
 #include "core/base/text.h"
+#include "driver/qemu/job_id.h"
 
 namespace blockpull::driver {
 namespace {
 
-qmp::Command flush_by_hand(const std::string& node) {
-  return {"human-monitor-command",
-          qmp::JsonWriter().member("command-line", text("qemu-io ", node, " flush")).text(), true};
+using qmp::Json;
+
+/// The filter's options. QEMU's node names end at 31 characters, and filters above two nodes must
+/// not meet.
+std::string filter_above(const std::string& node) {
+  const std::string permissions = R"(["write-unchanged"])";
+  return qmp::JsonWriter()
+      .member("driver", "blkdebug")
+      .member("node-name", text("blockpull-flush-", hash_digits(node)))
+      .member("image", node)
+      .object("take-child-perms", permissions)
+      .text();
 }
 
-/// The human monitor answers with what it printed: nothing, when all went well.
-Result<void> read_answer(Result<qmp::Json> answer, const std::string& node) {
-  BLOCKPULL_TRY(printed, std::move(answer));
-  const std::string said = printed.text_or_empty();
-  if (said.empty()) {
-    return {};
+class Flush : public std::enable_shared_from_this<Flush> {
+ public:
+  Flush(std::shared_ptr<qmp::Monitor> monitor, std::string node,
+        std::function<void(Result<void>)> then)
+      : monitor_(std::move(monitor)), node_(std::move(node)), then_(std::move(then)) {}
+
+  void begin() {
+    monitor_->reach([self = shared_from_this()](const Result<qmp::Peer>& peer) {
+      if (!peer.ok()) {
+        self->then_(peer.error());
+        return;
+      }
+      if (auto can = check_can_flush(*peer); !can.ok()) {
+        self->then_(std::move(can));
+        return;
+      }
+      self->has_human_monitor_ = peer->offers("human-monitor-command");
+      if (peer->offers("blockdev-reopen")) {
+        self->add_filter(kTries);
+      } else {
+        self->flush_by_hand();
+      }
+    });
   }
-  return make_error(ErrorKind::kIo, text("flush of node '", node, "' failed: QEMU says '",
-                                         said.substr(0, said.find_last_not_of("\r\n") + 1), "'"));
-}
+
+ private:
+  /// A filter that an earlier process has left is removed, once.
+  static constexpr int kTries = 2;
+
+  void add_filter(int tries) {
+    execute({"blockdev-add", filter_above(node_), true}, [tries](Flush& flush, Result<Json> added) {
+      if (added.ok()) {
+        flush.reopen_filter();
+      } else {
+        flush.meet_refusal(tries - 1, std::move(added).error());
+      }
+    });
+  }
+
+  void meet_refusal(int tries, Error why) {
+    const auto says = [&why](std::string_view words) {
+      return why.message.find(words) != std::string::npos;
+    };
+    if (why.kind != ErrorKind::kQemuError) {
+      then_(std::move(why));
+    } else if (says("Duplicate nodes") && tries > 0) {
+      execute(removal(),
+              [tries](Flush& flush, const Result<Json>& /*removed*/) { flush.add_filter(tries); });
+    } else if (says("is read-only")) {
+      // QEMU had opened it for the job alone, and has flushed it on its way back.
+      then_({});
+    } else if (has_human_monitor_) {
+      // Some builds of QEMU leave the filter's driver out.
+      flush_by_hand();
+    } else {
+      then_(failure(why));
+    }
+  }
+
+  void reopen_filter() {
+    const std::string list = text("[", filter_above(node_), "]");
+    execute({"blockdev-reopen", qmp::JsonWriter().object("options", list).text(), true},
+            [](Flush& flush, Result<Json> reopened) {
+              flush.flushed_ =
+                  reopened.ok() ? Result<void>() : Result<void>(flush.failure(reopened.error()));
+              flush.remove_filter();
+            });
+  }
+
+  void remove_filter() {
+    // One that stays is in nobody's way, and the next flush removes it.
+    execute(removal(), [](Flush& flush, const Result<Json>& /*removed*/) {
+      flush.then_(std::move(flush.flushed_));
+    });
+  }
+
+  [[nodiscard]] qmp::Command removal() const {
+    const std::string filter = text("blockpull-flush-", hash_digits(node_));
+    return {"blockdev-del", qmp::JsonWriter().member("node-name", filter).text(), true};
+  }
+
+  void flush_by_hand() {
+    const std::string line = text("qemu-io ", node_, " flush");
+    execute({"human-monitor-command", qmp::JsonWriter().member("command-line", line).text(), true},
+            [](Flush& flush, const Result<Json>& printed) {
+              if (!printed.ok()) {
+                flush.then_(flush.failure(printed.error()));
+              } else if (const std::string said = printed->text_or_empty(); !said.empty()) {
+                flush.then_(flush.failure(make_error(ErrorKind::kQemuError, said)));
+              } else {
+                flush.then_({});
+              }
+            });
+  }
+
+  void execute(qmp::Command command, std::function<void(Flush&, Result<Json>)> then) {
+    monitor_->execute(std::move(command),
+                      [self = shared_from_this(), then = std::move(then)](Result<Json> answer) {
+                        then(*self, std::move(answer));
+                      });
+  }
+
+  /// Whether it was done is not known when the connection broke; what QEMU says is a failed flush.
+  [[nodiscard]] Error failure(Error error) const {
+    if (error.kind == ErrorKind::kQemuError) {
+      error.kind = ErrorKind::kIo;
+      error.message = text("flush of node '", node_, "' failed: ", error.message);
+    }
+    return error;
+  }
+
+  const std::shared_ptr<qmp::Monitor> monitor_;
+  const std::string node_;
+  const std::function<void(Result<void>)> then_;
+  bool has_human_monitor_ = false;
+  Result<void> flushed_;
+};
 
 }  // namespace
 
+Result<void> check_can_flush(const qmp::Peer& peer) {
+  if (peer.offers("blockdev-reopen") || peer.offers("human-monitor-command")) {
+    return {};
+  }
+  return make_error(ErrorKind::kUnsupported,
+                    text("QEMU ", peer.version.major, ".", peer.version.minor,
+                         " offers no way to flush an image, so the result of a pull under its "
+                         "guest could not be made durable; such a pull is not supported"));
+}
+
 void flush_node(const std::shared_ptr<qmp::Monitor>& monitor, const std::string& node,
                 std::function<void(Result<void>)> then) {
-  monitor->reach([monitor, node, then = std::move(then)](const Result<qmp::Peer>& peer) {
-    if (!peer.ok()) {
-      then(peer.error());
-      return;
-    }
-    if (!peer->offers("human-monitor-command")) {
-      then(make_error(ErrorKind::kUnsupported,
-                      text("QEMU behind '", monitor->path(), "' offers no way to flush")));
-      return;
-    }
-    monitor->execute(flush_by_hand(node), [node, then](Result<qmp::Json> answer) {
-      then(read_answer(std::move(answer), node));
-    });
-  });
+  std::make_shared<Flush>(monitor, node, std::move(then))->begin();
 }
 
 }  // namespace blockpull::driver

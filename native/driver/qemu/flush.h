@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Makes what a running QEMU has written to a node durable. QMP has no command for it, so:
+// Makes what a running QEMU has written to a node durable. QMP has no command for it. What flushes,
+// and tells whether that worked, is to put a filter of our own above the node and to reopen it with
+// the options that it has (QEMU 6.1, the storage daemon too):
 //
-//     qemu-system            human-monitor-command: qemu-io NODE flush
-//     qemu-storage-daemon    an NBD export of the node, read-only, on a private socket, for as long
-//                            as one NBD_CMD_FLUSH takes
+//     blockdev-add     blkdebug filter above NODE, which may pass writes on
+//     blockdev-reopen  the same: QEMU flushes what lies below first
+//     blockdev-del
+//
+// Without `take-child-perms` the flush would end in the filter. Where QEMU cannot do this,
+// `qemu-io NODE flush` through the human monitor flushes as well, but does not tell of a failure
+// (docs/qemu-defects.md, flush-failure-unreported).
 //
 // Thread rule: any thread; `then` runs on the reactor's thread.
 
@@ -18,8 +24,11 @@
 
 namespace blockpull::driver {
 
+/// kUnsupported where that QEMU offers no way to flush.
+[[nodiscard]] Result<void> check_can_flush(const qmp::Peer& peer);
+
 /// Once `then` is given success, everything that QEMU has written to that image is on its disk.
-/// kIo with QEMU's words, kUnsupported, or what Monitor::Answer says.
+/// kIo with QEMU's words, or what Monitor::Answer says.
 void flush_node(const std::shared_ptr<qmp::Monitor>& monitor, const std::string& node,
                 std::function<void(Result<void>)> then);
 

@@ -30,33 +30,34 @@ class GuestPull final : public job::Work {
 
 class Prepared final : public PreparedGuestPull {
  public:
-  Prepared(std::shared_ptr<qmp::Monitor> monitor, StreamPlan plan, job::Registry::Claim claim,
+  Prepared(std::shared_ptr<qmp::Monitor> monitor, StartedStream stream, job::Registry::Claim claim,
            bool cancel_unstarted)
       : monitor_(std::move(monitor)),
-        plan_(std::move(plan)),
+        stream_(std::move(stream)),
         end_(std::make_shared<GuestPullEnd>()),
         claim_(std::move(claim)),
         cancel_unstarted_(cancel_unstarted) {}
 
   ~Prepared() override {
     if (cancel_unstarted_) {
-      monitor_->execute(qmp::job_cancel(plan_.job_id), [](const Result<qmp::Json>& /*answer*/) {});
+      monitor_->execute(qmp::job_cancel(stream_.plan.job_id),
+                        [](const Result<qmp::Json>& /*answer*/) {});
     }
   }
 
-  [[nodiscard]] const StreamPlan& plan() const override { return plan_; }
+  [[nodiscard]] const StreamPlan& plan() const override { return stream_.plan; }
   [[nodiscard]] std::shared_ptr<const GuestPullEnd> end() const override { return end_; }
 
   std::shared_ptr<job::Job> start(job::Engine& engine, job::JobOptions options) override {
     cancel_unstarted_ = false;
-    auto follower = std::make_shared<StreamFollower>(monitor_, plan_, end_);
+    auto follower = std::make_shared<StreamFollower>(monitor_, stream_, end_);
     return job::Job::start(engine, std::make_unique<GuestPull>(std::move(follower)),
                            std::move(claim_), std::move(options));
   }
 
  private:
   const std::shared_ptr<qmp::Monitor> monitor_;
-  const StreamPlan plan_;
+  const StartedStream stream_;
   const std::shared_ptr<GuestPullEnd> end_;
   job::Registry::Claim claim_;
   bool cancel_unstarted_;
@@ -73,18 +74,18 @@ void prepare_guest_pull(job::Engine& engine, const std::shared_ptr<qmp::Monitor>
   };
   start_stream(monitor, options, is_followed,
                [registry = engine.registry().shared_from_this(), monitor,
-                then = std::move(then)](Result<StreamPlan> plan) {
-                 if (!plan.ok()) {
-                   then(std::move(plan).error());
+                then = std::move(then)](Result<StartedStream> stream) {
+                 if (!stream.ok()) {
+                   then(std::move(stream).error());
                    return;
                  }
-                 auto claim = registry->claim_in_guest(monitor->path(), plan->job_id);
+                 auto claim = registry->claim_in_guest(monitor->path(), stream->plan.job_id);
                  if (!claim.ok()) {
                    then(std::move(claim).error());
                    return;
                  }
                  std::unique_ptr<PreparedGuestPull> prepared = std::make_unique<Prepared>(
-                     monitor, std::move(plan).value(), std::move(claim).value(), true);
+                     monitor, std::move(stream).value(), std::move(claim).value(), true);
                  then(std::move(prepared));
                });
 }
@@ -92,8 +93,9 @@ void prepare_guest_pull(job::Engine& engine, const std::shared_ptr<qmp::Monitor>
 Result<std::unique_ptr<PreparedGuestPull>> prepare_adoption(
     job::Engine& engine, const std::shared_ptr<qmp::Monitor>& monitor, StreamPlan plan) {
   BLOCKPULL_TRY(claim, engine.registry().claim_in_guest(monitor->path(), plan.job_id));
-  std::unique_ptr<PreparedGuestPull> prepared =
-      std::make_unique<Prepared>(monitor, std::move(plan), std::move(claim), false);
+  auto watch = JobWatch::begin(monitor, plan.job_id);
+  std::unique_ptr<PreparedGuestPull> prepared = std::make_unique<Prepared>(
+      monitor, StartedStream{std::move(plan), std::move(watch)}, std::move(claim), false);
   return prepared;
 }
 

@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "core/base/text.h"
+#include "driver/qemu/flush.h"
+#include "driver/qemu/job_id.h"
 
 namespace blockpull::driver {
 namespace {
@@ -74,42 +76,27 @@ class ViewQuery : public std::enable_shared_from_this<ViewQuery> {
       return;
     }
     if (has_concluded() && tries_left_-- > 0) {
-      // Whoever follows the job is about to dismiss it.
+      // Whoever started the job is about to dismiss it.
       monitor_->call_later(kPause, [self = shared_from_this()] {
         self->ask(qmp::query_block_jobs(), &ViewQuery::take_jobs);
       });
       return;
     }
-    next_job_ = 0;
-    dismiss_concluded(Json());
+    if (has_concluded()) {
+      then_(make_error(ErrorKind::kJobActive,
+                       text("QEMU behind '", monitor_->path(),
+                            "' keeps a job that has concluded; its images cannot be listed before "
+                            "the program that started it dismisses it")));
+      return;
+    }
+    const std::string flat = qmp::JsonWriter().member("flat", true).text();
+    ask({"query-named-block-nodes", flat, false}, &ViewQuery::take_nodes);
   }
 
   [[nodiscard]] bool has_concluded() const {
     return std::any_of(view_.jobs.begin(), view_.jobs.end(), [](const qmp::BlockJob& job) {
       return job.status == qmp::JobStatus::kConcluded;
     });
-  }
-
-  /// One after another; then lists the nodes.
-  void dismiss_concluded(const Json& /*answer*/) {
-    while (next_job_ < view_.jobs.size()) {
-      const qmp::BlockJob& job = view_.jobs[next_job_++];
-      if (job.status != qmp::JobStatus::kConcluded) {
-        continue;
-      }
-      if (!is_our_job(job.id)) {
-        then_(make_error(ErrorKind::kJobActive,
-                         text("job '", job.id,
-                              "' of another program has concluded and waits to be "
-                              "dismissed; QEMU's images cannot be listed before")));
-        return;
-      }
-      view_.are_concluded_dismissed = true;
-      ask(qmp::job_dismiss(job.id), &ViewQuery::dismiss_concluded);
-      return;
-    }
-    const std::string flat = qmp::JsonWriter().member("flat", true).text();
-    ask({"query-named-block-nodes", flat, false}, &ViewQuery::take_nodes);
   }
 
   void take_nodes(const Json& nodes) {
@@ -122,7 +109,6 @@ class ViewQuery : public std::enable_shared_from_this<ViewQuery> {
   GuestView view_;
   Json devices_;
   Json edges_;
-  std::size_t next_job_ = 0;
   int tries_left_ = kTries;
 };
 
@@ -163,7 +149,7 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
  public:
   StreamStart(std::shared_ptr<qmp::Monitor> monitor, GuestPullOptions options,
               std::function<bool(const std::string&)> is_followed,
-              std::function<void(Result<StreamPlan>)> then)
+              std::function<void(Result<StartedStream>)> then)
       : monitor_(std::move(monitor)),
         options_(std::move(options)),
         is_followed_(std::move(is_followed)),
@@ -182,6 +168,7 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
   Result<void> prepare(Result<GuestView> viewed) {
     BLOCKPULL_TRY(view, std::move(viewed));
     BLOCKPULL_CHECK(check_commands(view.peer));
+    BLOCKPULL_CHECK(check_can_flush(view.peer));
     BLOCKPULL_TRY(top, find_disk_node(view.graph, options_.disk));
     if (options_.disk.path.empty()) {
       options_.disk.name = view.graph.disk_name(top);
@@ -192,31 +179,16 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
       return make_error(ErrorKind::kJobActive,
                         text("job '", plan_.job_id, "' is followed by this process already"));
     }
-    for (const qmp::BlockJob& job : view.jobs) {
-      const bool is_gone = view.are_concluded_dismissed && job.status == qmp::JobStatus::kConcluded;
-      if (job.id == plan_.job_id && !is_gone) {
-        meet(job);
-        return {};
-      }
+    watch_ = JobWatch::begin(monitor_, plan_.job_id);
+    const bool is_there =
+        std::any_of(view.jobs.begin(), view.jobs.end(),
+                    [this](const qmp::BlockJob& job) { return job.id == plan_.job_id; });
+    if (is_there) {
+      then_(StartedStream{std::move(plan_), std::move(watch_)});
+    } else {
+      stream();
     }
-    stream();
     return {};
-  }
-
-  /// A job of ours that somebody left there.
-  void meet(const qmp::BlockJob& job) {
-    if (job.status != qmp::JobStatus::kConcluded) {
-      then_(std::move(plan_));
-      return;
-    }
-    monitor_->execute(qmp::job_dismiss(plan_.job_id),
-                      [self = shared_from_this()](Result<Json> answer) {
-                        if (answer.ok()) {
-                          self->stream();
-                        } else {
-                          self->then_(refusal(std::move(answer).error()));
-                        }
-                      });
   }
 
   void stream() {
@@ -236,15 +208,16 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
         self->then_(refusal(std::move(answer).error()));
         return;
       }
-      self->then_(std::move(self->plan_));
+      self->then_(StartedStream{std::move(self->plan_), std::move(self->watch_)});
     });
   }
 
   const std::shared_ptr<qmp::Monitor> monitor_;
   GuestPullOptions options_;
   const std::function<bool(const std::string&)> is_followed_;
-  const std::function<void(Result<StreamPlan>)> then_;
+  const std::function<void(Result<StartedStream>)> then_;
   StreamPlan plan_;
+  std::shared_ptr<JobWatch> watch_;
 };
 
 }  // namespace
@@ -256,7 +229,7 @@ void view_guest(const std::shared_ptr<qmp::Monitor>& monitor,
 
 void start_stream(const std::shared_ptr<qmp::Monitor>& monitor, const GuestPullOptions& options,
                   std::function<bool(const std::string&)> is_followed,
-                  std::function<void(Result<StreamPlan>)> then) {
+                  std::function<void(Result<StartedStream>)> then) {
   std::make_shared<StreamStart>(monitor, options, std::move(is_followed), std::move(then))->begin();
 }
 
@@ -274,9 +247,8 @@ std::optional<StreamPlan> plan_of_job(const GuestView& view, const qmp::BlockJob
   plan.disk_name = view.graph.disk_name(*node);
   plan.path = view.graph.nodes()[*node].filename;
   plan.virtual_size = view.graph.nodes()[*node].virtual_size;
-  if (view.are_concluded_dismissed && job.status == qmp::JobStatus::kConcluded) {
-    plan.dismissed = job;
-  }
+  plan.auto_finalize = job.auto_finalize;
+  plan.depth = view.graph.chain_from(*node).size();
   return plan;
 }
 

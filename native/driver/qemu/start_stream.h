@@ -3,10 +3,9 @@
 // The way from "pull this disk of that guest" to a job that QEMU runs, and the way back to jobs of
 // ours that somebody left.
 //
-//     reach ─▶ graph of images ─▶ plan ─▶ our job there already?
-//                                           concluded ─▶ dismiss ─┐
-//                                           no ───────────────────┴─▶ block-stream
-//                                           lives ─▶ taken over: it is what was asked for
+//     reach ─▶ jobs and images ─▶ plan ─▶ our job there already?
+//                                           no  ─▶ listen for its end ─▶ block-stream
+//                                           yes ─▶ taken over: it is what was asked for
 //
 // Thread rule: any thread; callbacks run on the reactor's thread.
 
@@ -17,6 +16,7 @@
 #include <vector>
 
 #include "core/qmp/commands.h"
+#include "driver/qemu/job_watch.h"
 #include "driver/qemu/stream_plan.h"
 
 namespace blockpull::driver {
@@ -26,22 +26,25 @@ struct GuestView {
   qmp::Peer peer;
   BlockGraph graph;
   std::vector<qmp::BlockJob> jobs;
-  /// The jobs of ours that have concluded were dismissed, since the images could not be listed
-  /// before (see block_graph.h). They are among `jobs` all the same.
-  bool are_concluded_dismissed = false;
 };
 
-/// kMonitorLost when nobody listens, kMonitorBusy, kMonitorTimeout; kJobActive when another program
-/// keeps a concluded job in a storage daemon.
+/// kMonitorLost when nobody listens, kMonitorBusy, kMonitorTimeout; kJobActive when somebody keeps a
+/// concluded job in a storage daemon.
 void view_guest(const std::shared_ptr<qmp::Monitor>& monitor,
                 std::function<void(Result<GuestView>)> then);
 
-/// The plan of a job that QEMU has started, or had already. Refusals are those of plan_stream();
+/// A job that QEMU runs, what was asked of it, and ears for its end.
+struct StartedStream {
+  StreamPlan plan;
+  std::shared_ptr<JobWatch> watch;
+};
+
+/// The job that QEMU has started, or had already. Refusals are those of plan_stream();
 /// QEMU's own come as kJobActive, kNoDisk, kNoBase, kReadOnly, kUnsupported, or kQemuError.
 /// `is_followed` says whether this process has a job of that id there.
 void start_stream(const std::shared_ptr<qmp::Monitor>& monitor, const GuestPullOptions& options,
                   std::function<bool(const std::string&)> is_followed,
-                  std::function<void(Result<StreamPlan>)> then);
+                  std::function<void(Result<StartedStream>)> then);
 
 /// The plan by which a job of ours that is found in `view` can be followed; absent for jobs of
 /// others.

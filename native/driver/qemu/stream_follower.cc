@@ -14,8 +14,15 @@ namespace {
 /// How often QEMU is asked while no event gives reason to: progress has no events.
 constexpr Nanoseconds kLookInterval{500'000'000};
 
-/// What QEMU says of a job that was cancelled.
-constexpr std::string_view kCanceled = "Operation canceled";
+/// Whether it is not known if a command was done: then the next look shows it.
+bool is_unknown(const Result<void>& result) {
+  if (result.ok()) {
+    return false;
+  }
+  const ErrorKind kind = result.error().kind;
+  return kind == ErrorKind::kMonitorLost || kind == ErrorKind::kMonitorBusy ||
+         kind == ErrorKind::kMonitorTimeout;
+}
 
 }  // namespace
 
@@ -35,31 +42,13 @@ void StreamFollower::start(job::Host& host, job::Board& board,
   finish_ = std::move(finish);
   board_->method = "block-stream";
   board_->to_move = plan_.virtual_size;
-  // Weak, since the monitor outlives the job; and the job's end drops the listener.
-  const auto tell = [weak = weak_from_this()](void (StreamFollower::*what)()) {
+  watch_->on_news([weak = weak_from_this()] {
     if (const auto self = weak.lock()) {
-      self->post([what](StreamFollower& follower) { (follower.*what)(); });
+      self->post([](StreamFollower& follower) { follower.look(); });
     }
-  };
-  qmp::Listener listener;
-  listener.on_event = [tell, id = plan_.job_id](const qmp::Event& event) {
-    if (qmp::changed_job(event) == id) {
-      tell(&StreamFollower::look);
-    }
-  };
-  listener.on_link = [tell](qmp::Link link) {
-    if (link == qmp::Link::kUp) {
-      tell(&StreamFollower::look);
-    } else if (link == qmp::Link::kGone) {
-      tell(&StreamFollower::qemu_ended);
-    }
-  };
-  listener_ = monitor_->listen(std::move(listener));
-  if (plan_.dismissed) {
-    conclude(*plan_.dismissed);
-    return;
-  }
+  });
   look_again_later();
+  look();
 }
 
 void StreamFollower::look_again_later() {
@@ -70,8 +59,19 @@ void StreamFollower::look_again_later() {
 }
 
 void StreamFollower::look() {
-  if (asking_) {
-    ask_again_ = true;
+  if (done_) {
+    if (step_ == Step::kNone) {
+      last_flush();
+    }
+  } else if (const auto end = watch_->end()) {
+    take_end(*end);
+    return;
+  }
+  if (watch_->is_qemu_gone()) {
+    qemu_ended();
+    return;
+  }
+  if (asking_ || done_) {
     return;
   }
   asking_ = true;
@@ -83,12 +83,9 @@ void StreamFollower::look() {
   });
 }
 
-void StreamFollower::take_jobs(Result<qmp::Json> answer) {
+void StreamFollower::take_jobs(const Result<qmp::Json>& answer) {
   asking_ = false;
-  if (std::exchange(ask_again_, false)) {
-    look();
-  }
-  if (!answer.ok()) {
+  if (!answer.ok() || done_) {
     // A connection that broke is made again, and then there is reason to look.
     return;
   }
@@ -98,10 +95,12 @@ void StreamFollower::take_jobs(Result<qmp::Json> answer) {
       return;
     }
   }
-  if (step_ < Step::kLastFlush) {
-    vanish(
-        "QEMU knows nothing of it any more: it was ended by another program, or QEMU was "
-        "started anew");
+  if (const auto end = watch_->end()) {
+    take_end(*end);
+  } else if (!finalize_sent_ && !plan_.auto_finalize) {
+    vanish("QEMU has it no more, and nobody has seen its end; the disk keeps its backing file");
+  } else if (step_ != Step::kCheck) {
+    check_chain();
   }
 }
 
@@ -110,113 +109,63 @@ void StreamFollower::act(const qmp::BlockJob& job) {
   if (step_ != Step::kNone) {
     return;
   }
-  const bool is_to_end = stop_.has_value() || flush_error_.has_value();
   switch (job.status) {
-    case qmp::JobStatus::kConcluded:
-      conclude(job);
-      return;
     case qmp::JobStatus::kAborting:
+    case qmp::JobStatus::kConcluded:
     case qmp::JobStatus::kNull:
       return;
-    case qmp::JobStatus::kPending:
-      if (!is_to_end) {
-        flush(Step::kFlush, &StreamFollower::flushed);
-        return;
-      }
-      break;
     default:
       break;
   }
-  if (is_to_end) {
-    take_step(Step::kCancel, qmp::job_cancel(plan_.job_id), &StreamFollower::look_after);
+  if (stop_ || flush_error_) {
+    execute(Step::kCancel, qmp::job_cancel(plan_.job_id), &StreamFollower::look_after);
+  } else if (job.status == qmp::JobStatus::kPending) {
+    flush(Step::kFlush, &StreamFollower::flushed);
   }
 }
 
-/// Progress only grows, and a job with nothing to do has gone over everything.
+/// Progress only grows.
 void StreamFollower::show(const qmp::BlockJob& job) {
   const std::uint64_t offset = std::min(job.offset, plan_.virtual_size);
   board_->settled = std::max(board_->settled.load(), offset);
   board_->moved = board_->settled.load();
 }
 
-void StreamFollower::take_step(Step step, qmp::Command command,
-                               void (StreamFollower::*then)(Result<void>)) {
-  step_ = step;
-  monitor_->execute(std::move(command),
-                    [weak = weak_from_this(), step, then](Result<qmp::Json> answer) {
-                      if (const auto self = weak.lock()) {
-                        self->post([step, then, answer = std::move(answer)](StreamFollower& f) {
-                          f.on_step(step, then, answer.ok() ? Result<void>() : answer.error());
-                        });
-                      }
-                    });
-}
-
-void StreamFollower::flush(Step step, void (StreamFollower::*then)(Result<void>)) {
-  step_ = step;
-  flush_node(monitor_, plan_.node, [weak = weak_from_this(), step, then](Result<void> result) {
-    if (const auto self = weak.lock()) {
-      self->post([step, then, result = std::move(result)](StreamFollower& follower) {
-        follower.on_step(step, then, result);
-      });
-    }
-  });
-}
-
-void StreamFollower::on_step(Step step, void (StreamFollower::*then)(Result<void>),
-                             Result<void> result) {
-  step_ = Step::kNone;
-  const bool is_unknown = !result.ok() && (result.error().kind == ErrorKind::kMonitorLost ||
-                                           result.error().kind == ErrorKind::kMonitorBusy ||
-                                           result.error().kind == ErrorKind::kMonitorTimeout);
-  if (is_unknown && step != Step::kDismiss) {
-    // Done or not, the next look shows it.
-    return;
-  }
-  (this->*then)(std::move(result));
-}
-
 void StreamFollower::flushed(Result<void> result) {
   if (!result.ok()) {
     flush_error_ = std::move(result).error();
-    look();
+  } else if (!stop_) {
+    // If we die here, the job waits at pending with everything durable, and the next one to look
+    // finalizes it.
+    finalize_sent_ = true;
+    execute(Step::kFinalize, qmp::job_finalize(plan_.job_id), &StreamFollower::look_after);
     return;
   }
-  if (stop_) {
-    look();
-    return;
-  }
-  // If we die here, the job waits at pending with everything durable, and the next one to look
-  // finalizes it.
-  take_step(Step::kFinalize, qmp::job_finalize(plan_.job_id), &StreamFollower::look_after);
-}
-
-void StreamFollower::look_after(Result<void> /*result*/) {
-  // A refusal means that the status was another one by then.
   look();
 }
 
-void StreamFollower::conclude(const qmp::BlockJob& job) {
-  if (!job.error) {
-    // If we die here, the image stands on its own and its data is durable; its header may still
-    // name the old backing file, which then is still right.
-    flush(Step::kLastFlush, &StreamFollower::last_flushed);
-    return;
-  }
-  if (flush_error_) {
-    ending_.error = flush_error_;
-  } else if (stop_ && *job.error == kCanceled) {
-    ending_.error = make_error(
-        ErrorKind::kCancelled,
-        text("pull of disk '", plan_.disk_name, "' was aborted; what was copied is kept"));
+/// A refusal means that the status was another one by then.
+void StreamFollower::look_after(Result<void> /*result*/) {
+  look();
+}
+
+void StreamFollower::take_end(const JobEnd& end) {
+  if (!end.was_cancelled && !end.error) {
+    done_ = true;
+    last_flush();
+  } else if (flush_error_) {
+    finish(flush_error_);
+  } else if (stop_ && end.was_cancelled) {
+    finish(make_error(ErrorKind::kCancelled, text("pull of disk '", plan_.disk_name,
+                                                  "' was aborted; what was copied is kept")));
   } else {
-    ending_.error = failure_of(*job.error);
+    finish(failure_of(end));
   }
-  dismiss();
 }
 
 /// QEMU's words, with the kind that they stand for.
-Error StreamFollower::failure_of(const std::string& said) const {
+Error StreamFollower::failure_of(const JobEnd& end) const {
+  const std::string said = end.error.value_or("it was cancelled by another program");
   ErrorKind kind = ErrorKind::kJobFailed;
   if (said == "No space left on device") {
     kind = ErrorKind::kNoSpace;
@@ -228,45 +177,50 @@ Error StreamFollower::failure_of(const std::string& said) const {
       .with_path(plan_.path);
 }
 
+void StreamFollower::check_chain() {
+  view(Step::kCheck, &StreamFollower::chain_checked);
+}
+
+void StreamFollower::chain_checked(const Result<GuestView>& view) {
+  if (!view.ok()) {
+    // The next look finds the job missing again.
+    return;
+  }
+  if (!shows_new_chain(*view)) {
+    vanish("QEMU has it no more, and the disk has its old backing file");
+    return;
+  }
+  done_ = true;
+  last_flush();
+}
+
+/// Whether the chain is as the job leaves it. Nothing else makes it shorter while the job runs.
+bool StreamFollower::shows_new_chain(const GuestView& view) const {
+  const auto top = view.graph.find_node(plan_.node);
+  return top && (plan_.depth == 1 || view.graph.chain_from(*top).size() < plan_.depth ||
+                 (plan_.base && plan_.released.empty()));
+}
+
+void StreamFollower::last_flush() {
+  // If we die here, the image stands on its own and its data is durable; should the header be lost
+  // with the host's memory, it names the old backing file, which then is still right.
+  flush(Step::kLastFlush, &StreamFollower::last_flushed);
+}
+
 void StreamFollower::last_flushed(Result<void> result) {
   if (!result.ok()) {
     Error error = std::move(result).error();
-    error.message = text("pull of disk '", plan_.disk_name,
-                         "' is not durable, so keep its backing files: ", error.message);
-    ending_.error = std::move(error).with_path(plan_.path);
-  } else {
-    ending_.released = plan_.released;
-    board_->settled = plan_.virtual_size;
-    board_->moved = plan_.virtual_size;
-  }
-  dismiss();
-}
-
-void StreamFollower::dismiss() {
-  if (plan_.dismissed) {
-    dismissed({});
+    error.message =
+        text("pull of disk '", plan_.disk_name,
+             "' was done, but may not be durable, so keep its backing files: ", error.message);
+    finish(std::move(error).with_path(plan_.path));
     return;
   }
-  take_step(Step::kDismiss, qmp::job_dismiss(plan_.job_id), &StreamFollower::dismissed);
-}
-
-/// One that could not be dismissed is found, concluded, by who looks next.
-void StreamFollower::dismissed(Result<void> /*result*/) {
-  if (ending_.error) {
-    finish(std::move(ending_));
-    return;
-  }
-  step_ = Step::kView;
-  view_guest(monitor_, [weak = weak_from_this()](Result<GuestView> view) {
-    if (const auto self = weak.lock()) {
-      auto shared = std::make_shared<Result<GuestView>>(std::move(view));
-      self->post([shared](StreamFollower& follower) { follower.take_view(*shared); });
-    }
-  });
+  view(Step::kView, &StreamFollower::chain_viewed);
 }
 
 /// What the chain is now, of which a job that was found knows nothing else.
-void StreamFollower::take_view(const Result<GuestView>& view) {
+void StreamFollower::chain_viewed(const Result<GuestView>& view) {
   end_->base = plan_.base;
   if (view.ok()) {
     if (const auto top = view->graph.find_node(plan_.node)) {
@@ -277,29 +231,84 @@ void StreamFollower::take_view(const Result<GuestView>& view) {
       }
     }
   }
-  finish(std::move(ending_));
+  finish(std::nullopt);
 }
 
 void StreamFollower::qemu_ended() {
-  if (step_ == Step::kView || step_ == Step::kDismiss) {
-    finish(std::move(ending_));
+  if (step_ == Step::kView) {
+    end_->base = plan_.base;
+    finish(std::nullopt);
     return;
   }
   vanish("QEMU has ended; pull the disk again, which goes on from what is durable");
 }
 
 void StreamFollower::vanish(std::string_view why) {
-  job::Ending ending;
-  ending.error = make_error(ErrorKind::kJobVanished,
-                            text("pull of disk '", plan_.disk_name, "' vanished: ", why))
-                     .with_path(plan_.path);
-  finish(std::move(ending));
+  finish(make_error(ErrorKind::kJobVanished,
+                    text("pull of disk '", plan_.disk_name, "' vanished: ", why))
+             .with_path(plan_.path));
 }
 
-void StreamFollower::finish(job::Ending ending) {
-  host_->cancel_call(std::exchange(timer_, 0));
-  monitor_->ignore(listener_);
+void StreamFollower::finish(std::optional<Error> error) {
+  host_->cancel_call(timer_);
+  watch_->on_news({});
+  job::Ending ending;
+  if (!error) {
+    board_->settled = plan_.virtual_size;
+    board_->moved = plan_.virtual_size;
+    ending.released = plan_.released;
+  }
+  ending.error = std::move(error);
   std::exchange(finish_, nullptr)(std::move(ending));
+}
+
+void StreamFollower::execute(Step step, qmp::Command command, Then then) {
+  step_ = step;
+  monitor_->execute(std::move(command),
+                    [weak = weak_from_this(), step, then](Result<qmp::Json> answer) {
+                      if (const auto self = weak.lock()) {
+                        self->post([step, then, answer = std::move(answer)](StreamFollower& f) {
+                          f.end_step(step, then, answer.ok() ? Result<void>() : answer.error());
+                        });
+                      }
+                    });
+}
+
+void StreamFollower::flush(Step step, Then then) {
+  step_ = step;
+  flush_node(monitor_, plan_.node, [weak = weak_from_this(), step, then](Result<void> result) {
+    if (const auto self = weak.lock()) {
+      self->post([step, then, result = std::move(result)](StreamFollower& follower) {
+        follower.end_step(step, then, result);
+      });
+    }
+  });
+}
+
+void StreamFollower::view(Step step, void (StreamFollower::*then)(const Result<GuestView>&)) {
+  step_ = step;
+  view_guest(monitor_, [weak = weak_from_this(), step, then](Result<GuestView> view) {
+    if (const auto self = weak.lock()) {
+      auto shared = std::make_shared<Result<GuestView>>(std::move(view));
+      self->post([step, then, shared](StreamFollower& follower) {
+        if (follower.step_ == step) {
+          follower.step_ = Step::kNone;
+          (follower.*then)(*shared);
+        }
+      });
+    }
+  });
+}
+
+/// The job's end may have come first; the step is of no interest then.
+void StreamFollower::end_step(Step step, Then then, Result<void> result) {
+  if (step_ != step) {
+    return;
+  }
+  step_ = Step::kNone;
+  if (!is_unknown(result)) {
+    (this->*then)(std::move(result));
+  }
 }
 
 void StreamFollower::stop(job::Stop how) {
@@ -311,13 +320,10 @@ void StreamFollower::stop(job::Stop how) {
     look();
     return;
   }
-  job::Ending ending;
-  ending.error = make_error(ErrorKind::kClosed,
-                            text("pull of disk '", plan_.disk_name,
-                                 "' goes on in QEMU without this connection; the next one that "
-                                 "is opened finishes it"))
-                     .with_path(plan_.path);
-  finish(std::move(ending));
+  finish(make_error(ErrorKind::kClosed, text("pull of disk '", plan_.disk_name,
+                                             "' goes on in QEMU without this connection; the next "
+                                             "one that is opened finishes it"))
+             .with_path(plan_.path));
 }
 
 void StreamFollower::set_bandwidth(std::uint64_t bytes_per_second) {

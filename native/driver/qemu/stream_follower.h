@@ -2,19 +2,20 @@
 //
 // Brings a block-stream job that QEMU has to its end, without trusting QEMU's word for it.
 //
-//     look ─▶ running ─▶ pending ─▶ flush ─▶ finalize ─▶ concluded ─▶ flush ─▶ dismiss ─▶ completed
-//              ▲  │         │ failed                        │ error
-//     event,   └──┘         └─▶ cancel ─▶ concluded         └─▶ dismiss ─▶ failed, cancelled
-//     0.5 s                                        not listed, nobody listens ─▶ unknown
+//     look ─▶ running ─▶ pending ─▶ flush ─▶ finalize ─▶ ended ─▶ flush ─▶ view ─▶ completed
+//              ▲  │         │ failed              │        ├─ with an error ─▶ failed, cancelled
+//     news,    └──┘         └─▶ cancel ─▶ ended   │        │
+//     0.5 s                                       └─▶ gone ┴─ does the chain show it? ─▶ unknown
 //
 // QEMU drops the backing file from the header before what it copied is durable, so a QEMU that is
 // killed right after leaves an image without its data. Hence the two flushes: the first makes the
 // copy durable before the header changes, the second the header before anybody is told. A QEMU or a
-// process of ours that dies in between leaves the old chain, or a job that waits and is found again
-// by its id. Nothing is done by halves: each step follows from the status that QEMU reports, so one
-// that has been done is not missed and one whose answer was lost is tried again.
+// process of ours that dies in between leaves the old chain and a job that waits, or a whole image.
 //
-// An event is only a reason to look; the answer to query-block-jobs is what counts.
+// What a step follows from is what QEMU lists, or the event of the job's end (job_watch.h); any
+// other event is only a reason to look. So a step that was done is not missed, and one whose answer
+// was lost with the connection is tried again. A job that is listed no more, and whose end was not
+// heard, was done only if we had it finalized and the chain has changed.
 //
 // Thread rule: the host's thread; the monitor's callbacks are posted there.
 
@@ -22,6 +23,7 @@
 
 #include <memory>
 #include <optional>
+#include <string_view>
 
 #include "core/qmp/commands.h"
 #include "driver/qemu/guest_pull.h"
@@ -32,9 +34,12 @@ namespace blockpull::driver {
 class StreamFollower : public std::enable_shared_from_this<StreamFollower> {
  public:
   /// `end` is filled when the job has completed.
-  StreamFollower(std::shared_ptr<qmp::Monitor> monitor, StreamPlan plan,
+  StreamFollower(std::shared_ptr<qmp::Monitor> monitor, StartedStream stream,
                  std::shared_ptr<GuestPullEnd> end)
-      : monitor_(std::move(monitor)), plan_(std::move(plan)), end_(std::move(end)) {}
+      : monitor_(std::move(monitor)),
+        plan_(std::move(stream.plan)),
+        watch_(std::move(stream.watch)),
+        end_(std::move(end)) {}
 
   [[nodiscard]] const StreamPlan& plan() const { return plan_; }
 
@@ -43,51 +48,55 @@ class StreamFollower : public std::enable_shared_from_this<StreamFollower> {
   void set_bandwidth(std::uint64_t bytes_per_second);
 
  private:
-  /// What the answer of a step is awaited for; while one is, no other is begun. From the last flush
-  /// on the job's end has been seen, so it may be gone.
-  enum class Step : std::uint8_t { kNone, kFlush, kFinalize, kCancel, kLastFlush, kDismiss, kView };
+  /// What is awaited; while something is, nothing else is begun.
+  enum class Step : std::uint8_t { kNone, kFlush, kFinalize, kCancel, kCheck, kLastFlush, kView };
+  using Then = void (StreamFollower::*)(Result<void>);
 
   void look();
   void look_again_later();
-  void take_jobs(Result<qmp::Json> answer);
+  void take_jobs(const Result<qmp::Json>& answer);
   void act(const qmp::BlockJob& job);
   void show(const qmp::BlockJob& job);
-  void conclude(const qmp::BlockJob& job);
+  void take_end(const JobEnd& end);
   void qemu_ended();
+  void check_chain();
+  void last_flush();
   void vanish(std::string_view why);
-  void finish(job::Ending ending);
-  [[nodiscard]] Error failure_of(const std::string& said) const;
+  void finish(std::optional<Error> error);
+  [[nodiscard]] Error failure_of(const JobEnd& end) const;
+  [[nodiscard]] bool shows_new_chain(const GuestView& view) const;
 
-  /// Executes `command`; its answer, or a broken connection, ends the step and is handed to `then`.
-  void take_step(Step step, qmp::Command command, void (StreamFollower::*then)(Result<void>));
-  void flush(Step step, void (StreamFollower::*then)(Result<void>));
-  void on_step(Step step, void (StreamFollower::*then)(Result<void>), Result<void> result);
+  /// Begins a step; its answer, or a broken connection, ends it and is handed to `then`.
+  void execute(Step step, qmp::Command command, Then then);
+  void flush(Step step, Then then);
+  void view(Step step, void (StreamFollower::*then)(const Result<GuestView>&));
+  void end_step(Step step, Then then, Result<void> result);
   void flushed(Result<void> result);
-  void last_flushed(Result<void> result);
-  void take_view(const Result<GuestView>& view);
-  void dismiss();
-  void dismissed(Result<void> result);
   void look_after(Result<void> result);
+  void last_flushed(Result<void> result);
+  void chain_checked(const Result<GuestView>& view);
+  void chain_viewed(const Result<GuestView>& view);
 
   /// Runs `then` on the host's thread, unless the job has ended by then.
   void post(std::function<void(StreamFollower&)> then);
 
   const std::shared_ptr<qmp::Monitor> monitor_;
   const StreamPlan plan_;
+  const std::shared_ptr<JobWatch> watch_;
   const std::shared_ptr<GuestPullEnd> end_;
   job::Host* host_ = nullptr;
   job::Board* board_ = nullptr;
   std::function<void(job::Ending)> finish_;
-  std::uint64_t listener_ = 0;
   std::uint64_t timer_ = 0;
   bool asking_ = false;
-  bool ask_again_ = false;
   Step step_ = Step::kNone;
   std::optional<job::Stop> stop_;
+  /// From then on the job may have been done although nobody has heard of its end.
+  bool finalize_sent_ = false;
+  /// The job was seen to conclude without an error; the last flush is due.
+  bool done_ = false;
   /// The first flush failed: the job is cancelled, and fails with this.
   std::optional<Error> flush_error_;
-  /// What is told once the job is dismissed.
-  job::Ending ending_;
 };
 
 }  // namespace blockpull::driver

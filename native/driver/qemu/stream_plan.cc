@@ -6,40 +6,13 @@
 #include <utility>
 
 #include "core/base/text.h"
+#include "driver/qemu/job_id.h"
 
 namespace blockpull::driver {
 namespace {
 
-constexpr std::string_view kPrefix = "blockpull-";
-
 /// From this version on QEMU streams into images with extended L2.
 constexpr qmp::QemuVersion kStreamsExtendedL2{8, 2, 0};
-
-/// FNV-1a, 32 bits.
-std::uint32_t hash_of(std::string_view name) {
-  std::uint32_t hash = 2166136261U;
-  for (const char byte : name) {
-    hash = (hash ^ static_cast<unsigned char>(byte)) * 16777619U;
-  }
-  return hash;
-}
-
-std::string eight_digits(std::uint32_t value) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string digits(8, '0');
-  for (auto digit = digits.rbegin(); digit != digits.rend(); ++digit) {
-    *digit = kDigits[value & 0xfU];
-    value >>= 4U;
-  }
-  return digits;
-}
-
-/// QEMU's ids are [A-Za-z][A-Za-z0-9._-]*.
-char id_character(char byte) {
-  const bool is_letter = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z');
-  const bool is_digit = byte >= '0' && byte <= '9';
-  return is_letter || is_digit || byte == '.' || byte == '_' ? byte : '-';
-}
 
 /// `name` as QEMU takes it when a header at `overlay` states it.
 std::string combine(const std::string& overlay, const std::string& name) {
@@ -166,22 +139,9 @@ Result<std::string> Planner::name_of_base(std::size_t base) const {
 
 }  // namespace
 
-std::string job_id_for(std::string_view disk_name, std::string_view node_name) {
-  constexpr std::size_t kLongestName = 64;
-  std::string id(kPrefix);
-  for (const char byte : disk_name.substr(0, kLongestName)) {
-    id += id_character(byte);
-  }
-  return text(id, "-", eight_digits(hash_of(node_name)));
-}
-
-bool is_our_job(std::string_view id) {
-  return id.starts_with(kPrefix);
-}
-
 std::optional<std::size_t> node_of_job(const BlockGraph& graph, std::string_view id) {
   for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
-    if (is_our_job(id) && id.ends_with("-" + eight_digits(hash_of(graph.nodes()[i].name)))) {
+    if (is_job_on(id, graph.nodes()[i].name)) {
       return i;
     }
   }
@@ -215,6 +175,8 @@ Result<StreamPlan> plan_stream(const BlockGraph& graph, std::size_t top,
   plan.job_id = job_id_for(plan.disk_name, node.name);
   plan.path = node.filename;
   plan.virtual_size = node.virtual_size;
+  plan.depth = planner.depth();
+  plan.auto_finalize = !options.will_be_followed;
   BLOCKPULL_TRY(base, planner.find_base());
   const bool has_work = planner.depth() > 1 && base != 1;
   if (has_work) {

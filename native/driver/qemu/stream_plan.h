@@ -25,7 +25,7 @@
 #include <string>
 #include <vector>
 
-#include "core/qmp/commands.h"
+#include "core/qmp/message.h"
 #include "driver/pull.h"
 #include "driver/qemu/block_graph.h"
 
@@ -66,13 +66,15 @@ struct StreamPlan {
   /// Path of the active layer as QEMU names it.
   std::string path;
   std::uint64_t virtual_size = 0;
+  /// Images in the chain before the pull.
+  std::size_t depth = 1;
   std::optional<std::string> base_node;
   std::optional<std::string> backing_file;
   std::optional<KeptLayer> base;
+  /// QEMU finalizes the job by itself.
+  bool auto_finalize = false;
   /// Paths of the layers that drop out.
   std::vector<std::string> released;
-  /// How the job was found, if it had concluded and had to be dismissed at once.
-  std::optional<qmp::BlockJob> dismissed;
 };
 
 /// The node of that disk's active layer. kNoDisk.
@@ -83,13 +85,7 @@ struct StreamPlan {
                                              const GuestPullOptions& options,
                                              const qmp::QemuVersion& version);
 
-/// The id of our job on that node: 'blockpull-<disk>-<8 hex digits of the node name's hash>'.
-[[nodiscard]] std::string job_id_for(std::string_view disk_name, std::string_view node_name);
-
-/// Whether a job of that id was started by this library.
-[[nodiscard]] bool is_our_job(std::string_view id);
-
-/// The node of `graph` that such a job works on.
+/// The node of `graph` that a job of ours works on.
 [[nodiscard]] std::optional<std::size_t> node_of_job(const BlockGraph& graph, std::string_view id);
 
 }  // namespace blockpull::driver

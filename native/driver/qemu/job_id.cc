@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "driver/qemu/job_id.h"
+
+#include <cstdint>
+
+#include "core/base/text.h"
+
+namespace blockpull::driver {
+namespace {
+
+constexpr std::string_view kPrefix = "blockpull-";
+
+/// QEMU's ids are [A-Za-z][A-Za-z0-9._-]*.
+char id_character(char byte) {
+  const bool is_letter = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z');
+  const bool is_digit = byte >= '0' && byte <= '9';
+  return is_letter || is_digit || byte == '.' || byte == '_' ? byte : '-';
+}
+
+}  // namespace
+
+std::string hash_digits(std::string_view name) {
+  std::uint32_t hash = 2166136261U;
+  for (const char byte : name) {
+    hash = (hash ^ static_cast<unsigned char>(byte)) * 16777619U;
+  }
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string digits(8, '0');
+  for (auto digit = digits.rbegin(); digit != digits.rend(); ++digit) {
+    *digit = kDigits[hash & 0xfU];
+    hash >>= 4U;
+  }
+  return digits;
+}
+
+std::string job_id_for(std::string_view disk_name, std::string_view node_name) {
+  constexpr std::size_t kLongestName = 64;
+  std::string id(kPrefix);
+  for (const char byte : disk_name.substr(0, kLongestName)) {
+    id += id_character(byte);
+  }
+  return text(id, "-", hash_digits(node_name));
+}
+
+bool is_our_job(std::string_view id) {
+  return id.starts_with(kPrefix);
+}
+
+bool is_job_on(std::string_view id, std::string_view node_name) {
+  return is_our_job(id) && id.ends_with(text("-", hash_digits(node_name)));
+}
+
+}  // namespace blockpull::driver

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "driver/qemu/job_watch.h"
+
+#include <utility>
+
+#include "core/qmp/commands.h"
+
+namespace blockpull::driver {
+namespace {
+
+std::optional<JobEnd> end_in(const qmp::Event& event, const std::string& job_id) {
+  const bool was_cancelled = event.name == "BLOCK_JOB_CANCELLED";
+  if ((!was_cancelled && event.name != "BLOCK_JOB_COMPLETED") ||
+      event.data.member("device").text() != job_id) {
+    return std::nullopt;
+  }
+  return JobEnd{was_cancelled, event.data.member("error").text()};
+}
+
+}  // namespace
+
+std::shared_ptr<JobWatch> JobWatch::begin(std::shared_ptr<qmp::Monitor> monitor,
+                                          const std::string& job_id) {
+  auto watch = std::shared_ptr<JobWatch>(new JobWatch(std::move(monitor)));
+  qmp::Listener listener;
+  listener.on_event = [weak = std::weak_ptr(watch), job_id](const qmp::Event& event) {
+    if (const auto self = weak.lock()) {
+      self->hear(event, job_id);
+    }
+  };
+  listener.on_link = [weak = std::weak_ptr(watch)](qmp::Link link) {
+    if (const auto self = weak.lock()) {
+      self->hear(link);
+    }
+  };
+  watch->listener_ = watch->monitor_->listen(std::move(listener));
+  return watch;
+}
+
+JobWatch::~JobWatch() {
+  monitor_->ignore(listener_);
+}
+
+void JobWatch::hear(const qmp::Event& event, const std::string& job_id) {
+  auto end = end_in(event, job_id);
+  if (!end && qmp::changed_job(event) != job_id) {
+    return;
+  }
+  if (end) {
+    const std::lock_guard lock(mutex_);
+    end_ = std::move(end);
+  }
+  tell();
+}
+
+void JobWatch::hear(qmp::Link link) {
+  {
+    const std::lock_guard lock(mutex_);
+    is_qemu_gone_ = link == qmp::Link::kGone;
+  }
+  if (link != qmp::Link::kLost) {
+    tell();
+  }
+}
+
+void JobWatch::tell() {
+  std::function<void()> told;
+  {
+    const std::lock_guard lock(mutex_);
+    told = told_;
+  }
+  if (told) {
+    told();
+  }
+}
+
+void JobWatch::on_news(std::function<void()> told) {
+  const std::lock_guard lock(mutex_);
+  told_ = std::move(told);
+}
+
+std::optional<JobEnd> JobWatch::end() const {
+  const std::lock_guard lock(mutex_);
+  return end_;
+}
+
+bool JobWatch::is_qemu_gone() const {
+  const std::lock_guard lock(mutex_);
+  return is_qemu_gone_;
+}
+
+}  // namespace blockpull::driver

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Ears for one job in QEMU, opened before the job is started: a job can end before QEMU has answered
+// the command that started it, and one that has ended is listed no more. What is heard is kept
+// until somebody asks.
+//
+// Thread rule: any thread.
+
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "core/qmp/monitor.h"
+
+namespace blockpull::driver {
+
+/// What BLOCK_JOB_COMPLETED or BLOCK_JOB_CANCELLED said.
+struct JobEnd {
+  bool was_cancelled = false;
+  /// Why it failed; absent where it was done.
+  std::optional<std::string> error;
+};
+
+class JobWatch {
+ public:
+  [[nodiscard]] static std::shared_ptr<JobWatch> begin(std::shared_ptr<qmp::Monitor> monitor,
+                                                       const std::string& job_id);
+  ~JobWatch();
+  JobWatch(const JobWatch&) = delete;
+  JobWatch& operator=(const JobWatch&) = delete;
+
+  /// Calls `told` on the reactor's thread whenever something about the job was heard, or the
+  /// connection is up again or its QEMU gone; it must not block. Replaces an earlier one; {} for
+  /// none.
+  void on_news(std::function<void()> told);
+
+  [[nodiscard]] std::optional<JobEnd> end() const;
+  /// Nobody listens on the monitor any more.
+  [[nodiscard]] bool is_qemu_gone() const;
+
+ private:
+  explicit JobWatch(std::shared_ptr<qmp::Monitor> monitor) : monitor_(std::move(monitor)) {}
+
+  void hear(const qmp::Event& event, const std::string& job_id);
+  void hear(qmp::Link link);
+  void tell();
+
+  const std::shared_ptr<qmp::Monitor> monitor_;
+  std::uint64_t listener_ = 0;
+
+  /// Guards what follows.
+  mutable std::mutex mutex_;
+  std::function<void()> told_;
+  std::optional<JobEnd> end_;
+  bool is_qemu_gone_ = false;
+};
+
+}  // namespace blockpull::driver
