@@ -38,7 +38,8 @@
       "native/core/io/uring_queue.cc",
       "native/core/qmp/json.cc",
       "native/core/qmp/message.cc",
-      "native/core/qmp/splitter.cc"
+      "native/core/qmp/splitter.cc",
+      "native/core/qmp/utf8.cc"
     ],
     "job_sources": [
       "native/job/engine.cc",
@@ -121,6 +122,10 @@
       "test/native/core/io/thread_queue_test.cc",
       "test/native/core/io/transfer_test.cc",
       "test/native/core/io/uring_queue_test.cc",
+      "test/native/core/qmp/json_test.cc",
+      "test/native/core/qmp/message_test.cc",
+      "test/native/core/qmp/splitter_test.cc",
+      "test/native/core/qmp/utf8_test.cc",
       "test/native/driver/crash_cases.cc",
       "test/native/driver/crash_judge.cc",
       "test/native/driver/crash_oracle_test.cc",
@@ -149,6 +154,13 @@
       "test/native/virt/uri_test.cc",
       "test/native/virt/uuid_test.cc",
       "test/native/virt/xml_rewrite_test.cc"
+    ],
+    "fuzz_sources": [
+      "test/fuzz/qmp_fuzz.cc",
+      "test/fuzz/replay.cc"
+    ],
+    "bench_sources": [
+      "bench/qmp_framing.cc"
     ]
   }
 }

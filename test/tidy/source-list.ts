@@ -12,11 +12,13 @@ const homes: readonly (readonly [list: string, folder: string])[] = [
   ['virt_sources', 'native/virt/'],
   ['napi_sources', 'native/napi/'],
   ['native_test_sources', 'test/native/'],
+  ['fuzz_sources', 'test/fuzz/'],
+  ['bench_sources', 'bench/'],
 ]
 
 export function checkSourceList(listText: string, files: readonly SourceFile[]): string[] {
   const { variables } = JSON.parse(listText) as { variables: Record<string, string[]> }
-  const onDisk = files.map((file) => file.path).filter((path) => /^(native|test\/native)\/.*\.cc$/.test(path))
+  const onDisk = files.map((file) => file.path).filter((path) => /\.cc$/.test(path))
   const listed = Object.values(variables).flat()
   const unknownLists = Object.keys(variables).filter((name) => !homes.some(([list]) => list === name))
   return [
