@@ -4,8 +4,8 @@
 //
 //     qmp_framing FILE READ_BYTES SECONDS [split]
 //
-// Takes FILE again and again for about SECONDS, in reads of READ_BYTES, and prints one line of JSON:
-// the median time of a pass in nanoseconds, and its messages. With `split` it only splits.
+// Takes FILE again and again for about SECONDS, in reads of READ_BYTES, and prints one line of
+// JSON: the median time of a pass in nanoseconds, and its messages. With `split` it only splits.
 
 #include <algorithm>
 #include <chrono>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // json-c keeps integers as int64 or uint64, whichever fits. One that fits neither it would hold at
-// the nearest bound, as if it had been sent; so parse() looks for such numbers first, and hands them
-// over with an exponent, which makes them what they are to QEMU: numbers, and no integers.
+// the nearest bound, as if that had been sent; so parse() looks for such numbers first and hands
+// them over with an exponent, which makes them what they are to QEMU: numbers, and no integers.
 
 #include "core/qmp/json.h"
 

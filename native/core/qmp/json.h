@@ -10,8 +10,8 @@
 //     value.member("inserted").member("image").member("virtual-size").number()
 //
 // Integers are exact over the whole 64-bit range, signed and unsigned. A number with a fraction or
-// an exponent is no integer, and neither is one beyond 64 bits, as in QEMU itself. Of two members of
-// one name the last counts, as in JavaScript. What is left of half a surrogate pair is U+FFFD.
+// an exponent is no integer, and neither is one beyond 64 bits, as in QEMU itself. Of two members
+// of one name the last counts, as in JavaScript. Half a surrogate pair is read as U+FFFD.
 //
 // Thread rule: one thread at a time, and a tree with all of its references.
 
