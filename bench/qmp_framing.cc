@@ -5,10 +5,9 @@
 //     qmp_framing FILE READ_BYTES SECONDS [split]
 //
 // Takes FILE again and again for about SECONDS, in reads of READ_BYTES, and prints one line of
-// JSON: the median time of a pass in nanoseconds, and its messages. With `split` it only splits.
+// JSON: the median CPU time of a pass in nanoseconds, and its messages. With `split` it only splits.
 
 #include <algorithm>
-#include <chrono>
 #include <cinttypes>
 #include <cstdint>
 #include <cstdio>
@@ -18,6 +17,8 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <time.h>
 
 #include "core/qmp/message.h"
 #include "core/qmp/splitter.h"
@@ -44,6 +45,12 @@ std::uint64_t pass(std::string_view sent, std::size_t read_bytes, bool only_spli
   return messages;
 }
 
+std::int64_t cpu_nanoseconds() {
+  timespec now = {};
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -55,17 +62,14 @@ int main(int count, char** arguments) {
   const std::string sent((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   const auto read_bytes = static_cast<std::size_t>(std::strtoull(arguments[2], nullptr, 10));
   const bool only_split = count == 5;
-  using Clock = std::chrono::steady_clock;
-  const auto end =
-      Clock::now() + std::chrono::duration_cast<Clock::duration>(
-                         std::chrono::duration<double>(std::strtod(arguments[3], nullptr)));
+  const std::int64_t end =
+      cpu_nanoseconds() + static_cast<std::int64_t>(std::strtod(arguments[3], nullptr) * 1e9);
   std::vector<std::int64_t> passes;
   std::uint64_t messages = 0;
-  while (passes.empty() || Clock::now() < end) {
-    const auto begin = Clock::now();
+  while (passes.empty() || cpu_nanoseconds() < end) {
+    const std::int64_t begin = cpu_nanoseconds();
     messages = pass(sent, std::max<std::size_t>(read_bytes, 1), only_split);
-    passes.push_back(
-        std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - begin).count());
+    passes.push_back(cpu_nanoseconds() - begin);
   }
   if (messages == 0) {
     std::fprintf(stderr, "'%s' is not what a monitor sends\n", arguments[1]);
