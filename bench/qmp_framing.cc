@@ -5,8 +5,8 @@
 //     qmp_framing FILE READ_BYTES SECONDS [split]
 //
 // Takes FILE again and again for about SECONDS, in reads of READ_BYTES, and prints one line of
-// JSON: the median CPU time of a pass in nanoseconds, and its messages. With `split` it does no
-// more than that.
+// JSON: the median CPU time of a pass in nanoseconds, and its messages. With `split`, only
+// the splitter runs.
 
 #include <algorithm>
 #include <cinttypes>
