@@ -43,7 +43,8 @@
       "native/core/qmp/monitor_session.cc",
       "native/core/qmp/reactor.cc",
       "native/core/qmp/splitter.cc",
-      "native/core/qmp/unix_socket.cc"
+      "native/core/qmp/unix_socket.cc",
+      "native/core/qmp/utf8.cc"
     ],
     "job_sources": [
       "native/job/engine.cc",
@@ -149,7 +150,11 @@
       "test/native/core/io/thread_queue_test.cc",
       "test/native/core/io/transfer_test.cc",
       "test/native/core/io/uring_queue_test.cc",
+      "test/native/core/qmp/json_test.cc",
+      "test/native/core/qmp/message_test.cc",
+      "test/native/core/qmp/splitter_test.cc",
       "test/native/core/qmp/unix_socket_test.cc",
+      "test/native/core/qmp/utf8_test.cc",
       "test/native/driver/crash_cases.cc",
       "test/native/driver/crash_judge.cc",
       "test/native/driver/crash_oracle_test.cc",
@@ -178,6 +183,13 @@
       "test/native/virt/uri_test.cc",
       "test/native/virt/uuid_test.cc",
       "test/native/virt/xml_rewrite_test.cc"
+    ],
+    "fuzz_sources": [
+      "test/fuzz/qmp_fuzz.cc",
+      "test/fuzz/replay.cc"
+    ],
+    "bench_sources": [
+      "bench/qmp_framing.cc"
     ]
   }
 }

@@ -178,7 +178,9 @@ describe('what connect takes', () => {
       queryTimeout: 2000n,
       changeTimeout: null,
     })
-    expect(() => readConnect({ domains: [], monitorTimeouts: { connect: 0.5 } }, undefined)).toThrow(/monitorTimeouts.connect/)
+    expect(() => readConnect({ domains: [], monitorTimeouts: { connect: 0.5 } }, undefined)).toThrow(
+      /monitorTimeouts.connect/,
+    )
   })
 
   it('is a description of domains', () => {

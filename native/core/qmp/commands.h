@@ -18,8 +18,8 @@
 namespace blockpull::qmp {
 
 /// block-stream (QEMU 3.1): fills `device` from what lies below it. Given no base, everything. QEMU
-/// dismisses the job itself: one that has concluded and stays is a trap, since QEMU 7.2 and 10.0 end
-/// when somebody lists the nodes then.
+/// dismisses the job itself: one that has concluded and stays is a trap, since QEMU 7.2 and 10.0
+/// end when somebody lists the nodes then.
 struct BlockStream {
   std::string job_id;
   /// Node or device name.

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// json-c keeps integers as int64 or uint64, whichever fits; one that fits neither it holds at the
-// nearest bound, and such a number is none that QEMU sends.
+// json-c keeps integers as int64 or uint64, whichever fits. One that fits neither it would hold at
+// the nearest bound, as if that had been sent; so parse() looks for such numbers first and hands
+// them over with an exponent, which makes them what they are to QEMU: numbers, and no integers.
 
 #include "core/qmp/json.h"
 
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
 #include <limits>
 #include <utility>
 
@@ -12,17 +16,97 @@
 
 #include "core/base/text.h"
 #include "core/qmp/splitter.h"
+#include "core/qmp/utf8.h"
 
 namespace blockpull::qmp {
 namespace {
 
-/// What is wrong with a text that json-c does not take.
-Error not_json(std::string_view text_given, json_tokener_error why) {
-  constexpr std::size_t kShown = 60;
+/// Digits of the shortest integers that may not fit 64 bits.
+constexpr std::size_t kLongDigits = 19;
+
+bool is_digit(char byte) {
+  return byte >= '0' && byte <= '9';
+}
+
+/// Whether so many digits stand in a row anywhere. A row of n covers one of every n bytes, so that
+/// only those are looked at.
+bool has_long_digits(std::string_view text) {
+  for (std::size_t at = kLongDigits - 1; at < text.size(); at += kLongDigits) {
+    if (is_digit(text[at])) {
+      std::size_t begin = at;
+      while (begin > 0 && is_digit(text[begin - 1])) {
+        --begin;
+      }
+      const std::size_t end = std::min(text.find_first_not_of("0123456789", at), text.size());
+      if (end - begin >= kLongDigits) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
+bool fits_64_bits(std::string_view number) {
+  std::int64_t negative = 0;
+  std::uint64_t other = 0;
+  const char* const end = number.data() + number.size();
+  return number.front() == '-' ? std::from_chars(number.data(), end, negative).ec == std::errc()
+                               : std::from_chars(number.data(), end, other).ec == std::errc();
+}
+
+/// `text` with an exponent behind each integer that fits no 64 bits.
+std::string without_overflow(std::string_view text) {
+  std::string out;
+  bool in_string = false;
+  for (std::size_t at = 0; at < text.size();) {
+    std::size_t end = at + 1;
+    if (in_string) {
+      end += text[at] == '\\' && end < text.size() ? 1 : 0;
+    } else if (is_digit(text[at]) || text[at] == '-') {
+      end = std::min(text.find_first_not_of("0123456789.eE+-", at), text.size());
+    }
+    const std::string_view piece = text.substr(at, end - at);
+    in_string = in_string != (piece == "\"");
+    out += piece;
+    if (piece.size() >= kLongDigits && piece.find_first_of(".eE") == std::string_view::npos &&
+        !fits_64_bits(piece)) {
+      out += "e0";
+    }
+    at = end;
+  }
+  return out;
+}
+
+struct Parsed {
+  json_object* value = nullptr;
+  json_tokener_error error = json_tokener_success;
+};
+
+/// Deep enough for nearly all messages. json-c takes and clears 48 bytes for each level that might
+/// come, which for kObjectDepth would cost more than the parsing of an event.
+constexpr std::size_t kUsualLevels = 32;
+
+Parsed parse_with(std::string_view text, std::size_t levels) {
+  json_tokener* const tokener = json_tokener_new_ex(static_cast<int>(levels));
+  if (tokener == nullptr) {
+    // As `new` does without exceptions.
+    std::abort();
+  }
+  json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
+  Parsed parsed;
+  parsed.value = json_tokener_parse_ex(tokener, text.data(), static_cast<int>(text.size()));
+  parsed.error = json_tokener_get_error(tokener);
+  // It stops at a NUL as if nothing followed.
+  if (parsed.error == json_tokener_success && json_tokener_get_parse_end(tokener) != text.size()) {
+    parsed.error = json_tokener_error_parse_unexpected;
+  }
+  json_tokener_free(tokener);
+  return parsed;
+}
+
+Error not_json(std::string_view given, std::string_view why) {
   return make_error(ErrorKind::kMonitorLost,
-                    blockpull::text("message '", text_given.substr(0, kShown),
-                                    text_given.size() > kShown ? "…" : "",
-                                    "' is no JSON: ", json_tokener_error_desc(why)));
+                    blockpull::text("message '", excerpt(given), "' is no JSON: ", why));
 }
 
 }  // namespace
@@ -49,21 +133,26 @@ Result<Json> Json::parse(std::string_view given) {
     return make_error(ErrorKind::kMonitorLost, blockpull::text("message has ", given.size(),
                                                                " bytes; at most ", kObjectBytes));
   }
-  json_tokener* const tokener = json_tokener_new_ex(static_cast<int>(kObjectDepth) + 1);
-  if (tokener == nullptr) {
-    return make_error(ErrorKind::kIo, "no memory to parse what a monitor sent");
+  if (const std::size_t at = find_no_utf8(given); at != std::string_view::npos) {
+    return not_json(given, blockpull::text("no UTF-8 at byte ", at));
   }
-  json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-  json_object* const value =
-      json_tokener_parse_ex(tokener, given.data(), static_cast<int>(given.size()));
-  const json_tokener_error why = json_tokener_get_error(tokener);
-  const std::size_t end = json_tokener_get_parse_end(tokener);
-  json_tokener_free(tokener);
-  Json parsed(value);
-  if (why != json_tokener_success || end != given.size()) {
-    return not_json(given, why == json_tokener_success ? json_tokener_error_parse_unexpected : why);
+  const std::string exact = has_long_digits(given) ? without_overflow(given) : std::string();
+  const std::string_view text = exact.empty() ? given : exact;
+  Parsed parsed = parse_with(text, kUsualLevels);
+  if (parsed.error == json_tokener_error_depth) {
+    parsed = parse_with(text, kObjectDepth + 1);
   }
-  return parsed;
+  Json value(parsed.value);
+  if (parsed.error == json_tokener_continue) {
+    return not_json(given, "it ends too early");
+  }
+  if (parsed.error != json_tokener_success) {
+    return not_json(given, json_tokener_error_desc(parsed.error));
+  }
+  if (!value.is_object() && json_object_is_type(parsed.value, json_type_array) == 0) {
+    return not_json(given, "neither an object nor an array");
+  }
+  return value;
 }
 
 Json Json::member(const char* name) const {
@@ -180,6 +269,27 @@ JsonWriter& JsonWriter::object(std::string_view name, const std::string& written
   begin(name);
   text_ += written;
   return *this;
+}
+
+Result<void> check_sendable(std::string_view request) {
+  const std::size_t at = find_no_utf8(request);
+  if (at == std::string_view::npos) {
+    return {};
+  }
+  const auto byte = static_cast<unsigned char>(request[at]);
+  return make_error(
+      ErrorKind::kInvalidArgument,
+      blockpull::text("byte ", Hex{byte}, " at ", at, " of request '", excerpt(request),
+                      "' is no UTF-8 that QEMU reads; rename what it names"));
+}
+
+std::string excerpt(std::string_view sent) {
+  constexpr std::size_t kShown = 60;
+  std::string shown(sent.substr(0, kShown));
+  for (char& byte : shown) {
+    byte = byte >= ' ' && byte <= '~' ? byte : '.';
+  }
+  return sent.size() > kShown ? shown + "…" : shown;
 }
 
 }  // namespace blockpull::qmp

@@ -9,8 +9,9 @@
 //
 //     value.member("inserted").member("image").member("virtual-size").number()
 //
-// Integers are exact over the whole 64-bit range, signed and unsigned; a number with a fraction is
-// no integer.
+// Integers are exact over the whole 64-bit range, signed and unsigned. A number with a fraction or
+// an exponent is no integer, and neither is one beyond 64 bits, as in QEMU itself. Of two members
+// of one name the last counts, as in JavaScript. Half a surrogate pair is read as U+FFFD.
 //
 // Thread rule: one thread at a time, and a tree with all of its references.
 
@@ -38,7 +39,7 @@ class Json {
   Json& operator=(Json other) noexcept;
   ~Json();
 
-  /// One whole value. kMonitorLost when `text` is none.
+  /// One whole object or array. kMonitorLost when `text` is neither.
   [[nodiscard]] static Result<Json> parse(std::string_view text);
 
   /// Whether it is there; a JSON null is not.
@@ -76,7 +77,9 @@ class Json {
   json_object* value_ = nullptr;
 };
 
-/// Writes one flat object, members in the order given; objects nest by `object`.
+/// Writes one flat object, members in the order given; objects nest by `object`. Strings go in as
+/// they are, but for quotes, backslashes and control characters, which QEMU takes only escaped: who
+/// sends asks check_sendable().
 class JsonWriter {
  public:
   JsonWriter& member(std::string_view name, std::string_view value);
@@ -89,7 +92,7 @@ class JsonWriter {
   /// `written` is what another writer gave.
   JsonWriter& object(std::string_view name, const std::string& written);
 
-  /// "{…}", pure ASCII but for what the strings hold beyond it.
+  /// "{…}".
   [[nodiscard]] std::string text() const { return text_ + "}"; }
 
  private:
@@ -98,5 +101,13 @@ class JsonWriter {
 
   std::string text_ = "{";
 };
+
+/// kInvalidArgument when QEMU would not take `request` for UTF-8. It would answer without an id, so
+/// that nobody would know which command failed; and to write another name in place of the one that
+/// QMP cannot speak would name another file.
+[[nodiscard]] Result<void> check_sendable(std::string_view request);
+
+/// The beginning of what a monitor sent, for a sentence: one line of printable ASCII.
+[[nodiscard]] std::string excerpt(std::string_view sent);
 
 }  // namespace blockpull::qmp

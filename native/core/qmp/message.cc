@@ -42,10 +42,9 @@ Result<Message> read_message(std::string_view object) {
     reply.value = message.member("return");
     return Message(std::move(reply));
   }
-  constexpr std::size_t kShown = 60;
   return make_error(ErrorKind::kMonitorLost,
-                    text("message '", object.substr(0, kShown),
-                         "…' has none of the members 'QMP', 'return', 'error' and 'event'"));
+                    text("message '", excerpt(object),
+                         "' has none of the members 'QMP', 'return', 'error' and 'event'"));
 }
 
 }  // namespace blockpull::qmp

@@ -314,6 +314,10 @@ void MonitorSession::send(Command command, Monitor::Answer answer) {
     request.object("arguments", command.arguments);
   }
   request.number("id", id);
+  if (auto sendable = check_sendable(request.text()); !sendable.ok()) {
+    answer(std::move(sendable).error());
+    return;
+  }
   out_ += request.text();
   out_ += '\n';
   const Nanoseconds patience = command.changes_graph ? deadlines_.change : deadlines_.query;

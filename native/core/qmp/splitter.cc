@@ -2,6 +2,9 @@
 
 #include "core/qmp/splitter.h"
 
+#include <array>
+#include <utility>
+
 #include "core/base/text.h"
 
 namespace blockpull::qmp {
@@ -11,84 +14,132 @@ bool is_space(char byte) {
   return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n';
 }
 
-}  // namespace
-
-Result<void> Splitter::fail(std::string_view what) {
-  failed_ = true;
-  begun_.clear();
-  return make_error(ErrorKind::kMonitorLost, std::string(what));
+/// The bytes that mean something outside of strings, and inside.
+constexpr std::array<bool, 256> table_of(std::string_view bytes) {
+  std::array<bool, 256> table = {};
+  for (const char byte : bytes) {
+    table[static_cast<unsigned char>(byte)] = true;
+  }
+  return table;
 }
 
-/// One byte: moves the state on. An object has ended when depth_ comes back to 0.
-Result<void> Splitter::take(char byte) {
-  if (in_string_) {
+constexpr std::array<bool, 256> kOutside = table_of("\"{}[],");
+constexpr std::array<bool, 256> kInside = table_of("\"\\");
+
+/// The first byte from `at` on that `table` has, or the end. Nearly all time goes by here.
+std::size_t find(const std::array<bool, 256>& table, std::string_view bytes, std::size_t at) {
+  while (at < bytes.size() && !table[static_cast<unsigned char>(bytes[at])]) {
+    ++at;
+  }
+  return at;
+}
+
+}  // namespace
+
+Result<void> Splitter::fail(std::string message) {
+  closed_ = true;
+  begun_.clear();
+  return make_error(ErrorKind::kMonitorLost, std::move(message));
+}
+
+/// From `at`, inside a string, to behind its last quote, or to the end of what is there.
+std::size_t Splitter::pass_string(std::string_view bytes, std::size_t at) {
+  while (at < bytes.size()) {
     if (escaped_) {
       escaped_ = false;
-    } else if (byte == '\\') {
-      escaped_ = true;
-    } else if (byte == '"') {
-      in_string_ = false;
+      ++at;
+      continue;
     }
-    return {};
+    at = find(kInside, bytes, at);
+    if (at == bytes.size()) {
+      break;
+    }
+    if (bytes[at++] == '"') {
+      in_string_ = false;
+      break;
+    }
+    escaped_ = true;
   }
-  switch (byte) {
-    case '"':
+  return at;
+}
+
+/// From `at`, inside an object, to behind its last bracket, or to the end of what is there. The
+/// object has ended when depth_ is 0.
+Result<std::size_t> Splitter::pass(std::string_view bytes, std::size_t at) {
+  while (at < bytes.size()) {
+    if (in_string_) {
+      at = pass_string(bytes, at);
+      continue;
+    }
+    at = find(kOutside, bytes, at);
+    if (at == bytes.size()) {
+      break;
+    }
+    const char byte = bytes[at++];
+    if (byte == '"') {
       in_string_ = true;
-      return {};
-    case '{':
-    case '[':
-      if (++depth_ > kObjectDepth) {
-        return fail(text("a message nests deeper than ", kObjectDepth, " levels"));
-      }
-      return {};
-    case '}':
-    case ']':
-      --depth_;
-      return {};
-    default:
-      return {};
+    } else if (byte == '{' || byte == '[') {
+      ++depth_;
+      ++values_;
+    } else if (byte == ',') {
+      ++values_;
+    } else if (--depth_ == 0) {
+      return at;
+    }
+    if (depth_ > kObjectDepth) {
+      return fail(text("message nests deeper than ", kObjectDepth, " levels")).error();
+    }
+    if (values_ > kObjectValues) {
+      return fail(text("message has more than ", kObjectValues, " values")).error();
+    }
   }
+  return at;
+}
+
+/// Closed during the call. A receiver that had enough may have destroyed the splitter, so that
+/// nothing of it is touched after such a call.
+bool Splitter::hand_out(std::string_view rest, const Receiver& receive) {
+  values_ = 0;
+  closed_ = true;
+  bool goes_on = false;
+  if (begun_.empty()) {
+    goes_on = receive(rest);
+  } else {
+    begun_ += rest;
+    const std::string whole = std::exchange(begun_, {});
+    goes_on = receive(whole);
+  }
+  if (goes_on) {
+    closed_ = false;
+  }
+  return goes_on;
 }
 
 Result<void> Splitter::feed(std::string_view bytes, const Receiver& receive) {
-  if (failed_) {
-    return fail("what was sent before is no QMP");
+  if (closed_) {
+    return make_error(ErrorKind::kMonitorLost, "monitor is listened to no more");
   }
-  std::size_t start = 0;
-  for (std::size_t at = 0; at < bytes.size(); ++at) {
-    const char byte = bytes[at];
-    if (depth_ == 0) {
-      if (is_space(byte)) {
-        continue;
-      }
-      if (byte != '{') {
-        return fail(text("byte ", Hex{static_cast<unsigned char>(byte)}, " begins no message"));
-      }
-      start = at;
-    }
-    BLOCKPULL_CHECK(take(byte));
-    if (begun_.size() + (at - start) >= kObjectBytes) {
-      return fail(text("a message has more than ", kObjectBytes, " bytes"));
-    }
-    if (depth_ > 0) {
+  std::size_t at = 0;
+  while (at < bytes.size()) {
+    if (depth_ == 0 && is_space(bytes[at])) {
+      ++at;
       continue;
     }
-    const std::string_view rest = bytes.substr(start, at + 1 - start);
-    bool goes_on = true;
-    if (begun_.empty()) {
-      goes_on = receive(rest);
-    } else {
-      begun_ += rest;
-      const std::string whole = std::move(begun_);
-      begun_.clear();
-      goes_on = receive(whole);
+    if (depth_ == 0 && bytes[at] != '{') {
+      return fail(text("byte ", Hex{static_cast<unsigned char>(bytes[at])}, " begins no message"));
     }
-    if (!goes_on) {
+    BLOCKPULL_TRY(end, pass(bytes, at));
+    const std::string_view rest = bytes.substr(at, end - at);
+    // One that has not ended needs another byte at least.
+    if (begun_.size() + rest.size() + (depth_ > 0 ? 1 : 0) > kObjectBytes) {
+      return fail(text("message has more than ", kObjectBytes, " bytes"));
+    }
+    at = end;
+    if (depth_ > 0) {
+      begun_ += rest;
+    } else if (!hand_out(rest, receive)) {
       return {};
     }
-  }
-  if (depth_ > 0) {
-    begun_ += bytes.substr(start);
   }
   return {};
 }

@@ -28,8 +28,8 @@ struct GuestView {
   std::vector<qmp::BlockJob> jobs;
 };
 
-/// kMonitorLost when nobody listens, kMonitorBusy, kMonitorTimeout; kJobActive when somebody keeps a
-/// concluded job in a storage daemon.
+/// kMonitorLost when nobody listens, kMonitorBusy, kMonitorTimeout; kJobActive when somebody keeps
+/// a concluded job in a storage daemon.
 void view_guest(const std::shared_ptr<qmp::Monitor>& monitor,
                 std::function<void(Result<GuestView>)> then);
 
