@@ -4,11 +4,12 @@
 // judge: the program runs on it too, with libvirt's test driver. With BLOCKPULL_ASAN_SHIM, as `npm run test:asan`
 // runs it, a memory error or a leak of ours fails these tests as well.
 
-import { copyFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { VmFolder } from '../addon/vm-folder.js'
 import { check, difference, flatten } from '../support/qemu.js'
+import { QemuProcess } from '../support/qemu-process.js'
 import { makeChain, pulled } from '../support/stream-case.js'
 import { TempFolder } from '../support/temp-folder.js'
 import { compile, onOurs, onTheirs } from './c-program.js'
@@ -128,10 +129,22 @@ test('what the driver refuses has the fields that libvirt gives it', async () =>
   ])
 })
 
-test('a program pulls, follows, aborts and pulls again, and hears events 8 and 16 each time', async () => {
-  const vms = await VmFolder.make(temp.folder())
+/** A QEMU that has vm0's disk open and never runs a guest, on the domain's monitor. */
+async function startGuest(folder: string, vms: VmFolder): Promise<QemuProcess> {
+  const drive = `if=none,id=drive0,format=qcow2,file=${vms.top}`
+  const qemu = await QemuProcess.start({ folder, args: ['-drive', drive] })
+  renameSync(qemu.socket, vms.file('vm0.qmp'))
+  return qemu
+}
+
+test.each([
+  ['shut off', -1],
+  ['running', 1],
+])('a program pulls, follows, aborts and pulls again, and hears events 8 and 16 each time: %s', async (state, id) => {
+  const folder = temp.folder()
+  const vms = await VmFolder.make(folder)
   vms.write('vm0', vms.disk(vms.chain.replace('<backingStore/>', '')))
-  const before = temp.file('before.raw')
+  const before = temp.file(`before-${id}.raw`)
   await flatten(vms.top, before)
   const bytes = 'VIR_DOMAIN_BLOCK_PULL_BANDWIDTH_BYTES'
   const busy = report(84, 10, 'Operation not supported: ', "disk 'vda' already in active block job")
@@ -142,13 +155,14 @@ test('a program pulls, follows, aborts and pulls again, and hears events 8 and 1
   const register = (dom: string, id: string, name: string, result: number) =>
     `virConnectDomainEventRegisterAny(conn, ${dom}, VIR_DOMAIN_EVENT_ID_${id}, ` +
     `VIR_DOMAIN_EVENT_CALLBACK(on_block_job), "${name}", on_free) = ${result}`
+  const guest = state === 'running' ? await startGuest(folder, vms) : null
   expect(await onOurs(program('pull-and-watch'), vms.uri)).toEqual({
     code: 0,
     stderr: '',
     stdout: lines(
       'virEventRegisterDefaultImpl() = 0',
       'virDomainGetUUIDString(dom, uuid) = 0',
-      "'vm0' has id -1",
+      `'vm0' has id ${id}`,
       'virDomainFree(same) = 0',
       register('dom', 'BLOCK_JOB', 'event 8', 0),
       register('NULL', 'BLOCK_JOB_2', 'event 16', 1),
@@ -181,6 +195,7 @@ test('a program pulls, follows, aborts and pulls again, and hears events 8 and 1
       'virConnectClose(conn) = 0',
     ),
   })
+  await guest?.kill()
   expect(await difference(before, vms.top)).toBeNull()
   expect((await check(vms.top)).code).toBe(0)
 })
