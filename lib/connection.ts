@@ -91,7 +91,10 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     return this.#domain(await called(() => this.#native.defineXml(request)))
   }
 
-  /** Ends the connection's jobs at a consistent point and waits for them. A second call does nothing more. */
+  /**
+   * Ends the connection's own jobs at a consistent point and waits for them; those that QEMU does go on there, and the
+   * next connection finishes them. A second call does nothing more.
+   */
   async close(): Promise<void> {
     this.#closing ??= called(() => this.#native.close())
     await this.#closing

@@ -58,9 +58,12 @@ export class Domain {
    * Fills a disk from its backing chain, down to `base` or altogether; resolves once the job runs. The disk is named
    * by its target (`vda`) or by the path of its active layer. Without a limit it goes as fast as the storage does.
    *
+   * A running guest's disk is pulled by its QEMU, one that is shut off by our own engine.
+   *
    * Rejects with `NO_DOMAIN`, `NO_DISK`, `NO_BASE`, `JOB_ACTIVE` (the disk has a job), `LOCKED` (`holder` says by
-   * whom), `UNSUPPORTED` (the guest runs, or the disk is no local file), `READ_ONLY`, `NOT_FOUND`, `ACCESS_DENIED`,
-   * `FORMAT_UNKNOWN`, `FEATURE_UNSUPPORTED`, `IMAGE_CORRUPT`, `CHAIN_LOOP`, `POLICY`, `CLOSED`; nothing has been
+   * whom), `UNSUPPORTED` (the disk is no local file; QEMU would damage it, or is too old), `READ_ONLY`, `NOT_FOUND`,
+   * `ACCESS_DENIED`, `FORMAT_UNKNOWN`, `FEATURE_UNSUPPORTED`, `IMAGE_CORRUPT`, `CHAIN_LOOP`, `POLICY`, `CLOSED`;
+   * while the guest runs also with `MONITOR_BUSY`, `MONITOR_LOST`, `MONITOR_TIMEOUT`, `QEMU_ERROR`. Nothing has been
    * written then.
    *
    * ```js
@@ -107,7 +110,8 @@ export class Domain {
 
   /**
    * The job of a disk, or `null` when it has none. Answered from memory when the job is of this connection; otherwise
-   * the domain is looked up and the file looked at. Rejects with `NO_DOMAIN`, `NO_DISK`, `CLOSED`.
+   * the domain is looked up and the file looked at, or QEMU asked. Rejects with `NO_DOMAIN`, `NO_DISK`, `CLOSED`, and
+   * with `MONITOR_BUSY`, `MONITOR_LOST`, `MONITOR_TIMEOUT` while the guest runs.
    *
    * ```js
    * const info = await domain.blockJobInfo('vda')
