@@ -90,6 +90,9 @@ void StreamFollower::take_jobs(Result<qmp::Json> answer) {
   }
   if (!answer.ok()) {
     // A connection that broke is made again, and then there is reason to look.
+    if (is_leaving_) {
+      leave();
+    }
     return;
   }
   for (const qmp::BlockJob& job : qmp::read_block_jobs(*answer)) {
@@ -169,8 +172,10 @@ void StreamFollower::on_step(Step step, void (StreamFollower::*then)(Result<void
   const bool is_unknown = !result.ok() && (result.error().kind == ErrorKind::kMonitorLost ||
                                            result.error().kind == ErrorKind::kMonitorBusy ||
                                            result.error().kind == ErrorKind::kMonitorTimeout);
+  is_cancel_answered_ = is_cancel_answered_ || step == Step::kCancel;
   if (is_unknown && step != Step::kDismiss) {
     // Done or not, the next look shows it.
+    leave_when_answered();
     return;
   }
   (this->*then)(std::move(result));
@@ -194,6 +199,7 @@ void StreamFollower::flushed(Result<void> result) {
 void StreamFollower::look_after(Result<void> /*result*/) {
   // A refusal means that the status was another one by then.
   look();
+  leave_when_answered();
 }
 
 void StreamFollower::conclude(const qmp::BlockJob& job) {
@@ -311,6 +317,22 @@ void StreamFollower::stop(job::Stop how) {
     look();
     return;
   }
+  is_leaving_ = true;
+  if (how == job::Stop::kAbandon) {
+    leave();
+  } else {
+    leave_when_answered();
+  }
+}
+
+void StreamFollower::leave_when_answered() {
+  const bool is_cancel_owed = stop_.has_value() && !is_cancel_answered_;
+  if (finish_ && is_leaving_ && !is_cancel_owed && unanswered_speeds_ == 0) {
+    leave();
+  }
+}
+
+void StreamFollower::leave() {
   job::Ending ending;
   ending.error = make_error(ErrorKind::kClosed,
                             text("pull of disk '", plan_.disk_name,
@@ -322,10 +344,19 @@ void StreamFollower::stop(job::Stop how) {
 
 void StreamFollower::set_bandwidth(std::uint64_t bytes_per_second) {
   // Before start it is the limit that the job was started with.
-  if (host_ != nullptr && finish_) {
-    monitor_->execute(qmp::block_job_set_speed(plan_.job_id, bytes_per_second),
-                      [](const Result<qmp::Json>& /*answer*/) {});
+  if (host_ == nullptr || !finish_) {
+    return;
   }
+  ++unanswered_speeds_;
+  monitor_->execute(qmp::block_job_set_speed(plan_.job_id, bytes_per_second),
+                    [weak = weak_from_this()](const Result<qmp::Json>& /*answer*/) {
+                      if (const auto self = weak.lock()) {
+                        self->post([](StreamFollower& follower) {
+                          --follower.unanswered_speeds_;
+                          follower.leave_when_answered();
+                        });
+                      }
+                    });
 }
 
 }  // namespace blockpull::driver
