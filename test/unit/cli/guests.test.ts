@@ -100,7 +100,8 @@ describe('job', () => {
       'vm0 vda: Block Pull, 42.0 % (42.0 MiB of 100.0 MiB), limit: 10.0 MiB/s (10485760 bytes a second)',
       ...[' type=Block Pull', ' bandwidth=10', ' cur=44040192', ' end=104857600'],
       ...[' type=Block Pull', ' bandwidth=10485760', ' cur=44040192', ' end=104857600'],
-      '{"event":"job","domain":"vm0","disk":"vda","job":{"type":1,"bandwidth":10485760,"cur":44040192,"end":104857600}}',
+      '{"event":"job","domain":"vm0","disk":"vda",' +
+        '"job":{"type":1,"bandwidth":10485760,"cur":44040192,"end":104857600}}',
       expect.stringMatching(/^\{"event":"end","state":"completed"/),
       '',
     ])
@@ -193,7 +194,8 @@ describe('reap', () => {
     ]
     await expect(terminal.run(`reap ${connected} vm0`)).resolves.toBe(1)
     expect(terminal.out).toBe(
-      "vm0 vda: completed\nvm0 vdb: failed: NO_SPACE happened in 'a.qcow2'\nvm0 vdc: cancelled; what was copied is kept\n",
+      "vm0 vda: completed\nvm0 vdb: failed: NO_SPACE happened in 'a.qcow2'\n" +
+        'vm0 vdc: cancelled; what was copied is kept\n',
     )
     expect(terminal.err).toBe('blockpull: 1 of 3 did not complete\n')
     expect(requests('lookupDomain')).toMatchObject([{ name: 'vm0' }])

@@ -224,7 +224,9 @@ describe('pull of an image', () => {
 
   it('refuses --no-wait, with the reason', async () => {
     await expect(terminal.run('pull a --no-wait')).resolves.toBe(1)
-    expect(terminal.err).toMatch(/--no-wait is not supported for an image file, since the job would end with this process/)
+    expect(terminal.err).toMatch(
+      /--no-wait is not supported for an image file, since the job would end with this process/,
+    )
     expect(terminal.binding.calls).toEqual([])
   })
 })
