@@ -199,7 +199,7 @@ describe('a job that goes on alone', () => {
     const { child, ended } = start('reap', '--qmp', qemu.socket)
     let told = ''
     child.stderr.on('data', (text) => (told += text))
-    await expect.poll(() => told, { timeout: 5000 }).toMatch(/^waiting for jobs in 'qmp0' to end; Ctrl-C leaves them/)
+    await expect.poll(() => told, { timeout: 5000 }).toMatch(/^waiting for 'qmp0'; Ctrl-C leaves its jobs to QEMU/)
     child.kill('SIGINT')
     const { code, stdout } = await ended
     expect({ code, stdout }).toEqual({ code: 3, stdout: 'qmp0 vda: goes on\n' })

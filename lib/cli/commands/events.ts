@@ -18,6 +18,9 @@ import { report, warn } from '../report.js'
 
 const betweenLooksMs = 3000
 
+/** Shorter than that, as a QEMU that is free greets at once. */
+const monitorTimeouts = { connect: 2000 }
+
 export const events: Command = {
   name: 'events',
   summary: 'Tell what becomes of jobs, as it happens.',
@@ -34,7 +37,7 @@ export const events: Command = {
     args.exactly()
     const json = args.has('json')
     const timeout = readNumber(args, 'timeout', longestTimeoutSeconds)
-    return await withConnection(args, context, {}, async (connection) => {
+    return await withConnection(args, context, { monitorTimeouts }, async (connection) => {
       let received = 0
       connection.on('blockJob', (event) => {
         received += 1

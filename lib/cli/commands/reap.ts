@@ -6,12 +6,12 @@
 // one that was started with --no-wait for example, is waited for. All domains are served at once, and one that cannot
 // be reached keeps none of the others. An interrupt leaves what still runs to QEMU: the next reap finds it.
 
-import { BlockPullError, type Domain, type Outcome, type ReapedJob } from '../../index.js'
+import { BlockPullError, type Connection, type Domain, type Outcome, type ReapedJob } from '../../index.js'
 import type { Command, Context } from '../context.js'
 import { done, type Ending, ExitCode, endingOfAll, endingOfError, endingOfJob } from '../exit-codes.js'
 import { connectionOptions, findDomains, withConnection } from '../find-disk.js'
 import { writeJson } from '../json.js'
-import { report } from '../report.js'
+import { report, warn } from '../report.js'
 
 /** After which a person wonders what is waited for. */
 const silenceMs = 1000
@@ -32,11 +32,11 @@ export const reap: Command = {
     const [name] = args.has('qmp') || args.positionals.length === 0 ? args.exactly() : args.exactly('DOMAIN')
     return await withConnection(args, context, {}, async (connection) => {
       const domains = await findDomains(args, connection, name)
-      const release = context.onInterrupt(() => void connection.close())
+      const release = context.onInterrupt(interruptOf(context, connection))
       try {
         const endings = (await Promise.all(domains.map((domain) => reapDomain(context, domain, json)))).flat()
         if (endings.length === 0 && !json) context.out.write('nothing to reap\n')
-        return report(context, summary(endings), { json })
+        return report(context, summary(endings, json), { json })
       } finally {
         release()
       }
@@ -46,7 +46,7 @@ export const reap: Command = {
 
 async function reapDomain(context: Context, domain: Domain, json: boolean): Promise<Ending[]> {
   const timer = setTimeout(() => {
-    if (!json) context.err.write(`waiting for jobs in '${domain.name}' to end; Ctrl-C leaves them to QEMU\n`)
+    if (!json) context.err.write(`waiting for '${domain.name}'; Ctrl-C leaves its jobs to QEMU\n`)
   }, silenceMs)
   try {
     const endings: Ending[] = []
@@ -60,20 +60,29 @@ async function reapDomain(context: Context, domain: Domain, json: boolean): Prom
     if (!BlockPullError.is(error)) throw error
     const { code, message } = error
     if (json) writeJson(context.out, { event: 'unreached', domain: domain.name, code, message })
-    else context.out.write(`${domain.name}: ${message}\n`)
+    else warn(context, `domain '${domain.name}' cannot be reached: ${message}`)
     return [endingOfError(error)]
   } finally {
     clearTimeout(timer)
   }
 }
 
-/** Each has been told by then, so one is told again only where it is the only one. */
-function summary(endings: readonly Ending[]): Ending {
+/** For people each has been told by then, and is not told again. */
+function summary(endings: readonly Ending[], json: boolean): Ending {
   const ending = endingOfAll(endings)
-  const bad = endings.filter(({ exitCode }) => exitCode !== ExitCode.DONE).length
-  return endings.length < 2 || bad === 0
-    ? ending
-    : { ...ending, message: `${bad} of ${endings.length} did not complete` }
+  const bad = endings.filter(({ exitCode }) => exitCode === ExitCode.FAILED || exitCode === ExitCode.BUSY).length
+  if (bad === 0 || (json && endings.length === 1)) return ending
+  return { ...ending, message: `${bad} of ${endings.length} could not be finished` }
+}
+
+/** The first interrupt leaves the jobs to QEMU; the second one a QEMU that does not answer. */
+function interruptOf(context: Context, connection: Connection): () => void {
+  let isLeaving = false
+  return () => {
+    if (isLeaving) return context.exitNow(ExitCode.INTERRUPTED_TWICE)
+    isLeaving = true
+    void connection.close()
+  }
 }
 
 /** What is left to QEMU, because of an interrupt, is no failure. */

@@ -197,7 +197,7 @@ describe('reap', () => {
       "vm0 vda: completed\nvm0 vdb: failed: NO_SPACE happened in 'a.qcow2'\n" +
         'vm0 vdc: cancelled; what was copied is kept\n',
     )
-    expect(terminal.err).toBe('blockpull: 1 of 3 did not complete\n')
+    expect(terminal.err).toBe('blockpull: 1 of 3 could not be finished\n')
     expect(requests('lookupDomain')).toMatchObject([{ name: 'vm0' }])
   })
 
@@ -225,6 +225,19 @@ describe('reap', () => {
     expect(terminal.out).toBe('vm0 vda: goes on\n')
     expect(terminal.err).toMatch(/^blockpull: interrupted: the job on 'vda' goes on in QEMU/)
     expect(terminal.isListening).toBe(false)
+  })
+})
+
+describe('a reap that QEMU does not answer', () => {
+  it('is left by a second interrupt', async () => {
+    Object.assign(terminal.binding, { reaped: new Promise(() => undefined) })
+    void terminal.run(`reap ${connected}`)
+    while (!terminal.isListening) await turn()
+    terminal.interrupt()
+    await turn()
+    expect({ exited: terminal.exited, closed: requests('close').length }).toEqual({ exited: null, closed: 1 })
+    terminal.interrupt()
+    expect(terminal.exited).toBe(130)
   })
 })
 
