@@ -179,6 +179,18 @@ export class Domain {
     }))
   }
 
+  /**
+   * The disks that the domain's XML states or, where that states none and the domain runs, those that its QEMU has.
+   * Rejects with `NO_DOMAIN`, `MONITOR_BUSY`, `MONITOR_LOST`, `MONITOR_TIMEOUT`, `CLOSED`.
+   *
+   * ```js
+   * for (const { target } of await domain.listDisks()) console.log(target, await domain.blockJobInfo(target))
+   * ```
+   */
+  async listDisks(): Promise<readonly Disk[]> {
+    return await called(() => this.#native.listDisks({ uuid: this.uuid }))
+  }
+
   /** The domain's XML as it is now. Rejects with `NO_DOMAIN`. */
   async xml(): Promise<string> {
     return await called(() => this.#native.domainXml({ uuid: this.uuid }))

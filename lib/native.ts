@@ -231,6 +231,8 @@ export interface NativeConnection {
   lookupDomain(request: { readonly name: string | null; readonly uuid: string | null }): Promise<NativeDomain>
   defineXml(request: { readonly xml: string }): Promise<NativeDomain>
   domainXml(request: NativeDomainRequest): Promise<string>
+  /** Those of the XML or, where that states none and the domain runs, those of its QEMU. */
+  listDisks(request: NativeDomainRequest): Promise<readonly NativeDiskDescription[]>
   blockPull(request: NativeBlockPullRequest, onUpdate: (update: NativeJobUpdate) => void): Promise<NativeJob>
   plan(request: NativeBlockPullRequest): Promise<NativePlan>
   blockJobInfo(request: NativeDiskRequest & { readonly flags: number }): Promise<NativeBlockJobInfo | null>

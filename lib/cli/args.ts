@@ -116,6 +116,9 @@ function readValue(option: OptionSyntax, name: string, value: string | undefined
   return value
 }
 
+/** The most of every --timeout: what a timer can wait for. */
+export const longestTimeoutSeconds = 2147483
+
 /** A whole number within its range. */
 export function readNumber(args: Arguments, name: string, most: number): number | undefined {
   const text = args.text(name)

@@ -14,11 +14,13 @@ export type Api = Pick<
   'connect' | 'createImage' | 'digestImage' | 'inspectChain' | 'plan' | 'pullImage'
 >
 
-/** A stream to write text to; `isTTY` and `columns` as on process.stderr. */
+/** A stream to write text to; what is optional is as on process.stderr. */
 export interface Output {
   write(text: string): unknown
   readonly isTTY?: boolean | undefined
   readonly columns?: number | undefined
+  /** Whether its reader has gone. */
+  readonly destroyed?: boolean | undefined
 }
 
 export interface Context {

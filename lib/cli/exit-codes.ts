@@ -6,7 +6,7 @@
 // the exit code are made of it. Usage errors are ours (`UsageError`) and the API's TypeErrors and RangeErrors, for
 // what the API calls a wrong argument is a wrong option here.
 
-import { BlockPullError, type Outcome } from '../index.js'
+import { BlockPullError, type ErrorCode, type Outcome } from '../index.js'
 import { UsageError } from './args.js'
 import { type Amount, formatBytes } from './measures.js'
 
@@ -22,15 +22,28 @@ export const ExitCode = {
 /** Codes of errors that go away by waiting for somebody else. */
 const busyCodes: ReadonlySet<string> = new Set(['LOCKED', 'JOB_ACTIVE', 'MONITOR_BUSY'])
 
+/** A failure that a command finds by itself, with the code that the API would give it. */
+export class CommandFailure extends Error {
+  readonly code: ErrorCode
+
+  constructor(code: ErrorCode, message: string) {
+    super(message)
+    this.code = code
+  }
+}
+
 export interface Ending {
   readonly exitCode: number
-  readonly state: 'completed' | 'failed' | 'cancelled' | 'unknown'
+  /** 'started': it goes on, and nobody has seen it end. */
+  readonly state: 'completed' | 'failed' | 'cancelled' | 'unknown' | 'started'
   readonly code: string | null
   readonly message: string | null
   readonly bytesMoved: Amount
   readonly seconds: number
   readonly method: string
   readonly released: readonly string[]
+  /** False for what will end without us, and so without our flush. */
+  readonly durable?: false
 }
 
 const nothingMoved = { bytesMoved: 0, seconds: 0, method: 'none', released: [] }
@@ -54,7 +67,7 @@ export function endingOfError(error: unknown): Ending {
     const words = 'cancelled before anything was copied'
     return { exitCode: ExitCode.CANCELLED, state: 'cancelled', code: 'CANCELLED', message: words, ...nothingMoved }
   }
-  const code = BlockPullError.is(error) ? error.code : null
+  const code = BlockPullError.is(error) || error instanceof CommandFailure ? error.code : null
   return { exitCode: exitCodeOf(code), state: 'failed', code, message, ...nothingMoved }
 }
 
@@ -69,6 +82,12 @@ export function endingOfJob(outcome: Outcome<Amount>): Ending {
     return { exitCode: ExitCode.CANCELLED, code: 'CANCELLED', message, ...facts }
   }
   return { exitCode: exitCodeOf(error.code), code: error.code, message: error.message, ...facts }
+}
+
+/** The ending of a command that did several things: done, unless one of them was not. */
+export function endingOfAll(endings: readonly Ending[]): Ending {
+  const worst = endings.find(({ exitCode }) => exitCode === ExitCode.FAILED)
+  return worst ?? endings.find(({ exitCode }) => exitCode !== ExitCode.DONE) ?? done
 }
 
 export function exitCodeOf(code: string | null): number {

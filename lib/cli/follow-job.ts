@@ -10,7 +10,7 @@ import type { BlockJob, Outcome } from '../index.js'
 import type { Context } from './context.js'
 import { type Ending, ExitCode, endingOfError, endingOfJob } from './exit-codes.js'
 import { progressLine, toJson } from './json.js'
-import { formatRate } from './measures.js'
+import { formatLimit } from './measures.js'
 import { ProgressLine } from './render.js'
 import { warn } from './report.js'
 
@@ -68,10 +68,10 @@ export async function followJob(
   }
 }
 
-function tellLimit(context: Context, job: BlockJob<bigint>): void {
+/** Tells a limit as it was understood. */
+export function tellLimit(context: Context, job: BlockJob<bigint>): void {
   const { bandwidth } = job.progress
-  const limit = bandwidth === 0n ? 'none' : `${formatRate(bandwidth)} (${bandwidth} bytes a second)`
-  context.err.write(`limit: ${limit}\n`)
+  context.err.write(`limit: ${formatLimit(bandwidth)}\n`)
 }
 
 async function watch(

@@ -25,6 +25,11 @@ export function formatRate(bytesPerSecond: Amount): string {
   return `${formatBytes(Math.round(Number(bytesPerSecond)))}/s`
 }
 
+/** A limit in full, '0' being none. */
+export function formatLimit(bytesPerSecond: Amount): string {
+  return Number(bytesPerSecond) === 0 ? 'none' : `${formatRate(bytesPerSecond)} (${bytesPerSecond} bytes a second)`
+}
+
 /** 'm:ss' or 'h:mm:ss'. */
 export function formatClock(seconds: number): string {
   const whole = Math.ceil(seconds)

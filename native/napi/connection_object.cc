@@ -108,6 +108,20 @@ napi_value domain_xml(const ConnectionCall& call) {
       &make_text);
 }
 
+napi_value list_disks(const ConnectionCall& call) {
+  auto uuid = read_uuid(call.env, call.arguments[0]);
+  if (!uuid) {
+    return nullptr;
+  }
+  using Disks = std::vector<virt::Disk>;
+  return start_answered<Disks>(
+      call,
+      [uuid = *std::move(uuid)](const auto& connection, virt::Answer<Disks> answer) {
+        virt::list_disks(connection, uuid, std::move(answer));
+      },
+      &make_disks);
+}
+
 napi_value block_pull(const ConnectionCall& call) {
   auto request = read_block_pull(call.env, call.arguments[0]);
   if (!request || !check_callback(call.env, call.arguments[1])) {
@@ -231,6 +245,7 @@ napi_value make_connection_object(napi_env env, std::unique_ptr<ConnectionObject
       method_property<ConnectionObject, &lookup_domain>("lookupDomain"),
       method_property<ConnectionObject, &define_xml>("defineXml"),
       method_property<ConnectionObject, &domain_xml>("domainXml"),
+      method_property<ConnectionObject, &list_disks>("listDisks"),
       method_property<ConnectionObject, &block_pull>("blockPull"),
       method_property<ConnectionObject, &plan>("plan"),
       method_property<ConnectionObject, &block_job_info>("blockJobInfo"),

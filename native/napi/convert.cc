@@ -242,12 +242,16 @@ napi_value make_failure(napi_env env, const virt::Failure& failure) {
   return record.object();
 }
 
+napi_value make_disks(napi_env env, const std::vector<virt::Disk>& disks) {
+  return make_array(env, disks, &make_disk);
+}
+
 napi_value make_domain(napi_env env, const virt::DomainWithState& domain) {
   return Record(env)
       .text("name", domain.domain.name)
       .text("uuid", domain.domain.uuid)
       .number("state", static_cast<int>(domain.state))
-      .value("disks", make_array(env, domain.domain.disks, &make_disk))
+      .value("disks", make_disks(env, domain.domain.disks))
       .object();
 }
 

@@ -92,6 +92,19 @@ Result<std::shared_ptr<qmp::Monitor>> Connection::monitor_of(const Domain& domai
   return monitor;
 }
 
+void Connection::keep_adopted(const std::string& uuid, std::vector<AdoptedJob> jobs) {
+  const std::lock_guard lock(mutex_);
+  if (!closed_ && !jobs.empty()) {
+    adopted_[uuid] = std::move(jobs);
+  }
+}
+
+std::vector<AdoptedJob> Connection::take_adopted(const std::string& uuid) {
+  const std::lock_guard lock(mutex_);
+  const auto kept = adopted_.extract(uuid);
+  return kept.empty() ? std::vector<AdoptedJob>() : kept.mapped();
+}
+
 Result<DomainWithState> Connection::with_state(Result<Domain> domain) {
   BLOCKPULL_TRY(found, std::move(domain));
   BLOCKPULL_TRY(state, state_of(found));
@@ -142,6 +155,7 @@ void Connection::leave(job::Stop how) {
   // Others who wait for a monitor get it now.
   const std::lock_guard lock(mutex_);
   monitors_.clear();
+  adopted_.clear();
 }
 
 void Connection::close() {

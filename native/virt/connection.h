@@ -47,6 +47,13 @@ struct DomainWithState {
   DomainState state = DomainState::kShutoff;
 };
 
+/// A job that was found in a guest's QEMU and is followed since.
+struct AdoptedJob {
+  std::shared_ptr<job::Job> job;
+  /// As the domain's XML calls it, or else as QEMU does.
+  Disk disk;
+};
+
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   /// Holds the engine.
@@ -80,6 +87,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   /// The monitor of a domain, whether anybody listens there or not.
   [[nodiscard]] Result<std::shared_ptr<qmp::Monitor>> monitor_of(const Domain& domain);
 
+  /// Keeps what was adopted while nobody asked, until somebody asks.
+  void keep_adopted(const std::string& uuid, std::vector<AdoptedJob> jobs);
+  [[nodiscard]] std::vector<AdoptedJob> take_adopted(const std::string& uuid);
+
   [[nodiscard]] bool is_read_only() const { return options_.read_only; }
 
   [[nodiscard]] const ConnectOptions& options() const { return options_; }
@@ -105,10 +116,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::string uri_;
   std::atomic<bool> closed_{false};
 
-  /// Guards what follows: the monitors that were asked for, and who serves them.
+  /// Guards what follows: the monitors that were asked for, who serves them, and by a domain's
+  /// UUID what was adopted.
   std::mutex mutex_;
   std::shared_ptr<qmp::Reactor> reactor_;
   std::map<std::string, std::shared_ptr<qmp::Monitor>> monitors_;
+  std::map<std::string, std::vector<AdoptedJob>> adopted_;
 };
 
 }  // namespace blockpull::virt

@@ -5,6 +5,7 @@
 
 #include "virt/guest_jobs.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <utility>
 
@@ -118,6 +119,30 @@ std::shared_ptr<job::Job> adopt(Connection& connection,
   return start(connection, on, std::move(prepared).value(), bandwidth, {});
 }
 
+void add_once(std::vector<AdoptedJob>& jobs, AdoptedJob added) {
+  const bool is_known = std::any_of(
+      jobs.begin(), jobs.end(), [&added](const AdoptedJob& job) { return job.job == added.job; });
+  if (!is_known) {
+    jobs.push_back(std::move(added));
+  }
+}
+
+/// What a guest's devices stand on; the images that nothing stands on where there are no devices.
+std::vector<Disk> disks_in(const driver::BlockGraph& graph) {
+  std::vector<Disk> disks;
+  for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
+    const driver::BlockNode& node = graph.nodes()[i];
+    if (!node.is_backing && !driver::is_protocol(node.driver)) {
+      Disk disk;
+      disk.target = graph.disk_name(i);
+      disk.source = node.filename;
+      disk.format = node.driver;
+      disks.push_back(std::move(disk));
+    }
+  }
+  return disks;
+}
+
 /// A search that waits for what QEMU has.
 struct Search {
   std::shared_ptr<Connection> connection;
@@ -206,6 +231,33 @@ void find_in_guest(const std::shared_ptr<Connection>& connection, const GuestDis
   });
 }
 
+void list_disks(const std::shared_ptr<Connection>& connection, const std::string& uuid,
+                Answer<std::vector<Disk>> answer) {
+  const auto find_silent = [&]() -> Result<std::pair<Domain, std::shared_ptr<qmp::Monitor>>> {
+    BLOCKPULL_CHECK(connection->check_open("listDisks"));
+    BLOCKPULL_TRY(domain, connection->domain_of(uuid));
+    BLOCKPULL_TRY(state, connection->state_of(domain));
+    BLOCKPULL_TRY(monitor, connection->monitor_of(domain));
+    if (!domain.disks.empty() || state != DomainState::kRunning) {
+      monitor = nullptr;
+    }
+    return std::pair(std::move(domain), std::move(monitor));
+  };
+  auto found = find_silent();
+  if (!found.ok()) {
+    answer(std::move(found).error());
+    return;
+  }
+  if (found->second == nullptr) {
+    answer(std::move(found->first.disks));
+    return;
+  }
+  driver::view_guest(found->second, [answer = std::move(answer)](
+                                        const blockpull::Result<driver::GuestView>& view) {
+    answer(view.ok() ? Result<std::vector<Disk>>(disks_in(view->graph)) : reported(view.error()));
+  });
+}
+
 void adopt_in_guest(const std::shared_ptr<Connection>& connection, const Domain& domain,
                     Answer<std::vector<AdoptedJob>> answer) {
   auto monitor = connection->monitor_of(domain);
@@ -219,12 +271,12 @@ void adopt_in_guest(const std::shared_ptr<Connection>& connection, const Domain&
       answer(reported(view.error()));
       return;
     }
-    std::vector<AdoptedJob> adopted;
+    std::vector<AdoptedJob> adopted = connection->take_adopted(domain.uuid);
     for (const qmp::BlockJob& job : view->jobs) {
       if (const auto plan = driver::plan_of_job(*view, job)) {
         const GuestDisk on{domain, disk_of(domain, *plan)};
         if (auto followed = adopt(*connection, monitor, on, *plan, job.speed)) {
-          adopted.push_back({std::move(followed), on.disk});
+          add_once(adopted, {std::move(followed), on.disk});
         }
       }
     }
@@ -238,7 +290,14 @@ Result<std::shared_ptr<Connection>> open_connection(std::shared_ptr<job::Engine>
                 Connection::open(std::move(engine), std::move(options), std::move(sink)));
   if (!connection->is_read_only()) {
     for (const Domain& domain : connection->domains_with_monitors()) {
-      adopt_in_guest(connection, domain, [](const Result<std::vector<AdoptedJob>>& /*adopted*/) {});
+      adopt_in_guest(connection, domain,
+                     [weak = std::weak_ptr(connection),
+                      uuid = domain.uuid](Result<std::vector<AdoptedJob>> adopted) {
+                       const auto self = weak.lock();
+                       if (self != nullptr && adopted.ok()) {
+                         self->keep_adopted(uuid, std::move(adopted).value());
+                       }
+                     });
     }
   }
   return connection;

@@ -56,14 +56,14 @@ struct GuestJob {
 void find_in_guest(const std::shared_ptr<Connection>& connection, const GuestDisk& on, bool adopt,
                    Answer<GuestJob> answer);
 
-struct AdoptedJob {
-  std::shared_ptr<job::Job> job;
-  /// As the domain's XML calls it, or else as QEMU does.
-  Disk disk;
-};
+/// The disks that the domain's XML states, or, where that states none and the domain runs, those
+/// that its QEMU has.
+void list_disks(const std::shared_ptr<Connection>& connection, const std::string& uuid,
+                Answer<std::vector<Disk>> answer);
 
 /// Follows every job that was left in the domain's QEMU; answers with those of ours that are
-/// followed now, whoever in this process follows them.
+/// followed now, whoever in this process follows them, and with those that the opening of the
+/// connection has followed and no earlier answer had.
 void adopt_in_guest(const std::shared_ptr<Connection>& connection, const Domain& domain,
                     Answer<std::vector<AdoptedJob>> answer);
 

@@ -17,6 +17,7 @@ import type {
   NativeOutcome,
   NativePlan,
   NativeProgress,
+  NativeReapedJob,
 } from '../../lib/native.js'
 
 export const mebibyte = 2n ** 20n
@@ -152,6 +153,9 @@ export class FakeBinding implements NativeBinding {
   readonly failures = new Map<string, unknown>()
   readonly jobs: FakeJob[] = []
   domains: NativeDomain[] = [vm0]
+  /** What `listDisks` answers; default: what the domain looked up has. */
+  guestDisks: NativeDomain['disks'] | null = null
+  reaped: readonly NativeReapedJob[] = []
   info: Awaited<ReturnType<NativeConnection['blockJobInfo']>> = null
   nextPlan = planOf()
   layers: NativeLayer[] = [layerOf('/srv/a.qcow2')]
@@ -202,12 +206,14 @@ export class FakeBinding implements NativeBinding {
       lookupDomain: async (request) => await this.#answer('lookupDomain', request, findDomain),
       defineXml: async (request) => await this.#answer('defineXml', request, findDomain),
       domainXml: async (request) => await this.#answer('domainXml', request, () => '<domain/>'),
+      listDisks: async (request) =>
+        await this.#answer('listDisks', request, () => this.guestDisks ?? findDomain().disks),
       blockPull: async (request, onUpdate) => await this.#answer('blockPull', request, () => this.#start(onUpdate)),
       plan: async (request) => await this.#answer('plan', request, () => this.nextPlan),
       blockJobInfo: async (request) => await this.#answer('blockJobInfo', request, () => this.info),
       blockJobSetSpeed: async (request) => await this.#answer('blockJobSetSpeed', request, () => undefined),
       blockJobAbort: async (request) => await this.#answer('blockJobAbort', request, () => undefined),
-      reapJobs: async (request) => await this.#answer('reapJobs', request, () => []),
+      reapJobs: async (request) => await this.#answer('reapJobs', request, () => this.reaped),
       close: async () => await this.#answer('close', {}, () => undefined),
     }
   }

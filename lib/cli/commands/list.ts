@@ -2,78 +2,99 @@
 //
 // `blockpull list`: the domains of a connection, their disks and the jobs on them.
 //
-// A job of another process is not known by name, but its lock on the image is: such a disk is shown as pulled by
-// that process, and the exit code is 4, as whoever wants that disk has to wait. A disk that cannot be looked at
-// shows the code of the error in place of its job, and does not keep the others from being listed.
+// A running domain's QEMU is asked for jobs, and for disks where no XML states them. All domains are asked at once,
+// and one whose monitor is in use shows MONITOR_BUSY. A disk that cannot be looked at shows the code of the error in
+// place of its job; neither keeps the others from being listed. The exit code is 4 where somebody who wants that
+// disk has to wait: for another process that pulls it, or for the monitor.
 
-import { type BlockJobInfo, BlockPullError, type Disk, type Domain } from '../../index.js'
+import { BlockPullError, type Disk, type Domain } from '../../index.js'
 import type { Command, Context } from '../context.js'
+import { type DiskState, diskState, isPulledElsewhere } from '../disk-state.js'
 import { done, type Ending, ExitCode } from '../exit-codes.js'
+import { connectionOptions, findDomains, withConnection } from '../find-disk.js'
+import { jobShare } from '../job-words.js'
 import { writeJson } from '../json.js'
-import { formatShare, formatTable } from '../measures.js'
+import { formatTable } from '../measures.js'
 import { report } from '../report.js'
+
+/** A QEMU that is free greets at once. */
+const monitorTimeouts = { connect: 2000 }
 
 export const list: Command = {
   name: 'list',
   summary: 'List the domains of a connection, with their disks and jobs.',
-  usage: ['list [--connect URI] [--json]'],
-  options: { connect: { value: 'URI', short: 'c', help: 'the connection; default: the URI in BLOCKPULL_URI' } },
-  notes: [],
+  usage: ['list [--connect URI] [--json]', 'list --qmp SOCKET [--json]'],
+  options: connectionOptions,
+  notes: [
+    'MONITOR_BUSY: another program is connected to the QMP socket of that domain, or',
+    'its QEMU hangs. Exit code 4: that, or a disk that another process pulls.',
+  ],
   run: async (args, context) => {
     args.exactly()
     const json = args.has('json')
-    const connection = await context.api.connect(args.text('connect') ?? '', { readOnly: true })
-    try {
-      const rows: string[][] = []
-      let busy = 0
-      for (const domain of await connection.listAllDomains()) {
-        const disks: DiskState[] = []
-        for (const disk of domain.disks) disks.push(await diskState(context, domain, disk))
-        busy += disks.filter(isPulledElsewhere).length
-        const { name, uuid, state } = domain
-        if (json) writeJson(context.out, { event: 'domain', name, uuid, state, disks })
-        if (disks.length === 0) rows.push([name, state, '-', '-'])
-        for (const disk of disks) rows.push([name, state, disk.target, jobText(disk)])
-      }
-      if (!json) context.out.write(formatTable([['DOMAIN', 'STATE', 'DISK', 'JOB'], ...rows]))
-      return report(context, busy === 0 ? done : busyEnding(busy), { json })
-    } finally {
-      await connection.close()
-    }
+    return await withConnection(args, context, { readOnly: true, monitorTimeouts }, async (connection) => {
+      const domains = await findDomains(args, connection)
+      const listed = await Promise.all(domains.map((domain) => domainState(context, domain)))
+      if (json) for (const domain of listed) writeJson(context.out, { event: 'domain', ...domain })
+      else context.out.write(formatTable([['DOMAIN', 'STATE', 'DISK', 'JOB'], ...listed.flatMap(rowsOf)]))
+      return report(context, endingOf(listed), { json })
+    })
   },
 }
 
-interface DiskState extends Disk {
-  readonly job: BlockJobInfo<bigint> | null
-  readonly inUseBy: string | null
+interface DomainState {
+  readonly name: string
+  readonly uuid: string
+  readonly state: string
+  /** Code of the error that kept its QEMU from being asked. */
   readonly error: string | null
+  readonly disks: readonly DiskState[]
 }
 
-async function diskState(context: Context, domain: Domain, disk: Disk): Promise<DiskState> {
+async function domainState(context: Context, domain: Domain): Promise<DomainState> {
+  const { name, uuid, state } = domain
   try {
-    const job = await domain.blockJobInfo(disk.target, { bigint: true })
-    const layers =
-      job === null ? await context.api.inspectChain(disk.source, { format: disk.format, bigint: true }) : []
-    return { ...disk, job, inUseBy: layers[0]?.inUseBy ?? null, error: null }
+    const disks = await disksOf(context, domain, await domain.listDisks())
+    return { name, uuid, state, error: null, disks }
   } catch (error) {
     if (!BlockPullError.is(error)) throw error
-    return { ...disk, job: null, inUseBy: null, error: error.code }
+    return { name, uuid, state, error: error.code, disks: [] }
   }
 }
 
-/** Somebody who has the image open for writing and is not QEMU. */
-function isPulledElsewhere({ inUseBy }: DiskState): boolean {
-  return inUseBy !== null && !inUseBy.includes('(qemu')
+/** One after another, as a monitor that did not answer for one disk will not for the next. */
+async function disksOf(context: Context, domain: Domain, disks: readonly Disk[]): Promise<DiskState[]> {
+  const states: DiskState[] = []
+  for (const disk of disks) {
+    const silent = states.find(({ error }) => error?.startsWith('MONITOR_'))
+    states.push(silent ? { ...silent, ...disk } : await diskState(context, domain, disk))
+  }
+  return states
+}
+
+function rowsOf({ name, state, error, disks }: DomainState): string[][] {
+  if (disks.length === 0) return [[name, state, '-', error ?? '-']]
+  return disks.map((disk) => [name, state, disk.target, jobText(disk)])
 }
 
 function jobText(disk: DiskState): string {
   if (disk.error !== null) return disk.error
-  if (disk.job !== null) return `pull, ${formatShare(disk.job.cur, disk.job.end)}`
+  if (disk.job !== null) return jobShare(disk.job)
   if (disk.inUseBy === null) return '-'
   return `${isPulledElsewhere(disk) ? 'pulled' : 'in use'} by ${disk.inUseBy}`
 }
 
-function busyEnding(busy: number): Ending {
-  const message = `${busy} ${busy === 1 ? 'disk is' : 'disks are'} in use by another process; try again when it is done`
-  return { ...done, exitCode: ExitCode.BUSY, state: 'failed', code: 'LOCKED', message }
+function endingOf(listed: readonly DomainState[]): Ending {
+  const pulled = listed.flatMap(({ disks }) => disks.filter(isPulledElsewhere)).length
+  const silent = listed.filter(({ error, disks }) => [error, ...disks.map((d) => d.error)].includes('MONITOR_BUSY'))
+  const reasons: string[] = []
+  if (pulled > 0) reasons.push(`${pulled} ${pulled === 1 ? 'disk is' : 'disks are'} in use by another process`)
+  if (silent.length > 0) {
+    const whose = silent.map(({ name }) => `'${name}'`).join(', ')
+    reasons.push(`the monitor of ${whose} is in use by another program, or QEMU hangs`)
+  }
+  if (reasons.length === 0) return done
+  const message = `${reasons.join('; ')}; try again when it is done`
+  const code = pulled > 0 ? 'LOCKED' : 'MONITOR_BUSY'
+  return { ...done, exitCode: ExitCode.BUSY, state: 'failed', code, message }
 }

@@ -7,7 +7,7 @@
 // nothing does. Writes to the result stream only.
 
 import type { Plan } from '../../index.js'
-import type { Output } from '../context.js'
+import type { Context, Output } from '../context.js'
 import { done, type Ending, endingOfError } from '../exit-codes.js'
 import { writeJson } from '../json.js'
 import { type Amount, formatBytes, formatSeconds, formatTable } from '../measures.js'
@@ -18,7 +18,22 @@ export interface PlanStyle {
   readonly json: boolean
 }
 
-export function writePlan(out: Output, plan: Plan<Amount>, style: PlanStyle): void {
+/** Asks for a plan, tells it, and gives how a pull would end. */
+export async function planned(
+  context: Context,
+  style: PlanStyle & { readonly quiet: boolean },
+  ask: () => Promise<Plan<Amount>>,
+): Promise<Ending> {
+  try {
+    const plan = await ask()
+    if (style.json || !style.quiet) writePlan(context.out, plan, style)
+    return planEnding(plan)
+  } catch (error) {
+    return endingOfError(error)
+  }
+}
+
+function writePlan(out: Output, plan: Plan<Amount>, style: PlanStyle): void {
   if (style.json) {
     const refusals = plan.refusals.map(({ code, message }) => ({ code, message }))
     writeJson(out, { event: 'plan', ...(style.image !== undefined && { image: style.image }), ...plan, refusals })
@@ -46,7 +61,7 @@ function planRows(plan: Plan<Amount>): string[][] {
   ]
 }
 
-export function planEnding(plan: Plan<Amount>): Ending {
+function planEnding(plan: Plan<Amount>): Ending {
   const [refusal] = plan.refusals
   return refusal === undefined ? done : endingOfError(refusal)
 }

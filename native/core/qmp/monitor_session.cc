@@ -28,6 +28,9 @@ constexpr Nanoseconds kRest = seconds(1);
 constexpr Nanoseconds kFirstBackoff = milliseconds(50);
 constexpr Nanoseconds kLongestBackoff = seconds(5);
 
+/// How often it is tried to get into a full backlog.
+constexpr Nanoseconds kQueueInterval = milliseconds(20);
+
 /// One read, and how many of them before others have their turn.
 constexpr std::size_t kReadBytes = std::size_t{64} << 10U;
 constexpr int kReadsAtOnce = 4;
@@ -127,7 +130,7 @@ void MonitorSession::connect() {
     return;
   }
   if (connecting->reached == Reached::kQueueFull) {
-    lose(busy(path_, "has others waiting for it already"));
+    queue_up();
     return;
   }
   socket_ = std::move(connecting->fd);
@@ -144,10 +147,31 @@ void MonitorSession::connect() {
     return;
   }
   state_ = State::kGreeting;
-  timer_ = start_timer(deadlines_.connect, &MonitorSession::greeting_overdue);
+  const Nanoseconds now = reactor_->clock().now();
+  timer_ = start_timer(greeting_due_.value_or(now + deadlines_.connect) - now,
+                       &MonitorSession::greeting_overdue);
+}
+
+/// QEMU's backlog has room for one or two, and it may be full of those who have left it already:
+/// who only asked whether somebody listens.
+void MonitorSession::queue_up() {
+  const Nanoseconds now = reactor_->clock().now();
+  greeting_due_ = greeting_due_.value_or(now + deadlines_.connect);
+  if (now >= *greeting_due_) {
+    lose(busy(path_, "has others waiting for it already"));
+    return;
+  }
+  state_ = State::kQueued;
+  timer_ = start_timer(kQueueInterval, &MonitorSession::leave_queue);
+}
+
+void MonitorSession::leave_queue() {
+  state_ = State::kIdle;
+  connect();
 }
 
 void MonitorSession::disconnect() {
+  greeting_due_.reset();
   if (socket_.is_open()) {
     reactor_->unwatch(socket_.get());
     socket_.reset();

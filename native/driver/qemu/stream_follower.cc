@@ -87,6 +87,9 @@ void StreamFollower::take_jobs(const Result<qmp::Json>& answer) {
   asking_ = false;
   if (!answer.ok() || done_) {
     // A connection that broke is made again, and then there is reason to look.
+    if (is_leaving_) {
+      leave();
+    }
     return;
   }
   for (const qmp::BlockJob& job : qmp::read_block_jobs(*answer)) {
@@ -306,9 +309,11 @@ void StreamFollower::end_step(Step step, Then then, Result<void> result) {
     return;
   }
   step_ = Step::kNone;
+  is_cancel_answered_ = is_cancel_answered_ || step == Step::kCancel;
   if (!is_unknown(result)) {
     (this->*then)(std::move(result));
   }
+  leave_when_answered();
 }
 
 void StreamFollower::stop(job::Stop how) {
@@ -320,6 +325,22 @@ void StreamFollower::stop(job::Stop how) {
     look();
     return;
   }
+  is_leaving_ = true;
+  if (how == job::Stop::kAbandon) {
+    leave();
+  } else {
+    leave_when_answered();
+  }
+}
+
+void StreamFollower::leave_when_answered() {
+  const bool is_cancel_owed = stop_.has_value() && !is_cancel_answered_;
+  if (finish_ && is_leaving_ && !is_cancel_owed && unanswered_speeds_ == 0) {
+    leave();
+  }
+}
+
+void StreamFollower::leave() {
   finish(make_error(ErrorKind::kClosed, text("pull of disk '", plan_.disk_name,
                                              "' goes on in QEMU without this connection; the next "
                                              "one that is opened finishes it"))
@@ -328,10 +349,19 @@ void StreamFollower::stop(job::Stop how) {
 
 void StreamFollower::set_bandwidth(std::uint64_t bytes_per_second) {
   // Before start it is the limit that the job was started with.
-  if (host_ != nullptr && finish_) {
-    monitor_->execute(qmp::block_job_set_speed(plan_.job_id, bytes_per_second),
-                      [](const Result<qmp::Json>& /*answer*/) {});
+  if (host_ == nullptr || !finish_) {
+    return;
   }
+  ++unanswered_speeds_;
+  monitor_->execute(qmp::block_job_set_speed(plan_.job_id, bytes_per_second),
+                    [weak = weak_from_this()](const Result<qmp::Json>& /*answer*/) {
+                      if (const auto self = weak.lock()) {
+                        self->post([](StreamFollower& follower) {
+                          --follower.unanswered_speeds_;
+                          follower.leave_when_answered();
+                        });
+                      }
+                    });
 }
 
 }  // namespace blockpull::driver

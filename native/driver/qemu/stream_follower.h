@@ -80,6 +80,11 @@ class StreamFollower : public std::enable_shared_from_this<StreamFollower> {
   /// Runs `then` on the host's thread, unless the job has ended by then.
   void post(std::function<void(StreamFollower&)> then);
 
+  /// Leaves the job to QEMU, once what was asked of it is answered: who sets a speed or cancels and
+  /// then closes has set it, or cancelled.
+  void leave_when_answered();
+  void leave();
+
   const std::shared_ptr<qmp::Monitor> monitor_;
   const StreamPlan plan_;
   const std::shared_ptr<JobWatch> watch_;
@@ -95,6 +100,9 @@ class StreamFollower : public std::enable_shared_from_this<StreamFollower> {
   bool finalize_sent_ = false;
   /// The job was seen to conclude without an error; the last flush is due.
   bool done_ = false;
+  bool is_cancel_answered_ = false;
+  bool is_leaving_ = false;
+  std::uint32_t unanswered_speeds_ = 0;
   /// The first flush failed: the job is cancelled, and fails with this.
   std::optional<Error> flush_error_;
 };

@@ -104,12 +104,6 @@ describe("pull of a domain's disk", () => {
     expect(terminal.lines).toMatchObject([{ event: 'end', state: 'failed', code }])
     expect(terminal.err).toBe(`blockpull: ${code} happened in 'a.qcow2'\n`)
   })
-
-  it('refuses --no-wait', async () => {
-    await expect(terminal.run(`pull ${connected} --no-wait --json`)).resolves.toBe(1)
-    expect(terminal.lines).toMatchObject([{ event: 'end', state: 'failed', code: 'UNSUPPORTED' }])
-    expect(terminal.binding.calls).toEqual([])
-  })
 })
 
 describe('chain', () => {

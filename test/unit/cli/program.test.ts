@@ -15,17 +15,32 @@ const connected = '--connect qemu:///embed?root=/srv vm0 vda'
 
 describe('usage', () => {
   it.each([
-    ['job vda', "unknown command 'job'; expected pull, chain, create, digest, list"],
+    ['commit vda', "unknown command 'commit'; expected pull, job, list, events, reap, chain, create, digest"],
     ['pul x', "unknown command 'pul'; did you mean 'pull'?"],
     ['--frobnicate', "option '--frobnicate' has no command before it; expected pull"],
-    ['help job', "unknown command 'job'"],
+    ['help commit', "unknown command 'commit'"],
     ['pull', 'IMAGE is missing'],
     ['pull --connect x vm0', 'DISK is missing; expected DOMAIN DISK'],
     [`pull ${connected} --format raw`, '--format has no use with --connect'],
     ['pull a --bandwidth fast', "--bandwidth is 'fast'"],
     ['pull a --bandwidth 8E', 'bandwidth is'],
     ['pull a --timeout 0', "--timeout is '0'"],
-    ['pull --qmp s a', "option '--qmp' is unknown"],
+    ['pull --qmp s', 'DEVICE is missing; expected DEVICE'],
+    ['pull --qmp= a', '--qmp is empty'],
+    ['pull --qmp s -c x a', '--connect and --qmp are both given'],
+    ['pull --qmp s a --format raw', '--format has no use with --qmp'],
+    [`pull ${connected} --no-wait --timeout 5`, '--timeout has no use with --no-wait'],
+    [`pull ${connected} --no-wiat`, "option '--no-wiat' is unknown; did you mean '--no-wait'?"],
+    ['job vm0', 'DISK is missing; expected DOMAIN DISK'],
+    [`job ${connected} --abrot`, "did you mean '--abort'?"],
+    [`job ${connected} --raw --abort`, '--raw and --abort are mutually exclusive'],
+    [`job ${connected} --info --bandwidth 5`, '--info and --bandwidth are mutually exclusive'],
+    [`job ${connected} --async`, '--async has nothing to apply to without --abort'],
+    [`job ${connected} --bytes`, '--bytes has nothing to apply to; expected --bandwidth N or --raw'],
+    ['reap --qmp s vm0', "argument 'vm0' is one too many"],
+    ['reap a b', "argument 'b' is one too many; expected DOMAIN"],
+    ['events vm0', "argument 'vm0' is one too many"],
+    ['events --timeout 0', "--timeout is '0'"],
     ['chain', 'IMAGE is missing; expected IMAGE'],
     ['chain a b', "argument 'b' is one too many"],
     ['create a', 'SIZE is missing'],
@@ -50,7 +65,7 @@ describe('usage', () => {
 
   it('is told on stdout where asked for', async () => {
     await expect(terminal.run('--help')).resolves.toBe(0)
-    for (const name of ['pull', 'chain', 'create', 'digest', 'list']) {
+    for (const name of ['pull', 'job', 'list', 'events', 'reap', 'chain', 'create', 'digest']) {
       expect(terminal.out).toContain(`\n  ${name} `)
       const page = new FakeTerminal()
       await expect(page.run(`${name} --help`)).resolves.toBe(0)
@@ -209,7 +224,9 @@ describe('pull of an image', () => {
 
   it('refuses --no-wait, with the reason', async () => {
     await expect(terminal.run('pull a --no-wait')).resolves.toBe(1)
-    expect(terminal.err).toMatch(/--no-wait is not supported for now, since a job ends with the process/)
+    expect(terminal.err).toMatch(
+      /--no-wait is not supported for an image file, since the job would end with this process/,
+    )
     expect(terminal.binding.calls).toEqual([])
   })
 })

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `blockpull job`: shows, slows down or ends the job of a disk, as `virsh blockjob` does.
+//
+// Any process may ask, for the job is in the guest's QEMU; one of blockpull's own engine is in the process that
+// started it, which is told instead (exit code 4). Asking opens the connection for reading only, so that it adopts
+// no job. No job is an answer when it is asked for, and a failure when it is to be changed, as in virsh.
+
+import { type BlockJobInfo, BlockPullError } from '../../index.js'
+import { type Arguments, readBandwidth, UsageError } from '../args.js'
+import type { Command, Context } from '../context.js'
+import { pullerOf } from '../disk-state.js'
+import { CommandFailure, done } from '../exit-codes.js'
+import { connectionOptions, type FoundDisk, withDisk } from '../find-disk.js'
+import { jobSentence, rawJob } from '../job-words.js'
+import { writeJson } from '../json.js'
+import { formatLimit } from '../measures.js'
+import { report } from '../report.js'
+
+export const job: Command = {
+  name: 'job',
+  summary: 'Show, change or end the job of a disk.',
+  usage: [
+    'job [--connect URI] DOMAIN DISK [--info | --raw] [--bytes]',
+    'job [--connect URI] DOMAIN DISK --abort [--async]',
+    'job [--connect URI] DOMAIN DISK --bandwidth N [--bytes]',
+    'job --qmp SOCKET DEVICE ...',
+  ],
+  options: {
+    ...connectionOptions,
+    info: { help: 'show the job; this is the default' },
+    raw: { help: "show it as 'virsh blockjob --raw' does, limit in MiB/s" },
+    abort: { help: 'end the job and wait for its end; what was copied is kept' },
+    async: { help: 'with --abort: do not wait' },
+    bandwidth: { value: 'N', help: 'limit: N MiB/s, or 500K, 50M, 1G bytes a second; 0: none' },
+    bytes: { help: 'a bare N, and the limit of --raw, is bytes a second' },
+  },
+  notes: ['Exit code 4: the job belongs to another program, or the monitor is in use.'],
+  run: async (args, context) => {
+    checkOptions(args)
+    const isChange = args.has('abort') || args.has('bandwidth')
+    return await withDisk(args, context, { readOnly: !isChange }, async (found) => {
+      try {
+        if (args.has('abort')) await abort(args, context, found)
+        else if (args.has('bandwidth')) await setLimit(args, context, found)
+        else await show(args, context, found)
+      } catch (error) {
+        if (BlockPullError.is(error) && error.code === 'NO_JOB') await refuseIfPulled(context, found)
+        throw error
+      }
+      return report(context, done, { json: args.has('json') })
+    })
+  },
+}
+
+/** virsh's rules: what shows excludes what changes. */
+function checkOptions(args: Arguments): void {
+  for (const [one, other] of [
+    ['raw', 'abort'],
+    ['raw', 'bandwidth'],
+    ['raw', 'json'],
+    ['info', 'abort'],
+    ['info', 'bandwidth'],
+    ['info', 'raw'],
+    ['abort', 'bandwidth'],
+    ['abort', 'bytes'],
+  ] as const) {
+    if (args.has(one) && args.has(other)) throw new UsageError(`--${one} and --${other} are mutually exclusive`)
+  }
+  if (args.has('async') && !args.has('abort')) throw new UsageError('--async has nothing to apply to without --abort')
+  if (args.has('bytes') && !args.has('bandwidth') && !args.has('raw')) {
+    throw new UsageError('--bytes has nothing to apply to; expected --bandwidth N or --raw beside it')
+  }
+}
+
+async function show(args: Arguments, context: Context, found: FoundDisk): Promise<void> {
+  const { domain, disk, label } = found
+  const info = await domain.blockJobInfo(disk, { bigint: true })
+  if (info === null) await refuseIfPulled(context, found)
+  if (args.has('json')) writeJson(context.out, { event: 'job', domain: domain.name, disk, job: info })
+  else context.out.write(shown(args, info, disk, label))
+}
+
+function shown(args: Arguments, info: BlockJobInfo<bigint> | null, disk: string, label: string): string {
+  if (args.has('raw')) return info === null ? '' : rawJob(info, args.has('bytes'))
+  return info === null ? `no current block job for ${disk}\n` : `${label}: ${jobSentence(info)}\n`
+}
+
+async function abort(args: Arguments, context: Context, { domain, disk, label }: FoundDisk): Promise<void> {
+  const isAsync = args.has('async')
+  await domain.blockJobAbort(disk, { async: isAsync })
+  if (!args.has('json')) context.out.write(`${label}: ${isAsync ? 'job is told to end' : 'job has ended'}\n`)
+}
+
+async function setLimit(args: Arguments, context: Context, { domain, disk, label }: FoundDisk): Promise<void> {
+  await domain.blockJobSetSpeed(disk, readBandwidth(args) ?? '')
+  // As it was understood.
+  const info = await domain.blockJobInfo(disk, { bigint: true })
+  const limit = info === null ? 'none, as the job has ended' : formatLimit(info.bandwidth)
+  if (!args.has('json')) context.out.write(`${label}: limit: ${limit}\n`)
+}
+
+/** A job of another process is not "no job". */
+async function refuseIfPulled(context: Context, { domain, disk, label }: FoundDisk): Promise<void> {
+  const puller = await pullerOf(context, domain, disk)
+  if (puller === null) return
+  throw new CommandFailure('LOCKED', `${label} is pulled by ${puller}, which alone can tell of the job or change it`)
+}

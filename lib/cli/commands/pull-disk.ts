@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `blockpull pull --connect` and `--qmp`: one disk of a domain, running or shut off.
+//
+// The same to the user whoever does the work. Only a running domain's QEMU can go on alone, so only there
+// `--no-wait` is of use: the job then ends without our flush, which is said, unless `blockpull reap` waits for it.
+
+import type { BlockJob } from '../../index.js'
+import { type Arguments, readBandwidth, UsageError } from '../args.js'
+import type { Context } from '../context.js'
+import { done, type Ending, endingOfError, endingOfJob } from '../exit-codes.js'
+import { type FoundDisk, withDisk } from '../find-disk.js'
+import { followJob, tellLimit } from '../follow-job.js'
+import { report } from '../report.js'
+import { planned } from './pull-plan.js'
+import { type PullStyle, resultText, shorten } from './pull-result.js'
+
+interface DiskPullOptions {
+  readonly base: string | undefined
+  readonly bandwidth: string | undefined
+  readonly bigint: true
+}
+
+export async function pullDisk(args: Arguments, context: Context, style: PullStyle): Promise<number> {
+  const form = args.has('qmp') ? '--qmp: QEMU knows formats' : "--connect: the domain's XML says formats"
+  for (const option of ['format', 'backing-format']) {
+    if (args.has(option)) throw new UsageError(`--${option} has no use with ${form}`)
+  }
+  if (args.has('no-wait') && style.timeoutSeconds !== undefined) {
+    throw new UsageError('--timeout has no use with --no-wait: nobody is there to cancel the job')
+  }
+  const options = { base: args.text('base'), bandwidth: readBandwidth(args), bigint: true as const }
+  const access = { backingPaths: args.list('allow-backing'), readOnly: args.has('dry-run') }
+  return await withDisk(args, context, access, async (found) => {
+    const { domain, disk, label } = found
+    let ending: Ending
+    if (args.has('dry-run')) {
+      ending = await planned(context, { ...style, label }, () => domain.plan(disk, options))
+    } else if (args.has('no-wait')) {
+      ending = await startOnly(found, options, (job) => {
+        if (style.isLimited && !style.json && !style.quiet) tellLimit(context, job)
+      })
+      if (ending.state === 'started' && !style.json && !style.quiet) context.out.write(startedText(label))
+    } else {
+      const follow = { ...style, label: shorten(label) }
+      ending = await followJob(context, follow, (signal) => domain.blockPull(disk, { ...options, signal }))
+      if (ending.state === 'completed' && !style.json && !style.quiet) context.out.write(resultText(label, ending))
+    }
+    return report(context, ending, { json: style.json })
+  })
+}
+
+/** Has QEMU start the job, and lets go of it. */
+async function startOnly(
+  { connection, domain, disk }: FoundDisk,
+  options: DiskPullOptions,
+  onStart: (job: BlockJob<bigint>) => void,
+): Promise<Ending> {
+  try {
+    const job = await domain.blockPull(disk, { ...options, detached: true })
+    onStart(job)
+    await Promise.all([connection.close(), job.done.catch(() => undefined)])
+    const { outcome } = job
+    if (outcome !== null && outcome.error?.code !== 'CLOSED') return endingOfJob(outcome)
+    return { ...done, state: 'started', method: outcome?.method ?? 'none', durable: false }
+  } catch (error) {
+    return endingOfError(error)
+  }
+}
+
+function startedText(label: string): string {
+  return [
+    `${label}: pull started, and QEMU goes on with it by itself`,
+    "  not made durable by blockpull: keep the backing files until 'blockpull reap' has waited",
+    '  for its end, or the guest has shut off',
+    '',
+  ].join('\n')
+}

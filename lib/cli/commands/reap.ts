@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `blockpull reap`: brings jobs that nobody waits for to their end, durably, and tells how each ended.
+//
+// A pull of a running guest that lost its process waits in QEMU until somebody finishes it; a job that still runs,
+// one that was started with --no-wait for example, is waited for. All domains are served at once, and one that cannot
+// be reached keeps none of the others. An interrupt leaves what still runs to QEMU: the next reap finds it.
+
+import { BlockPullError, type Connection, type Domain, type Outcome, type ReapedJob } from '../../index.js'
+import type { Command, Context } from '../context.js'
+import { done, type Ending, ExitCode, endingOfAll, endingOfError, endingOfJob } from '../exit-codes.js'
+import { connectionOptions, findDomains, withConnection } from '../find-disk.js'
+import { writeJson } from '../json.js'
+import { report, warn } from '../report.js'
+
+/** After which a person wonders what is waited for. */
+const silenceMs = 1000
+
+export const reap: Command = {
+  name: 'reap',
+  summary: 'Finish the jobs that were left in running domains.',
+  usage: ['reap [--connect URI] [DOMAIN] [--json]', 'reap --qmp SOCKET [--json]'],
+  options: connectionOptions,
+  notes: [
+    'Finishes pulls whose process is gone, waits for those that still run, those that',
+    'were started with --no-wait among them, and makes them durable. Jobs of other',
+    'programs are left alone; Ctrl-C leaves the rest to QEMU.',
+    'Exit code 1: a job failed; 4: the monitor of a domain is in use.',
+  ],
+  run: async (args, context) => {
+    const json = args.has('json')
+    const [name] = args.has('qmp') || args.positionals.length === 0 ? args.exactly() : args.exactly('DOMAIN')
+    return await withConnection(args, context, {}, async (connection) => {
+      const domains = await findDomains(args, connection, name)
+      const release = context.onInterrupt(interruptOf(context, connection))
+      try {
+        const endings = (await Promise.all(domains.map((domain) => reapDomain(context, domain, json)))).flat()
+        if (endings.length === 0 && !json) context.out.write('nothing to reap\n')
+        return report(context, summary(endings, json), { json })
+      } finally {
+        release()
+      }
+    })
+  },
+}
+
+async function reapDomain(context: Context, domain: Domain, json: boolean): Promise<Ending[]> {
+  const timer = setTimeout(() => {
+    if (!json) context.err.write(`waiting for '${domain.name}'; Ctrl-C leaves its jobs to QEMU\n`)
+  }, silenceMs)
+  try {
+    const endings: Ending[] = []
+    for (const job of await domain.reap()) {
+      endings.push(endingOf(job))
+      if (json) writeJson(context.out, lineOf(domain, job))
+      else context.out.write(`${domain.name} ${job.target}: ${sentenceOf(job.outcome)}\n`)
+    }
+    return endings
+  } catch (error) {
+    if (!BlockPullError.is(error)) throw error
+    const { code, message } = error
+    if (json) writeJson(context.out, { event: 'unreached', domain: domain.name, code, message })
+    else warn(context, `domain '${domain.name}' cannot be reached: ${message}`)
+    return [endingOfError(error)]
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** For people each has been told by then, and is not told again. */
+function summary(endings: readonly Ending[], json: boolean): Ending {
+  const ending = endingOfAll(endings)
+  const bad = endings.filter(({ exitCode }) => exitCode === ExitCode.FAILED || exitCode === ExitCode.BUSY).length
+  if (bad === 0 || (json && endings.length === 1)) return ending
+  return { ...ending, message: `${bad} of ${endings.length} could not be finished` }
+}
+
+/** The first interrupt leaves the jobs to QEMU; the second one a QEMU that does not answer. */
+function interruptOf(context: Context, connection: Connection): () => void {
+  let isLeaving = false
+  return () => {
+    if (isLeaving) return context.exitNow(ExitCode.INTERRUPTED_TWICE)
+    isLeaving = true
+    void connection.close()
+  }
+}
+
+/** What is left to QEMU, because of an interrupt, is no failure. */
+function endingOf({ outcome, target }: ReapedJob): Ending {
+  // Somebody wanted it to end so.
+  if (outcome.state === 'cancelled') return done
+  const ending = endingOfJob(outcome)
+  if (outcome.error?.code !== 'CLOSED') return ending
+  const message = `interrupted: the job on '${target}' goes on in QEMU, and the next reap finds it`
+  return { ...ending, exitCode: ExitCode.CANCELLED, state: 'cancelled', code: 'CANCELLED', message }
+}
+
+function sentenceOf({ state, error }: Outcome): string {
+  if (error === null) return 'completed'
+  if (state === 'cancelled') return 'cancelled; what was copied is kept'
+  if (error.code === 'CLOSED') return 'goes on'
+  return `${state}: ${error.message}`
+}
+
+function lineOf(domain: Domain, { target, path, outcome }: ReapedJob) {
+  const { state, error, bytesMoved, seconds, method, released } = outcome
+  const why = { code: error?.code ?? null, message: error?.message ?? null }
+  return { event: 'reaped', domain: domain.name, target, path, state, ...why, bytesMoved, seconds, method, released }
+}

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The commands for running guests, over a fake binding: what each asks of the API, prints, and exits with.
+
+import { beforeEach, describe, expect, it, vi } from 'vitest'
+import type { NativeBlockJobEvent } from '../../../lib/native.js'
+import { failure, layerOf, outcomeOf, turn, vm0 } from '../fake-binding.js'
+import { FakeTerminal } from './fake-context.js'
+
+const connected = '--connect qemu:///embed?root=/srv'
+const running = { ...vm0, state: 1 }
+const pullAt = (cur: bigint) => ({ type: 1, bandwidth: 10485760n, cur, end: 104857600n })
+
+let terminal: FakeTerminal
+beforeEach(() => {
+  terminal = new FakeTerminal()
+  terminal.binding.domains = [running]
+})
+
+/** The requests of all calls of that name. */
+const requests = (name: string) => terminal.binding.calls.filter((call) => call.name === name).map((c) => c.request)
+
+describe('--qmp', () => {
+  it('is a connection with one domain, named after its socket', async () => {
+    terminal.binding.info = pullAt(52428800n)
+    await expect(terminal.run('job --qmp /run/vm7.qmp virtio0')).resolves.toBe(0)
+    expect(requests('openConnection')).toMatchObject([
+      { uri: null, readOnly: true, domains: [{ name: 'vm7', qmp: '/run/vm7.qmp', disks: [] }] },
+    ])
+    expect(requests('blockJobInfo')).toMatchObject([{ disk: 'virtio0' }])
+    expect(terminal.out).toMatch(/^virtio0: Block Pull, 50\.0 %/)
+  })
+
+  it.each(['pull --qmp s d', 'job --qmp s d', 'list --qmp s', 'events --qmp s', 'reap --qmp s'])(
+    'where nobody listens makes "%s" fail',
+    async (line) => {
+      terminal.binding.domains = [vm0]
+      await expect(terminal.run(`${line} --json`)).resolves.toBe(1)
+      expect(terminal.lines).toMatchObject([{ event: 'end', state: 'failed', code: 'MONITOR_LOST' }])
+      expect(terminal.err).toMatch(/^blockpull: nobody listens on monitor 's': QEMU is not running, or its QMP socket/)
+    },
+  )
+})
+
+describe('pull of a running domain', () => {
+  it('draws the line that a pull of an image has, with the method', async () => {
+    terminal.isTTY = true
+    const { exit, job } = await terminal.startPull('pull --qmp s vda')
+    job.move(50n, { method: 'block-stream' })
+    job.end({ ...outcomeOf('completed'), method: 'block-stream' })
+    await expect(exit).resolves.toBe(0)
+    expect(terminal.err).toMatch(/vda {2}[█░]+ .* % /)
+    expect(terminal.out).toBe(
+      'vda: pulled, 100.0 MiB gone over in 2.0 s (50.0 MiB/s, block-stream)\n  no longer needed: /srv/base.qcow2\n',
+    )
+  })
+
+  describe('with --no-wait', () => {
+    const left = { ...outcomeOf('unknown', failure('CLOSED')), method: 'block-stream' }
+
+    it.each([
+      ['', /^vm0 vda: pull started, and QEMU goes on.*\n {2}not made durable by blockpull/],
+      [' --quiet', /^$/],
+      [' --json', /^\{"event":"end","state":"started",.*"durable":false\}\n$/],
+    ])('is detached, and says what that means%s', async (style, printed) => {
+      const { exit, job } = await terminal.startPull(`pull ${connected} vm0 vda --no-wait${style}`)
+      expect(requests('blockPull')).toMatchObject([{ detached: true }])
+      job.end(left)
+      await expect(exit).resolves.toBe(0)
+      expect(terminal.out).toMatch(printed)
+      expect(terminal.err).toBe('')
+      expect(job.calls).toEqual([])
+    })
+
+    it('ends as the job when that has ended already', async () => {
+      const { exit, job } = await terminal.startPull(`pull ${connected} vm0 vda --no-wait --json`)
+      job.end(outcomeOf('failed', failure('NO_SPACE')))
+      await expect(exit).resolves.toBe(1)
+      expect(terminal.lines).toMatchObject([{ event: 'end', state: 'failed', code: 'NO_SPACE' }])
+    })
+
+    it('is refused as the API refuses it', async () => {
+      terminal.binding.failures.set('blockPull', failure('UNSUPPORTED', { message: "domain 'vm0' is shut off" }))
+      await expect(terminal.run(`pull ${connected} vm0 vda --no-wait`)).resolves.toBe(1)
+      expect(terminal.err).toBe("blockpull: domain 'vm0' is shut off\n")
+    })
+  })
+})
+
+describe('job', () => {
+  const line = `job ${connected} vm0 vda`
+
+  it('shows a job in a line, raw as virsh does, and as JSON', async () => {
+    terminal.binding.info = pullAt(44040192n)
+    await expect(terminal.run(line)).resolves.toBe(0)
+    await expect(terminal.run(`${line} --raw`)).resolves.toBe(0)
+    await expect(terminal.run(`${line} --raw --bytes`)).resolves.toBe(0)
+    await expect(terminal.run(`${line} --info --json`)).resolves.toBe(0)
+    expect(terminal.out.split('\n')).toEqual([
+      'vm0 vda: Block Pull, 42.0 % (42.0 MiB of 100.0 MiB), limit: 10.0 MiB/s (10485760 bytes a second)',
+      ...[' type=Block Pull', ' bandwidth=10', ' cur=44040192', ' end=104857600'],
+      ...[' type=Block Pull', ' bandwidth=10485760', ' cur=44040192', ' end=104857600'],
+      '{"event":"job","domain":"vm0","disk":"vda",' +
+        '"job":{"type":1,"bandwidth":10485760,"cur":44040192,"end":104857600}}',
+      expect.stringMatching(/^\{"event":"end","state":"completed"/),
+      '',
+    ])
+  })
+
+  it('says that there is none, and exits with 0 as virsh does', async () => {
+    await expect(terminal.run(line)).resolves.toBe(0)
+    await expect(terminal.run(`${line} --raw`)).resolves.toBe(0)
+    expect(terminal.out).toBe('no current block job for vda\n')
+    await expect(terminal.run(`${line} --json`)).resolves.toBe(0)
+    expect(terminal.out).toContain('"job":null}')
+  })
+
+  it.each([
+    ['--abort', 'vm0 vda: job has ended\n', 'blockJobAbort', { disk: 'vda', flags: 0 }],
+    ['--abort --async', 'vm0 vda: job is told to end\n', 'blockJobAbort', { disk: 'vda', flags: 1 }],
+    ['--bandwidth 10', /^vm0 vda: limit: 10\.0 MiB\/s/, 'blockJobSetSpeed', { bandwidth: 10485760n }],
+    ['--bandwidth 10 --bytes', /^vm0 vda: limit: /, 'blockJobSetSpeed', { bandwidth: 10n }],
+  ] as const)('with %s changes it', async (options, printed, name, request) => {
+    terminal.binding.info = pullAt(0n)
+    await expect(terminal.run(`${line} ${options}`)).resolves.toBe(0)
+    expect(terminal.out).toMatch(printed)
+    expect(requests(name)).toMatchObject([request])
+    expect(requests('openConnection')).toMatchObject([{ readOnly: false }])
+  })
+
+  it.each([
+    ['--abort', 'blockJobAbort', 'NO_JOB', 1],
+    ['--bandwidth 1', 'blockJobSetSpeed', 'NO_JOB', 1],
+    ['--abort', 'blockJobAbort', 'JOB_ACTIVE', 4],
+    ['--info', 'blockJobInfo', 'MONITOR_BUSY', 4],
+    ['--info', 'blockJobInfo', 'NO_DISK', 1],
+  ])('%s that fails in %s with %s exits with %d', async (option, name, code, exitCode) => {
+    terminal.binding.failures.set(name, failure(code))
+    await expect(terminal.run(`${line} ${option}`)).resolves.toBe(exitCode)
+    expect(terminal.err).toBe(`blockpull: ${code} happened in 'a.qcow2'\n`)
+    expect(terminal.out).toBe('')
+  })
+
+  it.each(['--info', '--abort'])('%s of a disk that another process pulls exits with 4', async (option) => {
+    terminal.binding.domains = [vm0]
+    terminal.binding.layers = [layerOf('/srv/vm0.qcow2', { inUseBy: 'pid 12 (blockpull)' })]
+    terminal.binding.failures.set('blockJobAbort', failure('NO_JOB'))
+    await expect(terminal.run(`${line} ${option}`)).resolves.toBe(4)
+    expect(terminal.err).toBe(
+      'blockpull: vm0 vda is pulled by pid 12 (blockpull), which alone can tell of the job or change it\n',
+    )
+  })
+})
+
+describe('list', () => {
+  it('asks QEMU for the disks that no XML states', async () => {
+    terminal.binding.domains = [{ ...running, disks: [] }]
+    terminal.binding.guestDisks = [{ target: 'virtio0', source: '/srv/a.qcow2', format: 'qcow2' }]
+    terminal.binding.info = { ...pullAt(52428800n), type: 2 }
+    await expect(terminal.run(`list ${connected}`)).resolves.toBe(0)
+    expect(terminal.out).toBe('DOMAIN  STATE    DISK     JOB\nvm0     running  virtio0  copy, 50.0 %\n')
+  })
+
+  it.each(['listDisks', 'blockJobInfo'])('shows a busy monitor, met in %s, and exits with 4', async (call) => {
+    terminal.binding.failures.set(call, failure('MONITOR_BUSY'))
+    await expect(terminal.run(`list ${connected}`)).resolves.toBe(4)
+    expect(terminal.out).toMatch(/\nvm0 {5}running {2}(-|vda) +MONITOR_BUSY\n$/)
+    expect(terminal.err).toMatch(/^blockpull: the monitor of 'vm0' is in use by another program, or QEMU hangs; try/)
+  })
+
+  it('asks a monitor that does not answer once', async () => {
+    terminal.binding.guestDisks = ['vda', 'vdb'].map((target) => ({ target, source: `/srv/${target}`, format: 'raw' }))
+    terminal.binding.failures.set('blockJobInfo', failure('MONITOR_TIMEOUT'))
+    await expect(terminal.run(`list ${connected} --json`)).resolves.toBe(0)
+    expect(requests('blockJobInfo')).toHaveLength(1)
+    const disks = ['vda', 'vdb'].map((target) => expect.objectContaining({ target, error: 'MONITOR_TIMEOUT' }))
+    expect(terminal.lines[0]).toMatchObject({ event: 'domain', name: 'vm0', error: null, disks })
+  })
+})
+
+describe('reap', () => {
+  const reaped = (outcome: ReturnType<typeof outcomeOf>, target = 'vda') => ({ target, path: '/srv/a.qcow2', outcome })
+
+  it('says that there is nothing', async () => {
+    await expect(terminal.run(`reap ${connected}`)).resolves.toBe(0)
+    expect(terminal.out).toBe('nothing to reap\n')
+  })
+
+  it('has a line for each job, and fails when one failed', async () => {
+    terminal.binding.reaped = [
+      reaped(outcomeOf('completed')),
+      reaped(outcomeOf('failed', failure('NO_SPACE')), 'vdb'),
+      reaped(outcomeOf('cancelled', failure('CANCELLED')), 'vdc'),
+    ]
+    await expect(terminal.run(`reap ${connected} vm0`)).resolves.toBe(1)
+    expect(terminal.out).toBe(
+      "vm0 vda: completed\nvm0 vdb: failed: NO_SPACE happened in 'a.qcow2'\n" +
+        'vm0 vdc: cancelled; what was copied is kept\n',
+    )
+    expect(terminal.err).toBe('blockpull: 1 of 3 could not be finished\n')
+    expect(requests('lookupDomain')).toMatchObject([{ name: 'vm0' }])
+  })
+
+  it('prints JSON lines', async () => {
+    terminal.binding.reaped = [reaped(outcomeOf('completed'))]
+    await expect(terminal.run(`reap ${connected} --json`)).resolves.toBe(0)
+    expect(terminal.lines).toMatchObject([
+      { event: 'reaped', domain: 'vm0', target: 'vda', path: '/srv/a.qcow2', state: 'completed', code: null },
+      { event: 'end', state: 'completed' },
+    ])
+  })
+
+  it('goes on past a monitor that is busy, and exits with 4', async () => {
+    terminal.binding.failures.set('reapJobs', failure('MONITOR_BUSY'))
+    await expect(terminal.run(`reap ${connected} --json`)).resolves.toBe(4)
+    expect(terminal.lines).toMatchObject([
+      { event: 'unreached', domain: 'vm0', code: 'MONITOR_BUSY' },
+      { event: 'end', state: 'failed', code: 'MONITOR_BUSY' },
+    ])
+  })
+
+  it('that is interrupted says what goes on, and exits with 3', async () => {
+    terminal.binding.reaped = [reaped(outcomeOf('unknown', failure('CLOSED')))]
+    await expect(terminal.run(`reap ${connected}`)).resolves.toBe(3)
+    expect(terminal.out).toBe('vm0 vda: goes on\n')
+    expect(terminal.err).toMatch(/^blockpull: interrupted: the job on 'vda' goes on in QEMU/)
+    expect(terminal.isListening).toBe(false)
+  })
+})
+
+describe('a reap that QEMU does not answer', () => {
+  it('is left by a second interrupt', async () => {
+    Object.assign(terminal.binding, { reaped: new Promise(() => undefined) })
+    void terminal.run(`reap ${connected}`)
+    while (!terminal.isListening) await turn()
+    terminal.interrupt()
+    await turn()
+    expect({ exited: terminal.exited, closed: requests('close').length }).toEqual({ exited: null, closed: 1 })
+    terminal.interrupt()
+    expect(terminal.exited).toBe(130)
+  })
+})
+
+describe('events', () => {
+  const event = (status: number, error: NativeBlockJobEvent['error'] = null): NativeBlockJobEvent => ({
+    domain: { name: 'vm0', uuid: vm0.uuid },
+    target: 'vda',
+    path: '/srv/x.qcow2',
+    type: 1,
+    status,
+    error,
+  })
+
+  it('are told as virsh tells them, until an interrupt', async () => {
+    const exit = terminal.run(`events ${connected}`)
+    while (!terminal.isListening) await turn()
+    for (const sent of [event(0), event(2, failure('CANCELLED')), event(1, failure('IO'))]) terminal.binding.send(sent)
+    terminal.interrupt()
+    await expect(exit).resolves.toBe(0)
+    const start = "event 'block-job' for domain 'vm0': Block Pull for /srv/x.qcow2"
+    expect(terminal.out).toBe(`${start} completed\n${start} canceled\n${start} failed: IO happened in 'a.qcow2'\n`)
+    expect(terminal.err).toBe('events received: 3\n')
+    expect(requests('reapJobs')).toHaveLength(1)
+  })
+
+  it('are JSON lines with --json', async () => {
+    const exit = terminal.run(`events ${connected} --json`)
+    while (!terminal.isListening) await turn()
+    terminal.binding.send(event(1, failure('IO')))
+    terminal.interrupt()
+    await expect(exit).resolves.toBe(0)
+    expect(terminal.lines).toEqual([
+      { event: 'blockJob', ...event(1), error: { code: 'IO', message: "IO happened in 'a.qcow2'" } },
+      expect.objectContaining({ event: 'end', state: 'completed' }),
+    ])
+  })
+
+  it('end after the timeout, and are looked for until then', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] })
+    const exit = terminal.run(`events ${connected} --timeout 10`)
+    while (!terminal.isListening) await turn()
+    await vi.advanceTimersByTimeAsync(6500)
+    expect(requests('reapJobs')).toHaveLength(3)
+    await vi.advanceTimersByTimeAsync(4000)
+    vi.useRealTimers()
+    await expect(exit).resolves.toBe(0)
+    expect(terminal.isListening).toBe(false)
+  })
+
+  it('warn once of a domain that cannot be looked at', async () => {
+    terminal.binding.failures.set('reapJobs', failure('MONITOR_BUSY'))
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] })
+    const exit = terminal.run(`events ${connected} --timeout 10`)
+    while (!terminal.isListening) await turn()
+    await vi.advanceTimersByTimeAsync(10_000)
+    vi.useRealTimers()
+    await expect(exit).resolves.toBe(0)
+    expect(terminal.err.match(/warning: jobs of domain 'vm0' are not told for now/g)).toHaveLength(1)
+  })
+})
