@@ -3,6 +3,8 @@
 // A real QEMU for a test: qemu-system-x86_64 with a machine that never runs a guest, or qemu-storage-daemon, in a
 // given folder and with QMP sockets there. It is killed when the test that started it has ended (the file, when a
 // hook started it), and the kernel kills it should the test's process die first.
+//
+// BLOCKPULL_QEMU_DIR names a folder with another QEMU than the one in PATH, so that the tests can be run against it.
 
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { join } from 'node:path'
@@ -47,7 +49,7 @@ export class QemuProcess {
         ? [...guestless(machine), ...names.flatMap((name) => ['-qmp', `unix:${name},server=on,wait=off`])]
         : names.flatMap(daemonMonitor)
     // setpriv becomes QEMU, which then dies with the process that started it.
-    const line = ['--pdeathsig', 'SIGKILL', program, ...own, ...args]
+    const line = ['--pdeathsig', 'SIGKILL', qemuProgram(program), ...own, ...args]
     this.#child = spawn('setpriv', line, { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] })
     this.#child.stderr.on('data', (text) => {
       this.#printed += text
@@ -122,6 +124,11 @@ export class QemuProcess {
     }
     throw new Error(`QEMU has not greeted in 20 seconds: ${this.#printed}`)
   }
+}
+
+/** Where a program of QEMU's is: by its name in PATH, or in BLOCKPULL_QEMU_DIR. */
+export function qemuProgram(name: string): string {
+  return join(process.env.BLOCKPULL_QEMU_DIR ?? '', name)
 }
 
 function guestless(machine: string): string[] {

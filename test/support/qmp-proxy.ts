@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A man in the middle of a QMP monitor: it passes messages both ways, and can stop the world at one of them.
+//
+//     blockpull ──▶ proxy's socket ──▶ QEMU's socket
+//                     │ hold('job-finalize', 'before')   QEMU has not heard of it
+//                     │ hold('job-finalize', 'after')    QEMU has done it, and nobody has heard of that
+//
+// From a hold on nothing passes in that direction, on whatever connection, until it is released. So a test can kill
+// QEMU, or who drives it, at the very point that it is about. Once QEMU is gone the proxy goes, too: who connects
+// then must find nobody, as on QEMU's own socket.
+
+import { createConnection, createServer, type Server, type Socket } from 'node:net'
+import { onTestFinished } from 'vitest'
+import { MessageSplitter } from '../qmp-peer/message-splitter.mjs'
+
+type Side = 'before' | 'after'
+
+/** A message that was stopped, or will be. */
+export class Hold {
+  /** Resolves once the message has come and was stopped. */
+  readonly reached: Promise<void>
+  readonly #reach: () => void
+  readonly #release: () => void
+
+  /** @internal */
+  constructor(
+    readonly command: string,
+    readonly side: Side,
+    release: () => void,
+  ) {
+    let reach: () => void = () => undefined
+    this.reached = new Promise((resolve) => {
+      reach = resolve
+    })
+    this.#reach = reach
+    this.#release = release
+  }
+
+  /** @internal */
+  reach(): void {
+    this.#reach()
+  }
+
+  /** Lets the message and all that came behind it pass. */
+  release(): void {
+    this.#release()
+  }
+}
+
+/** One direction of one connection: messages in their order, kept while a hold stands. */
+class Lane {
+  readonly #splitter = new MessageSplitter()
+  readonly #waiting: string[] = []
+
+  constructor(
+    readonly to: Socket,
+    readonly stops: (message: Message) => boolean,
+  ) {}
+
+  push(bytes: Uint8Array): void {
+    this.#waiting.push(...this.#splitter.push(bytes))
+    this.flow()
+  }
+
+  flow(): void {
+    for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
+      if (this.stops(JSON.parse(next) as Message)) return
+      this.to.write(`${next}\r\n`)
+      this.#waiting.shift()
+    }
+  }
+}
+
+interface Message {
+  readonly execute?: string
+  readonly id?: number
+}
+
+export class QmpProxy {
+  /** The names of the commands that came, in order. */
+  readonly commands: string[] = []
+  readonly #server: Server
+  readonly #lanes = new Set<Lane>()
+  readonly #clients = new Set<Socket>()
+  #hold: Hold | undefined
+
+  private constructor(
+    readonly path: string,
+    readonly target: string,
+  ) {
+    this.#server = createServer((client) => this.#serve(client))
+  }
+
+  /** Listens at `path` for as long as the test lasts; each client gets a connection of its own to `target`. */
+  static async start(path: string, target: string): Promise<QmpProxy> {
+    const proxy = new QmpProxy(path, target)
+    await new Promise<void>((resolve) => proxy.#server.listen(path, resolve))
+    onTestFinished(() => proxy.close())
+    return proxy
+  }
+
+  /** Stops at the next such command, or at the reply to it. One at a time. */
+  hold(command: string, side: Side): Hold {
+    const hold = new Hold(command, side, () => {
+      this.#hold = undefined
+      for (const lane of this.#lanes) lane.flow()
+    })
+    this.#hold = hold
+    return hold
+  }
+
+  /** Breaks every connection that there is; new ones are served. */
+  cut(): void {
+    for (const client of this.#clients) client.destroy()
+  }
+
+  close(): void {
+    this.#server.close()
+    this.cut()
+  }
+
+  #serve(client: Socket): void {
+    const names = new Map<number, string>()
+    const qemu = createConnection(this.target)
+    const toQemu = this.#lane(qemu, 'before', ({ execute = '', id = -1 }) => {
+      if (names.get(id) !== execute) this.commands.push(execute)
+      names.set(id, execute)
+      return execute
+    })
+    const toClient = this.#lane(client, 'after', ({ id = -1 }) => names.get(id))
+    this.#clients.add(client)
+    client.on('data', (bytes) => toQemu.push(bytes))
+    qemu.on('data', (bytes) => toClient.push(bytes))
+    // Nobody there: then nobody is here either.
+    qemu.on('error', () => this.#server.close())
+    client.on('error', () => undefined)
+    client.on('close', () => {
+      qemu.destroy()
+      this.#clients.delete(client)
+      this.#lanes.delete(toQemu)
+      this.#lanes.delete(toClient)
+    })
+    qemu.on('close', () => client.destroy())
+  }
+
+  /** A lane that stops at the message whose command the hold is about. */
+  #lane(to: Socket, side: Side, commandOf: (message: Message) => string | undefined): Lane {
+    const lane = new Lane(to, (message) => {
+      const command = commandOf(message)
+      if (this.#hold?.side !== side || this.#hold.command !== command) return false
+      this.#hold.reach()
+      return true
+    })
+    this.#lanes.add(lane)
+    return lane
+  }
+}
