@@ -92,13 +92,13 @@ Disk disk_of(const Domain& domain, const driver::StreamPlan& plan) {
   return unknown;
 }
 
-/// The job of `view` on that node: ours by its id, or one that is named after the disk's device
-/// (QEMU's default) or its node (libvirt's habit).
+/// The job of `view` on that disk: ours by its id, or one that works on some layer of it. A QEMU
+/// that does not tell what its jobs work on has named it after the disk's device.
 const qmp::BlockJob* job_on(const driver::GuestView& view, std::size_t node,
                             const std::string& our_id) {
-  const std::string& name = view.graph.nodes()[node].name;
   for (const qmp::BlockJob& job : view.jobs) {
-    if (job.id == our_id || job.id == view.graph.disk_name(node) || job.id.ends_with("-" + name)) {
+    if (job.id == our_id || view.graph.is_job_on(job.id, node) ||
+        job.id == view.graph.disk_name(node)) {
       return &job;
     }
   }
