@@ -132,8 +132,10 @@ export class QmpProxy {
     this.#clients.add(client)
     client.on('data', (bytes) => toQemu.push(bytes))
     qemu.on('data', (bytes) => toClient.push(bytes))
-    // Nobody there: then nobody is here either.
-    qemu.on('error', () => this.#server.close())
+    qemu.on('error', ({ code }: NodeJS.ErrnoException) => {
+      // Nobody there: then nobody is here either. Anything else, such as a full queue, is for another try.
+      if (code === 'ECONNREFUSED' || code === 'ENOENT') this.#server.close()
+    })
     client.on('error', () => undefined)
     client.on('close', () => {
       qemu.destroy()
