@@ -28,6 +28,10 @@ constexpr Nanoseconds kRest = seconds(1);
 constexpr Nanoseconds kFirstBackoff = milliseconds(50);
 constexpr Nanoseconds kLongestBackoff = seconds(5);
 
+/// QEMU lets two connections wait to be taken, and takes them in a moment unless it serves somebody:
+/// what is in the way may be no more than questions of ours whether anybody listens.
+constexpr Nanoseconds kQueuePause = milliseconds(20);
+
 /// One read, and how many of them before others have their turn.
 constexpr std::size_t kReadBytes = std::size_t{64} << 10U;
 constexpr int kReadsAtOnce = 4;
@@ -116,6 +120,11 @@ void MonitorSession::connect() {
     return;
   }
   stop_timer();
+  greeting_due_ = reactor_->clock().now() + deadlines_.connect;
+  open();
+}
+
+void MonitorSession::open() {
   state_ = State::kIdle;
   auto connecting = connect_monitor(path_);
   if (!connecting.ok()) {
@@ -127,7 +136,12 @@ void MonitorSession::connect() {
     return;
   }
   if (connecting->reached == Reached::kQueueFull) {
-    lose(busy(path_, "has others waiting for it already"));
+    if (reactor_->clock().now() >= greeting_due_) {
+      lose(busy(path_, "has others waiting for it already"));
+      return;
+    }
+    state_ = State::kQueueing;
+    timer_ = start_timer(kQueuePause, &MonitorSession::open);
     return;
   }
   socket_ = std::move(connecting->fd);
@@ -144,7 +158,7 @@ void MonitorSession::connect() {
     return;
   }
   state_ = State::kGreeting;
-  timer_ = start_timer(deadlines_.connect, &MonitorSession::greeting_overdue);
+  timer_ = start_timer(greeting_due_ - reactor_->clock().now(), &MonitorSession::greeting_overdue);
 }
 
 void MonitorSession::disconnect() {
@@ -409,7 +423,7 @@ void MonitorSession::retry_later() {
 }
 
 void MonitorSession::rest_if_unused() {
-  if (state_ == State::kBackoff && !is_used()) {
+  if ((state_ == State::kBackoff || state_ == State::kQueueing) && !is_used()) {
     disconnect();
   }
   if (state_ == State::kReady && !is_used() && timer_ == 0) {

@@ -32,7 +32,7 @@ class MonitorSession : public std::enable_shared_from_this<MonitorSession> {
   void close();
 
  private:
-  enum class State : std::uint8_t { kIdle, kGreeting, kNegotiating, kReady, kBackoff };
+  enum class State : std::uint8_t { kIdle, kQueueing, kGreeting, kNegotiating, kReady, kBackoff };
 
   struct InFlight {
     std::string name;
@@ -47,6 +47,7 @@ class MonitorSession : public std::enable_shared_from_this<MonitorSession> {
   };
 
   void connect();
+  void open();
   void disconnect();
   void on_ready(std::uint32_t events);
   [[nodiscard]] Result<void> read_some();
@@ -85,6 +86,8 @@ class MonitorSession : public std::enable_shared_from_this<MonitorSession> {
   std::deque<Waiting> waiting_;
   std::vector<std::function<void(Result<Peer>)>> reaching_;
   std::map<std::uint64_t, Listener> listeners_;
+  /// When there must have been a greeting.
+  Nanoseconds greeting_due_{0};
   /// The one that the state waits for: a greeting, the next try, the end of a rest. 0: none.
   std::uint64_t timer_ = 0;
   Nanoseconds backoff_{0};
