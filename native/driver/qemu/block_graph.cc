@@ -38,12 +38,15 @@ std::string path_in(const std::string& filename) {
   if (!options.ok()) {
     return filename;
   }
-  for (const qmp::Json& level : {*options, options->member("file")}) {
-    for (const char* const name : {"file.filename", "filename"}) {
+  // The image, its file, and at most a filter between them, which may call what is below "image".
+  qmp::Json level = *options;
+  for (int depth = 0; depth < 3; ++depth) {
+    for (const char* const name : {"filename", "file.filename", "image.filename"}) {
       if (const auto path = level.member(name).text()) {
         return *path;
       }
     }
+    level = level.member(level.member("file").exists() ? "file" : "image");
   }
   return filename;
 }
