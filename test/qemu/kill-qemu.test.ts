@@ -11,8 +11,8 @@
 
 import { afterAll, expect, test } from 'vitest'
 import type { BlockJob } from '../../lib/index.js'
-import { difference, info } from '../support/qemu.js'
 import { LiveDisk } from '../support/live-disk.js'
+import { difference, info } from '../support/qemu.js'
 import { type CaseChain, makeChain } from '../support/stream-case.js'
 import { TempFolder } from '../support/temp-folder.js'
 
@@ -41,13 +41,16 @@ async function killUnder(job: BlockJob, live: LiveDisk): Promise<void> {
   expect(job.outcome?.error?.message).toMatch(/^pull of disk 'vda' vanished: QEMU has ended/)
 }
 
-test.each(['blockdev', 'drive'] as const)('while the job runs, its disk opened by -%s: the old chain', async (style) => {
-  const { live, lower } = await start(style)
-  const job = await (await live.domain()).blockPull('vda', { bytesPerSecond: 1 << 20 })
-  for await (const { cur } of job) if (cur > 0) break
-  await killUnder(job, live)
-  expect(await live.complaints(lower, true)).toEqual([])
-})
+test.each(['blockdev', 'drive'] as const)(
+  'while the job runs, its disk opened by -%s: the old chain',
+  async (style) => {
+    const { live, lower } = await start(style)
+    const job = await (await live.domain()).blockPull('vda', { bytesPerSecond: 1 << 20 })
+    for await (const { cur } of job) if (cur > 0) break
+    await killUnder(job, live)
+    expect(await live.complaints(lower, true)).toEqual([])
+  },
+)
 
 test('at pending, before anything was flushed: the old chain, and an offline pull finishes it', async () => {
   const { live, proxy, lower } = await start()

@@ -4,7 +4,7 @@
 // its id and brings it to its end, with the flushes that this takes. Jobs of other programs are told of and left.
 
 import { afterAll, describe, expect, test, vi } from 'vitest'
-import { type BlockJobEvent, BlockJobStatus, BlockJobType, type Connection, connect } from '../../lib/index.js'
+import { type BlockJobEvent, BlockJobStatus, BlockJobType, type Connection } from '../../lib/index.js'
 import { GuestPuller } from '../support/guest-puller.js'
 import { LiveDisk, type LiveDiskOptions } from '../support/live-disk.js'
 import { makeChain } from '../support/stream-case.js'
@@ -103,7 +103,7 @@ describe('killed', () => {
     const puller = GuestPuller.start(live, slow)
     await puller.running()
     await puller.kill()
-    const connection = await connect({ domains: [{ name: 'vm0', qmp: live.qemu.socket, disks: [...live.disks] }] })
+    const connection = await live.connect()
     const domain = await connection.lookupByName('vm0')
     // Whether the connection or the pull comes first to the job is up to them; there is one, and it ends well.
     const job = await domain.blockPull('vda').catch(() => null)
@@ -111,7 +111,6 @@ describe('killed', () => {
     await domain.blockJobSetSpeed('vda', '0')
     if (job !== null) await job.done
     expect(await ended).toMatchObject({ status: BlockJobStatus.COMPLETED })
-    await connection.close()
     await expectFinished(live)
   })
 
@@ -122,12 +121,10 @@ describe('killed', () => {
     await held.reached
     await puller.kill()
     held.release()
-    const description = { domains: [{ name: 'vm0', qmp: live.monitor, disks: [...live.disks] }] }
-    const connection = await connect({ ...description, readOnly: true })
+    const connection = await live.connect({ readOnly: true })
     const domain = await connection.lookupByName('vm0')
     expect(await domain.blockJobInfo('vda')).toMatchObject({ type: BlockJobType.PULL, end: 4 << 20 })
     expect(await live.jobs()).toEqual([{ id: ourId, status: 'pending' }])
-    await connection.close()
   })
 })
 
@@ -155,17 +152,20 @@ describe('left', () => {
     ['job-finalize', 'after'],
     ['job-dismiss', 'before'],
     ['job-dismiss', 'after'],
-  ] as const)('a monitor that breaks at %s, %s it is done, is reached again and the job completes', async (command, side) => {
-    const { live, proxy } = await start()
-    const held = proxy.hold(command, side)
-    const job = await (await live.domain()).blockPull('vda')
-    await held.reached
-    proxy.cut()
-    held.release()
-    expect(await job.done).toMatchObject({ state: 'completed' })
-    await vi.waitFor(async () => expect(await live.jobs()).toEqual([]))
-    await expectFinished(live)
-  })
+  ] as const)(
+    'a monitor that breaks at %s, %s it is done, is reached again and the job completes',
+    async (command, side) => {
+      const { live, proxy } = await start()
+      const held = proxy.hold(command, side)
+      const job = await (await live.domain()).blockPull('vda')
+      await held.reached
+      proxy.cut()
+      held.release()
+      expect(await job.done).toMatchObject({ state: 'completed' })
+      await vi.waitFor(async () => expect(await live.jobs()).toEqual([]))
+      await expectFinished(live)
+    },
+  )
 
   test('a monitor that breaks while block-stream is answered: refused, and no job is left to wait', async () => {
     const { live, proxy } = await start()
@@ -218,4 +218,3 @@ describe('jobs of other programs', () => {
     await live.shutOff()
   })
 })
-

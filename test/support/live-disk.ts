@@ -12,7 +12,14 @@
 
 import { basename } from 'node:path'
 import { onTestFinished } from 'vitest'
-import { type BlockPullOptions, type Connection, connect, type Disk, type Domain } from '../../lib/index.js'
+import {
+  type BlockPullOptions,
+  type Connection,
+  type ConnectOptions,
+  connect,
+  type Disk,
+  type Domain,
+} from '../../lib/index.js'
 import { check, difference, flatten, info } from './qemu.js'
 import { QemuProcess } from './qemu-process.js'
 import type { QmpClient } from './qmp-client.mjs'
@@ -29,6 +36,8 @@ export interface LiveDiskOptions {
   readonly args?: readonly string[]
   /** In place of the arguments that `style` makes of the chain. */
   readonly diskArgs?: readonly string[]
+  /** QEMU's working directory. Default: the chain's folder. */
+  readonly cwd?: string
   /** Which disks we are told of. Default: vda; none is a domain without XML. */
   readonly disks?: readonly Disk[]
 }
@@ -55,8 +64,9 @@ export class LiveDisk {
     const { folder } = chain
     const flat = `${folder}/before.raw`
     await flatten(chain.top, flat)
+    const { cwd = folder } = options
     const diskArgs = options.diskArgs ?? (style === 'drive' ? driveArgs(chain) : blockdevArgs(chain))
-    const qemu = await QemuProcess.start({ folder, machine: 'q35', monitors: 2, args: [...diskArgs, ...args] })
+    const qemu = await QemuProcess.start({ folder, cwd, machine: 'q35', monitors: 2, args: [...diskArgs, ...args] })
     const proxy = options.proxy ? await QmpProxy.start(`${folder}/proxy`, qemu.socket) : undefined
     const disks = options.disks ?? [{ target: 'vda', source: chain.top, format: 'qcow2' }]
     return new LiveDisk({ chain, qemu, proxy, disks }, flat)
@@ -74,8 +84,9 @@ export class LiveDisk {
   }
 
   /** A connection that knows of this guest as 'vm0'; closed with the test. */
-  async connect(): Promise<Connection> {
-    const connection = await connect({ domains: [{ name: 'vm0', qmp: this.monitor, disks: [...this.disks] }] })
+  async connect(options: ConnectOptions = {}): Promise<Connection> {
+    const domains = [{ name: 'vm0', qmp: this.monitor, disks: [...this.disks] }]
+    const connection = await connect({ domains, ...options })
     onTestFinished(() => connection.close())
     return connection
   }

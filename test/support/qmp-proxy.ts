@@ -11,16 +11,19 @@
 // then must find nobody, as on QEMU's own socket.
 
 import { createConnection, createServer, type Server, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { onTestFinished } from 'vitest'
 import { MessageSplitter } from '../qmp-peer/message-splitter.mjs'
 
 type Side = 'before' | 'after'
 
+const patienceMs = 20_000
+
 /** A message that was stopped, or will be. */
 export class Hold {
   /** Resolves once the message has come and was stopped. */
   readonly reached: Promise<void>
-  readonly #reach: () => void
+  #reach: () => void = () => undefined
   readonly #release: () => void
 
   /** @internal */
@@ -29,11 +32,15 @@ export class Hold {
     readonly side: Side,
     release: () => void,
   ) {
-    let reach: () => void = () => undefined
-    this.reached = new Promise((resolve) => {
-      reach = resolve
+    this.reached = new Promise((resolve, reject) => {
+      const late = () => reject(new Error(`nobody has come to ${side} '${command}' in ${patienceMs} ms`))
+      const timer = setTimeout(late, patienceMs)
+      this.#reach = () => {
+        clearTimeout(timer)
+        resolve()
+      }
     })
-    this.#reach = reach
+    this.reached.catch(() => undefined)
     this.#release = release
   }
 
@@ -89,7 +96,7 @@ export class QmpProxy {
     readonly path: string,
     readonly target: string,
   ) {
-    this.#server = createServer((client) => this.#serve(client))
+    this.#server = createServer((client) => void this.#serve(client))
   }
 
   /** Listens at `path` for as long as the test lasts; each client gets a connection of its own to `target`. */
@@ -120,30 +127,45 @@ export class QmpProxy {
     this.cut()
   }
 
-  #serve(client: Socket): void {
+  async #serve(client: Socket): Promise<void> {
+    this.#clients.add(client)
+    client.on('error', () => undefined)
+    client.on('close', () => this.#clients.delete(client))
+    const qemu = await this.#reachQemu(client)
+    if (qemu === null) return void client.destroy()
     const names = new Map<number, string>()
-    const qemu = createConnection(this.target)
     const toQemu = this.#lane(qemu, 'before', ({ execute = '', id = -1 }) => {
       if (names.get(id) !== execute) this.commands.push(execute)
       names.set(id, execute)
       return execute
     })
     const toClient = this.#lane(client, 'after', ({ id = -1 }) => names.get(id))
-    this.#clients.add(client)
     client.on('data', (bytes) => toQemu.push(bytes))
     qemu.on('data', (bytes) => toClient.push(bytes))
-    qemu.on('error', ({ code }: NodeJS.ErrnoException) => {
-      // Nobody there: then nobody is here either. Anything else, such as a full queue, is for another try.
-      if (code === 'ECONNREFUSED' || code === 'ENOENT') this.#server.close()
-    })
-    client.on('error', () => undefined)
     client.on('close', () => {
       qemu.destroy()
-      this.#clients.delete(client)
       this.#lanes.delete(toQemu)
       this.#lanes.delete(toClient)
     })
     qemu.on('close', () => client.destroy())
+  }
+
+  /** Connects for a client for as long as it stays; null where it has left, or nobody listens any more. */
+  async #reachQemu(client: Socket): Promise<Socket | null> {
+    while (!client.destroyed) {
+      const qemu = createConnection(this.target)
+      const code = await new Promise<string>((resolve) => {
+        qemu.once('connect', () => resolve('connected'))
+        qemu.on('error', ({ code = '' }: NodeJS.ErrnoException) => resolve(code))
+      })
+      if (code === 'connected' && !client.destroyed) return qemu
+      qemu.destroy()
+      // Nobody there: then nobody is here either.
+      if (code === 'ECONNREFUSED' || code === 'ENOENT') this.#server.close()
+      if (code !== 'EAGAIN') return null
+      await sleep(10)
+    }
+    return null
   }
 
   /** A lane that stops at the message whose command the hold is about. */
