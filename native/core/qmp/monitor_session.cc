@@ -28,8 +28,8 @@ constexpr Nanoseconds kRest = seconds(1);
 constexpr Nanoseconds kFirstBackoff = milliseconds(50);
 constexpr Nanoseconds kLongestBackoff = seconds(5);
 
-/// QEMU lets two connections wait to be taken, and takes them in a moment unless it serves somebody:
-/// what is in the way may be no more than questions of ours whether anybody listens.
+/// QEMU lets two connections wait, and takes them in a moment unless it serves somebody: what is in
+/// the way may be no more than questions of ours whether anybody listens.
 constexpr Nanoseconds kQueuePause = milliseconds(20);
 
 /// One read, and how many of them before others have their turn.
