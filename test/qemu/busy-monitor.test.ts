@@ -18,7 +18,9 @@ const start = async () =>
 /** Connects until the kernel takes no more; QEMU stands still meanwhile. */
 async function fillQueue(path: string): Promise<Socket[]> {
   const sockets: Socket[] = []
-  onTestFinished(() => sockets.forEach((socket) => socket.destroy()))
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy()
+  })
   for (;;) {
     const socket = createConnection(path)
     const code = await new Promise<string | null>((resolve) => {

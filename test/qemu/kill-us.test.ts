@@ -129,7 +129,7 @@ describe('killed', () => {
 })
 
 describe('left', () => {
-  test('close() in the middle: the job goes on, its end here is unknown, and the next connection finishes it', async () => {
+  test('close() in the middle: the job goes on, its end here is unknown, the next connection finishes it', async () => {
     const { live } = await start()
     const connection = await live.connect()
     const job = await (await connection.lookupByName('vm0')).blockPull('vda', slow)
@@ -152,20 +152,17 @@ describe('left', () => {
     ['job-finalize', 'after'],
     ['job-dismiss', 'before'],
     ['job-dismiss', 'after'],
-  ] as const)(
-    'a monitor that breaks at %s, %s it is done, is reached again and the job completes',
-    async (command, side) => {
-      const { live, proxy } = await start()
-      const held = proxy.hold(command, side)
-      const job = await (await live.domain()).blockPull('vda')
-      await held.reached
-      proxy.cut()
-      held.release()
-      expect(await job.done).toMatchObject({ state: 'completed' })
-      await vi.waitFor(async () => expect(await live.jobs()).toEqual([]))
-      await expectFinished(live)
-    },
-  )
+  ] as const)('a monitor that breaks at %s, %s it is done: the job completes', async (command, side) => {
+    const { live, proxy } = await start()
+    const held = proxy.hold(command, side)
+    const job = await (await live.domain()).blockPull('vda')
+    await held.reached
+    proxy.cut()
+    held.release()
+    expect(await job.done).toMatchObject({ state: 'completed' })
+    await vi.waitFor(async () => expect(await live.jobs()).toEqual([]))
+    await expectFinished(live)
+  })
 
   test('a monitor that breaks while block-stream is answered: refused, and no job is left to wait', async () => {
     const { live, proxy } = await start()
