@@ -69,9 +69,6 @@ std::shared_ptr<job::Job> start(Connection& connection, const GuestDisk& on, Pre
   options.before_end = [store = connection.store(), subject,
                         end = prepared->end()](job::Outcome& outcome) {
     follow_in_xml(*store, subject, outcome, [&end]() -> blockpull::Result<NewBacking> {
-      if (!end->is_base_known) {
-        return make_error(ErrorKind::kMonitorLost, "QEMU ended before it told what is left below");
-      }
       return end->base ? NewBacking(BackingLayer{end->base->path, end->base->format})
                        : NewBacking();
     });

@@ -20,8 +20,6 @@ namespace blockpull::driver {
 
 /// What is known at the end of a followed job: filled before the job's `before_end` runs.
 struct GuestPullEnd {
-  /// False: QEMU ended before it was asked what is below, and the job was begun by somebody else.
-  bool is_base_known = false;
   /// Absent: the active layer stands on its own.
   std::optional<KeptLayer> base;
 };

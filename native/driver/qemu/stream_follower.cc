@@ -240,8 +240,6 @@ void StreamFollower::last_flushed(Result<void> result) {
     ending_.error = std::move(error).with_path(plan_.path);
   } else {
     ending_.released = plan_.released;
-    end_->base = plan_.base;
-    end_->is_base_known = plan_.is_base_known;
     board_->settled = plan_.virtual_size;
     board_->moved = plan_.virtual_size;
   }
@@ -273,14 +271,14 @@ void StreamFollower::dismissed(Result<void> /*result*/) {
 
 /// What the chain is now, of which a job that was found knows nothing else.
 void StreamFollower::take_view(const Result<GuestView>& view) {
-  const auto top = view.ok() ? view->graph.find_node(plan_.node) : std::nullopt;
-  if (top) {
-    const auto chain = view->graph.chain_from(*top);
-    end_->base.reset();
-    end_->is_base_known = true;
-    if (chain.size() > 1) {
-      const BlockNode& below = view->graph.nodes()[chain[1]];
-      end_->base = KeptLayer{below.filename, below.driver};
+  end_->base = plan_.base;
+  if (view.ok()) {
+    if (const auto top = view->graph.find_node(plan_.node)) {
+      const auto chain = view->graph.chain_from(*top);
+      if (chain.size() > 1) {
+        const BlockNode& below = view->graph.nodes()[chain[1]];
+        end_->base = KeptLayer{below.filename, below.driver};
+      }
     }
   }
   finish(std::move(ending_));

@@ -215,7 +215,6 @@ Result<StreamPlan> plan_stream(const BlockGraph& graph, std::size_t top,
   plan.job_id = job_id_for(plan.disk_name, node.name);
   plan.path = node.filename;
   plan.virtual_size = node.virtual_size;
-  plan.is_base_known = true;
   BLOCKPULL_TRY(base, planner.find_base());
   const bool has_work = planner.depth() > 1 && base != 1;
   if (has_work) {

@@ -69,8 +69,6 @@ struct StreamPlan {
   std::optional<std::string> base_node;
   std::optional<std::string> backing_file;
   std::optional<KeptLayer> base;
-  /// False for a job that was found, of which only QEMU knows what it keeps.
-  bool is_base_known = false;
   /// Paths of the layers that drop out.
   std::vector<std::string> released;
   /// How the job was found, if it had concluded and had to be dismissed at once.
