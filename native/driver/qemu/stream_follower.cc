@@ -98,9 +98,7 @@ void StreamFollower::take_jobs(Result<qmp::Json> answer) {
       return;
     }
   }
-  if (step_ == Step::kDismissAgain) {
-    dismissed({});
-  } else if (step_ < Step::kLastFlush) {
+  if (step_ < Step::kLastFlush) {
     vanish(
         "QEMU knows nothing of it any more: it was ended by another program, or QEMU was "
         "started anew");
@@ -109,9 +107,6 @@ void StreamFollower::take_jobs(Result<qmp::Json> answer) {
 
 void StreamFollower::act(const qmp::BlockJob& job) {
   show(job);
-  if (step_ == Step::kDismissAgain) {
-    dismiss();
-  }
   if (step_ != Step::kNone) {
     return;
   }
@@ -170,14 +165,15 @@ void StreamFollower::flush(Step step, void (StreamFollower::*then)(Result<void>)
 
 void StreamFollower::on_step(Step step, void (StreamFollower::*then)(Result<void>),
                              Result<void> result) {
+  step_ = Step::kNone;
   const bool is_unknown = !result.ok() && (result.error().kind == ErrorKind::kMonitorLost ||
                                            result.error().kind == ErrorKind::kMonitorBusy ||
                                            result.error().kind == ErrorKind::kMonitorTimeout);
-  // Done or not, the next look shows it.
-  step_ = is_unknown && step == Step::kDismiss ? Step::kDismissAgain : Step::kNone;
-  if (!is_unknown) {
-    (this->*then)(std::move(result));
+  if (is_unknown && step != Step::kDismiss) {
+    // Done or not, the next look shows it.
+    return;
   }
+  (this->*then)(std::move(result));
 }
 
 void StreamFollower::flushed(Result<void> result) {
@@ -254,7 +250,7 @@ void StreamFollower::dismiss() {
   take_step(Step::kDismiss, qmp::job_dismiss(plan_.job_id), &StreamFollower::dismissed);
 }
 
-/// A refusal means that somebody else has dismissed it.
+/// One that could not be dismissed is found, concluded, by who looks next.
 void StreamFollower::dismissed(Result<void> /*result*/) {
   if (ending_.error) {
     finish(std::move(ending_));
@@ -285,7 +281,7 @@ void StreamFollower::take_view(const Result<GuestView>& view) {
 }
 
 void StreamFollower::qemu_ended() {
-  if (step_ >= Step::kDismiss) {
+  if (step_ == Step::kView || step_ == Step::kDismiss) {
     finish(std::move(ending_));
     return;
   }

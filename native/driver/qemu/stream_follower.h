@@ -44,18 +44,8 @@ class StreamFollower : public std::enable_shared_from_this<StreamFollower> {
 
  private:
   /// What the answer of a step is awaited for; while one is, no other is begun. From the last flush
-  /// on the job's end has been seen, so it may be gone; from the first try to dismiss it, its end
-  /// is known, and the next look shows whether it has to be dismissed again.
-  enum class Step : std::uint8_t {
-    kNone,
-    kFlush,
-    kFinalize,
-    kCancel,
-    kLastFlush,
-    kDismiss,
-    kDismissAgain,
-    kView
-  };
+  /// on the job's end has been seen, so it may be gone.
+  enum class Step : std::uint8_t { kNone, kFlush, kFinalize, kCancel, kLastFlush, kDismiss, kView };
 
   void look();
   void look_again_later();
