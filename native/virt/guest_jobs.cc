@@ -5,6 +5,7 @@
 
 #include "virt/guest_jobs.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <utility>
 
@@ -96,9 +97,12 @@ Disk disk_of(const Domain& domain, const driver::StreamPlan& plan) {
 /// that does not tell what its jobs work on has named it after the disk's device.
 const qmp::BlockJob* job_on(const driver::GuestView& view, std::size_t node,
                             const std::string& our_id) {
+  const auto chain = view.graph.chain_from(node);
   for (const qmp::BlockJob& job : view.jobs) {
-    if (job.id == our_id || view.graph.is_job_on(job.id, node) ||
-        job.id == view.graph.disk_name(node)) {
+    const bool is_here = std::any_of(chain.begin(), chain.end(), [&](std::size_t layer) {
+      return view.graph.is_job_on(job.id, layer);
+    });
+    if (job.id == our_id || is_here || job.id == view.graph.disk_name(node)) {
       return &job;
     }
   }

@@ -263,13 +263,10 @@ std::string BlockGraph::disk_name(std::size_t node) const {
   return nodes_[node].name;
 }
 
-bool BlockGraph::is_job_on(std::string_view job_id, std::size_t top) const {
-  const auto chain = chain_from(top);
+bool BlockGraph::is_job_on(std::string_view job_id, std::size_t node) const {
   const auto [first, last] = nodes_of_jobs_.equal_range(job_id);
-  return std::any_of(first, last, [&](const auto& entry) {
-    const auto node = find_node(entry.second);
-    return node && std::find(chain.begin(), chain.end(), *node) != chain.end();
-  });
+  return std::any_of(first, last,
+                     [&](const auto& entry) { return entry.second == nodes_[node].name; });
 }
 
 std::vector<std::size_t> BlockGraph::chain_from(std::size_t top) const {

@@ -81,8 +81,9 @@ class BlockGraph {
   /// What people call the disk on that node: its device, its id, or the node's name.
   [[nodiscard]] std::string disk_name(std::size_t node) const;
 
-  /// Whether QEMU's job of that id works on `top` or on an image below it, whoever began it.
-  [[nodiscard]] bool is_job_on(std::string_view job_id, std::size_t top) const;
+  /// Whether QEMU's job of that id works on that image: of a stream, on the active layer and on
+  /// those that will drop out.
+  [[nodiscard]] bool is_job_on(std::string_view job_id, std::size_t node) const;
 
   /// From `top` to the last image, top first.
   [[nodiscard]] std::vector<std::size_t> chain_from(std::size_t top) const;
