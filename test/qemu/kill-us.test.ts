@@ -3,10 +3,11 @@
 // The process that drives a pull is killed, or leaves, and QEMU goes on with the job. Whoever comes next finds it by
 // its id and brings it to its end, with the flushes that this takes. Jobs of other programs are told of and left.
 
-import { afterAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { type BlockJobEvent, BlockJobStatus, BlockJobType, type Connection } from '../../lib/index.js'
 import { GuestPuller } from '../support/guest-puller.js'
 import { LiveDisk, type LiveDiskOptions } from '../support/live-disk.js'
+import { finalize, flush, type Hold, type QmpProxy } from '../support/qmp-proxy.js'
 import { makeChain } from '../support/stream-case.js'
 import { TempFolder } from '../support/temp-folder.js'
 
@@ -34,6 +35,17 @@ async function start(options: LiveDiskOptions = {}) {
 const nextEnd = (connection: Connection) =>
   new Promise<BlockJobEvent>((resolve) => connection.once('blockJob', resolve))
 
+/** Starts a pull, and holds it when its job has been finalized and QEMU is about to be asked to flush again. */
+async function holdSecondFlush<T>(proxy: QmpProxy, start: () => T): Promise<{ started: T; hold: Hold }> {
+  const finalized = proxy.hold(finalize, 'after')
+  const started = start()
+  await finalized.reached
+  const hold = proxy.hold(flush, 'before')
+  finalized.release()
+  await hold.reached
+  return { started, hold }
+}
+
 /** Nothing is left in QEMU, and the files are right. */
 async function expectFinished(live: LiveDisk, base: string | null = null): Promise<void> {
   expect(await live.jobs()).toEqual([])
@@ -57,16 +69,14 @@ describe('killed', () => {
   })
 
   test.each([
-    ['at pending', 'human-monitor-command', 'before', 'pending'],
-    ['flushed and not finalized', 'job-finalize', 'before', 'pending'],
-    ['finalized and not flushed again', 'job-finalize', 'after', 'concluded'],
-    ['flushed again and not dismissed', 'job-dismiss', 'before', 'concluded'],
-  ] as const)('%s: the next connection finishes it', async (_, command, side, status) => {
+    ['at pending', flush],
+    ['flushed and not finalized', finalize],
+  ] as const)('%s: the next connection finishes it', async (_, commands) => {
     const { live, proxy, base } = await start()
-    const held = proxy.hold(command, side)
+    const held = proxy.hold(commands, 'before')
     const puller = GuestPuller.start(live, { base })
     await held.reached
-    expect(await live.jobs()).toEqual([{ id: ourId, status }])
+    expect(await live.jobs()).toEqual([{ id: ourId, status: 'pending' }])
     await puller.kill()
     held.release()
     const connection = await live.connect()
@@ -74,26 +84,36 @@ describe('killed', () => {
     await expectFinished(live, base)
   })
 
-  test('dismissed and not told: the next connection finds nothing to do, and the image is right', async () => {
-    const { live, proxy } = await start()
-    const held = proxy.hold('job-dismiss', 'after')
-    const puller = GuestPuller.start(live)
+  test('finalized and not flushed again: whoever comes next leaves nothing behind, and the image is right', async () => {
+    const { live, proxy, base } = await start()
+    const held = proxy.hold(finalize, 'after')
+    const puller = GuestPuller.start(live, { base })
     await held.reached
     await puller.kill()
     held.release()
-    expect(await (await live.domain()).reap()).toEqual([])
+    await (await live.domain()).reap()
+    await expectFinished(live, base)
+  })
+
+  test('while the second flush is asked for: whoever comes next leaves nothing behind', async () => {
+    const { live, proxy } = await start()
+    const held = await holdSecondFlush(proxy, () => GuestPuller.start(live))
+    await held.started.kill()
+    held.hold.release()
+    await (await live.domain()).reap()
     await expectFinished(live)
   })
 
   test('at pending: domain.reap() waits for the end and tells of it', async () => {
-    const { live, proxy } = await start()
-    const held = proxy.hold('human-monitor-command', 'before')
+    const { live, proxy, mid, base } = await start()
+    const held = proxy.hold(flush, 'before')
     const puller = GuestPuller.start(live)
     await held.reached
     await puller.kill()
     held.release()
     const reaped = await (await live.domain()).reap()
-    expect(reaped).toMatchObject([{ target: 'vda', path: live.chain.top, outcome: { state: 'completed' } }])
+    const outcome = { state: 'completed', released: [mid, base] }
+    expect(reaped).toMatchObject([{ target: 'vda', path: live.chain.top, outcome }])
     await live.qemu.kill()
     expect(await live.complaints(null, true)).toEqual([])
   })
@@ -116,7 +136,7 @@ describe('killed', () => {
 
   test('at pending, and seen by a connection that may only read: it is told of, and waits on', async () => {
     const { live, proxy } = await start()
-    const held = proxy.hold('human-monitor-command', 'before')
+    const held = proxy.hold(flush, 'before')
     const puller = GuestPuller.start(live)
     await held.reached
     await puller.kill()
@@ -146,27 +166,44 @@ describe('left', () => {
   })
 
   test.each([
-    ['human-monitor-command', 'before'],
-    ['human-monitor-command', 'after'],
-    ['job-finalize', 'before'],
-    ['job-finalize', 'after'],
-    ['job-dismiss', 'before'],
-    ['job-dismiss', 'after'],
-  ] as const)('a monitor that breaks at %s, %s it is done: the job completes', async (command, side) => {
+    ['asked to flush', flush, 'before'],
+    ['has been asked to flush', flush, 'after'],
+    ['asked to finalize', finalize, 'before'],
+    ['has finalized', finalize, 'after'],
+  ] as const)('a monitor that breaks as QEMU %s: the job completes', async (_, commands, side) => {
     const { live, proxy } = await start()
-    const held = proxy.hold(command, side)
+    const held = proxy.hold(commands, side)
     const job = await (await live.domain()).blockPull('vda')
     await held.reached
     proxy.cut()
     held.release()
     expect(await job.done).toMatchObject({ state: 'completed' })
-    await vi.waitFor(async () => expect(await live.jobs()).toEqual([]))
+    await expectFinished(live)
+  })
+
+  test('a monitor that breaks at the second flush: the job completes', async () => {
+    const { live, proxy } = await start()
+    const held = await holdSecondFlush(proxy, async () => (await live.domain()).blockPull('vda'))
+    proxy.cut()
+    held.hold.release()
+    expect(await (await held.started).done).toMatchObject({ state: 'completed' })
+    await expectFinished(live)
+  })
+
+  test('a job that another program finalizes while we flush: it completes', async () => {
+    const { live, proxy } = await start()
+    const held = proxy.hold(flush, 'before')
+    const job = await (await live.domain()).blockPull('vda')
+    await held.reached
+    await (await live.client()).execute('job-finalize', { id: (await live.jobs())[0]?.id })
+    held.release()
+    expect(await job.done).toMatchObject({ state: 'completed' })
     await expectFinished(live)
   })
 
   test('a monitor that breaks while block-stream is answered: refused, and no job is left to wait', async () => {
     const { live, proxy } = await start()
-    const held = proxy.hold('block-stream', 'after')
+    const held = proxy.hold(['block-stream'], 'after')
     const pull = (await live.domain()).blockPull('vda')
     const refused = expect(pull).rejects.toMatchObject({ code: 'MONITOR_LOST' })
     await held.reached

@@ -3,8 +3,8 @@
 // A man in the middle of a QMP monitor: it passes messages both ways, and can stop the world at one of them.
 //
 //     blockpull ──▶ proxy's socket ──▶ QEMU's socket
-//                     │ hold('job-finalize', 'before')   QEMU has not heard of it
-//                     │ hold('job-finalize', 'after')    QEMU has done it, and nobody has heard of that
+//                     │ hold(finalize, 'before')   QEMU has not heard of it
+//                     │ hold(finalize, 'after')    QEMU has done it, and nobody has heard of that
 //
 // From a hold on nothing passes in that direction, on whatever connection, until it is released. So a test can kill
 // QEMU, or who drives it, at the very point that it is about. Once QEMU is gone the proxy goes, too: who connects
@@ -19,6 +19,10 @@ type Side = 'before' | 'after'
 
 const patienceMs = 20_000
 
+/** The commands that stand for a point of a live pull: the first that flushes, whichever way, and the one that ends it. */
+export const flush = ['blockdev-add', 'human-monitor-command'] as const
+export const finalize = ['job-finalize'] as const
+
 /** A message that was stopped, or will be. */
 export class Hold {
   /** Resolves once the message has come and was stopped. */
@@ -28,12 +32,12 @@ export class Hold {
 
   /** @internal */
   constructor(
-    readonly command: string,
+    readonly commands: readonly string[],
     readonly side: Side,
     release: () => void,
   ) {
     this.reached = new Promise((resolve, reject) => {
-      const late = () => reject(new Error(`nobody has come to ${side} '${command}' in ${patienceMs} ms`))
+      const late = () => reject(new Error(`nobody has come to ${side} '${commands}' in ${patienceMs} ms`))
       const timer = setTimeout(late, patienceMs)
       this.#reach = () => {
         clearTimeout(timer)
@@ -107,10 +111,10 @@ export class QmpProxy {
     return proxy
   }
 
-  /** Stops at the next such command, or at the reply to it. One at a time. */
-  hold(command: string, side: Side): Hold {
-    const hold = new Hold(command, side, () => {
-      this.#hold = undefined
+  /** Stops at the next of such commands, or at the reply to it. A later hold takes the place of one before. */
+  hold(commands: readonly string[], side: Side): Hold {
+    const hold: Hold = new Hold(commands, side, () => {
+      if (this.#hold === hold) this.#hold = undefined
       for (const lane of this.#lanes) lane.flow()
     })
     this.#hold = hold
@@ -172,7 +176,7 @@ export class QmpProxy {
   #lane(to: Socket, side: Side, commandOf: (message: Message) => string | undefined): Lane {
     const lane = new Lane(to, (message) => {
       const command = commandOf(message)
-      if (this.#hold?.side !== side || this.#hold.command !== command) return false
+      if (this.#hold?.side !== side || !this.#hold.commands.includes(command ?? '')) return false
       this.#hold.reach()
       return true
     })
