@@ -84,7 +84,7 @@ describe('killed', () => {
     await expectFinished(live, base)
   })
 
-  test('finalized and not flushed again: whoever comes next leaves nothing behind, and the image is right', async () => {
+  test('finalized and not flushed again: who comes next leaves nothing behind, and the image is good', async () => {
     const { live, proxy, base } = await start()
     const held = proxy.hold(finalize, 'after')
     const puller = GuestPuller.start(live, { base })

@@ -19,7 +19,7 @@ type Side = 'before' | 'after'
 
 const patienceMs = 20_000
 
-/** The commands that stand for a point of a live pull: the first that flushes, whichever way, and the one that ends it. */
+/** The commands that stand for a point of a live pull: the first that flushes, in any way, and the one that ends it. */
 export const flush = ['blockdev-add', 'human-monitor-command'] as const
 export const finalize = ['job-finalize'] as const
 
