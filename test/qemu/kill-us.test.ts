@@ -7,7 +7,7 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { type BlockJobEvent, BlockJobStatus, BlockJobType, type Connection } from '../../lib/index.js'
 import { GuestPuller } from '../support/guest-puller.js'
 import { LiveDisk, type LiveDiskOptions } from '../support/live-disk.js'
-import { finalize, flush, type Hold, type QmpProxy } from '../support/qmp-proxy.js'
+import { finalize, flush } from '../support/qmp-proxy.js'
 import { makeChain } from '../support/stream-case.js'
 import { TempFolder } from '../support/temp-folder.js'
 
@@ -34,17 +34,6 @@ async function start(options: LiveDiskOptions = {}) {
 /** The next report of a job's end. */
 const nextEnd = (connection: Connection) =>
   new Promise<BlockJobEvent>((resolve) => connection.once('blockJob', resolve))
-
-/** Starts a pull, and holds it when its job has been finalized and QEMU is about to be asked to flush again. */
-async function holdSecondFlush<T>(proxy: QmpProxy, start: () => T): Promise<{ started: T; hold: Hold }> {
-  const finalized = proxy.hold(finalize, 'after')
-  const started = start()
-  await finalized.reached
-  const hold = proxy.hold(flush, 'before')
-  finalized.release()
-  await hold.reached
-  return { started, hold }
-}
 
 /** Nothing is left in QEMU, and the files are right. */
 async function expectFinished(live: LiveDisk, base: string | null = null): Promise<void> {
@@ -97,9 +86,11 @@ describe('killed', () => {
 
   test('while the second flush is asked for: whoever comes next leaves nothing behind', async () => {
     const { live, proxy } = await start()
-    const held = await holdSecondFlush(proxy, () => GuestPuller.start(live))
-    await held.started.kill()
-    held.hold.release()
+    const held = proxy.hold(flush, 'before', 1)
+    const puller = GuestPuller.start(live)
+    await held.reached
+    await puller.kill()
+    held.release()
     await (await live.domain()).reap()
     await expectFinished(live)
   })
@@ -183,10 +174,12 @@ describe('left', () => {
 
   test('a monitor that breaks at the second flush: the job completes', async () => {
     const { live, proxy } = await start()
-    const held = await holdSecondFlush(proxy, async () => (await live.domain()).blockPull('vda'))
+    const held = proxy.hold(flush, 'before', 1)
+    const job = await (await live.domain()).blockPull('vda')
+    await held.reached
     proxy.cut()
-    held.hold.release()
-    expect(await (await held.started).done).toMatchObject({ state: 'completed' })
+    held.release()
+    expect(await job.done).toMatchObject({ state: 'completed' })
     await expectFinished(live)
   })
 

@@ -95,6 +95,8 @@ export class QmpProxy {
   readonly #lanes = new Set<Lane>()
   readonly #clients = new Set<Socket>()
   #hold: Hold | undefined
+  /** How many that the hold is about pass before it stops one. */
+  #passing = 0
 
   private constructor(
     readonly path: string,
@@ -111,8 +113,12 @@ export class QmpProxy {
     return proxy
   }
 
-  /** Stops at the next of such commands, or at the reply to it. A later hold takes the place of one before. */
-  hold(commands: readonly string[], side: Side): Hold {
+  /**
+   * Stops at the next of such commands, or at the reply to it; `passing` of them pass before. A later hold takes the
+   * place of an earlier one.
+   */
+  hold(commands: readonly string[], side: Side, passing = 0): Hold {
+    this.#passing = passing
     const hold: Hold = new Hold(commands, side, () => {
       if (this.#hold === hold) this.#hold = undefined
       for (const lane of this.#lanes) lane.flow()
@@ -177,6 +183,8 @@ export class QmpProxy {
     const lane = new Lane(to, (message) => {
       const command = commandOf(message)
       if (this.#hold?.side !== side || !this.#hold.commands.includes(command ?? '')) return false
+      if (this.#passing-- > 0) return false
+      this.#passing = 0
       this.#hold.reach()
       return true
     })
