@@ -94,13 +94,16 @@ Disk disk_of(const Domain& domain, const driver::StreamPlan& plan) {
   return unknown;
 }
 
-/// The job of `view` on that node: ours by its id, or one that is named after the disk's device
-/// (QEMU's default) or its node (libvirt's habit).
+/// The job of `view` on that disk: ours by its id, or one that works on some layer of it. A QEMU
+/// that does not tell what its jobs work on has named it after the disk's device.
 const qmp::BlockJob* job_on(const driver::GuestView& view, std::size_t node,
                             const std::string& our_id) {
-  const std::string& name = view.graph.nodes()[node].name;
+  const auto chain = view.graph.chain_from(node);
   for (const qmp::BlockJob& job : view.jobs) {
-    if (job.id == our_id || job.id == view.graph.disk_name(node) || job.id.ends_with("-" + name)) {
+    const bool is_here = std::any_of(chain.begin(), chain.end(), [&](std::size_t layer) {
+      return view.graph.is_job_on(job.id, layer);
+    });
+    if (job.id == our_id || is_here || job.id == view.graph.disk_name(node)) {
       return &job;
     }
   }

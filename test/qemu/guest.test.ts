@@ -6,9 +6,9 @@
 import { randomBytes } from 'node:crypto'
 import { truncateSync, writeFileSync } from 'node:fs'
 import { afterAll, afterEach, expect, test } from 'vitest'
+import { type BlockPullOptions, connect } from '../../lib/index.js'
 import { digestOf, overwrite } from '../support/files.js'
 import { type Guest, type GuestOptions, startGuest } from '../support/guest/guest.js'
-import { PlainMonitor } from '../support/guest/plain-monitor.js'
 import { check, flatten, info, qemuImg, qemuIo } from '../support/qemu.js'
 import { TempFolder } from '../support/temp-folder.js'
 
@@ -24,49 +24,55 @@ async function start(options: GuestOptions): Promise<Guest> {
   return guest
 }
 
-/** An overlay with a little of its own over a base of 64 MiB, of which 48 are random bytes; in their folder. */
-async function makeDisk(): Promise<{ folder: string; image: string; socket: string }> {
-  const folder = temp.folder()
-  const [raw, base, image] = [`${folder}/base.raw`, `${folder}/base.qcow2`, `${folder}/active.qcow2`]
-  writeFileSync(raw, randomBytes(48 << 20))
-  truncateSync(raw, diskBytes)
-  await qemuImg('convert', '-f', 'raw', '-O', 'qcow2', raw, base)
-  await qemuImg('create', '-q', '-f', 'qcow2', '-b', base, '-F', 'qcow2', image)
-  await qemuIo(image, 'qcow2', 'write -P 99 5M 3M', 'write -z 20M 1M', 'write -P 98 60M 100k')
-  return { folder, image, socket: `${folder}/qmp` }
+interface GuestDisk {
+  readonly folder: string
+  readonly image: string
+  readonly base: string
+  readonly socket: string
 }
 
-/** Pulls the whole chain into the disk of a running guest, at least three seconds long; resolves once it is done. */
-async function pull(socket: string): Promise<void> {
-  const monitor = await PlainMonitor.connect(socket)
+/** Three layers of 64 MiB: a base with 32 MiB of random bytes, 24 in the middle, a little of the overlay's own. */
+async function makeDisk(): Promise<GuestDisk> {
+  const folder = temp.folder()
+  const [raw, base, middle, image] = [`${folder}/raw`, `${folder}/base`, `${folder}/middle`, `${folder}/active`]
+  writeFileSync(raw, randomBytes(32 << 20))
+  truncateSync(raw, diskBytes)
+  await qemuImg('convert', '-f', 'raw', '-O', 'qcow2', raw, base)
+  await qemuImg('create', '-q', '-f', 'qcow2', '-b', base, '-F', 'qcow2', middle)
+  await qemuIo(middle, 'qcow2', 'write -P 97 24M 24M')
+  await qemuImg('create', '-q', '-f', 'qcow2', '-b', middle, '-F', 'qcow2', image)
+  await qemuIo(image, 'qcow2', 'write -P 99 5M 3M', 'write -z 20M 1M', 'write -P 98 60M 100k')
+  return { folder, image, base, socket: `${folder}/qmp` }
+}
+
+/** Pulls while the guest is at work, and lets it judge what it reads. */
+async function pullUnder(guest: Guest, disk: GuestDisk, options: BlockPullOptions) {
+  const disks = [{ target: 'vda', source: disk.image, format: 'qcow2' }]
+  const connection = await connect({ domains: [{ name: 'vm0', qmp: disk.socket, disks }] })
   try {
-    const jobId = 'pull'
-    const flush = { 'command-line': 'qemu-io disk flush' }
-    const byHand = { 'auto-finalize': false, 'auto-dismiss': false }
-    await monitor.execute('block-stream', { 'job-id': jobId, device: 'disk', speed: 8 << 20, ...byHand })
-    await monitor.untilJobIs(jobId, 'pending')
-    await monitor.execute('human-monitor-command', flush)
-    await monitor.execute('job-finalize', { id: jobId })
-    await monitor.untilJobIs(jobId, 'concluded')
-    expect(await monitor.execute('query-jobs')).toEqual([expect.not.objectContaining({ error: expect.anything() })])
-    await monitor.execute('human-monitor-command', flush)
-    await monitor.execute('job-dismiss', { id: jobId })
+    await guest.startLoop(2, 5)
+    const job = await (await connection.lookupByName('vm0')).blockPull('vda', options)
+    const completion = await job.done
+    const { writes, bytesWritten, milliseconds } = await guest.stopLoop()
+    console.log(`during the pull: ${writes} writes, ${bytesWritten >> 20} MiB, ${milliseconds} ms`)
+    expect(writes).toBeGreaterThan(30)
+    expect(await guest.verify()).toBe(diskBytes / 4096)
+    return completion
   } finally {
-    monitor.close()
+    await connection.close()
   }
 }
 
-test('a guest that writes throughout a pull reads its own bytes, and the host reads the same', async () => {
-  const { folder, image, socket } = await makeDisk()
+test('a guest that writes throughout pulls, to a base and whole, reads its own bytes; so does the host', async () => {
+  const disk = await makeDisk()
+  const { folder, image, base, socket } = disk
   const guest = await start({ folder, disk: image, qmpSockets: [socket] })
   expect(await guest.remember()).toBe(diskBytes / 4096)
   await guest.write(1, 100)
-  await guest.startLoop(2, 5)
-  await pull(socket)
-  const report = await guest.stopLoop()
-  console.log(`during the pull: ${report.writes} writes, ${report.bytesWritten >> 20} MiB, ${report.milliseconds} ms`)
-  expect(report.writes).toBeGreaterThan(100)
-  expect(await guest.verify()).toBe(diskBytes / 4096)
+  const partial = await pullUnder(guest, disk, { base, bandwidth: '8MiB/s' })
+  expect(partial).toMatchObject({ method: 'block-stream', released: [`${folder}/middle`] })
+  const full = await pullUnder(guest, disk, { bandwidth: '8MiB/s' })
+  expect(full).toMatchObject({ method: 'block-stream', released: [base] })
   const seenByGuest = await guest.sum()
   await guest.powerOff()
 

@@ -3,19 +3,23 @@
 // A real QEMU for a test: qemu-system-x86_64 with a machine that never runs a guest, or qemu-storage-daemon, in a
 // given folder and with QMP sockets there. It is killed when the test that started it has ended (the file, when a
 // hook started it), and the kernel kills it should the test's process die first.
+//
+// BLOCKPULL_QEMU_DIR names a folder with another QEMU than the one in PATH, so that the tests can be run against it.
 
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
-import { join } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
 import { afterAll, onTestFinished, TestRunner } from 'vitest'
 import { QmpClient } from './qmp-client.mjs'
 
 export interface QemuOptions {
-  /** Its working directory; relative names of images are under it, and its sockets are in it. */
+  /** Where its sockets are; its working directory, too, to which names of images are relative. */
   readonly folder: string
   readonly program?: 'qemu-system-x86_64' | 'qemu-storage-daemon'
   /** 'none' has no devices, 'q35' can be given some with -device. Default 'none'. */
   readonly machine?: 'none' | 'q35'
+  /** Its working directory where that is not the folder. */
+  readonly cwd?: string
   /** Further arguments: -drive, -blockdev, -name, ... */
   readonly args?: readonly string[]
   /** How many QMP sockets, each for one client; default 1. */
@@ -39,23 +43,24 @@ export class QemuProcess {
   readonly sockets: readonly string[]
 
   private constructor(options: QemuOptions) {
-    const { folder, program = 'qemu-system-x86_64', machine = 'none', args = [], monitors = 1 } = options
-    const names = Array.from({ length: monitors }, (_, index) => `qmp${index}`)
-    this.sockets = names.map((name) => join(folder, name))
+    const { folder, cwd = folder, program = 'qemu-system-x86_64', machine = 'none', args = [], monitors = 1 } = options
+    const inCwd = cwd === folder ? '' : folder
+    const names = Array.from({ length: monitors }, (_, index) => join(inCwd, `qmp${index}`))
+    this.sockets = names.map((name) => resolve(cwd, name))
     const own =
       program === 'qemu-system-x86_64'
         ? [...guestless(machine), ...names.flatMap((name) => ['-qmp', `unix:${name},server=on,wait=off`])]
         : names.flatMap(daemonMonitor)
     // setpriv becomes QEMU, which then dies with the process that started it.
-    const line = ['--pdeathsig', 'SIGKILL', program, ...own, ...args]
-    this.#child = spawn('setpriv', line, { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] })
+    const line = ['--pdeathsig', 'SIGKILL', qemuProgram(program), ...own, ...args]
+    this.#child = spawn('setpriv', line, { cwd, stdio: ['ignore', 'ignore', 'pipe'] })
     this.#child.stderr.on('data', (text) => {
       this.#printed += text
     })
-    this.#ended = new Promise((resolve) => {
+    this.#ended = new Promise((settle) => {
       this.#child.once('close', (code, signal) => {
         this.#hasEnded = true
-        resolve({ code, signal })
+        settle({ code, signal })
       })
     })
   }
@@ -124,10 +129,20 @@ export class QemuProcess {
   }
 }
 
+/** Where a program of QEMU's is: by its name in PATH, or in BLOCKPULL_QEMU_DIR. */
+export function qemuProgram(name: string): string {
+  return join(process.env.BLOCKPULL_QEMU_DIR ?? '', name)
+}
+
 function guestless(machine: string): string[] {
   return ['-machine', machine, '-accel', 'tcg', '-S', '-display', 'none', '-nodefaults']
 }
 
 function daemonMonitor(name: string): string[] {
-  return ['--chardev', `socket,path=${name},server=on,wait=off,id=${name}`, '--monitor', `chardev=${name}`]
+  return [
+    '--chardev',
+    `socket,path=${name},server=on,wait=off,id=${basename(name)}`,
+    '--monitor',
+    `chardev=${basename(name)}`,
+  ]
 }

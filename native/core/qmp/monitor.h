@@ -3,7 +3,8 @@
 // One monitor: the way to the QEMU that listens on a UNIX socket, whether it is there or not.
 //
 //     idle ──asked──▶ greeting ──'QMP'──▶ negotiating ──answers──▶ ready
-//      ▲               │    │ deadline            │ deadline       │  │ nobody asks for 1 s ─▶ idle
+//      ▲    (queue     │    │ deadline            │ deadline       │  │ nobody asks for 1 s ─▶ idle
+//      │    full: again)    │                     │                │
 //      │  nobody listens    └─▶ busy              └─▶ timeout      └─▶ lost: end of file, garbage
 //      └─ shut off ◀───┘
 //                        lost, busy, shut off: while somebody listens, connect again, with back-off

@@ -38,12 +38,15 @@ std::string path_in(const std::string& filename) {
   if (!options.ok()) {
     return filename;
   }
-  for (const qmp::Json& level : {*options, options->member("file")}) {
-    for (const char* const name : {"file.filename", "filename"}) {
+  // The image, its file, and at most a filter between them, which may call what is below "image".
+  qmp::Json level = *options;
+  for (int depth = 0; depth < 3; ++depth) {
+    for (const char* const name : {"filename", "file.filename", "image.filename"}) {
       if (const auto path = level.member(name).text()) {
         return *path;
       }
     }
+    level = level.member(level.member("file").exists() ? "file" : "image");
   }
   return filename;
 }
@@ -78,27 +81,31 @@ std::string_view id_in(std::string_view qdev) {
 
 }  // namespace
 
-/// Who lies below whom, by the names of nodes.
+/// Who lies below whom, and which jobs work on what, by the names of nodes and the ids of jobs.
 class BlockGraph::Edges {
  public:
   explicit Edges(const qmp::Json& graph) {
-    std::map<std::uint64_t, std::string> name_of;
-    const qmp::Json named = graph.member("nodes");
-    for (std::size_t i = 0; i < named.size(); ++i) {
-      if (named.at(i).member("type").text_or_empty() == "block-driver") {
-        name_of[named.at(i).member("id").number().value_or(0)] =
-            named.at(i).member("name").text_or_empty();
-      }
-    }
+    const Names drivers = names_of(graph.member("nodes"), "block-driver");
+    const Names jobs = names_of(graph.member("nodes"), "block-job");
     const qmp::Json edges = graph.member("edges");
     for (std::size_t i = 0; i < edges.size(); ++i) {
-      const auto parent = name_of.find(edges.at(i).member("parent").number().value_or(0));
-      const auto child = name_of.find(edges.at(i).member("child").number().value_or(0));
-      const std::string kind = edges.at(i).member("name").text_or_empty();
-      if (parent != name_of.end() && child != name_of.end()) {
-        (kind == "backing" ? backing_ : file_).emplace(parent->second, child->second);
+      const std::uint64_t parent = edges.at(i).member("parent").number().value_or(0);
+      const auto child = drivers.find(edges.at(i).member("child").number().value_or(0));
+      if (child == drivers.end()) {
+        continue;
+      }
+      if (const auto job = jobs.find(parent); job != jobs.end()) {
+        nodes_of_jobs_.emplace(job->second, child->second);
+      } else if (const auto node = drivers.find(parent); node != drivers.end()) {
+        const bool is_backing = edges.at(i).member("name").text_or_empty() == "backing";
+        (is_backing ? backing_ : file_).emplace(node->second, child->second);
       }
     }
+  }
+
+  /// Job and node, in pairs.
+  [[nodiscard]] const std::multimap<std::string, std::string, std::less<>>& nodes_of_jobs() const {
+    return nodes_of_jobs_;
   }
 
   /// The next image below `node`, filters that QEMU has put in between left out; or "".
@@ -113,7 +120,20 @@ class BlockGraph::Edges {
   }
 
  private:
+  using Names = std::map<std::uint64_t, std::string>;
   using Links = std::map<std::string, std::string>;
+
+  /// By QEMU's number for each of them.
+  [[nodiscard]] static Names names_of(const qmp::Json& nodes, std::string_view type) {
+    Names names;
+    for (std::size_t i = 0; i < nodes.size(); ++i) {
+      if (nodes.at(i).member("type").text_or_empty() == type) {
+        names[nodes.at(i).member("id").number().value_or(0)] =
+            nodes.at(i).member("name").text_or_empty();
+      }
+    }
+    return names;
+  }
 
   [[nodiscard]] static std::string at(const Links& links, const std::string& name) {
     const auto found = links.find(name);
@@ -127,6 +147,7 @@ class BlockGraph::Edges {
 
   Links backing_;
   Links file_;
+  std::multimap<std::string, std::string, std::less<>> nodes_of_jobs_;
 };
 
 void BlockGraph::link(std::size_t parent, std::size_t child) {
@@ -163,6 +184,16 @@ void BlockGraph::add_chain(const qmp::Json& inserted, const Edges& edges) {
   }
 }
 
+/// A job stands on its images, or on a filter that it has put over them.
+void BlockGraph::add_jobs(const Edges& edges) {
+  for (const auto& [job, node] : edges.nodes_of_jobs()) {
+    nodes_of_jobs_.emplace(job, node);
+    if (const std::string below = edges.below(node, true); !find_node(node) && !below.empty()) {
+      nodes_of_jobs_.emplace(job, below);
+    }
+  }
+}
+
 BlockGraph BlockGraph::of_devices(const qmp::Json& query_block, const qmp::Json& edges) {
   BlockGraph graph;
   const Edges known(edges);
@@ -170,6 +201,7 @@ BlockGraph BlockGraph::of_devices(const qmp::Json& query_block, const qmp::Json&
     graph.devices_.push_back(read_device(query_block.at(i)));
     graph.add_chain(query_block.at(i).member("inserted"), known);
   }
+  graph.add_jobs(known);
   return graph;
 }
 
@@ -189,6 +221,7 @@ BlockGraph BlockGraph::of_nodes(const qmp::Json& named_nodes, const qmp::Json& e
       graph.link(i, *below);
     }
   }
+  graph.add_jobs(known);
   return graph;
 }
 
@@ -228,6 +261,12 @@ std::string BlockGraph::disk_name(std::size_t node) const {
     }
   }
   return nodes_[node].name;
+}
+
+bool BlockGraph::is_job_on(std::string_view job_id, std::size_t node) const {
+  const auto [first, last] = nodes_of_jobs_.equal_range(job_id);
+  return std::any_of(first, last,
+                     [&](const auto& entry) { return entry.second == nodes_[node].name; });
 }
 
 std::vector<std::size_t> BlockGraph::chain_from(std::size_t top) const {

@@ -21,6 +21,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -80,6 +81,10 @@ class BlockGraph {
   /// What people call the disk on that node: its device, its id, or the node's name.
   [[nodiscard]] std::string disk_name(std::size_t node) const;
 
+  /// Whether QEMU's job of that id works on that image: of a stream, on the active layer and on
+  /// those that will drop out.
+  [[nodiscard]] bool is_job_on(std::string_view job_id, std::size_t node) const;
+
   /// From `top` to the last image, top first.
   [[nodiscard]] std::vector<std::size_t> chain_from(std::size_t top) const;
 
@@ -87,12 +92,15 @@ class BlockGraph {
   class Edges;
 
   void add_chain(const qmp::Json& inserted, const Edges& edges);
+  void add_jobs(const Edges& edges);
   /// The node of that name, added if it is not there; one without a name is always added.
   [[nodiscard]] std::size_t add(BlockNode node);
   void link(std::size_t parent, std::size_t child);
 
   std::vector<BlockNode> nodes_;
   std::vector<BlockDevice> devices_;
+  /// Names of the nodes that a job works on, by its id.
+  std::multimap<std::string, std::string, std::less<>> nodes_of_jobs_;
 };
 
 }  // namespace blockpull::driver

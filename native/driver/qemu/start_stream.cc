@@ -220,6 +220,20 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
   std::shared_ptr<JobWatch> watch_;
 };
 
+/// Fills in what a job that was found takes in and keeps: it works on what drops out, and what lies
+/// below that stays.
+void read_layers(const BlockGraph& graph, std::size_t top, StreamPlan& plan) {
+  const auto chain = graph.chain_from(top);
+  for (std::size_t i = 1; i < chain.size(); ++i) {
+    const BlockNode& layer = graph.nodes()[chain[i]];
+    if (!graph.is_job_on(plan.job_id, chain[i])) {
+      plan.base = KeptLayer{layer.filename, layer.driver};
+      return;
+    }
+    plan.released.push_back(layer.filename);
+  }
+}
+
 }  // namespace
 
 void view_guest(const std::shared_ptr<qmp::Monitor>& monitor,
@@ -243,6 +257,7 @@ std::optional<StreamPlan> plan_of_job(const GuestView& view, const qmp::BlockJob
   }
   StreamPlan plan;
   plan.job_id = job.id;
+  read_layers(view.graph, *node, plan);
   plan.node = view.graph.nodes()[*node].name;
   plan.disk_name = view.graph.disk_name(*node);
   plan.path = view.graph.nodes()[*node].filename;

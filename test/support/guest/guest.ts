@@ -15,6 +15,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
+import { qemuProgram } from '../qemu-process.js'
 
 /** Options of one block node, as -blockdev and blockdev-add take them. */
 export type Blockdev = Readonly<Record<string, unknown>> & { readonly 'node-name': string }
@@ -59,7 +60,7 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
   const accelerator = readAccelerator()
   const startedAt = performance.now()
   const log = join(options.folder, 'console.log')
-  const args = ['--pdeathsig', 'KILL', 'qemu-system-x86_64', ...qemuArguments(options, accelerator, log)]
+  const args = ['--pdeathsig', 'KILL', qemuProgram('qemu-system-x86_64'), ...qemuArguments(options, accelerator, log)]
   const guest = new Guest(spawn('setpriv', args, { stdio: 'pipe' }), accelerator, log)
   try {
     const [word, size] = (await guest.nextLine('come up', bootPatienceMs)).split(' ')

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// QEMU serves one client of a monitor at a time and lets few wait. A queue that is full for a moment is waited out;
+// one that stays full, or a client that stays, is what MONITOR_BUSY is for.
+
+import { readFileSync } from 'node:fs'
+import { createConnection, type Socket } from 'node:net'
+import { afterAll, expect, onTestFinished, test } from 'vitest'
+import { LiveDisk } from '../support/live-disk.js'
+import { makeChain } from '../support/stream-case.js'
+import { TempFolder } from '../support/temp-folder.js'
+
+const temp = new TempFolder('busy-monitor')
+afterAll(() => temp.remove())
+
+const start = async () =>
+  LiveDisk.start(await makeChain(temp.folder(), { size: '1M', io: ['write -P 1 0 1M'] }, { size: '1M' }))
+
+/** Stops a process where it stands; resolves once it does. */
+async function freeze(pid: number): Promise<void> {
+  process.kill(pid, 'SIGSTOP')
+  await expect.poll(() => readFileSync(`/proc/${pid}/stat`, 'utf8')).toMatch(/\) T /)
+}
+
+/** Connects until the kernel takes no more; QEMU stands still meanwhile. */
+async function fillQueue(path: string): Promise<Socket[]> {
+  const sockets: Socket[] = []
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy()
+  })
+  for (;;) {
+    const socket = createConnection(path)
+    const code = await new Promise<string | null>((resolve) => {
+      socket.once('connect', () => resolve(null))
+      socket.once('error', ({ code = '' }: NodeJS.ErrnoException) => resolve(code))
+    })
+    if (code === 'EAGAIN') return sockets
+    expect(code).toBeNull()
+    sockets.push(socket)
+  }
+}
+
+test('a queue that is full for a moment is waited out', async () => {
+  const live = await start()
+  await freeze(live.qemu.pid)
+  const others = await fillQueue(live.monitor)
+  const domain = await live.domain()
+  expect(domain.state).toBe('running')
+  const pull = domain.blockPull('vda')
+  for (const other of others) other.destroy()
+  process.kill(live.qemu.pid, 'SIGCONT')
+  await (await pull).done
+  await live.shutOff()
+  expect(await live.complaints(null)).toEqual([])
+})
+
+test('a queue that stays full is MONITOR_BUSY once the greeting is overdue', async () => {
+  const live = await start()
+  await freeze(live.qemu.pid)
+  await fillQueue(live.monitor)
+  const connection = await live.connect({ monitorTimeouts: { connect: 300 } })
+  const domain = await connection.lookupByName('vm0')
+  const message = expect.stringMatching(/has others waiting for it already/)
+  await expect(domain.blockPull('vda')).rejects.toMatchObject({ code: 'MONITOR_BUSY', message })
+})
+
+test('a client that stays is MONITOR_BUSY, and once it has left the pull goes', async () => {
+  const live = await start()
+  const other = await live.qemu.connect()
+  const connection = await live.connect({ monitorTimeouts: { connect: 300 } })
+  const domain = await connection.lookupByName('vm0')
+  const message = expect.stringMatching(/QEMU serves one client at a time/)
+  await expect(domain.blockPull('vda')).rejects.toMatchObject({ code: 'MONITOR_BUSY', message })
+  await other.close()
+  await (await domain.blockPull('vda')).done
+  await live.shutOff()
+  expect(await live.complaints(null)).toEqual([])
+})

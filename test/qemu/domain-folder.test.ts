@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A folder of domains with a guest that comes and goes: the same domain is pulled by its QEMU while it runs and by
+// our own engine while it does not, and its XML follows either way.
+
+import { symlinkSync } from 'node:fs'
+import { afterAll, expect, onTestFinished, test } from 'vitest'
+import { type Connection, connect } from '../../lib/index.js'
+import * as virt from '../../lib/libvirt.js'
+import { VmFolder } from '../addon/vm-folder.js'
+import { GuestPuller } from '../support/guest-puller.js'
+import { LiveDisk } from '../support/live-disk.js'
+import { chainOf } from '../support/stream-case.js'
+import { TempFolder } from '../support/temp-folder.js'
+
+const temp = new TempFolder('domain-folder')
+afterAll(() => temp.remove())
+
+const slow = { bytesPerSecond: 1 << 16 }
+
+/** A folder with vm0, whose monitor is looked for where QEMU will listen once it is started. */
+async function makeFolder() {
+  const folder = temp.folder()
+  const vms = await VmFolder.make(folder)
+  symlinkSync('qmp0', vms.file('vm0.qmp'))
+  const chain = chainOf(folder, 'top.qcow2', 'mid.qcow2', 'base.qcow2')
+  return { vms, chain }
+}
+
+async function opened(uri: string): Promise<Connection> {
+  const connection = await connect(uri)
+  onTestFinished(() => connection.close())
+  return connection
+}
+
+test('a full pull under the guest leaves <backingStore/> in the XML, and every other byte', async () => {
+  const { vms, chain } = await makeFolder()
+  const live = await LiveDisk.start(chain)
+  const job = await (await (await opened(vms.uri)).lookupByName('vm0')).blockPull('vda')
+  expect(await job.done).toMatchObject({ method: 'block-stream', warnings: [] })
+  expect(vms.read('vm0')).toBe(vms.xml('vm0', vms.disk('<backingStore/>')))
+  await live.shutOff()
+  expect(await live.complaints(null)).toEqual([])
+})
+
+test('a pull under the guest down to a base leaves the base in the XML', async () => {
+  const { vms, chain } = await makeFolder()
+  const live = await LiveDisk.start(chain, { style: 'drive' })
+  const job = await (await (await opened(vms.uri)).lookupByName('vm0')).blockPull('vda', { base: vms.base })
+  expect(await job.done).toMatchObject({ released: [vms.middle], warnings: [] })
+  expect(vms.read('vm0')).toBe(vms.xml('vm0', vms.disk(vms.lower)))
+  await live.shutOff()
+  expect(await live.complaints(vms.base)).toEqual([])
+})
+
+test('a job that was left by its process is finished by a connection to the folder, and the XML follows', async () => {
+  const { vms, chain } = await makeFolder()
+  const live = await LiveDisk.start(chain)
+  const puller = GuestPuller.start(live, { ...slow, base: vms.base })
+  await puller.running()
+  await puller.kill()
+  const domain = await (await opened(vms.uri)).lookupByName('vm0')
+  await domain.blockJobSetSpeed('vda', '0')
+  await domain.reap()
+  await expect.poll(() => vms.read('vm0')).toBe(vms.xml('vm0', vms.disk(vms.lower)))
+  await live.shutOff()
+  expect(await live.complaints(vms.base)).toEqual([])
+})
+
+test('one that fails leaves the XML as it was', async () => {
+  const { vms, chain } = await makeFolder()
+  const live = await LiveDisk.start(chain)
+  const job = await (await (await opened(vms.uri)).lookupByName('vm0')).blockPull('vda', slow)
+  expect(await job.abort()).toMatchObject({ state: 'cancelled' })
+  expect(vms.read('vm0')).toBe(vms.xml('vm0', vms.disk(vms.chain)))
+  await live.shutOff()
+  expect(await live.complaints(vms.middle)).toEqual([])
+})
+
+test('one domain object pulls under the guest, offline once it is shut off, and under the guest again', async () => {
+  const { vms, chain } = await makeFolder()
+  const connection = await opened(vms.uri)
+  const domain = await connection.lookupByName('vm0')
+  expect(domain.state).toBe('shut off')
+
+  const first = await LiveDisk.start(chain)
+  const cancelled = await domain.blockPull('vda', slow)
+  expect(await cancelled.abort()).toMatchObject({ state: 'cancelled', method: 'block-stream' })
+  await first.shutOff()
+
+  const offline = await domain.blockPull('vda', { base: vms.base })
+  expect(await offline.done).toMatchObject({ state: 'completed', released: [vms.middle] })
+  expect(offline.progress.method).not.toBe('block-stream')
+  expect(await first.complaints(vms.base)).toEqual([])
+
+  const second = await LiveDisk.start(chainOf(chain.folder, 'top.qcow2', 'base.qcow2'))
+  const live = await domain.blockPull('vda')
+  expect(await live.done).toMatchObject({ state: 'completed', method: 'block-stream', released: [vms.base] })
+  await second.shutOff()
+  expect(await second.complaints(null)).toEqual([])
+  expect(vms.read('vm0')).toBe(vms.xml('vm0', vms.disk('<backingStore/>')))
+})
+
+test("a guest's disk is not pulled offline while its QEMU runs, monitor or not", async () => {
+  const { vms, chain } = await makeFolder()
+  const live = await LiveDisk.start(chain)
+  const elsewhere = await connect({ domains: [{ name: 'vm0', disks: [...live.disks] }] })
+  onTestFinished(() => elsewhere.close())
+  const domain = await elsewhere.lookupByName('vm0')
+  await expect(domain.blockPull('vda')).rejects.toMatchObject({ code: 'LOCKED' })
+  await live.shutOff()
+  expect(await live.complaints(vms.middle)).toEqual([])
+})
+
+test('a guest without XML is a domain by its socket', async () => {
+  const { vms, chain } = await makeFolder()
+  symlinkSync('qmp0', vms.file('other.qmp'))
+  const live = await LiveDisk.start(chain, { style: 'drive' })
+  const domain = await (await opened(vms.uri)).lookupByName('other')
+  expect(domain).toMatchObject({ state: 'running', disks: [] })
+  const job = await domain.blockPull('drive0', { base: 'drive0[2]' })
+  expect(await job.done).toMatchObject({ released: [vms.middle], warnings: [] })
+  expect(vms.read('vm0')).toBe(vms.xml('vm0', vms.disk(vms.chain)))
+  await live.shutOff()
+  expect(await live.complaints(vms.base)).toEqual([])
+})
+
+test("libvirt's calls: MiB/s reach QEMU as bytes, one too many is an overflow that begins nothing", async () => {
+  const { vms, chain } = await makeFolder()
+  const live = await LiveDisk.start(chain)
+  const connection = await virt.virConnectOpen(vms.uri)
+  onTestFinished(() => virt.virConnectClose(connection).then(() => undefined))
+  const domain = await virt.virDomainLookupByName(connection, 'vm0')
+  const tooFast = virt.virDomainBlockPull(domain, 'vda', 2n ** 43n, 0)
+  await expect(tooFast).rejects.toMatchObject({ code: 'OVERFLOW' })
+  expect(await live.jobs()).toEqual([])
+  await virt.virDomainBlockPull(domain, 'vda', 1, 0)
+  expect(await virt.virDomainGetBlockJobInfo(domain, 'vda', 0)).toMatchObject({ type: 1, bandwidth: 1 })
+  expect(await (await live.client()).execute('query-block-jobs')).toMatchObject([{ speed: 1 << 20 }])
+  await virt.virDomainBlockJobAbort(domain, 'vda', 0)
+  expect(await virt.virDomainGetBlockJobInfo(domain, 'vda', 0)).toBeNull()
+  await live.shutOff()
+  expect(await live.complaints(vms.middle)).toEqual([])
+})

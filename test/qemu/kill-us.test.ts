@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The process that drives a pull is killed, or leaves, and QEMU goes on with the job. Whoever comes next finds it by
+// its id and brings it to its end, with the flushes that this takes. Jobs of other programs are told of and left.
+
+import { afterAll, describe, expect, test } from 'vitest'
+import { type BlockJobEvent, BlockJobStatus, BlockJobType, type Connection } from '../../lib/index.js'
+import { GuestPuller } from '../support/guest-puller.js'
+import { LiveDisk, type LiveDiskOptions } from '../support/live-disk.js'
+import { finalize, flush } from '../support/qmp-proxy.js'
+import { makeChain } from '../support/stream-case.js'
+import { TempFolder } from '../support/temp-folder.js'
+
+const temp = new TempFolder('kill-us')
+afterAll(() => temp.remove())
+
+const slow = { bytesPerSecond: 1 << 18 }
+const ourId = expect.stringMatching(/^blockpull-vda-[0-9a-f]{8}$/)
+
+/** Files top, mid and base: 4 MiB of data below an overlay with a little of its own. */
+async function start(options: LiveDiskOptions = {}) {
+  const chain = await makeChain(
+    temp.folder(),
+    { name: 'base', size: '4M', io: ['write -P 1 0 2M'] },
+    { name: 'mid', size: '4M', io: ['write -P 2 2M 2M'] },
+    { name: 'top', size: '4M', io: ['write -P 3 1M 64k'] },
+  )
+  const live = await LiveDisk.start(chain, { proxy: true, ...options })
+  const proxy = live.proxy as NonNullable<typeof live.proxy>
+  const [, mid = '', base = ''] = chain.layers.map(({ path }) => path)
+  return { live, proxy, mid, base }
+}
+
+/** The next report of a job's end. */
+const nextEnd = (connection: Connection) =>
+  new Promise<BlockJobEvent>((resolve) => connection.once('blockJob', resolve))
+
+/** Nothing is left in QEMU, and the files are right. */
+async function expectFinished(live: LiveDisk, base: string | null = null): Promise<void> {
+  expect(await live.jobs()).toEqual([])
+  await live.shutOff()
+  expect(await live.complaints(base)).toEqual([])
+}
+
+describe('killed', () => {
+  test('while the job runs: the next connection finishes it, and says so', async () => {
+    const { live } = await start()
+    const puller = GuestPuller.start(live, slow)
+    await puller.running()
+    await puller.kill()
+    const connection = await live.connect()
+    const ended = nextEnd(connection)
+    const domain = await connection.lookupByName('vm0')
+    await domain.blockJobSetSpeed('vda', '0')
+    const { COMPLETED } = BlockJobStatus
+    expect(await ended).toMatchObject({ target: 'vda', path: live.chain.top, status: COMPLETED, error: null })
+    await expectFinished(live)
+  })
+
+  test.each([
+    ['at pending', flush],
+    ['flushed and not finalized', finalize],
+  ] as const)('%s: the next connection finishes it', async (_, commands) => {
+    const { live, proxy, base } = await start()
+    const held = proxy.hold(commands, 'before')
+    const puller = GuestPuller.start(live, { base })
+    await held.reached
+    expect(await live.jobs()).toEqual([{ id: ourId, status: 'pending' }])
+    await puller.kill()
+    held.release()
+    const connection = await live.connect()
+    expect(await nextEnd(connection)).toMatchObject({ target: 'vda', status: BlockJobStatus.COMPLETED })
+    await expectFinished(live, base)
+  })
+
+  test('finalized and not flushed again: who comes next leaves nothing behind, and the image is good', async () => {
+    const { live, proxy, base } = await start()
+    const held = proxy.hold(finalize, 'after')
+    const puller = GuestPuller.start(live, { base })
+    await held.reached
+    await puller.kill()
+    held.release()
+    await (await live.domain()).reap()
+    await expectFinished(live, base)
+  })
+
+  test('while the second flush is asked for: whoever comes next leaves nothing behind', async () => {
+    const { live, proxy } = await start()
+    const held = proxy.hold(flush, 'before', 1)
+    const puller = GuestPuller.start(live)
+    await held.reached
+    await puller.kill()
+    held.release()
+    await (await live.domain()).reap()
+    await expectFinished(live)
+  })
+
+  test('at pending: domain.reap() waits for the end and tells of it', async () => {
+    const { live, proxy, mid, base } = await start()
+    const held = proxy.hold(flush, 'before')
+    const puller = GuestPuller.start(live)
+    await held.reached
+    await puller.kill()
+    held.release()
+    const reaped = await (await live.domain()).reap()
+    const outcome = { state: 'completed', released: [mid, base] }
+    expect(reaped).toMatchObject([{ target: 'vda', path: live.chain.top, outcome }])
+    await live.qemu.kill()
+    expect(await live.complaints(null, true)).toEqual([])
+  })
+
+  test('while the job runs: the next pull of that disk takes it over', async () => {
+    const { live } = await start()
+    const puller = GuestPuller.start(live, slow)
+    await puller.running()
+    await puller.kill()
+    const connection = await live.connect()
+    const domain = await connection.lookupByName('vm0')
+    // Whether the connection or the pull comes first to the job is up to them; there is one, and it ends well.
+    const job = await domain.blockPull('vda').catch(() => null)
+    const ended = nextEnd(connection)
+    await domain.blockJobSetSpeed('vda', '0')
+    if (job !== null) await job.done
+    expect(await ended).toMatchObject({ status: BlockJobStatus.COMPLETED })
+    await expectFinished(live)
+  })
+
+  test('at pending, and seen by a connection that may only read: it is told of, and waits on', async () => {
+    const { live, proxy } = await start()
+    const held = proxy.hold(flush, 'before')
+    const puller = GuestPuller.start(live)
+    await held.reached
+    await puller.kill()
+    held.release()
+    const connection = await live.connect({ readOnly: true })
+    const domain = await connection.lookupByName('vm0')
+    expect(await domain.blockJobInfo('vda')).toMatchObject({ type: BlockJobType.PULL, end: 4 << 20 })
+    expect(await live.jobs()).toEqual([{ id: ourId, status: 'pending' }])
+  })
+})
+
+describe('left', () => {
+  test('close() in the middle: the job goes on, its end here is unknown, the next connection finishes it', async () => {
+    const { live } = await start()
+    const connection = await live.connect()
+    const job = await (await connection.lookupByName('vm0')).blockPull('vda', slow)
+    const failed = expect(job.done).rejects.toMatchObject({ code: 'CLOSED' })
+    await connection.close()
+    await failed
+    expect(job.outcome).toMatchObject({ state: 'unknown', released: [] })
+    expect(await live.jobs()).toEqual([{ id: ourId, status: 'running' }])
+    const next = await live.connect()
+    const ended = nextEnd(next)
+    await (await next.lookupByName('vm0')).blockJobSetSpeed('vda', '0')
+    expect(await ended).toMatchObject({ status: BlockJobStatus.COMPLETED })
+    await expectFinished(live)
+  })
+
+  test.each([
+    ['asked to flush', flush, 'before'],
+    ['has been asked to flush', flush, 'after'],
+    ['asked to finalize', finalize, 'before'],
+    ['has finalized', finalize, 'after'],
+  ] as const)('a monitor that breaks as QEMU %s: the job completes', async (_, commands, side) => {
+    const { live, proxy } = await start()
+    const held = proxy.hold(commands, side)
+    const job = await (await live.domain()).blockPull('vda')
+    await held.reached
+    proxy.cut()
+    held.release()
+    expect(await job.done).toMatchObject({ state: 'completed' })
+    await expectFinished(live)
+  })
+
+  test('a monitor that breaks at the second flush: the job completes', async () => {
+    const { live, proxy } = await start()
+    const held = proxy.hold(flush, 'before', 1)
+    const job = await (await live.domain()).blockPull('vda')
+    await held.reached
+    proxy.cut()
+    held.release()
+    expect(await job.done).toMatchObject({ state: 'completed' })
+    await expectFinished(live)
+  })
+
+  test('a job that another program finalizes while we flush: it completes', async () => {
+    const { live, proxy } = await start()
+    const held = proxy.hold(flush, 'before')
+    const job = await (await live.domain()).blockPull('vda')
+    await held.reached
+    await (await live.client()).execute('job-finalize', { id: (await live.jobs())[0]?.id })
+    held.release()
+    expect(await job.done).toMatchObject({ state: 'completed' })
+    await expectFinished(live)
+  })
+
+  test('a monitor that breaks while block-stream is answered: refused, and no job is left to wait', async () => {
+    const { live, proxy } = await start()
+    const held = proxy.hold(['block-stream'], 'after')
+    const pull = (await live.domain()).blockPull('vda')
+    const refused = expect(pull).rejects.toMatchObject({ code: 'MONITOR_LOST' })
+    await held.reached
+    proxy.cut()
+    held.release()
+    await refused
+    await (await live.domain()).reap()
+    expect(await live.jobs()).toEqual([])
+    await live.shutOff()
+    expect(await live.complaints(null)).toEqual([])
+  })
+})
+
+describe('jobs of other programs', () => {
+  test.each(['nightly', 'pull-vda-libvirt-1-format', 'blockpull'])('%s is told of and never touched', async (id) => {
+    const { live, mid } = await start()
+    const client = await live.client()
+    const byHand = { 'auto-finalize': false, 'auto-dismiss': false }
+    const speed = 1 << 16
+    await client.execute('block-stream', { 'job-id': id, device: 'top', speed, ...byHand })
+    const domain = await live.domain()
+    expect(await domain.blockJobInfo('vda')).toMatchObject({ type: BlockJobType.PULL, bandwidth: speed })
+    const words = /disk 'vda' already in active block job \(.*Node '.*' is busy: block device is in use by block job/
+    await expect(domain.blockPull('vda')).rejects.toMatchObject({
+      code: 'JOB_ACTIVE',
+      message: expect.stringMatching(words),
+    })
+    await expect(domain.blockJobSetSpeed('vda', '1MiB/s')).rejects.toMatchObject({ code: 'JOB_ACTIVE' })
+    await expect(domain.blockJobAbort('vda')).rejects.toMatchObject({ code: 'JOB_ACTIVE' })
+    expect(await domain.reap()).toEqual([])
+    await client.execute('block-job-set-speed', { device: id, speed: 0 })
+    await client.status(id, 'pending')
+    expect(await domain.reap()).toEqual([])
+    expect(await live.jobs()).toEqual([{ id, status: 'pending' }])
+    await live.qemu.kill()
+    expect(await live.complaints(mid, true)).toEqual([])
+  })
+
+  test('one that has concluded stays as it is beside a pull of another disk', async () => {
+    const { live } = await start()
+    const client = await live.client()
+    await client.execute('block-stream', { 'job-id': 'theirs', device: 'top', 'auto-dismiss': false })
+    await client.status('theirs', 'concluded')
+    expect(await (await live.domain()).reap()).toEqual([])
+    expect(await live.jobs()).toEqual([{ id: 'theirs', status: 'concluded' }])
+    await live.shutOff()
+  })
+})

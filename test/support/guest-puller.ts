@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Pulls a disk of a running guest in a child process, so that the one who pulls can be killed. It dies with the
+// test's process, too.
+
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
+import { join } from 'node:path'
+import { createInterface, type Interface } from 'node:readline'
+import type { Readable } from 'node:stream'
+import { onTestFinished } from 'vitest'
+import type { BlockPullOptions } from '../../lib/index.js'
+import type { LiveDisk } from './live-disk.js'
+
+export class GuestPuller {
+  readonly #child: ChildProcessByStdio<null, Readable, null>
+  readonly #lines: Interface
+  readonly #ended: Promise<void>
+
+  private constructor(live: LiveDisk, options: BlockPullOptions) {
+    const domains = [{ name: 'vm0', qmp: live.monitor, disks: live.disks }]
+    const request = JSON.stringify({ domains, disk: 'vda', options })
+    const program = join(import.meta.dirname, 'guest-puller-process.mjs')
+    const line = ['--pdeathsig', 'SIGKILL', process.execPath, program, request]
+    this.#child = spawn('setpriv', line, { stdio: ['ignore', 'pipe', 'inherit'] })
+    this.#lines = createInterface({ input: this.#child.stdout })
+    this.#ended = new Promise((resolve) => this.#child.once('close', () => resolve()))
+  }
+
+  /** Starts the pull; the process is gone at the latest when the test has ended. */
+  static start(live: LiveDisk, options: BlockPullOptions = {}): GuestPuller {
+    const puller = new GuestPuller(live, options)
+    onTestFinished(() => puller.kill())
+    return puller
+  }
+
+  /** Resolves once the job runs. */
+  async running(): Promise<void> {
+    for await (const line of this.#lines) if (line === 'running') return
+    throw new Error('the process that pulls has ended, and no job ran')
+  }
+
+  async kill(): Promise<void> {
+    this.#child.kill('SIGKILL')
+    await this.#ended
+  }
+}
