@@ -61,6 +61,7 @@
       "native/driver/pull_planner.cc",
       "native/driver/pull_target.cc",
       "native/driver/qemu/block_graph.cc",
+      "native/driver/qemu/cancel_stream.cc",
       "native/driver/qemu/flush.cc",
       "native/driver/qemu/guest_pull.cc",
       "native/driver/qemu/start_stream.cc",

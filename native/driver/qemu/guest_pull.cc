@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "driver/qemu/cancel_stream.h"
 #include "driver/qemu/stream_follower.h"
 
 namespace blockpull::driver {
@@ -40,7 +41,7 @@ class Prepared final : public PreparedGuestPull {
 
   ~Prepared() override {
     if (cancel_unstarted_) {
-      monitor_->execute(qmp::job_cancel(plan_.job_id), [](const Result<qmp::Json>& /*answer*/) {});
+      cancel_stream(monitor_, plan_.job_id);
     }
   }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/base/text.h"
+#include "driver/qemu/cancel_stream.h"
 
 namespace blockpull::driver {
 namespace {
@@ -21,7 +22,7 @@ class ViewQuery : public std::enable_shared_from_this<ViewQuery> {
   void begin() {
     monitor_->reach([self = shared_from_this()](Result<qmp::Peer> peer) {
       if (!peer.ok()) {
-        self->then_(std::move(peer).error());
+        self->begin_again_or_fail(std::move(peer).error());
       } else if (!peer->is_there) {
         self->then_(make_error(ErrorKind::kMonitorLost,
                                text("nobody listens on monitor '", self->monitor_->path(), "'")));
@@ -44,9 +45,20 @@ class ViewQuery : public std::enable_shared_from_this<ViewQuery> {
       if (json.ok()) {
         (self.get()->*then)(*json);
       } else {
-        self->then_(std::move(json).error());
+        self->begin_again_or_fail(std::move(json).error());
       }
     });
+  }
+
+  /// Nothing was changed, so nobody need know of a connection that had gone stale.
+  void begin_again_or_fail(Error error) {
+    if (error.kind != ErrorKind::kMonitorLost || began_again_) {
+      then_(std::move(error));
+      return;
+    }
+    began_again_ = true;
+    view_ = {};
+    begin();
   }
 
   void ask_devices() { ask({"query-block", "", false}, &ViewQuery::take_devices); }
@@ -124,6 +136,7 @@ class ViewQuery : public std::enable_shared_from_this<ViewQuery> {
   Json edges_;
   std::size_t next_job_ = 0;
   int tries_left_ = kTries;
+  bool began_again_ = false;
 };
 
 /// QEMU's refusal of block-stream, with the kind that its words stand for.
@@ -228,16 +241,53 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
     stream.speed = options_.bytes_per_second;
     stream.auto_finalize = !options_.will_be_followed;
     monitor_->execute(qmp::block_stream(stream), [self = shared_from_this()](Result<Json> answer) {
-      if (!answer.ok()) {
-        if (answer.error().kind == ErrorKind::kMonitorTimeout) {
-          // QEMU may begin it yet; whoever asked believes that nothing was begun.
-          self->monitor_->execute(qmp::job_cancel(self->plan_.job_id), [](const Result<Json>&) {});
-        }
-        self->then_(refusal(std::move(answer).error()));
-        return;
+      if (answer.ok()) {
+        self->then_(std::move(self->plan_));
+      } else {
+        self->take_refusal(std::move(answer).error());
       }
-      self->then_(std::move(self->plan_));
     });
+  }
+
+  void take_refusal(Error error) {
+    if (error.kind == ErrorKind::kMonitorLost) {
+      look_for_job(std::move(error));
+      return;
+    }
+    if (error.kind == ErrorKind::kMonitorTimeout) {
+      // QEMU may begin it yet; whoever asked believes that nothing was begun.
+      cancel_stream(monitor_, plan_.job_id);
+    }
+    then_(refusal(std::move(error)));
+  }
+
+  /// The answer was lost with the connection; whether the job was begun, the next connection shows.
+  void look_for_job(Error lost) {
+    monitor_->execute(
+        qmp::query_block_jobs(),
+        [self = shared_from_this(), lost = std::move(lost)](const Result<Json>& answer) {
+          if (answer.ok()) {
+            self->take_jobs(qmp::read_block_jobs(*answer), lost);
+            return;
+          }
+          Error unknown = lost;
+          unknown.message += "; it may have begun the pull, which the next call takes over";
+          self->then_(std::move(unknown));
+        });
+  }
+
+  void take_jobs(const std::vector<qmp::BlockJob>& jobs, const Error& lost) {
+    const bool has_begun = std::any_of(jobs.begin(), jobs.end(), [this](const qmp::BlockJob& job) {
+      return job.id == plan_.job_id;
+    });
+    if (has_begun) {
+      then_(std::move(plan_));
+    } else if (asked_again_) {
+      then_(lost);
+    } else {
+      asked_again_ = true;
+      stream();
+    }
   }
 
   const std::shared_ptr<qmp::Monitor> monitor_;
@@ -245,6 +295,7 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
   const std::function<bool(const std::string&)> is_followed_;
   const std::function<void(Result<StreamPlan>)> then_;
   StreamPlan plan_;
+  bool asked_again_ = false;
 };
 
 }  // namespace

@@ -250,8 +250,14 @@ void StreamFollower::dismiss() {
   take_step(Step::kDismiss, qmp::job_dismiss(plan_.job_id), &StreamFollower::dismissed);
 }
 
-/// One that could not be dismissed is found, concluded, by who looks next.
-void StreamFollower::dismissed(Result<void> /*result*/) {
+/// One that could not be dismissed is found, concluded, by who looks next. Until then it keeps its
+/// images from other jobs, so a dismissal that was lost with its connection is tried again.
+void StreamFollower::dismissed(Result<void> result) {
+  if (!result.ok() && result.error().kind == ErrorKind::kMonitorLost && !dismissed_again_) {
+    dismissed_again_ = true;
+    dismiss();
+    return;
+  }
   if (ending_.error) {
     finish(std::move(ending_));
     return;

@@ -86,6 +86,8 @@ class StreamFollower : public std::enable_shared_from_this<StreamFollower> {
   std::optional<job::Stop> stop_;
   /// The first flush failed: the job is cancelled, and fails with this.
   std::optional<Error> flush_error_;
+  /// The answer to the dismissal was lost once; it is tried again.
+  bool dismissed_again_ = false;
   /// What is told once the job is dismissed.
   job::Ending ending_;
 };
