@@ -87,13 +87,17 @@ class ViewQuery : public std::enable_shared_from_this<ViewQuery> {
     }
     if (has_concluded() && tries_left_-- > 0) {
       // Whoever follows the job is about to dismiss it.
-      monitor_->call_later(kPause, [self = shared_from_this()] {
-        self->ask(qmp::query_block_jobs(), &ViewQuery::take_jobs);
-      });
+      look_again_later();
       return;
     }
     next_job_ = 0;
-    dismiss_concluded(Json());
+    dismiss_concluded();
+  }
+
+  void look_again_later() {
+    monitor_->call_later(kPause, [self = shared_from_this()] {
+      self->ask(qmp::query_block_jobs(), &ViewQuery::take_jobs);
+    });
   }
 
   [[nodiscard]] bool has_concluded() const {
@@ -103,7 +107,7 @@ class ViewQuery : public std::enable_shared_from_this<ViewQuery> {
   }
 
   /// One after another; then lists the nodes.
-  void dismiss_concluded(const Json& /*answer*/) {
+  void dismiss_concluded() {
     while (next_job_ < view_.jobs.size()) {
       const qmp::BlockJob& job = view_.jobs[next_job_++];
       if (job.status != qmp::JobStatus::kConcluded) {
@@ -116,12 +120,26 @@ class ViewQuery : public std::enable_shared_from_this<ViewQuery> {
                               "dismissed; QEMU's images cannot be listed before")));
         return;
       }
-      view_.are_concluded_dismissed = true;
-      ask(qmp::job_dismiss(job.id), &ViewQuery::dismiss_concluded);
+      monitor_->execute(qmp::job_dismiss(job.id),
+                        [self = shared_from_this()](Result<Json> answer) {
+                          self->take_dismissal(std::move(answer));
+                        });
       return;
     }
     const std::string flat = qmp::JsonWriter().member("flat", true).text();
     ask({"query-named-block-nodes", flat, false}, &ViewQuery::take_nodes);
+  }
+
+  /// A refusal means that somebody else was first; what is left then, another look shows.
+  void take_dismissal(Result<Json> answer) {
+    if (answer.ok()) {
+      view_.are_concluded_dismissed = true;
+      dismiss_concluded();
+    } else if (answer.error().kind == ErrorKind::kQemuError && refusals_left_-- > 0) {
+      look_again_later();
+    } else {
+      begin_again_or_fail(std::move(answer).error());
+    }
   }
 
   void take_nodes(const Json& nodes) {
@@ -136,6 +154,7 @@ class ViewQuery : public std::enable_shared_from_this<ViewQuery> {
   Json edges_;
   std::size_t next_job_ = 0;
   int tries_left_ = kTries;
+  int refusals_left_ = kTries;
   bool began_again_ = false;
 };
 
