@@ -27,23 +27,28 @@ driver::GuestDisk disk_for_qemu(const Disk& disk) {
   return {disk.source, std::move(canonical), disk.target};
 }
 
-/// QEMU's own words stay, behind libvirt's.
+/// QEMU's own words stay, behind libvirt's. They have an operation: the class of QEMU's error.
 Failure refused(Error error, const GuestPullCall& call) {
   const Disk& disk = call.on.disk;
-  switch (error.kind) {
-    case ErrorKind::kJobActive: {
-      Failure failure = job_active_on(disk.target);
+  const auto behind = [&error](Failure failure) {
+    if (!error.operation.empty()) {
       failure.error.message += text(" (", error.message, ")");
-      return failure;
     }
+    return failure;
+  };
+  switch (error.kind) {
+    case ErrorKind::kJobActive:
+      return behind(job_active_on(disk.target));
     case ErrorKind::kNoDisk:
       return report(error.kind,
                     text("disk '", disk.target, "' not found in domain: ", error.message));
     case ErrorKind::kNoBase:
       if (call.options.base) {
-        return no_such_base(*call.options.base, disk);
+        return behind(no_such_base(*call.options.base, disk));
       }
       return reported(std::move(error));
+    case ErrorKind::kReadOnly:
+      return report(error.kind, ErrorCode::kInternalError, ErrorDomain::kQemu, error.message);
     case ErrorKind::kUnsupported:
       if (call.options.require_relative && error.path.empty()) {
         return report(error.kind, ErrorCode::kOperationInvalid, ErrorDomain::kQemu,

@@ -168,10 +168,11 @@ Error refusal(Error error) {
   };
   if (says("already in use") || says("is busy")) {
     error.kind = ErrorKind::kJobActive;
-  } else if (says("Cannot find device=")) {
-    error.kind = ErrorKind::kNoDisk;
-  } else if (says("is not a backing image of") || says("in the backing chain")) {
+  } else if (says("is not a backing image of") || says("in the backing chain") ||
+             says("Cannot find device='' nor node-name='")) {
     error.kind = ErrorKind::kNoBase;
+  } else if (says("Cannot find device=") || error.operation == "DeviceNotFound") {
+    error.kind = ErrorKind::kNoDisk;
   } else if (says("read-only")) {
     error.kind = ErrorKind::kReadOnly;
   } else if (error.operation == "CommandNotFound" || says("'auto-finalize' is unexpected")) {

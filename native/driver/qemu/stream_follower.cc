@@ -191,9 +191,12 @@ void StreamFollower::flushed(Result<void> result) {
   take_step(Step::kFinalize, qmp::job_finalize(plan_.job_id), &StreamFollower::look_after);
 }
 
-void StreamFollower::look_after(Result<void> /*result*/) {
-  // A refusal means that the status was another one by then.
-  look();
+void StreamFollower::look_after(Result<void> result) {
+  // A refusal means that the status was another one by then, which its event tells. Were it not so,
+  // looking at once would only be refused again.
+  if (result.ok()) {
+    look();
+  }
 }
 
 void StreamFollower::conclude(const qmp::BlockJob& job) {
