@@ -16,6 +16,32 @@
 namespace blockpull::qmp {
 namespace {
 
+/// json-c clears room for as many levels as it may meet, so a parser for 1024 costs more than most
+/// messages do. Only long backing chains nest deeper than this.
+constexpr int kUsualDepth = 32;
+
+struct Parsed {
+  /// Owned by who is given it.
+  json_object* value = nullptr;
+  json_tokener_error why = json_tokener_success;
+};
+
+Result<Parsed> parse_with(std::string_view given, int depth) {
+  json_tokener* const tokener = json_tokener_new_ex(depth);
+  if (tokener == nullptr) {
+    return make_error(ErrorKind::kIo, "no memory to parse what a monitor sent");
+  }
+  json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+  Parsed parsed;
+  parsed.value = json_tokener_parse_ex(tokener, given.data(), static_cast<int>(given.size()));
+  parsed.why = json_tokener_get_error(tokener);
+  if (parsed.why == json_tokener_success && json_tokener_get_parse_end(tokener) != given.size()) {
+    parsed.why = json_tokener_error_parse_unexpected;
+  }
+  json_tokener_free(tokener);
+  return parsed;
+}
+
 /// What is wrong with a text that json-c does not take.
 Error not_json(std::string_view text_given, json_tokener_error why) {
   constexpr std::size_t kShown = 60;
@@ -49,21 +75,16 @@ Result<Json> Json::parse(std::string_view given) {
     return make_error(ErrorKind::kMonitorLost, blockpull::text("message has ", given.size(),
                                                                " bytes; at most ", kObjectBytes));
   }
-  json_tokener* const tokener = json_tokener_new_ex(static_cast<int>(kObjectDepth) + 1);
-  if (tokener == nullptr) {
-    return make_error(ErrorKind::kIo, "no memory to parse what a monitor sent");
+  BLOCKPULL_TRY(parsed, parse_with(given, kUsualDepth));
+  if (parsed.why == json_tokener_error_depth) {
+    BLOCKPULL_TRY(deep, parse_with(given, static_cast<int>(kObjectDepth) + 1));
+    parsed = deep;
   }
-  json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-  json_object* const value =
-      json_tokener_parse_ex(tokener, given.data(), static_cast<int>(given.size()));
-  const json_tokener_error why = json_tokener_get_error(tokener);
-  const std::size_t end = json_tokener_get_parse_end(tokener);
-  json_tokener_free(tokener);
-  Json parsed(value);
-  if (why != json_tokener_success || end != given.size()) {
-    return not_json(given, why == json_tokener_success ? json_tokener_error_parse_unexpected : why);
+  Json value(parsed.value);
+  if (parsed.why != json_tokener_success) {
+    return not_json(given, parsed.why);
   }
-  return parsed;
+  return value;
 }
 
 Json Json::member(const char* name) const {

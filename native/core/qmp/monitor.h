@@ -48,13 +48,15 @@ struct Command {
   bool changes_graph = false;
 };
 
+/// What query-commands lists.
+using CommandSet = std::set<std::string, std::less<>>;
+
 /// Who is behind a monitor.
 struct Peer {
   /// False: nobody listens, the guest is shut off; the rest means nothing then.
   bool is_there = false;
   QemuVersion version;
-  /// What query-commands lists.
-  std::shared_ptr<const std::set<std::string, std::less<>>> commands;
+  std::shared_ptr<const CommandSet> commands;
 
   [[nodiscard]] bool offers(std::string_view command) const {
     return commands != nullptr && commands->count(command) > 0;

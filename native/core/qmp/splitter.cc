@@ -20,7 +20,7 @@ Result<void> Splitter::fail(std::string_view what) {
 }
 
 /// One byte: moves the state on. An object has ended when depth_ comes back to 0.
-Result<void> Splitter::take(char byte) {
+void Splitter::take(char byte) {
   if (in_string_) {
     if (escaped_) {
       escaped_ = false;
@@ -29,24 +29,22 @@ Result<void> Splitter::take(char byte) {
     } else if (byte == '"') {
       in_string_ = false;
     }
-    return {};
+    return;
   }
   switch (byte) {
     case '"':
       in_string_ = true;
-      return {};
+      break;
     case '{':
     case '[':
-      if (++depth_ > kObjectDepth) {
-        return fail(text("a message nests deeper than ", kObjectDepth, " levels"));
-      }
-      return {};
+      ++depth_;
+      break;
     case '}':
     case ']':
       --depth_;
-      return {};
+      break;
     default:
-      return {};
+      break;
   }
 }
 
@@ -66,7 +64,10 @@ Result<void> Splitter::feed(std::string_view bytes, const Receiver& receive) {
       }
       start = at;
     }
-    BLOCKPULL_CHECK(take(byte));
+    take(byte);
+    if (depth_ > kObjectDepth) {
+      return fail(text("a message nests deeper than ", kObjectDepth, " levels"));
+    }
     if (begun_.size() + (at - start) >= kObjectBytes) {
       return fail(text("a message has more than ", kObjectBytes, " bytes"));
     }

@@ -48,7 +48,7 @@ class Splitter {
   [[nodiscard]] bool is_inside() const { return depth_ > 0; }
 
  private:
-  [[nodiscard]] Result<void> take(char byte);
+  void take(char byte);
   [[nodiscard]] Result<void> fail(std::string_view what);
 
   /// The beginning of an object that an earlier read ended in.
