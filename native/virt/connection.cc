@@ -59,9 +59,18 @@ Result<Domain> Connection::domain_of(const std::string& uuid) {
   return canonical ? store_->find_uuid(*canonical) : no_domain_with(uuid);
 }
 
+bool Connection::is_connected_to(const std::string& monitor_path) {
+  const std::lock_guard lock(mutex_);
+  const auto known = monitors_.find(monitor_path);
+  return known != monitors_.end() && known->second != nullptr && known->second->is_up();
+}
+
 Result<DomainState> Connection::state_of(const Domain& domain) {
-  BLOCKPULL_TRY(connecting,
-                lifted(qmp::connect_monitor(store_->monitor_path(domain.name)), &reported));
+  const std::string path = store_->monitor_path(domain.name);
+  if (is_connected_to(path)) {
+    return DomainState::kRunning;
+  }
+  BLOCKPULL_TRY(connecting, lifted(qmp::connect_monitor(path), &reported));
   return connecting.reached == qmp::Reached::kNobody ? DomainState::kShutoff
                                                      : DomainState::kRunning;
 }

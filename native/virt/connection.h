@@ -96,6 +96,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Connection(std::shared_ptr<job::Engine> engine, ConnectOptions options, EventSink sink);
   [[nodiscard]] Result<DomainWithState> with_state(Result<Domain> domain);
   void leave(job::Stop how);
+  [[nodiscard]] bool is_connected_to(const std::string& monitor_path);
 
   const std::shared_ptr<job::Engine> engine_;
   const ConnectOptions options_;

@@ -5,6 +5,7 @@
 
 #include "virt/guest_jobs.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <utility>
 
@@ -64,7 +65,7 @@ Failure refused(Error error, const GuestPullCall& call) {
 std::shared_ptr<job::Job> start(Connection& connection, const GuestDisk& on, Prepared prepared,
                                 std::uint64_t bandwidth,
                                 std::function<void(const job::Outcome&)> on_end) {
-  auto place = connection.jobs().reserve({on.domain.uuid, on.disk.target, on.disk.source});
+  auto place = connection.jobs().reserve({on.domain.uuid, on.disk.target, on.disk.source, true});
   if (!place) {
     return nullptr;
   }
@@ -120,6 +121,21 @@ std::shared_ptr<job::Job> adopt(Connection& connection,
     return connection.engine().registry().find_in_guest(monitor->path(), plan.job_id);
   }
   return start(connection, on, std::move(prepared).value(), bandwidth, {});
+}
+
+/// A job that is dismissed is gone from QEMU's list before its end is told here.
+void add_those_about_to_end(Connection& connection, const Domain& domain,
+                            std::vector<AdoptedJob>& adopted) {
+  for (auto& [label, job] : connection.jobs().in_guest(domain.uuid)) {
+    const bool is_known = std::any_of(adopted.begin(), adopted.end(),
+                                      [&](const AdoptedJob& known) { return known.job == job; });
+    if (!is_known) {
+      Disk disk;
+      disk.target = label.target;
+      disk.source = label.source;
+      adopted.push_back({std::move(job), std::move(disk)});
+    }
+  }
 }
 
 /// A search that waits for what QEMU has.
@@ -232,6 +248,7 @@ void adopt_in_guest(const std::shared_ptr<Connection>& connection, const Domain&
         }
       }
     }
+    add_those_about_to_end(*connection, domain, adopted);
     answer(std::move(adopted));
   });
 }

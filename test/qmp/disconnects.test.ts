@@ -152,56 +152,65 @@ function isDurable({ peer, strike }: Run): boolean {
 }
 
 test('the connection ends at every step: the job is found again and completes, in the safe order', async () => {
-  await atEveryStep((_peer, line) => line.hangUp(), async (done) => {
-    const { domain, events, job, peer, refused, strike } = done
-    expect(refused).toBeUndefined()
-    expect(job && (await endOf(job))).toBe('completed')
-    await strike.over()
-    expectSafeOrder(done)
-    expect(events.map(({ status }) => status)).toEqual([0])
-    expect(await domain.blockJobInfo('vda')).toBeNull()
-    expect(await endOf(await domain.blockPull('vda'))).toBe('completed')
-    expect(events).toHaveLength(2)
-    await peer.received('job-dismiss')
-  })
+  await atEveryStep(
+    (_peer, line) => line.hangUp(),
+    async (done) => {
+      const { domain, events, job, peer, refused, strike } = done
+      expect(refused).toBeUndefined()
+      expect(job && (await endOf(job))).toBe('completed')
+      await strike.over()
+      expectSafeOrder(done)
+      expect(events.map(({ status }) => status)).toEqual([0])
+      expect(await domain.blockJobInfo('vda')).toBeNull()
+      expect(await endOf(await domain.blockPull('vda'))).toBe('completed')
+      expect(events).toHaveLength(2)
+      await peer.received('job-dismiss')
+    },
+  )
 })
 
 test('QEMU is killed at every step: the job is unknown unless it was durable, and nothing hangs', async () => {
-  const runs = await atEveryStep((peer) => peer.kill(), async (done) => {
-    const { domain, events, job, refused, strike } = done
-    if (job === undefined) {
-      expect(['MONITOR_LOST', 'NOT_FOUND']).toContain(refused)
-      expect(events).toEqual([])
-    } else {
-      const end = await endOf(job)
-      expect(['completed', 'unknown JOB_VANISHED']).toContain(end)
-      if (end === 'completed') expect(isDurable(done)).toBe(true)
-      expect(events).toHaveLength(1)
-    }
-    await strike.over()
-    expect(await domain.blockJobInfo('vda')).toBeNull()
-    if (strike.hasHappened) expect((await failureOf(domain.blockPull('vda'))).code).toBe('NOT_FOUND')
-  })
+  const runs = await atEveryStep(
+    (peer) => peer.kill(),
+    async (done) => {
+      const { domain, events, job, refused, strike } = done
+      if (job === undefined) {
+        expect(['MONITOR_LOST', 'NOT_FOUND']).toContain(refused)
+        expect(events).toEqual([])
+      } else {
+        const end = await endOf(job)
+        expect(['completed', 'unknown JOB_VANISHED']).toContain(end)
+        if (end === 'completed') expect(isDurable(done)).toBe(true)
+        expect(events).toHaveLength(1)
+      }
+      await strike.over()
+      expect(await domain.blockJobInfo('vda')).toBeNull()
+      if (strike.hasHappened) expect((await failureOf(domain.blockPull('vda'))).code).toBe('NOT_FOUND')
+    },
+  )
   const ends = new Set(runs.map(({ job }) => job?.outcome?.state))
   expect(ends).toEqual(new Set([undefined, 'unknown', 'completed']))
 })
 
 test('QEMU is started anew at every step: a job that is not there any more is unknown', async () => {
-  await atEveryStep((peer) => peer.restart(), async (done) => {
-    const { domain, events, job, refused, strike } = done
-    if (job === undefined) {
-      expect(['MONITOR_LOST', 'NOT_FOUND']).toContain(refused)
-      expect(events).toEqual([])
-    } else {
-      const end = await endOf(job)
-      expect(['completed', 'unknown JOB_VANISHED']).toContain(end)
-      if (end === 'completed') expect(isDurable(done)).toBe(true)
-      expect(events).toHaveLength(1)
-    }
-    const told = events.length
-    await strike.over()
-    expect(await endOf(await domain.blockPull('vda'))).toBe('completed')
-    expect(events).toHaveLength(told + 1)
-    expect(await domain.blockJobInfo('vda')).toBeNull()
-  })
+  await atEveryStep(
+    (peer) => peer.restart(),
+    async (done) => {
+      const { domain, events, job, refused, strike } = done
+      if (job === undefined) {
+        expect(['MONITOR_LOST', 'NOT_FOUND']).toContain(refused)
+        expect(events).toEqual([])
+      } else {
+        const end = await endOf(job)
+        expect(['completed', 'unknown JOB_VANISHED']).toContain(end)
+        if (end === 'completed') expect(isDurable(done)).toBe(true)
+        expect(events).toHaveLength(1)
+      }
+      const told = events.length
+      await strike.over()
+      expect(await endOf(await domain.blockPull('vda'))).toBe('completed')
+      expect(events).toHaveLength(told + 1)
+      expect(await domain.blockJobInfo('vda')).toBeNull()
+    },
+  )
 })

@@ -45,7 +45,11 @@ export interface Opened {
 }
 
 /** A connection with that one domain; connecting has looked for jobs that were left, before this resolves. */
-export async function open(peer: QmpPeer, monitorTimeouts?: MonitorTimeouts, source: string = images[0]): Promise<Opened> {
+export async function open(
+  peer: QmpPeer,
+  monitorTimeouts?: MonitorTimeouts,
+  source: string = images[0],
+): Promise<Opened> {
   const disks = [{ target: 'vda', source, format: 'qcow2' }]
   const connection = await connect({ domains: [{ name: 'vm0', qmp: peer.path, disks }], monitorTimeouts })
   onTestFinished(() => connection.close())

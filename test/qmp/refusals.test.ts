@@ -7,7 +7,7 @@
 import { afterAll, describe, expect, test } from 'vitest'
 import { faults, versions } from '../qmp-peer/index.mjs'
 import { TempFolder } from '../support/temp-folder.js'
-import { deeds, diskBytes, endOf, failureOf, images, jobIn, quick, start } from './live-domain.js'
+import { deeds, diskBytes, endOf, failureOf, images, jobIn, start } from './live-domain.js'
 
 const temp = new TempFolder('refusals')
 afterAll(() => temp.remove())
@@ -32,8 +32,22 @@ const refusals: readonly [string, string, string, number, number, string][] = [
   ["Parameter 'speed' expects a non-negative value", 'GenericError', 'QEMU_ERROR', 1, 10, told],
   ['Block node is read-only', 'GenericError', 'READ_ONLY', 1, 10, told],
   ["Could not create node: Duplicate nodes with node-name='top'", 'GenericError', 'QEMU_ERROR', 1, 10, told],
-  ["Permission conflict on node 'fmt_base': permissions 'write' are both required", 'GenericError', 'QEMU_ERROR', 1, 10, told],
-  ['The command block-stream has not been found', 'CommandNotFound', 'UNSUPPORTED', 84, 10, 'Operation not supported: '],
+  [
+    "Permission conflict on node 'fmt_base': permissions 'write' are both required",
+    'GenericError',
+    'QEMU_ERROR',
+    1,
+    10,
+    told,
+  ],
+  [
+    'The command block-stream has not been found',
+    'CommandNotFound',
+    'UNSUPPORTED',
+    84,
+    10,
+    'Operation not supported: ',
+  ],
   ["Parameter 'auto-finalize' is unexpected", 'GenericError', 'UNSUPPORTED', 84, 10, 'Operation not supported: '],
   ['a sentence that no QEMU has said yet', 'GenericError', 'QEMU_ERROR', 1, 10, told],
 ]
@@ -84,14 +98,18 @@ describe('before QEMU is asked', () => {
     ['abort', 'blockJobAbort', /^invalid argument: disk vda does not have an active block job$/],
   ] as const)('%s of a disk without a job is refused in libvirt’s words', async (_what, call, words) => {
     const { domain } = await start(temp)
-    const error = await failureOf(call === 'blockJobAbort' ? domain.blockJobAbort('vda') : domain.blockJobSetSpeed('vda', '1MiB/s'))
+    const error = await failureOf(
+      call === 'blockJobAbort' ? domain.blockJobAbort('vda') : domain.blockJobSetSpeed('vda', '1MiB/s'),
+    )
     expect(error).toMatchObject({ code: 'NO_JOB', virCode: 8, virDomain: 10, message: expect.stringMatching(words) })
   })
 })
 
 describe('an abort', () => {
   test('that QEMU refuses is asked for again, not without a pause, and ends with what QEMU does', async () => {
-    const { domain, peer } = await start(temp, [faults.refuse('job-cancel', { desc: "Job in state 'x' cannot accept command verb 'cancel'" }, 2)])
+    const { domain, peer } = await start(temp, [
+      faults.refuse('job-cancel', { desc: "Job in state 'x' cannot accept command verb 'cancel'" }, 2),
+    ])
     const job = await domain.blockPull('vda')
     await domain.blockJobAbort('vda')
     expect(await endOf(job)).toBe('cancelled CANCELLED')
@@ -140,4 +158,39 @@ test('every limit that is set reaches QEMU, and a job that another version runs 
     peer.advance(jobIn(peer), diskBytes)
     expect(await endOf(job)).toBe('completed')
   }
+})
+
+describe('a limit that QEMU refuses', () => {
+  test.each([
+    [
+      "Block job 'd0' not found",
+      'DeviceNotActive',
+      'NO_JOB',
+      55,
+      "Requested operation is not valid: No active block job 'vda' (",
+    ],
+    [
+      "Parameter 'speed' expects a non-negative value",
+      'GenericError',
+      'QEMU_ERROR',
+      1,
+      'internal error: unable to execute',
+    ],
+    [
+      "Job 'd0' in state 'pending' cannot accept command verb 'set-speed'",
+      'GenericError',
+      'QEMU_ERROR',
+      1,
+      'internal error: unable',
+    ],
+  ])('with “%s” (%s): %s, and the old one is in force', async (desc, name, code, virCode, begins) => {
+    const { domain } = await start(temp, [faults.refuse('block-job-set-speed', { class: name, desc })])
+    const job = await domain.blockPull('vda', { bandwidth: '1MiB/s' })
+    const error = await failureOf(domain.blockJobSetSpeed('vda', '2MiB/s'))
+    expect(error).toMatchObject({ code, virCode, virDomain: 10 })
+    expect(error.message.startsWith(begins), error.message).toBe(true)
+    expect(error.message).toContain(`unable to execute QEMU command 'block-job-set-speed': ${desc}`)
+    expect(await domain.blockJobInfo('vda')).toMatchObject({ bandwidth: 2 ** 20 })
+    expect(await job.abort()).toMatchObject({ state: 'cancelled' })
+  })
 })

@@ -58,7 +58,11 @@ const stages: Readonly<Record<string, Stage>> = {
     faults: () => [faults.mute()],
     reached: (peer) => until('a client', () => peer.clientCount > 0),
   },
-  'while its start is unanswered': { action: 'pull', faults: () => [faults.neverAnswer('block-stream')], reached: running },
+  'while its start is unanswered': {
+    action: 'pull',
+    faults: () => [faults.neverAnswer('block-stream')],
+    reached: running,
+  },
   'while it runs': { action: 'pull', faults: () => [], reached: running },
   'while it runs and nobody holds it': { action: 'pull and forget', faults: () => [], reached: running },
   'while it is flushed': { action: 'pull', ...stuckAt('human-monitor-command', 'flush') },
@@ -91,7 +95,11 @@ const stages: Readonly<Record<string, Stage>> = {
 }
 
 /** Takes a process to the stage, ends it, and gives how that went. */
-async function endAt(how: string, stage: Stage, peer: QmpPeer): Promise<{ code: unknown; printed: string; wait: number }> {
+async function endAt(
+  how: string,
+  stage: Stage,
+  peer: QmpPeer,
+): Promise<{ code: unknown; printed: string; wait: number }> {
   const args = ['--expose-gc', underTest.script, how, stage.action, peer.path, images[0]]
   const child = spawn(process.execPath, args, { env: underTest.env, timeout: 30_000 })
   let printed = ''

@@ -92,6 +92,10 @@ class Monitor {
 
   [[nodiscard]] virtual const std::string& path() const = 0;
 
+  /// Whether there is a connection now, as far as is known: then somebody listens, and another
+  /// connect would only fill the few places that QEMU keeps for clients that wait.
+  [[nodiscard]] virtual bool is_up() const { return false; }
+
   /// Connects if need be and says who is there. kMonitorBusy: somebody accepts and sends no
   /// greeting.
   virtual void reach(std::function<void(Result<Peer>)> told) = 0;

@@ -168,6 +168,7 @@ void MonitorSession::disconnect() {
   }
   stop_timer();
   state_ = State::kIdle;
+  is_up_ = false;
 }
 
 void MonitorSession::greeting_overdue() {
@@ -310,6 +311,7 @@ void MonitorSession::negotiate(const Greeting& greeting) {
 
 void MonitorSession::become_ready() {
   state_ = State::kReady;
+  is_up_ = true;
   backoff_ = Nanoseconds(0);
   tell_listeners(Link::kUp);
   for (const auto& told : std::exchange(reaching_, {})) {

@@ -329,12 +329,22 @@ void StreamFollower::stop(job::Stop how) {
   finish(std::move(ending));
 }
 
-void StreamFollower::set_bandwidth(std::uint64_t bytes_per_second) {
+void StreamFollower::set_bandwidth(std::uint64_t bytes_per_second,
+                                   std::function<void(Result<void>)> told) {
   // Before start it is the limit that the job was started with.
-  if (host_ != nullptr && finish_) {
-    monitor_->execute(qmp::block_job_set_speed(plan_.job_id, bytes_per_second),
-                      [](const Result<qmp::Json>& /*answer*/) {});
+  const bool has_started = host_ != nullptr && finish_;
+  if (!has_started) {
+    if (told) {
+      told({});
+    }
+    return;
   }
+  monitor_->execute(qmp::block_job_set_speed(plan_.job_id, bytes_per_second),
+                    [told = std::move(told)](Result<qmp::Json> answer) {
+                      if (told) {
+                        told(answer.ok() ? Result<void>() : std::move(answer).error());
+                      }
+                    });
 }
 
 }  // namespace blockpull::driver

@@ -40,7 +40,8 @@ class StreamFollower : public std::enable_shared_from_this<StreamFollower> {
 
   void start(job::Host& host, job::Board& board, std::function<void(job::Ending)> finish);
   void stop(job::Stop how);
-  void set_bandwidth(std::uint64_t bytes_per_second);
+  /// `told`, if there is one, hears what QEMU says to it.
+  void set_bandwidth(std::uint64_t bytes_per_second, std::function<void(Result<void>)> told);
 
  private:
   /// What the answer of a step is awaited for; while one is, no other is begun. From the last flush

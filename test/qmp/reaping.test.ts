@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Who asks for the jobs that were left waits for all of them, also for one that QEMU has forgotten already and whose
+// end is not told yet.
+
+import { afterAll, expect, test } from 'vitest'
+import { faults } from '../qmp-peer/index.mjs'
+import { TempFolder } from '../support/temp-folder.js'
+import { deeds, endOf, jobIn, open, safeOrder, start } from './live-domain.js'
+
+const temp = new TempFolder('reaping')
+afterAll(() => temp.remove())
+
+test('a job that is dismissed is waited for until its end is told', async () => {
+  const { peer, domain, events } = await start(temp)
+  const job = await domain.blockPull('vda')
+  const behave = peer.misbehave(faults.delayReplies(30))
+  peer.complete(jobIn(peer))
+  await peer.received('job-dismiss')
+  const reaped = await domain.reap()
+  expect(events).toHaveLength(1)
+  expect(reaped).toMatchObject([{ target: 'vda', outcome: { state: 'completed' } }])
+  behave()
+  expect(await endOf(job)).toBe('completed')
+  expect(await endOf(await domain.blockPull('vda'))).toBe('completed')
+})
+
+test('a job that one connection leaves pending is finished by the next, and told there', async () => {
+  const first = await start(temp, [faults.delayReplies(1)])
+  const job = await first.domain.blockPull('vda')
+  await first.connection.close()
+  expect(await endOf(job)).toBe('unknown CLOSED')
+  expect(first.events).toEqual([])
+  first.peer.complete(jobIn(first.peer))
+  const { domain, events } = await open(first.peer)
+  const [reaped] = await domain.reap()
+  expect(reaped).toMatchObject({ target: 'vda', outcome: { state: 'completed', method: 'block-stream' } })
+  expect(events).toMatchObject([{ status: 0 }])
+  expect(deeds(first.peer)).toEqual(safeOrder)
+})
