@@ -10,10 +10,10 @@
 
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { cpus, loadavg, release, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { connect } from '../dist/index.js'
@@ -35,13 +35,26 @@ const folder = mkdtempSync(join(values.folder, 'blockpull-bench-'))
 const diskBytes = 32 * 2 ** 20
 const clusterSize = 2 ** 16
 
-/** What the machine itself keeps an event loop waiting for: p99 in milliseconds. */
-async function delayOfMachine() {
-  const delay = monitorEventLoopDelay({ resolution: 1 })
-  delay.enable()
-  for (let i = 0; i < 1000; i++) await sleep(1)
-  delay.disable()
-  return delay.percentile(99) / 1e6
+/** An event loop that has nothing to do, in a process of its own: says its p99 delay once its input ends. */
+const idleLoop = `
+const { monitorEventLoopDelay } = require('node:perf_hooks')
+const delay = monitorEventLoopDelay({ resolution: 1 })
+delay.enable()
+process.stdin.resume().once('end', () => console.log(delay.percentile(99) / 1e6))
+`
+
+/** What the machine keeps an idle event loop waiting for; gives what ends it and tells: p99 in milliseconds. */
+function watchMachine() {
+  const child = spawn(process.execPath, ['-e', idleLoop], { stdio: ['pipe', 'pipe', 'inherit'] })
+  let said = ''
+  child.stdout.on('data', (text) => {
+    said += text
+  })
+  return async () => {
+    child.stdin.end()
+    await once(child, 'close')
+    return Number(said)
+  }
 }
 
 /** A QEMU without a machine: it has the disk, the jobs and the monitor of one. @param {number} index */
@@ -87,9 +100,10 @@ function quantile(numbers, share) {
 }
 
 try {
-  const idle = await delayOfMachine()
+  const tellIdle = watchMachine()
   const options = { folder, count, muteFraction: 0.1, jobTimeMs: seconds * 1000, connectTimeout: 5000 }
   const [figures, real] = await Promise.all([pullMany(options), pullReal()])
+  const idle = await tellIdle()
   const { completed, refused, surprises, answers } = figures
   const threads = Object.entries(figures.threads).map(([name, used]) => `${name} ${used.toFixed(2)} s`)
   const rows = [
@@ -101,7 +115,7 @@ try {
     ['threads of ours, and their share of it', threads.join(', ')],
     ['resident memory beyond Node’s', `${figures.residentMiB.toFixed(0)} MiB`],
     [
-      'p99 delay of the event loop (of an idle one, right before)',
+      'p99 delay of the event loop (of one in an idle process beside it)',
       `${figures.delayP99.toFixed(2)} ms (${idle.toFixed(2)} ms)`,
     ],
     [

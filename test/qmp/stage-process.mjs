@@ -3,7 +3,7 @@
 // Begins a pull of a running guest, and ends the environment that it runs in once it is told to, by a line on its
 // standard input; the peer behind the socket decides how far the pull has come by then:
 //
-//     node --expose-gc stage-process.mjs HOW ACTION SOCKET IMAGE       HOW: exit | worker-exit | terminate | fall-through
+//     node --expose-gc stage-process.mjs HOW ACTION SOCKET IMAGE    HOW: exit | worker-exit | terminate | fall-through
 //
 // The end comes from inside ('exit', 'worker-exit': process.exit there), from outside ('terminate': the worker is
 // terminated by the main thread), or by itself ('fall-through': nothing is left to do). Exit code 7 says that the

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Takes back a job of ours that nobody follows: QEMU may have begun it, and who asked for it was told that nothing was
-// begun.
+// Takes back a job of ours that nobody follows: QEMU may have begun it, and who asked for it was
+// told that nothing was begun.
 //
 //     cancel ─▶ look ─▶ concluded ─▶ dismiss           not listed: done
 //                ▲  │ not yet
