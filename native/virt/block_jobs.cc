@@ -157,17 +157,16 @@ Result<void> speed_answer(blockpull::Result<void> said, const std::string& targe
   return reported(std::move(error));
 }
 
-void set_speed(const RunningJob& running, const SpeedRequest& request,
-               const Answer<void>& answer) {
+void set_speed(const RunningJob& running, const SpeedRequest& request, const Answer<void>& answer) {
   auto bytes_per_second = speed_of(request);
   if (!bytes_per_second.ok()) {
     answer(std::move(bytes_per_second).error());
     return;
   }
-  running.job->try_bandwidth(*bytes_per_second, [answer, target = running.target](
-                                                    blockpull::Result<void> said) {
-    answer(speed_answer(std::move(said), target));
-  });
+  running.job->try_bandwidth(*bytes_per_second,
+                             [answer, target = running.target](blockpull::Result<void> said) {
+                               answer(speed_answer(std::move(said), target));
+                             });
 }
 
 Result<void> check_abort_call(const Connection& connection, const DiskRequest& request) {

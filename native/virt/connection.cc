@@ -28,6 +28,7 @@ Connection::Connection(std::shared_ptr<job::Engine> engine, ConnectOptions optio
       options_(std::move(options)),
       sink_(std::move(sink)),
       jobs_(std::make_shared<LiveJobs>()),
+      open_calls_(std::make_shared<OpenCalls>()),
       uri_(options_.uri.value_or(kDescribedUri)) {}
 
 Result<std::shared_ptr<Connection>> Connection::open(std::shared_ptr<job::Engine> engine,
@@ -44,10 +45,6 @@ Result<std::shared_ptr<Connection>> Connection::open(std::shared_ptr<job::Engine
     connection->store_ = std::move(store);
   }
   return connection;
-}
-
-Failure connection_closed(std::string_view function) {
-  return report(ErrorKind::kClosed, text(function, ": the connection is closed"));
 }
 
 Result<void> Connection::check_open(std::string_view function) const {
@@ -148,6 +145,7 @@ Result<std::string> Connection::domain_xml(const std::string& uuid) {
 void Connection::leave(job::Stop how) {
   closed_ = true;
   jobs_->close(how);
+  open_calls_->close();
   // Others who wait for a monitor get it now.
   const std::lock_guard lock(mutex_);
   monitors_.clear();

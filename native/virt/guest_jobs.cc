@@ -189,6 +189,7 @@ void pull_in_guest(const std::shared_ptr<Connection>& connection, GuestPullCall 
     answer(std::move(monitor).error());
     return;
   }
+  answer = connection->open_calls().guard("virDomainBlockPull", std::move(answer));
   call.options.disk = disk_for_qemu(call.on.disk);
   const auto shared = std::make_shared<GuestPullCall>(std::move(call));
   driver::prepare_guest_pull(
@@ -219,6 +220,7 @@ void find_in_guest(const std::shared_ptr<Connection>& connection, const GuestDis
     answer(std::move(monitor).error());
     return;
   }
+  answer = connection->open_calls().guard("virDomainGetBlockJobInfo", std::move(answer));
   const Search search{connection, *monitor, on, disk_for_qemu(on.disk), adopt};
   driver::view_guest(*monitor, [search, answer = std::move(answer)](
                                    const blockpull::Result<driver::GuestView>& view) {
@@ -233,6 +235,7 @@ void adopt_in_guest(const std::shared_ptr<Connection>& connection, const Domain&
     answer(std::move(monitor).error());
     return;
   }
+  answer = connection->open_calls().guard("reap", std::move(answer));
   driver::view_guest(*monitor, [connection, monitor = *monitor, domain, answer = std::move(answer)](
                                    const blockpull::Result<driver::GuestView>& view) {
     if (!view.ok()) {

@@ -83,6 +83,35 @@ describe('a monitor', () => {
     expect(peer.statusOf(jobIn(peer))).toBe('running')
   })
 
+  test.each([
+    ['greet', () => faults.mute(), ['CLOSED', 'CLOSED', 'CLOSED']],
+    ['tell its devices', () => faults.neverAnswer('query-block'), ['CLOSED', 'CLOSED', 'CLOSED']],
+    ['start a job', () => faults.neverAnswer('block-stream'), ['CLOSED', 'answered', 'answered']],
+  ])('that does not %s keeps no call waiting once its connection is closed', async (_what, silence, ends) => {
+    const { connection, domain } = await start(temp, [silence()])
+    const calls = [domain.blockPull('vda'), domain.blockJobInfo('vda'), domain.reap()].map((call) =>
+      (call as Promise<unknown>).then(
+        () => 'answered',
+        (error: { code: string }) => error.code,
+      ),
+    )
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    const begun = performance.now()
+    await connection.close()
+    expect(await Promise.all(calls)).toEqual(ends)
+    expect(performance.now() - begun).toBeLessThan(1000)
+  })
+
+  test('whose late answer begins a job for a connection that is closed has it taken back', async () => {
+    const { peer, connection, domain } = await start(temp, [faults.delayReplies(100, 'block-stream')])
+    const pull = failureOf(domain.blockPull('vda'))
+    await peer.received('block-stream')
+    await connection.close()
+    expect(await pull).toMatchObject({ code: 'CLOSED' })
+    await peer.received('job-dismiss')
+    expect(deeds(peer)).toEqual(['block-stream', 'job-cancel', 'job-dismiss'])
+  })
+
   test('that was silent for a while goes on with the job', async () => {
     const { peer, domain } = await start(temp, [], {}, short)
     const job = await domain.blockPull('vda')

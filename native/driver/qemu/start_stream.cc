@@ -120,10 +120,9 @@ class ViewQuery : public std::enable_shared_from_this<ViewQuery> {
                               "dismissed; QEMU's images cannot be listed before")));
         return;
       }
-      monitor_->execute(qmp::job_dismiss(job.id),
-                        [self = shared_from_this()](Result<Json> answer) {
-                          self->take_dismissal(std::move(answer));
-                        });
+      monitor_->execute(qmp::job_dismiss(job.id), [self = shared_from_this()](Result<Json> answer) {
+        self->take_dismissal(std::move(answer));
+      });
       return;
     }
     const std::string flat = qmp::JsonWriter().member("flat", true).text();
@@ -283,17 +282,16 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
 
   /// The answer was lost with the connection; whether the job was begun, the next connection shows.
   void look_for_job(Error lost) {
-    monitor_->execute(
-        qmp::query_block_jobs(),
-        [self = shared_from_this(), lost = std::move(lost)](const Result<Json>& answer) {
-          if (answer.ok()) {
-            self->take_jobs(qmp::read_block_jobs(*answer), lost);
-            return;
-          }
-          Error unknown = lost;
-          unknown.message += "; it may have begun the pull, which the next call takes over";
-          self->then_(std::move(unknown));
-        });
+    monitor_->execute(qmp::query_block_jobs(), [self = shared_from_this(), lost = std::move(lost)](
+                                                   const Result<Json>& answer) {
+      if (answer.ok()) {
+        self->take_jobs(qmp::read_block_jobs(*answer), lost);
+        return;
+      }
+      Error unknown = lost;
+      unknown.message += "; it may have begun the pull, which the next call takes over";
+      self->then_(std::move(unknown));
+    });
   }
 
   void take_jobs(const std::vector<qmp::BlockJob>& jobs, const Error& lost) {
