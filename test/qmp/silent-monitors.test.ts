@@ -13,7 +13,8 @@ const temp = new TempFolder('silent-monitors')
 afterAll(() => temp.remove())
 
 describe('a monitor', () => {
-  const short = { connect: 60, query: 60, change: 60 }
+  /** Long enough for a busy machine to answer in. */
+  const short = { connect: 400, query: 400, change: 400 }
 
   test('that greets nobody is busy, which is worth another try, and works once the other client has left', async () => {
     const peer = await startPeer(temp, [], quick)
@@ -44,27 +45,35 @@ describe('a monitor', () => {
   test('that falls silent after any number of commands times out, and delays nobody else', async () => {
     const healthy = await start(temp, [], { progressPerTick: 1024 })
     const job = await healthy.domain.blockPull('vda')
-    for (let count = 0; count <= 8; count++) {
+    const refused = Array.from({ length: 9 }, async (_, count) => {
       const { domain, events } = await start(temp, [faults.muteAfter(count)], {}, short)
-      const pull = failureOf(domain.blockPull('vda'))
-      for (let asked = 0; asked < 10; asked++) {
-        const begun = performance.now()
-        expect(await healthy.domain.blockJobInfo('vda')).not.toBeNull()
-        expect(performance.now() - begun).toBeLessThan(50)
-      }
+      const error = await failureOf(domain.blockPull('vda'))
       const code = count === 0 ? 'MONITOR_BUSY' : 'MONITOR_TIMEOUT'
-      expect(await pull, `mute after ${count}`).toMatchObject({ code, retryable: true })
+      expect(error, `mute after ${count}`).toMatchObject({ code, retryable: true })
       expect(events).toEqual([])
+    })
+    let isOver = false
+    const all = Promise.all(refused).finally(() => {
+      isOver = true
+    })
+    let asked = 0
+    const begun = performance.now()
+    for (; !isOver; asked++) {
+      expect(await healthy.domain.blockJobInfo('vda')).not.toBeNull()
+      await new Promise((resolve) => setTimeout(resolve, 1))
     }
+    await all
+    // From memory: were one of them to wait for a monitor, there would be few.
+    expect(asked).toBeGreaterThan((performance.now() - begun) / 50)
     await job.abort()
   })
 
   test('that answers block-stream too late has that job taken back', async () => {
     const { peer, domain, events } = await start(
       temp,
-      [faults.delayReplies(150, 'block-stream')],
+      [faults.delayReplies(1000, 'block-stream')],
       {},
-      { ...short, query: 1000 },
+      { ...short, query: 5000 },
     )
     expect(await failureOf(domain.blockPull('vda'))).toMatchObject({ code: 'MONITOR_TIMEOUT', virCode: 68 })
     await peer.received('job-dismiss')
