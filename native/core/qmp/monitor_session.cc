@@ -361,10 +361,10 @@ void MonitorSession::expire(std::uint64_t id) {
   }
   const InFlight overdue = std::move(found->second);
   in_flight_.erase(found);
-  const auto elapsed = duration_cast<seconds>(overdue.patience).count();
+  const auto elapsed = duration_cast<milliseconds>(overdue.patience).count();
   overdue.answer(make_error(ErrorKind::kMonitorTimeout,
                             text("QEMU behind '", path_, "' has not answered '", overdue.name,
-                                 "' for ", elapsed, " s; it hangs, or waits for its storage"))
+                                 "' for ", elapsed, " ms; it hangs, or waits for its storage"))
                      .with_path(path_));
   rest_if_unused();
 }
