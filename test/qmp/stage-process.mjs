@@ -81,6 +81,8 @@ if (isMainThread) {
       process.exitCode = code === (how === 'terminate' ? 1 : 7) ? 7 : 100 + code
     })
   }
+  // Not to outlive a test that failed.
+  process.stdin.once('end', () => process.exit(8))
   await once(process.stdin, 'data')
   process.stdin.destroy()
   if (how === 'exit') process.exit(7)

@@ -7,7 +7,7 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { afterAll, expect, test } from 'vitest'
+import { afterAll, expect, onTestFinished, test } from 'vitest'
 import { faults, type QmpPeer } from '../qmp-peer/index.mjs'
 import type { Fault } from '../qmp-peer/types.js'
 import { StagePackage } from '../support/stage-package.js'
@@ -102,6 +102,7 @@ async function endAt(
 ): Promise<{ code: unknown; printed: string; wait: number }> {
   const args = ['--expose-gc', underTest.script, how, stage.action, peer.path, images[0]]
   const child = spawn(process.execPath, args, { env: underTest.env, timeout: 30_000 })
+  onTestFinished(() => void child.kill('SIGKILL'))
   let printed = ''
   let complaints = ''
   child.stdout.on('data', (bytes) => (printed += bytes))
