@@ -108,6 +108,22 @@ void Job::set_bandwidth(std::uint64_t bytes_per_second) {
   });
 }
 
+void Job::try_bandwidth(std::uint64_t bytes_per_second, std::function<void(Result<void>)> told) {
+  host_.post([self = shared_from_this(), bytes_per_second, told = std::move(told)] {
+    if (self->work_ == nullptr || self->finished_) {
+      told(make_error(ErrorKind::kNoJob, "the job had ended before its limit was changed"));
+      return;
+    }
+    self->work_->try_bandwidth(bytes_per_second,
+                               [self, bytes_per_second, told](Result<void> result) {
+                                 if (result.ok()) {
+                                   self->bandwidth_ = bytes_per_second;
+                                 }
+                                 told(std::move(result));
+                               });
+  });
+}
+
 /// On the host's thread, from inside the work item, which must not be destroyed before it has
 /// returned.
 void Job::work_finished(Ending ending) {

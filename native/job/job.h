@@ -89,6 +89,8 @@ class Job : public std::enable_shared_from_this<Job> {
   /// kCancel).
   void stop(Stop how);
   void set_bandwidth(std::uint64_t bytes_per_second);
+  /// The same; `told` hears, on any thread, whether it is in force. kNoJob: the job had ended.
+  void try_bandwidth(std::uint64_t bytes_per_second, std::function<void(Result<void>)> told);
 
   /// Calls `told` once the listener has heard of the end, on the engine's thread; at once, on this
   /// one, when that is over. It must not block.

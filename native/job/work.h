@@ -18,7 +18,7 @@
 #include <string>
 #include <vector>
 
-#include "core/base/error.h"
+#include "core/base/result.h"
 #include "job/host.h"
 
 namespace blockpull::job {
@@ -64,6 +64,13 @@ class Work {
   virtual void stop(Stop how) = 0;
   /// 0 lifts the limit. May come before start.
   virtual void set_bandwidth(std::uint64_t bytes_per_second) = 0;
+  /// The same for who wants to know whether it is in force: somebody else may do the work, and
+  /// refuse. `told` runs once, on any thread.
+  virtual void try_bandwidth(std::uint64_t bytes_per_second,
+                             std::function<void(Result<void>)> told) {
+    set_bandwidth(bytes_per_second);
+    told({});
+  }
 };
 
 }  // namespace blockpull::job

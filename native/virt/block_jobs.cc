@@ -136,11 +136,37 @@ Result<void> check_speed_call(const Connection& connection, const SpeedRequest& 
   return check_bandwidth(request.bandwidth, (flags & flag::kJobSpeedBandwidthBytes) != 0);
 }
 
-Result<void> set_speed(job::Job& job, const SpeedRequest& request) {
+Result<std::uint64_t> speed_of(const SpeedRequest& request) {
   const bool in_bytes = (request.disk.flags & flag::kJobSpeedBandwidthBytes) != 0;
-  BLOCKPULL_TRY(bytes_per_second, to_bytes_per_second(request.bandwidth, in_bytes));
-  job.set_bandwidth(bytes_per_second);
-  return {};
+  return to_bytes_per_second(request.bandwidth, in_bytes);
+}
+
+/// What libvirt makes of QEMU's answer.
+Result<void> speed_answer(blockpull::Result<void> said, const std::string& target) {
+  if (said.ok()) {
+    return {};
+  }
+  Error error = std::move(said).error();
+  if (error.kind == ErrorKind::kNoJob) {
+    return no_job_on(target);
+  }
+  if (error.operation == "DeviceNotActive") {
+    return report(ErrorKind::kNoJob, ErrorCode::kOperationInvalid, ErrorDomain::kQemu,
+                  text("No active block job '", target, "' (", error.message, ")"));
+  }
+  return reported(std::move(error));
+}
+
+void set_speed(const RunningJob& running, const SpeedRequest& request, const Answer<void>& answer) {
+  auto bytes_per_second = speed_of(request);
+  if (!bytes_per_second.ok()) {
+    answer(std::move(bytes_per_second).error());
+    return;
+  }
+  running.job->try_bandwidth(*bytes_per_second,
+                             [answer, target = running.target](blockpull::Result<void> said) {
+                               answer(speed_answer(std::move(said), target));
+                             });
 }
 
 Result<void> check_abort_call(const Connection& connection, const DiskRequest& request) {
@@ -277,7 +303,7 @@ void block_job_set_speed(const std::shared_ptr<Connection>& connection, const Sp
              if (!running.ok()) {
                answer(std::move(running).error());
              } else if (running->job != nullptr) {
-               answer(set_speed(*running->job, request));
+               set_speed(*running, request, answer);
              } else {
                answer(running->unfollowed ? foreign_job(*running) : no_job_on(running->target));
              }
@@ -290,7 +316,15 @@ std::optional<Result<void>> try_block_job_set_speed(Connection& connection,
     return checked;
   }
   const auto own = connection.jobs().find(request.disk.uuid, request.disk.disk);
-  return own ? std::optional(set_speed(*own->job, request)) : std::nullopt;
+  if (!own || own->is_in_guest) {
+    return std::nullopt;
+  }
+  auto bytes_per_second = speed_of(request);
+  if (!bytes_per_second.ok()) {
+    return Result<void>(std::move(bytes_per_second).error());
+  }
+  own->job->set_bandwidth(*bytes_per_second);
+  return Result<void>();
 }
 
 void block_job_abort(const std::shared_ptr<Connection>& connection, const DiskRequest& request,

@@ -6,7 +6,7 @@
 //
 // The `try_` forms answer from memory, or not at all: an event loop asks them first, so that a
 // query never waits behind the opening of some image. They answer whenever this connection's own
-// job runs on that disk.
+// job runs on that disk; a limit that a guest's QEMU has to accept they leave to the other form.
 //
 // Thread rule: any thread. All but the `try_` forms block for file operations, not for QEMU.
 

@@ -28,6 +28,7 @@ Connection::Connection(std::shared_ptr<job::Engine> engine, ConnectOptions optio
       options_(std::move(options)),
       sink_(std::move(sink)),
       jobs_(std::make_shared<LiveJobs>()),
+      open_calls_(std::make_shared<OpenCalls>()),
       uri_(options_.uri.value_or(kDescribedUri)) {}
 
 Result<std::shared_ptr<Connection>> Connection::open(std::shared_ptr<job::Engine> engine,
@@ -46,10 +47,6 @@ Result<std::shared_ptr<Connection>> Connection::open(std::shared_ptr<job::Engine
   return connection;
 }
 
-Failure connection_closed(std::string_view function) {
-  return report(ErrorKind::kClosed, text(function, ": the connection is closed"));
-}
-
 Result<void> Connection::check_open(std::string_view function) const {
   return closed_ ? Result<void>(connection_closed(function)) : Result<void>();
 }
@@ -59,9 +56,18 @@ Result<Domain> Connection::domain_of(const std::string& uuid) {
   return canonical ? store_->find_uuid(*canonical) : no_domain_with(uuid);
 }
 
+bool Connection::is_connected_to(const std::string& monitor_path) {
+  const std::lock_guard lock(mutex_);
+  const auto known = monitors_.find(monitor_path);
+  return known != monitors_.end() && known->second != nullptr && known->second->is_up();
+}
+
 Result<DomainState> Connection::state_of(const Domain& domain) {
-  BLOCKPULL_TRY(connecting,
-                lifted(qmp::connect_monitor(store_->monitor_path(domain.name)), &reported));
+  const std::string path = store_->monitor_path(domain.name);
+  if (is_connected_to(path)) {
+    return DomainState::kRunning;
+  }
+  BLOCKPULL_TRY(connecting, lifted(qmp::connect_monitor(path), &reported));
   return connecting.reached == qmp::Reached::kNobody ? DomainState::kShutoff
                                                      : DomainState::kRunning;
 }
@@ -152,6 +158,7 @@ Result<std::string> Connection::domain_xml(const std::string& uuid) {
 void Connection::leave(job::Stop how) {
   closed_ = true;
   jobs_->close(how);
+  open_calls_->close();
   // Others who wait for a monitor get it now.
   const std::lock_guard lock(mutex_);
   monitors_.clear();

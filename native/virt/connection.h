@@ -25,6 +25,7 @@
 #include "virt/domain_store.h"
 #include "virt/events.h"
 #include "virt/live_jobs.h"
+#include "virt/open_calls.h"
 
 namespace blockpull::virt {
 
@@ -38,9 +39,6 @@ struct ConnectOptions {
   /// How long a monitor may take.
   qmp::Deadlines deadlines;
 };
-
-/// What calls fail with after close(). `function` is the public name of the call.
-[[nodiscard]] Failure connection_closed(std::string_view function);
 
 struct DomainWithState {
   Domain domain;
@@ -99,6 +97,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   [[nodiscard]] LiveJobs& jobs() const { return *jobs_; }
 
+  /// Those that wait for a QEMU.
+  [[nodiscard]] OpenCalls& open_calls() const { return *open_calls_; }
+
   [[nodiscard]] const std::shared_ptr<DomainStore>& store() const { return store_; }
 
   [[nodiscard]] const EventSink& sink() const { return sink_; }
@@ -107,11 +108,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Connection(std::shared_ptr<job::Engine> engine, ConnectOptions options, EventSink sink);
   [[nodiscard]] Result<DomainWithState> with_state(Result<Domain> domain);
   void leave(job::Stop how);
+  [[nodiscard]] bool is_connected_to(const std::string& monitor_path);
 
   const std::shared_ptr<job::Engine> engine_;
   const ConnectOptions options_;
   const EventSink sink_;
   const std::shared_ptr<LiveJobs> jobs_;
+  const std::shared_ptr<OpenCalls> open_calls_;
   std::shared_ptr<DomainStore> store_;
   std::string uri_;
   std::atomic<bool> closed_{false};

@@ -29,23 +29,28 @@ driver::GuestDisk disk_for_qemu(const Disk& disk) {
   return {disk.source, std::move(canonical), disk.target};
 }
 
-/// QEMU's own words stay, behind libvirt's.
+/// QEMU's own words stay, behind libvirt's. They have an operation: the class of QEMU's error.
 Failure refused(Error error, const GuestPullCall& call) {
   const Disk& disk = call.on.disk;
-  switch (error.kind) {
-    case ErrorKind::kJobActive: {
-      Failure failure = job_active_on(disk.target);
+  const auto behind = [&error](Failure failure) {
+    if (!error.operation.empty()) {
       failure.error.message += text(" (", error.message, ")");
-      return failure;
     }
+    return failure;
+  };
+  switch (error.kind) {
+    case ErrorKind::kJobActive:
+      return behind(job_active_on(disk.target));
     case ErrorKind::kNoDisk:
       return report(error.kind,
                     text("disk '", disk.target, "' not found in domain: ", error.message));
     case ErrorKind::kNoBase:
       if (call.options.base) {
-        return no_such_base(*call.options.base, disk);
+        return behind(no_such_base(*call.options.base, disk));
       }
       return reported(std::move(error));
+    case ErrorKind::kReadOnly:
+      return report(error.kind, ErrorCode::kInternalError, ErrorDomain::kQemu, error.message);
     case ErrorKind::kUnsupported:
       if (call.options.require_relative && error.path.empty()) {
         return report(error.kind, ErrorCode::kOperationInvalid, ErrorDomain::kQemu,
@@ -61,7 +66,7 @@ Failure refused(Error error, const GuestPullCall& call) {
 std::shared_ptr<job::Job> start(Connection& connection, const GuestDisk& on, Prepared prepared,
                                 std::uint64_t bandwidth,
                                 std::function<void(const job::Outcome&)> on_end) {
-  auto place = connection.jobs().reserve({on.domain.uuid, on.disk.target, on.disk.source});
+  auto place = connection.jobs().reserve({on.domain.uuid, on.disk.target, on.disk.source, true});
   if (!place) {
     return nullptr;
   }
@@ -146,6 +151,17 @@ std::vector<Disk> disks_in(const driver::BlockGraph& graph) {
   return disks;
 }
 
+/// A job that has ended is gone from QEMU's list before its end is told here.
+void add_those_about_to_end(Connection& connection, const Domain& domain,
+                            std::vector<AdoptedJob>& adopted) {
+  for (auto& [label, job] : connection.jobs().in_guest(domain.uuid)) {
+    Disk disk;
+    disk.target = label.target;
+    disk.source = label.source;
+    add_once(adopted, {std::move(job), std::move(disk)});
+  }
+}
+
 /// A search that waits for what QEMU has.
 struct Search {
   std::shared_ptr<Connection> connection;
@@ -197,6 +213,7 @@ void pull_in_guest(const std::shared_ptr<Connection>& connection, GuestPullCall 
     answer(std::move(monitor).error());
     return;
   }
+  answer = connection->open_calls().guard("virDomainBlockPull", std::move(answer));
   call.options.disk = disk_for_qemu(call.on.disk);
   const auto shared = std::make_shared<GuestPullCall>(std::move(call));
   driver::prepare_guest_pull(
@@ -227,6 +244,7 @@ void find_in_guest(const std::shared_ptr<Connection>& connection, const GuestDis
     answer(std::move(monitor).error());
     return;
   }
+  answer = connection->open_calls().guard("virDomainGetBlockJobInfo", std::move(answer));
   const Search search{connection, *monitor, on, disk_for_qemu(on.disk), adopt};
   driver::view_guest(*monitor, [search, answer = std::move(answer)](
                                    const blockpull::Result<driver::GuestView>& view) {
@@ -268,6 +286,7 @@ void adopt_in_guest(const std::shared_ptr<Connection>& connection, const Domain&
     answer(std::move(monitor).error());
     return;
   }
+  answer = connection->open_calls().guard("reap", std::move(answer));
   driver::view_guest(*monitor, [connection, monitor = *monitor, domain, answer = std::move(answer)](
                                    const blockpull::Result<driver::GuestView>& view) {
     if (!view.ok()) {
@@ -283,6 +302,7 @@ void adopt_in_guest(const std::shared_ptr<Connection>& connection, const Domain&
         }
       }
     }
+    add_those_about_to_end(*connection, domain, adopted);
     answer(std::move(adopted));
   });
 }

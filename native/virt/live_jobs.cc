@@ -63,10 +63,22 @@ std::optional<LiveJobs::Found> LiveJobs::find(const std::string& uuid, const std
     const JobLabel& label = entry.label;
     if (entry.job != nullptr && !job::has_ended(entry.job->progress().state) &&
         label.uuid == uuid && (is_path ? label.source : label.target) == disk) {
-      return Found{id, entry.job};
+      return Found{id, entry.job, label.is_in_guest};
     }
   }
   return std::nullopt;
+}
+
+std::vector<LiveJobs::InGuest> LiveJobs::in_guest(const std::string& uuid) {
+  std::vector<InGuest> running;
+  const std::lock_guard lock(mutex_);
+  for (const auto& [id, entry] : entries_) {
+    if (entry.label.is_in_guest && entry.label.uuid == uuid && entry.job != nullptr &&
+        !job::has_ended(entry.job->progress().state)) {
+      running.push_back({entry.label, entry.job});
+    }
+  }
+  return running;
 }
 
 bool LiveJobs::claim_abort(std::uint64_t id) {

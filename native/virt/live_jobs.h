@@ -35,6 +35,8 @@ struct JobLabel {
   std::string target;
   /// Path of the active layer.
   std::string source;
+  /// The guest's QEMU does it.
+  bool is_in_guest = false;
 };
 
 class LiveJobs : public std::enable_shared_from_this<LiveJobs> {
@@ -58,6 +60,7 @@ class LiveJobs : public std::enable_shared_from_this<LiveJobs> {
   struct Found {
     std::uint64_t id = 0;
     std::shared_ptr<job::Job> job;
+    bool is_in_guest = false;
   };
 
   /// Absent after close().
@@ -71,6 +74,14 @@ class LiveJobs : public std::enable_shared_from_this<LiveJobs> {
   /// The job that runs on that domain's disk, named by target or by the absolute path of its
   /// source. Absent once its end is told, so that who hears of it may start the next one.
   [[nodiscard]] std::optional<Found> find(const std::string& uuid, const std::string& disk);
+
+  struct InGuest {
+    JobLabel label;
+    std::shared_ptr<job::Job> job;
+  };
+
+  /// The jobs in that domain's QEMU that have not ended.
+  [[nodiscard]] std::vector<InGuest> in_guest(const std::string& uuid);
 
   /// False when somebody has asked for this job's end before, or it has ended.
   [[nodiscard]] bool claim_abort(std::uint64_t id);

@@ -133,6 +133,20 @@ export class BlockGraph {
     return this.nodes.toReversed().map((node) => this.describe(node, flat))
   }
 
+  /** Nodes by number and who lies below whom, as x-debug-query-block-graph tells it, without permissions. */
+  queryEdges() {
+    const ids = new Map(this.nodes.map((node, index) => [node, index + 1]))
+    /** @param {BlockNode} node @param {'file' | 'backing'} name */
+    const edge = (node, name) => {
+      const child = node[name]
+      return child ? [{ name, parent: ids.get(node), child: ids.get(child), perm: [], 'shared-perm': [] }] : []
+    }
+    return {
+      nodes: this.nodes.map((node) => ({ id: ids.get(node), type: 'block-driver', name: node.name })),
+      edges: this.nodes.flatMap((node) => [...edge(node, 'file'), ...edge(node, 'backing')]),
+    }
+  }
+
   /** @param {BlockNode} node @param {boolean} flat @returns {Record<string, unknown>} */
   describe(node, flat) {
     const { filename: file, driver: drv, isReadOnly: ro, backing } = node

@@ -49,6 +49,7 @@ const asking = {
     args: { flat: may('boolean', 500) },
     run: (machine, { flat }) => machine.queryNodes(flat ?? false),
   },
+  'x-debug-query-block-graph': { since: 400, run: ({ graph }) => graph.queryEdges() },
   'query-jobs': { since: 300, run: (machine) => listJobs(machine, (job) => job.describe()) },
   'query-block-jobs': { run: (machine) => listJobs(machine, (job) => describeBlockJob(machine, job)) },
 }

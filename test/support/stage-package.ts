@@ -1,39 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The script that takes a job to a stage, beside the package that it loads: this one, or a copy around the addon
+// A script that takes a job to a stage, beside the package that it loads: this one, or a copy around the addon
 // that BLOCKPULL_ASAN_ADDON names, which is built with AddressSanitizer.
 //
 //     FOLDER/dist  package.json  node_modules     as here
 //     FOLDER/build/Release/blockpull.node         the addon that is named
-//     FOLDER/test/addon/stage-process.mjs         loads ../../dist
+//     FOLDER/test/*/stage-process.mjs             loads ../../dist
 //
 // Node itself frees little when it ends, so a leak counts only when it was allocated by our own code: when the
 // first frame of its stack that is neither the sanitizer's nor the C++ library's lies in our sources.
 
 import { execFileSync } from 'node:child_process'
 import { copyFileSync, cpSync, mkdirSync, symlinkSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { TempFolder } from './temp-folder.js'
 
 const root = join(import.meta.dirname, '../..')
-const scriptName = 'test/addon/stage-process.mjs'
 
 export class StagePackage {
   readonly script: string
   readonly env: NodeJS.ProcessEnv
   readonly #isSanitized: boolean
 
-  private constructor(folder: string, env: NodeJS.ProcessEnv, isSanitized: boolean) {
-    this.script = join(folder, scriptName)
+  private constructor(script: string, env: NodeJS.ProcessEnv, isSanitized: boolean) {
+    this.script = script
     this.env = env
     this.#isSanitized = isSanitized
   }
 
-  static make(temp: TempFolder): StagePackage {
+  /** `script` is a path in the package. */
+  static make(temp: TempFolder, script = 'test/addon/stage-process.mjs'): StagePackage {
     const addon = process.env['BLOCKPULL_ASAN_ADDON']
-    return addon === undefined
-      ? new StagePackage(root, process.env, false)
-      : new StagePackage(packageAround(addon, temp.folder('package')), sanitizedEnvironment(), true)
+    if (addon === undefined) return new StagePackage(join(root, script), process.env, false)
+    const folder = packageAround(addon, script, temp.folder('package'))
+    return new StagePackage(join(folder, script), sanitizedEnvironment(), true)
   }
 
   /** What of stderr must not be there: all of it, but for leaks of Node's own. */
@@ -42,11 +42,11 @@ export class StagePackage {
   }
 }
 
-function packageAround(addon: string, folder: string): string {
+function packageAround(addon: string, script: string, folder: string): string {
   mkdirSync(join(folder, 'build/Release'), { recursive: true })
-  mkdirSync(join(folder, 'test/addon'), { recursive: true })
+  mkdirSync(join(folder, dirname(script)), { recursive: true })
   copyFileSync(addon, join(folder, 'build/Release/blockpull.node'))
-  for (const name of ['package.json', scriptName]) copyFileSync(join(root, name), join(folder, name))
+  for (const name of ['package.json', script]) copyFileSync(join(root, name), join(folder, name))
   cpSync(join(root, 'dist'), join(folder, 'dist'), { recursive: true })
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
   return folder

@@ -29,6 +29,8 @@ class Handle final : public Monitor {
 
   [[nodiscard]] const std::string& path() const override { return path_; }
 
+  [[nodiscard]] bool is_up() const override { return session_->is_up(); }
+
   void reach(std::function<void(Result<Peer>)> told) override {
     reactor_->post([session = session_, told = std::move(told)]() mutable {
       session->reach(std::move(told));

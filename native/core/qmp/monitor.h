@@ -49,13 +49,15 @@ struct Command {
   bool changes_graph = false;
 };
 
+/// What query-commands lists.
+using CommandSet = std::set<std::string, std::less<>>;
+
 /// Who is behind a monitor.
 struct Peer {
   /// False: nobody listens, the guest is shut off; the rest means nothing then.
   bool is_there = false;
   QemuVersion version;
-  /// What query-commands lists.
-  std::shared_ptr<const std::set<std::string, std::less<>>> commands;
+  std::shared_ptr<const CommandSet> commands;
 
   [[nodiscard]] bool offers(std::string_view command) const {
     return commands != nullptr && commands->count(command) > 0;
@@ -90,6 +92,10 @@ class Monitor {
   virtual ~Monitor() = default;
 
   [[nodiscard]] virtual const std::string& path() const = 0;
+
+  /// Whether there is a connection now, as far as is known: then somebody listens, and another
+  /// connect would only fill the few places that QEMU keeps for clients that wait.
+  [[nodiscard]] virtual bool is_up() const { return false; }
 
   /// Connects if need be and says who is there. kMonitorBusy: somebody accepts and sends no
   /// greeting.

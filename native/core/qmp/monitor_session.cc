@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <mutex>
 #include <utility>
 
 #include <sys/epoll.h>
@@ -52,6 +53,19 @@ Error busy(const std::string& path, std::string_view what) {
                          ": another program is connected to it, or QEMU hangs; QEMU serves one "
                          "client at a time, so give the guest a monitor of its own for blockpull"))
       .with_path(path);
+}
+
+/// QEMUs of one version list the same, some 20 KB of names: a thousand monitors share them.
+std::shared_ptr<const CommandSet> shared_set(CommandSet commands) {
+  static std::mutex mutex;
+  static std::weak_ptr<const CommandSet> latest;
+  const std::lock_guard lock(mutex);
+  auto shared = latest.lock();
+  if (shared == nullptr || *shared != commands) {
+    shared = std::make_shared<const CommandSet>(std::move(commands));
+    latest = shared;
+  }
+  return shared;
 }
 
 }  // namespace
@@ -178,6 +192,7 @@ void MonitorSession::disconnect() {
   }
   stop_timer();
   state_ = State::kIdle;
+  is_up_ = false;
 }
 
 void MonitorSession::greeting_overdue() {
@@ -308,18 +323,19 @@ void MonitorSession::negotiate(const Greeting& greeting) {
       refused(answer);
       return;
     }
-    auto commands = std::make_shared<std::set<std::string, std::less<>>>();
+    CommandSet commands;
     for (std::size_t i = 0; i < answer->size(); ++i) {
-      commands->insert(answer->at(i).member("name").text_or_empty());
+      commands.insert(answer->at(i).member("name").text_or_empty());
     }
     peer_.is_there = true;
-    peer_.commands = std::move(commands);
+    peer_.commands = shared_set(std::move(commands));
     become_ready();
   });
 }
 
 void MonitorSession::become_ready() {
   state_ = State::kReady;
+  is_up_ = true;
   backoff_ = Nanoseconds(0);
   tell_listeners(Link::kUp);
   for (const auto& told : std::exchange(reaching_, {})) {
@@ -373,10 +389,10 @@ void MonitorSession::expire(std::uint64_t id) {
   }
   const InFlight overdue = std::move(found->second);
   in_flight_.erase(found);
-  const auto elapsed = duration_cast<seconds>(overdue.patience).count();
+  const auto elapsed = duration_cast<milliseconds>(overdue.patience).count();
   overdue.answer(make_error(ErrorKind::kMonitorTimeout,
                             text("QEMU behind '", path_, "' has not answered '", overdue.name,
-                                 "' for ", elapsed, " s; it hangs, or waits for its storage"))
+                                 "' for ", elapsed, " ms; it hangs, or waits for its storage"))
                      .with_path(path_));
   rest_if_unused();
 }

@@ -4,10 +4,11 @@
 // public call of the monitor arrives here as a posted callback, so nothing is entered twice and
 // there is no lock.
 //
-// Thread rule: the reactor's thread.
+// Thread rule: the reactor's thread, but where it says otherwise.
 
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <map>
 #include <optional>
@@ -30,6 +31,9 @@ class MonitorSession : public std::enable_shared_from_this<MonitorSession> {
 
   /// Nobody holds the monitor any more.
   void close();
+
+  /// From any thread.
+  [[nodiscard]] bool is_up() const { return is_up_; }
 
  private:
   enum class State : std::uint8_t { kIdle, kQueued, kGreeting, kNegotiating, kReady, kBackoff };
@@ -76,6 +80,8 @@ class MonitorSession : public std::enable_shared_from_this<MonitorSession> {
   const Deadlines deadlines_;
 
   State state_ = State::kIdle;
+  /// state_ is kReady.
+  std::atomic<bool> is_up_{false};
   bool closed_ = false;
   UniqueFd socket_;
   Splitter splitter_;

@@ -13,6 +13,19 @@
 #include "core/base/text.h"
 
 namespace blockpull::qmp {
+namespace {
+
+/// Nothing is wrong with the monitor, and a later try may find a descriptor.
+Error no_socket(int error_number, const std::string& path) {
+  Error error = system_error("socket", error_number, path);
+  if (error_number == EMFILE || error_number == ENFILE) {
+    error.kind = ErrorKind::kMonitorLost;
+    error.message += "; each monitor needs a file descriptor, so raise RLIMIT_NOFILE (ulimit -n)";
+  }
+  return error;
+}
+
+}  // namespace
 
 Result<Connecting> connect_monitor(const std::string& path) {
   struct stat about {};
@@ -36,7 +49,7 @@ Result<Connecting> connect_monitor(const std::string& path) {
   std::memcpy(address.sun_path, path.c_str(), path.size());
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd.is_open()) {
-    return system_error("socket", errno, path);
+    return no_socket(errno, path);
   }
   const auto* const generic = reinterpret_cast<const sockaddr*>(&address);
   if (::connect(fd.get(), generic, sizeof address) == 0) {

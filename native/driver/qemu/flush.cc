@@ -36,6 +36,11 @@ class Flush : public std::enable_shared_from_this<Flush> {
         self->then_(peer.error());
         return;
       }
+      if (!peer->is_there) {
+        self->then_(make_error(ErrorKind::kMonitorLost,
+                               text("nobody listens on monitor '", self->monitor_->path(), "'")));
+        return;
+      }
       if (auto can = check_can_flush(*peer); !can.ok()) {
         self->then_(std::move(can));
         return;

@@ -21,7 +21,11 @@ class GuestPull final : public job::Work {
   }
   void stop(job::Stop how) override { follower_->stop(how); }
   void set_bandwidth(std::uint64_t bytes_per_second) override {
-    follower_->set_bandwidth(bytes_per_second);
+    follower_->set_bandwidth(bytes_per_second, {});
+  }
+  void try_bandwidth(std::uint64_t bytes_per_second,
+                     std::function<void(Result<void>)> told) override {
+    follower_->set_bandwidth(bytes_per_second, std::move(told));
   }
 
  private:

@@ -23,7 +23,7 @@ class ViewQuery : public std::enable_shared_from_this<ViewQuery> {
   void begin() {
     monitor_->reach([self = shared_from_this()](Result<qmp::Peer> peer) {
       if (!peer.ok()) {
-        self->then_(std::move(peer).error());
+        self->begin_again_or_fail(std::move(peer).error());
       } else if (!peer->is_there) {
         self->then_(make_error(ErrorKind::kMonitorLost,
                                text("nobody listens on monitor '", self->monitor_->path(), "'")));
@@ -46,9 +46,20 @@ class ViewQuery : public std::enable_shared_from_this<ViewQuery> {
       if (json.ok()) {
         (self.get()->*then)(*json);
       } else {
-        self->then_(std::move(json).error());
+        self->begin_again_or_fail(std::move(json).error());
       }
     });
+  }
+
+  /// Nothing was changed, so nobody need know of a connection that had gone stale.
+  void begin_again_or_fail(Error error) {
+    if (error.kind != ErrorKind::kMonitorLost || began_again_) {
+      then_(std::move(error));
+      return;
+    }
+    began_again_ = true;
+    view_ = {};
+    begin();
   }
 
   void ask_devices() { ask({"query-block", "", false}, &ViewQuery::take_devices); }
@@ -110,6 +121,7 @@ class ViewQuery : public std::enable_shared_from_this<ViewQuery> {
   Json devices_;
   Json edges_;
   int tries_left_ = kTries;
+  bool began_again_ = false;
 };
 
 /// QEMU's refusal of block-stream, with the kind that its words stand for.
@@ -122,10 +134,11 @@ Error refusal(Error error) {
   };
   if (says("already in use") || says("is busy")) {
     error.kind = ErrorKind::kJobActive;
-  } else if (says("Cannot find device=")) {
-    error.kind = ErrorKind::kNoDisk;
-  } else if (says("is not a backing image of") || says("in the backing chain")) {
+  } else if (says("is not a backing image of") || says("in the backing chain") ||
+             says("Cannot find device='' nor node-name='")) {
     error.kind = ErrorKind::kNoBase;
+  } else if (says("Cannot find device=") || error.operation == "DeviceNotFound") {
+    error.kind = ErrorKind::kNoDisk;
   } else if (says("read-only")) {
     error.kind = ErrorKind::kReadOnly;
   } else if (error.operation == "CommandNotFound" || says("'auto-finalize' is unexpected")) {
@@ -200,16 +213,52 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
     stream.speed = options_.bytes_per_second;
     stream.auto_finalize = !options_.will_be_followed;
     monitor_->execute(qmp::block_stream(stream), [self = shared_from_this()](Result<Json> answer) {
-      if (!answer.ok()) {
-        if (answer.error().kind == ErrorKind::kMonitorTimeout) {
-          // QEMU may begin it yet; whoever asked believes that nothing was begun.
-          self->monitor_->execute(qmp::job_cancel(self->plan_.job_id), [](const Result<Json>&) {});
-        }
-        self->then_(refusal(std::move(answer).error()));
+      if (answer.ok()) {
+        self->then_(StartedStream{std::move(self->plan_), std::move(self->watch_)});
+      } else {
+        self->take_refusal(std::move(answer).error());
+      }
+    });
+  }
+
+  void take_refusal(Error error) {
+    if (error.kind == ErrorKind::kMonitorLost) {
+      look_for_job(std::move(error));
+      return;
+    }
+    if (error.kind == ErrorKind::kMonitorTimeout) {
+      // QEMU may begin it yet; whoever asked believes that nothing was begun.
+      monitor_->execute(qmp::job_cancel(plan_.job_id), [](const Result<Json>& /*answer*/) {});
+    }
+    then_(refusal(std::move(error)));
+  }
+
+  /// The answer was lost with the connection; whether the job was begun, the next connection shows.
+  void look_for_job(Error lost) {
+    monitor_->execute(qmp::query_block_jobs(), [self = shared_from_this(), lost = std::move(lost)](
+                                                   const Result<Json>& answer) {
+      if (answer.ok()) {
+        self->take_jobs(qmp::read_block_jobs(*answer), lost);
         return;
       }
-      self->then_(StartedStream{std::move(self->plan_), std::move(self->watch_)});
+      Error unknown = lost;
+      unknown.message += "; it may have begun the pull, which the next call takes over";
+      self->then_(std::move(unknown));
     });
+  }
+
+  void take_jobs(const std::vector<qmp::BlockJob>& jobs, const Error& lost) {
+    const bool has_begun = std::any_of(jobs.begin(), jobs.end(), [this](const qmp::BlockJob& job) {
+      return job.id == plan_.job_id;
+    });
+    if (has_begun) {
+      then_(StartedStream{std::move(plan_), std::move(watch_)});
+    } else if (asked_again_) {
+      then_(lost);
+    } else {
+      asked_again_ = true;
+      stream();
+    }
   }
 
   const std::shared_ptr<qmp::Monitor> monitor_;
@@ -218,6 +267,7 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
   const std::function<void(Result<StartedStream>)> then_;
   StreamPlan plan_;
   std::shared_ptr<JobWatch> watch_;
+  bool asked_again_ = false;
 };
 
 /// Fills in what a job that was found takes in and keeps: it works on what drops out, and what lies

@@ -147,9 +147,12 @@ void StreamFollower::flushed(Result<void> result) {
   look();
 }
 
-/// A refusal means that the status was another one by then.
-void StreamFollower::look_after(Result<void> /*result*/) {
-  look();
+/// A refusal means that the status was another one by then, which its event tells. Were it not so,
+/// looking at once would only be refused again.
+void StreamFollower::look_after(Result<void> result) {
+  if (result.ok()) {
+    look();
+  }
 }
 
 void StreamFollower::take_end(const JobEnd& end) {
@@ -347,14 +350,21 @@ void StreamFollower::leave() {
              .with_path(plan_.path));
 }
 
-void StreamFollower::set_bandwidth(std::uint64_t bytes_per_second) {
+void StreamFollower::set_bandwidth(std::uint64_t bytes_per_second,
+                                   std::function<void(Result<void>)> told) {
   // Before start it is the limit that the job was started with.
   if (host_ == nullptr || !finish_) {
+    if (told) {
+      told({});
+    }
     return;
   }
   ++unanswered_speeds_;
   monitor_->execute(qmp::block_job_set_speed(plan_.job_id, bytes_per_second),
-                    [weak = weak_from_this()](const Result<qmp::Json>& /*answer*/) {
+                    [weak = weak_from_this(), told = std::move(told)](Result<qmp::Json> answer) {
+                      if (told) {
+                        told(answer.ok() ? Result<void>() : std::move(answer).error());
+                      }
                       if (const auto self = weak.lock()) {
                         self->post([](StreamFollower& follower) {
                           --follower.unanswered_speeds_;

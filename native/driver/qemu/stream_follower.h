@@ -45,7 +45,8 @@ class StreamFollower : public std::enable_shared_from_this<StreamFollower> {
 
   void start(job::Host& host, job::Board& board, std::function<void(job::Ending)> finish);
   void stop(job::Stop how);
-  void set_bandwidth(std::uint64_t bytes_per_second);
+  /// `told`, if there is one, hears what QEMU says to it.
+  void set_bandwidth(std::uint64_t bytes_per_second, std::function<void(Result<void>)> told);
 
  private:
   /// What is awaited; while something is, nothing else is begun.

@@ -100,6 +100,11 @@ Result<void> Planner::check_layers(std::size_t base, const qmp::QemuVersion& ver
                           "today; pull without a base instead"));
     }
   }
+  if (kept.name.empty()) {
+    return refused(ErrorKind::kUnsupported,
+                   text("base '", kept.filename, "' has a node whose name this QEMU does not tell ",
+                        "('x-debug-query-block-graph' is missing); pull without a base instead"));
+  }
   if (is_protocol(kept.driver)) {
     return refused(ErrorKind::kUnsupported,
                    text("base '", kept.filename, "' is open as '", kept.driver,

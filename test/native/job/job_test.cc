@@ -39,12 +39,23 @@ class DiaryWork final : public Work {
     diary_.push_back("bandwidth " + std::to_string(bytes_per_second));
   }
 
+  void try_bandwidth(std::uint64_t bytes_per_second,
+                     std::function<void(Result<void>)> told) override {
+    if (refuses_bandwidth_) {
+      told(make_error(ErrorKind::kQemuError, "refused"));
+    } else {
+      Work::try_bandwidth(bytes_per_second, std::move(told));
+    }
+  }
+
   void finish(Ending ending) { finish_(std::move(ending)); }
+  void refuse_bandwidth() { refuses_bandwidth_ = true; }
   [[nodiscard]] Board& board() { return *board_; }
 
  private:
   Diary& diary_;
   Board* board_ = nullptr;
+  bool refuses_bandwidth_ = false;
   std::function<void(Ending)> finish_;
 };
 
@@ -275,6 +286,32 @@ TEST_F(JobTest, ANewBandwidthIsShownAtOnceAndReachesTheWork) {
   EXPECT_EQ(job->progress().bandwidth, 7000U);
   settle();
   EXPECT_EQ(diary_, (Diary{"bandwidth 0", "bandwidth 7000"}));
+}
+
+TEST_F(JobTest, ABandwidthThatTheWorkRefusesIsNotShown) {
+  const auto job = started(1000);
+  work_->refuse_bandwidth();
+  Result<void> told;
+  const auto hear = [&told](Result<void> result) { told = std::move(result); };
+  job->try_bandwidth(7000, hear);
+  settle();
+  EXPECT_EQ(told.error().kind, ErrorKind::kQemuError);
+  EXPECT_EQ(job->progress().bandwidth, 1000U);
+}
+
+TEST_F(JobTest, WhoTriesABandwidthHearsThatItIsInForceOrThatTheJobHasEnded) {
+  const auto job = started(1000);
+  std::vector<bool> told;
+  const auto hear = [&told](const Result<void>& result) { told.push_back(result.ok()); };
+  job->try_bandwidth(7000, hear);
+  settle();
+  EXPECT_EQ(job->progress().bandwidth, 7000U);
+  work_->finish({});
+  run_to_end();
+  job->try_bandwidth(8000, hear);
+  settle();
+  EXPECT_EQ(told, (std::vector<bool>{true, false}));
+  EXPECT_EQ(job->progress().bandwidth, 7000U);
 }
 
 TEST_F(JobTest, ProgressIsWhatTheWorkTells) {

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -61,6 +62,20 @@ TEST_F(UnixSocketTest, SaysThatAMonitorsPathIsTooLong) {
   ASSERT_FALSE(connecting.ok());
   EXPECT_NE(connecting.error().message.find("has at most 107"), std::string::npos);
   EXPECT_EQ(reached(folder + "/vm1.qmp"), Reached::kNobody);
+}
+
+TEST_F(UnixSocketTest, WithoutADescriptorAMonitorIsLostForNowAndSaysWhatToRaise) {
+  const std::string path = folder_ / "vm0.qmp";
+  std::ofstream(path) << "";
+  rlimit allowed{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &allowed), 0);
+  const rlimit none{0, allowed.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  const auto connecting = connect_monitor(path);
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &allowed), 0);
+  ASSERT_FALSE(connecting.ok());
+  EXPECT_EQ(connecting.error().kind, ErrorKind::kMonitorLost);
+  EXPECT_NE(connecting.error().message.find("raise RLIMIT_NOFILE"), std::string::npos);
 }
 
 }  // namespace

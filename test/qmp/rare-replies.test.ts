@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a real QEMU does rarely, and what its clients get wrong then: replies that are late, out of order or in
+// pieces, events before the reply to what caused them, jobs that are gone, monitors that are taken or that fall
+// silent, bytes that are no message.
+
+import { afterAll, describe, expect, test } from 'vitest'
+import { faults } from '../qmp-peer/index.mjs'
+import type { Fault } from '../qmp-peer/types.js'
+import { QmpClient } from '../support/qmp-client.mjs'
+import { TempFolder } from '../support/temp-folder.js'
+import { deeds, diskBytes, endOf, images, jobIn, open, quick, safeOrder, start, startPeer } from './live-domain.js'
+
+const temp = new TempFolder('rare-replies')
+afterAll(() => temp.remove())
+
+const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31)
+console.log(`SEED=${seed}`)
+
+/** Each message is written this much after the one before, by chance from 0 to `most` ms; their order is kept. */
+function stutter(most: number): Fault {
+  let state = seed
+  let last: Promise<unknown> = Promise.resolve()
+  return {
+    outgoing(_message, next) {
+      state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+      const milliseconds = (state >>> 16) % (most + 1)
+      last = last.then(() => new Promise((resolve) => setTimeout(resolve, milliseconds))).then(next)
+    },
+  }
+}
+
+describe('a pull completes, in the safe order and told once, though', () => {
+  const always: readonly [string, () => Fault[]][] = [
+    ['nothing is wrong', () => []],
+    ['replies are late', () => [faults.delayReplies(20)]],
+    ['every message is late', () => [stutter(10)]],
+    ['messages come one byte at a time', () => [faults.fragment(1)]],
+    ['messages come in random pieces', () => [faults.fragmentAtRandom(seed, 40)]],
+    ['messages are pretty and in pieces', () => [faults.pretty(), faults.fragmentAtRandom(seed, 9)]],
+    [
+      'the job is pending before its start is answered',
+      () => [faults.replyAfterEvent('block-stream', 'BLOCK_JOB_PENDING')],
+    ],
+    [
+      'it has concluded before the finalize is answered',
+      () => [faults.replyAfterEvent('job-finalize', 'JOB_STATUS_CHANGE', 'concluded')],
+    ],
+    ['no event ever comes', () => [faults.loseEvents()]],
+    ['a reply has bytes before it that are no message', () => [faults.garbageBefore('}~[', 'job-finalize')]],
+    [
+      'bytes that are no JSON come in brackets',
+      () => [faults.garbageBefore('{"return": nonsense}', 'query-block-jobs')],
+    ],
+    [
+      'an error without an id comes',
+      () => [faults.garbageBefore('{"error": {"class": "GenericError", "desc": "?"}}', 'human-monitor-command')],
+    ],
+    ['an object that is no message comes', () => [faults.garbageBefore('{"hello": 1}', 'job-dismiss')]],
+    ['an answer to nothing comes', () => [faults.garbageBefore('{"return": {}, "id": 4711}', 'human-monitor-command')]],
+    ['the finalize is refused once', () => [faults.refuse('job-finalize', { desc: 'try later' }, 1)]],
+    [
+      'the look at the jobs is refused once',
+      () => [once(faults.refuse('query-block-jobs', { desc: 'try later' }, 1), 'block-stream')],
+    ],
+    ['the dismissal is refused', () => [faults.refuse('job-dismiss', { desc: 'no' })]],
+  ]
+
+  /** A fault that only begins once that command has come. */
+  function once(fault: Fault, command: string): Fault {
+    let hasCome = false
+    return {
+      received(received, line) {
+        if (received.name === command) hasCome = true
+        return hasCome ? fault.received?.(received, line) : undefined
+      },
+    }
+  }
+
+  test.each(always)('%s', async (_what, make) => {
+    const { peer, domain, events } = await start(temp, make(), quick)
+    const job = await domain.blockPull('vda')
+    expect(await endOf(job)).toBe('completed')
+    expect(job.outcome).toMatchObject({ method: 'block-stream', released: images.slice(1), bytesMoved: diskBytes })
+    expect(deeds(peer).join(' ')).toMatch(
+      /^block-stream flush (flush |job-finalize )*job-finalize flush (flush )?(job-dismiss ?)+$/,
+    )
+    expect(events).toMatchObject([{ status: 0, target: 'vda', error: null }])
+  })
+
+  test('a disk without a backing file has no work, and its end comes before the reply', async () => {
+    const disks = [{ device: 'vda', nodes: [{ nodeName: 'only', filename: images[0], virtualSize: diskBytes }] }]
+    const reply = faults.replyAfterEvent('block-stream', 'BLOCK_JOB_PENDING')
+    const { peer, domain, events } = await start(temp, [reply], { disks })
+    const job = await domain.blockPull('vda')
+    expect(await endOf(job)).toBe('completed')
+    expect(job.progress).toMatchObject({ cur: diskBytes, end: diskBytes })
+    expect(deeds(peer)).toEqual(safeOrder)
+    expect(events).toHaveLength(1)
+  })
+
+  test('a drain pauses it', async () => {
+    const { peer, domain } = await start(temp)
+    const job = await domain.blockPull('vda')
+    for (let i = 1; i <= 4; i++) {
+      peer.drain(jobIn(peer))
+      peer.advance(jobIn(peer), diskBytes / 4)
+    }
+    expect(await endOf(job)).toBe('completed')
+  })
+
+  test('another program works on another disk beside it, and its job is left alone', async () => {
+    const other = {
+      device: 'vdb',
+      nodes: ['t2', 'b2'].map((nodeName) => ({ nodeName, filename: `/vms/${nodeName}`, virtualSize: diskBytes })),
+    }
+    const mine = {
+      device: 'vda',
+      nodes: images.map((filename, index) => ({ nodeName: `n${index}`, filename, virtualSize: diskBytes })),
+    }
+    const peer = await startPeer(temp, [], { ...quick, disks: [mine, other] })
+    const client = await QmpClient.connect(peer.path)
+    await client.execute('block-stream', {
+      'job-id': 'theirs',
+      device: 'vdb',
+      'auto-finalize': false,
+      'auto-dismiss': false,
+    })
+    await client.close()
+    const { domain } = await open(peer)
+    expect(await endOf(await domain.blockPull('vda'))).toBe('completed')
+    expect(peer.statusOf('theirs')).toBe('pending')
+  })
+})
+
+describe('a job that', () => {
+  test('goes straight to null is unknown, never completed, and may be started again', async () => {
+    const { peer, domain, events } = await start(temp)
+    const job = await domain.blockPull('vda')
+    peer.advance(jobIn(peer), diskBytes / 2)
+    peer.vanish(jobIn(peer))
+    expect(await endOf(job)).toBe('unknown JOB_VANISHED')
+    expect(job.outcome).toMatchObject({ released: [], error: { retryable: true, path: images[0] } })
+    expect(deeds(peer)).toEqual(['block-stream'])
+    expect(events).toMatchObject([{ status: 1, error: { code: 'JOB_VANISHED' } }])
+    peer.pace(diskBytes)
+    expect(await endOf(await domain.blockPull('vda'))).toBe('completed')
+  })
+
+  test('vanishes without an event is unknown as well', async () => {
+    const { peer, domain } = await start(temp, [faults.loseEvents()])
+    const job = await domain.blockPull('vda')
+    peer.vanish(jobIn(peer))
+    expect(await endOf(job)).toBe('unknown JOB_VANISHED')
+  })
+
+  test('vanishes while it is flushed at pending is unknown, and is not finalized', async () => {
+    const { peer, domain } = await start(temp, [faults.delayReplies(50, 'human-monitor-command')])
+    const job = await domain.blockPull('vda')
+    peer.complete(jobIn(peer))
+    await peer.received('human-monitor-command')
+    peer.vanish(jobIn(peer))
+    expect(await endOf(job)).toBe('unknown JOB_VANISHED')
+    expect(deeds(peer)).not.toContain('job-finalize')
+  })
+
+  test('was ended by another program is unknown', async () => {
+    const { peer, domain } = await start(temp)
+    const job = await domain.blockPull('vda')
+    peer.hangUp()
+    const client = await QmpClient.connect(peer.path)
+    const id = jobIn(peer)
+    await client.execute('job-cancel', { id })
+    await client.execute('job-dismiss', { id })
+    await client.close()
+    expect(await endOf(job)).toBe('unknown JOB_VANISHED')
+  })
+
+  test('another program cancels has failed, in QEMU’s words', async () => {
+    const { peer, domain } = await start(temp)
+    const job = await domain.blockPull('vda')
+    peer.hangUp()
+    const client = await QmpClient.connect(peer.path)
+    await client.execute('job-cancel', { id: jobIn(peer) })
+    await client.close()
+    expect(await endOf(job)).toBe('failed JOB_FAILED')
+    expect(job.outcome?.error?.message).toContain('Operation canceled')
+  })
+
+  test.each([
+    ['Input/output error', 'IO'],
+    ['No space left on device', 'NO_SPACE'],
+    ['Permission denied', 'JOB_FAILED'],
+  ])('fails with “%s” has failed with %s, keeps its backing file, and leaves nothing in QEMU', async (text, code) => {
+    const { peer, domain, events } = await start(temp)
+    const job = await domain.blockPull('vda')
+    peer.advance(jobIn(peer), diskBytes / 2)
+    peer.fail(jobIn(peer), text)
+    expect(await endOf(job)).toBe(`failed ${code}`)
+    expect(job.outcome).toMatchObject({ released: [], error: { message: expect.stringContaining(text) } })
+    expect(deeds(peer)).toEqual(['block-stream', 'job-dismiss'])
+    expect(peer.statusOf(jobIn(peer))).toBeUndefined()
+    expect(events).toMatchObject([{ status: 1, error: { code } }])
+  })
+
+  test('fails when it is finalized has failed', async () => {
+    const { peer, domain } = await start(temp, [faults.delayReplies(20, 'human-monitor-command')])
+    const job = await domain.blockPull('vda')
+    peer.complete(jobIn(peer))
+    peer.fail(jobIn(peer), 'No space left on device')
+    expect(await endOf(job)).toBe('failed NO_SPACE')
+    expect(deeds(peer)).toEqual(['block-stream', 'flush', 'job-finalize', 'job-dismiss'])
+  })
+})
+
+describe('a flush that QEMU refuses', () => {
+  const refusal = 'Error: Input/output error\r\n'
+
+  test('at pending ends the pull before the header changes', async () => {
+    const { peer, domain, events } = await start(temp, [faults.answer('human-monitor-command', refusal)], quick)
+    const job = await domain.blockPull('vda')
+    expect(await endOf(job)).toBe('failed IO')
+    expect(job.outcome).toMatchObject({
+      released: [],
+      error: { message: expect.stringContaining('Input/output error') },
+    })
+    expect(deeds(peer)).toEqual(['block-stream', 'flush', 'job-cancel', 'job-dismiss'])
+    expect(peer.statusOf(jobIn(peer))).toBeUndefined()
+    expect(events).toMatchObject([{ status: 1, error: { code: 'IO' } }])
+  })
+
+  test('after the finalize makes it failed, and no file is released', async () => {
+    const { peer, domain } = await start(temp, [], quick)
+    peer.misbehave({
+      received: ({ name }) =>
+        name === 'human-monitor-command' && deeds(peer).includes('job-finalize') ? { return: refusal } : undefined,
+    })
+    const job = await domain.blockPull('vda')
+    expect(await endOf(job)).toBe('failed IO')
+    expect(job.outcome).toMatchObject({
+      released: [],
+      error: { message: expect.stringContaining('keep its backing files') },
+    })
+    expect(deeds(peer)).toEqual(safeOrder)
+    expect(peer.statusOf(jobIn(peer))).toBeUndefined()
+  })
+
+  test('with an error of QMP is the same', async () => {
+    const { peer, domain } = await start(temp, [faults.refuse('human-monitor-command', { desc: 'not now' })], quick)
+    const job = await domain.blockPull('vda')
+    await endOf(job)
+    expect(job.outcome).toMatchObject({ state: 'failed', error: { message: expect.stringContaining('not now') } })
+    expect(deeds(peer)).toEqual(['block-stream', 'flush', 'job-cancel', 'job-dismiss'])
+  })
+})
