@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What it costs one process to pull the disks of many running guests at once: N scripted monitors with a job each,
-// one in ten of which never says a word, and beside them real QEMUs whose disks are pulled under a limit. Progress is
-// asked all the time. The scripted ones run in a process of their own, the QEMUs in theirs; this one is measured.
+// one in ten of which never says a word, and beside them real storage daemons whose disks are pulled under a limit.
+// Progress is asked all the time. The scripted ones run in a process of their own, the daemons in theirs; this one
+// is measured.
 //
 //     node bench/monitors.mjs [--monitors 1000] [--real 10] [--seconds 10] [--folder DIR]
 //
@@ -57,29 +58,28 @@ function watchMachine() {
   }
 }
 
-/** A QEMU without a machine: it has the disk, the jobs and the monitor of one. @param {number} index */
-async function startQemu(index) {
+/** A storage daemon: it has the images, the jobs and the monitor of a QEMU. @param {number} index */
+async function startDaemon(index) {
   const path = join(folder, `real${index}.qcow2`)
   const qmp = join(folder, `real${index}.qmp`)
   writeQcow2(path, { size: diskBytes, backingFile: 'real-base.qcow2', backingFormat: 'qcow2' })
-  const bare = ['-machine', 'none', '-S', '-nodefaults', '-display', 'none']
-  const drive = ['-drive', `if=none,id=vda,format=qcow2,file=${path}`]
-  const args = [...bare, ...drive, '-qmp', `unix:${qmp},server=on,wait=off`]
-  const child = spawn('qemu-system-x86_64', args, { stdio: ['ignore', 'ignore', 'inherit'] })
+  const image = ['--blockdev', `driver=qcow2,node-name=vda,file.driver=file,file.filename=${path}`]
+  const monitor = ['--chardev', `socket,id=qmp,path=${qmp},server=on,wait=off`, '--monitor', 'chardev=qmp']
+  const child = spawn('qemu-storage-daemon', [...image, ...monitor], { stdio: ['ignore', 'ignore', 'inherit'] })
   while (!existsSync(qmp)) {
-    if (child.exitCode !== null) throw new Error(`QEMU ended with ${child.exitCode} at its start`)
+    if (child.exitCode !== null) throw new Error(`the daemon ended with ${child.exitCode} at its start`)
     await sleep(10)
   }
   return { child, domain: { name: `real${index}`, qmp, disks: [{ target: 'vda', source: path, format: 'qcow2' }] } }
 }
 
-/** Pulls the disks of real QEMUs, held to a limit so that each takes `seconds`; how many completed. */
+/** Pulls the disks of real storage daemons, held to a limit so that each takes `seconds`; how many completed. */
 async function pullReal() {
   const clusters = new Map()
   const data = randomBytes(clusterSize)
   for (let index = 0; index < diskBytes / clusterSize; index++) clusters.set(index, { data })
   writeQcow2(join(folder, 'real-base.qcow2'), { size: diskBytes, clusters })
-  const qemus = await Promise.all(Array.from({ length: realCount }, (_, index) => startQemu(index)))
+  const qemus = await Promise.all(Array.from({ length: realCount }, (_, index) => startDaemon(index)))
   try {
     const connection = await connect({ domains: qemus.map(({ domain }) => domain) })
     const domains = await connection.listAllDomains()
@@ -109,7 +109,7 @@ try {
   const rows = [
     [`${count} monitors, jobs of ${seconds} s: completed / mute and refused`, `${completed} / ${refused}`],
     ['ends that were told twice, not at all, or wrongly', `${surprises.length}`],
-    [`real QEMUs beside them, with a job each: completed`, `${real} of ${realCount}`],
+    [`real qemu-storage-daemons beside them, with a job each: completed`, `${real} of ${realCount}`],
     ['from the first call to the last end', `${figures.seconds.toFixed(1)} s`],
     ['CPU time of the process, all of it', `${figures.cpuSeconds.toFixed(2)} s`],
     ['threads of ours, and their share of it', threads.join(', ')],
