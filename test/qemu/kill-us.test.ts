@@ -194,7 +194,7 @@ describe('left', () => {
     await expectFinished(live)
   })
 
-  test('a monitor that breaks while block-stream is answered: the job is found, taken over, and completes', async () => {
+  test('a monitor that breaks while block-stream is answered: the job is found, and completes', async () => {
     const { live, proxy } = await start()
     const held = proxy.hold(['block-stream'], 'after')
     const pull = (await live.domain()).blockPull('vda', slow)

@@ -5,7 +5,7 @@
 // silent, bytes that are no message.
 
 import { afterAll, describe, expect, test } from 'vitest'
-import { faults, versions } from '../qmp-peer/index.mjs'
+import { faults, type QmpPeer, versions } from '../qmp-peer/index.mjs'
 import type { Fault } from '../qmp-peer/types.js'
 import { QmpClient } from '../support/qmp-client.mjs'
 import { TempFolder } from '../support/temp-folder.js'
@@ -171,6 +171,47 @@ describe('a job that', () => {
     await client.execute('job-cancel', { id: jobIn(peer) })
     await client.close()
     expect(await endOf(job)).toBe('unknown JOB_VANISHED')
+  })
+
+  const lostAtFinalize: readonly [string, (peer: QmpPeer) => Fault][] = [
+    [
+      'another program cancels as our finalize is lost with the connection',
+      (peer) => ({
+        received({ name }, line) {
+          if (name !== 'job-finalize') return undefined
+          line.hangUp()
+          peer.cancel(jobIn(peer))
+          return 'ignore'
+        },
+      }),
+    ],
+    [
+      'fails when it is finalized, and whose end is lost with the connection',
+      (peer) => ({
+        received({ name }) {
+          if (name === 'job-finalize') peer.fail(jobIn(peer), 'Input/output error')
+          return undefined
+        },
+        outgoing(message, next, line) {
+          const isLost = deeds(peer).includes('job-finalize') && peer.log.filter(isEnd).length === 1
+          if (isLost && message.kind === 'event') line.hangUp()
+          else next()
+        },
+      }),
+    ],
+  ]
+  const isEnd = ({ name }: { readonly name: string }): boolean => name === 'BLOCK_JOB_COMPLETED'
+
+  test.each(lostAtFinalize)('%s is unknown: the old chain says that it was not done', async (_what, fault) => {
+    const { peer, domain, events } = await start(temp, [], quick)
+    const behave = peer.misbehave(fault(peer))
+    const job = await domain.blockPull('vda')
+    expect(await endOf(job)).toBe('unknown JOB_VANISHED')
+    expect(job.outcome).toMatchObject({ released: [], error: { retryable: true } })
+    expect(deeds(peer)).toEqual(['block-stream', 'flush', 'job-finalize'])
+    expect(events).toMatchObject([{ status: 1, error: { code: 'JOB_VANISHED' } }])
+    behave()
+    expect(await endOf(await domain.blockPull('vda'))).toBe('completed')
   })
 
   test('another program cancels has failed, and says so', async () => {
