@@ -255,7 +255,7 @@ function runHuman({ graph }, line) {
 /** @param {Machine} machine @param {any} args */
 function addNode({ graph }, { 'node-name': nodeName, filename = '', driver: format, image }) {
   if (nodeName === undefined) throw new QmpFailure("'node-name' must be specified for the root node")
-  if (format === 'blkdebug') graph.addFilter(graph.find('', image), nodeName)
+  if (format === 'blkdebug') graph.addFilter(graph.find(image), nodeName)
   else graph.add({ nodeName, filename, format, virtualSize: 0 })
 }
 
