@@ -86,9 +86,17 @@ export class BlockGraph {
     return this.#addChain([description], true)
   }
 
-  /** @param {BlockNode} node */
+  /** Adds a blkdebug over this node, which neither a drive nor a job uses, for blockdev-add.
+   * @param {BlockNode} below @param {string} name */
+  addFilter(below, name) {
+    if (this.named(name) !== undefined) throw new QmpFailure(`Duplicate nodes with node-name='${name}'`)
+    this.#make({ filename: below.filename, virtualSize: below.size }, 'blkdebug', name).file = below
+  }
+
+  /** A format goes with its file; a filter leaves what it stood on. @param {BlockNode} node */
   remove(node) {
-    this.nodes = this.nodes.filter((other) => other !== node && other !== node.file)
+    const file = node.driver === 'blkdebug' ? undefined : node.file
+    this.nodes = this.nodes.filter((other) => other !== node && other !== file)
   }
 
   /** Puts the filter of a stream over its top. @param {BlockNode} top @param {string} [name] */
@@ -139,7 +147,9 @@ export class BlockGraph {
     /** @param {BlockNode} node @param {'file' | 'backing'} name */
     const edge = (node, name) => {
       const child = node[name]
-      return child ? [{ name, parent: ids.get(node), child: ids.get(child), perm: [], 'shared-perm': [] }] : []
+      return child
+        ? [{ name: nameOf(node, name), parent: ids.get(node), child: ids.get(child), perm: [], 'shared-perm': [] }]
+        : []
     }
     return {
       nodes: this.nodes.map((node) => ({ id: ids.get(node), type: 'block-driver', name: node.name })),
@@ -229,10 +239,14 @@ function describeSnapshot({ id, name }) {
   return { id, name, 'vm-state-size': 0, ...times }
 }
 
+/** What QEMU calls the edge to what lies below. @param {BlockNode} node @param {'file' | 'backing'} child */
+const nameOf = ({ driver }, child) => (driver === 'blkdebug' && child === 'file' ? 'image' : child)
+
 /** @param {BlockNode} node */
-function describeChildren({ file, backing }) {
+function describeChildren(node) {
+  const { file, backing } = node
   return [
-    ...(file ? [{ 'node-name': file.name, child: 'file' }] : []),
+    ...(file ? [{ 'node-name': file.name, child: nameOf(node, 'file') }] : []),
     ...(backing ? [{ 'node-name': backing.name, child: 'backing' }] : []),
   ]
 }

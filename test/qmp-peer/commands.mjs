@@ -123,6 +123,7 @@ const others = {
     run: (machine, args) => runHuman(machine, args['command-line']),
   },
   'blockdev-add': { since: 209, takesAnything: true, run: addNode },
+  'blockdev-reopen': { since: 601, args: { options: must('array') }, run: reopenNodes },
   'blockdev-del': { since: 209, args: { 'node-name': must('string') }, run: removeNode },
   'nbd-server-start': { since: 103, args: { addr: must('object') }, run: () => undefined },
   'nbd-server-stop': { since: 103, run: () => undefined },
@@ -252,9 +253,19 @@ function runHuman({ graph }, line) {
 }
 
 /** @param {Machine} machine @param {any} args */
-function addNode({ graph }, { 'node-name': nodeName, filename = '', driver: format }) {
+function addNode({ graph }, { 'node-name': nodeName, filename = '', driver: format, image }) {
   if (nodeName === undefined) throw new QmpFailure("'node-name' must be specified for the root node")
-  graph.add({ nodeName, filename, format, virtualSize: 0 })
+  if (format === 'blkdebug') graph.addFilter(graph.find(image), nodeName)
+  else graph.add({ nodeName, filename, format, virtualSize: 0 })
+}
+
+/** Options are not looked at: what a reopen changes is not modelled, and what it flushes neither.
+ * @param {Machine} machine @param {any} args */
+function reopenNodes({ graph }, { options }) {
+  for (const { 'node-name': nodeName } of options) {
+    if (nodeName === undefined) throw new QmpFailure('node-name not specified')
+    if (graph.named(nodeName) === undefined) throw new QmpFailure(`Failed to find node with node-name='${nodeName}'`)
+  }
 }
 
 /** @param {Machine} machine @param {any} args */

@@ -82,6 +82,11 @@ export class QmpPeer {
     this.#job(jobId).drain()
   }
 
+  /** Cancels a job, as another monitor's client can. @param {string} jobId */
+  cancel(jobId) {
+    this.#job(jobId).cancel(true)
+  }
+
   /** The job is gone, straight to `null`. @param {string} jobId */
   vanish(jobId) {
     this.#job(jobId).vanish()

@@ -123,6 +123,28 @@ describe('a pull', () => {
     expect(sequence.at(-1)).toBe('JOB_STATUS_CHANGE null')
   })
 
+  test('that is flushed by a filter and finalized, and dismisses itself, raises the same events', async () => {
+    const filter = { driver: 'blkdebug', 'node-name': 'f', image: 'top', 'take-child-perms': ['write-unchanged'] }
+    const sequence = await expectTheSame(await chain(), async ({ client, look, refused, finish }) => {
+      await client.execute('block-stream', { 'job-id': 'j', device: 'top', ...slow, 'auto-finalize': false })
+      await finish('j')
+      await client.event('BLOCK_JOB_PENDING')
+      await client.execute('blockdev-add', filter)
+      await look('query-jobs', 'query-block-jobs')
+      const { edges } = await client.execute('x-debug-query-block-graph')
+      expect(edges.map(({ name }: { name: string }) => name)).toContain('image')
+      await refused('blockdev-add', filter)
+      await refused('blockdev-add', { ...filter, 'node-name': 'g', image: 'zz' })
+      await client.execute('blockdev-reopen', { options: [filter] })
+      await refused('blockdev-reopen', { options: [{ ...filter, 'node-name': 'zz' }] })
+      await client.execute('blockdev-del', { 'node-name': 'f' })
+      await client.execute('job-finalize', { id: 'j' })
+      await client.status('j', 'null')
+      await look(...queries)
+    })
+    expect(sequence).toContain('reply to blockdev-reopen')
+  })
+
   test('down to a base keeps the base, under the name that is given', async () => {
     const sequence = await expectTheSame(await chain(), async ({ client, look, finish }) => {
       const nodes = await client.execute('query-named-block-nodes', { flat: true })

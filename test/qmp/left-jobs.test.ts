@@ -43,7 +43,7 @@ test('a limit that is set is in force, although its connection is closed at once
   const { connection, domain } = await open()
   const job = await domain.blockPull('vda')
   peer.misbehave(faults.delayReplies(200, 'block-job-set-speed'))
-  await domain.blockJobSetSpeed('vda', '1MiB/s')
+  job.setBandwidth('1MiB/s')
   const begun = performance.now()
   await connection.close()
   expect(performance.now() - begun).toBeGreaterThan(100)

@@ -75,14 +75,18 @@ export function jobIn(peer: QmpPeer): string {
   return String((asked as Extract<LogEntry, { kind: 'command' }> | undefined)?.arguments['job-id'])
 }
 
-/** The commands that change something, in order. */
+/** What flushes, where QEMU is new enough and where it is not. */
+export const flushes: readonly string[] = ['blockdev-reopen', 'human-monitor-command']
+
+/** The commands that change something, in order; a flush is one, without the filter that it takes. */
 export function deeds(peer: { readonly log: readonly LogEntry[] }): string[] {
-  const commands = peer.log.filter(({ kind, name }) => kind === 'command' && !/^(query-|qmp_|x-debug)/.test(name))
-  return commands.map(({ name }) => (name === 'human-monitor-command' ? 'flush' : name))
+  const isDeed = /^(?!query-|qmp_|x-debug|blockdev-(add|del)$)/
+  const commands = peer.log.filter(({ kind, name }) => kind === 'command' && isDeed.test(name))
+  return commands.map(({ name }) => (flushes.includes(name) ? 'flush' : name))
 }
 
 /** What a pull that nothing disturbs asks for. */
-export const safeOrder = ['block-stream', 'flush', 'job-finalize', 'flush', 'job-dismiss']
+export const safeOrder = ['block-stream', 'flush', 'job-finalize', 'flush']
 
 /** How a job ended: 'completed', or the state and the code. */
 export async function endOf(job: BlockJob): Promise<string> {

@@ -4,22 +4,10 @@
 // not is refused with the reason before anything is begun.
 
 import { afterAll, describe, expect, test } from 'vitest'
-import { faults, versions } from '../qmp-peer/index.mjs'
+import { faults, type QmpPeer, versions } from '../qmp-peer/index.mjs'
 import { QmpClient } from '../support/qmp-client.mjs'
 import { TempFolder } from '../support/temp-folder.js'
-import {
-  deeds,
-  diskBytes,
-  endOf,
-  failureOf,
-  images,
-  jobIn,
-  open,
-  quick,
-  safeOrder,
-  start,
-  startPeer,
-} from './live-domain.js'
+import { deeds, diskBytes, endOf, failureOf, images, open, quick, safeOrder, start, startPeer } from './live-domain.js'
 
 const temp = new TempFolder('other-versions')
 afterAll(() => temp.remove())
@@ -57,7 +45,6 @@ describe('versions', () => {
       'query-block-jobs',
       'block-stream',
       'job-finalize',
-      'job-dismiss',
       'job-cancel',
       'human-monitor-command',
     ]
@@ -81,7 +68,6 @@ describe('versions', () => {
       'query-block-jobs',
       'block-stream',
       'job-finalize',
-      'job-dismiss',
       'job-cancel',
       'human-monitor-command',
     ]
@@ -100,32 +86,55 @@ describe('versions', () => {
     expect(deeds(peer)).toEqual([])
   })
 
-  test('a job that stays concluded is met, and its nodes are never listed beside it', async () => {
-    const { peer, domain } = await start(temp, [], quick)
-    const behave = peer.misbehave(faults.refuse('job-dismiss', { desc: 'not now' }))
-    expect(await endOf(await domain.blockPull('vda'))).toBe('completed')
-    expect(peer.statusOf(jobIn(peer))).toBe('concluded')
+  test('what another program keeps concluded on another disk is left alone, and no nodes are listed', async () => {
+    const disks = ['vda', 'vdb'].map((device) => ({
+      device,
+      nodes: images.map((filename, index) => ({ nodeName: `${device}-${index}`, filename, virtualSize: diskBytes })),
+    }))
+    const peer = await startPeer(temp, [], { ...quick, disks })
+    await conclude(peer, 'vdb')
     // A peer dies of a list of nodes now, as QEMU does.
-    expect(await domain.blockJobInfo('vda')).toMatchObject({ type: 1 })
-    behave()
+    const { domain } = await open(peer)
     expect(await endOf(await domain.blockPull('vda'))).toBe('completed')
-    expect(peer.statusOf(jobIn(peer))).toBeUndefined()
+    expect(await domain.reap()).toEqual([])
+    expect(peer.statusOf('theirs')).toBe('concluded')
+  })
+})
+
+/** A job of another program, which does not dismiss it. */
+async function conclude(peer: QmpPeer, device: string): Promise<void> {
+  const client = await QmpClient.connect(peer.path)
+  await client.execute('block-stream', { 'job-id': 'theirs', device, 'auto-dismiss': false })
+  await client.status('theirs', 'concluded')
+  await client.close()
+}
+
+describe('a storage daemon, which has only nodes, where another program’s job has concluded', () => {
+  const nodes = images.map((filename, index) => ({ nodeName: `n${index}`, filename, virtualSize: diskBytes }))
+  const daemon = { ...quick, version: versions.storageDaemon, disks: [{ nodes }] }
+  const hasListed = ({ log }: QmpPeer): boolean => log.some(({ name }) => name === 'query-named-block-nodes')
+
+  test('is not asked for them, and the call is refused', async () => {
+    const peer = await startPeer(temp, [], daemon)
+    await conclude(peer, 'n0')
+    const { domain } = await open(peer)
+    const [pull, info] = await Promise.all([domain.blockPull('vda'), domain.blockJobInfo('vda')].map(failureOf))
+    expect(pull).toMatchObject({ code: 'JOB_ACTIVE', retryable: true })
+    expect(info).toMatchObject({ code: 'JOB_ACTIVE', message: expect.stringContaining('a job that has concluded') })
+    expect(hasListed(peer)).toBe(false)
+    expect(deeds(peer)).toEqual(['block-stream'])
+    expect(peer.statusOf('theirs')).toBe('concluded')
   })
 
-  test('a storage daemon, which has only nodes, is asked for them once nothing is left concluded', async () => {
-    const disks = [
-      { nodes: images.map((filename, index) => ({ nodeName: `n${index}`, filename, virtualSize: diskBytes })) },
-    ]
-    const peer = await startPeer(temp, [], { ...quick, version: versions.storageDaemon, disks })
-    const left = { 'job-id': 'blockpull-n0-00000000', device: 'n0', 'auto-dismiss': false }
-    const client = await QmpClient.connect(peer.path)
-    await client.execute('block-stream', left)
-    await client.status(left['job-id'], 'concluded')
-    await client.close()
+  test('is asked for them once it is dismissed', async () => {
+    const peer = await startPeer(temp, [], daemon)
+    await conclude(peer, 'n0')
     const { domain } = await open(peer)
-    expect(await domain.blockJobInfo('vda')).toBeNull()
-    const names = peer.log.map(({ name }) => name)
-    expect(names.indexOf('job-dismiss')).toBeLessThan(names.indexOf('query-named-block-nodes'))
-    expect(await domain.reap()).toEqual([])
+    const info = domain.blockJobInfo('vda')
+    await peer.received('query-block')
+    expect(hasListed(peer)).toBe(false)
+    peer.vanish('theirs')
+    expect(await info).toBeNull()
+    expect(hasListed(peer)).toBe(true)
   })
 })

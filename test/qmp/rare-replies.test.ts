@@ -5,7 +5,7 @@
 // silent, bytes that are no message.
 
 import { afterAll, describe, expect, test } from 'vitest'
-import { faults } from '../qmp-peer/index.mjs'
+import { faults, type QmpPeer, versions } from '../qmp-peer/index.mjs'
 import type { Fault } from '../qmp-peer/types.js'
 import { QmpClient } from '../support/qmp-client.mjs'
 import { TempFolder } from '../support/temp-folder.js'
@@ -54,16 +54,17 @@ describe('a pull completes, in the safe order and told once, though', () => {
     ],
     [
       'an error without an id comes',
-      () => [faults.garbageBefore('{"error": {"class": "GenericError", "desc": "?"}}', 'human-monitor-command')],
+      () => [faults.garbageBefore('{"error": {"class": "GenericError", "desc": "?"}}', 'blockdev-reopen')],
     ],
-    ['an object that is no message comes', () => [faults.garbageBefore('{"hello": 1}', 'job-dismiss')]],
-    ['an answer to nothing comes', () => [faults.garbageBefore('{"return": {}, "id": 4711}', 'human-monitor-command')]],
+    ['an object that is no message comes', () => [faults.garbageBefore('{"hello": 1}', 'blockdev-del')]],
+    ['an answer to nothing comes', () => [faults.garbageBefore('{"return": {}, "id": 4711}', 'blockdev-reopen')]],
     ['the finalize is refused once', () => [faults.refuse('job-finalize', { desc: 'try later' }, 1)]],
     [
       'the look at the jobs is refused once',
       () => [once(faults.refuse('query-block-jobs', { desc: 'try later' }, 1), 'block-stream')],
     ],
-    ['the dismissal is refused', () => [faults.refuse('job-dismiss', { desc: 'no' })]],
+    ['the filter of a flush cannot be removed', () => [faults.refuse('blockdev-del', { desc: 'no' }, 1)]],
+    ['no filter can be had', () => [faults.refuse('blockdev-add', { desc: "Unknown driver 'blkdebug'" })]],
   ]
 
   /** A fault that only begins once that command has come. */
@@ -82,9 +83,7 @@ describe('a pull completes, in the safe order and told once, though', () => {
     const job = await domain.blockPull('vda')
     expect(await endOf(job)).toBe('completed')
     expect(job.outcome).toMatchObject({ method: 'block-stream', released: images.slice(1), bytesMoved: diskBytes })
-    expect(deeds(peer).join(' ')).toMatch(
-      /^block-stream flush (flush |job-finalize )*job-finalize flush (flush )?(job-dismiss ?)+$/,
-    )
+    expect(deeds(peer).join(' ')).toMatch(/^block-stream( flush)+( job-finalize( flush)+)+$/)
     expect(events).toMatchObject([{ status: 0, target: 'vda', error: null }])
   })
 
@@ -155,36 +154,72 @@ describe('a job that', () => {
   })
 
   test('vanishes while it is flushed at pending is unknown, and is not finalized', async () => {
-    const { peer, domain } = await start(temp, [faults.delayReplies(50, 'human-monitor-command')])
+    const { peer, domain } = await start(temp, [faults.delayReplies(50, 'blockdev-reopen')])
     const job = await domain.blockPull('vda')
     peer.complete(jobIn(peer))
-    await peer.received('human-monitor-command')
+    await peer.received('blockdev-reopen')
     peer.vanish(jobIn(peer))
     expect(await endOf(job)).toBe('unknown JOB_VANISHED')
     expect(deeds(peer)).not.toContain('job-finalize')
   })
 
-  test('was ended by another program is unknown', async () => {
-    const { peer, domain } = await start(temp)
-    const job = await domain.blockPull('vda')
-    peer.hangUp()
-    const client = await QmpClient.connect(peer.path)
-    const id = jobIn(peer)
-    await client.execute('job-cancel', { id })
-    await client.execute('job-dismiss', { id })
-    await client.close()
-    expect(await endOf(job)).toBe('unknown JOB_VANISHED')
-  })
-
-  test('another program cancels has failed, in QEMU’s words', async () => {
+  test('another program cancels while our connection is down is unknown', async () => {
     const { peer, domain } = await start(temp)
     const job = await domain.blockPull('vda')
     peer.hangUp()
     const client = await QmpClient.connect(peer.path)
     await client.execute('job-cancel', { id: jobIn(peer) })
     await client.close()
+    expect(await endOf(job)).toBe('unknown JOB_VANISHED')
+  })
+
+  const lostAtFinalize: readonly [string, (peer: QmpPeer) => Fault][] = [
+    [
+      'another program cancels as our finalize is lost with the connection',
+      (peer) => ({
+        received({ name }, line) {
+          if (name !== 'job-finalize') return undefined
+          line.hangUp()
+          peer.cancel(jobIn(peer))
+          return 'ignore'
+        },
+      }),
+    ],
+    [
+      'fails when it is finalized, and whose end is lost with the connection',
+      (peer) => ({
+        received({ name }) {
+          if (name === 'job-finalize') peer.fail(jobIn(peer), 'Input/output error')
+          return undefined
+        },
+        outgoing(message, next, line) {
+          const isLost = deeds(peer).includes('job-finalize') && peer.log.filter(isEnd).length === 1
+          if (isLost && message.kind === 'event') line.hangUp()
+          else next()
+        },
+      }),
+    ],
+  ]
+  const isEnd = ({ name }: { readonly name: string }): boolean => name === 'BLOCK_JOB_COMPLETED'
+
+  test.each(lostAtFinalize)('%s is unknown: the old chain says that it was not done', async (_what, fault) => {
+    const { peer, domain, events } = await start(temp, [], quick)
+    const behave = peer.misbehave(fault(peer))
+    const job = await domain.blockPull('vda')
+    expect(await endOf(job)).toBe('unknown JOB_VANISHED')
+    expect(job.outcome).toMatchObject({ released: [], error: { retryable: true } })
+    expect(deeds(peer)).toEqual(['block-stream', 'flush', 'job-finalize'])
+    expect(events).toMatchObject([{ status: 1, error: { code: 'JOB_VANISHED' } }])
+    behave()
+    expect(await endOf(await domain.blockPull('vda'))).toBe('completed')
+  })
+
+  test('another program cancels has failed, and says so', async () => {
+    const { peer, domain } = await start(temp)
+    const job = await domain.blockPull('vda')
+    peer.cancel(jobIn(peer))
     expect(await endOf(job)).toBe('failed JOB_FAILED')
-    expect(job.outcome?.error?.message).toContain('Operation canceled')
+    expect(job.outcome?.error?.message).toContain('it was cancelled by another program')
   })
 
   test.each([
@@ -198,33 +233,33 @@ describe('a job that', () => {
     peer.fail(jobIn(peer), text)
     expect(await endOf(job)).toBe(`failed ${code}`)
     expect(job.outcome).toMatchObject({ released: [], error: { message: expect.stringContaining(text) } })
-    expect(deeds(peer)).toEqual(['block-stream', 'job-dismiss'])
+    expect(deeds(peer)).toEqual(['block-stream'])
     expect(peer.statusOf(jobIn(peer))).toBeUndefined()
     expect(events).toMatchObject([{ status: 1, error: { code } }])
   })
 
   test('fails when it is finalized has failed', async () => {
-    const { peer, domain } = await start(temp, [faults.delayReplies(20, 'human-monitor-command')])
+    const { peer, domain } = await start(temp, [faults.delayReplies(20, 'blockdev-reopen')])
     const job = await domain.blockPull('vda')
     peer.complete(jobIn(peer))
     peer.fail(jobIn(peer), 'No space left on device')
     expect(await endOf(job)).toBe('failed NO_SPACE')
-    expect(deeds(peer)).toEqual(['block-stream', 'flush', 'job-finalize', 'job-dismiss'])
+    expect(deeds(peer)).toEqual(['block-stream', 'flush', 'job-finalize'])
   })
 })
 
 describe('a flush that QEMU refuses', () => {
-  const refusal = 'Error: Input/output error\r\n'
+  const desc = 'Error flushing drive: Input/output error'
 
   test('at pending ends the pull before the header changes', async () => {
-    const { peer, domain, events } = await start(temp, [faults.answer('human-monitor-command', refusal)], quick)
+    const { peer, domain, events } = await start(temp, [faults.refuse('blockdev-reopen', { desc })], quick)
     const job = await domain.blockPull('vda')
     expect(await endOf(job)).toBe('failed IO')
     expect(job.outcome).toMatchObject({
       released: [],
       error: { message: expect.stringContaining('Input/output error') },
     })
-    expect(deeds(peer)).toEqual(['block-stream', 'flush', 'job-cancel', 'job-dismiss'])
+    expect(deeds(peer)).toEqual(['block-stream', 'flush', 'job-cancel'])
     expect(peer.statusOf(jobIn(peer))).toBeUndefined()
     expect(events).toMatchObject([{ status: 1, error: { code: 'IO' } }])
   })
@@ -233,7 +268,7 @@ describe('a flush that QEMU refuses', () => {
     const { peer, domain } = await start(temp, [], quick)
     peer.misbehave({
       received: ({ name }) =>
-        name === 'human-monitor-command' && deeds(peer).includes('job-finalize') ? { return: refusal } : undefined,
+        name === 'blockdev-reopen' && deeds(peer).includes('job-finalize') ? { error: { desc } } : undefined,
     })
     const job = await domain.blockPull('vda')
     expect(await endOf(job)).toBe('failed IO')
@@ -245,11 +280,14 @@ describe('a flush that QEMU refuses', () => {
     expect(peer.statusOf(jobIn(peer))).toBeUndefined()
   })
 
-  test('with an error of QMP is the same', async () => {
-    const { peer, domain } = await start(temp, [faults.refuse('human-monitor-command', { desc: 'not now' })], quick)
+  test.each([
+    ['with an error of QMP', () => faults.refuse('human-monitor-command', { desc: 'not now' })],
+    ['by words that it prints', () => faults.answer('human-monitor-command', 'Error: not now\r\n')],
+  ])('and that has no blockdev-reopen, %s, is the same', async (_how, fault) => {
+    const { peer, domain } = await start(temp, [fault()], { ...quick, version: versions.qemu42 })
     const job = await domain.blockPull('vda')
     await endOf(job)
     expect(job.outcome).toMatchObject({ state: 'failed', error: { message: expect.stringContaining('not now') } })
-    expect(deeds(peer)).toEqual(['block-stream', 'flush', 'job-cancel', 'job-dismiss'])
+    expect(deeds(peer)).toEqual(['block-stream', 'flush', 'job-cancel'])
   })
 })

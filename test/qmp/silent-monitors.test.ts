@@ -76,8 +76,8 @@ describe('a monitor', () => {
       { ...short, query: 5000 },
     )
     expect(await failureOf(domain.blockPull('vda'))).toMatchObject({ code: 'MONITOR_TIMEOUT', virCode: 68 })
-    await peer.received('job-dismiss')
-    expect(deeds(peer)).toEqual(['block-stream', 'job-cancel', 'job-dismiss'])
+    await peer.received('job-cancel')
+    expect(deeds(peer)).toEqual(['block-stream', 'job-cancel'])
     expect(peer.statusOf(jobIn(peer))).toBeUndefined()
     expect(events).toEqual([])
   })
@@ -117,8 +117,8 @@ describe('a monitor', () => {
     await peer.received('block-stream')
     await connection.close()
     expect(await pull).toMatchObject({ code: 'CLOSED' })
-    await peer.received('job-dismiss')
-    expect(deeds(peer)).toEqual(['block-stream', 'job-cancel', 'job-dismiss'])
+    await peer.received('job-cancel')
+    expect(deeds(peer)).toEqual(['block-stream', 'job-cancel'])
   })
 
   test('that was silent for a while goes on with the job', async () => {

@@ -12,7 +12,7 @@ import { faults, type QmpPeer } from '../qmp-peer/index.mjs'
 import type { Fault } from '../qmp-peer/types.js'
 import { StagePackage } from '../support/stage-package.js'
 import { TempFolder } from '../support/temp-folder.js'
-import { deeds, diskBytes, endOf, images, jobIn, open, startPeer, until } from './live-domain.js'
+import { diskBytes, endOf, images, jobIn, open, startPeer, until } from './live-domain.js'
 
 const temp = new TempFolder('live-stages')
 const underTest = StagePackage.make(temp, 'test/qmp/stage-process.mjs')
@@ -33,11 +33,11 @@ const pending = async (peer: QmpPeer): Promise<void> => {
   peer.complete(jobIn(peer))
 }
 /** The job is pending, and the command that is never answered has come so many times. */
-const stuckAt = (command: string, deed: string, count = 1): Omit<Stage, 'action'> => ({
+const stuckAt = (command: string, count = 1): Omit<Stage, 'action'> => ({
   faults: () => [unanswered(command, count)],
   async reached(peer) {
     await pending(peer)
-    await until(deed, () => deeds(peer).filter((name) => name === deed).length >= count)
+    await until(command, () => peer.log.filter(({ name }) => name === command).length >= count)
   },
 })
 
@@ -65,16 +65,17 @@ const stages: Readonly<Record<string, Stage>> = {
   },
   'while it runs': { action: 'pull', faults: () => [], reached: running },
   'while it runs and nobody holds it': { action: 'pull and forget', faults: () => [], reached: running },
-  'while it is flushed': { action: 'pull', ...stuckAt('human-monitor-command', 'flush') },
-  'while its finalize is unanswered': { action: 'pull', ...stuckAt('job-finalize', 'job-finalize') },
-  'while it is flushed again': { action: 'pull', ...stuckAt('human-monitor-command', 'flush', 2) },
-  'while its dismissal is unanswered': { action: 'pull', ...stuckAt('job-dismiss', 'job-dismiss') },
+  'while it is flushed': { action: 'pull', ...stuckAt('blockdev-reopen') },
+  'while its finalize is unanswered': { action: 'pull', ...stuckAt('job-finalize') },
+  'while it is flushed again': { action: 'pull', ...stuckAt('blockdev-reopen', 2) },
+  'while the filter of its flush is unanswered': { action: 'pull', ...stuckAt('blockdev-add') },
+  'while the filter of its flush is removed': { action: 'pull', ...stuckAt('blockdev-del', 2) },
   'when it has ended': {
     action: 'pull',
     faults: () => [],
     async reached(peer) {
       await pending(peer)
-      await peer.received('job-dismiss')
+      await until('both flushes', () => peer.log.filter(({ name }) => name === 'blockdev-del').length >= 2)
     },
   },
   'while its abort is unanswered': {
