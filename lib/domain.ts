@@ -133,7 +133,8 @@ export class Domain {
 
   /**
    * Sets the limit of a disk's job, '50MiB/s' or `{ bytesPerSecond: n }`; '0' lifts it. Rejects with `NO_DOMAIN`,
-   * `NO_DISK`, `NO_JOB`, `READ_ONLY`, `CLOSED`.
+   * `NO_DISK`, `NO_JOB`, `READ_ONLY`, `CLOSED`; while the guest runs also with `JOB_ACTIVE` (another program's job),
+   * `MONITOR_BUSY`, `MONITOR_LOST`, `MONITOR_TIMEOUT`, `QEMU_ERROR`.
    *
    * ```js
    * await domain.blockJobSetSpeed('vda', '10MiB/s')
@@ -148,8 +149,9 @@ export class Domain {
 
   /**
    * Ends the job of a disk at a consistent point, whoever started it; with `async` returns before it has ended.
-   * What was copied is kept. Rejects with `NO_DOMAIN`, `NO_DISK`, `NO_JOB`, `JOB_ACTIVE` (it is being ended already),
-   * `READ_ONLY`, `CLOSED`.
+   * What was copied is kept. Rejects with `NO_DOMAIN`, `NO_DISK`, `NO_JOB`, `JOB_ACTIVE` (it is being ended already, or
+   * is another program's), `READ_ONLY`, `CLOSED`; while the guest runs also with `MONITOR_BUSY`, `MONITOR_LOST`,
+   * `MONITOR_TIMEOUT`.
    *
    * ```js
    * await domain.blockJobAbort('vda')
@@ -162,7 +164,8 @@ export class Domain {
   }
 
   /**
-   * Brings the jobs that earlier processes left in the domain's QEMU to their end, durably, and tells how each ended.
+   * Waits for the end of every job of ours in the domain's QEMU, those that earlier processes left too, which are
+   * brought to it durably, and tells how each ended.
    * `connect` does the same in the background. Rejects with `NO_DOMAIN`, `MONITOR_BUSY`, `MONITOR_LOST`,
    * `MONITOR_TIMEOUT`, `READ_ONLY`, `CLOSED`.
    *

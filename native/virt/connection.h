@@ -67,7 +67,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   [[nodiscard]] Result<DomainWithState> define_xml(const std::string& xml);
   [[nodiscard]] Result<std::string> domain_xml(const std::string& uuid);
 
-  /// Refuses every later call and asks the jobs to end at a consistent point. May be called again.
+  /// Refuses every later call, asks our engine's jobs to end at a consistent point, and lets go of
+  /// those that QEMU does. May be called again.
   void close();
   /// The process ends: as close(), but nothing more is linked.
   void abandon();

@@ -86,12 +86,13 @@ function jobText(disk: DiskState): string {
 
 function endingOf(listed: readonly DomainState[]): Ending {
   const pulled = listed.flatMap(({ disks }) => disks.filter(isPulledElsewhere)).length
-  const silent = listed.filter(({ error, disks }) => [error, ...disks.map((d) => d.error)].includes('MONITOR_BUSY'))
+  const errorsOf = ({ error, disks }: DomainState) => [error, ...disks.map((disk) => disk.error)]
+  const silent = listed.filter((domain) => errorsOf(domain).some((code) => code?.startsWith('MONITOR_')))
   const reasons: string[] = []
   if (pulled > 0) reasons.push(`${pulled} ${pulled === 1 ? 'disk is' : 'disks are'} in use by another process`)
   if (silent.length > 0) {
     const whose = silent.map(({ name }) => `'${name}'`).join(', ')
-    reasons.push(`the monitor of ${whose} is in use by another program, or QEMU hangs`)
+    reasons.push(`the monitor of ${whose} did not answer: another program is connected to it, or QEMU hangs`)
   }
   if (reasons.length === 0) return done
   const message = `${reasons.join('; ')}; try again when it is done`
