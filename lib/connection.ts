@@ -3,9 +3,9 @@
 // A connection: the way to domains, and the source of events.
 //
 // Events need nothing set up and nothing pumped: they come on this thread's event loop. They carry libvirt's
-// numbers and, beside a failure, its reason. Closing is asynchronous, may be done twice, ends the jobs of our own engine
-// at a consistent point, and leaves to QEMU those that QEMU does. `openConnection` takes the binding as an argument, which is how tests put another in
-// its place; `connect` is the same with the real one.
+// numbers and, beside a failure, its reason. Closing is asynchronous, may be done twice, ends the jobs of our own
+// engine at a consistent point, and leaves to QEMU those that QEMU does. `openConnection` takes the binding as an
+// argument, which is how tests put another in its place; `connect` is the same with the real one.
 
 import { EventEmitter } from 'node:events'
 import { checkString } from './argument-checks.js'
