@@ -18,15 +18,14 @@ namespace {
 
 using std::chrono::duration_cast;
 using std::chrono::milliseconds;
-using std::chrono::seconds;
 
 /// How long an unused connection is kept, so that one call after another does not connect anew.
 /// Shorter than any deadline for a greeting, so that others who wait for it get it.
-constexpr Nanoseconds kRest = seconds(1);
+constexpr Nanoseconds kRest = std::chrono::seconds(1);
 
 /// Pauses between tries to connect again: doubled from the first to the last.
 constexpr Nanoseconds kFirstBackoff = milliseconds(50);
-constexpr Nanoseconds kLongestBackoff = seconds(5);
+constexpr Nanoseconds kLongestBackoff = std::chrono::seconds(5);
 
 /// One read, and how many of them before others have their turn.
 constexpr std::size_t kReadBytes = std::size_t{64} << 10U;
@@ -345,10 +344,10 @@ void MonitorSession::expire(std::uint64_t id) {
   }
   const InFlight overdue = std::move(found->second);
   in_flight_.erase(found);
-  const auto elapsed = duration_cast<seconds>(overdue.patience).count();
+  const auto elapsed = duration_cast<milliseconds>(overdue.patience).count();
   overdue.answer(make_error(ErrorKind::kMonitorTimeout,
                             text("QEMU behind '", path_, "' has not answered '", overdue.name,
-                                 "' for ", elapsed, " s; it hangs, or waits for its storage"))
+                                 "' for ", elapsed, " ms; it hangs, or waits for its storage"))
                      .with_path(path_));
   rest_if_unused();
 }
