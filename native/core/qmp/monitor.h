@@ -7,6 +7,7 @@
 //      │  nobody listens    └─▶ busy              └─▶ timeout      └─▶ lost: end of file, garbage
 //      └─ shut off ◀───┘
 //                        lost, busy, shut off: while somebody listens, connect again, with back-off
+//     Where others wait already and there is no room to, tries go on until the greeting's deadline.
 //
 // A connection exists while it is used: QEMU serves one client at a time, so holding it keeps
 // others out. A listener holds it, and has it made again when it breaks. Commands are matched by

@@ -27,6 +27,9 @@ constexpr Nanoseconds kRest = std::chrono::seconds(1);
 constexpr Nanoseconds kFirstBackoff = milliseconds(50);
 constexpr Nanoseconds kLongestBackoff = std::chrono::seconds(5);
 
+/// Between tries to find room in the queue of those who wait to be served.
+constexpr Nanoseconds kQueuePause = milliseconds(20);
+
 /// One read, and how many of them before others have their turn.
 constexpr std::size_t kReadBytes = std::size_t{64} << 10U;
 constexpr int kReadsAtOnce = 4;
@@ -126,9 +129,10 @@ void MonitorSession::connect() {
     return;
   }
   if (connecting->reached == Reached::kQueueFull) {
-    lose(busy(path_, "has others waiting for it already"));
+    queue();
     return;
   }
+  queue_until_ = Nanoseconds(0);
   socket_ = std::move(connecting->fd);
   splitter_ = Splitter();
   out_.clear();
@@ -146,12 +150,33 @@ void MonitorSession::connect() {
   timer_ = start_timer(deadlines_.connect, &MonitorSession::greeting_overdue);
 }
 
+/// Each look whether a domain runs is a connection that waits there until QEMU has seen it go, and
+/// there is room for few. So a full queue says little, unless it stays full.
+void MonitorSession::queue() {
+  const Nanoseconds now = reactor_->clock().now();
+  if (queue_until_ == Nanoseconds(0)) {
+    queue_until_ = now + deadlines_.connect;
+  }
+  if (now >= queue_until_) {
+    lose(busy(path_, "has others waiting for it already"));
+    return;
+  }
+  state_ = State::kQueueing;
+  timer_ = start_timer(std::min(kQueuePause, queue_until_ - now), &MonitorSession::leave_queue);
+}
+
+void MonitorSession::leave_queue() {
+  state_ = State::kIdle;
+  connect();
+}
+
 void MonitorSession::disconnect() {
   if (socket_.is_open()) {
     reactor_->unwatch(socket_.get());
     socket_.reset();
   }
   stop_timer();
+  queue_until_ = Nanoseconds(0);
   state_ = State::kIdle;
 }
 
@@ -408,7 +433,7 @@ void MonitorSession::retry_later() {
 }
 
 void MonitorSession::rest_if_unused() {
-  if (state_ == State::kBackoff && !is_used()) {
+  if ((state_ == State::kBackoff || state_ == State::kQueueing) && !is_used()) {
     disconnect();
   }
   if (state_ == State::kReady && !is_used() && timer_ == 0) {

@@ -32,7 +32,7 @@ class MonitorSession : public std::enable_shared_from_this<MonitorSession> {
   void close();
 
  private:
-  enum class State : std::uint8_t { kIdle, kGreeting, kNegotiating, kReady, kBackoff };
+  enum class State : std::uint8_t { kIdle, kQueueing, kGreeting, kNegotiating, kReady, kBackoff };
 
   struct InFlight {
     std::string name;
@@ -47,6 +47,8 @@ class MonitorSession : public std::enable_shared_from_this<MonitorSession> {
   };
 
   void connect();
+  void queue();
+  void leave_queue();
   void disconnect();
   void on_ready(std::uint32_t events);
   [[nodiscard]] Result<void> read_some();
@@ -88,6 +90,8 @@ class MonitorSession : public std::enable_shared_from_this<MonitorSession> {
   /// The one that the state waits for: a greeting, the next try, the end of a rest. 0: none.
   std::uint64_t timer_ = 0;
   Nanoseconds backoff_{0};
+  /// When a full queue is given up; 0 while it is not waited for.
+  Nanoseconds queue_until_{0};
 };
 
 }  // namespace blockpull::qmp

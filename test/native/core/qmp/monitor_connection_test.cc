@@ -2,10 +2,9 @@
 //
 // How a monitor's connection is made, kept, lost and made again.
 
-#include "core/qmp/monitor.h"
-
 #include <gtest/gtest.h>
 
+#include "core/qmp/monitor.h"
 #include "core/qmp/monitor_rig.h"
 #include "core/qmp/unix_socket.h"
 
@@ -68,16 +67,46 @@ TEST_F(MonitorConnectionTest, WithoutAGreetingInTimeItIsBusyAndLeft) {
   EXPECT_TRUE(client.is_left());
 }
 
-TEST_F(MonitorConnectionTest, WhereTheQueueIsFullItIsBusy) {
+TEST_F(MonitorConnectionTest, WhereTheQueueStaysFullItIsBusy) {
   // The backlog holds two, and nobody accepts them.
   const auto first = connect_monitor(path_);
   const auto second = connect_monitor(path_);
   ASSERT_TRUE(second.ok() && second->fd.is_open());
-  open();
+  open(kImpatient);
   reach();
   const Told reached = told();
   EXPECT_EQ(reached.kind(), ErrorKind::kMonitorBusy);
   EXPECT_NE(reached.error.message.find("others waiting"), std::string::npos);
+}
+
+TEST_F(MonitorConnectionTest, AFullQueueIsWaitedForAlsoWhenThoseInItHaveGone) {
+  // What looking twice whether the domain runs leaves there.
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(connect_monitor(path_)->reached, Reached::kConnected);
+  }
+  open();
+  reach();
+  execute("query-block");
+  settle();
+  EXPECT_EQ(told_->size(), 0U);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_TRUE(accept().is_left());
+  }
+  ServedClient client = accept();
+  client.greet();
+  EXPECT_TRUE(told().ok);
+  client.answer(client.expect("query-block"), R"("here")");
+  EXPECT_EQ(told().text, "here");
+}
+
+TEST_F(MonitorConnectionTest, OneThatIsLetGoInAFullQueueAnswersThatItWas) {
+  const auto first = connect_monitor(path_);
+  const auto second = connect_monitor(path_);
+  open();
+  reach();
+  settle();
+  monitor_.reset();
+  EXPECT_EQ(told().kind(), ErrorKind::kClosed);
 }
 
 TEST_F(MonitorConnectionTest, AGarbledGreetingLosesIt) {

@@ -53,7 +53,7 @@ void ServedClient::tell(std::string_view event) {
 
 bool ServedClient::read_more() {
   std::array<char, 4096> buffer;
-  if (!fd_.is_open() || !has_input(fd_.get(), kPatience)) {
+  if (!fd_.is_open() || (!is_patient_ && !has_input(fd_.get(), kPatience))) {
     return false;
   }
   const ssize_t count = ::recv(fd_.get(), buffer.data(), buffer.size(), 0);
@@ -98,6 +98,10 @@ void ServedClient::greet(std::string_view commands) {
   answer(expect("query-commands"), commands);
 }
 
+void ServedClient::shut_down() const {
+  ::shutdown(fd_.get(), SHUT_RDWR);
+}
+
 bool ServedClient::is_left() {
   while (read_more()) {
     received_.clear();
@@ -120,8 +124,8 @@ ScriptedServer::ScriptedServer(const std::string& path)
   EXPECT_EQ(::listen(listener_.get(), 1), 0) << std::strerror(errno);
 }
 
-bool ScriptedServer::has_waiting() const {
-  return has_input(listener_.get(), std::chrono::milliseconds(0));
+bool ScriptedServer::has_waiting(std::chrono::milliseconds patience) const {
+  return has_input(listener_.get(), patience);
 }
 
 std::optional<ServedClient> ScriptedServer::accept() {

@@ -7,6 +7,7 @@
 
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -41,7 +42,12 @@ class ServedClient {
 
   /// The next command; absent when none comes, or the client has gone.
   [[nodiscard]] std::optional<Request> read();
-  /// The same, and a failure of the test unless it is called `name`.
+  /// The same without an end to its patience.
+  [[nodiscard]] std::optional<Request> read_or_end() {
+    is_patient_ = true;
+    return read();
+  }
+  /// The same as read(), and a failure of the test unless it is called `name`.
   Request expect(std::string_view name);
 
   /// Greets, takes the negotiation and offers `commands`, a JSON array of names in objects.
@@ -52,6 +58,8 @@ class ServedClient {
   /// Whether the client has sent nothing so far.
   [[nodiscard]] bool is_quiet() const;
   void hang_up() { fd_.reset(); }
+  /// The same, seen by a read() on another thread as the stream's end.
+  void shut_down() const;
 
  private:
   /// False at the end of the stream, or when nothing comes.
@@ -59,6 +67,7 @@ class ServedClient {
 
   UniqueFd fd_;
   std::string received_;
+  bool is_patient_ = false;
 };
 
 class ScriptedServer {
@@ -70,8 +79,8 @@ class ScriptedServer {
 
   /// Waits for one to connect.
   [[nodiscard]] std::optional<ServedClient> accept();
-  /// Whether somebody waits to be accepted.
-  [[nodiscard]] bool has_waiting() const;
+  /// Whether somebody waits to be accepted, or comes in that time.
+  [[nodiscard]] bool has_waiting(std::chrono::milliseconds patience) const;
 
   /// Nobody listens any more; the socket's file goes.
   void stop();
