@@ -34,6 +34,11 @@ void flush_node(const std::shared_ptr<qmp::Monitor>& monitor, const std::string&
       then(peer.error());
       return;
     }
+    if (!peer->is_there) {
+      then(make_error(ErrorKind::kMonitorLost,
+                      text("nobody listens on monitor '", monitor->path(), "'")));
+      return;
+    }
     if (!peer->offers("human-monitor-command")) {
       then(make_error(ErrorKind::kUnsupported,
                       text("QEMU behind '", monitor->path(), "' offers no way to flush")));
