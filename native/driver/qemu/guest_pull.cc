@@ -40,7 +40,9 @@ class Prepared final : public PreparedGuestPull {
 
   ~Prepared() override {
     if (cancel_unstarted_) {
-      monitor_->execute(qmp::job_cancel(plan_.job_id), [](const Result<qmp::Json>& /*answer*/) {});
+      // Held until it is answered: a monitor that is let go sends nothing more.
+      monitor_->execute(qmp::job_cancel(plan_.job_id),
+                        [monitor = monitor_](const Result<qmp::Json>& /*answer*/) {});
     }
   }
 
