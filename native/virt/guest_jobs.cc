@@ -69,8 +69,8 @@ std::shared_ptr<job::Job> start(Connection& connection, const GuestDisk& on, Pre
   options.before_end = [store = connection.store(), subject,
                         end = prepared->end()](job::Outcome& outcome) {
     follow_in_xml(*store, subject, outcome, [&end]() -> blockpull::Result<NewBacking> {
-      return end->base ? NewBacking(BackingLayer{end->base->path, end->base->format})
-                       : NewBacking();
+      BLOCKPULL_TRY(base, end->base);
+      return base ? NewBacking(BackingLayer{base->path, base->format}) : NewBacking();
     });
   };
   options.on_end = tell_end(connection.sink(), subject, std::move(on_end));

@@ -20,8 +20,9 @@ namespace blockpull::driver {
 
 /// What is known at the end of a followed job: filled before the job's `before_end` runs.
 struct GuestPullEnd {
-  /// Absent: the active layer stands on its own.
-  std::optional<KeptLayer> base;
+  /// Absent: the active layer stands on its own. An error where nobody could see that any more.
+  Result<std::optional<KeptLayer>> base =
+      make_error(ErrorKind::kMonitorLost, "what lies below the disk's image now was not seen");
 };
 
 class PreparedGuestPull : public PreparedPull {

@@ -206,6 +206,7 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
   /// A job of ours that somebody left there.
   void meet(const qmp::BlockJob& job) {
     if (job.status != qmp::JobStatus::kConcluded) {
+      plan_.was_there = true;
       then_(std::move(plan_));
       return;
     }
@@ -231,7 +232,8 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
       if (!answer.ok()) {
         if (answer.error().kind == ErrorKind::kMonitorTimeout) {
           // QEMU may begin it yet; whoever asked believes that nothing was begun.
-          self->monitor_->execute(qmp::job_cancel(self->plan_.job_id), [](const Result<Json>&) {});
+          self->monitor_->execute(qmp::job_cancel(self->plan_.job_id),
+                                  [self](const Result<Json>& /*answer*/) {});
         }
         self->then_(refusal(std::move(answer).error()));
         return;
@@ -274,6 +276,7 @@ std::optional<StreamPlan> plan_of_job(const GuestView& view, const qmp::BlockJob
   plan.disk_name = view.graph.disk_name(*node);
   plan.path = view.graph.nodes()[*node].filename;
   plan.virtual_size = view.graph.nodes()[*node].virtual_size;
+  plan.was_there = true;
   if (view.are_concluded_dismissed && job.status == qmp::JobStatus::kConcluded) {
     plan.dismissed = job;
   }

@@ -20,6 +20,10 @@ constexpr std::string_view kCanceled = "Operation canceled";
 }  // namespace
 
 void StreamFollower::post(std::function<void(StreamFollower&)> then) {
+  const std::lock_guard lock(mutex_);
+  if (host_ == nullptr) {
+    return;
+  }
   host_->post([weak = weak_from_this(), then = std::move(then)] {
     const auto self = weak.lock();
     if (self != nullptr && self->finish_) {
@@ -30,7 +34,10 @@ void StreamFollower::post(std::function<void(StreamFollower&)> then) {
 
 void StreamFollower::start(job::Host& host, job::Board& board,
                            std::function<void(job::Ending)> finish) {
-  host_ = &host;
+  {
+    const std::lock_guard lock(mutex_);
+    host_ = &host;
+  }
   board_ = &board;
   finish_ = std::move(finish);
   board_->method = "block-stream";
@@ -55,11 +62,10 @@ void StreamFollower::start(job::Host& host, job::Board& board,
     }
   };
   listener_ = monitor_->listen(std::move(listener));
+  look_again_later();
   if (plan_.dismissed) {
     conclude(*plan_.dismissed);
-    return;
   }
-  look_again_later();
 }
 
 void StreamFollower::look_again_later() {
@@ -97,6 +103,13 @@ void StreamFollower::take_jobs(Result<qmp::Json> answer) {
       act(job);
       return;
     }
+  }
+  if (plan_.dismissed) {
+    if (step_ == Step::kNone) {
+      // Nobody knows how the last flush went.
+      conclude(*plan_.dismissed);
+    }
+    return;
   }
   if (step_ < Step::kLastFlush) {
     vanish(
@@ -229,6 +242,11 @@ Error StreamFollower::failure_of(const std::string& said) const {
 }
 
 void StreamFollower::last_flushed(Result<void> result) {
+  if (result.ok() && flush_error_) {
+    // Somebody else finalized it. What the failed flush was to write may be lost for good, and a
+    // later one succeeds all the same.
+    result = *flush_error_;
+  }
   if (!result.ok()) {
     Error error = std::move(result).error();
     error.message = text("pull of disk '", plan_.disk_name,
@@ -236,6 +254,9 @@ void StreamFollower::last_flushed(Result<void> result) {
     ending_.error = std::move(error).with_path(plan_.path);
   } else {
     ending_.released = plan_.released;
+    if (!plan_.was_there) {
+      end_->base = plan_.base;
+    }
     board_->settled = plan_.virtual_size;
     board_->moved = plan_.virtual_size;
   }
@@ -267,13 +288,14 @@ void StreamFollower::dismissed(Result<void> /*result*/) {
 
 /// What the chain is now, of which a job that was found knows nothing else.
 void StreamFollower::take_view(const Result<GuestView>& view) {
-  end_->base = plan_.base;
   if (view.ok()) {
     if (const auto top = view->graph.find_node(plan_.node)) {
       const auto chain = view->graph.chain_from(*top);
       if (chain.size() > 1) {
         const BlockNode& below = view->graph.nodes()[chain[1]];
         end_->base = KeptLayer{below.filename, below.driver};
+      } else {
+        end_->base = std::optional<KeptLayer>();
       }
     }
   }
@@ -299,6 +321,10 @@ void StreamFollower::vanish(std::string_view why) {
 void StreamFollower::finish(job::Ending ending) {
   host_->cancel_call(std::exchange(timer_, 0));
   monitor_->ignore(listener_);
+  {
+    const std::lock_guard lock(mutex_);
+    host_ = nullptr;
+  }
   std::exchange(finish_, nullptr)(std::move(ending));
 }
 

@@ -71,6 +71,8 @@ struct StreamPlan {
   std::optional<KeptLayer> base;
   /// Paths of the layers that drop out.
   std::vector<std::string> released;
+  /// QEMU had the job before it was asked for, so its base may be another one.
+  bool was_there = false;
   /// How the job was found, if it had concluded and had to be dismissed at once.
   std::optional<qmp::BlockJob> dismissed;
 };
