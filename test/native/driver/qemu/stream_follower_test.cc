@@ -187,7 +187,7 @@ TEST(StreamFollowerTest, AFailedFirstFlushCancelsTheJobAndIsTheReason) {
   rig.qemu.finish_copying();
   rig.qemu.flush_fault = "qemu-io: flush failed";
   ASSERT_TRUE(rig.run());
-  EXPECT_EQ(rig.ended_with(), ErrorKind::kIo);
+  ASSERT_EQ(rig.ended_with(), ErrorKind::kIo);
   EXPECT_NE(rig.ends[0].error->message.find("flush failed"), std::string::npos);
   EXPECT_EQ(rig.qemu.count("job-finalize"), 0U);
   EXPECT_EQ(rig.qemu.count("job-cancel"), 1U);
@@ -205,7 +205,7 @@ TEST(StreamFollowerTest, AJobThatSomebodyFinalizesAfterAFailedFlushIsNotComplete
   rig.qemu.flush_fault.reset();
   rig.qemu.conclude(std::nullopt);
   ASSERT_TRUE(rig.run());
-  EXPECT_EQ(rig.ended_with(), ErrorKind::kIo);
+  ASSERT_EQ(rig.ended_with(), ErrorKind::kIo);
   EXPECT_NE(rig.ends[0].error->message.find("keep its backing files"), std::string::npos);
 }
 
