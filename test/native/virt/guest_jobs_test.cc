@@ -26,6 +26,15 @@ class GuestJobsTest : public testing::Test {
       connection->close();
       connection->jobs().wait_until_idle();
     }
+    connections_.clear();
+    qemu_->stop();
+    // The reactor may be the last to hold one. With all of them gone the engine ends on this thread.
+    for (; opened_ > 0; --opened_) {
+      EXPECT_TRUE(gone_->take());
+    }
+    qmp::Inbox<bool> done;
+    reactor_->post([&done] { done.put(true); });
+    EXPECT_TRUE(done.take());
   }
 
   std::shared_ptr<Connection> open(bool read_only = false) {
@@ -47,6 +56,7 @@ class GuestJobsTest : public testing::Test {
         [events = events_, alive](const BlockJobEvent& event) { events->put(event); });
     EXPECT_TRUE(opened.ok()) << opened.error().error.message;
     connections_.push_back(*opened);
+    ++opened_;
     uuid_ = (*opened)->lookup_name("vm0").value().domain.uuid;
     return *opened;
   }
@@ -108,6 +118,7 @@ class GuestJobsTest : public testing::Test {
   const std::string path_ = folder_ / "vm0.qmp";
   const std::string our_id_ = driver::job_id_for("vda", "top");
   std::unique_ptr<driver::ServedQemu> qemu_ = std::make_unique<driver::ServedQemu>(path_);
+  const std::shared_ptr<qmp::Reactor> reactor_ = qmp::Reactor::shared().value();
   const std::shared_ptr<job::Engine> engine_ = job::Engine::shared().value();
   std::string uuid_;
   const std::shared_ptr<qmp::Inbox<BlockJobEvent>> events_ =
@@ -116,6 +127,7 @@ class GuestJobsTest : public testing::Test {
       std::make_shared<qmp::Inbox<job::Outcome>>();
   const std::shared_ptr<qmp::Inbox<JobResult>> jobs_ = std::make_shared<qmp::Inbox<JobResult>>();
   const std::shared_ptr<qmp::Inbox<bool>> gone_ = std::make_shared<qmp::Inbox<bool>>();
+  std::size_t opened_ = 0;
   std::vector<std::shared_ptr<Connection>> connections_;
 };
 
@@ -302,6 +314,7 @@ TEST_F(GuestJobsTest, AConnectionIsNotKeptByAQemuThatIsGone) {
   EXPECT_EQ(gone_->size(), 0U);  // the search for jobs holds it
   qemu_->stop();
   EXPECT_TRUE(gone_->take());
+  --opened_;
 }
 
 }  // namespace
