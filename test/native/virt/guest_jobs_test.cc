@@ -28,7 +28,7 @@ class GuestJobsTest : public testing::Test {
     }
     connections_.clear();
     qemu_->stop();
-    // The reactor may be the last to hold one. With all of them gone the engine ends on this thread.
+    // The reactor may be the last to hold one; once all are gone, the engine ends on this thread.
     for (; opened_ > 0; --opened_) {
       EXPECT_TRUE(gone_->take());
     }
