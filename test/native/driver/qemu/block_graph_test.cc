@@ -34,7 +34,7 @@ std::vector<std::string> names(const BlockGraph& graph, std::optional<std::size_
 using Names = std::vector<std::string>;
 
 TEST(BlockGraphTest, WhatIsNoAnswerIsNoImage) {
-  for (const char* const answer : {"[]", "{}", "\"x\"", R"([{}, null, {"inserted": {}}])"}) {
+  for (const char* const answer : {"[]", "{}", R"([{}, null, {"inserted": {}}])"}) {
     const auto json = qmp::Json::parse(answer);
     ASSERT_TRUE(json.ok());
     EXPECT_TRUE(BlockGraph::of_devices(*json, *json).nodes().empty()) << answer;

@@ -32,7 +32,7 @@ std::uint64_t FakeMonitor::listen(qmp::Listener listener) {
 }
 
 std::string FakeMonitor::next() const {
-  if (asked_.empty()) {
+  if (asked_.empty() || !later_.empty() || (is_up_ && !qemu_.events.empty())) {
     return {};
   }
   const Asked& first = asked_.front();
@@ -46,7 +46,8 @@ std::string FakeMonitor::next() const {
 Result<Json> FakeMonitor::done(const qmp::Command& command) {
   BLOCKPULL_TRY(arguments, Json::parse(command.arguments.empty() ? "{}" : command.arguments));
   BLOCKPULL_TRY(value, qemu_.execute(command.name, arguments));
-  return Json::parse(value);
+  BLOCKPULL_TRY(answer, Json::parse(text(R"({"return": )", value, "}")));
+  return answer.member("return");
 }
 
 bool FakeMonitor::step(Failing how) {

@@ -44,7 +44,8 @@ class FakeMonitor final : public qmp::Monitor {
 
   /// Does the next thing that was asked; false when there is none.
   bool step(Failing how = Failing::kNothing);
-  /// The command that step() would do: its name, "flush", "reach", or "" for none.
+  /// The command that step() would do: its name, "flush", "reach", or "" where it is
+  /// something else.
   [[nodiscard]] std::string next() const;
 
   void restore();
