@@ -453,7 +453,7 @@ void MonitorSession::retry_later() {
 }
 
 void MonitorSession::rest_if_unused() {
-  if (state_ == State::kBackoff && !is_used()) {
+  if ((state_ == State::kBackoff || state_ == State::kQueued) && !is_used()) {
     disconnect();
   }
   if (state_ == State::kReady && !is_used() && timer_ == 0) {

@@ -164,9 +164,10 @@ std::size_t BlockGraph::add(BlockNode node) {
 }
 
 /// A device's images, from the one that it shows down to the last.
-void BlockGraph::add_chain(const qmp::Json& inserted, const Edges& edges) {
+std::optional<std::size_t> BlockGraph::add_chain(const qmp::Json& inserted, const Edges& edges) {
   std::string name = inserted.member("node-name").text_or_empty();
   qmp::Json image = inserted.member("image");
+  std::optional<std::size_t> top;
   std::optional<std::size_t> above;
   for (std::size_t depth = 0; image.exists() && depth < limits::kChainDepth; ++depth) {
     BlockNode node = read_image(image);
@@ -176,12 +177,15 @@ void BlockGraph::add_chain(const qmp::Json& inserted, const Edges& edges) {
       const std::size_t added = add(std::move(node));
       if (above) {
         link(*above, added);
+      } else {
+        top = added;
       }
       above = added;
     }
     name = name.empty() ? name : edges.below(name, filter);
     image = image.member("backing-image");
   }
+  return top;
 }
 
 /// A job stands on its images, or on a filter that it has put over them.
@@ -198,8 +202,11 @@ BlockGraph BlockGraph::of_devices(const qmp::Json& query_block, const qmp::Json&
   BlockGraph graph;
   const Edges known(edges);
   for (std::size_t i = 0; i < query_block.size(); ++i) {
-    graph.devices_.push_back(read_device(query_block.at(i)));
-    graph.add_chain(query_block.at(i).member("inserted"), known);
+    BlockDevice device = read_device(query_block.at(i));
+    if (const auto top = graph.add_chain(query_block.at(i).member("inserted"), known)) {
+      device.node_name = graph.nodes_[*top].name;
+    }
+    graph.devices_.push_back(std::move(device));
   }
   graph.add_jobs(known);
   return graph;

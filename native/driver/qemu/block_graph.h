@@ -56,7 +56,7 @@ struct BlockDevice {
   std::string device;
   /// The path of the guest's device in QEMU's tree; contains the id that it was given.
   std::string qdev;
-  /// The node that it shows to the guest; filters that QEMU put there left out.
+  /// The node of its active layer, below all filters.
   std::string node_name;
 };
 
@@ -91,7 +91,8 @@ class BlockGraph {
  private:
   class Edges;
 
-  void add_chain(const qmp::Json& inserted, const Edges& edges);
+  /// The topmost image's index.
+  std::optional<std::size_t> add_chain(const qmp::Json& inserted, const Edges& edges);
   void add_jobs(const Edges& edges);
   /// The node of that name, added if it is not there; one without a name is always added.
   [[nodiscard]] std::size_t add(BlockNode node);

@@ -44,8 +44,9 @@ class Prepared final : public PreparedGuestPull {
 
   ~Prepared() override {
     if (cancel_unstarted_) {
+      // Held until it is answered: a monitor that is let go sends nothing more.
       monitor_->execute(qmp::job_cancel(stream_.plan.job_id),
-                        [](const Result<qmp::Json>& /*answer*/) {});
+                        [monitor = monitor_](const Result<qmp::Json>& /*answer*/) {});
     }
   }
 

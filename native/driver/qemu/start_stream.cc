@@ -193,10 +193,15 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
                         text("job '", plan_.job_id, "' is followed by this process already"));
     }
     watch_ = JobWatch::begin(monitor_, plan_.job_id);
-    const bool is_there =
-        std::any_of(view.jobs.begin(), view.jobs.end(),
-                    [this](const qmp::BlockJob& job) { return job.id == plan_.job_id; });
-    if (is_there) {
+    const auto there =
+        std::find_if(view.jobs.begin(), view.jobs.end(),
+                     [this](const qmp::BlockJob& job) { return job.id == plan_.job_id; });
+    if (there != view.jobs.end()) {
+      // Whoever started it may have named another base.
+      if (auto found = plan_of_job(view, *there)) {
+        found->disk_name = plan_.disk_name;
+        plan_ = *std::move(found);
+      }
       then_(StartedStream{std::move(plan_), std::move(watch_)});
     } else {
       stream();
@@ -228,7 +233,9 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
     }
     if (error.kind == ErrorKind::kMonitorTimeout) {
       // QEMU may begin it yet; whoever asked believes that nothing was begun.
-      monitor_->execute(qmp::job_cancel(plan_.job_id), [](const Result<Json>& /*answer*/) {});
+      // The monitor is held until that is answered: one that is let go sends nothing more.
+      monitor_->execute(qmp::job_cancel(plan_.job_id),
+                        [self = shared_from_this()](const Result<Json>& /*answer*/) {});
     }
     then_(refusal(std::move(error)));
   }

@@ -27,6 +27,10 @@ bool is_unknown(const Result<void>& result) {
 }  // namespace
 
 void StreamFollower::post(std::function<void(StreamFollower&)> then) {
+  const std::lock_guard lock(mutex_);
+  if (host_ == nullptr) {
+    return;
+  }
   host_->post([weak = weak_from_this(), then = std::move(then)] {
     const auto self = weak.lock();
     if (self != nullptr && self->finish_) {
@@ -37,7 +41,10 @@ void StreamFollower::post(std::function<void(StreamFollower&)> then) {
 
 void StreamFollower::start(job::Host& host, job::Board& board,
                            std::function<void(job::Ending)> finish) {
-  host_ = &host;
+  {
+    const std::lock_guard lock(mutex_);
+    host_ = &host;
+  }
   board_ = &board;
   finish_ = std::move(finish);
   board_->method = "block-stream";
@@ -137,7 +144,7 @@ void StreamFollower::show(const qmp::BlockJob& job) {
 void StreamFollower::flushed(Result<void> result) {
   if (!result.ok()) {
     flush_error_ = std::move(result).error();
-  } else if (!stop_) {
+  } else if (!stop_ && !done_) {
     // If we die here, the job waits at pending with everything durable, and the next one to look
     // finalizes it.
     finalize_sent_ = true;
@@ -158,7 +165,10 @@ void StreamFollower::look_after(Result<void> result) {
 void StreamFollower::take_end(const JobEnd& end) {
   if (!end.was_cancelled && !end.error) {
     done_ = true;
-    last_flush();
+    if (step_ != Step::kFlush) {
+      last_flush();
+    }
+    // Else somebody finalized it meanwhile, and how that flush went matters.
   } else if (flush_error_) {
     finish(flush_error_);
   } else if (stop_ && end.was_cancelled) {
@@ -214,6 +224,11 @@ void StreamFollower::last_flush() {
 }
 
 void StreamFollower::last_flushed(Result<void> result) {
+  if (result.ok() && flush_error_) {
+    // Somebody else finalized it. What the failed flush was to write may be lost for good, and a
+    // later one succeeds all the same.
+    result = *flush_error_;
+  }
   if (!result.ok()) {
     Error error = std::move(result).error();
     error.message =
@@ -258,6 +273,10 @@ void StreamFollower::vanish(std::string_view why) {
 void StreamFollower::finish(std::optional<Error> error) {
   host_->cancel_call(timer_);
   watch_->on_news({});
+  {
+    const std::lock_guard lock(mutex_);
+    host_ = nullptr;
+  }
   job::Ending ending;
   if (!error) {
     board_->settled = plan_.virtual_size;

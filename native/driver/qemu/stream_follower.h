@@ -22,6 +22,7 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string_view>
 
@@ -90,7 +91,13 @@ class StreamFollower : public std::enable_shared_from_this<StreamFollower> {
   const StreamPlan plan_;
   const std::shared_ptr<JobWatch> watch_;
   const std::shared_ptr<GuestPullEnd> end_;
+
+  /// Guards host_ against callbacks of the monitor, which may come when the job has ended and the
+  /// host is no more; the host's own thread, the only one to set it, reads it without.
+  std::mutex mutex_;
+  /// Null before the start and after the end.
   job::Host* host_ = nullptr;
+
   job::Board* board_ = nullptr;
   std::function<void(job::Ending)> finish_;
   std::uint64_t timer_ = 0;

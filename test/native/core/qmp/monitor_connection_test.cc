@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How a monitor's connection is made, kept, lost and made again.
+
+#include <gtest/gtest.h>
+
+#include "core/qmp/monitor.h"
+#include "core/qmp/monitor_rig.h"
+#include "core/qmp/unix_socket.h"
+
+namespace blockpull::qmp {
+namespace {
+
+using std::chrono::milliseconds;
+
+class MonitorConnectionTest : public MonitorRig {};
+
+constexpr Deadlines kImpatient{milliseconds(50), milliseconds(50), milliseconds(50)};
+
+TEST_F(MonitorConnectionTest, WhereNobodyListensTheGuestIsShutOff) {
+  server_->stop();
+  open();
+  reach();
+  const Told peer = told();
+  EXPECT_TRUE(peer.ok);
+  EXPECT_FALSE(peer.peer.is_there);
+  execute("query-block");
+  EXPECT_EQ(told().kind(), ErrorKind::kMonitorLost);
+}
+
+TEST_F(MonitorConnectionTest, AGreetingMayComeByteByByte) {
+  open();
+  reach();
+  ServedClient client = accept();
+  for (const char& byte : kGreetingText) {
+    client.say({&byte, 1});
+  }
+  client.answer(client.expect("qmp_capabilities"), "{}");
+  client.answer(client.expect("query-commands"), R"([{"name": "block-stream"}, {}, 7])");
+  const Told reached = told();
+  ASSERT_TRUE(reached.ok);
+  EXPECT_TRUE(reached.peer.is_there);
+  EXPECT_EQ(reached.peer.version, (QemuVersion{7, 2, 22}));
+  EXPECT_TRUE(reached.peer.offers("block-stream"));
+  EXPECT_FALSE(reached.peer.offers("job-finalize"));
+}
+
+TEST_F(MonitorConnectionTest, WhatWasMeantForTheClientBeforeIsPassedOver) {
+  open();
+  reach();
+  ServedClient client = accept();
+  client.say(R"({"return": {}, "id": 1} {"id": 2, "error": {"class": "GenericError"}})");
+  client.tell("JOB_STATUS_CHANGE");
+  client.greet();
+  EXPECT_TRUE(told().ok);
+}
+
+TEST_F(MonitorConnectionTest, WithoutAGreetingInTimeItIsBusyAndLeft) {
+  open(kImpatient);
+  reach();
+  execute("query-block");
+  ServedClient client = accept();
+  const Told reached = told();
+  EXPECT_EQ(reached.kind(), ErrorKind::kMonitorBusy);
+  EXPECT_NE(reached.error.message.find("sent no greeting in 50 ms"), std::string::npos);
+  EXPECT_EQ(told().kind(), ErrorKind::kMonitorBusy);
+  EXPECT_TRUE(client.is_left());
+}
+
+TEST_F(MonitorConnectionTest, WhereTheQueueStaysFullItIsBusy) {
+  // The backlog holds two, and nobody accepts them.
+  const auto first = connect_monitor(path_);
+  const auto second = connect_monitor(path_);
+  ASSERT_TRUE(second.ok() && second->fd.is_open());
+  open(kImpatient);
+  reach();
+  const Told reached = told();
+  EXPECT_EQ(reached.kind(), ErrorKind::kMonitorBusy);
+  EXPECT_NE(reached.error.message.find("others waiting"), std::string::npos);
+}
+
+TEST_F(MonitorConnectionTest, AFullQueueIsWaitedForAlsoWhenThoseInItHaveGone) {
+  // What looking twice whether the domain runs leaves there.
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(connect_monitor(path_)->reached, Reached::kConnected);
+  }
+  open();
+  reach();
+  execute("query-block");
+  settle();
+  EXPECT_EQ(told_->size(), 0U);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_TRUE(accept().is_left());
+  }
+  ServedClient client = accept();
+  client.greet();
+  EXPECT_TRUE(told().ok);
+  client.answer(client.expect("query-block"), R"("here")");
+  EXPECT_EQ(told().text, "here");
+}
+
+TEST_F(MonitorConnectionTest, OneThatIsLetGoInAFullQueueAnswersThatItWas) {
+  const auto first = connect_monitor(path_);
+  const auto second = connect_monitor(path_);
+  open();
+  reach();
+  settle();
+  monitor_.reset();
+  EXPECT_EQ(told().kind(), ErrorKind::kClosed);
+}
+
+TEST_F(MonitorConnectionTest, AGarbledGreetingLosesIt) {
+  open();
+  reach();
+  ServedClient client = accept();
+  client.say("HTTP/1.1 400 Bad Request\r\n");
+  EXPECT_EQ(told().kind(), ErrorKind::kMonitorLost);
+  EXPECT_TRUE(client.is_left());
+}
+
+TEST_F(MonitorConnectionTest, ARefusedNegotiationIsToldWithQemusWords) {
+  open();
+  reach();
+  execute("query-block");
+  ServedClient client = accept();
+  client.say(kGreetingText);
+  client.refuse(client.expect("qmp_capabilities"), "GenericError", "not today");
+  const Told reached = told();
+  EXPECT_EQ(reached.kind(), ErrorKind::kQemuError);
+  EXPECT_NE(reached.error.message.find("not today"), std::string::npos);
+  EXPECT_EQ(told().kind(), ErrorKind::kQemuError);
+  EXPECT_TRUE(client.is_left());
+  EXPECT_EQ(told_->size(), 0U);
+}
+
+TEST_F(MonitorConnectionTest, ANegotiationThatIsNotAnsweredHasItsDeadline) {
+  open({std::chrono::seconds(20), milliseconds(50), milliseconds(50)});
+  reach();
+  ServedClient client = accept();
+  client.say(kGreetingText);
+  EXPECT_EQ(told().kind(), ErrorKind::kMonitorTimeout);
+  EXPECT_TRUE(client.is_left());
+}
+
+TEST_F(MonitorConnectionTest, AnUnusedConnectionIsLeftAndMadeAnew) {
+  ServedClient client = connect();
+  EXPECT_TRUE(client.is_left());
+  execute("query-block");
+  ServedClient again = accept();
+  again.greet();
+  again.answer(again.expect("query-block"), R"("second")");
+  EXPECT_EQ(told().text, "second");
+}
+
+TEST_F(MonitorConnectionTest, AListenerKeepsTheConnectionUntilItIsIgnored) {
+  ServedClient client = connect();
+  const auto listener = listen();
+  EXPECT_EQ(links_->take(), Link::kUp);
+  Inbox<bool> rested;
+  monitor_->call_later(milliseconds(1300), [&rested] { rested.put(true); });
+  EXPECT_TRUE(rested.take());
+  EXPECT_TRUE(client.is_quiet());
+  client.tell("STOP");
+  EXPECT_EQ(events_->take(), "STOP");
+  monitor_->ignore(listener);
+  EXPECT_TRUE(client.is_left());
+}
+
+TEST_F(MonitorConnectionTest, AListenersConnectionIsMadeAgainAsOftenAsItBreaks) {
+  open();
+  static_cast<void>(listen());
+  for (int round = 0; round < 3; ++round) {
+    ServedClient client = accept();
+    client.greet();
+    EXPECT_EQ(links_->take(), Link::kUp);
+    client.hang_up();
+    EXPECT_EQ(links_->take(), Link::kLost);
+  }
+}
+
+TEST_F(MonitorConnectionTest, AListenerWaitsForABusyMonitor) {
+  open(kImpatient);
+  static_cast<void>(listen());
+  for (int round = 0; round < 2; ++round) {
+    ServedClient silent = accept();
+    EXPECT_TRUE(silent.is_left());
+  }
+  // Negotiated within 50 ms, or tried again.
+  while (links_->size() == 0) {
+    ServedClient client = accept();
+    client.greet();
+    settle();
+  }
+  EXPECT_EQ(links_->take(), Link::kUp);
+}
+
+TEST_F(MonitorConnectionTest, AListenerHearsThatQemuHasEndedAndThatAnotherIsThere) {
+  open();
+  static_cast<void>(listen());
+  ServedClient client = accept();
+  client.greet();
+  EXPECT_EQ(links_->take(), Link::kUp);
+  server_->stop();
+  client.hang_up();
+  EXPECT_EQ(links_->take(), Link::kLost);
+  EXPECT_EQ(links_->take(), Link::kGone);
+  server_ = std::make_unique<ScriptedServer>(path_);
+  ServedClient next = accept();
+  next.greet();
+  auto link = links_->take();
+  while (link == Link::kGone) {
+    link = links_->take();
+  }
+  EXPECT_EQ(link, Link::kUp);
+}
+
+TEST_F(MonitorConnectionTest, OneMonitorASocketForAsLongAsSomebodyHasIt) {
+  open();
+  const auto same = Monitor::at(Reactor::shared().value(), path_, kImpatient);
+  EXPECT_EQ(same, monitor_);
+  EXPECT_NE(Monitor::at(Reactor::shared().value(), folder_ / "vm1.qmp", {}), monitor_);
+}
+
+TEST_F(MonitorConnectionTest, OneThatIsLetGoLeavesAndTheNextConnectsAnew) {
+  ServedClient client = connect();
+  static_cast<void>(listen());
+  EXPECT_EQ(links_->take(), Link::kUp);
+  monitor_.reset();
+  EXPECT_TRUE(client.is_left());
+  connect();
+  EXPECT_EQ(links_->size(), 0U);
+}
+
+TEST_F(MonitorConnectionTest, OneThatIsLetGoUngreetedAnswersThatItWas) {
+  open();
+  reach();
+  ServedClient client = accept();
+  monitor_.reset();
+  EXPECT_EQ(told().kind(), ErrorKind::kClosed);
+  EXPECT_TRUE(client.is_left());
+}
+
+}  // namespace
+}  // namespace blockpull::qmp

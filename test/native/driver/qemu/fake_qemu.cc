@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "driver/qemu/fake_qemu.h"
+
+#include <algorithm>
+
+#include "core/base/text.h"
+
+namespace blockpull::driver {
+namespace {
+
+Error refused(std::string words, std::string error_class = "GenericError") {
+  Error error = make_error(ErrorKind::kQemuError, std::move(words));
+  error.operation = std::move(error_class);
+  return error;
+}
+
+std::string file_of(const std::string& node) {
+  return text("/vms/", node, ".qcow2");
+}
+
+}  // namespace
+
+std::string FakeQemu::commands() const {
+  std::vector<const char*> names{
+      "query-block",         "query-block-jobs",     "x-debug-query-block-graph",
+      "block-stream",        "job-cancel",           "query-named-block-nodes",
+      "job-finalize",        "job-dismiss",          "blockdev-add",
+      "block-job-set-speed", "human-monitor-command"};
+  if (can_reopen) {
+    names.push_back("blockdev-reopen");
+  }
+  std::string list;
+  for (const char* const name : names) {
+    list += text(list.empty() ? "" : ", ", R"({"name": ")", name, R"("})");
+  }
+  return '[' + list + ']';
+}
+
+std::size_t FakeQemu::count(std::string_view name) const {
+  return static_cast<std::size_t>(std::count(executed.begin(), executed.end(), name));
+}
+
+Result<std::string> FakeQemu::execute(const std::string& name, const qmp::Json& arguments) {
+  executed.push_back(name);
+  if (name == "query-block-jobs") {
+    return jobs();
+  }
+  if (name == "query-block") {
+    return devices();
+  }
+  if (name == "x-debug-query-block-graph") {
+    return graph();
+  }
+  if (name == "human-monitor-command") {
+    const std::string line = arguments.member("command-line").text_or_empty();
+    const auto said = line == "qemu-io top flush" ? flush() : "Error: no such node\\r\\n";
+    return '"' + said.value_or("") + '"';
+  }
+  if (name.starts_with("blockdev-")) {
+    return act_on_filter(name, arguments);
+  }
+  if (name == "block-stream") {
+    return start(arguments);
+  }
+  if (name == "query-named-block-nodes") {
+    faults_of_client.push_back("nodes were listed");
+  }
+  return act_on_job(name, arguments);
+}
+
+Result<std::string> FakeQemu::start(const qmp::Json& arguments) {
+  const std::string id = arguments.member("job-id").text_or_empty();
+  if (stream_fault) {
+    return refused(*stream_fault);
+  }
+  if (job) {
+    return refused(text("Job ID '", id, "' already in use"));
+  }
+  job = Job{};
+  job->id = id;
+  job->speed = arguments.member("speed").number().value_or(0);
+  job->auto_finalize = arguments.member("auto-finalize").boolean().value_or(true);
+  job->base_node = arguments.member("base-node").text();
+  if (!arguments.member("auto-dismiss").boolean().value_or(true)) {
+    faults_of_client.emplace_back("a job was begun that has to be dismissed");
+  }
+  copy_durable = false;
+  copy_lost = false;
+  if (is_fast) {
+    finish_copying();
+  }
+  return std::string("{}");
+}
+
+Result<std::string> FakeQemu::act_on_filter(const std::string& name, const qmp::Json& arguments) {
+  if (name == "blockdev-add") {
+    if (arguments.member("image").text_or_empty() != "top" ||
+        arguments.member("take-child-perms").size() != 1) {
+      return refused("a filter that does not flush");
+    }
+    if (has_filter) {
+      return refused("Duplicate nodes with node-name='x'");
+    }
+    has_filter = true;
+    return std::string("{}");
+  }
+  if (!has_filter) {
+    return refused("Failed to find node with node-name='x'");
+  }
+  if (name == "blockdev-del") {
+    has_filter = false;
+  } else if (const auto why = flush()) {
+    return refused(*why);
+  }
+  return std::string("{}");
+}
+
+Result<std::string> FakeQemu::act_on_job(const std::string& name, const qmp::Json& arguments) {
+  const bool is_speed = name == "block-job-set-speed";
+  const std::string id = arguments.member(is_speed ? "device" : "id").text_or_empty();
+  if (!job || job->id != id) {
+    return is_speed ? refused(text("Block job '", id, "' not found"), "DeviceNotActive")
+                    : refused("Job not found");
+  }
+  const auto not_in_state = [&] {
+    return refused(text("Job '", id, "' in state '", job->status, "' cannot accept '", name, "'"));
+  };
+  if (is_speed) {
+    job->speed = arguments.member("speed").number().value_or(0);
+  } else if (name == "job-cancel") {
+    cancel();
+  } else if (name == "job-finalize" && job->status == "pending") {
+    if (!copy_durable) {
+      faults_of_client.emplace_back("finalized before the copy was durable");
+    }
+    conclude(std::nullopt);
+  } else {
+    return not_in_state();
+  }
+  return std::string("{}");
+}
+
+void FakeQemu::finish_copying() {
+  job->offset = kSize;
+  job->status = "pending";
+  if (job->auto_finalize) {
+    conclude(std::nullopt);
+  }
+}
+
+void FakeQemu::conclude(const std::optional<std::string>& error) {
+  if (!error) {
+    const auto base =
+        job->base_node ? std::find(below.begin(), below.end(), *job->base_node) : below.end();
+    below.erase(below.begin(), base);
+    header_durable = false;
+  }
+  end_job("BLOCK_JOB_COMPLETED", error);
+}
+
+void FakeQemu::cancel() {
+  end_job("BLOCK_JOB_CANCELLED", std::nullopt);
+}
+
+void FakeQemu::end_job(const std::string& event, const std::optional<std::string>& error) {
+  qmp::JsonWriter data;
+  data.member("device", job->id);
+  if (error) {
+    data.member("error", *error);
+  }
+  events.push_back({event, data.text()});
+  job.reset();
+}
+
+std::optional<std::string> FakeQemu::flush() {
+  if (flush_fault) {
+    copy_lost = copy_lost || !copy_durable;
+    return flush_fault;
+  }
+  copy_durable = copy_durable || (!copy_lost && (!job || job->offset == kSize));
+  header_durable = true;
+  return std::nullopt;
+}
+
+std::string FakeQemu::jobs() const {
+  if (!job) {
+    return "[]";
+  }
+  return text(R"([{"device": ")", job->id, R"(", "type": "stream", "status": ")", job->status,
+              R"(", "len": )", kSize, R"(, "offset": )", job->offset, R"(, "speed": )", job->speed,
+              R"(, "auto-finalize": )", job->auto_finalize ? "true" : "false", "}]");
+}
+
+std::string FakeQemu::devices() const {
+  std::string backing;
+  for (auto node = below.rbegin(); node != below.rend(); ++node) {
+    backing = text(R"(, "backing-filename": ")", file_of(*node), R"(", "backing-image": {)",
+                   R"("filename": ")", file_of(*node), R"(", "format": "qcow2", )",
+                   R"("virtual-size": )", kSize, backing, "}");
+  }
+  return text(R"([{"device": "vda", "inserted": {"node-name": "top", "image": {)",
+              R"("filename": "/vms/top.qcow2", "format": "qcow2", "virtual-size": )", kSize,
+              backing, "}}}]");
+}
+
+std::string FakeQemu::graph() const {
+  std::string nodes = R"({"id": 1, "type": "block-driver", "name": "top"})";
+  std::string edges;
+  for (std::size_t i = 0; i < below.size(); ++i) {
+    nodes += text(R"(, {"id": )", i + 2, R"(, "type": "block-driver", "name": ")", below[i], "\"}");
+    edges += text(i == 0 ? "" : ", ", R"({"name": "backing", "parent": )", i + 1, R"(, "child": )",
+                  i + 2, "}");
+  }
+  if (job) {
+    nodes += text(R"(, {"id": 9, "type": "block-job", "name": ")", job->id, "\"}");
+    std::size_t id = 1;
+    for (auto node = below.begin();; ++node, ++id) {
+      edges += text(edges.empty() ? "" : ", ", R"({"name": "job", "parent": 9, "child": )", id, "}");
+      if (node == below.end() || *node == job->base_node) {
+        break;
+      }
+    }
+  }
+  return text(R"({"nodes": [)", nodes, R"(], "edges": [)", edges, "]}");
+}
+
+}  // namespace blockpull::driver

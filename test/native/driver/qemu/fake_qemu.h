@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A QEMU with one disk, as far as a pull needs it, and with a memory for what would be lost if it
+// were killed:
+//
+//     disk vda ─▶ node "top" (/vms/top.qcow2) ─▶ "mid" ─▶ "base"
+//
+//     copied ──flush──▶ durable        a job that is finalized before its copy is durable, and a
+//     header ──flush──▶ durable        list of nodes, are faults of whoever asks; they are kept
+//                                      to be judged
+//
+// A job that ends is told by an event and is gone. What a failed flush was to write is lost for
+// good: later ones succeed and do not write it.
+//
+// Thread rule: one thread at a time.
+
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/qmp/json.h"
+
+namespace blockpull::driver {
+
+class FakeQemu {
+ public:
+  struct Job {
+    std::string id;
+    std::string status = "running";
+    std::uint64_t offset = 0;
+    std::uint64_t speed = 0;
+    bool auto_finalize = false;
+    std::optional<std::string> base_node;
+  };
+
+  struct Event {
+    std::string name;
+    /// A JSON object.
+    std::string data;
+  };
+
+  static constexpr std::uint64_t kSize = std::uint64_t{4} << 20U;
+
+  /// The value of "return" as JSON, or a kQemuError with QEMU's words.
+  [[nodiscard]] Result<std::string> execute(const std::string& name, const qmp::Json& arguments);
+
+  /// Names in objects, as query-commands answers.
+  [[nodiscard]] std::string commands() const;
+
+  /// The copying is over; the job waits, unless it finalizes itself.
+  void finish_copying();
+  /// It fails, or is done.
+  void conclude(const std::optional<std::string>& error);
+  void cancel();
+
+  /// Whether a kill now would leave the guest's data in place.
+  [[nodiscard]] bool is_durable() const { return copy_durable && header_durable; }
+
+  std::optional<Job> job;
+  /// Nodes below "top", nearest first.
+  std::vector<std::string> below{"mid", "base"};
+  bool copy_durable = true;
+  bool header_durable = true;
+  bool copy_lost = false;
+  /// Whether there is a filter of ours above "top".
+  bool has_filter = false;
+  bool can_reopen = true;
+  /// A job has copied everything before its start is answered.
+  bool is_fast = false;
+  /// Those that the monitor has not sent yet.
+  std::deque<Event> events;
+  /// What the next flush says instead of nothing.
+  std::optional<std::string> flush_fault;
+  /// What block-stream is refused with.
+  std::optional<std::string> stream_fault;
+  std::vector<std::string> faults_of_client;
+  /// Names of all commands, in order.
+  std::vector<std::string> executed;
+
+  [[nodiscard]] std::size_t count(std::string_view name) const;
+
+ private:
+  [[nodiscard]] Result<std::string> act_on_job(const std::string& name, const qmp::Json& arguments);
+  [[nodiscard]] Result<std::string> start(const qmp::Json& arguments);
+  [[nodiscard]] Result<std::string> act_on_filter(const std::string& name,
+                                                  const qmp::Json& arguments);
+  void end_job(const std::string& event, const std::optional<std::string>& error);
+  /// Says why not.
+  [[nodiscard]] std::optional<std::string> flush();
+  [[nodiscard]] std::string jobs() const;
+  [[nodiscard]] std::string devices() const;
+  [[nodiscard]] std::string graph() const;
+};
+
+}  // namespace blockpull::driver

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A follower between a monitor and a host that do one thing at a time, so a test stops it anywhere.
+
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "driver/qemu/fake_monitor.h"
+#include "driver/qemu/job_id.h"
+#include "driver/qemu/stream_follower.h"
+#include "faults/inline_host.h"
+
+namespace blockpull::driver {
+
+class FollowerRig {
+ public:
+  explicit FollowerRig(std::uint64_t seed = 0)
+      : arena(io::BufferArena::create(io::BufferArena::kBlock).value()),
+        host(std::make_unique<faults::InlineHost>(*arena, seed)) {
+    plan.job_id = job_id_for("vda", "top");
+    plan.node = "top";
+    plan.disk_name = "vda";
+    plan.path = "/vms/top.qcow2";
+    plan.virtual_size = FakeQemu::kSize;
+    plan.depth = 3;
+    plan.released = {"/vms/mid.qcow2", "/vms/base.qcow2"};
+    qemu.job = FakeQemu::Job{};
+    qemu.job->id = plan.job_id;
+    qemu.copy_durable = false;
+  }
+
+  /// "base" stays.
+  void keep_base() {
+    qemu.job->base_node = "base";
+    plan.base_node = "base";
+    plan.base = KeptLayer{"/vms/base.qcow2", "qcow2"};
+    plan.released = {"/vms/mid.qcow2"};
+  }
+
+  void make() {
+    follower = std::make_shared<StreamFollower>(
+        monitor, StartedStream{plan, JobWatch::begin(monitor, plan.job_id)}, end);
+  }
+
+  void start() {
+    make();
+    follower->start(*host, board,
+                    [this](job::Ending ending) { ends.push_back(std::move(ending)); });
+  }
+
+  /// One thing, whoever has something to do; the monitor first.
+  bool step(Failing how = Failing::kNothing) { return monitor->step(how) || host->step(); }
+
+  /// Goes on until the monitor is about to do `command`; false when that does not come.
+  bool run_to(const std::string& command) {
+    for (int turns = 0; turns < kTurns && ends.empty(); ++turns) {
+      if (monitor->next() == command) {
+        return true;
+      }
+      step();
+    }
+    return false;
+  }
+
+  /// Goes on until the end, restoring the link when it is down; false when there is none.
+  bool run() {
+    for (int turns = 0; turns < kTurns && ends.empty(); ++turns) {
+      if (!monitor->is_up()) {
+        monitor->restore();
+      }
+      step();
+    }
+    return ends.size() == 1;
+  }
+
+  /// The kind that it ended with; absent when it completed.
+  [[nodiscard]] std::optional<ErrorKind> ended_with() const {
+    return ends.empty() || !ends[0].error ? std::nullopt : std::optional(ends[0].error->kind);
+  }
+
+  /// What may never be, whatever happened; empty when all is well.
+  [[nodiscard]] std::string broken_promise() const {
+    if (ends.size() > 1) {
+      return "it ended twice";
+    }
+    if (!qemu.faults_of_client.empty()) {
+      return qemu.faults_of_client[0];
+    }
+    if (ends.empty()) {
+      return {};
+    }
+    const bool is_completed = !ends[0].error.has_value();
+    if (is_completed && !qemu.is_durable()) {
+      return "it completed before all was durable";
+    }
+    if (is_completed && ends[0].released != plan.released) {
+      return "it completed without its list of files";
+    }
+    if (!is_completed && !ends[0].released.empty()) {
+      return "it failed and released files";
+    }
+    return {};
+  }
+
+  static constexpr int kTurns = 2000;
+
+  const std::unique_ptr<io::BufferArena> arena;
+  std::unique_ptr<faults::InlineHost> host;
+  FakeQemu qemu;
+  const std::shared_ptr<FakeMonitor> monitor = std::make_shared<FakeMonitor>(qemu);
+  StreamPlan plan;
+  const std::shared_ptr<GuestPullEnd> end = std::make_shared<GuestPullEnd>();
+  job::Board board;
+  std::shared_ptr<StreamFollower> follower;
+  std::vector<job::Ending> ends;
+};
+
+}  // namespace blockpull::driver

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Random walks of the follower: whatever QEMU, its storage, the link, other programs and the user
+// do, and in whatever order, it ends once and its promises hold. A failure prints its seed.
+
+#include <array>
+#include <random>
+
+#include <gtest/gtest.h>
+
+#include "driver/qemu/follower_rig.h"
+
+namespace blockpull::driver {
+namespace {
+
+class Walk {
+ public:
+  explicit Walk(std::uint64_t seed) : random_(seed), rig_(seed) {
+    if (is_one_in(2)) {
+      rig_.keep_base();
+    }
+    rig_.start();
+  }
+
+  /// Empty when all went well.
+  std::string run() {
+    for (int turn = 0; turn < 400 && rig_.ends.empty(); ++turn) {
+      happen();
+      if (const std::string broken = rig_.broken_promise(); !broken.empty()) {
+        return broken;
+      }
+    }
+    return settle();
+  }
+
+ private:
+  bool is_one_in(std::uint64_t chances) { return random_() % chances == 0; }
+
+  void happen() {
+    FakeQemu& qemu = rig_.qemu;
+    const bool is_alive = qemu.job.has_value();
+    switch (random_() % 40) {
+      case 0:
+        if (is_alive) {
+          qemu.finish_copying();
+        }
+        break;
+      case 1:
+        if (is_alive && is_one_in(8)) {
+          qemu.conclude("Input/output error");
+        }
+        break;
+      case 2:
+        qemu.flush_fault = is_one_in(6) ? std::optional<std::string>("I/O error") : std::nullopt;
+        break;
+      case 3:
+        rig_.monitor->restore();
+        break;
+      case 4:
+        if (is_one_in(30)) {
+          rig_.follower->stop(job::Stop::kCancel);
+          was_stopped_ = true;
+        }
+        break;
+      case 5:
+        if (is_alive && is_one_in(20)) {
+          be_another_program();
+        }
+        break;
+      case 6:
+        if (is_one_in(60)) {
+          rig_.monitor->end_qemu();
+        }
+        break;
+      case 7:
+        rig_.monitor->tell_change();
+        break;
+      default:
+        step();
+    }
+  }
+
+  void be_another_program() {
+    switch (random_() % 3) {
+      case 0:
+        rig_.qemu.job.reset();
+        break;
+      case 1:
+        rig_.qemu.cancel();
+        break;
+      default:
+        if (rig_.qemu.job->status == "pending") {
+          rig_.qemu.conclude(std::nullopt);
+        }
+    }
+  }
+
+  void step() {
+    if (is_one_in(2)) {
+      rig_.host->step();
+      return;
+    }
+    constexpr std::array<Failing, 4> kFailures{Failing::kRefused, Failing::kLate,
+                                               Failing::kLostBefore, Failing::kLostAfter};
+    const Failing how = is_one_in(8) ? kFailures[random_() % kFailures.size()] : Failing::kNothing;
+    if (how == Failing::kLate || how == Failing::kLostAfter) {
+      // A flush that failed, and whose answer is lost, cannot be told from one that was not done.
+      rig_.qemu.flush_fault.reset();
+    }
+    rig_.monitor->step(how);
+  }
+
+  /// From now on all goes well.
+  std::string settle() {
+    rig_.qemu.flush_fault.reset();
+    if (rig_.qemu.job) {
+      rig_.qemu.finish_copying();
+    }
+    if (!rig_.run()) {
+      return rig_.ends.empty() ? "it does not end" : "it ended twice";
+    }
+    if (rig_.ended_with() == ErrorKind::kCancelled && !was_stopped_) {
+      return "it was cancelled, and nobody had asked";
+    }
+    while (rig_.step()) {
+    }
+    rig_.follower.reset();
+    return rig_.monitor->listeners() > 0 ? "it listens after its end" : rig_.broken_promise();
+  }
+
+  std::mt19937_64 random_;
+  FollowerRig rig_;
+  bool was_stopped_ = false;
+};
+
+TEST(FollowerWalkTest, HoldsItsPromisesOnAnyPath) {
+  constexpr std::uint64_t kWalks = 3000;
+  const std::uint64_t first = std::random_device{}();
+  for (std::uint64_t seed = first; seed < first + kWalks; ++seed) {
+    const std::string broken = Walk(seed).run();
+    ASSERT_EQ(broken, "") << "seed " << seed;
+  }
+}
+
+}  // namespace
+}  // namespace blockpull::driver

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What QEMU 7.2.22 has answered, kept in answers/: query-block, x-debug-query-block-graph and,
+// where the file has them, query-named-block-nodes and query-block-jobs, each cut down to the
+// members that say which images there are. The disks:
+//
+//     drive-guest                  -drive vda: top.qcow2 ─▶ sub/mid.qcow2 ─▶ ../base.img; a second
+//                                  -drive, by a relative name: other.qcow2 ─▶ base.img
+//     drive-guest-with-job         the same while vda is streamed: QEMU's filter is on top of it
+//     blockdev-guest               -blockdev: "top" and "top2" share "base"; a throttle filter is
+//                                  on "top2"; backing files other than the headers state
+//     unsafe-images                extended L2; internal snapshots
+//     storage-daemon, …-with-job   qemu-storage-daemon: no devices
+
+#pragma once
+
+#include <string>
+
+#include "core/qmp/json.h"
+
+namespace blockpull::driver {
+
+/// The object in answers/<name>.json: "devices", "graph", "nodes", "jobs".
+[[nodiscard]] qmp::Json recorded(const std::string& name);
+
+}  // namespace blockpull::driver

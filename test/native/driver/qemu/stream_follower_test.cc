@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The follower's state machine as a table: every step that it takes, failing in every way, and
+// every status that it may find after it has lost sight of the job.
+
+#include "driver/qemu/stream_follower.h"
+
+#include <gtest/gtest.h>
+
+#include "driver/qemu/follower_rig.h"
+
+namespace blockpull::driver {
+namespace {
+
+TEST(StreamFollowerTest, FlushesBeforeItFinalizesAndBeforeItTells) {
+  FollowerRig rig;
+  rig.start();
+  ASSERT_TRUE(rig.run_to("query-block-jobs"));
+  rig.qemu.job->offset = 4096;
+  for (int turns = 0; turns < 10 && rig.board.settled == 0; ++turns) {
+    rig.step();
+  }
+  EXPECT_EQ(rig.board.settled, 4096U);
+  rig.qemu.finish_copying();
+  rig.monitor->tell_change();
+  ASSERT_TRUE(rig.run_to("job-finalize"));
+  EXPECT_TRUE(rig.qemu.copy_durable);
+  EXPECT_FALSE(rig.qemu.header_durable && rig.qemu.below.empty());
+  ASSERT_TRUE(rig.run_to("query-block"));
+  EXPECT_TRUE(rig.qemu.is_durable());
+  ASSERT_TRUE(rig.run());
+  EXPECT_EQ(rig.ended_with(), std::nullopt);
+  EXPECT_EQ(rig.ends[0].released, rig.plan.released);
+  EXPECT_EQ(rig.board.settled, FakeQemu::kSize);
+  EXPECT_EQ(rig.board.method.load(), std::string("block-stream"));
+  EXPECT_FALSE(rig.qemu.job);
+  EXPECT_FALSE(rig.end->base);
+  EXPECT_FALSE(rig.qemu.has_filter);
+  EXPECT_EQ(rig.broken_promise(), "");
+}
+
+TEST(StreamFollowerTest, LooksAgainWithoutAnyEvent) {
+  FollowerRig rig;
+  rig.start();
+  while (rig.qemu.count("query-block-jobs") < 3) {
+    rig.step();
+  }
+  rig.qemu.finish_copying();
+  ASSERT_TRUE(rig.run());
+  EXPECT_EQ(rig.ended_with(), std::nullopt);
+}
+
+TEST(StreamFollowerTest, EventsOfOtherJobsAreNoReasonToLook) {
+  FollowerRig rig;
+  rig.start();
+  while (rig.qemu.count("query-block-jobs") == 0 || rig.host->outstanding() > 1) {
+    ASSERT_TRUE(rig.step());
+  }
+  rig.qemu.job->id = "of-another";
+  rig.monitor->tell_change();
+  EXPECT_EQ(rig.host->outstanding(), 1U);  // its timer
+}
+
+/// How the job ends when one step fails in one way, and everything after it succeeds.
+struct FailingStep {
+  const char* step;
+  Failing how;
+  std::optional<ErrorKind> ends_with;
+};
+
+class FailingStepTest : public testing::TestWithParam<FailingStep> {};
+
+TEST_P(FailingStepTest, EndsAsItsFailureSays) {
+  FollowerRig rig;
+  rig.start();
+  ASSERT_TRUE(rig.run_to("query-block-jobs"));
+  rig.qemu.finish_copying();
+  ASSERT_TRUE(rig.run_to(GetParam().step));
+  rig.monitor->step(GetParam().how);
+  ASSERT_TRUE(rig.run());
+  EXPECT_EQ(rig.ended_with(), GetParam().ends_with)
+      << (rig.ends[0].error ? rig.ends[0].error->message : "completed");
+  EXPECT_EQ(rig.broken_promise(), "");
+  EXPECT_FALSE(rig.qemu.job);
+}
+
+constexpr std::optional<ErrorKind> kCompletes;
+
+INSTANTIATE_TEST_SUITE_P(
+    Steps, FailingStepTest,
+    testing::Values(FailingStep{"query-block-jobs", Failing::kRefused, kCompletes},
+                    FailingStep{"query-block-jobs", Failing::kLate, kCompletes},
+                    FailingStep{"query-block-jobs", Failing::kLostBefore, kCompletes},
+                    FailingStep{"flush", Failing::kRefused, ErrorKind::kIo},
+                    FailingStep{"flush", Failing::kLate, kCompletes},
+                    FailingStep{"flush", Failing::kLostBefore, kCompletes},
+                    FailingStep{"flush", Failing::kLostAfter, kCompletes},
+                    FailingStep{"job-finalize", Failing::kRefused, kCompletes},
+                    FailingStep{"job-finalize", Failing::kLate, kCompletes},
+                    FailingStep{"job-finalize", Failing::kLostBefore, kCompletes},
+                    FailingStep{"job-finalize", Failing::kLostAfter, kCompletes},
+                    FailingStep{"blockdev-add", Failing::kRefused, kCompletes},
+                    FailingStep{"blockdev-add", Failing::kLate, kCompletes},
+                    FailingStep{"blockdev-add", Failing::kLostBefore, kCompletes},
+                    FailingStep{"blockdev-add", Failing::kLostAfter, kCompletes},
+                    FailingStep{"blockdev-del", Failing::kRefused, kCompletes},
+                    FailingStep{"blockdev-del", Failing::kLate, kCompletes},
+                    FailingStep{"blockdev-del", Failing::kLostBefore, kCompletes},
+                    FailingStep{"blockdev-del", Failing::kLostAfter, kCompletes},
+                    FailingStep{"query-block", Failing::kRefused, kCompletes},
+                    FailingStep{"query-block", Failing::kLostBefore, kCompletes},
+                    FailingStep{"x-debug-query-block-graph", Failing::kLate, kCompletes}));
+
+/// The last flush is the second one.
+class LastFlushTest : public testing::TestWithParam<FailingStep> {};
+
+TEST_P(LastFlushTest, IsNotTakenForDoneUnlessItWas) {
+  FollowerRig rig;
+  rig.start();
+  ASSERT_TRUE(rig.run_to("query-block-jobs"));
+  rig.qemu.finish_copying();
+  ASSERT_TRUE(rig.run_to("job-finalize"));
+  ASSERT_TRUE(rig.run_to("flush"));
+  rig.monitor->step(GetParam().how);
+  ASSERT_TRUE(rig.run());
+  EXPECT_EQ(rig.ended_with(), GetParam().ends_with);
+  EXPECT_EQ(rig.broken_promise(), "");
+  EXPECT_FALSE(rig.qemu.job);
+}
+
+INSTANTIATE_TEST_SUITE_P(Ways, LastFlushTest,
+                         testing::Values(FailingStep{"", Failing::kRefused, ErrorKind::kIo},
+                                         FailingStep{"", Failing::kLate, kCompletes},
+                                         FailingStep{"", Failing::kLostBefore, kCompletes},
+                                         FailingStep{"", Failing::kLostAfter, kCompletes}));
+
+/// What is found when the link is back, by the status; "" for none.
+struct FoundStatus {
+  const char* status;
+  std::optional<ErrorKind> ends_with;
+};
+
+class FoundStatusTest : public testing::TestWithParam<FoundStatus> {};
+
+TEST_P(FoundStatusTest, IsWhatCounts) {
+  for (const char* const lost_at : {"query-block-jobs", "flush", "job-finalize"}) {
+    FollowerRig rig;
+    rig.start();
+    ASSERT_TRUE(rig.run_to("query-block-jobs"));
+    rig.qemu.finish_copying();
+    ASSERT_TRUE(rig.run_to(lost_at));
+    rig.monitor->step(Failing::kLostBefore);
+    if (*GetParam().status == '\0') {
+      rig.qemu.job.reset();
+    } else {
+      rig.qemu.job->status = GetParam().status;
+    }
+    // What is not an end yet comes to one.
+    for (int turns = 0; turns < 200 && rig.ends.empty(); ++turns) {
+      rig.monitor->restore();
+      rig.step();
+      if (turns == 100 && rig.qemu.job) {
+        rig.qemu.job->status = "pending";
+      }
+    }
+    ASSERT_TRUE(rig.run()) << lost_at;
+    EXPECT_EQ(rig.ended_with(), GetParam().ends_with) << lost_at;
+    EXPECT_EQ(rig.broken_promise(), "") << lost_at;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Statuses, FoundStatusTest,
+    testing::Values(FoundStatus{"created", kCompletes}, FoundStatus{"running", kCompletes},
+                    FoundStatus{"paused", kCompletes}, FoundStatus{"ready", kCompletes},
+                    FoundStatus{"standby", kCompletes}, FoundStatus{"waiting", kCompletes},
+                    FoundStatus{"pending", kCompletes}, FoundStatus{"aborting", kCompletes},
+                    FoundStatus{"concluded", kCompletes}, FoundStatus{"null", kCompletes},
+                    FoundStatus{"of-the-future", kCompletes},
+                    FoundStatus{"", ErrorKind::kJobVanished}));
+
+/// What is heard while it runs.
+struct HeardEnd {
+  const char* error;
+  ErrorKind ends_with;
+};
+
+class HeardEndTest : public testing::TestWithParam<HeardEnd> {};
+
+TEST_P(HeardEndTest, HasTheKindThatItsWordsStandFor) {
+  FollowerRig rig;
+  rig.start();
+  ASSERT_TRUE(rig.run_to("query-block-jobs"));
+  rig.qemu.conclude(GetParam().error);
+  ASSERT_TRUE(rig.run());
+  ASSERT_EQ(rig.ended_with(), GetParam().ends_with);
+  EXPECT_NE(rig.ends[0].error->message.find(GetParam().error), std::string::npos);
+  EXPECT_EQ(rig.broken_promise(), "");
+}
+
+INSTANTIATE_TEST_SUITE_P(Words, HeardEndTest,
+                         testing::Values(HeardEnd{"Input/output error", ErrorKind::kIo},
+                                         HeardEnd{"No space left on device", ErrorKind::kNoSpace},
+                                         HeardEnd{"what else", ErrorKind::kJobFailed}));
+
+TEST(StreamFollowerTest, ACancelOfAnotherProgramIsAFailure) {
+  FollowerRig rig;
+  rig.start();
+  ASSERT_TRUE(rig.run_to("query-block-jobs"));
+  rig.qemu.cancel();
+  ASSERT_TRUE(rig.run());
+  EXPECT_EQ(rig.ended_with(), ErrorKind::kJobFailed);
+}
+
+TEST(StreamFollowerTest, AnEndThatNobodyHeardCountsOnlyWhenItIsToBeExpected) {
+  enum class Ends : std::uint8_t { kByOthers, kByItself };
+  for (const Ends ends : {Ends::kByOthers, Ends::kByItself}) {
+    FollowerRig rig;
+    rig.keep_base();
+    rig.plan.auto_finalize = ends == Ends::kByItself;
+    rig.start();
+    ASSERT_TRUE(rig.run_to("query-block-jobs"));
+    rig.monitor->step(Failing::kLostBefore);
+    rig.qemu.job->offset = FakeQemu::kSize;
+    rig.qemu.conclude(std::nullopt);
+    ASSERT_TRUE(rig.run());
+    EXPECT_EQ(rig.ended_with(),
+              ends == Ends::kByItself ? kCompletes : std::optional(ErrorKind::kJobVanished));
+    EXPECT_EQ(rig.broken_promise(), "");
+  }
+}
+
+TEST(StreamFollowerTest, AFailedFirstFlushCancelsTheJobAndIsTheReason) {
+  FollowerRig rig;
+  rig.start();
+  ASSERT_TRUE(rig.run_to("query-block-jobs"));
+  rig.qemu.finish_copying();
+  rig.qemu.flush_fault = "qemu-io: flush failed";
+  ASSERT_TRUE(rig.run());
+  ASSERT_EQ(rig.ended_with(), ErrorKind::kIo);
+  EXPECT_NE(rig.ends[0].error->message.find("flush failed"), std::string::npos);
+  EXPECT_EQ(rig.qemu.count("job-finalize"), 0U);
+  EXPECT_EQ(rig.qemu.count("job-cancel"), 1U);
+  EXPECT_FALSE(rig.qemu.job);
+  EXPECT_EQ(rig.qemu.below.size(), 2U);
+}
+
+TEST(StreamFollowerTest, AJobThatSomebodyFinalizesAfterAFailedFlushIsNotCompleted) {
+  FollowerRig rig;
+  rig.start();
+  ASSERT_TRUE(rig.run_to("query-block-jobs"));
+  rig.qemu.finish_copying();
+  rig.qemu.flush_fault = "qemu-io: flush failed";
+  ASSERT_TRUE(rig.run_to("job-cancel"));
+  rig.qemu.flush_fault.reset();
+  rig.qemu.conclude(std::nullopt);
+  ASSERT_TRUE(rig.run());
+  ASSERT_EQ(rig.ended_with(), ErrorKind::kIo);
+  EXPECT_NE(rig.ends[0].error->message.find("keep its backing files"), std::string::npos);
+}
+
+TEST(StreamFollowerTest, AJobThatSomebodyFinalizesDuringAFailingFlushIsNotCompleted) {
+  FollowerRig rig;
+  rig.start();
+  ASSERT_TRUE(rig.run_to("query-block-jobs"));
+  rig.qemu.finish_copying();
+  rig.qemu.flush_fault = "flush failed";
+  ASSERT_TRUE(rig.run_to("blockdev-del"));
+  rig.qemu.flush_fault.reset();
+  rig.qemu.conclude(std::nullopt);
+  ASSERT_TRUE(rig.run());
+  EXPECT_EQ(rig.ended_with(), ErrorKind::kIo);
+  EXPECT_EQ(rig.broken_promise(), "");
+}
+
+TEST(StreamFollowerTest, AStopAtAnyStepEndsItOnceAndOnlyAsWhatItIs) {
+  for (int stop_after = 0; stop_after < 60; ++stop_after) {
+    FollowerRig rig;
+    rig.start();
+    for (int turns = 0; turns < stop_after && rig.ends.empty(); ++turns) {
+      if (turns == 6) {
+        rig.qemu.finish_copying();
+      }
+      rig.step();
+    }
+    rig.follower->stop(job::Stop::kCancel);
+    rig.follower->stop(job::Stop::kCancel);
+    ASSERT_TRUE(rig.run()) << stop_after;
+    const bool is_completed = !rig.ended_with().has_value();
+    EXPECT_TRUE(is_completed || rig.ended_with() == ErrorKind::kCancelled) << stop_after;
+    EXPECT_EQ(rig.qemu.below.empty(), is_completed) << stop_after;
+    EXPECT_EQ(rig.broken_promise(), "") << stop_after;
+    EXPECT_FALSE(rig.qemu.job) << stop_after;
+  }
+}
+
+TEST(StreamFollowerTest, WhenQemuEndsAtAnyStepItsEndIsNotKnownUnlessItWasSeen) {
+  for (int dies_after = 0; dies_after < 60; ++dies_after) {
+    FollowerRig rig;
+    rig.keep_base();
+    rig.start();
+    for (int turns = 0; turns < dies_after && rig.ends.empty(); ++turns) {
+      if (turns == 6) {
+        rig.qemu.finish_copying();
+      }
+      rig.step();
+    }
+    const bool had_ended = !rig.ends.empty();
+    rig.monitor->end_qemu();
+    ASSERT_TRUE(rig.run()) << dies_after;
+    EXPECT_EQ(rig.broken_promise(), "") << dies_after;
+    if (rig.ended_with()) {
+      EXPECT_EQ(rig.ended_with(), ErrorKind::kJobVanished) << dies_after;
+      EXPECT_FALSE(had_ended) << dies_after;
+    } else {
+      ASSERT_TRUE(rig.end->base) << dies_after;
+      EXPECT_EQ(rig.end->base->path, "/vms/base.qcow2") << dies_after;
+    }
+  }
+}
+
+TEST(StreamFollowerTest, TheBaseIsWhatTheChainShowsElseWhatWasPlanned) {
+  for (const bool is_seen : {true, false}) {
+    FollowerRig rig;
+    rig.keep_base();
+    rig.plan.base = KeptLayer{"/vms/planned.qcow2", "qcow2"};
+    rig.start();
+    ASSERT_TRUE(rig.run_to("query-block-jobs"));
+    rig.qemu.finish_copying();
+    ASSERT_TRUE(rig.run_to("query-block"));
+    rig.monitor->step(is_seen ? Failing::kNothing : Failing::kRefused);
+    ASSERT_TRUE(rig.run());
+    EXPECT_EQ(rig.ended_with(), std::nullopt);
+    ASSERT_TRUE(rig.end->base);
+    EXPECT_EQ(rig.end->base->path, is_seen ? "/vms/base.qcow2" : "/vms/planned.qcow2");
+  }
+}
+
+TEST(StreamFollowerTest, WhoLeavesLeavesTheJobAsItIs) {
+  for (const job::Stop how : {job::Stop::kLeave, job::Stop::kAbandon}) {
+    FollowerRig rig;
+    rig.start();
+    ASSERT_TRUE(rig.run_to("query-block-jobs"));
+    rig.follower->stop(how);
+    rig.follower->stop(job::Stop::kCancel);
+    EXPECT_EQ(rig.ended_with(), ErrorKind::kClosed);
+    while (rig.step()) {
+    }
+    EXPECT_EQ(rig.ends.size(), 1U);
+    EXPECT_TRUE(rig.qemu.job);
+    EXPECT_EQ(rig.qemu.count("job-cancel"), 0U);
+    EXPECT_EQ(rig.broken_promise(), "");
+  }
+}
+
+TEST(StreamFollowerTest, WhoCancelsAndLeavesHasCancelled) {
+  FollowerRig rig;
+  rig.start();
+  ASSERT_TRUE(rig.run_to("query-block-jobs"));
+  rig.follower->stop(job::Stop::kCancel);
+  rig.follower->stop(job::Stop::kLeave);
+  EXPECT_TRUE(rig.ends.empty());
+  ASSERT_TRUE(rig.run());
+  EXPECT_EQ(rig.qemu.count("job-cancel"), 1U);
+  EXPECT_FALSE(rig.qemu.job);
+}
+
+TEST(StreamFollowerTest, WhatTheMonitorSaysAfterTheEndFindsNoHost) {
+  FollowerRig rig;
+  rig.start();
+  ASSERT_TRUE(rig.run_to("query-block-jobs"));
+  rig.follower->stop(job::Stop::kLeave);
+  rig.host.reset();
+  rig.monitor->step();
+  EXPECT_EQ(rig.ends.size(), 1U);
+}
+
+TEST(StreamFollowerTest, ALimitIsHandedOnWhileItRuns) {
+  FollowerRig rig;
+  rig.make();
+  rig.follower->set_bandwidth(7, {});
+  EXPECT_EQ(rig.monitor->next(), "");
+  rig.start();
+  rig.follower->set_bandwidth(4096, {});
+  while (rig.monitor->step()) {
+  }
+  EXPECT_EQ(rig.qemu.job->speed, 4096U);
+}
+
+}  // namespace
+}  // namespace blockpull::driver

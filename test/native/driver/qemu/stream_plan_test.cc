@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What QEMU is asked for a pull, and what keeps it from being asked.
+
+#include "driver/qemu/stream_plan.h"
+
+#include <cctype>
+
+#include <gtest/gtest.h>
+
+#include "core/base/text.h"
+#include "driver/qemu/job_id.h"
+#include "driver/qemu/recorded_answers.h"
+
+namespace blockpull::driver {
+namespace {
+
+constexpr qmp::QemuVersion kVersion{7, 2, 22};
+
+struct Layer {
+  std::string name;
+  std::string file;
+  std::string stated;
+  std::uint64_t size = 1 << 20;
+  std::string format = "qcow2";
+};
+
+/// A chain, top first, as query-block and the graph tell of it.
+BlockGraph chain_of(const std::vector<Layer>& layers) {
+  std::string image;
+  std::string nodes;
+  std::string edges;
+  for (std::size_t i = layers.size(); i-- > 0;) {
+    const Layer& layer = layers[i];
+    const std::string backing = image.empty() ? image
+                                              : text(R"(, "backing-filename": ")", layer.stated,
+                                                     R"(", "backing-image": )", image);
+    image = text(R"({"filename": ")", layer.file, R"(", "format": ")", layer.format,
+                 R"(", "virtual-size": )", layer.size, backing, "}");
+    nodes += text(nodes.empty() ? "" : ", ", R"({"type": "block-driver", "id": )", i + 1,
+                  R"(, "name": ")", layer.name, "\"}");
+    if (i > 0) {
+      edges += text(edges.empty() ? "" : ", ", R"({"name": "backing", "parent": )", i,
+                    R"(, "child": )", i + 1, "}");
+    }
+  }
+  const auto devices = qmp::Json::parse(text(R"([{"device": "vda", "inserted": {"node-name": ")",
+                                             layers[0].name, R"(", "image": )", image, "}}]"));
+  const auto graph =
+      qmp::Json::parse(text(R"({"nodes": [)", nodes, R"(], "edges": [)", edges, "]}"));
+  EXPECT_TRUE(devices.ok() && graph.ok());
+  return BlockGraph::of_devices(*devices, *graph);
+}
+
+GuestPullOptions onto(const std::string& base) {
+  GuestPullOptions options;
+  options.disk.name = "vda";
+  options.base = BaseChoice{base, std::nullopt};
+  return options;
+}
+
+GuestPullOptions onto(std::size_t index) {
+  GuestPullOptions options = onto("");
+  options.base->index = index;
+  return options;
+}
+
+GuestPullOptions everything() {
+  GuestPullOptions options;
+  options.disk.name = "vda";
+  return options;
+}
+
+Result<StreamPlan> plan(const BlockGraph& graph, const GuestPullOptions& options,
+                        const qmp::QemuVersion& version = kVersion) {
+  return plan_stream(graph, *graph.find_device("vda"), options, version);
+}
+
+BlockGraph recorded_guest(const std::string& name) {
+  const qmp::Json answers = recorded(name);
+  return BlockGraph::of_devices(answers.member("devices"), answers.member("graph"));
+}
+
+TEST(StreamPlanTest, EverythingIsPulledWhereNoBaseIsNamed) {
+  const auto planned = plan(recorded_guest("drive-guest"), everything());
+  ASSERT_TRUE(planned.ok());
+  EXPECT_EQ(planned->node, "#block124");
+  EXPECT_EQ(planned->path, "/vms/top.qcow2");
+  EXPECT_EQ(planned->virtual_size, 2097152U);
+  EXPECT_FALSE(planned->base_node || planned->backing_file || planned->base);
+  EXPECT_EQ(planned->released,
+            (std::vector<std::string>{"/vms/sub/mid.qcow2", "/vms/sub/../base.img"}));
+}
+
+TEST(StreamPlanTest, ABaseIsFoundByEachOfItsNames) {
+  const BlockGraph graph = recorded_guest("drive-guest");
+  for (const GuestPullOptions& options :
+       {onto(2), onto("/vms/sub/../base.img"), onto("#block539"), onto("../base.img")}) {
+    const auto planned = plan(graph, options);
+    ASSERT_TRUE(planned.ok()) << options.base->name;
+    EXPECT_EQ(planned->base_node, "#block539");
+    EXPECT_EQ(planned->backing_file, "sub/../base.img");
+    EXPECT_EQ(planned->base->format, "raw");
+    EXPECT_EQ(planned->released, std::vector<std::string>{"/vms/sub/mid.qcow2"});
+  }
+}
+
+TEST(StreamPlanTest, WhatIsNotBelowIsNoBase) {
+  const BlockGraph graph = recorded_guest("drive-guest");
+  for (const GuestPullOptions& options : {onto(0), onto(3), onto(SIZE_MAX), onto("/vms/top.qcow2"),
+                                          onto("#block124"), onto("nope"), onto("")}) {
+    const auto planned = plan(graph, options);
+    ASSERT_FALSE(planned.ok()) << options.base->name;
+    EXPECT_EQ(planned.error().kind, ErrorKind::kNoBase);
+  }
+}
+
+/// How the base is named, for a chain of three.
+struct BaseName {
+  std::string mid_stated;
+  std::string mid_file;
+  std::string base_stated;
+  std::string base_file;
+  std::string named;
+};
+
+class BaseNameTest : public testing::TestWithParam<BaseName> {};
+
+TEST_P(BaseNameTest, IsPutTogetherFromTheHeaders) {
+  const BaseName& names = GetParam();
+  const BlockGraph graph = chain_of({{"top", "/vms/top.qcow2", names.mid_stated},
+                                     {"mid", names.mid_file, names.base_stated},
+                                     {"base", names.base_file, ""}});
+  const auto planned = plan(graph, onto(2));
+  if (names.named.empty()) {
+    ASSERT_FALSE(planned.ok());
+    EXPECT_EQ(planned.error().kind, ErrorKind::kUnsupported);
+    return;
+  }
+  ASSERT_TRUE(planned.ok()) << planned.error().message;
+  EXPECT_EQ(planned->backing_file, names.named);
+  const bool is_relative = names.named[0] != '/';
+  auto relative = onto(2);
+  relative.require_relative = true;
+  EXPECT_EQ(plan(graph, relative).ok(), is_relative);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Names, BaseNameTest,
+    testing::Values(
+        BaseName{"mid.qcow2", "/vms/mid.qcow2", "base.qcow2", "/vms/base.qcow2", "base.qcow2"},
+        BaseName{"a/mid.qcow2", "/vms/a/mid.qcow2", "b/base.qcow2", "/vms/a/b/base.qcow2",
+                 "a/b/base.qcow2"},
+        BaseName{"a/mid.qcow2", "/vms/a/mid.qcow2", "../base.qcow2", "/vms/a/../base.qcow2",
+                 "a/../base.qcow2"},
+        BaseName{"/srv/mid.qcow2", "/srv/mid.qcow2", "base.qcow2", "/srv/base.qcow2",
+                 "/srv/base.qcow2"},
+        BaseName{"mid.qcow2", "/vms/mid.qcow2", "/srv/base.qcow2", "/srv/base.qcow2",
+                 "/srv/base.qcow2"},
+        // QEMU was told other backing files than the headers state.
+        BaseName{"mid.qcow2", "/vms/mid.qcow2", "base.qcow2", "/else/base.qcow2",
+                 "/else/base.qcow2"},
+        BaseName{"old.qcow2", "/vms/mid.qcow2", "base.qcow2", "/vms/base.qcow2", "base.qcow2"},
+        BaseName{"", "/vms/mid.qcow2", "base.qcow2", "/vms/base.qcow2", "/vms/base.qcow2"},
+        BaseName{"mid.qcow2", "/vms/mid.qcow2", "", "else/base.qcow2", ""}));
+
+TEST(StreamPlanTest, ABaseThatIsNextAlreadyIsNoWorkAndNoReasonToRefuse) {
+  const BlockGraph graph = recorded_guest("unsafe-images");
+  auto options = onto(1);
+  options.disk.name = "ext";
+  const auto planned = plan_stream(graph, *graph.find_device("ext"), options, kVersion);
+  ASSERT_TRUE(planned.ok());
+  EXPECT_TRUE(planned->released.empty());
+  EXPECT_EQ(planned->backing_file, "base.img");
+}
+
+TEST(StreamPlanTest, ExtendedL2IsRefusedBeforeQemu82) {
+  const BlockGraph graph = recorded_guest("unsafe-images");
+  const auto with = [&graph](const qmp::QemuVersion& version) {
+    return plan_stream(graph, *graph.find_device("ext"), everything(), version);
+  };
+  EXPECT_FALSE(with({7, 2, 22}).ok());
+  EXPECT_EQ(with({8, 1, 99}).error().kind, ErrorKind::kFeatureUnsupported);
+  EXPECT_TRUE(with({8, 2, 0}).ok());
+  EXPECT_TRUE(with({10, 0, 2}).ok());
+}
+
+TEST(StreamPlanTest, InternalSnapshotsAreRefusedWhereSomethingWouldBePulled) {
+  const BlockGraph alone = recorded_guest("unsafe-images");
+  EXPECT_TRUE(plan_stream(alone, *alone.find_device("snap"), everything(), kVersion).ok());
+  const auto devices = qmp::Json::parse(R"([{"device": "vda", "inserted": {"node-name": "top",
+    "image": {"filename": "/t", "format": "qcow2", "snapshots": [{"name": "s"}],
+              "backing-filename": "b", "backing-image": {"filename": "/b", "format": "raw"}}}}])");
+  ASSERT_TRUE(devices.ok());
+  const auto planned = plan(BlockGraph::of_devices(*devices, qmp::Json()), everything());
+  ASSERT_FALSE(planned.ok());
+  EXPECT_EQ(planned.error().kind, ErrorKind::kFeatureUnsupported);
+  EXPECT_EQ(planned.error().path, "/t");
+}
+
+struct Sizes {
+  std::uint64_t top;
+  std::uint64_t mid;
+  std::uint64_t base;
+  bool is_refused;
+};
+
+class ShorterLayerTest : public testing::TestWithParam<Sizes> {};
+
+TEST_P(ShorterLayerTest, IsRefusedOnlyWhenBothOthersAreLonger) {
+  const Sizes& sizes = GetParam();
+  const BlockGraph graph = chain_of({{"top", "/v/top", "mid", sizes.top},
+                                     {"mid", "/v/mid", "base", sizes.mid},
+                                     {"base", "/v/base", "", sizes.base}});
+  const auto onto_base = plan(graph, onto(2));
+  EXPECT_EQ(onto_base.ok(), !sizes.is_refused);
+  if (!onto_base.ok()) {
+    EXPECT_EQ(onto_base.error().kind, ErrorKind::kUnsupported);
+    EXPECT_NE(onto_base.error().message.find("'/v/mid'"), std::string::npos);
+  }
+  EXPECT_TRUE(plan(graph, everything()).ok());
+}
+
+INSTANTIATE_TEST_SUITE_P(Sizes, ShorterLayerTest,
+                         testing::Values(Sizes{8, 8, 8, false}, Sizes{8, 4, 8, true},
+                                         Sizes{8, 7, 8, true}, Sizes{4, 4, 8, false},
+                                         Sizes{8, 4, 4, false}, Sizes{4, 8, 8, false},
+                                         Sizes{8, 8, 4, false}, Sizes{16, 4, 8, true}));
+
+TEST(StreamPlanTest, ABaseWithoutAFormatIsRefused) {
+  for (const char* const protocol : {"file", "host_device", "nbd", "https"}) {
+    const BlockGraph graph = chain_of({{"top", "/v/top", "mid"},
+                                       {"mid", "/v/mid", "base"},
+                                       {"base", "/v/base", "", 1 << 20, protocol}});
+    EXPECT_EQ(plan(graph, onto(2)).error().kind, ErrorKind::kUnsupported) << protocol;
+    EXPECT_TRUE(plan(graph, everything()).ok());
+  }
+}
+
+TEST(StreamPlanTest, AJobsIdHasOnlyWhatQemuTakes) {
+  for (const std::string& name : {std::string("vda"), std::string("#block121"),
+                                  std::string("a b/ü\n"), std::string(), std::string(500, 'x')}) {
+    const std::string id = job_id_for(name, "node");
+    EXPECT_TRUE(std::isalpha(static_cast<unsigned char>(id[0])));
+    for (const char byte : id) {
+      EXPECT_TRUE(std::isalnum(static_cast<unsigned char>(byte)) ||
+                  std::string_view("-._").find(byte) != std::string_view::npos)
+          << id;
+    }
+    EXPECT_LE(id.size(), 96U);
+    EXPECT_TRUE(is_our_job(id));
+  }
+  EXPECT_FALSE(is_our_job("drive-vda"));
+  EXPECT_FALSE(is_our_job(""));
+}
+
+TEST(StreamPlanTest, AJobsIdLeadsBackToItsNode) {
+  // FNV-1a of "a" is known.
+  EXPECT_EQ(job_id_for("vda", "a"), "blockpull-vda-e40c292c");
+  const BlockGraph graph = recorded_guest("drive-guest");
+  for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
+    EXPECT_EQ(node_of_job(graph, job_id_for("vda", graph.nodes()[i].name)), i);
+  }
+  EXPECT_FALSE(node_of_job(graph, job_id_for("vda", "of another guest")));
+  EXPECT_FALSE(node_of_job(graph, "libvirt-e40c292c"));
+}
+
+TEST(StreamPlanTest, ADiskIsFoundByItsPathAlsoThroughLinksAndElseByName) {
+  const BlockGraph graph = recorded_guest("drive-guest");
+  const auto top = graph.find_device("vda");
+  EXPECT_EQ(find_disk_node(graph, {"/vms/top.qcow2", "", ""}).value(), top);
+  EXPECT_EQ(find_disk_node(graph, {"/link", "/vms/top.qcow2", ""}).value(), top);
+  EXPECT_EQ(find_disk_node(graph, {"", "", "vb0"}).value(), top);
+  EXPECT_EQ(find_disk_node(graph, {"/else", "/else", "vda"}).error().kind, ErrorKind::kNoDisk);
+  EXPECT_EQ(find_disk_node(graph, {"", "", "vdx"}).error().kind, ErrorKind::kNoDisk);
+}
+
+}  // namespace
+}  // namespace blockpull::driver
