@@ -66,10 +66,9 @@ Result<Located> locate(Connection& connection, const DiskRequest& request) {
   return located;
 }
 
-/// Finds the job of a disk, here or in its guest's QEMU. `adopt`: one of ours that was left there
-/// is followed from now on.
-void find_job(const std::shared_ptr<Connection>& connection, const DiskRequest& request, bool adopt,
-              const Answer<RunningJob>& then) {
+/// Finds the job of a disk, here or in its guest's QEMU.
+void find_job(const std::shared_ptr<Connection>& connection, const DiskRequest& request,
+              const FindCall& call, const Answer<RunningJob>& then) {
   auto located = locate(*connection, request);
   if (!located.ok()) {
     then(std::move(located).error());
@@ -79,7 +78,7 @@ void find_job(const std::shared_ptr<Connection>& connection, const DiskRequest& 
     then(std::move(located->running));
     return;
   }
-  find_in_guest(connection, located->on, adopt,
+  find_in_guest(connection, located->on, call,
                 [target = located->running.target, then](Result<GuestJob> found) {
                   if (!found.ok()) {
                     then(std::move(found).error());
@@ -268,7 +267,7 @@ void block_job_info(const std::shared_ptr<Connection>& connection, const DiskReq
     answer(std::move(checked).error());
     return;
   }
-  find_job(connection, request, false,
+  find_job(connection, request, {kInfo.entry, false},
            [answer = std::move(answer), flags = request.flags](Result<RunningJob> running) {
              if (!running.ok()) {
                answer(std::move(running).error());
@@ -298,7 +297,7 @@ void block_job_set_speed(const std::shared_ptr<Connection>& connection, const Sp
     answer(std::move(checked));
     return;
   }
-  find_job(connection, request.disk, true,
+  find_job(connection, request.disk, {kSetSpeed.entry, true},
            [answer = std::move(answer), request](Result<RunningJob> running) {
              if (!running.ok()) {
                answer(std::move(running).error());
@@ -333,7 +332,7 @@ void block_job_abort(const std::shared_ptr<Connection>& connection, const DiskRe
     answer(std::move(checked).error());
     return;
   }
-  find_job(connection, request, true,
+  find_job(connection, request, {kAbort.entry, true},
            [connection, answer = std::move(answer), request](Result<RunningJob> running) {
              answer(running.ok() ? abort(*connection, *running, request.flags)
                                  : std::move(running).error());

@@ -237,15 +237,15 @@ void pull_in_guest(const std::shared_ptr<Connection>& connection, GuestPullCall 
       });
 }
 
-void find_in_guest(const std::shared_ptr<Connection>& connection, const GuestDisk& on, bool adopt,
-                   Answer<GuestJob> answer) {
+void find_in_guest(const std::shared_ptr<Connection>& connection, const GuestDisk& on,
+                   const FindCall& call, Answer<GuestJob> answer) {
   auto monitor = connection->monitor_of(on.domain);
   if (!monitor.ok()) {
     answer(std::move(monitor).error());
     return;
   }
-  answer = connection->open_calls().guard("virDomainGetBlockJobInfo", std::move(answer));
-  const Search search{connection, *monitor, on, disk_for_qemu(on.disk), adopt};
+  answer = connection->open_calls().guard(call.function, std::move(answer));
+  const Search search{connection, *monitor, on, disk_for_qemu(on.disk), call.adopt};
   driver::view_guest(*monitor, [search, answer = std::move(answer)](
                                    const blockpull::Result<driver::GuestView>& view) {
     answer(view.ok() ? find_in_view(search, *view) : reported(view.error()));
@@ -258,9 +258,10 @@ void list_disks(const std::shared_ptr<Connection>& connection, const std::string
     BLOCKPULL_CHECK(connection->check_open("listDisks"));
     BLOCKPULL_TRY(domain, connection->domain_of(uuid));
     BLOCKPULL_TRY(state, connection->state_of(domain));
-    BLOCKPULL_TRY(monitor, connection->monitor_of(domain));
-    if (!domain.disks.empty() || state != DomainState::kRunning) {
-      monitor = nullptr;
+    std::shared_ptr<qmp::Monitor> monitor;
+    if (domain.disks.empty() && state == DomainState::kRunning) {
+      BLOCKPULL_TRY(asked, connection->monitor_of(domain));
+      monitor = std::move(asked);
     }
     return std::pair(std::move(domain), std::move(monitor));
   };
@@ -273,6 +274,7 @@ void list_disks(const std::shared_ptr<Connection>& connection, const std::string
     answer(std::move(found->first.disks));
     return;
   }
+  answer = connection->open_calls().guard("listDisks", std::move(answer));
   driver::view_guest(found->second, [answer = std::move(answer)](
                                         const blockpull::Result<driver::GuestView>& view) {
     answer(view.ok() ? Result<std::vector<Disk>>(disks_in(view->graph)) : reported(view.error()));

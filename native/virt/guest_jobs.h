@@ -52,9 +52,16 @@ struct GuestJob {
   bool is_ours = false;
 };
 
-/// The job on that disk, if it has one. `adopt`: one that was left is followed from now on.
-void find_in_guest(const std::shared_ptr<Connection>& connection, const GuestDisk& on, bool adopt,
-                   Answer<GuestJob> answer);
+struct FindCall {
+  /// The public name of the call: a literal.
+  std::string_view function;
+  /// A job that was left is followed from now on.
+  bool adopt = false;
+};
+
+/// The job on that disk, if it has one.
+void find_in_guest(const std::shared_ptr<Connection>& connection, const GuestDisk& on,
+                   const FindCall& call, Answer<GuestJob> answer);
 
 /// The disks that the domain's XML states, or, where that states none and the domain runs, those
 /// that its QEMU has.

@@ -12,13 +12,16 @@ namespace {
 
 using qmp::Json;
 
-/// The filter's options. QEMU's node names end at 31 characters, and filters above two nodes must
-/// not meet.
+/// QEMU's node names end at 31 characters, and filters above two nodes must not meet.
+std::string name_of_filter(const std::string& node) {
+  return text("blockpull-flush-", hash_digits(node));
+}
+
 std::string filter_above(const std::string& node) {
   const std::string permissions = R"(["write-unchanged"])";
   return qmp::JsonWriter()
       .member("driver", "blkdebug")
-      .member("node-name", text("blockpull-flush-", hash_digits(node)))
+      .member("node-name", name_of_filter(node))
       .member("image", node)
       .object("take-child-perms", permissions)
       .text();
@@ -26,9 +29,12 @@ std::string filter_above(const std::string& node) {
 
 class Flush : public std::enable_shared_from_this<Flush> {
  public:
-  Flush(std::shared_ptr<qmp::Monitor> monitor, std::string node,
+  Flush(std::shared_ptr<qmp::Monitor> monitor, std::string node, JobPhase phase,
         std::function<void(Result<void>)> then)
-      : monitor_(std::move(monitor)), node_(std::move(node)), then_(std::move(then)) {}
+      : monitor_(std::move(monitor)),
+        node_(std::move(node)),
+        phase_(phase),
+        then_(std::move(then)) {}
 
   void begin() {
     monitor_->reach([self = shared_from_this()](const Result<qmp::Peer>& peer) {
@@ -77,8 +83,7 @@ class Flush : public std::enable_shared_from_this<Flush> {
     } else if (says("Duplicate nodes") && tries > 0) {
       execute(removal(),
               [tries](Flush& flush, const Result<Json>& /*removed*/) { flush.add_filter(tries); });
-    } else if (says("is read-only")) {
-      // QEMU had opened it for the job alone, and has flushed it on its way back.
+    } else if (says("is read-only") && phase_ == JobPhase::kHasEnded) {
       then_({});
     } else if (has_human_monitor_) {
       // Some builds of QEMU leave the filter's driver out.
@@ -106,7 +111,7 @@ class Flush : public std::enable_shared_from_this<Flush> {
   }
 
   [[nodiscard]] qmp::Command removal() const {
-    const std::string filter = text("blockpull-flush-", hash_digits(node_));
+    const std::string filter = name_of_filter(node_);
     return {"blockdev-del", qmp::JsonWriter().member("node-name", filter).text(), true};
   }
 
@@ -142,6 +147,7 @@ class Flush : public std::enable_shared_from_this<Flush> {
 
   const std::shared_ptr<qmp::Monitor> monitor_;
   const std::string node_;
+  const JobPhase phase_;
   const std::function<void(Result<void>)> then_;
   bool has_human_monitor_ = false;
   Result<void> flushed_;
@@ -160,8 +166,8 @@ Result<void> check_can_flush(const qmp::Peer& peer) {
 }
 
 void flush_node(const std::shared_ptr<qmp::Monitor>& monitor, const std::string& node,
-                std::function<void(Result<void>)> then) {
-  std::make_shared<Flush>(monitor, node, std::move(then))->begin();
+                JobPhase phase, std::function<void(Result<void>)> then) {
+  std::make_shared<Flush>(monitor, node, phase, std::move(then))->begin();
 }
 
 }  // namespace blockpull::driver

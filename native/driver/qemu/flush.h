@@ -16,6 +16,7 @@
 
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -27,9 +28,13 @@ namespace blockpull::driver {
 /// kUnsupported where that QEMU offers no way to flush.
 [[nodiscard]] Result<void> check_can_flush(const qmp::Peer& peer);
 
+/// Where the job on the node is. QEMU opens an image that is read-only for the time of the job, and
+/// has flushed it when it is read-only again.
+enum class JobPhase : std::uint8_t { kWaits, kHasEnded };
+
 /// Once `then` is given success, everything that QEMU has written to that image is on its disk.
 /// kIo with QEMU's words, or what Monitor::Answer says.
 void flush_node(const std::shared_ptr<qmp::Monitor>& monitor, const std::string& node,
-                std::function<void(Result<void>)> then);
+                JobPhase phase, std::function<void(Result<void>)> then);
 
 }  // namespace blockpull::driver

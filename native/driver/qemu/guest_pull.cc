@@ -34,13 +34,12 @@ class GuestPull final : public job::Work {
 
 class Prepared final : public PreparedGuestPull {
  public:
-  Prepared(std::shared_ptr<qmp::Monitor> monitor, StartedStream stream, job::Registry::Claim claim,
-           bool cancel_unstarted)
+  Prepared(std::shared_ptr<qmp::Monitor> monitor, StartedStream stream, job::Registry::Claim claim)
       : monitor_(std::move(monitor)),
         stream_(std::move(stream)),
         end_(std::make_shared<GuestPullEnd>()),
         claim_(std::move(claim)),
-        cancel_unstarted_(cancel_unstarted) {}
+        cancel_unstarted_(!stream_.was_there) {}
 
   ~Prepared() override {
     if (cancel_unstarted_) {
@@ -90,7 +89,7 @@ void prepare_guest_pull(job::Engine& engine, const std::shared_ptr<qmp::Monitor>
                    return;
                  }
                  std::unique_ptr<PreparedGuestPull> prepared = std::make_unique<Prepared>(
-                     monitor, std::move(stream).value(), std::move(claim).value(), true);
+                     monitor, std::move(stream).value(), std::move(claim).value());
                  then(std::move(prepared));
                });
 }
@@ -100,7 +99,7 @@ Result<std::unique_ptr<PreparedGuestPull>> prepare_adoption(
   BLOCKPULL_TRY(claim, engine.registry().claim_in_guest(monitor->path(), plan.job_id));
   auto watch = JobWatch::begin(monitor, plan.job_id);
   std::unique_ptr<PreparedGuestPull> prepared = std::make_unique<Prepared>(
-      monitor, StartedStream{std::move(plan), std::move(watch)}, std::move(claim), false);
+      monitor, StartedStream{std::move(plan), std::move(watch), true}, std::move(claim));
   return prepared;
 }
 

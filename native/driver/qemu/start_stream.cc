@@ -196,16 +196,28 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
     const auto there =
         std::find_if(view.jobs.begin(), view.jobs.end(),
                      [this](const qmp::BlockJob& job) { return job.id == plan_.job_id; });
-    if (there != view.jobs.end()) {
-      // Whoever started it may have named another base.
-      if (auto found = plan_of_job(view, *there)) {
-        found->disk_name = plan_.disk_name;
-        plan_ = *std::move(found);
-      }
-      then_(StartedStream{std::move(plan_), std::move(watch_)});
-    } else {
+    if (there == view.jobs.end()) {
       stream();
+      return {};
     }
+    return take_over(plan_of_job(view, *there));
+  }
+
+  /// A job of ours that an earlier process began.
+  Result<void> take_over(std::optional<StreamPlan> found) {
+    const auto path_of = [](const std::optional<KeptLayer>& base) {
+      return base ? base->path : std::string();
+    };
+    if (!found || path_of(found->base) != path_of(plan_.base)) {
+      return make_error(ErrorKind::kJobActive,
+                        text("job '", plan_.job_id,
+                             "', which an earlier process began, keeps another base or has "
+                             "concluded already; wait for its end"));
+    }
+    found->disk_name = plan_.disk_name;
+    monitor_->execute(qmp::block_job_set_speed(found->job_id, options_.bytes_per_second),
+                      [](const Result<Json>& /*answer*/) {});
+    then_(StartedStream{*std::move(found), std::move(watch_), true});
     return {};
   }
 
@@ -219,7 +231,7 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
     stream.auto_finalize = !options_.will_be_followed;
     monitor_->execute(qmp::block_stream(stream), [self = shared_from_this()](Result<Json> answer) {
       if (answer.ok()) {
-        self->then_(StartedStream{std::move(self->plan_), std::move(self->watch_)});
+        self->then_(StartedStream{std::move(self->plan_), std::move(self->watch_), false});
       } else {
         self->take_refusal(std::move(answer).error());
       }
@@ -259,7 +271,7 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
       return job.id == plan_.job_id;
     });
     if (has_begun) {
-      then_(StartedStream{std::move(plan_), std::move(watch_)});
+      then_(StartedStream{std::move(plan_), std::move(watch_), false});
     } else if (asked_again_) {
       then_(lost);
     } else {
@@ -305,7 +317,7 @@ void start_stream(const std::shared_ptr<qmp::Monitor>& monitor, const GuestPullO
 }
 
 std::optional<StreamPlan> plan_of_job(const GuestView& view, const qmp::BlockJob& job) {
-  if (!is_our_job(job.id) || job.type != "stream") {
+  if (!is_our_job(job.id) || job.type != "stream" || job.status == qmp::JobStatus::kConcluded) {
     return std::nullopt;
   }
   const auto node = node_of_job(view.graph, job.id);

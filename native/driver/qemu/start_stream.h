@@ -5,7 +5,8 @@
 //
 //     reach ─▶ jobs and images ─▶ plan ─▶ our job there already?
 //                                           no  ─▶ listen for its end ─▶ block-stream
-//                                           yes ─▶ taken over: it is what was asked for
+//                                           yes ─▶ taken over, if it keeps the base that was asked
+//                                                  for; its limit is set anew
 //
 // Thread rule: any thread; callbacks run on the reactor's thread.
 
@@ -37,6 +38,8 @@ void view_guest(const std::shared_ptr<qmp::Monitor>& monitor,
 struct StartedStream {
   StreamPlan plan;
   std::shared_ptr<JobWatch> watch;
+  /// QEMU had it already: an earlier process began it.
+  bool was_there = false;
 };
 
 /// The job that QEMU has started, or had already. Refusals are those of plan_stream();
@@ -47,7 +50,7 @@ void start_stream(const std::shared_ptr<qmp::Monitor>& monitor, const GuestPullO
                   std::function<void(Result<StartedStream>)> then);
 
 /// The plan by which a job of ours that is found in `view` can be followed; absent for jobs of
-/// others.
+/// others, and for one that has concluded, of which no news will come.
 [[nodiscard]] std::optional<StreamPlan> plan_of_job(const GuestView& view,
                                                     const qmp::BlockJob& job);
 

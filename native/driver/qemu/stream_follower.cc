@@ -108,7 +108,9 @@ void StreamFollower::take_jobs(const Result<qmp::Json>& answer) {
   if (const auto end = watch_->end()) {
     take_end(*end);
   } else if (!finalize_sent_ && !plan_.auto_finalize) {
-    vanish("QEMU has it no more, and nobody has seen its end; the disk keeps its backing file");
+    vanish(
+        "QEMU has it no more, and nobody has seen its end; whether the disk keeps its backing "
+        "file, its chain shows");
   } else if (step_ != Step::kCheck) {
     check_chain();
   }
@@ -301,13 +303,15 @@ void StreamFollower::execute(Step step, qmp::Command command, Then then) {
 
 void StreamFollower::flush(Step step, Then then) {
   step_ = step;
-  flush_node(monitor_, plan_.node, [weak = weak_from_this(), step, then](Result<void> result) {
-    if (const auto self = weak.lock()) {
-      self->post([step, then, result = std::move(result)](StreamFollower& follower) {
-        follower.end_step(step, then, result);
-      });
-    }
-  });
+  const JobPhase phase = step == Step::kFlush ? JobPhase::kWaits : JobPhase::kHasEnded;
+  flush_node(monitor_, plan_.node, phase,
+             [weak = weak_from_this(), step, then](Result<void> result) {
+               if (const auto self = weak.lock()) {
+                 self->post([step, then, result = std::move(result)](StreamFollower& follower) {
+                   follower.end_step(step, then, result);
+                 });
+               }
+             });
 }
 
 void StreamFollower::view(Step step, void (StreamFollower::*then)(const Result<GuestView>&)) {

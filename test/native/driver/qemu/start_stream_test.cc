@@ -203,7 +203,7 @@ class FlushTest : public StartStreamTest {
  protected:
   Result<void> flushed(Failing how = Failing::kNothing) {
     std::optional<Result<void>> told;
-    flush_node(monitor_, "top", [&told](Result<void> result) { told = std::move(result); });
+    flush_node(monitor_, "top", JobPhase::kHasEnded, [&told](Result<void> result) { told = std::move(result); });
     run_to("flush");
     monitor_->step(how);
     while (monitor_->step()) {
