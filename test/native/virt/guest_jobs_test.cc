@@ -5,6 +5,9 @@
 
 #include "virt/guest_jobs.h"
 
+#include <chrono>
+#include <thread>
+
 #include <gtest/gtest.h>
 
 #include "core/qmp/inbox.h"
@@ -109,6 +112,19 @@ class GuestJobsTest : public testing::Test {
       told->put(std::move(answer));
     });
     return told->take();
+  }
+
+  /// Waits for it.
+  bool is_seen_to_be_shut_off(Connection& connection) {
+    const Domain domain = connection.domain_of(uuid_).value();
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (connection.state_of(domain).value() != DomainState::kShutoff) {
+      if (std::chrono::steady_clock::now() > until) {
+        return false;
+      }
+      std::this_thread::yield();
+    }
+    return true;
   }
 
   void finish_copying() {
@@ -258,6 +274,7 @@ TEST_F(GuestJobsTest, ReapBringsWhatWasLeftToItsEnd) {
   reap_jobs(connection, uuid_, answer);
   EXPECT_EQ(reaped.take()->size(), 0U);
   qemu_->stop();
+  ASSERT_TRUE(is_seen_to_be_shut_off(*connection));
   reap_jobs(connection, uuid_, answer);
   EXPECT_EQ(reaped.take()->size(), 0U);
 }

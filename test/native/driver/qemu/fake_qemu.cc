@@ -216,7 +216,8 @@ std::string FakeQemu::graph() const {
     nodes += text(R"(, {"id": 9, "type": "block-job", "name": ")", job->id, "\"}");
     std::size_t id = 1;
     for (auto node = below.begin();; ++node, ++id) {
-      edges += text(edges.empty() ? "" : ", ", R"({"name": "job", "parent": 9, "child": )", id, "}");
+      edges +=
+          text(edges.empty() ? "" : ", ", R"({"name": "job", "parent": 9, "child": )", id, "}");
       if (node == below.end() || *node == job->base_node) {
         break;
       }

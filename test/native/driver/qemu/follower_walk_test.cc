@@ -63,7 +63,7 @@ class Walk {
         }
         break;
       case 5:
-        if (is_alive && is_one_in(20)) {
+        if (is_alive && is_one_in(30)) {
           be_another_program();
         }
         break;
@@ -75,23 +75,23 @@ class Walk {
       case 7:
         rig_.monitor->tell_change();
         break;
+      case 8:
+        if (is_alive && qemu.job->status == "pending" && is_one_in(3)) {
+          // Another program, whose own flush had no fault.
+          qemu.flush_fault.reset();
+          qemu.conclude(std::nullopt);
+        }
+        break;
       default:
         step();
     }
   }
 
   void be_another_program() {
-    switch (random_() % 3) {
-      case 0:
-        rig_.qemu.job.reset();
-        break;
-      case 1:
-        rig_.qemu.cancel();
-        break;
-      default:
-        if (rig_.qemu.job->status == "pending") {
-          rig_.qemu.conclude(std::nullopt);
-        }
+    if (is_one_in(2)) {
+      rig_.qemu.job.reset();
+    } else {
+      rig_.qemu.cancel();
     }
   }
 
