@@ -45,7 +45,7 @@ Failure refused(Error error, const GuestPullCall& call) {
       return report(error.kind,
                     text("disk '", disk.target, "' not found in domain: ", error.message));
     case ErrorKind::kNoBase:
-      if (call.options.base) {
+      if (call.options.base && !disk.source.empty()) {
         return behind(no_such_base(*call.options.base, disk));
       }
       return reported(std::move(error));
@@ -99,16 +99,14 @@ Disk disk_of(const Domain& domain, const driver::StreamPlan& plan) {
   return unknown;
 }
 
-/// The job of `view` on that disk: ours by its id, or one that works on some layer of it. A QEMU
-/// that does not tell what its jobs work on has named it after the disk's device.
+/// The job of `view` on that disk: ours by its id, or one that works on its active layer. Layers
+/// below may be another disk's as well. A QEMU that does not tell what its jobs work on has named
+/// it after the disk's device.
 const qmp::BlockJob* job_on(const driver::GuestView& view, std::size_t node,
                             const std::string& our_id) {
-  const auto chain = view.graph.chain_from(node);
   for (const qmp::BlockJob& job : view.jobs) {
-    const bool is_here = std::any_of(chain.begin(), chain.end(), [&](std::size_t layer) {
-      return view.graph.is_job_on(job.id, layer);
-    });
-    if (job.id == our_id || is_here || job.id == view.graph.disk_name(node)) {
+    if (job.id == our_id || view.graph.is_job_on(job.id, node) ||
+        job.id == view.graph.disk_name(node)) {
       return &job;
     }
   }

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "core/base/limits.h"
+#include "driver/qemu/job_id.h"
 
 namespace blockpull::driver {
 
@@ -253,9 +254,12 @@ std::optional<std::size_t> BlockGraph::find_file(std::string_view path) const {
 }
 
 std::optional<std::size_t> BlockGraph::find_device(std::string_view name) const {
-  for (const BlockDevice& device : devices_) {
-    if (!name.empty() && (device.device == name || id_in(device.qdev) == name)) {
-      return find_node(device.node_name);
+  // A device goes by the name that disk_name() gives it; an id counts where none has that name.
+  for (const bool by_id : {false, true}) {
+    for (const BlockDevice& device : devices_) {
+      if (!name.empty() && (by_id ? id_in(device.qdev) : device.device) == name) {
+        return find_node(device.node_name);
+      }
     }
   }
   return find_node(name);
@@ -274,6 +278,31 @@ bool BlockGraph::is_job_on(std::string_view job_id, std::size_t node) const {
   const auto [first, last] = nodes_of_jobs_.equal_range(job_id);
   return std::any_of(first, last,
                      [&](const auto& entry) { return entry.second == nodes_[node].name; });
+}
+
+bool BlockGraph::is_shared(const std::vector<std::size_t>& chain, std::size_t node) const {
+  for (std::size_t other = 0; other < nodes_.size(); ++other) {
+    const BlockNode& image = nodes_[other];
+    const bool is_ours = std::find(chain.begin(), chain.end(), other) != chain.end();
+    const bool is_same_file = image.filename == nodes_[node].filename &&
+                              !is_protocol(image.driver) && !is_filter(image.driver);
+    if (!is_ours && (image.backing == node || is_same_file)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+std::string BlockGraph::node_of_our_job(std::string_view job_id) const {
+  for (const BlockNode& node : nodes_) {
+    if (driver::is_job_on(job_id, node.name)) {
+      return node.name;
+    }
+  }
+  const auto [first, last] = nodes_of_jobs_.equal_range(job_id);
+  const auto found = std::find_if(
+      first, last, [&](const auto& entry) { return driver::is_job_on(job_id, entry.second); });
+  return found == last ? std::string() : found->second;
 }
 
 std::vector<std::size_t> BlockGraph::chain_from(std::size_t top) const {

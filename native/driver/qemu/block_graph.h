@@ -85,6 +85,14 @@ class BlockGraph {
   /// those that will drop out.
   [[nodiscard]] bool is_job_on(std::string_view job_id, std::size_t node) const;
 
+  /// Whether some disk that does not stand on `chain` reads that image, through this node or as a
+  /// file that was opened twice.
+  [[nodiscard]] bool is_shared(const std::vector<std::size_t>& chain, std::size_t node) const;
+
+  /// The name of the node whose hash is in the id of a job of ours; also of one that no device
+  /// shows any more. "" where there is none.
+  [[nodiscard]] std::string node_of_our_job(std::string_view job_id) const;
+
   /// From `top` to the last image, top first.
   [[nodiscard]] std::vector<std::size_t> chain_from(std::size_t top) const;
 

@@ -2,7 +2,10 @@
 
 #include "driver/qemu/flush.h"
 
+#include <chrono>
 #include <utility>
+
+#include <unistd.h>
 
 #include "core/base/text.h"
 #include "driver/qemu/job_id.h"
@@ -12,19 +15,28 @@ namespace {
 
 using qmp::Json;
 
-/// QEMU's node names end at 31 characters, and filters above two nodes must not meet.
-std::string name_of_filter(const std::string& node) {
-  return text("blockpull-flush-", hash_digits(node));
+/// QEMU's node names end at 31 characters. Filters above two nodes must not meet, nor those of two
+/// clients above one: each would take away the other's.
+std::string name_of_filter(const std::string& node, const std::string& monitor) {
+  static const std::string process =
+      text(::getpid(), " since ", std::chrono::system_clock::now().time_since_epoch().count());
+  return text("blockpull-", hash_digits(node), "-", hash_digits(text(process, " on ", monitor)));
 }
 
-std::string filter_above(const std::string& node) {
+/// The filter's options.
+std::string filter_above(const std::string& node, const std::string& monitor) {
   const std::string permissions = R"(["write-unchanged"])";
   return qmp::JsonWriter()
       .member("driver", "blkdebug")
-      .member("node-name", name_of_filter(node))
+      .member("node-name", name_of_filter(node, monitor))
       .member("image", node)
       .object("take-child-perms", permissions)
       .text();
+}
+
+/// The filter that was just added is not there.
+bool has_no_filter(const Error& error) {
+  return error.message.find("Failed to find node") != std::string::npos;
 }
 
 class Flush : public std::enable_shared_from_this<Flush> {
@@ -61,17 +73,18 @@ class Flush : public std::enable_shared_from_this<Flush> {
   }
 
  private:
-  /// A filter that an earlier process has left is removed, once.
+  /// A filter of ours that a broken connection has left is removed, once.
   static constexpr int kTries = 2;
 
   void add_filter(int tries) {
-    execute({"blockdev-add", filter_above(node_), true}, [tries](Flush& flush, Result<Json> added) {
-      if (added.ok()) {
-        flush.reopen_filter();
-      } else {
-        flush.meet_refusal(tries - 1, std::move(added).error());
-      }
-    });
+    execute({"blockdev-add", filter_above(node_, monitor_->path()), true},
+            [tries](Flush& flush, Result<Json> added) {
+              if (added.ok()) {
+                flush.reopen_filter();
+              } else {
+                flush.meet_refusal(tries - 1, std::move(added).error());
+              }
+            });
   }
 
   void meet_refusal(int tries, Error why) {
@@ -94,9 +107,14 @@ class Flush : public std::enable_shared_from_this<Flush> {
   }
 
   void reopen_filter() {
-    const std::string list = text("[", filter_above(node_), "]");
+    const std::string list = text("[", filter_above(node_, monitor_->path()), "]");
     execute({"blockdev-reopen", qmp::JsonWriter().object("options", list).text(), true},
             [](Flush& flush, Result<Json> reopened) {
+              if (!reopened.ok() && has_no_filter(reopened.error())) {
+                flush.then_(make_error(ErrorKind::kMonitorLost,
+                                       "QEMU was started anew in the middle of a flush"));
+                return;
+              }
               flush.flushed_ =
                   reopened.ok() ? Result<void>() : Result<void>(flush.failure(reopened.error()));
               flush.remove_filter();
@@ -111,7 +129,7 @@ class Flush : public std::enable_shared_from_this<Flush> {
   }
 
   [[nodiscard]] qmp::Command removal() const {
-    const std::string filter = name_of_filter(node_);
+    const std::string filter = name_of_filter(node_, monitor_->path());
     return {"blockdev-del", qmp::JsonWriter().member("node-name", filter).text(), true};
   }
 

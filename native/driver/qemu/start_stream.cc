@@ -297,10 +297,14 @@ void read_layers(const BlockGraph& graph, std::size_t top, StreamPlan& plan) {
     const BlockNode& layer = graph.nodes()[chain[i]];
     if (!graph.is_job_on(plan.job_id, chain[i])) {
       plan.base = KeptLayer{layer.filename, layer.driver};
+      plan.has_work = i > 1;
       return;
     }
-    plan.released.push_back(layer.filename);
+    if (!graph.is_shared(chain, chain[i])) {
+      plan.released.push_back(layer.filename);
+    }
   }
+  plan.has_work = chain.size() > 1;
 }
 
 }  // namespace
@@ -320,19 +324,24 @@ std::optional<StreamPlan> plan_of_job(const GuestView& view, const qmp::BlockJob
   if (!is_our_job(job.id) || job.type != "stream" || job.status == qmp::JobStatus::kConcluded) {
     return std::nullopt;
   }
-  const auto node = node_of_job(view.graph, job.id);
-  if (!node) {
+  const std::string name = view.graph.node_of_our_job(job.id);
+  if (name.empty()) {
     return std::nullopt;
   }
   StreamPlan plan;
   plan.job_id = job.id;
-  read_layers(view.graph, *node, plan);
-  plan.node = view.graph.nodes()[*node].name;
-  plan.disk_name = view.graph.disk_name(*node);
-  plan.path = view.graph.nodes()[*node].filename;
-  plan.virtual_size = view.graph.nodes()[*node].virtual_size;
+  plan.node = name;
+  plan.disk_name = name;
+  plan.virtual_size = job.length;
   plan.auto_finalize = job.auto_finalize;
-  plan.depth = view.graph.chain_from(*node).size();
+  // The disk may have been unplugged; its job goes on and is to be ended all the same.
+  if (const auto node = view.graph.find_node(name)) {
+    read_layers(view.graph, *node, plan);
+    plan.disk_name = view.graph.disk_name(*node);
+    plan.path = view.graph.nodes()[*node].filename;
+    plan.virtual_size = view.graph.nodes()[*node].virtual_size;
+    plan.depth = view.graph.chain_from(*node).size();
+  }
   return plan;
 }
 

@@ -183,7 +183,8 @@ void StreamFollower::take_end(const JobEnd& end) {
 
 /// QEMU's words, with the kind that they stand for.
 Error StreamFollower::failure_of(const JobEnd& end) const {
-  const std::string said = end.error.value_or("it was cancelled by another program");
+  const std::string said =
+      end.error.value_or("it was cancelled by another program, or QEMU was told to quit");
   ErrorKind kind = ErrorKind::kJobFailed;
   if (said == "No space left on device") {
     kind = ErrorKind::kNoSpace;
@@ -215,8 +216,7 @@ void StreamFollower::chain_checked(const Result<GuestView>& view) {
 /// Whether the chain is as the job leaves it. Nothing else makes it shorter while the job runs.
 bool StreamFollower::shows_new_chain(const GuestView& view) const {
   const auto top = view.graph.find_node(plan_.node);
-  return top && (plan_.depth == 1 || view.graph.chain_from(*top).size() < plan_.depth ||
-                 (plan_.base && plan_.released.empty()));
+  return top && (!plan_.has_work || view.graph.chain_from(*top).size() < plan_.depth);
 }
 
 void StreamFollower::last_flush() {

@@ -24,7 +24,8 @@ std::string combine(const std::string& overlay, const std::string& name) {
 class Planner {
  public:
   Planner(const BlockGraph& graph, std::size_t top, const GuestPullOptions& options)
-      : nodes_(graph.nodes()),
+      : graph_(graph),
+        nodes_(graph.nodes()),
         chain_(graph.chain_from(top)),
         top_(graph.nodes()[top]),
         options_(options) {}
@@ -32,6 +33,8 @@ class Planner {
   [[nodiscard]] Result<std::size_t> find_base() const;
   [[nodiscard]] Result<void> check_layers(std::size_t base, const qmp::QemuVersion& version) const;
   [[nodiscard]] Result<std::string> name_of_base(std::size_t base) const;
+
+  void release_layers(std::size_t base, StreamPlan& plan) const;
 
   [[nodiscard]] const BlockNode& layer(std::size_t index) const { return nodes_[chain_[index]]; }
   [[nodiscard]] std::size_t depth() const { return chain_.size(); }
@@ -41,6 +44,7 @@ class Planner {
     return make_error(kind, std::move(message)).with_path(top_.filename);
   }
 
+  const BlockGraph& graph_;
   const std::vector<BlockNode>& nodes_;
   const std::vector<std::size_t> chain_;
   const BlockNode& top_;
@@ -142,16 +146,15 @@ Result<std::string> Planner::name_of_base(std::size_t base) const {
   return name;
 }
 
-}  // namespace
-
-std::optional<std::size_t> node_of_job(const BlockGraph& graph, std::string_view id) {
-  for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
-    if (is_job_on(id, graph.nodes()[i].name)) {
-      return i;
+void Planner::release_layers(std::size_t base, StreamPlan& plan) const {
+  for (std::size_t i = 1; i < base; ++i) {
+    if (!graph_.is_shared(chain_, chain_[i])) {
+      plan.released.push_back(layer(i).filename);
     }
   }
-  return std::nullopt;
 }
+
+}  // namespace
 
 Result<std::size_t> find_disk_node(const BlockGraph& graph, const GuestDisk& disk) {
   for (const std::string& path : {disk.path, disk.canonical_path}) {
@@ -187,9 +190,8 @@ Result<StreamPlan> plan_stream(const BlockGraph& graph, std::size_t top,
   if (has_work) {
     BLOCKPULL_CHECK(planner.check_layers(base, version));
   }
-  for (std::size_t i = 1; i < base; ++i) {
-    plan.released.push_back(planner.layer(i).filename);
-  }
+  plan.has_work = has_work;
+  planner.release_layers(base, plan);
   if (base < planner.depth()) {
     const BlockNode& kept = planner.layer(base);
     BLOCKPULL_TRY(name, planner.name_of_base(base));

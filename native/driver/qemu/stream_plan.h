@@ -73,7 +73,9 @@ struct StreamPlan {
   std::optional<KeptLayer> base;
   /// QEMU finalizes the job by itself.
   bool auto_finalize = false;
-  /// Paths of the layers that drop out.
+  /// Some layer drops out, so the chain shows whether the job was done.
+  bool has_work = true;
+  /// Paths of the layers that drop out and that no other disk of this guest reads.
   std::vector<std::string> released;
 };
 
@@ -84,8 +86,5 @@ struct StreamPlan {
 [[nodiscard]] Result<StreamPlan> plan_stream(const BlockGraph& graph, std::size_t top,
                                              const GuestPullOptions& options,
                                              const qmp::QemuVersion& version);
-
-/// The node of `graph` that a job of ours works on.
-[[nodiscard]] std::optional<std::size_t> node_of_job(const BlockGraph& graph, std::string_view id);
 
 }  // namespace blockpull::driver

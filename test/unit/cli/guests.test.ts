@@ -165,7 +165,9 @@ describe('list', () => {
     terminal.binding.failures.set(call, failure('MONITOR_BUSY'))
     await expect(terminal.run(`list ${connected}`)).resolves.toBe(4)
     expect(terminal.out).toMatch(/\nvm0 {5}running {2}(-|vda) +MONITOR_BUSY\n$/)
-    expect(terminal.err).toMatch(/^blockpull: the monitor of 'vm0' did not answer: another program .* or QEMU hangs; try/)
+    expect(terminal.err).toMatch(
+      /^blockpull: the monitor of 'vm0' did not answer: another program .* or QEMU hangs; try/,
+    )
   })
 
   it('asks a monitor that does not answer once', async () => {

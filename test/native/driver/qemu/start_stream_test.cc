@@ -68,14 +68,28 @@ TEST_F(StartStreamTest, OneThatNobodyWillFollowFinalizesItself) {
   EXPECT_TRUE(qemu_.job->auto_finalize);
 }
 
-TEST_F(StartStreamTest, AJobOfOursThatLivesIsTakenOverAsItWasBegun) {
+TEST_F(StartStreamTest, AJobOfOursThatKeepsAnotherBaseIsNotTakenOver) {
   qemu_.job = FakeQemu::Job{};
   qemu_.job->id = id_;
   qemu_.job->base_node = "base";
+  options_.base.reset();
+  ask();
+  EXPECT_EQ(run().error().kind, ErrorKind::kJobActive);
+  EXPECT_EQ(qemu_.count("block-stream"), 0U);
+  EXPECT_EQ(qemu_.count("job-cancel"), 0U);
+}
+
+TEST_F(StartStreamTest, AJobOfOursThatLivesIsTakenOverAtTheLimitThatIsAsked) {
+  qemu_.job = FakeQemu::Job{};
+  qemu_.job->id = id_;
+  qemu_.job->base_node = "base";
+  options_.base = BaseChoice{"/vms/base.qcow2", std::nullopt};
   ask();
   const auto& stream = run();
   ASSERT_TRUE(stream.ok());
+  EXPECT_TRUE(stream->was_there);
   EXPECT_EQ(qemu_.count("block-stream"), 0U);
+  EXPECT_EQ(qemu_.count("block-job-set-speed"), 1U);
   ASSERT_TRUE(stream->plan.base);
   EXPECT_EQ(stream->plan.base->path, "/vms/base.qcow2");
   EXPECT_EQ(stream->plan.released, std::vector<std::string>{"/vms/mid.qcow2"});
@@ -203,7 +217,8 @@ class FlushTest : public StartStreamTest {
  protected:
   Result<void> flushed(Failing how = Failing::kNothing) {
     std::optional<Result<void>> told;
-    flush_node(monitor_, "top", JobPhase::kHasEnded, [&told](Result<void> result) { told = std::move(result); });
+    flush_node(monitor_, "top", JobPhase::kHasEnded,
+               [&told](Result<void> result) { told = std::move(result); });
     run_to("flush");
     monitor_->step(how);
     while (monitor_->step()) {

@@ -259,10 +259,11 @@ TEST(StreamPlanTest, AJobsIdLeadsBackToItsNode) {
   EXPECT_EQ(job_id_for("vda", "a"), "blockpull-vda-e40c292c");
   const BlockGraph graph = recorded_guest("drive-guest");
   for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
-    EXPECT_EQ(node_of_job(graph, job_id_for("vda", graph.nodes()[i].name)), i);
+    const std::string& name = graph.nodes()[i].name;
+    EXPECT_EQ(graph.node_of_our_job(job_id_for("vda", name)), name);
   }
-  EXPECT_FALSE(node_of_job(graph, job_id_for("vda", "of another guest")));
-  EXPECT_FALSE(node_of_job(graph, "libvirt-e40c292c"));
+  EXPECT_EQ(graph.node_of_our_job(job_id_for("vda", "of another guest")), "");
+  EXPECT_EQ(graph.node_of_our_job("libvirt-e40c292c"), "");
 }
 
 TEST(StreamPlanTest, ADiskIsFoundByItsPathAlsoThroughLinksAndElseByName) {

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Two disks of one guest that stand on the same layers, and two clients of one QEMU: whose job is whose, and what is
+// released.
+
+import { join } from 'node:path'
+import { afterAll, describe, expect, test } from 'vitest'
+import { type Connection, connect, type Domain } from '../../lib/index.js'
+import { check, difference, flatten } from '../support/qemu.js'
+import { QemuProcess } from '../support/qemu-process.js'
+import { type CaseChain, makeChain, pathAt } from '../support/stream-case.js'
+import { TempFolder } from '../support/temp-folder.js'
+
+const temp = new TempFolder('shared-layers')
+afterAll(() => temp.remove())
+
+const slow = { bytesPerSecond: 1 << 16 }
+
+/** top and other stand on mid, and that on base. */
+async function layers(): Promise<{ chain: CaseChain; other: string; folder: string }> {
+  const folder = temp.folder()
+  const base = { name: 'base', size: '4M', io: ['write -P 5 0 2M'] }
+  const mid = { name: 'mid', size: '4M', io: ['write -P 6 2M 2M'] }
+  await makeChain(folder, base, mid, { name: 'other', size: '4M' })
+  const chain = await makeChain(folder, base, mid, { name: 'top', size: '4M' })
+  return { chain, other: join(folder, 'other'), folder }
+}
+
+function image(name: string, path: string, backing: string | null): string[] {
+  const below = backing === null ? '' : `,backing=${backing}`
+  return ['-blockdev', `driver=qcow2,node-name=${name},file.driver=file,file.filename=${path}${below}`]
+}
+
+/** A guest with the disks vda on top and vdb on other, over one node for mid. */
+async function startGuest(monitors: number) {
+  const { chain, other, folder } = await layers()
+  const before = join(folder, 'before.raw')
+  await flatten(chain.top, before)
+  const nodes = [
+    ...image('base', pathAt(chain, 2), null),
+    ...image('mid', pathAt(chain, 1), 'base'),
+    ...image('top', chain.top, 'mid'),
+    ...image('other', other, 'mid'),
+  ]
+  const devices = ['vda', 'vdb'].flatMap((id, index) => [
+    '-device',
+    `virtio-blk-pci,id=${id},drive=${index === 0 ? 'top' : 'other'}`,
+  ])
+  const qemu = await QemuProcess.start({ folder, machine: 'q35', monitors, args: [...nodes, ...devices] })
+  return { chain, other, before, qemu }
+}
+
+async function domainOn(socket: string, chain: CaseChain, other: string): Promise<[Connection, Domain]> {
+  const disks = [
+    { target: 'vda', source: chain.top, format: 'qcow2' },
+    { target: 'vdb', source: other, format: 'qcow2' },
+  ]
+  const connection = await connect({ domains: [{ name: 'vm0', qmp: socket, disks }] })
+  return [connection, await connection.lookupByName('vm0')]
+}
+
+describe('two disks over one layer', () => {
+  test('the job of one is not that of the other, and what the other reads is not released', async () => {
+    const { chain, other, qemu } = await startGuest(1)
+    const [connection, domain] = await domainOn(qemu.socket, chain, other)
+    const job = await domain.blockPull('vda', { base: pathAt(chain, 2), ...slow })
+    expect(await domain.blockJobInfo('vdb')).toBeNull()
+    await expect(domain.blockJobAbort('vdb')).rejects.toMatchObject({ code: 'NO_JOB' })
+    await expect(domain.blockJobSetSpeed('vdb', '1MiB/s')).rejects.toMatchObject({ code: 'NO_JOB' })
+    expect(await domain.blockJobInfo('vda')).toMatchObject({ bandwidth: slow.bytesPerSecond })
+    job.setBandwidth('0')
+    expect(await job.done).toMatchObject({ state: 'completed', released: [] })
+    await connection.close()
+  })
+})
+
+describe('two clients of one QEMU', () => {
+  test('that finish the same job do not fail each other, and nothing is lost', async () => {
+    const { chain, other, before, qemu } = await startGuest(2)
+    const [first, domain] = await domainOn(qemu.sockets[0] ?? '', chain, other)
+    for (const base of [pathAt(chain, 2), null]) {
+      const job = await domain.blockPull('vda', { base, bytesPerSecond: 1 << 23 })
+      const [second, again] = await domainOn(qemu.sockets[1] ?? '', chain, other)
+      const reaped = again.reap()
+      expect(await job.done).toMatchObject({ state: 'completed' })
+      for (const { outcome } of await reaped) expect(['completed', 'unknown']).toContain(outcome.state)
+      await second.close()
+    }
+    await first.close()
+    await qemu.kill()
+    expect((await check(chain.top)).code).toBe(0)
+    expect(await difference(before, chain.top)).toBeNull()
+  })
+
+  test('a job of ours that keeps another base is not taken over', async () => {
+    const { chain, other, qemu } = await startGuest(2)
+    const [first, domain] = await domainOn(qemu.sockets[0] ?? '', chain, other)
+    const [second, again] = await domainOn(qemu.sockets[1] ?? '', chain, other)
+    const job = await again.blockPull('vda', { base: pathAt(chain, 2), ...slow })
+    await expect(domain.blockPull('vda')).rejects.toMatchObject({ code: 'JOB_ACTIVE' })
+    await job.abort()
+    await Promise.all([first.close(), second.close()])
+  })
+})
