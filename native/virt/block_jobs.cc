@@ -354,14 +354,20 @@ void reap_jobs(const std::shared_ptr<Connection>& connection, const std::string&
   } else if (!domain->has_value()) {
     answer(std::vector<ReapedJob>());
   } else {
-    adopt_in_guest(connection, **domain,
-                   [answer = std::move(answer)](Result<std::vector<AdoptedJob>> adopted) {
-                     if (adopted.ok()) {
-                       answer_when_ended(std::move(adopted).value(), answer);
-                     } else {
-                       answer(std::move(adopted).error());
-                     }
-                   });
+    const auto flush = [connection, on = **domain, answer](Result<std::vector<ReapedJob>> reaped) {
+      flush_disks_in_guest(connection, on, [answer, reaped](Result<void> flushed) {
+        // A connection that was closed meanwhile has let go of its jobs, and they tell of it.
+        const bool is_told = flushed.ok() || flushed.error().error.kind == ErrorKind::kClosed;
+        answer(is_told ? reaped : std::move(flushed).error());
+      });
+    };
+    adopt_in_guest(connection, **domain, [answer, flush](Result<std::vector<AdoptedJob>> adopted) {
+      if (adopted.ok()) {
+        answer_when_ended(std::move(adopted).value(), flush);
+      } else {
+        answer(std::move(adopted).error());
+      }
+    });
   }
 }
 

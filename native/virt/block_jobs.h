@@ -68,8 +68,9 @@ struct ReapedJob {
   job::Outcome outcome;
 };
 
-/// Brings every job of ours that was left in the domain's QEMU to its end; answers once all of them
-/// have ended. None in a domain that is shut off.
+/// Brings every job of ours that was left in the domain's QEMU to its end, and flushes its disks,
+/// since one that nobody followed may have ended undurable before; answers after that. None in a
+/// domain that is shut off.
 void reap_jobs(const std::shared_ptr<Connection>& connection, const std::string& uuid,
                Answer<std::vector<ReapedJob>> answer);
 

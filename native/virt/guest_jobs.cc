@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "core/base/text.h"
+#include "driver/qemu/flush.h"
 #include "driver/qemu/job_id.h"
 #include "virt/base_name.h"
 #include "virt/checks.h"
@@ -202,6 +203,36 @@ Result<GuestJob> find_in_view(const Search& search, const driver::GuestView& vie
   return found;
 }
 
+/// One disk after another, up to the first whose flush fails.
+class DiskFlushes : public std::enable_shared_from_this<DiskFlushes> {
+ public:
+  DiskFlushes(std::shared_ptr<qmp::Monitor> monitor, std::vector<std::string> nodes,
+              Answer<void> answer)
+      : monitor_(std::move(monitor)), nodes_(std::move(nodes)), answer_(std::move(answer)) {}
+
+  void next() {
+    if (nodes_.empty()) {
+      answer_({});
+      return;
+    }
+    const std::string node = std::move(nodes_.back());
+    nodes_.pop_back();
+    driver::flush_node(monitor_, node, driver::JobPhase::kHasEnded,
+                       [self = shared_from_this()](blockpull::Result<void> flushed) {
+                         if (flushed.ok()) {
+                           self->next();
+                         } else {
+                           self->answer_(reported(std::move(flushed).error()));
+                         }
+                       });
+  }
+
+ private:
+  const std::shared_ptr<qmp::Monitor> monitor_;
+  std::vector<std::string> nodes_;
+  const Answer<void> answer_;
+};
+
 }  // namespace
 
 void pull_in_guest(const std::shared_ptr<Connection>& connection, GuestPullCall call,
@@ -304,6 +335,31 @@ void adopt_in_guest(const std::shared_ptr<Connection>& connection, const Domain&
     }
     add_those_about_to_end(*connection, domain, adopted);
     answer(std::move(adopted));
+  });
+}
+
+void flush_disks_in_guest(const std::shared_ptr<Connection>& connection, const Domain& domain,
+                          Answer<void> answer) {
+  auto monitor = connection->monitor_of(domain);
+  if (!monitor.ok()) {
+    answer(std::move(monitor).error());
+    return;
+  }
+  answer = connection->open_calls().guard("reap", std::move(answer));
+  driver::view_guest(*monitor, [monitor = *monitor, answer = std::move(answer)](
+                                   const blockpull::Result<driver::GuestView>& view) {
+    if (!view.ok()) {
+      const bool is_gone = view.error().kind == ErrorKind::kMonitorLost;
+      answer(is_gone ? Result<void>() : reported(view.error()));
+      return;
+    }
+    std::vector<std::string> nodes;
+    for (const driver::BlockNode& node : view->graph.nodes()) {
+      if (!node.is_backing && !driver::is_protocol(node.driver) && !node.name.empty()) {
+        nodes.push_back(node.name);
+      }
+    }
+    std::make_shared<DiskFlushes>(monitor, std::move(nodes), answer)->next();
   });
 }
 

@@ -74,6 +74,11 @@ void list_disks(const std::shared_ptr<Connection>& connection, const std::string
 void adopt_in_guest(const std::shared_ptr<Connection>& connection, const Domain& domain,
                     Answer<std::vector<AdoptedJob>> answer);
 
+/// Makes what the domain's QEMU has written to its disks durable: a job that nobody followed may
+/// have ended without that. kIo when a flush failed; nothing to do where QEMU is gone.
+void flush_disks_in_guest(const std::shared_ptr<Connection>& connection, const Domain& domain,
+                          Answer<void> answer);
+
 /// Opens a connection and, in the background, follows what earlier processes left in the domains
 /// that run; a read-only connection leaves it.
 [[nodiscard]] Result<std::shared_ptr<Connection>> open_connection(

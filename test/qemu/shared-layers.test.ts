@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Two disks of one guest that stand on the same layers, and two clients of one QEMU: whose job is whose, and what is
-// released.
+// Two disks of one guest that stand on the same layers, and several clients of one QEMU, one after another or at once:
+// whose job is whose, what is released, and what is durable.
 
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { type Connection, connect, type Domain } from '../../lib/index.js'
-import { check, difference, flatten } from '../support/qemu.js'
+import { check, difference, flatten, info } from '../support/qemu.js'
 import { QemuProcess } from '../support/qemu-process.js'
 import { type CaseChain, makeChain, pathAt } from '../support/stream-case.js'
 import { TempFolder } from '../support/temp-folder.js'
@@ -101,4 +101,22 @@ describe('two clients of one QEMU', () => {
     await job.abort()
     await Promise.all([first.close(), second.close()])
   })
+})
+
+test('a pull that ended while nobody followed it is durable once reap has been there', async () => {
+  const { chain, other, before, qemu } = await startGuest(2)
+  const socket = qemu.sockets[0] ?? ''
+  const [first, domain] = await domainOn(socket, chain, other)
+  const job = await domain.blockPull('vda', { detached: true, bytesPerSecond: 1 << 24 })
+  await first.close()
+  await expect(job.done).rejects.toMatchObject({ code: 'CLOSED' })
+  const client = await qemu.connect(1)
+  while ((await client.execute('query-jobs')).length > 0) await new Promise((resolve) => setTimeout(resolve, 5))
+  await client.close()
+  const [second, again] = await domainOn(socket, chain, other)
+  expect(await again.reap()).toEqual([])
+  await qemu.kill('SIGKILL')
+  await second.close()
+  expect((await info(chain.top))['backing-filename']).toBeUndefined()
+  expect(await difference(before, chain.top)).toBeNull()
 })

@@ -29,9 +29,9 @@ export const events: Command = {
   notes: [
     "Told are blockpull's jobs in running domains that nobody waits for: started with",
     '--no-wait, or left by a process that is gone. They are looked for every 3 s and',
-    'then finished durably, as by reap. Jobs that another blockpull waits for are told',
-    'only where the guest has a second monitor; jobs of other programs, and jobs on',
-    'disks that are shut off, not at all.',
+    'then finished durably, as by reap. Jobs that another blockpull waits for are',
+    'told only where the guest has a second monitor; jobs of other programs, and',
+    'jobs on disks that are shut off, not at all. Each look flushes the disks.',
   ],
   run: async (args, context) => {
     args.exactly()
