@@ -33,9 +33,7 @@ BlockJob read_block_job(const Json& element) {
   job.offset = element.member("offset").number().value_or(0);
   job.length = element.member("len").number().value_or(0);
   job.speed = element.member("speed").number().value_or(0);
-  job.ready = element.member("ready").is_true();
   job.auto_finalize = element.member("auto-finalize").boolean().value_or(true);
-  job.io_status = element.member("io-status").text_or_empty();
   job.error = element.member("error").text();
   return job;
 }

@@ -66,10 +66,7 @@ struct BlockJob {
   std::uint64_t offset = 0;
   std::uint64_t length = 0;
   std::uint64_t speed = 0;
-  bool ready = false;
   bool auto_finalize = true;
-  /// "ok", "failed", "nospace".
-  std::string io_status;
   /// Why it failed.
   std::optional<std::string> error;
 };

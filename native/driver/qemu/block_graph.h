@@ -68,7 +68,6 @@ class BlockGraph {
   [[nodiscard]] static BlockGraph of_nodes(const qmp::Json& named_nodes, const qmp::Json& edges);
 
   [[nodiscard]] const std::vector<BlockNode>& nodes() const { return nodes_; }
-  [[nodiscard]] const std::vector<BlockDevice>& devices() const { return devices_; }
 
   [[nodiscard]] std::optional<std::size_t> find_node(std::string_view name) const;
 

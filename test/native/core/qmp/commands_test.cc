@@ -69,9 +69,7 @@ TEST(CommandsTest, AJobThatSaysLittleIsTakenForOneThatFinalizesItself) {
   EXPECT_EQ(jobs[1].length, UINT64_MAX);
   EXPECT_EQ(jobs[1].offset, 0U);
   EXPECT_EQ(jobs[1].speed, 7U);
-  EXPECT_TRUE(jobs[1].ready);
   EXPECT_FALSE(jobs[1].auto_finalize);
-  EXPECT_EQ(jobs[1].io_status, "nospace");
   EXPECT_EQ(jobs[1].error, "Input/output error");
   EXPECT_FALSE(jobs[2].error);
   EXPECT_TRUE(read_block_jobs(Json()).empty());
