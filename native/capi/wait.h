@@ -16,15 +16,12 @@
 #include <optional>
 #include <utility>
 
-#include "virt/error_map.h"
+#include "virt/answer.h"
 
 namespace blockpull::capi {
 
 template <typename T>
-using AnswerWith = std::function<void(virt::Result<T>)>;
-
-template <typename T>
-[[nodiscard]] virt::Result<T> answer_of(const std::function<void(AnswerWith<T>)>& call) {
+[[nodiscard]] virt::Result<T> answer_of(const std::function<void(virt::Answer<T>)>& call) {
   struct Waiting {
     /// Guards `result`.
     std::mutex mutex;
