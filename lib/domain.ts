@@ -61,7 +61,8 @@ export class Domain {
    * A running guest's disk is pulled by its QEMU, one that is shut off by our own engine.
    *
    * Rejects with `NO_DOMAIN`, `NO_DISK`, `NO_BASE`, `JOB_ACTIVE` (the disk has a job), `LOCKED` (`holder` says by
-   * whom), `UNSUPPORTED` (the disk is no local file; QEMU would damage it, or is too old), `READ_ONLY`, `NOT_FOUND`,
+   * whom), `UNSUPPORTED` (the disk is no local file; QEMU would damage it, or is too old; `onError` of a disk that is
+   * shut off), `READ_ONLY`, `NOT_FOUND`,
    * `ACCESS_DENIED`, `FORMAT_UNKNOWN`, `FEATURE_UNSUPPORTED`, `IMAGE_CORRUPT`, `CHAIN_LOOP`, `POLICY`, `CLOSED`;
    * while the guest runs also with `MONITOR_BUSY`, `MONITOR_LOST`, `MONITOR_TIMEOUT`, `QEMU_ERROR`. Nothing has been
    * written then.
@@ -148,6 +149,21 @@ export class Domain {
   }
 
   /**
+   * Lets the job of a running domain's disk go on that has stopped on an error (`onError`); does nothing to one that
+   * has not. Rejects with `NO_DOMAIN`, `NO_DISK`, `NO_JOB`, `JOB_ACTIVE` (another program's job), `READ_ONLY`,
+   * `CLOSED`, `MONITOR_BUSY`, `MONITOR_LOST`, `MONITOR_TIMEOUT`.
+   *
+   * ```js
+   * const info = await domain.blockJobInfo('vda')
+   * if (info?.stoppedOn === 'NO_SPACE') await domain.blockJobResume('vda') // once there is room again
+   * ```
+   */
+  async blockJobResume(disk: string): Promise<void> {
+    const request = { uuid: this.uuid, disk: checkString('disk', disk), flags: 0 }
+    await called(() => this.#native.blockJobResume(request))
+  }
+
+  /**
    * Ends the job of a disk at a consistent point, whoever started it; with `async` returns before it has ended.
    * What was copied is kept. Rejects with `NO_DOMAIN`, `NO_DISK`, `NO_JOB`, `JOB_ACTIVE` (it is being ended already, or
    * is another program's), `READ_ONLY`, `CLOSED`; while the guest runs also with `MONITOR_BUSY`, `MONITOR_LOST`,
@@ -166,7 +182,7 @@ export class Domain {
   /**
    * Waits for the end of every job of ours in the domain's QEMU, those that earlier processes left too, which are
    * brought to it durably, and tells how each ended. The guest's disks are flushed in any case, since a job that was
-   * started `detached` may have ended before.
+   * started `detached` may have ended before. A job that stopped on an error (`onError`) fails with it.
    * `connect` does the same in the background. Rejects with `NO_DOMAIN`, `MONITOR_BUSY`, `MONITOR_LOST`,
    * `MONITOR_TIMEOUT`, `READ_ONLY`, `CLOSED`.
    *
@@ -220,6 +236,7 @@ function pullRequest(uuid: string, disk: string, pull: DiskPull): NativeBlockPul
     base: pull.base,
     bandwidth: pull.bytesPerSecond,
     detached: pull.detached,
+    onError: pull.onError,
     flags: pull.base === null ? vir.VIR_DOMAIN_BLOCK_PULL_BANDWIDTH_BYTES : vir.VIR_DOMAIN_BLOCK_REBASE_BANDWIDTH_BYTES,
   }
 }

@@ -41,4 +41,5 @@ export type {
   Plan,
   Progress,
   ReapedJob,
+  StopCode,
 } from './structs.js'

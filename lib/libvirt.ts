@@ -147,9 +147,12 @@ export async function virDomainBlockRebase(
   })
 }
 
-async function startPull(dom: VirDomain, request: Omit<NativeBlockPullRequest, 'uuid' | 'detached'>): Promise<number> {
+async function startPull(
+  dom: VirDomain,
+  request: Omit<NativeBlockPullRequest, 'uuid' | 'detached' | 'onError'>,
+): Promise<number> {
   const { conn, uuid } = checkDomain(dom)
-  await called(() => conn.native.blockPull({ uuid, ...request, detached: false }, () => undefined))
+  await called(() => conn.native.blockPull({ uuid, ...request, detached: false, onError: 'report' }, () => undefined))
   return 0
 }
 
@@ -179,7 +182,9 @@ export async function virDomainGetBlockJobInfo(
   const request = { uuid, disk: check.checkString('disk', disk), flags: readFlags(flags) }
   const size = sizeReader<number>(readBigint('virDomainGetBlockJobInfo', options))
   const info = await called(() => conn.native.blockJobInfo(request))
-  return info === null ? null : toBlockJobInfo(info, size)
+  if (info === null) return null
+  const { type, bandwidth, cur, end } = toBlockJobInfo(info, size)
+  return { type, bandwidth, cur, end }
 }
 
 /** Sets the limit of a disk's job, in the units of `virDomainBlockPull`; 0 lifts it. Resolves to 0. */

@@ -83,6 +83,8 @@ export interface NativeBlockJobInfo {
   readonly bandwidth: bigint
   readonly cur: bigint
   readonly end: bigint
+  /** Not libvirt's: code of the error on which the job waits to be resumed, or `null`. */
+  readonly stoppedOn: string | null
 }
 
 /** Where a job is, from memory. */
@@ -99,6 +101,8 @@ export interface NativeProgress {
   readonly bandwidth: bigint
   /** 'io_uring' | 'threads' | 'block-stream' (QEMU does it) | 'none' (nothing had to be moved). */
   readonly method: string
+  /** Code of the error on which the job waits to be resumed, 'NO_SPACE' or 'IO', or `null`. */
+  readonly stoppedOn: string | null
 }
 
 interface NativeEnding {
@@ -216,6 +220,8 @@ export interface NativeBlockPullRequest extends NativeDiskRequest {
   readonly flags: number
   /** Of a running domain only: QEMU ends the job by itself, whether this process lives or not. */
   readonly detached: boolean
+  /** What a failed read or write does: the job fails, or, of a running domain, waits to be resumed. */
+  readonly onError: 'report' | 'stop' | 'enospc'
 }
 
 /** A job that an earlier process had left in a QEMU, and how it ended. */
@@ -237,6 +243,8 @@ export interface NativeConnection {
   plan(request: NativeBlockPullRequest): Promise<NativePlan>
   blockJobInfo(request: NativeDiskRequest & { readonly flags: number }): Promise<NativeBlockJobInfo | null>
   blockJobSetSpeed(request: NativeDiskRequest & { readonly bandwidth: bigint; readonly flags: number }): Promise<void>
+  /** Lets a job that stopped on an error go on. */
+  blockJobResume(request: NativeDiskRequest & { readonly flags: number }): Promise<void>
   /** Without the ASYNC flag resolves when the job has ended. */
   blockJobAbort(request: NativeDiskRequest & { readonly flags: number }): Promise<void>
   /** Brings what earlier processes left in the domain's QEMU to its end; resolves once all of it has ended. */

@@ -27,7 +27,11 @@ export interface DiskPlanOptions extends Limit, SizeOptions {
 }
 
 export interface StartOptions {
-  /** What a write error does. This engine has 'report' (the default): the job fails and keeps what it copied. */
+  /**
+   * What a failed read or write does. 'report', the default: the job fails, and keeps what it copied. 'stop': it waits,
+   * `progress.stoppedOn` says on what, until `domain.blockJobResume`. 'enospc': it waits if a disk is full, and fails
+   * otherwise. The last two are for a running domain; an image, and a disk that is shut off, refuse them.
+   */
   readonly onError?: 'report' | 'stop' | 'enospc' | undefined
   /** Aborting it aborts the job; `done` then rejects with an `AbortError`. */
   readonly signal?: AbortSignal | undefined

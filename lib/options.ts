@@ -30,6 +30,7 @@ export interface DiskPull {
   readonly detached: boolean
   readonly signal: AbortSignal | null
   readonly bigint: boolean
+  readonly onError: 'report' | 'stop' | 'enospc'
 }
 
 const limitKeys = ['bandwidth', 'bytesPerSecond'] as const
@@ -67,11 +68,21 @@ export function readNewLimit(call: string, limit: unknown): bigint {
   return readLimit(given)
 }
 
-/** Refuses what this engine does not do when a write fails. */
-function checkOnError(onError: unknown): void {
-  if (onError === undefined || onError === 'report') return
-  if (onError !== 'stop' && onError !== 'enospc') throw check.wrongType('onError', onError, "'report'")
-  const message = `onError '${onError}' is not supported; use 'report', which fails the job and keeps what was copied`
+const errorPolicies = ['report', 'stop', 'enospc'] as const
+
+function readOnError(onError: unknown): (typeof errorPolicies)[number] {
+  const policy = errorPolicies.find((name) => name === (onError ?? 'report'))
+  if (policy === undefined) throw check.wrongType('onError', onError, "'report', 'stop' or 'enospc'")
+  return policy
+}
+
+/** Refuses what only a guest's QEMU does. */
+function checkImageOnError(given: unknown): void {
+  const onError = readOnError(given)
+  if (onError === 'report') return
+  const message =
+    `onError '${onError}' is not supported for an image file; use 'report', which fails the job and keeps ` +
+    'what was copied'
   throw refusal('UNSUPPORTED', VIR_ERR_ARGUMENT_UNSUPPORTED, VIR_FROM_QEMU, message)
 }
 
@@ -85,8 +96,8 @@ export function readDiskPull(call: string, options: BlockRebaseOptions | undefin
     detached: check.checkBoolean('detached', given.detached),
     signal: check.checkSignal('signal', given.signal),
     bigint: check.checkBoolean('bigint', given.bigint),
+    onError: readOnError(given.onError),
   }
-  checkOnError(given.onError)
   return read
 }
 
@@ -135,7 +146,7 @@ export function readImagePull(
   const request = { ...readFormats(path, given), base, bytesPerSecond: readLimit(given) }
   const signal = check.checkSignal('signal', given.signal)
   const bigint = check.checkBoolean('bigint', given.bigint)
-  checkOnError(given.onError)
+  checkImageOnError(given.onError)
   return { request, signal, bigint }
 }
 

@@ -14,7 +14,7 @@ import type {
   NativePlan,
   NativeProgress,
 } from './native.js'
-import type { BlockJobEvent, BlockJobInfo, Layer, Outcome, Plan, Progress } from './structs.js'
+import type { BlockJobEvent, BlockJobInfo, Layer, Outcome, Plan, Progress, StopCode } from './structs.js'
 
 /** Makes a size of the addon one of the caller's. */
 export type SizeReader<Size extends number | bigint> = (value: bigint, name: string) => Size
@@ -49,6 +49,7 @@ export function toProgress<Size extends number | bigint>(
     etaSeconds: rate > 0 ? Math.max(0, left) / rate : null,
     bandwidth: size(native.bandwidth, 'bandwidth'),
     method: native.method,
+    stoppedOn: native.stoppedOn as StopCode | null,
   }
 }
 
@@ -80,6 +81,7 @@ export function toBlockJobInfo<Size extends number | bigint>(
     bandwidth: size(native.bandwidth, 'bandwidth'),
     cur: size(native.cur, 'cur'),
     end: size(native.end, 'end'),
+    stoppedOn: native.stoppedOn as StopCode | null,
   }
 }
 

@@ -14,6 +14,9 @@ import type { AbortError, BlockPullError } from './errors.js'
  */
 export type Method = string
 
+/** Code of an error that a job can stop on. */
+export type StopCode = 'NO_SPACE' | 'IO'
+
 /** One disk of a domain: its target (`vda`), the path of its active layer, and that layer's format. */
 export interface Disk {
   readonly target: string
@@ -38,6 +41,11 @@ export interface Progress<Size extends number | bigint = number> {
   /** The limit in force in bytes a second, 0 for none. */
   readonly bandwidth: Size
   readonly method: Method
+  /**
+   * The error on which the job waits, until it is aborted or resumed (`domain.blockJobResume`); `null` while it goes
+   * on. Only of a running domain's disk, and only if the pull was started with `onError`.
+   */
+  readonly stoppedOn: StopCode | null
 }
 
 interface Ending<Size extends number | bigint> {
@@ -89,6 +97,8 @@ export interface BlockJobInfo<Size extends number | bigint = number> {
   /** As libvirt counts: never equal to `end`; 0 of 1 for a disk of size 0. */
   readonly cur: Size
   readonly end: Size
+  /** As in `Progress`. */
+  readonly stoppedOn: StopCode | null
 }
 
 /** libvirt's struct of the same name. `bandwidth` is in MiB/s unless the flag for bytes was given. */

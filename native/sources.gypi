@@ -86,6 +86,7 @@
       "native/virt/job_reports.cc",
       "native/virt/live_jobs.cc",
       "native/virt/open_calls.cc",
+      "native/virt/reap.cc",
       "native/virt/sha1.cc",
       "native/virt/uri.cc",
       "native/virt/uuid.cc",

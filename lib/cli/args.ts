@@ -143,6 +143,13 @@ export function readBandwidth(args: Arguments): string | undefined {
   throw new UsageError(`--bandwidth is '${text}'; expected '50' (MiB/s), '500K', '50M' or '1G' (bytes a second)`)
 }
 
+/** The `--on-error` of a command line. */
+export function readOnError(args: Arguments): 'report' | 'stop' | 'enospc' | undefined {
+  const how = args.text('on-error')
+  if (how === undefined || how === 'report' || how === 'stop' || how === 'enospc') return how
+  throw new UsageError(`--on-error is '${how}'; expected 'report', 'stop' or 'enospc'`)
+}
+
 /** The API's image options for `imageOptions`. */
 export function readImageOptions(args: Arguments) {
   return {

@@ -6,9 +6,10 @@
 // once with 130, and the crash-safety of the image does the rest. Whatever happens the terminal line is cleared,
 // the listener is gone and the timer stopped, so that the process can end by itself.
 
-import type { BlockJob, Outcome } from '../index.js'
+import type { BlockJob, Outcome, StopCode } from '../index.js'
 import type { Context } from './context.js'
 import { type Ending, ExitCode, endingOfError, endingOfJob } from './exit-codes.js'
+import { stopWords } from './job-words.js'
 import { progressLine, toJson } from './json.js'
 import { formatLimit } from './measures.js'
 import { ProgressLine } from './render.js'
@@ -74,6 +75,16 @@ export function tellLimit(context: Context, job: BlockJob<bigint>): void {
   context.err.write(`limit: ${formatLimit(bandwidth)}\n`)
 }
 
+/** Told on a terminal or not, since nothing goes on before somebody has read it. */
+function tellStop(context: Context, line: ProgressLine, code: StopCode | null): void {
+  line.clear()
+  const sentence =
+    code === null
+      ? 'the pull goes on'
+      : `the pull waits: ${stopWords(code)}; 'blockpull job ... --resume' lets it go on, Ctrl-C aborts it`
+  context.err.write(`${sentence}\n`)
+}
+
 async function watch(
   context: Context,
   style: FollowStyle,
@@ -81,7 +92,10 @@ async function watch(
   line: ProgressLine | null,
 ): Promise<Outcome<bigint>> {
   let told = ''
+  let stoppedOn: StopCode | null = null
   for await (const progress of job) {
+    if (progress.stoppedOn !== stoppedOn && line !== null) tellStop(context, line, progress.stoppedOn)
+    stoppedOn = progress.stoppedOn
     const json = style.json && !style.quiet ? toJson(progressLine(progress, style.image)) : ''
     if (json !== told) context.out.write(`${json}\n`)
     told = json

@@ -2,7 +2,7 @@
 //
 // virsh's words for the block jobs of a disk: what `virsh blockjob` and `virsh event` print. Pure functions.
 
-import { type BlockJobEvent, type BlockJobInfo, BlockJobStatus, BlockJobType } from '../index.js'
+import { type BlockJobEvent, type BlockJobInfo, BlockJobStatus, BlockJobType, type StopCode } from '../index.js'
 import { type Amount, formatBytes, formatLimit, formatShare } from './measures.js'
 
 const typeNames: ReadonlyMap<number, string> = new Map([
@@ -24,17 +24,26 @@ export function typeName(type: number): string {
   return typeNames.get(type) ?? 'Unknown job'
 }
 
-/** 'pull, 42.0 %', for a column. */
-export function jobShare({ type, cur, end }: BlockJobInfo<Amount>): string {
-  return `${typeName(type)
+/** What a job waits on. */
+export function stopWords(code: StopCode): string {
+  return code === 'NO_SPACE' ? 'disk full' : 'I/O error'
+}
+
+/** 'pull, 42.0 %', for a column; ', disk full' after that for one that waits. */
+export function jobShare({ type, cur, end, stoppedOn }: BlockJobInfo<Amount>): string {
+  const name = typeName(type)
     .replace(/^Block /, '')
-    .toLowerCase()}, ${formatShare(cur, end)}`
+    .toLowerCase()
+  return `${name}, ${formatShare(cur, end)}${stoppedOn === null ? '' : `, ${stopWords(stoppedOn)}`}`
 }
 
 /** 'Block Pull, 42.0 % (420.0 MiB of 1000.0 MiB), limit: none' */
 export function jobSentence(job: BlockJobInfo<Amount>): string {
   const amounts = `${formatBytes(job.cur)} of ${formatBytes(job.end)}`
-  return `${typeName(job.type)}, ${formatShare(job.cur, job.end)} (${amounts}), limit: ${formatLimit(job.bandwidth)}`
+  const facts = [`${typeName(job.type)}, ${formatShare(job.cur, job.end)} (${amounts})`]
+  facts.push(`limit: ${formatLimit(job.bandwidth)}`)
+  if (job.stoppedOn !== null) facts.push(`waits to be resumed: ${stopWords(job.stoppedOn)}`)
+  return facts.join(', ')
 }
 
 /** As `virsh blockjob --raw` prints it: the limit in MiB/s, rounded up, or in bytes a second. */

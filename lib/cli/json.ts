@@ -28,8 +28,8 @@ export function toJson(line: JsonLine): string {
 }
 
 export function progressLine(progress: Progress<Amount>, image?: string) {
-  const { cur, end, bytesMoved, bytesToMove, bytesPerSecond, etaSeconds, method } = progress
-  const facts = { cur, end, bytesMoved, bytesToMove, bytesPerSecond, etaSeconds, method }
+  const { cur, end, bytesMoved, bytesToMove, bytesPerSecond, etaSeconds, method, stoppedOn } = progress
+  const facts = { cur, end, bytesMoved, bytesToMove, bytesPerSecond, etaSeconds, method, stoppedOn }
   return { event: 'progress', ...(image !== undefined && { image }), ...facts }
 }
 

@@ -10,6 +10,7 @@
 
 import type { Progress as SizedProgress } from '../index.js'
 import type { Output } from './context.js'
+import { stopWords } from './job-words.js'
 import { type Amount, formatClock, formatRate } from './measures.js'
 
 type Progress = SizedProgress<Amount>
@@ -35,8 +36,9 @@ export function renderLine(label: string, progress: Progress, style: LineStyle):
   const percent = percentOf(progress)
   const facts = [`${percent.toFixed(1).padStart(5)} %`]
   if (progress.state === 'aborting') facts.push('stopping')
+  else if (progress.stoppedOn !== null) facts.push(`waiting: ${stopWords(progress.stoppedOn)}`)
   else if (progress.bytesPerSecond > 0) facts.push(formatRate(progress.bytesPerSecond).padStart(12))
-  if (progress.etaSeconds !== null && progress.state === 'running') {
+  if (progress.etaSeconds !== null && progress.state === 'running' && progress.stoppedOn === null) {
     facts.push(`${formatClock(progress.etaSeconds)} left`)
   }
   if (progress.method !== 'none') facts.push(progress.method)

@@ -124,6 +124,24 @@ void Job::try_bandwidth(std::uint64_t bytes_per_second, std::function<void(Resul
   });
 }
 
+void Job::resume(std::function<void(Result<void>)> told) {
+  host_.post([self = shared_from_this(), told = std::move(told)]() mutable {
+    if (self->work_ == nullptr || self->finished_) {
+      told(make_error(ErrorKind::kNoJob, "the job had ended before it was resumed"));
+    } else {
+      self->work_->resume(std::move(told));
+    }
+  });
+}
+
+void Job::fail_rather_than_stop() {
+  host_.post([self = shared_from_this()] {
+    if (self->work_ != nullptr && !self->finished_) {
+      self->work_->fail_rather_than_stop();
+    }
+  });
+}
+
 /// On the host's thread, from inside the work item, which must not be destroyed before it has
 /// returned.
 void Job::work_finished(Ending ending) {
@@ -183,6 +201,7 @@ Progress Job::progress() const {
   progress.bytes_per_second = rate_.load(std::memory_order_relaxed);
   progress.bandwidth = bandwidth_.load();
   progress.method = board_.method.load();
+  progress.stopped_on = has_ended(progress.state) ? std::nullopt : board_.stopped_on.load();
   return progress;
 }
 

@@ -49,6 +49,8 @@ struct Progress {
   /// The limit in force: bytes a second, 0 for no limit.
   std::uint64_t bandwidth = 0;
   const char* method = "none";
+  /// The error on which it waits to be resumed.
+  std::optional<ErrorKind> stopped_on;
 };
 
 struct Outcome {
@@ -91,6 +93,10 @@ class Job : public std::enable_shared_from_this<Job> {
   void set_bandwidth(std::uint64_t bytes_per_second);
   /// The same; `told` hears, on any thread, whether it is in force. kNoJob: the job had ended.
   void try_bandwidth(std::uint64_t bytes_per_second, std::function<void(Result<void>)> told);
+  /// Work::resume. kNoJob: the job had ended.
+  void resume(std::function<void(Result<void>)> told);
+  /// Work::fail_rather_than_stop.
+  void fail_rather_than_stop();
 
   /// Calls `told` once the listener has heard of the end, on the engine's thread; at once, on this
   /// one, when that is over. It must not block.

@@ -32,6 +32,8 @@ struct Board {
   std::atomic<std::uint64_t> to_move{0};
   /// A literal: "io_uring", "threads", "none".
   std::atomic<const char*> method{"none"};
+  /// The error on which it waits to be resumed.
+  std::atomic<std::optional<ErrorKind>> stopped_on{};
 };
 
 /// What a work item ends with.
@@ -71,6 +73,11 @@ class Work {
     set_bandwidth(bytes_per_second);
     told({});
   }
+  /// Goes on where it stopped on an error; nothing to do for one that has not. `told` runs once, on
+  /// any thread. Our own engine never stops so.
+  virtual void resume(std::function<void(Result<void>)> told) { told({}); }
+  /// From now on an error that it would stop on, or has stopped on, ends it.
+  virtual void fail_rather_than_stop() {}
 };
 
 }  // namespace blockpull::job

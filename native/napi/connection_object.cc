@@ -192,6 +192,22 @@ napi_value block_job_set_speed(const ConnectionCall& call) {
       &convert_nothing);
 }
 
+napi_value block_job_resume(const ConnectionCall& call) {
+  auto request = read_disk_request(call.env, call.arguments[0]);
+  if (!request) {
+    return nullptr;
+  }
+  return start_answered<Nothing>(
+      call,
+      [request = *std::move(request)](const auto& connection, virt::Answer<Nothing> answer) {
+        virt::block_job_resume(connection, request,
+                               [answer = std::move(answer)](virt::Result<void> result) {
+                                 answer(nothing(std::move(result)));
+                               });
+      },
+      &convert_nothing);
+}
+
 napi_value block_job_abort(const ConnectionCall& call) {
   auto request = read_disk_request(call.env, call.arguments[0]);
   if (!request) {
@@ -250,6 +266,7 @@ napi_value make_connection_object(napi_env env, std::unique_ptr<ConnectionObject
       method_property<ConnectionObject, &plan>("plan"),
       method_property<ConnectionObject, &block_job_info>("blockJobInfo"),
       method_property<ConnectionObject, &block_job_set_speed>("blockJobSetSpeed"),
+      method_property<ConnectionObject, &block_job_resume>("blockJobResume"),
       method_property<ConnectionObject, &block_job_abort>("blockJobAbort"),
       method_property<ConnectionObject, &reap_jobs>("reapJobs"),
       method_property<ConnectionObject, &close_connection>("close"),

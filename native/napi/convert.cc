@@ -53,12 +53,25 @@ virt::ImageRequest read_image_of(Request& request) {
   return image;
 }
 
+qmp::OnError read_on_error(Request& request) {
+  const std::string policy = request.text("onError");
+  if (policy == "stop") {
+    return qmp::OnError::kStop;
+  }
+  return policy == "enospc" ? qmp::OnError::kEnospc : qmp::OnError::kReport;
+}
+
 napi_value make_disk(napi_env env, const virt::Disk& disk) {
   return Record(env)
       .text("target", disk.target)
       .text("source", disk.source)
       .text("format", disk.format)
       .object();
+}
+
+/// An error's code, for Record::text_or_null.
+std::string_view code_or_empty(std::optional<ErrorKind> kind) {
+  return kind ? virt::mapping_of(*kind).js_code : std::string_view();
 }
 
 napi_value make_plain_failure(napi_env env, const Error& error) {
@@ -165,6 +178,7 @@ std::optional<virt::BlockPullRequest> read_block_pull(napi_env env, napi_value v
   pull.base = request.optional_text("base");
   pull.bandwidth = request.u64("bandwidth");
   pull.flags = request.u32("flags");
+  pull.on_error = read_on_error(request);
   if (request.boolean("detached")) {
     pull.finisher = virt::Finisher::kQemu;
   }
@@ -283,6 +297,7 @@ napi_value make_info(napi_env env, const std::optional<virt::BlockJobInfo>& info
       .u64("bandwidth", info->bandwidth)
       .u64("cur", info->cur)
       .u64("end", info->end)
+      .text_or_null("stoppedOn", code_or_empty(info->stopped_on))
       .object();
 }
 
@@ -296,6 +311,7 @@ napi_value make_progress(napi_env env, const job::Progress& progress) {
       .u64("bytesPerSecond", progress.bytes_per_second)
       .u64("bandwidth", progress.bandwidth)
       .text("method", progress.method)
+      .text_or_null("stoppedOn", code_or_empty(progress.stopped_on))
       .object();
 }
 

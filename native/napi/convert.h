@@ -26,6 +26,7 @@
 #include "virt/block_pull.h"
 #include "virt/connection.h"
 #include "virt/images.h"
+#include "virt/reap.h"
 
 namespace blockpull::napi {
 

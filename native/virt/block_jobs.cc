@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Info, speed and abort. Each begins with what libvirt's public entry point refuses and goes on
+// Info, speed, resume and abort. Each begins with what libvirt's public entry point refuses and goes on
 // with its driver's checks; a bandwidth in MiB/s is judged before the disk is looked for, as there.
 
 #include "virt/block_jobs.h"
 
-#include <atomic>
 #include <string_view>
 #include <utility>
 
@@ -20,7 +19,7 @@ namespace {
 
 constexpr CallNames kSetSpeed{"virDomainBlockJobSetSpeed", "qemuDomainBlockJobSetSpeed"};
 constexpr CallNames kInfo{"virDomainGetBlockJobInfo", "qemuDomainGetBlockJobInfo"};
-constexpr std::string_view kReap = "reap";
+constexpr std::string_view kResume = "blockJobResume";
 constexpr CallNames kAbort{"virDomainBlockJobAbort", "qemuDomainBlockJobAbort"};
 
 /// A job on a disk, and who it belongs to.
@@ -115,6 +114,7 @@ std::optional<BlockJobInfo> qemu_info_of(const qmp::BlockJob& job, Flags flags) 
   progress.settled = job.offset;
   progress.total = job.length;
   progress.bandwidth = job.speed;
+  progress.stopped_on = job.stopped_on;
   auto info = info_of(progress, flags);
   if (info) {
     info->type = type_of(job);
@@ -140,8 +140,8 @@ Result<std::uint64_t> speed_of(const SpeedRequest& request) {
   return to_bytes_per_second(request.bandwidth, in_bytes);
 }
 
-/// What libvirt makes of QEMU's answer.
-Result<void> speed_answer(blockpull::Result<void> said, const std::string& target) {
+/// What libvirt makes of QEMU's answer to a change of a job.
+Result<void> change_answer(blockpull::Result<void> said, const std::string& target) {
   if (said.ok()) {
     return {};
   }
@@ -164,8 +164,23 @@ void set_speed(const RunningJob& running, const SpeedRequest& request, const Ans
   }
   running.job->try_bandwidth(*bytes_per_second,
                              [answer, target = running.target](blockpull::Result<void> said) {
-                               answer(speed_answer(std::move(said), target));
+                               answer(change_answer(std::move(said), target));
                              });
+}
+
+void resume(const RunningJob& running, const Answer<void>& answer) {
+  running.job->resume([answer, target = running.target](blockpull::Result<void> said) {
+    if (!said.ok() && said.error().message.find("was not paused") != std::string::npos) {
+      said = {};
+    }
+    answer(change_answer(std::move(said), target));
+  });
+}
+
+Result<void> check_resume_call(const Connection& connection, const DiskRequest& request) {
+  BLOCKPULL_CHECK(connection.check_open(kResume));
+  BLOCKPULL_CHECK(check_writable(connection.is_read_only(), kResume));
+  return check_flags(request.flags, 0, kResume);
 }
 
 Result<void> check_abort_call(const Connection& connection, const DiskRequest& request) {
@@ -202,36 +217,6 @@ Result<std::shared_ptr<job::Job>> abort(Connection& connection, const RunningJob
   return is_async ? nullptr : running.job;
 }
 
-/// Answers on the engine's thread, with the last of the ends.
-void answer_when_ended(std::vector<AdoptedJob> jobs, Answer<std::vector<ReapedJob>> answer) {
-  struct Waiting {
-    std::vector<AdoptedJob> jobs;
-    Answer<std::vector<ReapedJob>> answer;
-    std::atomic<std::size_t> left{0};
-  };
-  if (jobs.empty()) {
-    answer(std::vector<ReapedJob>());
-    return;
-  }
-  const auto waiting = std::make_shared<Waiting>();
-  waiting->left = jobs.size();
-  waiting->jobs = std::move(jobs);
-  waiting->answer = std::move(answer);
-  for (const AdoptedJob& adopted : waiting->jobs) {
-    adopted.job->when_ended([waiting] {
-      if (--waiting->left > 0) {
-        return;
-      }
-      std::vector<ReapedJob> reaped;
-      for (const AdoptedJob& ended : waiting->jobs) {
-        reaped.push_back(
-            {ended.disk.target, ended.disk.source, ended.job->outcome().value_or(job::Outcome{})});
-      }
-      waiting->answer(std::move(reaped));
-    });
-  }
-}
-
 }  // namespace
 
 std::optional<BlockJobInfo> info_of(const job::Progress& progress, Flags flags) {
@@ -244,6 +229,7 @@ std::optional<BlockJobInfo> info_of(const job::Progress& progress, Flags flags) 
                        : divide_up(progress.bandwidth, limits::kMiB);
   info.cur = progress.settled;
   info.end = progress.total;
+  info.stopped_on = progress.stopped_on;
   if (info.end == 0) {
     info.end = 1;
   } else if (info.cur == info.end) {
@@ -326,6 +312,24 @@ std::optional<Result<void>> try_block_job_set_speed(Connection& connection,
   return Result<void>();
 }
 
+void block_job_resume(const std::shared_ptr<Connection>& connection, const DiskRequest& request,
+                      Answer<void> answer) {
+  if (auto checked = check_resume_call(*connection, request); !checked.ok()) {
+    answer(std::move(checked));
+    return;
+  }
+  find_job(connection, request, {kResume, true},
+           [answer = std::move(answer)](Result<RunningJob> running) {
+             if (!running.ok()) {
+               answer(std::move(running).error());
+             } else if (running->job != nullptr) {
+               resume(*running, answer);
+             } else {
+               answer(running->unfollowed ? foreign_job(*running) : no_job_on(running->target));
+             }
+           });
+}
+
 void block_job_abort(const std::shared_ptr<Connection>& connection, const DiskRequest& request,
                      Answer<std::shared_ptr<job::Job>> answer) {
   if (auto checked = check_abort_call(*connection, request); !checked.ok()) {
@@ -337,38 +341,6 @@ void block_job_abort(const std::shared_ptr<Connection>& connection, const DiskRe
              answer(running.ok() ? abort(*connection, *running, request.flags)
                                  : std::move(running).error());
            });
-}
-
-void reap_jobs(const std::shared_ptr<Connection>& connection, const std::string& uuid,
-               Answer<std::vector<ReapedJob>> answer) {
-  const auto find = [&]() -> Result<std::optional<Domain>> {
-    BLOCKPULL_CHECK(connection->check_open(kReap));
-    BLOCKPULL_CHECK(check_writable(connection->is_read_only(), kReap));
-    BLOCKPULL_TRY(domain, connection->domain_of(uuid));
-    BLOCKPULL_TRY(state, connection->state_of(domain));
-    return state == DomainState::kRunning ? std::optional(std::move(domain)) : std::nullopt;
-  };
-  auto domain = find();
-  if (!domain.ok()) {
-    answer(std::move(domain).error());
-  } else if (!domain->has_value()) {
-    answer(std::vector<ReapedJob>());
-  } else {
-    const auto flush = [connection, on = **domain, answer](Result<std::vector<ReapedJob>> reaped) {
-      flush_disks_in_guest(connection, on, [answer, reaped](Result<void> flushed) {
-        // A connection that was closed meanwhile has let go of its jobs, and they tell of it.
-        const bool is_told = flushed.ok() || flushed.error().error.kind == ErrorKind::kClosed;
-        answer(is_told ? reaped : std::move(flushed).error());
-      });
-    };
-    adopt_in_guest(connection, **domain, [answer, flush](Result<std::vector<AdoptedJob>> adopted) {
-      if (adopted.ok()) {
-        answer_when_ended(std::move(adopted).value(), flush);
-      } else {
-        answer(std::move(adopted).error());
-      }
-    });
-  }
 }
 
 }  // namespace blockpull::virt

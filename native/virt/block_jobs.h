@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // libvirt's calls on the job of a domain's disk: info, speed, abort, with libvirt's checks in
-// libvirt's order. A job is found whoever started it in this process: this connection, another one,
+// libvirt's order, and resume, which libvirt lacks. A job is found whoever started it in this process: this connection, another one,
 // or a call on the bare image.
 //
 // The `try_` forms answer from memory, or not at all: an event loop asks them first, so that a
@@ -42,6 +42,8 @@ struct BlockJobInfo {
   std::uint64_t bandwidth = 0;
   std::uint64_t cur = 0;
   std::uint64_t end = 0;
+  /// The error on which it waits to be resumed; libvirt's struct has no place for it.
+  std::optional<ErrorKind> stopped_on;
 };
 
 /// virDomainGetBlockJobInfo; absent: no job on that disk.
@@ -56,23 +58,14 @@ void block_job_set_speed(const std::shared_ptr<Connection>& connection, const Sp
 [[nodiscard]] std::optional<Result<void>> try_block_job_set_speed(Connection& connection,
                                                                   const SpeedRequest& request);
 
+/// Lets a job that stopped on an error go on; nothing to do for one that has not.
+void block_job_resume(const std::shared_ptr<Connection>& connection, const DiskRequest& request,
+                      Answer<void> answer);
+
 /// virDomainBlockJobAbort, but for its wait: gives the job that is being ended, whose when_ended()
 /// ends the call; nullptr with the ASYNC flag, when it is over.
 void block_job_abort(const std::shared_ptr<Connection>& connection, const DiskRequest& request,
                      Answer<std::shared_ptr<job::Job>> answer);
-
-struct ReapedJob {
-  std::string target;
-  /// Path of the active layer.
-  std::string path;
-  job::Outcome outcome;
-};
-
-/// Brings every job of ours that was left in the domain's QEMU to its end, and flushes its disks,
-/// since one that nobody followed may have ended undurable before; answers after that. None in a
-/// domain that is shut off.
-void reap_jobs(const std::shared_ptr<Connection>& connection, const std::string& uuid,
-               Answer<std::vector<ReapedJob>> answer);
 
 /// libvirt's view of where a job is; absent once it has ended.
 [[nodiscard]] std::optional<BlockJobInfo> info_of(const job::Progress& progress, Flags flags);

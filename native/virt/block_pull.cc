@@ -191,12 +191,39 @@ Result<GuestPullCall> guest_call(Target target, const BlockPullRequest& request)
   BLOCKPULL_TRY(bandwidth, read_bandwidth(request));
   call.options.bytes_per_second = bandwidth;
   call.options.will_be_followed = request.finisher == Finisher::kThisProcess;
+  call.options.on_error = request.on_error;
   return call;
+}
+
+/// What only a guest's QEMU can do, and what needs somebody to wait.
+Result<void> check_manner(const Target& target, const BlockPullRequest& request) {
+  const bool may_stop = request.on_error != qmp::OnError::kReport;
+  if (!target.is_running && request.finisher == Finisher::kQemu) {
+    return report(ErrorKind::kUnsupported,
+                  text("domain '", target.domain.name,
+                       "' is shut off, and its disk is pulled by this process, which must stay "
+                       "until the end; a pull that nobody waits for is not supported"));
+  }
+  if (!target.is_running && may_stop) {
+    return report(ErrorKind::kUnsupported,
+                  text("domain '", target.domain.name,
+                       "' is shut off, and a pull of its disk that stops on an error is not "
+                       "supported; let it fail, which keeps what was copied, and pull again"));
+  }
+  if (may_stop && request.finisher == Finisher::kQemu) {
+    return report(ErrorKind::kUnsupported,
+                  text("pull of disk '", target.disk.target,
+                       "' that nobody waits for and that stops on an error is not supported: "
+                       "nobody would resume it"));
+  }
+  return {};
 }
 
 Result<Target> checked_target(Connection& connection, const BlockPullRequest& request) {
   BLOCKPULL_CHECK(check_pull_call(connection, request, false));
-  return find_target(connection, request);
+  BLOCKPULL_TRY(target, find_target(connection, request));
+  BLOCKPULL_CHECK(check_manner(target, request));
+  return target;
 }
 
 }  // namespace
@@ -207,13 +234,6 @@ void block_pull(const std::shared_ptr<Connection>& connection, const BlockPullRe
   auto target = checked_target(*connection, request);
   if (!target.ok()) {
     answer(std::move(target).error());
-    return;
-  }
-  if (!target->is_running && request.finisher == Finisher::kQemu) {
-    answer(report(ErrorKind::kUnsupported,
-                  text("domain '", target->domain.name,
-                       "' is shut off, and its disk is pulled by this process, which must stay "
-                       "until the end; a pull that nobody waits for is not supported")));
     return;
   }
   if (!target->is_running) {

@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 
+#include "core/qmp/commands.h"
 #include "virt/answer.h"
 #include "virt/connection.h"
 #include "virt/images.h"
@@ -36,6 +37,8 @@ struct BlockPullRequest {
   std::uint64_t bandwidth = 0;
   Flags flags = 0;
   Finisher finisher = Finisher::kThisProcess;
+  /// A job of our own engine always ends with the first error.
+  qmp::OnError on_error = qmp::OnError::kReport;
 };
 
 /// Answers once the job runs; `on_end` hears its end on the engine's thread, after the connection's

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `blockpull job`: shows, slows down or ends the job of a disk, as `virsh blockjob` does.
+// `blockpull job`: shows, slows down, resumes or ends the job of a disk, as `virsh blockjob` does.
 //
 // Any process may ask, for the job is in the guest's QEMU; one of blockpull's own engine is in the process that
 // started it, which is told instead (exit code 4). Asking opens the connection for reading only, so that it adopts
@@ -24,6 +24,7 @@ export const job: Command = {
     'job [--connect URI] DOMAIN DISK [--info | --raw] [--bytes]',
     'job [--connect URI] DOMAIN DISK --abort [--async]',
     'job [--connect URI] DOMAIN DISK --bandwidth N [--bytes]',
+    'job [--connect URI] DOMAIN DISK --resume',
     'job --qmp SOCKET DEVICE ...',
   ],
   options: {
@@ -33,16 +34,18 @@ export const job: Command = {
     abort: { help: 'end the job and wait for its end; what was copied is kept' },
     async: { help: 'with --abort: do not wait' },
     bandwidth: { value: 'N', help: 'limit: N MiB/s, or 500K, 50M, 1G bytes a second; 0: none' },
+    resume: { help: 'let a job go on that stopped on an error' },
     bytes: { help: 'a bare N, and the limit of --raw, is bytes a second' },
   },
   notes: ['Exit code 4: the job belongs to another program, or the monitor is in use.'],
   run: async (args, context) => {
     checkOptions(args)
-    const isChange = args.has('abort') || args.has('bandwidth')
+    const isChange = args.has('abort') || args.has('bandwidth') || args.has('resume')
     return await withDisk(args, context, { readOnly: !isChange }, async (found) => {
       try {
         if (args.has('abort')) await abort(args, context, found)
         else if (args.has('bandwidth')) await setLimit(args, context, found)
+        else if (args.has('resume')) await resume(args, context, found)
         else await show(args, context, found)
       } catch (error) {
         if (BlockPullError.is(error) && error.code === 'NO_JOB') await refuseIfPulled(context, found)
@@ -63,6 +66,11 @@ function checkOptions(args: Arguments): void {
     ['info', 'bandwidth'],
     ['info', 'raw'],
     ['abort', 'bandwidth'],
+    ['resume', 'abort'],
+    ['resume', 'bandwidth'],
+    ['resume', 'bytes'],
+    ['resume', 'info'],
+    ['resume', 'raw'],
     ['abort', 'bytes'],
   ] as const) {
     if (args.has(one) && args.has(other)) throw new UsageError(`--${one} and --${other} are mutually exclusive`)
@@ -98,6 +106,11 @@ async function setLimit(args: Arguments, context: Context, { domain, disk, label
   const info = await domain.blockJobInfo(disk, { bigint: true })
   const limit = info === null ? 'none, as the job has ended' : formatLimit(info.bandwidth)
   if (!args.has('json')) context.out.write(`${label}: limit: ${limit}\n`)
+}
+
+async function resume(args: Arguments, context: Context, { domain, disk, label }: FoundDisk): Promise<void> {
+  await domain.blockJobResume(disk)
+  if (!args.has('json')) context.out.write(`${label}: job goes on\n`)
 }
 
 /** A job of another process is not "no job". */

@@ -6,7 +6,7 @@
 // `--no-wait` is of use: the job then ends without our flush, which is said, unless `blockpull reap` waits for it.
 
 import type { BlockJob } from '../../index.js'
-import { type Arguments, readBandwidth, UsageError } from '../args.js'
+import { type Arguments, readBandwidth, readOnError, UsageError } from '../args.js'
 import type { Context } from '../context.js'
 import { done, type Ending, endingOfError, endingOfJob } from '../exit-codes.js'
 import { type FoundDisk, withDisk } from '../find-disk.js'
@@ -18,6 +18,7 @@ import { type PullStyle, resultText, shorten } from './pull-result.js'
 interface DiskPullOptions {
   readonly base: string | undefined
   readonly bandwidth: string | undefined
+  readonly onError: 'report' | 'stop' | 'enospc' | undefined
   readonly bigint: true
 }
 
@@ -30,6 +31,7 @@ export async function pullDisk(args: Arguments, context: Context, style: PullSty
     throw new UsageError('--timeout has no use with --no-wait: nobody is there to cancel the job')
   }
   const options = { base: args.text('base'), bandwidth: readBandwidth(args), bigint: true as const }
+  const start = { ...options, onError: readOnError(args) }
   const access = { backingPaths: args.list('allow-backing'), readOnly: args.has('dry-run') }
   return await withDisk(args, context, access, async (found) => {
     const { domain, disk, label } = found
@@ -37,13 +39,13 @@ export async function pullDisk(args: Arguments, context: Context, style: PullSty
     if (args.has('dry-run')) {
       ending = await planned(context, { ...style, label }, () => domain.plan(disk, options))
     } else if (args.has('no-wait')) {
-      ending = await startOnly(found, options, (job) => {
+      ending = await startOnly(found, start, (job) => {
         if (style.isLimited && !style.json && !style.quiet) tellLimit(context, job)
       })
       if (ending.state === 'started' && !style.json && !style.quiet) context.out.write(startedText(label))
     } else {
       const follow = { ...style, label: shorten(label) }
-      ending = await followJob(context, follow, (signal) => domain.blockPull(disk, { ...options, signal }))
+      ending = await followJob(context, follow, (signal) => domain.blockPull(disk, { ...start, signal }))
       if (ending.state === 'completed' && !style.json && !style.quiet) context.out.write(resultText(label, ending))
     }
     return report(context, ending, { json: style.json })

@@ -15,6 +15,7 @@ import {
   readBandwidth,
   readImageOptions,
   readNumber,
+  readOnError,
   UsageError,
 } from '../args.js'
 import type { Command, Context } from '../context.js'
@@ -43,6 +44,7 @@ export const pull: Command = {
     ...imageOptions,
     ...connectionOptions,
     connect: { value: 'URI', short: 'c', help: "the connection; '' takes BLOCKPULL_URI" },
+    'on-error': { value: 'HOW', help: "running domains: 'stop' or 'enospc' waits for 'job --resume'" },
     'no-wait': { help: 'only start it; running domains only: QEMU goes on' },
     quiet: { short: 'q', help: 'print failures only' },
   },
@@ -82,6 +84,7 @@ async function pullImages(args: Arguments, context: Context, style: PullStyle): 
   if (images.length === 0) throw new UsageError('IMAGE is missing; expected IMAGE..., or --connect URI DOMAIN DISK')
   const limit = { base: args.text('base'), bandwidth: readBandwidth(args) }
   const options = { ...limit, ...readImageOptions(args), bigint: true as const }
+  const onError = readOnError(args)
   let exitCode: number = ExitCode.DONE
   for (const path of images) {
     const image = images.length > 1 ? path : undefined
@@ -90,7 +93,9 @@ async function pullImages(args: Arguments, context: Context, style: PullStyle): 
       ending = await planned(context, { ...style, label: path, image }, () => context.api.plan(path, options))
     } else {
       const follow = { ...style, label: shorten(basename(path)), image }
-      ending = await followJob(context, follow, (signal) => context.api.pullImage(path, { ...options, signal }))
+      ending = await followJob(context, follow, (signal) =>
+        context.api.pullImage(path, { ...options, onError, signal }),
+      )
       if (ending.state === 'completed' && !style.json && !style.quiet) context.out.write(resultText(path, ending))
     }
     const code = report(context, ending, { json: style.json, image })

@@ -21,6 +21,27 @@ constexpr std::array<std::pair<std::string_view, JobStatus>, 10> kStatuses{{
     {"null", JobStatus::kNull},
 }};
 
+const char* policy_name(OnError policy) {
+  switch (policy) {
+    case OnError::kStop:
+      return "stop";
+    case OnError::kEnospc:
+      return "enospc";
+    case OnError::kReport:
+      break;
+  }
+  return "report";
+}
+
+/// The status alone does not tell: a job that QEMU drains is paused for a moment too.
+std::optional<ErrorKind> read_stop(const Json& job) {
+  const std::string status = job.member("io-status").text_or_empty();
+  if (!job.member("paused").boolean().value_or(false) || status.empty() || status == "ok") {
+    return std::nullopt;
+  }
+  return status == "nospace" ? ErrorKind::kNoSpace : ErrorKind::kIo;
+}
+
 Command for_job(const char* name, std::string_view id) {
   return {name, JsonWriter().member("id", id).text(), true};
 }
@@ -34,6 +55,7 @@ BlockJob read_block_job(const Json& element) {
   job.length = element.member("len").number().value_or(0);
   job.speed = element.member("speed").number().value_or(0);
   job.auto_finalize = element.member("auto-finalize").boolean().value_or(true);
+  job.stopped_on = read_stop(element);
   job.error = element.member("error").text();
   return job;
 }
@@ -52,6 +74,9 @@ Command block_stream(const BlockStream& stream) {
   if (stream.speed > 0) {
     arguments.number("speed", stream.speed);
   }
+  if (stream.on_error != OnError::kReport) {
+    arguments.member("on-error", policy_name(stream.on_error));
+  }
   arguments.member("auto-finalize", stream.auto_finalize).member("auto-dismiss", true);
   return {"block-stream", arguments.text(), true};
 }
@@ -62,6 +87,10 @@ Command job_cancel(std::string_view id) {
 
 Command job_finalize(std::string_view id) {
   return for_job("job-finalize", id);
+}
+
+Command block_job_resume(std::string_view id) {
+  return {"block-job-resume", JsonWriter().member("device", id).text(), false};
 }
 
 Command block_job_set_speed(std::string_view id, std::uint64_t bytes_per_second) {

@@ -17,6 +17,10 @@
 
 namespace blockpull::qmp {
 
+/// What a job does when a read or a write fails: it ends, or waits until somebody resumes it, at any
+/// error or at a full disk only. QEMU's "ignore" skips what could not be copied and is not offered.
+enum class OnError : std::uint8_t { kReport, kStop, kEnospc };
+
 /// block-stream (QEMU 3.1): fills `device` from what lies below it. Given no base, everything. QEMU
 /// dismisses the job itself: one that has concluded and stays is a trap, since QEMU 7.2 and 10.0
 /// end when somebody lists the nodes then.
@@ -29,6 +33,7 @@ struct BlockStream {
   std::optional<std::string> backing_file;
   /// Bytes a second; 0 for no limit.
   std::uint64_t speed = 0;
+  OnError on_error = OnError::kReport;
   /// Whether the job waits at `pending` until job-finalize.
   bool auto_finalize = false;
 };
@@ -36,6 +41,7 @@ struct BlockStream {
 [[nodiscard]] Command block_stream(const BlockStream& stream);
 [[nodiscard]] Command job_cancel(std::string_view id);
 [[nodiscard]] Command job_finalize(std::string_view id);
+[[nodiscard]] Command block_job_resume(std::string_view id);
 [[nodiscard]] Command block_job_set_speed(std::string_view id, std::uint64_t bytes_per_second);
 
 /// JobStatus, in the order of a job's life.
@@ -67,6 +73,8 @@ struct BlockJob {
   std::uint64_t length = 0;
   std::uint64_t speed = 0;
   bool auto_finalize = true;
+  /// The error on which it waits to be resumed, kNoSpace or kIo (`io-status`).
+  std::optional<ErrorKind> stopped_on;
   /// Why it failed.
   std::optional<std::string> error;
 };

@@ -27,6 +27,10 @@ class GuestPull final : public job::Work {
                      std::function<void(Result<void>)> told) override {
     follower_->set_bandwidth(bytes_per_second, std::move(told));
   }
+  void resume(std::function<void(Result<void>)> told) override {
+    follower_->resume(std::move(told));
+  }
+  void fail_rather_than_stop() override { follower_->fail_rather_than_stop(); }
 
  private:
   const std::shared_ptr<StreamFollower> follower_;

@@ -200,11 +200,11 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
       stream();
       return {};
     }
-    return take_over(plan_of_job(view, *there));
+    return take_over(plan_of_job(view, *there), there->stopped_on.has_value());
   }
 
-  /// A job of ours that an earlier process began.
-  Result<void> take_over(std::optional<StreamPlan> found) {
+  /// A job of ours that an earlier process began. One that has stopped goes on: a pull was asked for.
+  Result<void> take_over(std::optional<StreamPlan> found, bool has_stopped) {
     const auto path_of = [](const std::optional<KeptLayer>& base) {
       return base ? base->path : std::string();
     };
@@ -217,6 +217,10 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
     found->disk_name = plan_.disk_name;
     monitor_->execute(qmp::block_job_set_speed(found->job_id, options_.bytes_per_second),
                       [](const Result<Json>& /*answer*/) {});
+    if (has_stopped) {
+      monitor_->execute(qmp::block_job_resume(found->job_id),
+                        [](const Result<Json>& /*answer*/) {});
+    }
     then_(StartedStream{*std::move(found), std::move(watch_), true});
     return {};
   }
@@ -228,6 +232,7 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
     stream.base_node = plan_.base_node;
     stream.backing_file = plan_.backing_file;
     stream.speed = options_.bytes_per_second;
+    stream.on_error = options_.on_error;
     stream.auto_finalize = !options_.will_be_followed;
     monitor_->execute(qmp::block_stream(stream), [self = shared_from_this()](Result<Json> answer) {
       if (answer.ok()) {

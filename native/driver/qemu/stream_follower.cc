@@ -24,6 +24,21 @@ bool is_unknown(const Result<void>& result) {
          kind == ErrorKind::kMonitorTimeout;
 }
 
+/// QEMU's words for the errors that have a kind of their own.
+constexpr std::string_view kNoSpaceWords = "No space left on device";
+constexpr std::string_view kIoWords = "Input/output error";
+
+ErrorKind kind_of(std::string_view said) {
+  if (said == kNoSpaceWords) {
+    return ErrorKind::kNoSpace;
+  }
+  return said == kIoWords ? ErrorKind::kIo : ErrorKind::kJobFailed;
+}
+
+std::string_view words_of(ErrorKind kind) {
+  return kind == ErrorKind::kNoSpace ? kNoSpaceWords : kIoWords;
+}
+
 }  // namespace
 
 void StreamFollower::post(std::function<void(StreamFollower&)> then) {
@@ -129,7 +144,10 @@ void StreamFollower::act(const qmp::BlockJob& job) {
     default:
       break;
   }
-  if (stop_ || flush_error_) {
+  if (job.stopped_on && fails_rather_than_stops_ && !stop_error_) {
+    stop_error_ = failure_of(*job.stopped_on, words_of(*job.stopped_on));
+  }
+  if (stop_ || flush_error_ || stop_error_) {
     execute(Step::kCancel, qmp::job_cancel(plan_.job_id), &StreamFollower::look_after);
   } else if (job.status == qmp::JobStatus::kPending) {
     flush(Step::kFlush, &StreamFollower::flushed);
@@ -141,6 +159,10 @@ void StreamFollower::show(const qmp::BlockJob& job) {
   const std::uint64_t offset = std::min(job.offset, plan_.virtual_size);
   board_->settled = std::max(board_->settled.load(), offset);
   board_->moved = board_->settled.load();
+  // What was asked before a resume is answered before it.
+  if (unanswered_requests_ == 0) {
+    board_->stopped_on = job.stopped_on;
+  }
 }
 
 void StreamFollower::flushed(Result<void> result) {
@@ -171,26 +193,19 @@ void StreamFollower::take_end(const JobEnd& end) {
       last_flush();
     }
     // Else somebody finalized it meanwhile, and how that flush went matters.
-  } else if (flush_error_) {
-    finish(flush_error_);
+  } else if (flush_error_ || stop_error_) {
+    finish(flush_error_ ? flush_error_ : stop_error_);
   } else if (stop_ && end.was_cancelled) {
     finish(make_error(ErrorKind::kCancelled, text("pull of disk '", plan_.disk_name,
                                                   "' was aborted; what was copied is kept")));
   } else {
-    finish(failure_of(end));
+    const std::string said =
+        end.error.value_or("it was cancelled by another program, or QEMU was told to quit");
+    finish(failure_of(kind_of(said), said));
   }
 }
 
-/// QEMU's words, with the kind that they stand for.
-Error StreamFollower::failure_of(const JobEnd& end) const {
-  const std::string said =
-      end.error.value_or("it was cancelled by another program, or QEMU was told to quit");
-  ErrorKind kind = ErrorKind::kJobFailed;
-  if (said == "No space left on device") {
-    kind = ErrorKind::kNoSpace;
-  } else if (said == "Input/output error") {
-    kind = ErrorKind::kIo;
-  }
+Error StreamFollower::failure_of(ErrorKind kind, std::string_view said) const {
   return make_error(kind, text("QEMU's pull of disk '", plan_.disk_name, "' failed: ", said,
                                "; the disk keeps its backing file"))
       .with_path(plan_.path);
@@ -361,7 +376,7 @@ void StreamFollower::stop(job::Stop how) {
 
 void StreamFollower::leave_when_answered() {
   const bool is_cancel_owed = stop_.has_value() && !is_cancel_answered_;
-  if (finish_ && is_leaving_ && !is_cancel_owed && unanswered_speeds_ == 0) {
+  if (finish_ && is_leaving_ && !is_cancel_owed && unanswered_requests_ == 0) {
     leave();
   }
 }
@@ -382,15 +397,34 @@ void StreamFollower::set_bandwidth(std::uint64_t bytes_per_second,
     }
     return;
   }
-  ++unanswered_speeds_;
-  monitor_->execute(qmp::block_job_set_speed(plan_.job_id, bytes_per_second),
+  request(qmp::block_job_set_speed(plan_.job_id, bytes_per_second), std::move(told));
+}
+
+void StreamFollower::resume(std::function<void(Result<void>)> told) {
+  if (board_ != nullptr) {
+    board_->stopped_on = std::nullopt;
+  }
+  request(qmp::block_job_resume(plan_.job_id), std::move(told));
+}
+
+void StreamFollower::fail_rather_than_stop() {
+  fails_rather_than_stops_ = true;
+  if (finish_) {
+    look();
+  }
+}
+
+void StreamFollower::request(qmp::Command command, std::function<void(Result<void>)> told) {
+  ++unanswered_requests_;
+  monitor_->execute(std::move(command),
                     [weak = weak_from_this(), told = std::move(told)](Result<qmp::Json> answer) {
                       if (told) {
                         told(answer.ok() ? Result<void>() : std::move(answer).error());
                       }
                       if (const auto self = weak.lock()) {
                         self->post([](StreamFollower& follower) {
-                          --follower.unanswered_speeds_;
+                          --follower.unanswered_requests_;
+                          follower.look();
                           follower.leave_when_answered();
                         });
                       }

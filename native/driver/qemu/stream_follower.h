@@ -7,6 +7,9 @@
 //     news,    └──┘         └─▶ cancel ─▶ ended   │        │
 //     0.5 s                                       └─▶ gone ┴─ does the chain show it? ─▶ unknown
 //
+// A job that was started so stops when a read or a write fails, and runs again when somebody
+// resumes it; nobody does so here, but what it waits for is shown.
+//
 // QEMU drops the backing file from the header before what it copied is durable, so a QEMU that is
 // killed right after leaves an image without its data. Hence the two flushes: the first makes the
 // copy durable before the header changes, the second the header before anybody is told. A QEMU or a
@@ -48,6 +51,8 @@ class StreamFollower : public std::enable_shared_from_this<StreamFollower> {
   void stop(job::Stop how);
   /// `told`, if there is one, hears what QEMU says to it.
   void set_bandwidth(std::uint64_t bytes_per_second, std::function<void(Result<void>)> told);
+  void resume(std::function<void(Result<void>)> told);
+  void fail_rather_than_stop();
 
  private:
   /// What is awaited; while something is, nothing else is begun.
@@ -65,7 +70,7 @@ class StreamFollower : public std::enable_shared_from_this<StreamFollower> {
   void last_flush();
   void vanish(std::string_view why);
   void finish(std::optional<Error> error);
-  [[nodiscard]] Error failure_of(const JobEnd& end) const;
+  [[nodiscard]] Error failure_of(ErrorKind kind, std::string_view said) const;
   [[nodiscard]] bool shows_new_chain(const GuestView& view) const;
 
   /// Begins a step; its answer, or a broken connection, ends it and is handed to `then`.
@@ -78,6 +83,9 @@ class StreamFollower : public std::enable_shared_from_this<StreamFollower> {
   void last_flushed(Result<void> result);
   void chain_checked(const Result<GuestView>& view);
   void chain_viewed(const Result<GuestView>& view);
+
+  /// Begins what somebody asked for beside the steps; `told`, if there is one, hears the answer.
+  void request(qmp::Command command, std::function<void(Result<void>)> told);
 
   /// Runs `then` on the host's thread, unless the job has ended by then.
   void post(std::function<void(StreamFollower&)> then);
@@ -110,9 +118,12 @@ class StreamFollower : public std::enable_shared_from_this<StreamFollower> {
   bool done_ = false;
   bool is_cancel_answered_ = false;
   bool is_leaving_ = false;
-  std::uint32_t unanswered_speeds_ = 0;
+  std::uint32_t unanswered_requests_ = 0;
+  bool fails_rather_than_stops_ = false;
   /// The first flush failed: the job is cancelled, and fails with this.
   std::optional<Error> flush_error_;
+  /// It had stopped where it should fail: it is cancelled, and fails with this.
+  std::optional<Error> stop_error_;
 };
 
 }  // namespace blockpull::driver

@@ -25,6 +25,7 @@
 #include <string>
 #include <vector>
 
+#include "core/qmp/commands.h"
 #include "core/qmp/message.h"
 #include "driver/pull.h"
 #include "driver/qemu/block_graph.h"
@@ -50,6 +51,7 @@ struct GuestPullOptions {
   /// Whether somebody will be there to end the job; if not, QEMU ends it by itself, and what it
   /// copied may be lost with a QEMU that is killed right after.
   bool will_be_followed = true;
+  qmp::OnError on_error = qmp::OnError::kReport;
 };
 
 /// The layer that stays below the active one.

@@ -16,6 +16,7 @@
 #include "files/temp_folder.h"
 #include "virt/block_jobs.h"
 #include "virt/block_pull.h"
+#include "virt/reap.h"
 
 namespace blockpull::virt {
 namespace {
