@@ -94,8 +94,10 @@ async function watch(
   let told = ''
   let stoppedOn: StopCode | null = null
   for await (const progress of job) {
-    if (progress.stoppedOn !== stoppedOn && line !== null) tellStop(context, line, progress.stoppedOn)
-    stoppedOn = progress.stoppedOn
+    if (line !== null && progress.state === 'running' && progress.stoppedOn !== stoppedOn) {
+      stoppedOn = progress.stoppedOn
+      tellStop(context, line, stoppedOn)
+    }
     const json = style.json && !style.quiet ? toJson(progressLine(progress, style.image)) : ''
     if (json !== told) context.out.write(`${json}\n`)
     told = json

@@ -212,6 +212,90 @@ describe('030, errors', () => {
     await expectGood(live, null)
   })
 
+  const brokenOnce = [
+    ['the backing file cannot be read', 1, { event: 'read_aio', errno: 5, sector: 1024 }, 'stop', 'IO'],
+    ['the backing file says that it is full', 1, { event: 'read_aio', errno: 28, sector: 1024 }, 'enospc', 'NO_SPACE'],
+    ['the top has no room', 0, { event: 'write_aio', errno: 28 }, 'stop', 'NO_SPACE'],
+  ] as const
+
+  test.each(brokenOnce)(
+    'test_stop, %s: the job waits, is resumed, and completes',
+    async (_, layer, rule, onError, code) => {
+      const live = await failing(layer, rule)
+      const domain = await live.domain()
+      const job = await domain.blockPull('vda', { onError })
+      await expect.poll(() => job.progress.stoppedOn).toBe(code)
+      expect(await live.jobs()).toMatchObject([{ status: 'paused' }])
+      expect(await domain.blockJobInfo('vda')).toMatchObject({ stoppedOn: code })
+      await domain.blockJobResume('vda')
+      expect(job.progress.stoppedOn).toBeNull()
+      expect(await job.done).toMatchObject({ state: 'completed' })
+      await expectGood(live, null)
+    },
+  )
+
+  test('test_enospc: an error that is no full disk fails a job that waits on full disks only', async () => {
+    const live = await failing(1, { event: 'read_aio', errno: 5, sector: 1024 })
+    await expect(live.pull({ onError: 'enospc' })).rejects.toMatchObject({ code: 'IO' })
+    expect(await live.pull()).toMatchObject({ state: 'completed' })
+    await expectGood(live, null)
+  })
+
+  test('a job that waits on an error is aborted, and a second pull completes', async () => {
+    const live = await failing(0, { event: 'write_aio', errno: 28 })
+    const job = await (await live.domain()).blockPull('vda', { onError: 'stop' })
+    await expect.poll(() => job.progress.stoppedOn).toBe('NO_SPACE')
+    expect(await job.abort()).toMatchObject({ state: 'cancelled' })
+    expect(job.progress.stoppedOn).toBeNull()
+    expect(await live.pull()).toMatchObject({ state: 'completed' })
+    await expectGood(live, null)
+  })
+
+  test('a job that was left waiting on an error is shown, goes on with a second pull, and completes', async () => {
+    const live = await failing(0, { event: 'write_aio', errno: 28 })
+    const first = await live.connect()
+    const left = await (await first.lookupByName('vm0')).blockPull('vda', { onError: 'stop' })
+    await expect.poll(() => left.progress.stoppedOn).toBe('NO_SPACE')
+    await first.close()
+    const seen = await (await live.connect({ readOnly: true })).lookupByName('vm0')
+    expect(await seen.blockJobInfo('vda')).toMatchObject({ stoppedOn: 'NO_SPACE' })
+    expect(await live.pull()).toMatchObject({ state: 'completed' })
+    await expectGood(live, null)
+  })
+
+  test('a job that was left waiting on an error fails with it when it is reaped, and a second pull completes', async () => {
+    const live = await failing(0, { event: 'write_aio', errno: 28 })
+    const first = await live.connect()
+    const left = await (await first.lookupByName('vm0')).blockPull('vda', { onError: 'stop' })
+    await expect.poll(() => left.progress.stoppedOn).toBe('NO_SPACE')
+    await first.close()
+    const [reaped] = await (await live.domain()).reap()
+    expect(reaped).toMatchObject({ target: 'vda', outcome: { state: 'failed', error: { code: 'NO_SPACE' } } })
+    expect(await live.pull()).toMatchObject({ state: 'completed' })
+    await expectGood(live, null)
+  })
+
+  test('a job that has not stopped is resumed to no effect, and no job cannot be resumed', async () => {
+    const live = await LiveDisk.start(await twoLayers())
+    const domain = await live.domain()
+    const job = await domain.blockPull('vda', slow)
+    await domain.blockJobResume('vda')
+    expect(job.progress).toMatchObject({ state: 'running', stoppedOn: null })
+    await job.abort()
+    await expect(domain.blockJobResume('vda')).rejects.toMatchObject({ code: 'NO_JOB' })
+    await expectGood(live, 1)
+  })
+
+  test('a pull that stops on an error is refused where nobody would resume it', async () => {
+    const live = await LiveDisk.start(await twoLayers())
+    const domain = await live.domain()
+    const refused = { code: 'UNSUPPORTED', message: expect.stringContaining('not supported') }
+    await expect(domain.blockPull('vda', { onError: 'stop', detached: true })).rejects.toMatchObject(refused)
+    expect(await live.jobs()).toEqual([])
+    await live.shutOff()
+    await expect.poll(() => domain.blockPull('vda', { onError: 'stop' }).catch((error) => error)).toMatchObject(refused)
+  })
+
   test('TestSetSpeed: a limit at the start is in force, and another one is', async () => {
     const live = await LiveDisk.start(await twoLayers())
     const domain = await live.domain()

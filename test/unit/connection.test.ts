@@ -101,6 +101,7 @@ describe('calls on a disk', () => {
       call: 'virDomainBlockPull',
       base: null,
       detached: false,
+      onError: 'report',
       bandwidth: 50n * mebibyte,
       flags: 64,
     })
@@ -129,7 +130,7 @@ describe('calls on a disk', () => {
   it('blockJobInfo is null without a job', async () => {
     const { domain, binding } = await opened()
     await expect(domain.blockJobInfo('vda')).resolves.toBeNull()
-    binding.info = { type: 1, bandwidth: 1048576n, cur: 5n, end: 2n ** 60n }
+    binding.info = { type: 1, bandwidth: 1048576n, cur: 5n, end: 2n ** 60n, stoppedOn: null }
     await expect(domain.blockJobInfo('vda')).rejects.toThrow(RangeError)
     const info = await domain.blockJobInfo('vda', { bigint: true })
     expect(info).toEqual({ type: BlockJobType.PULL, bandwidth: 1048576n, cur: 5n, end: 2n ** 60n })

@@ -49,6 +49,7 @@ export function progressAt(cur: bigint, more: Partial<NativeProgress> = {}): Nat
     bytesPerSecond: 10n * mebibyte,
     bandwidth: 0n,
     method: 'io_uring',
+    stoppedOn: null,
     ...more,
   }
 }
@@ -212,6 +213,7 @@ export class FakeBinding implements NativeBinding {
       plan: async (request) => await this.#answer('plan', request, () => this.nextPlan),
       blockJobInfo: async (request) => await this.#answer('blockJobInfo', request, () => this.info),
       blockJobSetSpeed: async (request) => await this.#answer('blockJobSetSpeed', request, () => undefined),
+      blockJobResume: async (request) => await this.#answer('blockJobResume', request, () => undefined),
       blockJobAbort: async (request) => await this.#answer('blockJobAbort', request, () => undefined),
       reapJobs: async (request) => await this.#answer('reapJobs', request, () => this.reaped),
       close: async () => await this.#answer('close', {}, () => undefined),

@@ -22,7 +22,7 @@ describe('options of a pull', () => {
     [{ bytesPerSecond: 1, bandwidth: '1M' }, 'bandwidth and bytesPerSecond are both given'],
     [{ signal: {} }, 'signal is {}; expected an AbortSignal'],
     [{ bigint: 1 }, 'bigint is 1; expected true or false'],
-    [{ onError: 'ignore' }, "onError is 'ignore'; expected 'report'"],
+    [{ onError: 'ignore' }, "onError is 'ignore'; expected 'report', 'stop' or 'enospc'"],
     [{ relative: true }, "option 'relative' is unknown to blockPull"],
     [{ backingPath: [] }, "option 'backingPath' is unknown to blockPull"],
   ])('refuses %o', (options, message) => {
@@ -34,11 +34,15 @@ describe('options of a pull', () => {
     expect(() => readDiskPull('blockPull', { bytesPerSecond }, false)).toThrow(RangeError)
   })
 
-  it.each([['stop'], ['enospc']] as const)('refuses onError %s as not supported', (onError) => {
+  it.each([['stop'], ['enospc']] as const)('refuses onError %s for an image file as not supported', (onError) => {
     const read = () => readImagePull('pullImage', 'a.qcow2', { onError })
     expect(read).toThrow(BlockPullError)
     expect(read).toThrow(/not supported/)
     expect(read).toThrow(expect.objectContaining({ code: 'UNSUPPORTED', virCode: 74 }))
+  })
+
+  it.each([['report'], ['stop'], ['enospc']] as const)('pass onError %s on for a disk', (onError) => {
+    expect(readDiskPull('blockPull', { onError }, false)).toMatchObject({ onError })
   })
 
   it('have no signal and no onError where nothing is started', () => {
@@ -48,7 +52,8 @@ describe('options of a pull', () => {
   })
 
   it('may be left out, or be undefined one by one', () => {
-    const empty = { base: null, bytesPerSecond: 0n, relative: false, detached: false, signal: null, bigint: false }
+    const nothing = { base: null, bytesPerSecond: 0n, relative: false, detached: false, signal: null, bigint: false }
+    const empty = { ...nothing, onError: 'report' }
     expect(readDiskPull('blockPull', undefined, false)).toEqual(empty)
     expect(readDiskPull('blockPull', { base: undefined, bandwidth: undefined, signal: undefined }, false)).toEqual(
       empty,

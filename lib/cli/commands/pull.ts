@@ -44,7 +44,7 @@ export const pull: Command = {
     ...imageOptions,
     ...connectionOptions,
     connect: { value: 'URI', short: 'c', help: "the connection; '' takes BLOCKPULL_URI" },
-    'on-error': { value: 'HOW', help: "running domains: 'stop' or 'enospc' waits for 'job --resume'" },
+    'on-error': { value: 'HOW', help: "stop, enospc: wait for 'job --resume'; running only" },
     'no-wait': { help: 'only start it; running domains only: QEMU goes on' },
     quiet: { short: 'q', help: 'print failures only' },
   },

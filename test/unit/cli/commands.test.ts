@@ -198,7 +198,7 @@ describe('a virtual size above 2^53', () => {
     job.end(outcomeOf('completed'))
     await expect(exit).resolves.toBe(0)
     expect(terminal.out).toContain('"cur":18014398509481984,"end":18014398509481985,')
-    terminal.binding.info = { type: 1, bandwidth: 0n, cur: 2n ** 53n, end: virtualSize - 1n }
+    terminal.binding.info = { type: 1, bandwidth: 0n, cur: 2n ** 53n, end: virtualSize - 1n, stoppedOn: null }
     terminal.out = ''
     await expect(terminal.run('list --connect qemu:///embed?root=/srv')).resolves.toBe(0)
     expect(terminal.out).toContain('pull, 50.0 %')
@@ -209,7 +209,7 @@ describe('list', () => {
   const line = 'list --connect qemu:///embed?root=/srv'
 
   it('shows domains, disks and jobs', async () => {
-    terminal.binding.info = { type: 1, bandwidth: 0n, cur: 42n, end: 100n }
+    terminal.binding.info = { type: 1, bandwidth: 0n, cur: 42n, end: 100n, stoppedOn: null }
     await expect(terminal.run(line)).resolves.toBe(0)
     expect(terminal.out).toBe('DOMAIN  STATE     DISK  JOB\nvm0     shut off  vda   pull, 42.0 %\n')
     expect(terminal.binding.calls[0]?.request).toMatchObject({ readOnly: true })

@@ -9,7 +9,7 @@ import { FakeTerminal } from './fake-context.js'
 
 const connected = '--connect qemu:///embed?root=/srv'
 const running = { ...vm0, state: 1 }
-const pullAt = (cur: bigint) => ({ type: 1, bandwidth: 10485760n, cur, end: 104857600n })
+const pullAt = (cur: bigint) => ({ type: 1, bandwidth: 10485760n, cur, end: 104857600n, stoppedOn: null })
 
 let terminal: FakeTerminal
 beforeEach(() => {
@@ -101,10 +101,18 @@ describe('job', () => {
       ...[' type=Block Pull', ' bandwidth=10', ' cur=44040192', ' end=104857600'],
       ...[' type=Block Pull', ' bandwidth=10485760', ' cur=44040192', ' end=104857600'],
       '{"event":"job","domain":"vm0","disk":"vda",' +
-        '"job":{"type":1,"bandwidth":10485760,"cur":44040192,"end":104857600}}',
+        '"job":{"type":1,"bandwidth":10485760,"cur":44040192,"end":104857600,"stoppedOn":null}}',
       expect.stringMatching(/^\{"event":"end","state":"completed"/),
       '',
     ])
+  })
+
+  it('shows what a job waits on, here and in the list', async () => {
+    terminal.binding.info = { ...pullAt(44040192n), stoppedOn: 'NO_SPACE' }
+    await expect(terminal.run(line)).resolves.toBe(0)
+    await expect(terminal.run(`list ${connected}`)).resolves.toBe(0)
+    expect(terminal.out).toContain('waits to be resumed: disk full')
+    expect(terminal.out).toContain('pull, 42.0 %, disk full')
   })
 
   it('says that there is none, and exits with 0 as virsh does', async () => {
@@ -118,6 +126,7 @@ describe('job', () => {
   it.each([
     ['--abort', 'vm0 vda: job has ended\n', 'blockJobAbort', { disk: 'vda', flags: 0 }],
     ['--abort --async', 'vm0 vda: job is told to end\n', 'blockJobAbort', { disk: 'vda', flags: 1 }],
+    ['--resume', 'vm0 vda: job goes on\n', 'blockJobResume', { disk: 'vda', flags: 0 }],
     ['--bandwidth 10', /^vm0 vda: limit: 10\.0 MiB\/s/, 'blockJobSetSpeed', { bandwidth: 10485760n }],
     ['--bandwidth 10 --bytes', /^vm0 vda: limit: /, 'blockJobSetSpeed', { bandwidth: 10n }],
   ] as const)('with %s changes it', async (options, printed, name, request) => {

@@ -136,6 +136,22 @@ describe('pull of an image', () => {
     expect(terminal.err.endsWith('\r\u001b[K')).toBe(true)
   })
 
+  it('tells, on a terminal or not, what it waits on, and when it goes on; not at its end', async () => {
+    const { exit, job } = await terminal.startPull('pull a.qcow2')
+    for (const stoppedOn of ['NO_SPACE', null, 'IO']) {
+      job.move(50n, { stoppedOn })
+      await turn()
+    }
+    job.end(outcomeOf('completed'))
+    await expect(exit).resolves.toBe(0)
+    expect(terminal.err.split('\n')).toEqual([
+      "the pull waits: disk full; 'blockpull job ... --resume' lets it go on, Ctrl-C aborts it",
+      'the pull goes on',
+      expect.stringContaining('the pull waits: I/O error'),
+      '',
+    ])
+  })
+
   it('prints JSON lines, the last one the outcome', async () => {
     const { exit, job } = await terminal.startPull('pull a --json')
     job.move(50n)

@@ -28,6 +28,12 @@ describe('the line', () => {
     expect(renderLine('a', at(50n, { state: 'aborting' }), plain)).toMatch(/50\.0 % {2}stopping {2}io_uring$/)
   })
 
+  it('says what a job waits on', () => {
+    const line = renderLine('a', at(50n, { stoppedOn: 'NO_SPACE' }), plain)
+    expect(line).toMatch(/50\.0 % {2}waiting: disk full {2}io_uring$/)
+    expect(renderLine('a', at(50n, { stoppedOn: 'IO' }), plain)).toContain('waiting: I/O error')
+  })
+
   it('never is wider than its terminal, and leaves out the bar first', () => {
     for (let width = 0; width <= 120; width++) {
       const line = renderLine('overlay.qcow2', at(50n), { ...plain, width })
