@@ -64,6 +64,7 @@
       "native/driver/qemu/block_graph.cc",
       "native/driver/qemu/flush.cc",
       "native/driver/qemu/guest_pull.cc",
+      "native/driver/qemu/guest_view.cc",
       "native/driver/qemu/job_id.cc",
       "native/driver/qemu/job_watch.cc",
       "native/driver/qemu/start_stream.cc",

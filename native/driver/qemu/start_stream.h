@@ -14,25 +14,15 @@
 
 #include <functional>
 #include <memory>
-#include <vector>
+#include <optional>
+#include <string>
 
 #include "core/qmp/commands.h"
+#include "driver/qemu/guest_view.h"
 #include "driver/qemu/job_watch.h"
 #include "driver/qemu/stream_plan.h"
 
 namespace blockpull::driver {
-
-/// What a running guest has: who serves it, its images, and its jobs.
-struct GuestView {
-  qmp::Peer peer;
-  BlockGraph graph;
-  std::vector<qmp::BlockJob> jobs;
-};
-
-/// kMonitorLost when nobody listens, kMonitorBusy, kMonitorTimeout; kJobActive when somebody keeps
-/// a concluded job in a storage daemon.
-void view_guest(const std::shared_ptr<qmp::Monitor>& monitor,
-                std::function<void(Result<GuestView>)> then);
 
 /// A job that QEMU runs, what was asked of it, and ears for its end.
 struct StartedStream {
