@@ -60,6 +60,7 @@
       "native/driver/pull.cc",
       "native/driver/pull_metadata.cc",
       "native/driver/pull_planner.cc",
+      "native/driver/pull_survey.cc",
       "native/driver/pull_target.cc",
       "native/driver/qemu/block_graph.cc",
       "native/driver/qemu/flush.cc",
