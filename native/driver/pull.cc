@@ -16,6 +16,7 @@
 #include "core/image/qcow2/qcow2_image.h"
 #include "core/image/qcow2/support.h"
 #include "driver/local_pull.h"
+#include "driver/pull_survey.h"
 
 namespace blockpull::driver {
 namespace {
@@ -129,23 +130,29 @@ Result<void> count(PullPlan& plan, const PullTarget& target) {
   if (*metadata == nullptr) {
     return {};
   }
-  for (;;) {
-    BLOCKPULL_TRY(totals, (*metadata)->survey());
-    plan.bytes_to_move = totals.bytes_to_move;
-    plan.bytes_to_allocate = totals.bytes_to_allocate;
-    if (totals.finished) {
-      return {};
-    }
-  }
+  BLOCKPULL_TRY(totals, survey(target));
+  plan.bytes_to_move = totals.bytes_to_move;
+  plan.bytes_to_allocate = totals.bytes_to_allocate;
+  return {};
 }
 
 }  // namespace
+
+void judge_space(PullPlan& plan, const std::string& path) {
+  plan.bytes_free = free_bytes(path);
+  if (plan.bytes_to_allocate > plan.bytes_free) {
+    Error no_space = make_error(ErrorKind::kNoSpace,
+                                text("image '", path, "' would grow by ", plan.bytes_to_allocate,
+                                     " bytes; its filesystem has ", plan.bytes_free, " free"));
+    no_space.bytes_needed = plan.bytes_to_allocate;
+    plan.refusals.push_back(std::move(no_space).with_path(path));
+  }
+}
 
 Result<PullPlan> plan_pull(job::Engine& engine, const PullOptions& options) {
   BLOCKPULL_TRY(target, open_target(options, false));
   PullPlan plan;
   plan.virtual_size = target->chain.active().virtual_size();
-  plan.bytes_free = free_bytes(options.path);
   if (auto writable = io::check_writable(options.path); target->has_work && !writable.ok()) {
     plan.refusals.push_back(std::move(writable).error());
   }
@@ -153,14 +160,7 @@ Result<PullPlan> plan_pull(job::Engine& engine, const PullOptions& options) {
     plan.refusals.push_back(*std::move(in_use));
   }
   BLOCKPULL_CHECK(count(plan, *target));
-  if (plan.bytes_to_allocate > plan.bytes_free) {
-    Error no_space =
-        make_error(ErrorKind::kNoSpace,
-                   text("image '", options.path, "' would grow by ", plan.bytes_to_allocate,
-                        " bytes; its filesystem has ", plan.bytes_free, " free"));
-    no_space.bytes_needed = plan.bytes_to_allocate;
-    plan.refusals.push_back(std::move(no_space).with_path(options.path));
-  }
+  judge_space(plan, options.path);
   plan.method = plan.bytes_to_move > 0 ? engine.method() : "none";
   plan.released = target->intermediate_paths();
   if (target->keeps_base()) {

@@ -52,6 +52,9 @@ struct PullPlan {
 /// chain cannot be read, or has no such base or none that can be stated as asked.
 [[nodiscard]] Result<PullPlan> plan_pull(job::Engine& engine, const PullOptions& options);
 
+/// Fills in the free space beside the image at `path`, and refuses where the plan takes more.
+void judge_space(PullPlan& plan, const std::string& path);
+
 /// A pull that has refused nothing and waits to be started, with its files and locks if it is our
 /// engine's. One that is not started gives back what it holds.
 class PreparedPull {

@@ -12,11 +12,10 @@
 namespace blockpull::driver {
 namespace {
 
-using image::Status;
 using image::qcow2::Allocator;
 using image::qcow2::HeaderEdit;
 
-/// A call of survey() or refill() lasts about so long: a cancel waits for it.
+/// A call of refill() lasts about so long: a cancel waits for it.
 constexpr std::chrono::milliseconds kTurn{20};
 
 }  // namespace
@@ -33,49 +32,8 @@ PullMetadata::PullMetadata(const PullTarget& target, Allocator allocator, Header
       allocator_(std::move(allocator)),
       link_writer_(target.active(), allocator_),
       header_edit_(std::move(header_edit)),
-      survey_planner_(target.chain, target.base, target.can_write_zero_clusters()),
+      survey_(target),
       planner_(target.chain, target.base, target.can_write_zero_clusters()) {}
-
-Result<PullMetadata::Totals> PullMetadata::survey() {
-  const auto until = std::chrono::steady_clock::now() + kTurn;
-  while (!totals_.finished && std::chrono::steady_clock::now() < until) {
-    BLOCKPULL_TRY(step, survey_planner_.next(limits::kPiece));
-    BLOCKPULL_CHECK(count_step(step));
-    totals_.finished = step.at_end;
-  }
-  return totals_;
-}
-
-Result<void> PullMetadata::count_step(const PlanStep& step) {
-  if (step.zeros.count > 0) {
-    BLOCKPULL_CHECK(count_table(step.zeros));
-  }
-  for (const Segment& segment : step.piece.segments) {
-    totals_.bytes_to_move += segment.status == Status::kZero ? 0 : segment.length;
-  }
-  totals_.bytes_to_allocate += step.piece.clusters * target_.active().cluster_size();
-  for (const GuestRun& run : step.piece.runs) {
-    BLOCKPULL_CHECK(count_table(run));
-  }
-  return {};
-}
-
-/// Adds the L2 tables that the run needs and that are not there.
-Result<void> PullMetadata::count_table(const GuestRun& run) {
-  const image::qcow2::Header& header = target_.active().header();
-  const std::uint64_t first = run.first_cluster / header.l2_entries();
-  const std::uint64_t last = (run.first_cluster + run.count - 1) / header.l2_entries();
-  for (std::uint64_t table = first; table <= last; ++table) {
-    if (table == surveyed_table_) {
-      continue;
-    }
-    surveyed_table_ = table;
-    BLOCKPULL_TRY(entry, target_.active().tables().load(header.l1_offset +
-                                                        table * image::qcow2::kEntryBytes));
-    totals_.bytes_to_allocate += entry == 0 ? header.cluster_size() : 0;
-  }
-  return {};
-}
 
 Result<void> PullMetadata::begin() {
   return allocator_.begin();

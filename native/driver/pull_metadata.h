@@ -26,6 +26,7 @@
 #include "core/image/qcow2/header_edit.h"
 #include "core/image/qcow2/link_writer.h"
 #include "driver/pull_planner.h"
+#include "driver/pull_survey.h"
 #include "driver/pull_target.h"
 
 namespace blockpull::driver {
@@ -35,11 +36,7 @@ using image::qcow2::LinkRun;
 
 class PullMetadata {
  public:
-  struct Totals {
-    std::uint64_t bytes_to_move = 0;
-    std::uint64_t bytes_to_allocate = 0;
-    bool finished = false;
-  };
+  using Totals = PullSurvey::Totals;
 
   struct Refill {
     std::vector<Piece> pieces;
@@ -63,7 +60,7 @@ class PullMetadata {
   [[nodiscard]] static Result<std::unique_ptr<PullMetadata>> open(const PullTarget& target);
 
   /// Walks on for some ms; to be called until `finished`.
-  [[nodiscard]] Result<Totals> survey();
+  [[nodiscard]] Result<Totals> survey() { return survey_.next(); }
   [[nodiscard]] Result<void> begin();
   /// kNoSpace when not one more cluster can be had.
   [[nodiscard]] Result<Refill> refill(const RefillRequest& request);
@@ -76,8 +73,6 @@ class PullMetadata {
  private:
   PullMetadata(const PullTarget& target, image::qcow2::Allocator allocator,
                image::qcow2::HeaderEdit header_edit);
-  [[nodiscard]] Result<void> count_step(const PlanStep& step);
-  [[nodiscard]] Result<void> count_table(const GuestRun& run);
   [[nodiscard]] Result<ClusterRange> reserve_most(std::uint64_t clusters);
   [[nodiscard]] Result<void> give_back(const std::vector<ClusterRange>& unused);
 
@@ -88,11 +83,8 @@ class PullMetadata {
   /// Linking has failed midway: the tables may refer to clusters that we believe unlinked. Nothing
   /// more is linked then, and no copy given back.
   bool links_in_doubt_ = false;
-  PullPlanner survey_planner_;
+  PullSurvey survey_;
   PullPlanner planner_;
-  Totals totals_;
-  /// L1 index of the last table that the survey has looked at.
-  std::uint64_t surveyed_table_ = UINT64_MAX;
 };
 
 }  // namespace blockpull::driver

@@ -11,6 +11,7 @@
 
 #include "core/base/text.h"
 #include "driver/qemu/flush.h"
+#include "driver/qemu/guest_view.h"
 #include "driver/qemu/job_id.h"
 #include "virt/base_name.h"
 #include "virt/checks.h"

@@ -3,6 +3,7 @@
 #include "driver/qemu/start_stream.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "core/base/text.h"
@@ -13,116 +14,6 @@ namespace blockpull::driver {
 namespace {
 
 using qmp::Json;
-
-/// Asks for jobs, devices and the graph, and for the list of nodes only where there are no devices.
-class ViewQuery : public std::enable_shared_from_this<ViewQuery> {
- public:
-  ViewQuery(std::shared_ptr<qmp::Monitor> monitor, std::function<void(Result<GuestView>)> then)
-      : monitor_(std::move(monitor)), then_(std::move(then)) {}
-
-  void begin() {
-    monitor_->reach([self = shared_from_this()](Result<qmp::Peer> peer) {
-      if (!peer.ok()) {
-        self->begin_again_or_fail(std::move(peer).error());
-      } else if (!peer->is_there) {
-        self->then_(make_error(ErrorKind::kMonitorLost,
-                               text("nobody listens on monitor '", self->monitor_->path(), "'")));
-      } else {
-        self->view_.peer = std::move(peer).value();
-        self->ask_devices();
-      }
-    });
-  }
-
- private:
-  /// How often, and how far apart, it is looked whether a concluded job is dismissed by its owner.
-  static constexpr int kTries = 20;
-  static constexpr Nanoseconds kPause{100'000'000};
-
-  using Step = void (ViewQuery::*)(const Json&);
-
-  void ask(qmp::Command command, Step then) {
-    monitor_->execute(std::move(command), [self = shared_from_this(), then](Result<Json> json) {
-      if (json.ok()) {
-        (self.get()->*then)(*json);
-      } else {
-        self->begin_again_or_fail(std::move(json).error());
-      }
-    });
-  }
-
-  /// Nothing was changed, so nobody need know of a connection that had gone stale.
-  void begin_again_or_fail(Error error) {
-    if (error.kind != ErrorKind::kMonitorLost || began_again_) {
-      then_(std::move(error));
-      return;
-    }
-    began_again_ = true;
-    view_ = {};
-    begin();
-  }
-
-  void ask_devices() { ask({"query-block", "", false}, &ViewQuery::take_devices); }
-
-  void take_devices(const Json& devices) {
-    devices_ = devices;
-    constexpr const char* kGraph = "x-debug-query-block-graph";
-    if (view_.peer.offers(kGraph)) {
-      ask({kGraph, "", false}, &ViewQuery::take_edges);
-    } else {
-      take_edges(Json());
-    }
-  }
-
-  void take_edges(const Json& edges) {
-    edges_ = edges;
-    ask(qmp::query_block_jobs(), &ViewQuery::take_jobs);
-  }
-
-  void take_jobs(const Json& jobs) {
-    view_.jobs = qmp::read_block_jobs(jobs);
-    if (devices_.size() > 0) {
-      view_.graph = BlockGraph::of_devices(devices_, edges_);
-      then_(std::move(view_));
-      return;
-    }
-    if (has_concluded() && tries_left_-- > 0) {
-      // Whoever started the job is about to dismiss it.
-      monitor_->call_later(kPause, [self = shared_from_this()] {
-        self->ask(qmp::query_block_jobs(), &ViewQuery::take_jobs);
-      });
-      return;
-    }
-    if (has_concluded()) {
-      then_(make_error(ErrorKind::kJobActive,
-                       text("QEMU behind '", monitor_->path(),
-                            "' keeps a job that has concluded; its images cannot be listed before "
-                            "the program that started it dismisses it")));
-      return;
-    }
-    const std::string flat = qmp::JsonWriter().member("flat", true).text();
-    ask({"query-named-block-nodes", flat, false}, &ViewQuery::take_nodes);
-  }
-
-  [[nodiscard]] bool has_concluded() const {
-    return std::any_of(view_.jobs.begin(), view_.jobs.end(), [](const qmp::BlockJob& job) {
-      return job.status == qmp::JobStatus::kConcluded;
-    });
-  }
-
-  void take_nodes(const Json& nodes) {
-    view_.graph = BlockGraph::of_nodes(nodes, edges_);
-    then_(std::move(view_));
-  }
-
-  const std::shared_ptr<qmp::Monitor> monitor_;
-  const std::function<void(Result<GuestView>)> then_;
-  GuestView view_;
-  Json devices_;
-  Json edges_;
-  int tries_left_ = kTries;
-  bool began_again_ = false;
-};
 
 /// QEMU's refusal of block-stream, with the kind that its words stand for.
 Error refusal(Error error) {
@@ -158,6 +49,28 @@ Result<void> check_commands(const qmp::Peer& peer) {
                          "missing), so a pull under its guest is not supported; QEMU 4.2 can"));
 }
 
+/// The job of the plan's id that an earlier process began; kJobActive when it cannot be taken over.
+Result<std::optional<StreamPlan>> find_own_job(const GuestView& view, const StreamPlan& plan) {
+  const auto job =
+      std::find_if(view.jobs.begin(), view.jobs.end(),
+                   [&plan](const qmp::BlockJob& any) { return any.id == plan.job_id; });
+  if (job == view.jobs.end()) {
+    return std::optional<StreamPlan>();
+  }
+  const auto path_of = [](const std::optional<KeptLayer>& base) {
+    return base ? base->path : std::string();
+  };
+  auto there = plan_of_job(view, *job);
+  if (!there || path_of(there->base) != path_of(plan.base)) {
+    return make_error(ErrorKind::kJobActive,
+                      text("job '", plan.job_id,
+                           "', which an earlier process began, keeps another base or has "
+                           "concluded already; wait for its end"));
+  }
+  there->disk_name = plan.disk_name;
+  return there;
+}
+
 class StreamStart : public std::enable_shared_from_this<StreamStart> {
  public:
   StreamStart(std::shared_ptr<qmp::Monitor> monitor, GuestPullOptions options,
@@ -180,49 +93,27 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
  private:
   Result<void> prepare(Result<GuestView> viewed) {
     BLOCKPULL_TRY(view, std::move(viewed));
-    BLOCKPULL_CHECK(check_commands(view.peer));
-    BLOCKPULL_CHECK(check_can_flush(view.peer));
-    BLOCKPULL_TRY(top, find_disk_node(view.graph, options_.disk));
-    if (options_.disk.path.empty()) {
-      options_.disk.name = view.graph.disk_name(top);
+    BLOCKPULL_TRY(found, preflight(view, options_, is_followed_));
+    if (!found.refusals.empty()) {
+      return std::move(found.refusals.front());
     }
-    BLOCKPULL_TRY(plan, plan_stream(view.graph, top, options_, view.peer.version));
-    plan_ = std::move(plan);
-    if (is_followed_(plan_.job_id)) {
-      return make_error(ErrorKind::kJobActive,
-                        text("job '", plan_.job_id, "' is followed by this process already"));
-    }
+    plan_ = std::move(found.plan);
     watch_ = JobWatch::begin(monitor_, plan_.job_id);
-    const auto there =
-        std::find_if(view.jobs.begin(), view.jobs.end(),
-                     [this](const qmp::BlockJob& job) { return job.id == plan_.job_id; });
-    if (there == view.jobs.end()) {
+    if (found.there) {
+      take_over(*std::move(found.there));
+    } else {
       stream();
-      return {};
     }
-    return take_over(plan_of_job(view, *there), there->stopped_on.has_value());
+    return {};
   }
 
-  /// A job of ours that an earlier process began. One that has stopped goes on: a pull was asked for.
-  Result<void> take_over(std::optional<StreamPlan> found, bool has_stopped) {
-    const auto path_of = [](const std::optional<KeptLayer>& base) {
-      return base ? base->path : std::string();
-    };
-    if (!found || path_of(found->base) != path_of(plan_.base)) {
-      return make_error(ErrorKind::kJobActive,
-                        text("job '", plan_.job_id,
-                             "', which an earlier process began, keeps another base or has "
-                             "concluded already; wait for its end"));
-    }
-    found->disk_name = plan_.disk_name;
-    monitor_->execute(qmp::block_job_set_speed(found->job_id, options_.bytes_per_second),
-                      [](const Result<Json>& /*answer*/) {});
-    if (has_stopped) {
-      monitor_->execute(qmp::block_job_resume(found->job_id),
-                        [](const Result<Json>& /*answer*/) {});
-    }
-    then_(StartedStream{*std::move(found), std::move(watch_), true});
-    return {};
+  /// A job of ours that an earlier process began. One that has stopped on an error goes on: a pull
+  /// was asked for. QEMU refuses that for one that has not.
+  void take_over(StreamPlan found) {
+    const auto ignore = [](const Result<Json>& /*answer*/) {};
+    monitor_->execute(qmp::block_job_set_speed(found.job_id, options_.bytes_per_second), ignore);
+    monitor_->execute(qmp::block_job_resume(found.job_id), ignore);
+    then_(StartedStream{std::move(found), std::move(watch_), true});
   }
 
   void stream() {
@@ -286,7 +177,7 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
   }
 
   const std::shared_ptr<qmp::Monitor> monitor_;
-  GuestPullOptions options_;
+  const GuestPullOptions options_;
   const std::function<bool(const std::string&)> is_followed_;
   const std::function<void(Result<StartedStream>)> then_;
   StreamPlan plan_;
@@ -314,9 +205,33 @@ void read_layers(const BlockGraph& graph, std::size_t top, StreamPlan& plan) {
 
 }  // namespace
 
-void view_guest(const std::shared_ptr<qmp::Monitor>& monitor,
-                std::function<void(Result<GuestView>)> then) {
-  std::make_shared<ViewQuery>(monitor, std::move(then))->begin();
+Result<Preflight> preflight(const GuestView& view, GuestPullOptions options,
+                            const std::function<bool(const std::string&)>& is_followed) {
+  BLOCKPULL_TRY(top, find_disk_node(view.graph, options.disk));
+  if (options.disk.path.empty()) {
+    options.disk.name = view.graph.disk_name(top);
+  }
+  BLOCKPULL_TRY(judged, plan_stream(view.graph, top, options, view.peer.version));
+  Preflight found;
+  found.plan = std::move(judged.plan);
+  found.top = top;
+  found.base = judged.base;
+  const std::string& id = found.plan.job_id;
+  for (const auto& allowed : {check_commands(view.peer), check_can_flush(view.peer)}) {
+    if (!allowed.ok()) {
+      found.refusals.push_back(allowed.error());
+    }
+  }
+  std::move(judged.refusals.begin(), judged.refusals.end(), std::back_inserter(found.refusals));
+  if (is_followed(id)) {
+    found.refusals.push_back(make_error(
+        ErrorKind::kJobActive, text("job '", id, "' is followed by this process already")));
+  } else if (auto there = find_own_job(view, found.plan); there.ok()) {
+    found.there = std::move(there).value();
+  } else {
+    found.refusals.push_back(std::move(there).error());
+  }
+  return found;
 }
 
 void start_stream(const std::shared_ptr<qmp::Monitor>& monitor, const GuestPullOptions& options,

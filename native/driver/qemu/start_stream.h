@@ -3,10 +3,10 @@
 // The way from "pull this disk of that guest" to a job that QEMU runs, and the way back to jobs of
 // ours that somebody left.
 //
-//     reach ─▶ jobs and images ─▶ plan ─▶ our job there already?
-//                                           no  ─▶ listen for its end ─▶ block-stream
-//                                           yes ─▶ taken over, if it keeps the base that was asked
-//                                                  for; its limit is set anew
+//     view ─▶ preflight ─▶ our job there already?
+//                             no  ─▶ listen for its end ─▶ block-stream
+//                             yes ─▶ taken over, if it keeps the base that was asked for; its limit
+//                                    is set anew
 //
 // Thread rule: any thread; callbacks run on the reactor's thread.
 
@@ -14,25 +14,35 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "core/qmp/commands.h"
+#include "driver/qemu/guest_view.h"
 #include "driver/qemu/job_watch.h"
 #include "driver/qemu/stream_plan.h"
 
 namespace blockpull::driver {
 
-/// What a running guest has: who serves it, its images, and its jobs.
-struct GuestView {
-  qmp::Peer peer;
-  BlockGraph graph;
-  std::vector<qmp::BlockJob> jobs;
+/// What a view says about a pull before anything is begun.
+struct Preflight {
+  StreamPlan plan;
+  /// The disk's node in the graph, and the index of the layer that stays in the chain from there.
+  std::size_t top = 0;
+  std::size_t base = 0;
+  /// Why a start fails before QEMU is asked, in the order in which it would be told: those of
+  /// plan_stream(), kUnsupported for a QEMU that lacks a command, kJobActive.
+  std::vector<Error> refusals;
+  /// Our job, begun by an earlier process: a start takes it over.
+  std::optional<StreamPlan> there;
 };
 
-/// kMonitorLost when nobody listens, kMonitorBusy, kMonitorTimeout; kJobActive when somebody keeps
-/// a concluded job in a storage daemon.
-void view_guest(const std::shared_ptr<qmp::Monitor>& monitor,
-                std::function<void(Result<GuestView>)> then);
+/// Both a start and a plan go by it. kNoDisk, kNoBase. `is_followed` says whether this process has
+/// a job of that id there.
+[[nodiscard]] Result<Preflight> preflight(
+    const GuestView& view, GuestPullOptions options,
+    const std::function<bool(const std::string&)>& is_followed);
 
 /// A job that QEMU runs, what was asked of it, and ears for its end.
 struct StartedStream {
@@ -42,9 +52,8 @@ struct StartedStream {
   bool was_there = false;
 };
 
-/// The job that QEMU has started, or had already. Refusals are those of plan_stream();
+/// The job that QEMU has started, or had already. Refusals are those of preflight();
 /// QEMU's own come as kJobActive, kNoDisk, kNoBase, kReadOnly, kUnsupported, or kQemuError.
-/// `is_followed` says whether this process has a job of that id there.
 void start_stream(const std::shared_ptr<qmp::Monitor>& monitor, const GuestPullOptions& options,
                   std::function<bool(const std::string&)> is_followed,
                   std::function<void(Result<StartedStream>)> then);

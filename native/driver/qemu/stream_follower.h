@@ -31,6 +31,7 @@
 
 #include "core/qmp/commands.h"
 #include "driver/qemu/guest_pull.h"
+#include "driver/qemu/guest_view.h"
 #include "job/work.h"
 
 namespace blockpull::driver {
