@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // libvirt's calls on the job of a domain's disk: info, speed, abort, with libvirt's checks in
-// libvirt's order, and resume, which libvirt lacks. A job is found whoever started it in this process: this connection, another one,
-// or a call on the bare image.
+// libvirt's order; and resume, which libvirt lacks. A job is found whoever started it in this
+// process: this connection, another one, or a call on the bare image.
 //
 // The `try_` forms answer from memory, or not at all: an event loop asks them first, so that a
 // query never waits behind the opening of some image. They answer whenever this connection's own

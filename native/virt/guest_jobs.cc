@@ -325,6 +325,7 @@ void adopt_in_guest(const std::shared_ptr<Connection>& connection, const Domain&
       answer(reported(view.error()));
       return;
     }
+    driver::remove_left_filters(monitor, view->graph);
     std::vector<AdoptedJob> adopted = connection->take_adopted(domain.uuid);
     for (const qmp::BlockJob& job : view->jobs) {
       if (const auto plan = driver::plan_of_job(*view, job)) {

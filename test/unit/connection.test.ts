@@ -133,7 +133,7 @@ describe('calls on a disk', () => {
     binding.info = { type: 1, bandwidth: 1048576n, cur: 5n, end: 2n ** 60n, stoppedOn: null }
     await expect(domain.blockJobInfo('vda')).rejects.toThrow(RangeError)
     const info = await domain.blockJobInfo('vda', { bigint: true })
-    expect(info).toEqual({ type: BlockJobType.PULL, bandwidth: 1048576n, cur: 5n, end: 2n ** 60n })
+    expect(info).toEqual({ type: BlockJobType.PULL, bandwidth: 1048576n, cur: 5n, end: 2n ** 60n, stoppedOn: null })
     expect(binding.last).toMatchObject({ flags: 1 })
   })
 

@@ -17,8 +17,8 @@
 
 namespace blockpull::qmp {
 
-/// What a job does when a read or a write fails: it ends, or waits until somebody resumes it, at any
-/// error or at a full disk only. QEMU's "ignore" skips what could not be copied and is not offered.
+/// What a job does when a read or a write fails: it ends, or waits until somebody resumes it; the
+/// last waits only for room on a full disk. QEMU's "ignore" skips what it could not copy.
 enum class OnError : std::uint8_t { kReport, kStop, kEnospc };
 
 /// block-stream (QEMU 3.1): fills `device` from what lies below it. Given no base, everything. QEMU

@@ -87,6 +87,9 @@ class BlockGraph::Edges {
  public:
   explicit Edges(const qmp::Json& graph) {
     const Names drivers = names_of(graph.member("nodes"), "block-driver");
+    for (const auto& [number, name] : drivers) {
+      node_names_.push_back(name);
+    }
     const Names jobs = names_of(graph.member("nodes"), "block-job");
     const qmp::Json edges = graph.member("edges");
     for (std::size_t i = 0; i < edges.size(); ++i) {
@@ -103,6 +106,8 @@ class BlockGraph::Edges {
       }
     }
   }
+
+  [[nodiscard]] const std::vector<std::string>& node_names() const { return node_names_; }
 
   /// Job and node, in pairs.
   [[nodiscard]] const std::multimap<std::string, std::string, std::less<>>& nodes_of_jobs() const {
@@ -146,6 +151,7 @@ class BlockGraph::Edges {
     return !node.empty() && at(backing_, node).empty() && !file.empty() && !at(file_, file).empty();
   }
 
+  std::vector<std::string> node_names_;
   Links backing_;
   Links file_;
   std::multimap<std::string, std::string, std::less<>> nodes_of_jobs_;
@@ -190,7 +196,8 @@ std::optional<std::size_t> BlockGraph::add_chain(const qmp::Json& inserted, cons
 }
 
 /// A job stands on its images, or on a filter that it has put over them.
-void BlockGraph::add_jobs(const Edges& edges) {
+void BlockGraph::add_names(const Edges& edges) {
+  node_names_ = edges.node_names();
   for (const auto& [job, node] : edges.nodes_of_jobs()) {
     nodes_of_jobs_.emplace(job, node);
     if (const std::string below = edges.below(node, true); !find_node(node) && !below.empty()) {
@@ -209,7 +216,7 @@ BlockGraph BlockGraph::of_devices(const qmp::Json& query_block, const qmp::Json&
     }
     graph.devices_.push_back(std::move(device));
   }
-  graph.add_jobs(known);
+  graph.add_names(known);
   return graph;
 }
 
@@ -229,7 +236,7 @@ BlockGraph BlockGraph::of_nodes(const qmp::Json& named_nodes, const qmp::Json& e
       graph.link(i, *below);
     }
   }
-  graph.add_jobs(known);
+  graph.add_names(known);
   return graph;
 }
 

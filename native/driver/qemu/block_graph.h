@@ -69,6 +69,10 @@ class BlockGraph {
 
   [[nodiscard]] const std::vector<BlockNode>& nodes() const { return nodes_; }
 
+  /// The names of all nodes, filters and those that are no image among them; empty where QEMU does
+  /// not tell the edges.
+  [[nodiscard]] const std::vector<std::string>& node_names() const { return node_names_; }
+
   [[nodiscard]] std::optional<std::size_t> find_node(std::string_view name) const;
 
   /// The format node that a guest's disk stands on: by the file of the active layer.
@@ -100,13 +104,14 @@ class BlockGraph {
 
   /// The topmost image's index.
   std::optional<std::size_t> add_chain(const qmp::Json& inserted, const Edges& edges);
-  void add_jobs(const Edges& edges);
+  void add_names(const Edges& edges);
   /// The node of that name, added if it is not there; one without a name is always added.
   [[nodiscard]] std::size_t add(BlockNode node);
   void link(std::size_t parent, std::size_t child);
 
   std::vector<BlockNode> nodes_;
   std::vector<BlockDevice> devices_;
+  std::vector<std::string> node_names_;
   /// Names of the nodes that a job works on, by its id.
   std::multimap<std::string, std::string, std::less<>> nodes_of_jobs_;
 };

@@ -15,12 +15,36 @@ namespace {
 
 using qmp::Json;
 
-/// QEMU's node names end at 31 characters. Filters above two nodes must not meet, nor those of two
-/// clients above one: each would take away the other's.
-std::string name_of_filter(const std::string& node, const std::string& monitor) {
+constexpr std::string_view kFilterPrefix = "blockpull-";
+constexpr std::size_t kHashDigits = 8;
+
+/// What tells this process, by that monitor, from every other client of a QEMU.
+std::string client_digits(const std::string& monitor) {
   static const std::string process =
       text(::getpid(), " since ", std::chrono::system_clock::now().time_since_epoch().count());
-  return text("blockpull-", hash_digits(node), "-", hash_digits(text(process, " on ", monitor)));
+  return hash_digits(text(process, " on ", monitor));
+}
+
+/// QEMU's node names end at 31 characters. Filters above two nodes must not meet, nor those of two
+/// clients above one.
+std::string name_of_filter(const std::string& node, const std::string& monitor) {
+  return text(kFilterPrefix, hash_digits(node), "-", client_digits(monitor));
+}
+
+bool is_name_of_filter(std::string_view name) {
+  constexpr std::size_t kDash = kFilterPrefix.size() + kHashDigits;
+  if (name.size() != kDash + 1 + kHashDigits || !name.starts_with(kFilterPrefix) ||
+      name[kDash] != '-') {
+    return false;
+  }
+  const auto is_hash = [](std::string_view digits) {
+    return digits.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+  };
+  return is_hash(name.substr(kFilterPrefix.size(), kHashDigits)) && is_hash(name.substr(kDash + 1));
+}
+
+qmp::Command removal_of(const std::string& filter) {
+  return {"blockdev-del", qmp::JsonWriter().member("node-name", filter).text(), true};
 }
 
 /// The filter's options.
@@ -112,7 +136,8 @@ class Flush : public std::enable_shared_from_this<Flush> {
             [](Flush& flush, Result<Json> reopened) {
               if (!reopened.ok() && has_no_filter(reopened.error())) {
                 flush.then_(make_error(ErrorKind::kMonitorLost,
-                                       "QEMU was started anew in the middle of a flush"));
+                                       "QEMU was started anew in the middle of a flush, or another "
+                                       "process has removed the flush's filter; try again"));
                 return;
               }
               flush.flushed_ =
@@ -122,15 +147,14 @@ class Flush : public std::enable_shared_from_this<Flush> {
   }
 
   void remove_filter() {
-    // One that stays is in nobody's way, and the next flush removes it.
+    // One that stays is removed by the next flush.
     execute(removal(), [](Flush& flush, const Result<Json>& /*removed*/) {
       flush.then_(std::move(flush.flushed_));
     });
   }
 
   [[nodiscard]] qmp::Command removal() const {
-    const std::string filter = name_of_filter(node_, monitor_->path());
-    return {"blockdev-del", qmp::JsonWriter().member("node-name", filter).text(), true};
+    return removal_of(name_of_filter(node_, monitor_->path()));
   }
 
   void flush_by_hand() {
@@ -181,6 +205,15 @@ Result<void> check_can_flush(const qmp::Peer& peer) {
                     text("QEMU ", peer.version.major, ".", peer.version.minor,
                          " offers no way to flush an image, so the result of a pull under its "
                          "guest could not be made durable; such a pull is not supported"));
+}
+
+void remove_left_filters(const std::shared_ptr<qmp::Monitor>& monitor, const BlockGraph& graph) {
+  const std::string own = client_digits(monitor->path());
+  for (const std::string& name : graph.node_names()) {
+    if (is_name_of_filter(name) && !name.ends_with(own)) {
+      monitor->execute(removal_of(name), [](const Result<Json>& /*answer*/) {});
+    }
+  }
 }
 
 void flush_node(const std::shared_ptr<qmp::Monitor>& monitor, const std::string& node,

@@ -97,6 +97,7 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
     if (!found.refusals.empty()) {
       return std::move(found.refusals.front());
     }
+    remove_left_filters(monitor_, view.graph);
     plan_ = std::move(found.plan);
     watch_ = JobWatch::begin(monitor_, plan_.job_id);
     if (found.there) {

@@ -168,6 +168,7 @@ describe('pull of an image', () => {
       bytesPerSecond: 10485760,
       etaSeconds: 10,
       method: 'io_uring',
+      stoppedOn: null,
     })
     expect(second).toMatchObject({ event: 'progress', cur: 52428800 })
     expect(third).toMatchObject({ event: 'progress', cur: 104857600 })
