@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { type Connection, connect, type Domain } from '../../lib/index.js'
 import { check, difference, flatten, info } from '../support/qemu.js'
-import { QemuProcess } from '../support/qemu-process.js'
+import { startQemu } from '../support/start-qemu.js'
 import { type CaseChain, makeChain, pathAt } from '../support/stream-case.js'
 import { TempFolder } from '../support/temp-folder.js'
 
@@ -46,7 +46,7 @@ async function startGuest(monitors: number) {
     '-device',
     `virtio-blk-pci,id=${id},drive=${index === 0 ? 'top' : 'other'}`,
   ])
-  const qemu = await QemuProcess.start({ folder, machine: 'q35', monitors, args: [...nodes, ...devices] })
+  const qemu = await startQemu({ folder, machine: 'q35', monitors, args: [...nodes, ...devices] })
   return { chain, other, before, qemu }
 }
 

@@ -11,9 +11,9 @@ import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
 import { QmpPeer } from '../qmp-peer/index.mjs'
 import { blockpull, commandFile } from '../support/command.js'
 import { difference, flatten, info } from '../support/qemu.js'
-import { QemuProcess } from '../support/qemu-process.js'
 import type { QmpClient } from '../support/qmp-client.mjs'
 import type { Ended } from '../support/run-program.js'
+import { startQemu } from '../support/start-qemu.js'
 import { makeChain } from '../support/stream-case.js'
 import { TempFolder } from '../support/temp-folder.js'
 
@@ -27,7 +27,7 @@ async function startGuest(monitors = 2) {
   await flatten(top, `${folder}/flat.raw`)
   const node = `driver=qcow2,node-name=disk,file.driver=file,file.filename=${top}`
   const args = ['-blockdev', node, '-device', 'virtio-blk-pci,drive=disk,id=vda']
-  const qemu = await QemuProcess.start({ folder, machine: 'q35', monitors, args })
+  const qemu = await startQemu({ folder, machine: 'q35', monitors, args })
   symlinkSync(qemu.socket, join(folder, 'vm0.qmp'))
   const uri = `qemu:///embed?root=${folder}`
   /** Whether the disk stands on its own, with the content that it had; QEMU is ended for that. */
