@@ -24,7 +24,7 @@ const slow = { bytesPerSecond: 1 << 18 }
 const ourId = expect.stringMatching(/^blockpull-vda-[0-9a-f]{8}$/)
 const waiting = [{ id: ourId, status: 'pending' }]
 
-/** Where a pull is stopped, as hold() of the proxy takes it: at a command, before QEMU hears of it or once it is done. */
+/** Where the proxy stops a pull: at a command, before QEMU hears of it or once it is done. */
 type Point = Parameters<QmpProxy['hold']>
 const atPending: Point = [flush, 'before']
 const atFinalize: Point = [finalize, 'before']

@@ -127,7 +127,7 @@ export class QmpProxy {
     return hold
   }
 
-  /** Breaks every connection that there is, and what is held back on it is lost; new ones are served, without a hold. */
+  /** Breaks every connection; what was held back on them is lost. New ones are served, without a hold. */
   cut(): void {
     this.#hold = undefined
     this.#lanes.clear()
