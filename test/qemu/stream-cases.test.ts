@@ -174,7 +174,7 @@ describe('030, parallel jobs', () => {
   })
 })
 
-describe('030, errors', () => {
+describe('030, errors of the disk', () => {
   /** The guest's disk with `layer`, 0 the top, behind a blkdebug that fails once by this rule. */
   async function failing(layer: number, rule: object): Promise<LiveDisk> {
     const chain = await makeChain(
@@ -211,7 +211,9 @@ describe('030, errors', () => {
     expect(await live.pull()).toMatchObject({ state: 'completed' })
     await expectGood(live, null)
   })
+})
 
+describe('030, speed', () => {
   test('TestSetSpeed: a limit at the start is in force, and another one is', async () => {
     const live = await LiveDisk.start(await twoLayers())
     const domain = await live.domain()
@@ -235,7 +237,9 @@ describe('030, errors', () => {
     expect(await live.jobs()).toEqual([])
     await expectGood(live, 1)
   })
+})
 
+describe('030, cancel', () => {
   test.each([
     ['waits for its end', false],
     ['does not wait', true],
@@ -267,7 +271,9 @@ describe('030, errors', () => {
     await expect(job.done).rejects.toMatchObject({ message: expect.stringMatching(/cancell?ed/i) })
     await expectGood(live, 1)
   })
+})
 
+describe('030, what is not there or must not be written', () => {
   test('test_device_not_found: a disk that QEMU does not have', async () => {
     const live = await start({ disks: [{ target: 'vda', source: '/nowhere/top', format: 'qcow2' }] })
     const domain = await live.domain()
