@@ -96,6 +96,16 @@ export class HeldReply implements Fault {
   }
 }
 
+/** A pull that has copied all, and whose first flush QEMU has carried out and not answered yet. */
+export async function startAtFlush(temp: TempFolder) {
+  const flush = new HeldReply('blockdev-reopen')
+  const started = await start(temp, [flush])
+  const job = await started.domain.blockPull('vda')
+  started.peer.complete(jobIn(started.peer))
+  await flush.reached()
+  return { ...started, job, flush }
+}
+
 /** Another client takes the monitor from ours: it stands in line before ours can come back. */
 export async function takeMonitor(peer: QmpPeer): Promise<QmpClient> {
   const waiting = QmpClient.connect(peer.path)

@@ -15,7 +15,6 @@ import {
   deeds,
   diskBytes,
   endOf,
-  HeldReply,
   images,
   jobIn,
   nodes,
@@ -24,6 +23,7 @@ import {
   safeOrder,
   safeOrderInTries,
   start,
+  startAtFlush,
   startPeer,
   takeMonitor,
 } from './live-domain.js'
@@ -161,11 +161,7 @@ describe('a job that', () => {
   })
 
   test('vanishes while it is flushed at pending is unknown, and is not finalized', async () => {
-    const flush = new HeldReply('blockdev-reopen')
-    const { peer, domain } = await start(temp, [flush])
-    const job = await domain.blockPull('vda')
-    peer.complete(jobIn(peer))
-    await flush.reached()
+    const { peer, job, flush } = await startAtFlush(temp)
     peer.vanish(jobIn(peer))
     flush.release()
     expect(await endOf(job)).toBe('unknown JOB_VANISHED')
@@ -247,11 +243,7 @@ describe('a job that', () => {
   })
 
   test('fails when it is finalized has failed', async () => {
-    const flush = new HeldReply('blockdev-reopen')
-    const { peer, domain } = await start(temp, [flush])
-    const job = await domain.blockPull('vda')
-    peer.complete(jobIn(peer))
-    await flush.reached()
+    const { peer, job, flush } = await startAtFlush(temp)
     peer.fail(jobIn(peer), 'No space left on device')
     flush.release()
     expect(await endOf(job)).toBe('failed NO_SPACE')

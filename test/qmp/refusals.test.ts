@@ -7,7 +7,7 @@
 import { afterAll, describe, expect, test } from 'vitest'
 import { faults, versions } from '../qmp-peer/index.mjs'
 import { TempFolder } from '../support/temp-folder.js'
-import { deeds, diskBytes, endOf, failureOf, HeldReply, images, jobIn, start } from './live-domain.js'
+import { deeds, diskBytes, endOf, failureOf, HeldReply, images, jobIn, start, startAtFlush } from './live-domain.js'
 
 const temp = new TempFolder('refusals')
 afterAll(() => temp.remove())
@@ -125,11 +125,7 @@ describe('an abort', () => {
   })
 
   test('of a job that is pending keeps the backing file', async () => {
-    const flush = new HeldReply('blockdev-reopen')
-    const { domain, peer } = await start(temp, [flush])
-    const job = await domain.blockPull('vda')
-    peer.complete(jobIn(peer))
-    await flush.reached()
+    const { peer, domain, job, flush } = await startAtFlush(temp)
     await domain.blockJobAbort('vda', { async: true })
     flush.release()
     expect(await endOf(job)).toBe('cancelled CANCELLED')
