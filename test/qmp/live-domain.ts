@@ -113,6 +113,11 @@ export async function takeMonitor(peer: QmpPeer): Promise<QmpClient> {
   return await waiting
 }
 
+/** How often the peer was sent the command. */
+export function timesAsked(peer: QmpPeer, command: string): number {
+  return peer.log.filter(({ kind, name }) => kind === 'command' && name === command).length
+}
+
 /** The id of the last job that QEMU was asked for. */
 export function jobIn(peer: QmpPeer): string {
   const asked = peer.log.findLast(({ kind, name }) => kind === 'command' && name === 'block-stream')
