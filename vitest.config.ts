@@ -3,6 +3,7 @@
 // How vitest runs our tests. Each file gets a process of its own ('forks'), since the addon holds engine
 // threads and a test may kill what it started. Tests that pull real images take their time on a small
 // machine, so the time allowed is generous; a test that needs longer says so itself.
+// Every temporary folder lies in one of the run, which goes away with it (test/support/run-folder.ts).
 // Types are tested by compiling test/types/*.test-d.ts, never by running them.
 
 import { defineConfig } from 'vitest/config'
@@ -12,6 +13,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     pool: 'forks',
     maxWorkers: 2,
+    globalSetup: 'test/support/run-folder.ts',
     testTimeout: 120_000,
     hookTimeout: 120_000,
     typecheck: {

@@ -11,7 +11,7 @@ import { checkErrorMaker, checkImports, checkIncludes, checkLoader } from './tid
 import { checkFileLengths, checkFunctions, checkLineLengths, findFunctions } from './tidy/sizes.js'
 import { repository, repositoryFiles, type SourceFile } from './tidy/source-files.js'
 import { checkSourceList } from './tidy/source-list.js'
-import { checkHeads, checkNames, checkWords } from './tidy/words.js'
+import { checkHeads, checkNames, checkTopLevel, checkWords } from './tidy/words.js'
 
 const files = repositoryFiles()
 const read = (path: string): string => readFileSync(join(repository, path), 'utf8')
@@ -28,13 +28,18 @@ describe('layers', () => {
     ['native/job/a.cc', '#include "driver/pull.h"'],
     ['native/job/a.cc', '#include "core/image/image.h"'],
     ['native/driver/a.cc', '#include "napi/convert.h"'],
+    ['native/driver/a.cc', '#include "driver/qemu/flush.h"'],
+    ['native/driver/qemu/a.cc', '#include "virt/checks.h"'],
     ['native/virt/a.cc', '#include <napi.h>'],
     ['native/driver/a.cc', '#include <liburing.h>'],
     ['native/job/a.cc', '#include "job.h"'],
     ['native/elsewhere/a.cc', '#include "core/base/result.h"'],
   ])('a wrong include in %s is found: %s', (path, text) => {
-    const targets = ['core/image/image.h', 'job/job.h', 'driver/pull.h', 'napi/convert.h', 'core/base/result.h']
-    const known = targets.map((target) => ({ path: `native/${target}`, text: '' }))
+    const below = ['core/base/result.h', 'core/image/image.h', 'job/job.h', 'driver/pull.h', 'driver/qemu/flush.h']
+    const known = [...below, 'virt/checks.h', 'napi/convert.h'].map((target) => ({
+      path: `native/${target}`,
+      text: '',
+    }))
     expect(checkIncludes([...sample(path, text), ...known])).toHaveLength(1)
   })
 
@@ -152,6 +157,23 @@ describe('words and names', () => {
       expect(checkNames(sample(path, ''))).toHaveLength(1)
     },
   )
+})
+
+describe('the top of the repository', () => {
+  test('has what belongs there, and all of it', () => {
+    expect(checkTopLevel(files)).toEqual([])
+  })
+
+  test('a stray file or folder is found, and one that is listed and gone', () => {
+    const stray = ['notes.md', 'core', 'tmp/a.ts'].flatMap((path) => sample(path, ''))
+    expect(checkTopLevel([...files, ...stray])).toEqual([
+      "'core' does not belong at the top of the repository",
+      "'notes.md' does not belong at the top of the repository",
+      "'tmp' does not belong at the top of the repository",
+    ])
+    const others = files.filter(({ path }) => path !== 'LICENSE')
+    expect(checkTopLevel(others)).toEqual(["'LICENSE' is missing at the top of the repository"])
+  })
 })
 
 describe('the list of sources', () => {

@@ -46,8 +46,9 @@ Result<std::shared_ptr<Engine>> Engine::shared() {
   }
   BLOCKPULL_TRY(buffers, io::BufferArena::create(limits::kBufferBytes));
   BLOCKPULL_TRY(blocking, io::BlockingPool::create(limits::kBlockingThreads));
-  auto engine = std::shared_ptr<Engine>(new Engine(std::move(buffers), std::move(blocking)));
-  BLOCKPULL_TRY(thread, Thread::start("blockpull", [of = engine.get()] { of->loop(); }));
+  auto engine =
+      std::shared_ptr<Engine>(new Engine(std::move(buffers), std::move(blocking)), &let_go);
+  BLOCKPULL_TRY(thread, Thread::start("blockpull", [of = engine.get()] { run(of); }));
   engine->thread_.emplace(std::move(thread));
   current = engine;
   return engine;
@@ -62,6 +63,27 @@ Engine::Engine(std::unique_ptr<io::BufferArena> buffers, std::unique_ptr<io::Blo
   }
   if (queue_ == nullptr) {
     queue_ = std::make_unique<io::ThreadQueue>(*blocking_);
+  }
+}
+
+void Engine::let_go(Engine* engine) {
+  const bool is_own =
+      engine->thread_ && (engine->thread_->is_current() || engine->blocking_->is_current());
+  if (!is_own) {
+    delete engine;
+    return;
+  }
+  engine->thread_->detach();
+  const std::lock_guard lock(engine->mutex_);
+  engine->stopping_ = true;
+  engine->is_left_ = true;
+  engine->queue_->wake();
+}
+
+void Engine::run(Engine* engine) {
+  engine->loop();
+  if (engine->is_left_) {
+    delete engine;
   }
 }
 

@@ -6,9 +6,11 @@
 //     blocking (4)    open, fallocate, fdatasync, table I/O, inflate; pread and pwrite where
 //                     io_uring is refused
 //
-// One engine a process, counted by its users: the first makes it, the last ends it. It must outlive
-// its jobs, so whoever starts one waits for its end before letting go; it must not be let go on its
-// own threads.
+// One engine a process, counted by its users: the first makes it, the last ends it, on whatever
+// thread that is. It must outlive its jobs, so whoever starts one waits for its end before letting
+// go. Who lets go on another thread waits for the engine's end. On one of its own nobody can: there
+// a callback may hold the last connection for a moment longer than everybody else. Then the engine
+// ends by itself once that callback has returned.
 //
 // io_uring is probed once; where it is refused (seccomp, sysctl, an old kernel) the engine says so
 // once in one line on stderr, and data goes through the blocking threads. BLOCKPULL_IO=threads
@@ -51,6 +53,8 @@ class Engine final : public Host {
 
  private:
   Engine(std::unique_ptr<io::BufferArena> buffers, std::unique_ptr<io::BlockingPool> blocking);
+  static void let_go(Engine* engine);
+  static void run(Engine* engine);
   void loop();
   [[nodiscard]] bool run_posted();
 
@@ -60,10 +64,12 @@ class Engine final : public Host {
   std::unique_ptr<io::BlockingPool> blocking_;
   std::unique_ptr<io::RequestQueue> queue_;
 
-  /// Guards posted_ and stopping_.
+  /// Guards posted_, stopping_ and is_left_.
   std::mutex mutex_;
   std::vector<std::function<void()>> posted_;
   bool stopping_ = false;
+  /// Nobody waits for its end: its thread destroys it.
+  bool is_left_ = false;
 
   /// Engine thread only.
   TimerQueue timers_;

@@ -9,7 +9,8 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { VmFolder } from '../addon/vm-folder.js'
 import { check, difference, flatten } from '../support/qemu.js'
-import { QemuProcess } from '../support/qemu-process.js'
+import type { QemuProcess } from '../support/qemu-process.mjs'
+import { startQemu } from '../support/start-qemu.js'
 import { makeChain, pulled } from '../support/stream-case.js'
 import { TempFolder } from '../support/temp-folder.js'
 import { compile, onOurs, onTheirs } from './c-program.js'
@@ -132,7 +133,7 @@ test('what the driver refuses has the fields that libvirt gives it', async () =>
 /** A QEMU that has vm0's disk open and never runs a guest, on the domain's monitor. */
 async function startGuest(folder: string, vms: VmFolder): Promise<QemuProcess> {
   const drive = `if=none,id=drive0,format=qcow2,file=${vms.top}`
-  const qemu = await QemuProcess.start({ folder, args: ['-drive', drive] })
+  const qemu = await startQemu({ folder, args: ['-drive', drive] })
   renameSync(qemu.socket, vms.file('vm0.qmp'))
   return qemu
 }

@@ -4,36 +4,36 @@
 // flush, and then the kill. The flush is the blockdev-reopen of a filter of ours, which flushes what lies below it
 // and says so when that fails. QEMU and qemu-storage-daemon both have it.
 
-import { createImage, flatten, qcow2Node, readsAs, reproduce, say, startQemu } from './qemu.mjs'
+import { createImage, flatten, killQemu, qcow2Node, readsAs, reproduce, say, startQemu } from './reproduce.mjs'
 
-/** @param {import('./qemu.mjs').Qemu} qemu */
-async function flush(qemu) {
+/** @param {import('../support/qmp-client.mjs').QmpClient} client */
+async function flush(client) {
   const filter = { driver: 'blkdebug', 'node-name': 'flusher', image: 'top', 'take-child-perms': ['write-unchanged'] }
-  await qemu.command('blockdev-add', filter)
-  await qemu.command('blockdev-reopen', { options: [filter] })
-  await qemu.command('blockdev-del', { 'node-name': 'flusher' })
+  await client.execute('blockdev-add', filter)
+  await client.execute('blockdev-reopen', { options: [filter] })
+  await client.execute('blockdev-del', { 'node-name': 'flusher' })
   say('flushed')
 }
 
-/** @param {boolean} daemon */
-async function isLost(daemon) {
+/** @param {'qemu-system-x86_64' | 'qemu-storage-daemon'} program */
+async function isLost(program) {
   createImage('base.qcow2', '16M', { writes: ['write -P 0x55 0 16M'] })
   createImage('top.qcow2', '16M', { backing: 'base.qcow2' })
   flatten('top.qcow2', 'before.raw')
-  const qemu = await startQemu([qcow2Node('top')], { daemon })
-  say(`block-stream in ${daemon ? 'qemu-storage-daemon' : 'QEMU'}, with auto-finalize false`)
-  await qemu.command('block-stream', { 'job-id': 'pull', device: 'top', 'auto-finalize': false })
-  await qemu.event('BLOCK_JOB_PENDING', 'pull')
-  await flush(qemu)
-  await qemu.command('job-finalize', { id: 'pull' })
-  const { data } = await qemu.event('BLOCK_JOB_COMPLETED', 'pull')
+  const { qemu, client } = await startQemu([qcow2Node('top')], program)
+  say(`block-stream in ${program}, with auto-finalize false`)
+  await client.execute('block-stream', { 'job-id': 'pull', device: 'top', 'auto-finalize': false })
+  await client.event('BLOCK_JOB_PENDING')
+  await flush(client)
+  await client.execute('job-finalize', { id: 'pull' })
+  const { data } = await client.event('BLOCK_JOB_COMPLETED')
   say(`BLOCK_JOB_COMPLETED, error ${data.error ?? 'none'}`)
-  await flush(qemu)
-  await qemu.kill()
+  await flush(client)
+  await killQemu(qemu)
   return !readsAs('before.raw', 'top.qcow2')
 }
 
 await reproduce(
   'a flush before and after job-finalize does not help',
-  async () => (await isLost(false)) || (await isLost(true)),
+  async () => (await isLost('qemu-system-x86_64')) || (await isLost('qemu-storage-daemon')),
 )

@@ -7,24 +7,24 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { join } from 'node:path'
-import { createImage, folder, qcow2Node, reproduce, say, startQemu } from './qemu.mjs'
+import { createImage, folder, killQemu, qcow2Node, reproduce, say, startQemu } from './reproduce.mjs'
 
 const patienceMs = 3000
 
 await reproduce('nbd-server-stop hangs QEMU while a client is still shaking hands', async () => {
   createImage('top.qcow2', '4M')
-  const qemu = await startQemu([qcow2Node('top')])
+  const { qemu, client } = await startQemu([qcow2Node('top')])
   const path = join(folder, 'nbd.sock')
-  await qemu.command('nbd-server-start', { addr: { type: 'unix', data: { path } } })
-  const client = connect(path)
-  await once(client, 'data')
+  await client.execute('nbd-server-start', { addr: { type: 'unix', data: { path } } })
+  const shaking = connect(path)
+  await once(shaking, 'data')
   say('a client is connected and has got the greeting; nbd-server-stop')
-  const answer = qemu.command('nbd-server-stop').then(() => true)
+  const answer = client.execute('nbd-server-stop').then(() => true)
   const patience = new Promise((resolve) => setTimeout(() => resolve(false), patienceMs))
   const isAnswered = await Promise.race([answer, patience])
   say(isAnswered ? 'it was answered' : `no answer within ${patienceMs / 1000} s`)
   answer.catch(() => {})
-  client.destroy()
-  await qemu.kill()
+  shaking.destroy()
+  await killQemu(qemu)
   return !isAnswered
 })

@@ -5,18 +5,28 @@
 // once, while the L2 tables that refer to the copied clusters are still in its own memory. lost-despite-flush.mjs shows
 // the remedy.
 
-import { backingName, createImage, flatten, qcow2Node, readsAs, reproduce, say, startQemu } from './qemu.mjs'
+import {
+  backingName,
+  createImage,
+  flatten,
+  killQemu,
+  qcow2Node,
+  readsAs,
+  reproduce,
+  say,
+  startQemu,
+} from './reproduce.mjs'
 
 await reproduce('a completed block-stream is lost when QEMU is killed', async () => {
   createImage('base.qcow2', '16M', { writes: ['write -P 0x55 0 16M'] })
   createImage('top.qcow2', '16M', { backing: 'base.qcow2' })
   flatten('top.qcow2', 'before.raw')
-  const qemu = await startQemu([qcow2Node('top')])
+  const { qemu, client } = await startQemu([qcow2Node('top')])
   say('block-stream of the whole chain, with the defaults')
-  await qemu.command('block-stream', { 'job-id': 'pull', device: 'top' })
-  const { data } = await qemu.event('BLOCK_JOB_COMPLETED', 'pull')
+  await client.execute('block-stream', { 'job-id': 'pull', device: 'top' })
+  const { data } = await client.event('BLOCK_JOB_COMPLETED')
   say(`BLOCK_JOB_COMPLETED, offset ${data.offset} of ${data.len}, error ${data.error ?? 'none'}`)
-  await qemu.kill()
+  await killQemu(qemu)
   say(`backing file in the header: ${backingName('top.qcow2')}`)
   return backingName('top.qcow2') === 'none' && !readsAs('before.raw', 'top.qcow2')
 })

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // docs/qemu-defects.md says which QEMU has which defect, in one table with a column for each version. Every
-// reproducer is run here on the QEMU that is installed and must say what that table says.
+// reproducer is run here on the QEMU at hand and must say what that table says.
 
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { qemuProgram } from '../support/qemu-process.mjs'
 import { run, runWell } from '../support/run-program.js'
 
 const here = import.meta.dirname
 const doc = readFileSync(join(here, '../../docs/qemu-defects.md'), 'utf8')
-const binaries = process.env['QEMU_BIN_DIR']
 const exitCodes: Readonly<Record<string, number>> = { present: 0, absent: 3 }
 
 const reproducers = readdirSync(here)
-  .filter((name) => name.endsWith('.mjs') && name !== 'qemu.mjs' && name !== 'run-all.mjs')
+  .filter((name) => name.endsWith('.mjs') && name !== 'reproduce.mjs' && name !== 'run-all.mjs')
   .map((name) => name.replace(/\.mjs$/, ''))
 
 const rows = doc
@@ -40,7 +40,7 @@ function verdictFor(reproducer: string, version: string): string | undefined {
 }
 
 async function installedVersion(): Promise<string> {
-  const text = await runWell(binaries ? join(binaries, 'qemu-img') : 'qemu-img', ['--version'])
+  const text = await runWell(qemuProgram('qemu-img'), ['--version'])
   return /version (\d+\.\d+)/.exec(text)?.[1] ?? text
 }
 

@@ -5,23 +5,23 @@
 // lists that node too, follows the pointer that is not there, and the whole QEMU dies, with the guest in it. It does
 // not matter who asks, nor whether the job was done, failed or cancelled.
 
-import { createImage, qcow2Node, reproduce, say, startQemu } from './qemu.mjs'
+import { createImage, endInsteadOf, qcow2Node, reproduce, say, startQemu } from './reproduce.mjs'
 
 await reproduce('a query ends QEMU while an ended block-stream is not dismissed', async () => {
   createImage('base.qcow2', '4M', { writes: ['write -P 0xbb 0 4M'] })
   createImage('top.qcow2', '4M', { backing: 'base.qcow2' })
-  const qemu = await startQemu([qcow2Node('top')])
-  await qemu.command('block-stream', { 'job-id': 'pull', device: 'top', 'auto-dismiss': false })
-  await qemu.event('BLOCK_JOB_COMPLETED', 'pull')
-  const [job] = await qemu.command('query-jobs')
+  const { qemu, client } = await startQemu([qcow2Node('top')])
+  await client.execute('block-stream', { 'job-id': 'pull', device: 'top', 'auto-dismiss': false })
+  await client.event('BLOCK_JOB_COMPLETED')
+  const [job] = await client.execute('query-jobs')
   say(`block-stream with auto-dismiss false; the job is ${job.status}, error ${job.error ?? 'none'}`)
   say('query-named-block-nodes')
-  await qemu.ask('query-named-block-nodes', { flat: true }).catch(() => qemu.ended)
-  if (!qemu.end) {
+  const end = await endInsteadOf(qemu, client.execute('query-named-block-nodes', { flat: true }))
+  if (end === null) {
     say('it was answered')
-    await qemu.quit()
+    await qemu.quit(client)
     return false
   }
-  say(`QEMU ended by ${qemu.end.signal} ${qemu.end.stderr}`)
-  return qemu.end.signal === 'SIGSEGV'
+  say(`QEMU ended by ${end.signal} ${qemu.printed.trim()}`)
+  return end.signal === 'SIGSEGV'
 })

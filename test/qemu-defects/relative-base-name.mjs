@@ -6,7 +6,7 @@
 
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { backingName, createImage, folder, reproduce, say, startQemu, tool } from './qemu.mjs'
+import { backingName, createImage, folder, reproduce, say, startQemu, tool } from './reproduce.mjs'
 
 await reproduce('a block-stream writes a base name that only its own process can resolve', async () => {
   mkdirSync(join(folder, 'images'))
@@ -14,14 +14,14 @@ await reproduce('a block-stream writes a base name that only its own process can
   createImage('images/middle.qcow2', '4M', { backing: 'base.qcow2' })
   createImage('images/top.qcow2', '4M', { backing: 'middle.qcow2' })
   const file = { driver: 'file', filename: 'images/top.qcow2' }
-  const qemu = await startQemu([{ driver: 'qcow2', 'node-name': 'top', file }])
+  const { qemu, client } = await startQemu([{ driver: 'qcow2', 'node-name': 'top', file }])
   /** @type {any[]} */
-  const nodes = await qemu.command('query-named-block-nodes', { flat: true })
+  const nodes = await client.execute('query-named-block-nodes', { flat: true })
   const base = nodes.find((node) => node.drv === 'qcow2' && node.file.endsWith('base.qcow2'))
   say(`QEMU has opened images/top.qcow2; its base is the node ${base['node-name']}, file ${base.file}`)
-  await qemu.command('block-stream', { 'job-id': 'pull', device: 'top', 'base-node': base['node-name'] })
-  await qemu.event('BLOCK_JOB_COMPLETED', 'pull')
-  await qemu.quit()
+  await client.execute('block-stream', { 'job-id': 'pull', device: 'top', 'base-node': base['node-name'] })
+  await client.event('BLOCK_JOB_COMPLETED')
+  await qemu.quit(client)
   const name = backingName('images/top.qcow2')
   say(`backing file in the header of images/top.qcow2: ${name}`)
   try {

@@ -2,7 +2,7 @@
 //
 // Runs every reproducer on the QEMU at hand and prints the column of docs/qemu-defects.md that it makes:
 //
-//     QEMU_BIN_DIR=DIR node test/qemu-defects/run-all.mjs
+//     BLOCKPULL_QEMU_DIR=DIR node test/qemu-defects/run-all.mjs
 //
 // Ends with 1 if one of them could not tell.
 
@@ -13,7 +13,7 @@ const verdicts = new Map([
   [0, 'present'],
   [3, 'absent'],
 ])
-const others = new Set(['qemu.mjs', 'run-all.mjs'])
+const others = new Set(['reproduce.mjs', 'run-all.mjs'])
 const here = new URL('./', import.meta.url)
 
 const rows = readdirSync(here)

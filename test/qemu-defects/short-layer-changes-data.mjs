@@ -8,7 +8,7 @@
 //     short   |mmmmmmmm|               afterwards    |mmmmmmmm|bbbbbbbb|
 //     base    |bbbbbbbb|bbbbbbbb|
 
-import { createImage, flatten, qcow2Node, readsAs, reproduce, say, startQemu } from './qemu.mjs'
+import { createImage, flatten, qcow2Node, readsAs, reproduce, say, startQemu } from './reproduce.mjs'
 
 await reproduce('a block-stream past a shorter layer changes what the guest reads', async () => {
   createImage('base.qcow2', '8M', { writes: ['write -P 0xbb 0 8M'] })
@@ -16,11 +16,11 @@ await reproduce('a block-stream past a shorter layer changes what the guest read
   createImage('top.qcow2', '8M', { backing: 'short.qcow2' })
   say('top 8 MiB on short 4 MiB on base 8 MiB; block-stream of short into top, base is kept')
   flatten('top.qcow2', 'before.raw')
-  const qemu = await startQemu([qcow2Node('top', qcow2Node('short', qcow2Node('base')))])
+  const { qemu, client } = await startQemu([qcow2Node('top', qcow2Node('short', qcow2Node('base')))])
   const names = { 'base-node': 'base', 'backing-file': 'base.qcow2' }
-  await qemu.command('block-stream', { 'job-id': 'pull', device: 'top', ...names })
-  const { data } = await qemu.event('BLOCK_JOB_COMPLETED', 'pull')
+  await client.execute('block-stream', { 'job-id': 'pull', device: 'top', ...names })
+  const { data } = await client.event('BLOCK_JOB_COMPLETED')
   say(`BLOCK_JOB_COMPLETED, offset ${data.offset} of ${data.len}, error ${data.error ?? 'none'}`)
-  await qemu.quit()
+  await qemu.quit(client)
   return !readsAs('before.raw', 'top.qcow2')
 })

@@ -4,7 +4,7 @@
 // of the image do. A block-stream fills the image's tables alone and then removes the backing file for both: the
 // snapshot then reads zeros there. No warning, and qemu-img check finds nothing.
 
-import { createImage, flatten, qcow2Node, readsAs, reproduce, say, startQemu, tool } from './qemu.mjs'
+import { createImage, flatten, qcow2Node, readsAs, reproduce, say, startQemu, tool } from './reproduce.mjs'
 
 await reproduce('a full block-stream empties the internal snapshots of the image', async () => {
   /** @param {string} raw */
@@ -15,12 +15,12 @@ await reproduce('a full block-stream empties the internal snapshots of the image
   tool('qemu-img', 'snapshot', '-c', 'friday', 'top.qcow2')
   flatten('top.qcow2', 'before.raw')
   readSnapshot('friday-before.raw')
-  const qemu = await startQemu([qcow2Node('top')])
+  const { qemu, client } = await startQemu([qcow2Node('top')])
   say("block-stream of the whole chain; the image has the snapshot 'friday'")
-  await qemu.command('block-stream', { 'job-id': 'pull', device: 'top' })
-  const { data } = await qemu.event('BLOCK_JOB_COMPLETED', 'pull')
+  await client.execute('block-stream', { 'job-id': 'pull', device: 'top' })
+  const { data } = await client.event('BLOCK_JOB_COMPLETED')
   say(`BLOCK_JOB_COMPLETED, error ${data.error ?? 'none'}`)
-  await qemu.quit()
+  await qemu.quit(client)
   const check = tool('qemu-img', 'check', '-f', 'qcow2', 'top.qcow2')
   say(`qemu-img check: ${check.split('\n')[0]}`)
   if (!readsAs('before.raw', 'top.qcow2')) throw new Error('the image itself has changed')

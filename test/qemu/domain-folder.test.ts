@@ -5,7 +5,7 @@
 
 import { symlinkSync } from 'node:fs'
 import { afterAll, expect, onTestFinished, test } from 'vitest'
-import { type Connection, connect } from '../../lib/index.js'
+import { connect, type Domain } from '../../lib/index.js'
 import * as virt from '../../lib/libvirt.js'
 import { VmFolder } from '../addon/vm-folder.js'
 import { GuestPuller } from '../support/guest-puller.js'
@@ -27,16 +27,17 @@ async function makeFolder() {
   return { vms, chain }
 }
 
-async function opened(uri: string): Promise<Connection> {
-  const connection = await connect(uri)
+/** A domain of the folder, by a connection that is closed with the test. */
+async function domainOf(vms: VmFolder, name = 'vm0'): Promise<Domain> {
+  const connection = await connect(vms.uri)
   onTestFinished(() => connection.close())
-  return connection
+  return await connection.lookupByName(name)
 }
 
 test('a full pull under the guest leaves <backingStore/> in the XML, and every other byte', async () => {
   const { vms, chain } = await makeFolder()
   const live = await LiveDisk.start(chain)
-  const job = await (await (await opened(vms.uri)).lookupByName('vm0')).blockPull('vda')
+  const job = await (await domainOf(vms)).blockPull('vda')
   expect(await job.done).toMatchObject({ method: 'block-stream', warnings: [] })
   expect(vms.read('vm0')).toBe(vms.xml('vm0', vms.disk('<backingStore/>')))
   await live.shutOff()
@@ -46,7 +47,7 @@ test('a full pull under the guest leaves <backingStore/> in the XML, and every o
 test('a pull under the guest down to a base leaves the base in the XML', async () => {
   const { vms, chain } = await makeFolder()
   const live = await LiveDisk.start(chain, { style: 'drive' })
-  const job = await (await (await opened(vms.uri)).lookupByName('vm0')).blockPull('vda', { base: vms.base })
+  const job = await (await domainOf(vms)).blockPull('vda', { base: vms.base })
   expect(await job.done).toMatchObject({ released: [vms.middle], warnings: [] })
   expect(vms.read('vm0')).toBe(vms.xml('vm0', vms.disk(vms.lower)))
   await live.shutOff()
@@ -59,7 +60,7 @@ test('a job that was left by its process is finished by a connection to the fold
   const puller = GuestPuller.start(live, { ...slow, base: vms.base })
   await puller.running()
   await puller.kill()
-  const domain = await (await opened(vms.uri)).lookupByName('vm0')
+  const domain = await domainOf(vms)
   await domain.blockJobSetSpeed('vda', '0')
   await domain.reap()
   await expect.poll(() => vms.read('vm0')).toBe(vms.xml('vm0', vms.disk(vms.lower)))
@@ -67,10 +68,10 @@ test('a job that was left by its process is finished by a connection to the fold
   expect(await live.complaints(vms.base)).toEqual([])
 })
 
-test('one that fails leaves the XML as it was', async () => {
+test('a pull that is cancelled leaves the XML as it was', async () => {
   const { vms, chain } = await makeFolder()
   const live = await LiveDisk.start(chain)
-  const job = await (await (await opened(vms.uri)).lookupByName('vm0')).blockPull('vda', slow)
+  const job = await (await domainOf(vms)).blockPull('vda', slow)
   expect(await job.abort()).toMatchObject({ state: 'cancelled' })
   expect(vms.read('vm0')).toBe(vms.xml('vm0', vms.disk(vms.chain)))
   await live.shutOff()
@@ -79,8 +80,7 @@ test('one that fails leaves the XML as it was', async () => {
 
 test('one domain object pulls under the guest, offline once it is shut off, and under the guest again', async () => {
   const { vms, chain } = await makeFolder()
-  const connection = await opened(vms.uri)
-  const domain = await connection.lookupByName('vm0')
+  const domain = await domainOf(vms)
   expect(domain.state).toBe('shut off')
 
   const first = await LiveDisk.start(chain)
@@ -116,7 +116,7 @@ test('a guest without XML is a domain by its socket', async () => {
   const { vms, chain } = await makeFolder()
   symlinkSync('qmp0', vms.file('other.qmp'))
   const live = await LiveDisk.start(chain, { style: 'drive' })
-  const domain = await (await opened(vms.uri)).lookupByName('other')
+  const domain = await domainOf(vms, 'other')
   expect(domain).toMatchObject({ state: 'running', disks: [] })
   const job = await domain.blockPull('drive0', { base: 'drive0[2]' })
   expect(await job.done).toMatchObject({ released: [vms.middle], warnings: [] })

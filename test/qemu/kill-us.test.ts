@@ -4,10 +4,16 @@
 // its id and brings it to its end, with the flushes that this takes. Jobs of other programs are told of and left.
 
 import { afterAll, describe, expect, test } from 'vitest'
-import { type BlockJobEvent, BlockJobStatus, BlockJobType, type Connection } from '../../lib/index.js'
+import {
+  type BlockJobEvent,
+  BlockJobStatus,
+  BlockJobType,
+  type BlockPullOptions,
+  type Connection,
+} from '../../lib/index.js'
 import { GuestPuller } from '../support/guest-puller.js'
 import { LiveDisk, type LiveDiskOptions } from '../support/live-disk.js'
-import { finalize, flush } from '../support/qmp-proxy.js'
+import { finalize, flush, type QmpProxy } from '../support/qmp-proxy.js'
 import { makeChain } from '../support/stream-case.js'
 import { TempFolder } from '../support/temp-folder.js'
 
@@ -16,6 +22,14 @@ afterAll(() => temp.remove())
 
 const slow = { bytesPerSecond: 1 << 18 }
 const ourId = expect.stringMatching(/^blockpull-vda-[0-9a-f]{8}$/)
+const waiting = [{ id: ourId, status: 'pending' }]
+
+/** Where the proxy stops a pull: at a command, before QEMU hears of it or once it is done. */
+type Point = Parameters<QmpProxy['hold']>
+const atPending: Point = [flush, 'before']
+const atFinalize: Point = [finalize, 'before']
+const onceFinalized: Point = [finalize, 'after']
+const atSecondFlush: Point = [flush, 'before', 1]
 
 /** Files top, mid and base: 4 MiB of data below an overlay with a little of its own. */
 async function start(options: LiveDiskOptions = {}) {
@@ -29,6 +43,24 @@ async function start(options: LiveDiskOptions = {}) {
   const proxy = live.proxy as NonNullable<typeof live.proxy>
   const [, mid = '', base = ''] = chain.layers.map(({ path }) => path)
   return { live, proxy, mid, base }
+}
+
+type Started = Awaited<ReturnType<typeof start>>
+
+/** A pull in a process of its own, which is killed while the job runs. */
+async function killWhileItRuns(live: LiveDisk): Promise<void> {
+  const puller = GuestPuller.start(live, slow)
+  await puller.running()
+  await puller.kill()
+}
+
+/** A pull in a process of its own, which is killed at that point. */
+async function killAt(point: Point, { live, proxy }: Started, options: BlockPullOptions = {}): Promise<void> {
+  const held = proxy.hold(...point)
+  const puller = GuestPuller.start(live, options)
+  await held.reached
+  await puller.kill()
+  proxy.cut()
 }
 
 /** The next report of a job's end. */
@@ -45,9 +77,7 @@ async function expectFinished(live: LiveDisk, base: string | null = null): Promi
 describe('killed', () => {
   test('while the job runs: the next connection finishes it, and says so', async () => {
     const { live } = await start()
-    const puller = GuestPuller.start(live, slow)
-    await puller.running()
-    await puller.kill()
+    await killWhileItRuns(live)
     const connection = await live.connect()
     const ended = nextEnd(connection)
     const domain = await connection.lookupByName('vm0')
@@ -57,63 +87,9 @@ describe('killed', () => {
     await expectFinished(live)
   })
 
-  test.each([
-    ['at pending', flush],
-    ['flushed and not finalized', finalize],
-  ] as const)('%s: the next connection finishes it', async (_, commands) => {
-    const { live, proxy, base } = await start()
-    const held = proxy.hold(commands, 'before')
-    const puller = GuestPuller.start(live, { base })
-    await held.reached
-    expect(await live.jobs()).toEqual([{ id: ourId, status: 'pending' }])
-    await puller.kill()
-    held.release()
-    const connection = await live.connect()
-    expect(await nextEnd(connection)).toMatchObject({ target: 'vda', status: BlockJobStatus.COMPLETED })
-    await expectFinished(live, base)
-  })
-
-  test('finalized and not flushed again: who comes next leaves nothing behind, and the image is good', async () => {
-    const { live, proxy, base } = await start()
-    const held = proxy.hold(finalize, 'after')
-    const puller = GuestPuller.start(live, { base })
-    await held.reached
-    await puller.kill()
-    held.release()
-    await (await live.domain()).reap()
-    await expectFinished(live, base)
-  })
-
-  test('while the second flush is asked for: whoever comes next leaves nothing behind', async () => {
-    const { live, proxy } = await start()
-    const held = proxy.hold(flush, 'before', 1)
-    const puller = GuestPuller.start(live)
-    await held.reached
-    await puller.kill()
-    held.release()
-    await (await live.domain()).reap()
-    await expectFinished(live)
-  })
-
-  test('at pending: domain.reap() waits for the end and tells of it', async () => {
-    const { live, proxy, mid, base } = await start()
-    const held = proxy.hold(flush, 'before')
-    const puller = GuestPuller.start(live)
-    await held.reached
-    await puller.kill()
-    held.release()
-    const reaped = await (await live.domain()).reap()
-    const outcome = { state: 'completed', released: [mid, base] }
-    expect(reaped).toMatchObject([{ target: 'vda', path: live.chain.top, outcome }])
-    await live.qemu.kill()
-    expect(await live.complaints(null, true)).toEqual([])
-  })
-
   test('while the job runs: the next pull of that disk takes it over', async () => {
     const { live } = await start()
-    const puller = GuestPuller.start(live, slow)
-    await puller.running()
-    await puller.kill()
+    await killWhileItRuns(live)
     const connection = await live.connect()
     const domain = await connection.lookupByName('vm0')
     // Whether the connection or the pull comes first to the job is up to them; there is one, and it ends well.
@@ -125,17 +101,51 @@ describe('killed', () => {
     await expectFinished(live)
   })
 
-  test('at pending, and seen by a connection that may only read: it is told of, and waits on', async () => {
-    const { live, proxy } = await start()
-    const held = proxy.hold(flush, 'before')
-    const puller = GuestPuller.start(live)
-    await held.reached
-    await puller.kill()
-    held.release()
+  test.each([
+    ['at pending', atPending],
+    ['flushed and not finalized', atFinalize],
+  ])('%s: the next connection finishes it', async (_, point) => {
+    const started = await start()
+    const { live, base } = started
+    await killAt(point, started, { base })
+    expect(await live.jobs()).toEqual(waiting)
+    const connection = await live.connect()
+    expect(await nextEnd(connection)).toMatchObject({ target: 'vda', status: BlockJobStatus.COMPLETED })
+    await expectFinished(live, base)
+  })
+
+  test.each([
+    ['finalized and not flushed again', onceFinalized],
+    ['as it asks for the second flush', atSecondFlush],
+  ])('%s: the next connection leaves nothing in QEMU, and the image is good', async (_, point) => {
+    const started = await start()
+    const { live, base } = started
+    await killAt(point, started, { base })
+    await (await live.domain()).reap()
+    await expectFinished(live, base)
+  })
+
+  test('at pending: domain.reap() waits for the end, tells of it, and it is durable', async () => {
+    const started = await start()
+    const { live, mid, base } = started
+    await killAt(atPending, started)
+    const reaped = await (await live.domain()).reap()
+    const outcome = { state: 'completed', released: [mid, base] }
+    expect(reaped).toMatchObject([{ target: 'vda', path: live.chain.top, outcome }])
+    await live.qemu.kill()
+    expect(await live.complaints(null, true)).toEqual([])
+  })
+
+  test('at pending: a connection that may only read is told of it, and changes nothing', async () => {
+    const started = await start()
+    const { live, proxy } = started
+    await killAt(atPending, started)
+    const asked = proxy.commands.length
     const connection = await live.connect({ readOnly: true })
     const domain = await connection.lookupByName('vm0')
     expect(await domain.blockJobInfo('vda')).toMatchObject({ type: BlockJobType.PULL, end: 4 << 20 })
-    expect(await live.jobs()).toEqual([{ id: ourId, status: 'pending' }])
+    expect(proxy.commands.slice(asked).filter((name) => !/^(qmp_|query-|x-debug-query-)/.test(name))).toEqual([])
+    expect(await live.jobs()).toEqual(waiting)
   })
 })
 
@@ -156,29 +166,30 @@ describe('left', () => {
     await expectFinished(live)
   })
 
-  test.each([
-    ['asked to flush', flush, 'before'],
-    ['has been asked to flush', flush, 'after'],
-    ['asked to finalize', finalize, 'before'],
-    ['has finalized', finalize, 'after'],
-  ] as const)('a monitor that breaks as QEMU %s: the job completes', async (_, commands, side) => {
+  test.each<[string, Point]>([
+    ['is asked to flush', atPending],
+    ['has flushed', [flush, 'after']],
+    ['is asked to finalize', atFinalize],
+    ['has finalized', onceFinalized],
+    ['is asked to flush again', atSecondFlush],
+  ])('a monitor that breaks as QEMU %s: the job completes', async (_, point) => {
     const { live, proxy } = await start()
-    const held = proxy.hold(commands, side)
+    const held = proxy.hold(...point)
     const job = await (await live.domain()).blockPull('vda')
     await held.reached
     proxy.cut()
-    held.release()
     expect(await job.done).toMatchObject({ state: 'completed' })
     await expectFinished(live)
   })
 
-  test('a monitor that breaks at the second flush: the job completes', async () => {
+  test('a monitor that breaks while block-stream is answered: the job is found, and completes', async () => {
     const { live, proxy } = await start()
-    const held = proxy.hold(flush, 'before', 1)
-    const job = await (await live.domain()).blockPull('vda')
+    const held = proxy.hold(['block-stream'], 'after')
+    const pull = (await live.domain()).blockPull('vda', slow)
     await held.reached
     proxy.cut()
-    held.release()
+    const job = await pull
+    job.setBandwidth('0')
     expect(await job.done).toMatchObject({ state: 'completed' })
     await expectFinished(live)
   })
@@ -190,19 +201,6 @@ describe('left', () => {
     await held.reached
     await (await live.client()).execute('job-finalize', { id: (await live.jobs())[0]?.id })
     held.release()
-    expect(await job.done).toMatchObject({ state: 'completed' })
-    await expectFinished(live)
-  })
-
-  test('a monitor that breaks while block-stream is answered: the job is found, and completes', async () => {
-    const { live, proxy } = await start()
-    const held = proxy.hold(['block-stream'], 'after')
-    const pull = (await live.domain()).blockPull('vda', slow)
-    await held.reached
-    proxy.cut()
-    held.release()
-    const job = await pull
-    job.setBandwidth('0')
     expect(await job.done).toMatchObject({ state: 'completed' })
     await expectFinished(live)
   })
@@ -233,7 +231,7 @@ describe('jobs of other programs', () => {
     expect(await live.complaints(mid, true)).toEqual([])
   })
 
-  test('one that has concluded stays as it is beside a pull of another disk', async () => {
+  test('one that has concluded and that nobody has dismissed stays as it is through a reap', async () => {
     const { live } = await start()
     const client = await live.client()
     await client.execute('block-stream', { 'job-id': 'theirs', device: 'top', 'auto-dismiss': false })

@@ -4,10 +4,10 @@
 // whose job is whose, what is released, and what is durable.
 
 import { join } from 'node:path'
-import { afterAll, describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
 import { type Connection, connect, type Domain } from '../../lib/index.js'
 import { check, difference, flatten, info } from '../support/qemu.js'
-import { QemuProcess } from '../support/qemu-process.js'
+import { startQemu } from '../support/start-qemu.js'
 import { type CaseChain, makeChain, pathAt } from '../support/stream-case.js'
 import { TempFolder } from '../support/temp-folder.js'
 
@@ -26,7 +26,7 @@ async function layers(): Promise<{ chain: CaseChain; other: string; folder: stri
   return { chain, other: join(folder, 'other'), folder }
 }
 
-function image(name: string, path: string, backing: string | null): string[] {
+function node(name: string, path: string, backing: string | null): string[] {
   const below = backing === null ? '' : `,backing=${backing}`
   return ['-blockdev', `driver=qcow2,node-name=${name},file.driver=file,file.filename=${path}${below}`]
 }
@@ -37,32 +37,32 @@ async function startGuest(monitors: number) {
   const before = join(folder, 'before.raw')
   await flatten(chain.top, before)
   const nodes = [
-    ...image('base', pathAt(chain, 2), null),
-    ...image('mid', pathAt(chain, 1), 'base'),
-    ...image('top', chain.top, 'mid'),
-    ...image('other', other, 'mid'),
+    ...node('base', pathAt(chain, 2), null),
+    ...node('mid', pathAt(chain, 1), 'base'),
+    ...node('top', chain.top, 'mid'),
+    ...node('other', other, 'mid'),
   ]
-  const devices = ['vda', 'vdb'].flatMap((id, index) => [
-    '-device',
-    `virtio-blk-pci,id=${id},drive=${index === 0 ? 'top' : 'other'}`,
-  ])
-  const qemu = await QemuProcess.start({ folder, machine: 'q35', monitors, args: [...nodes, ...devices] })
+  const device = (id: string, drive: string) => ['-device', `virtio-blk-pci,id=${id},drive=${drive}`]
+  const devices = [...device('vda', 'top'), ...device('vdb', 'other')]
+  const qemu = await startQemu({ folder, machine: 'q35', monitors, args: [...nodes, ...devices] })
   return { chain, other, before, qemu }
 }
 
+/** A connection by that monitor, closed with the test at the latest. */
 async function domainOn(socket: string, chain: CaseChain, other: string): Promise<[Connection, Domain]> {
   const disks = [
     { target: 'vda', source: chain.top, format: 'qcow2' },
     { target: 'vdb', source: other, format: 'qcow2' },
   ]
   const connection = await connect({ domains: [{ name: 'vm0', qmp: socket, disks }] })
+  onTestFinished(() => connection.close())
   return [connection, await connection.lookupByName('vm0')]
 }
 
 describe('two disks over one layer', () => {
   test('the job of one is not that of the other, and what the other reads is not released', async () => {
     const { chain, other, qemu } = await startGuest(1)
-    const [connection, domain] = await domainOn(qemu.socket, chain, other)
+    const [, domain] = await domainOn(qemu.socket, chain, other)
     const job = await domain.blockPull('vda', { base: pathAt(chain, 2), ...slow })
     expect(await domain.blockJobInfo('vdb')).toBeNull()
     await expect(domain.blockJobAbort('vdb')).rejects.toMatchObject({ code: 'NO_JOB' })
@@ -70,14 +70,13 @@ describe('two disks over one layer', () => {
     expect(await domain.blockJobInfo('vda')).toMatchObject({ bandwidth: slow.bytesPerSecond })
     job.setBandwidth('0')
     expect(await job.done).toMatchObject({ state: 'completed', released: [] })
-    await connection.close()
   })
 })
 
 describe('two clients of one QEMU', () => {
   test('that finish the same job do not fail each other, and nothing is lost', async () => {
     const { chain, other, before, qemu } = await startGuest(2)
-    const [first, domain] = await domainOn(qemu.sockets[0] ?? '', chain, other)
+    const [, domain] = await domainOn(qemu.sockets[0] ?? '', chain, other)
     for (const base of [pathAt(chain, 2), null]) {
       const job = await domain.blockPull('vda', { base, bytesPerSecond: 1 << 23 })
       const [second, again] = await domainOn(qemu.sockets[1] ?? '', chain, other)
@@ -86,7 +85,6 @@ describe('two clients of one QEMU', () => {
       for (const { outcome } of await reaped) expect(['completed', 'unknown']).toContain(outcome.state)
       await second.close()
     }
-    await first.close()
     await qemu.kill()
     expect((await check(chain.top)).code).toBe(0)
     expect(await difference(before, chain.top)).toBeNull()
@@ -94,12 +92,11 @@ describe('two clients of one QEMU', () => {
 
   test('a job of ours that keeps another base is not taken over', async () => {
     const { chain, other, qemu } = await startGuest(2)
-    const [first, domain] = await domainOn(qemu.sockets[0] ?? '', chain, other)
-    const [second, again] = await domainOn(qemu.sockets[1] ?? '', chain, other)
+    const [, domain] = await domainOn(qemu.sockets[0] ?? '', chain, other)
+    const [, again] = await domainOn(qemu.sockets[1] ?? '', chain, other)
     const job = await again.blockPull('vda', { base: pathAt(chain, 2), ...slow })
     await expect(domain.blockPull('vda')).rejects.toMatchObject({ code: 'JOB_ACTIVE' })
     await job.abort()
-    await Promise.all([first.close(), second.close()])
   })
 })
 
@@ -111,12 +108,11 @@ test('a pull that ended while nobody followed it is durable once reap has been t
   await first.close()
   await expect(job.done).rejects.toMatchObject({ code: 'CLOSED' })
   const client = await qemu.connect(1)
-  while ((await client.execute('query-jobs')).length > 0) await new Promise((resolve) => setTimeout(resolve, 5))
+  await expect.poll(() => client.execute('query-jobs'), { timeout: 10_000 }).toEqual([])
   await client.close()
-  const [second, again] = await domainOn(socket, chain, other)
+  const [, again] = await domainOn(socket, chain, other)
   expect(await again.reap()).toEqual([])
-  await qemu.kill('SIGKILL')
-  await second.close()
+  await qemu.kill()
   expect((await info(chain.top))['backing-filename']).toBeUndefined()
   expect(await difference(before, chain.top)).toBeNull()
 })

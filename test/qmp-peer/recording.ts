@@ -4,8 +4,8 @@
 // of events and replies, and the shape (members and their types) of what queries show. Values are not compared,
 // except in refusals, since ids, sizes on disk and times are each side's own.
 
-import { QemuProcess } from '../support/qemu-process.js'
 import { QmpClient, QmpError } from '../support/qmp-client.mjs'
+import { startQemu } from '../support/start-qemu.js'
 import { QmpPeer } from './index.mjs'
 import type { DiskDescription } from './types.js'
 
@@ -41,7 +41,7 @@ export interface Sides {
 const racing = /^(query-.*|block-job-set-speed|qmp_capabilities)$/
 
 export async function recordReal({ folder, machine = 'none', args }: Sides, scenario: Scenario): Promise<Recording> {
-  const qemu = await QemuProcess.start({ folder, machine, args })
+  const qemu = await startQemu({ folder, machine, args })
   return record(qemu.socket, scenario, () => undefined, undefined)
 }
 

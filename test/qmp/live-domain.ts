@@ -14,12 +14,17 @@ import {
   type MonitorTimeouts,
 } from '../../lib/index.js'
 import { QmpPeer } from '../qmp-peer/index.mjs'
-import type { Fault, LogEntry, PeerOptions } from '../qmp-peer/types.js'
+import type { Fault, LogEntry, Outgoing, PeerOptions } from '../qmp-peer/types.js'
+import { QmpClient } from '../support/qmp-client.mjs'
 import type { TempFolder } from '../support/temp-folder.js'
 
 export const diskBytes = 2 ** 20
 export const images = ['/vms/top.qcow2', '/vms/mid.qcow2', '/vms/base.qcow2'] as const
-export const chain = images.map((filename, index) => ({ nodeName: `node${index}`, filename, virtualSize: diskBytes }))
+
+/** The nodes of a disk, top first, called NAME0, NAME1, ... */
+export function nodes(name: string, files: readonly string[] = images) {
+  return files.map((filename, index) => ({ nodeName: `${name}${index}`, filename, virtualSize: diskBytes }))
+}
 
 /** Jobs that reach their end by themselves within a few milliseconds. */
 export const quick = { progressPerTick: diskBytes / 4, tickMs: 1 } as const
@@ -31,7 +36,7 @@ export async function startPeer(
   faults: readonly Fault[] = [],
   options: Partial<PeerOptions> = {},
 ): Promise<QmpPeer> {
-  const disks = [{ device: 'vda', nodes: chain }]
+  const disks = [{ device: 'vda', nodes: nodes('node') }]
   const peer = await QmpPeer.start({ path: temp.file(`${count++}.qmp`), disks, faults, ...options })
   onTestFinished(() => peer.stop())
   return peer
@@ -69,6 +74,50 @@ export async function start(
   return { peer, ...(await open(peer, timeouts)) }
 }
 
+/** A fault: the first reply to the command waits until the test lets it go, so that something can come before it. */
+export class HeldReply implements Fault {
+  #next: (() => void) | undefined
+
+  constructor(readonly command: string) {}
+
+  outgoing = (message: Outgoing, next: () => void): void => {
+    const isIt = message.kind === 'reply' && message.command.name === this.command && this.#next === undefined
+    if (isIt) this.#next = next
+    else next()
+  }
+
+  /** Resolves once the command has been carried out. */
+  async reached(): Promise<void> {
+    await until(`the reply to ${this.command}`, () => this.#next !== undefined)
+  }
+
+  release(): void {
+    this.#next?.()
+  }
+}
+
+/** A pull that has copied all, and whose first flush QEMU has carried out and not answered yet. */
+export async function startAtFlush(temp: TempFolder) {
+  const flush = new HeldReply('blockdev-reopen')
+  const started = await start(temp, [flush])
+  const job = await started.domain.blockPull('vda')
+  started.peer.complete(jobIn(started.peer))
+  await flush.reached()
+  return { ...started, job, flush }
+}
+
+/** Another client takes the monitor from ours: it stands in line before ours can come back. */
+export async function takeMonitor(peer: QmpPeer): Promise<QmpClient> {
+  const waiting = QmpClient.connect(peer.path)
+  peer.hangUp()
+  return await waiting
+}
+
+/** How often the peer was sent the command. */
+export function timesAsked(peer: QmpPeer, command: string): number {
+  return peer.log.filter(({ kind, name }) => kind === 'command' && name === command).length
+}
+
 /** The id of the last job that QEMU was asked for. */
 export function jobIn(peer: QmpPeer): string {
   const asked = peer.log.findLast(({ kind, name }) => kind === 'command' && name === 'block-stream')
@@ -87,6 +136,9 @@ export function deeds(peer: { readonly log: readonly LogEntry[] }): string[] {
 
 /** What a pull that nothing disturbs asks for. */
 export const safeOrder = ['block-stream', 'flush', 'job-finalize', 'flush']
+
+/** The same where some of it is asked for more than once: a flush before each finalize, and at the end. */
+export const safeOrderInTries = /^block-stream( flush)+( job-finalize( flush)+)+$/
 
 /** How a job ended: 'completed', or the state and the code. */
 export async function endOf(job: BlockJob): Promise<string> {

@@ -103,17 +103,17 @@ function describe(folder, paths, connectTimeout) {
 export async function pullMany({ folder, count, muteFraction, jobTimeMs, connectTimeout }) {
   /** @type {Figures} */
   const figures = {
-    ...{
-      completed: 0,
-      refused: 0,
-      surprises: [],
-      seconds: 0,
-      connectSeconds: 0,
-      answers: [],
-      delayP99: 0,
-      delayMax: 0,
-    },
-    ...{ cpuSeconds: 0, threads: {}, residentMiB: 0 },
+    completed: 0,
+    refused: 0,
+    surprises: [],
+    seconds: 0,
+    connectSeconds: 0,
+    answers: [],
+    delayP99: 0,
+    delayMax: 0,
+    cpuSeconds: 0,
+    threads: {},
+    residentMiB: 0,
   }
   const peers = await PeerProcess.start({ folder, count, muteFraction, jobTimeMs })
   try {

@@ -5,14 +5,22 @@
 
 import { afterAll, describe, expect, test } from 'vitest'
 import { faults, type QmpPeer, versions } from '../qmp-peer/index.mjs'
+import type { Fault } from '../qmp-peer/types.js'
 import { QmpClient } from '../support/qmp-client.mjs'
 import { TempFolder } from '../support/temp-folder.js'
-import { deeds, diskBytes, endOf, failureOf, images, open, quick, safeOrder, start, startPeer } from './live-domain.js'
+import { deeds, endOf, failureOf, images, nodes, open, quick, safeOrder, start, startPeer } from './live-domain.js'
 
 const temp = new TempFolder('other-versions')
 afterAll(() => temp.remove())
 
-describe('versions', () => {
+/** No graph of its nodes, and no node that is named: a client has to do with what `query-block` shows. */
+function cannotTellItsGraph(): Fault[] {
+  const known = 'query-block query-block-jobs block-stream job-finalize job-cancel human-monitor-command'
+  const answer = known.split(' ').map((name) => ({ name }))
+  return [faults.answer('query-commands', answer), faults.refuse('x-debug-query-block-graph', { desc: 'gone' })]
+}
+
+describe('QEMU', () => {
   test.each(['qemu42', 'qemu60', 'qemu72', 'qemu101', 'qemu101Strict'] as const)(
     '%s: a pull to a base completes',
     async (name) => {
@@ -26,7 +34,7 @@ describe('versions', () => {
     },
   )
 
-  test('2011: a pull is refused with the reason, and nothing was begun', async () => {
+  test('1.0, of 2011: a pull is refused with the reason, and nothing was begun', async () => {
     const { peer, domain, events } = await start(temp, [], { ...quick, version: versions.qemu1 })
     const error = await failureOf(domain.blockPull('vda'))
     expect(error).toMatchObject({ code: 'UNSUPPORTED', virCode: 84, retryable: false })
@@ -35,73 +43,20 @@ describe('versions', () => {
     expect(events).toEqual([])
   })
 
-  test('a QEMU that cannot tell its graph still pulls whole chains', async () => {
-    const hide = {
-      received: ({ name }: { name: string }) =>
-        name === 'x-debug-query-block-graph' ? { error: { class: 'CommandNotFound', desc: 'gone' } } : undefined,
-    }
-    const commands = [
-      'query-block',
-      'query-block-jobs',
-      'block-stream',
-      'job-finalize',
-      'job-cancel',
-      'human-monitor-command',
-    ]
-    const { domain } = await start(
-      temp,
-      [
-        hide,
-        faults.answer(
-          'query-commands',
-          commands.map((name) => ({ name })),
-        ),
-      ],
-      quick,
-    )
+  test('one that cannot tell its graph still pulls whole chains', async () => {
+    const { domain } = await start(temp, cannotTellItsGraph(), quick)
     expect(await endOf(await domain.blockPull('vda'))).toBe('completed')
   })
 
-  test('a QEMU that cannot tell its graph refuses a base, which it could not name', async () => {
-    const commands = [
-      'query-block',
-      'query-block-jobs',
-      'block-stream',
-      'job-finalize',
-      'job-cancel',
-      'human-monitor-command',
-    ]
-    const { peer, domain } = await start(
-      temp,
-      [
-        faults.answer(
-          'query-commands',
-          commands.map((name) => ({ name })),
-        ),
-      ],
-      quick,
-    )
+  test('one that cannot tell its graph refuses a base, which it could not name', async () => {
+    const { peer, domain } = await start(temp, cannotTellItsGraph(), quick)
     const error = await failureOf(domain.blockPull('vda', { base: images[2] }))
     expect(error).toMatchObject({ code: 'UNSUPPORTED' })
     expect(deeds(peer)).toEqual([])
   })
-
-  test('what another program keeps concluded on another disk is left alone, and no nodes are listed', async () => {
-    const disks = ['vda', 'vdb'].map((device) => ({
-      device,
-      nodes: images.map((filename, index) => ({ nodeName: `${device}-${index}`, filename, virtualSize: diskBytes })),
-    }))
-    const peer = await startPeer(temp, [], { ...quick, disks })
-    await conclude(peer, 'vdb')
-    // A peer dies of a list of nodes now, as QEMU does.
-    const { domain } = await open(peer)
-    expect(await endOf(await domain.blockPull('vda'))).toBe('completed')
-    expect(await domain.reap()).toEqual([])
-    expect(peer.statusOf('theirs')).toBe('concluded')
-  })
 })
 
-/** A job of another program, which does not dismiss it. */
+/** A job of another program, which does not dismiss it. From then on a peer dies of a list of nodes, as QEMU does. */
 async function conclude(peer: QmpPeer, device: string): Promise<void> {
   const client = await QmpClient.connect(peer.path)
   await client.execute('block-stream', { 'job-id': 'theirs', device, 'auto-dismiss': false })
@@ -109,12 +64,21 @@ async function conclude(peer: QmpPeer, device: string): Promise<void> {
   await client.close()
 }
 
-describe('a storage daemon, which has only nodes, where another program’s job has concluded', () => {
-  const nodes = images.map((filename, index) => ({ nodeName: `n${index}`, filename, virtualSize: diskBytes }))
-  const daemon = { ...quick, version: versions.storageDaemon, disks: [{ nodes }] }
+describe('where a job of another program has concluded', () => {
+  test('a pull of another disk completes without a list of nodes, and leaves it alone', async () => {
+    const disks = ['vda', 'vdb'].map((device) => ({ device, nodes: nodes(`${device}-`) }))
+    const peer = await startPeer(temp, [], { ...quick, disks })
+    await conclude(peer, 'vdb')
+    const { domain } = await open(peer)
+    expect(await endOf(await domain.blockPull('vda'))).toBe('completed')
+    expect(await domain.reap()).toEqual([])
+    expect(peer.statusOf('theirs')).toBe('concluded')
+  })
+
+  const daemon = { ...quick, version: versions.storageDaemon, disks: [{ nodes: nodes('n') }] }
   const hasListed = ({ log }: QmpPeer): boolean => log.some(({ name }) => name === 'query-named-block-nodes')
 
-  test('is not asked for them, and the call is refused', async () => {
+  test('a storage daemon, which has only nodes, is not asked for them, and the call is refused', async () => {
     const peer = await startPeer(temp, [], daemon)
     await conclude(peer, 'n0')
     const { domain } = await open(peer)
@@ -126,7 +90,7 @@ describe('a storage daemon, which has only nodes, where another program’s job 
     expect(peer.statusOf('theirs')).toBe('concluded')
   })
 
-  test('is asked for them once it is dismissed', async () => {
+  test('a storage daemon is asked for its nodes once that job is dismissed', async () => {
     const peer = await startPeer(temp, [], daemon)
     await conclude(peer, 'n0')
     const { domain } = await open(peer)

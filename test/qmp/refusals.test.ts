@@ -7,7 +7,7 @@
 import { afterAll, describe, expect, test } from 'vitest'
 import { faults, versions } from '../qmp-peer/index.mjs'
 import { TempFolder } from '../support/temp-folder.js'
-import { deeds, diskBytes, endOf, failureOf, images, jobIn, start } from './live-domain.js'
+import { deeds, diskBytes, endOf, failureOf, HeldReply, images, jobIn, start, startAtFlush } from './live-domain.js'
 
 const temp = new TempFolder('refusals')
 afterAll(() => temp.remove())
@@ -125,21 +125,22 @@ describe('an abort', () => {
   })
 
   test('of a job that is pending keeps the backing file', async () => {
-    const { domain, peer } = await start(temp, [faults.delayReplies(30, 'blockdev-reopen')])
-    const job = await domain.blockPull('vda')
-    peer.complete(jobIn(peer))
-    await peer.received('blockdev-reopen')
-    await domain.blockJobAbort('vda')
+    const { peer, domain, job, flush } = await startAtFlush(temp)
+    await domain.blockJobAbort('vda', { async: true })
+    flush.release()
     expect(await endOf(job)).toBe('cancelled CANCELLED')
     expect(deeds(peer)).toEqual(['block-stream', 'flush', 'job-cancel'])
   })
 
   test('twice is refused in libvirt’s words', async () => {
     // Without events the job's end is seen once the cancel is answered, and not before.
-    const { domain } = await start(temp, [faults.delayReplies(30, 'job-cancel'), faults.loseEvents()])
+    const cancel = new HeldReply('job-cancel')
+    const { domain } = await start(temp, [cancel, faults.loseEvents()])
     await domain.blockPull('vda')
     const first = domain.blockJobAbort('vda')
+    await cancel.reached()
     const error = await failureOf(domain.blockJobAbort('vda'))
+    cancel.release()
     expect(error).toMatchObject({ code: 'JOB_ACTIVE', virCode: 55, virDomain: 10 })
     expect(error.message).toBe("Requested operation is not valid: block job on disk 'vda' is still being ended")
     await first

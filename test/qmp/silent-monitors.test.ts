@@ -3,11 +3,26 @@
 // Monitors that somebody else has, that never say a word, or that fall silent: the call fails in its time with a code
 // that says what to do, other domains notice nothing, and a job goes on once its QEMU speaks again.
 
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, describe, expect, test } from 'vitest'
-import { faults } from '../qmp-peer/index.mjs'
+import type { Connection } from '../../lib/index.js'
+import { faults, type QmpPeer } from '../qmp-peer/index.mjs'
 import { QmpClient } from '../support/qmp-client.mjs'
 import { TempFolder } from '../support/temp-folder.js'
-import { deeds, endOf, failureOf, jobIn, open, quick, safeOrder, start, startPeer, until } from './live-domain.js'
+import {
+  deeds,
+  endOf,
+  failureOf,
+  jobIn,
+  open,
+  quick,
+  safeOrder,
+  start,
+  startPeer,
+  takeMonitor,
+  timesAsked,
+  until,
+} from './live-domain.js'
 
 const temp = new TempFolder('silent-monitors')
 afterAll(() => temp.remove())
@@ -15,6 +30,12 @@ afterAll(() => temp.remove())
 describe('a monitor', () => {
   /** Long enough for a busy machine to answer in. */
   const short = { connect: 400, query: 400, change: 400 }
+
+  async function closeAtOnce(connection: Connection): Promise<void> {
+    const begun = performance.now()
+    await connection.close()
+    expect(performance.now() - begun).toBeLessThan(1000)
+  }
 
   test('that greets nobody is busy, which is worth another try, and works once the other client has left', async () => {
     const peer = await startPeer(temp, [], quick)
@@ -32,9 +53,7 @@ describe('a monitor', () => {
   test('that another client takes in the middle of a job has it back later, and the job completes', async () => {
     const { peer, domain } = await start(temp, [], {}, short)
     const job = await domain.blockPull('vda')
-    const waiting = QmpClient.connect(peer.path)
-    peer.hangUp()
-    const other = await waiting
+    const other = await takeMonitor(peer)
     peer.complete(jobIn(peer))
     expect((await other.execute('query-jobs'))[0]).toMatchObject({ status: 'pending' })
     await other.close()
@@ -60,7 +79,7 @@ describe('a monitor', () => {
     const begun = performance.now()
     for (; !isOver; asked++) {
       expect(await healthy.domain.blockJobInfo('vda')).not.toBeNull()
-      await new Promise((resolve) => setTimeout(resolve, 1))
+      await sleep(1)
     }
     await all
     // From memory: were one of them to wait for a monitor, there would be few.
@@ -93,22 +112,24 @@ describe('a monitor', () => {
   })
 
   test.each([
-    ['greet', () => faults.mute(), ['CLOSED', 'CLOSED', 'CLOSED']],
-    ['tell its devices', () => faults.neverAnswer('query-block'), ['CLOSED', 'CLOSED', 'CLOSED']],
-    ['start a job', () => faults.neverAnswer('block-stream'), ['CLOSED', 'answered', 'answered']],
-  ])('that does not %s keeps no call waiting once its connection is closed', async (_what, silence, ends) => {
-    const { connection, domain } = await start(temp, [silence()])
-    const calls = [domain.blockPull('vda'), domain.blockJobInfo('vda'), domain.reap()].map((call) =>
-      (call as Promise<unknown>).then(
-        () => 'answered',
-        (error: { code: string }) => error.code,
-      ),
-    )
-    await new Promise((resolve) => setTimeout(resolve, 50))
-    const begun = performance.now()
-    await connection.close()
-    expect(await Promise.all(calls)).toEqual(ends)
-    expect(performance.now() - begun).toBeLessThan(1000)
+    ['greet', faults.mute(), (peer: QmpPeer) => peer.clientCount > 0],
+    ['tell its devices', faults.neverAnswer('query-block'), (peer: QmpPeer) => timesAsked(peer, 'query-block') > 0],
+  ])('that does not %s keeps no call waiting once its connection is closed', async (_what, silence, isStuck) => {
+    const { peer, connection, domain } = await start(temp, [silence])
+    const calls = [domain.blockPull('vda'), domain.blockJobInfo('vda'), domain.reap()]
+    const failures = Promise.all(calls.map(failureOf))
+    await until('the first call', () => isStuck(peer))
+    await closeAtOnce(connection)
+    expect((await failures).map(({ code }) => code)).toEqual(['CLOSED', 'CLOSED', 'CLOSED'])
+  })
+
+  test('that does not start a job keeps only that call waiting, and not once its connection is closed', async () => {
+    const { peer, connection, domain } = await start(temp, [faults.neverAnswer('block-stream')])
+    const pull = failureOf(domain.blockPull('vda'))
+    await until('the pull', () => timesAsked(peer, 'block-stream') > 0)
+    expect(await domain.blockJobInfo('vda')).not.toBeNull()
+    await closeAtOnce(connection)
+    expect(await pull).toMatchObject({ code: 'CLOSED' })
   })
 
   test('whose late answer begins a job for a connection that is closed has it taken back', async () => {
@@ -126,9 +147,8 @@ describe('a monitor', () => {
     const job = await domain.blockPull('vda')
     const speak = peer.misbehave(faults.mute())
     peer.complete(jobIn(peer))
-    const asked = () => peer.log.filter(({ name }) => name === 'query-block-jobs').length
-    const before = asked()
-    await until('a second look, after the first was given up', () => asked() >= before + 2)
+    const before = timesAsked(peer, 'query-block-jobs')
+    await until('a second look', () => timesAsked(peer, 'query-block-jobs') >= before + 2)
     expect(job.progress.state).toBe('running')
     speak()
     expect(await endOf(job)).toBe('completed')

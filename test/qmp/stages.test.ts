@@ -12,7 +12,7 @@ import { faults, type QmpPeer } from '../qmp-peer/index.mjs'
 import type { Fault } from '../qmp-peer/types.js'
 import { StagePackage } from '../support/stage-package.js'
 import { TempFolder } from '../support/temp-folder.js'
-import { diskBytes, endOf, images, jobIn, open, startPeer, until } from './live-domain.js'
+import { diskBytes, endOf, images, jobIn, open, startPeer, timesAsked, until } from './live-domain.js'
 
 const temp = new TempFolder('live-stages')
 const underTest = StagePackage.make(temp, 'test/qmp/stage-process.mjs')
@@ -26,7 +26,7 @@ interface Stage {
 }
 
 const running = async (peer: QmpPeer): Promise<void> => {
-  await until('a job', () => peer.log.some(({ kind, name }) => kind === 'command' && name === 'block-stream'))
+  await until('a job', () => timesAsked(peer, 'block-stream') > 0)
 }
 const pending = async (peer: QmpPeer): Promise<void> => {
   await running(peer)
@@ -37,7 +37,7 @@ const stuckAt = (command: string, count = 1): Omit<Stage, 'action'> => ({
   faults: () => [unanswered(command, count)],
   async reached(peer) {
     await pending(peer)
-    await until(command, () => peer.log.filter(({ name }) => name === command).length >= count)
+    await until(command, () => timesAsked(peer, command) >= count)
   },
 })
 
@@ -75,7 +75,7 @@ const stages: Readonly<Record<string, Stage>> = {
     faults: () => [],
     async reached(peer) {
       await pending(peer)
-      await until('both flushes', () => peer.log.filter(({ name }) => name === 'blockdev-del').length >= 2)
+      await until('both flushes', () => timesAsked(peer, 'blockdev-del') >= 2)
     },
   },
   'while its abort is unanswered': {

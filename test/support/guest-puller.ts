@@ -9,6 +9,7 @@ import { createInterface, type Interface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { onTestFinished } from 'vitest'
 import type { BlockPullOptions } from '../../lib/index.js'
+import { leashed } from './leash.mjs'
 import type { LiveDisk } from './live-disk.js'
 
 export class GuestPuller {
@@ -20,8 +21,7 @@ export class GuestPuller {
     const domains = [{ name: 'vm0', qmp: live.monitor, disks: live.disks }]
     const request = JSON.stringify({ domains, disk: 'vda', options })
     const program = join(import.meta.dirname, 'guest-puller-process.mjs')
-    const line = ['--pdeathsig', 'SIGKILL', process.execPath, program, request]
-    this.#child = spawn('setpriv', line, { stdio: ['ignore', 'pipe', 'inherit'] })
+    this.#child = spawn(...leashed(process.execPath, [program, request]), { stdio: ['ignore', 'pipe', 'inherit'] })
     this.#lines = createInterface({ input: this.#child.stdout })
     this.#ended = new Promise((resolve) => this.#child.once('close', () => resolve()))
   }

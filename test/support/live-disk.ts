@@ -21,9 +21,10 @@ import {
   type Domain,
 } from '../../lib/index.js'
 import { check, difference, flatten, info } from './qemu.js'
-import { QemuProcess } from './qemu-process.js'
+import type { QemuProcess } from './qemu-process.mjs'
 import type { QmpClient } from './qmp-client.mjs'
 import { QmpProxy } from './qmp-proxy.js'
+import { startQemu } from './start-qemu.js'
 import type { CaseChain } from './stream-case.js'
 
 export type DiskStyle = 'blockdev' | 'drive'
@@ -66,7 +67,7 @@ export class LiveDisk {
     await flatten(chain.top, flat)
     const { cwd = folder } = options
     const diskArgs = options.diskArgs ?? (style === 'drive' ? driveArgs(chain) : blockdevArgs(chain))
-    const qemu = await QemuProcess.start({ folder, cwd, machine: 'q35', monitors: 2, args: [...diskArgs, ...args] })
+    const qemu = await startQemu({ folder, cwd, machine: 'q35', monitors: 2, args: [...diskArgs, ...args] })
     const proxy = options.proxy ? await QmpProxy.start(`${folder}/proxy`, qemu.socket) : undefined
     const disks = options.disks ?? [{ target: 'vda', source: chain.top, format: 'qcow2' }]
     return new LiveDisk({ chain, qemu, proxy, disks }, flat)
@@ -110,9 +111,7 @@ export class LiveDisk {
 
   /** Ends QEMU as the end of a guest does. */
   async shutOff(): Promise<void> {
-    const client = await this.client()
-    await client.execute('quit')
-    await this.qemu.ended
+    await this.qemu.quit(await this.client())
   }
 
   /** What is wrong with the files, QEMU being gone; `base` names the file that the header must lead to. */

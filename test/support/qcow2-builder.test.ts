@@ -5,17 +5,13 @@
 
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { readFileSync } from 'node:fs'
+import { afterAll, describe, expect, test } from 'vitest'
 import { type ClusterContent, type Qcow2Options, readQcow2Options, writeQcow2 } from './qcow2-builder.mjs'
+import { TempFolder } from './temp-folder.js'
 
-let folder = ''
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'qcow2-builder-'))
-})
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const temp = new TempFolder('qcow2-builder')
+afterAll(() => temp.remove())
 
 const guestClusters = 700
 
@@ -43,7 +39,7 @@ function mixture(clusterSize: number, size: number, version: 2 | 3): [Map<number
 }
 
 function judge(name: string, options: Qcow2Options, expected: Buffer): void {
-  const path = join(folder, `${name}.qcow2`)
+  const path = temp.file(`${name}.qcow2`)
   const layout = writeQcow2(path, options)
   const report = execFileSync('qemu-img', ['check', '-f', 'qcow2', path], { encoding: 'utf8' })
   expect(report).toContain('No errors were found')
@@ -79,14 +75,14 @@ test('an overlay names its backing file and its format, and reads through to it'
   const base = pattern(1, 2 ** 16)
   const own = pattern(2, 2 ** 16)
   const size = 3 * 2 ** 16
-  writeQcow2(join(folder, 'base.qcow2'), { size, clusters: new Map([0, 1].map((at) => [at, { data: base }])) })
+  writeQcow2(temp.file('base.qcow2'), { size, clusters: new Map([0, 1].map((at) => [at, { data: base }])) })
   const clusters = new Map<number, ClusterContent>([[1, { data: own }]])
   judge(
     'overlay',
     { size, clusters, backingFile: 'base.qcow2', backingFormat: 'qcow2' },
     Buffer.concat([base, own, Buffer.alloc(2 ** 16)]),
   )
-  const options = readQcow2Options(join(folder, 'overlay.qcow2'))
+  const options = readQcow2Options(temp.file('overlay.qcow2'))
   expect(options).toEqual({
     size,
     version: 3,
@@ -99,7 +95,7 @@ test('an overlay names its backing file and its format, and reads through to it'
 })
 
 test('an image of qemu-img can be written anew with content', () => {
-  const path = join(folder, 'anew.qcow2')
+  const path = temp.file('anew.qcow2')
   const shape = 'cluster_size=4096,refcount_bits=64,lazy_refcounts=on'
   execFileSync('qemu-img', ['create', '-q', '-f', 'qcow2', '-o', shape, path, '1M'])
   const clusters = new Map<number, ClusterContent>([[7, { data: pattern(7, 4096) }]])
@@ -122,7 +118,7 @@ test('extended L2 tells the subclusters of a cluster apart', () => {
 })
 
 test('leaked clusters are leaks and nothing worse', () => {
-  const path = join(folder, 'leaks.qcow2')
+  const path = temp.file('leaks.qcow2')
   writeQcow2(path, { size: 2 ** 20, leakedClusters: 3 })
   let code: unknown
   try {
@@ -140,5 +136,5 @@ test.each([
   [{ size: 2 ** 16, clusters: new Map([[1, { data: Buffer.alloc(1) }]]) }, 'lies outside'],
   [{ size: 512, clusterBits: 9, backingFile: 'x'.repeat(500) }, 'one cluster has fewer'],
 ])('what cannot be built is refused: %#', (options: Qcow2Options, message) => {
-  expect(() => writeQcow2(join(folder, 'refused.qcow2'), options)).toThrow(message)
+  expect(() => writeQcow2(temp.file('refused.qcow2'), options)).toThrow(message)
 })

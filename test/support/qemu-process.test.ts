@@ -4,7 +4,7 @@
 // gone after its test.
 
 import { afterAll, expect, test } from 'vitest'
-import { QemuProcess } from './qemu-process.js'
+import { startQemu } from './start-qemu.js'
 import { TempFolder } from './temp-folder.js'
 
 const temp = new TempFolder('qemu-process')
@@ -21,7 +21,7 @@ const isThere = (pid: number): boolean => {
 }
 
 test('a machine greets on each monitor, knows its name, and ends by quit', async () => {
-  const qemu = await QemuProcess.start({ folder: temp.folder(), machine: 'q35', monitors: 2, args: ['-name', 'vm0'] })
+  const qemu = await startQemu({ folder: temp.folder(), machine: 'q35', monitors: 2, args: ['-name', 'vm0'] })
   const clients = await Promise.all([qemu.connect(0), qemu.connect(1)])
   for (const client of clients) expect(await client.execute('query-name')).toEqual({ name: 'vm0' })
   await clients[0].close()
@@ -30,7 +30,7 @@ test('a machine greets on each monitor, knows its name, and ends by quit', async
 })
 
 test('a storage daemon greets, and dies by a signal', async () => {
-  const qemu = await QemuProcess.start({ folder: temp.folder(), program: 'qemu-storage-daemon' })
+  const qemu = await startQemu({ folder: temp.folder(), program: 'qemu-storage-daemon' })
   const client = await qemu.connect()
   await expect(client.execute('query-status')).rejects.toMatchObject({ class: 'CommandNotFound' })
   expect(await qemu.kill('SIGKILL')).toEqual({ code: null, signal: 'SIGKILL' })
@@ -38,12 +38,12 @@ test('a storage daemon greets, and dies by a signal', async () => {
 })
 
 test('one that cannot start says why', async () => {
-  const started = QemuProcess.start({ folder: temp.folder(), args: ['-drive', 'file=none.qcow2,format=qcow2'] })
+  const started = startQemu({ folder: temp.folder(), args: ['-drive', 'file=none.qcow2,format=qcow2'] })
   await expect(started).rejects.toThrow(/ended at its start: .*none\.qcow2/s)
 })
 
 test('one that nobody ends is still there at the end of its test', async () => {
-  const { pid } = await QemuProcess.start({ folder: temp.folder() })
+  const { pid } = await startQemu({ folder: temp.folder() })
   left.push(pid)
   expect(isThere(pid)).toBe(true)
 })

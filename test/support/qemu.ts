@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // QEMU's tools as judges and as makers of images. Formats are always stated, never probed. What is parsed is
-// their JSON output, whose keys have been stable since QEMU 2.x; everything else is judged by exit codes.
+// their JSON output, whose keys have been stable since QEMU 2.x; everything else is judged by exit codes. They are
+// those on PATH, whichever QEMU runs the guest (qemu-process.mjs).
 
 import { run, runWell } from './run-program.js'
 

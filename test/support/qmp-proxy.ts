@@ -127,8 +127,10 @@ export class QmpProxy {
     return hold
   }
 
-  /** Breaks every connection that there is; new ones are served. */
+  /** Breaks every connection; what was held back on them is lost. New ones are served, without a hold. */
   cut(): void {
+    this.#hold = undefined
+    this.#lanes.clear()
     for (const client of this.#clients) client.destroy()
   }
 

@@ -4,6 +4,7 @@
 // the test with the name of what is missing: no test here is skipped for want of a tool.
 
 import { spawn } from 'node:child_process'
+import { constants } from 'node:os'
 
 export interface Ended {
   /** Exit code, or 128 + n after signal n, as a shell counts. */
@@ -33,10 +34,13 @@ export function run(program: string, args: readonly string[], options: RunOption
     child.on('error', (error) =>
       reject(new Error(`'${program}' cannot be run, and the tests need it: ${error.message}`)),
     )
-    child.on('close', (code, signal) => {
-      resolve({ code: code ?? (signal === 'SIGKILL' ? 137 : 128), stdout, stderr })
-    })
+    child.on('close', (code, signal) => resolve({ code: code ?? codeOf(signal), stdout, stderr }))
   })
+}
+
+/** What a shell calls the end by a signal. */
+export function codeOf(signal: NodeJS.Signals | null): number {
+  return 128 + (signal === null ? 0 : constants.signals[signal])
 }
 
 /** Runs a program that must succeed; gives its standard output. */

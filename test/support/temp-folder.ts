@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A folder of its own for each test file, gone afterwards. What a failed test wants to be looked at is kept: its
-// sub-folder is moved out, and the failure names where it lies.
+// A folder of its own for each test file, in the folder of the run (run-folder.ts), gone afterwards. What a failed
+// test wants to be looked at is kept: its sub-folder is moved out, and the failure names where it lies.
 
 import { mkdirSync, mkdtempSync, realpathSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
+import { keptName } from './run-folder.js'
 
 export class TempFolder {
   readonly path: string
   #count = 0
 
-  constructor(name: string) {
-    this.path = mkdtempSync(join(realpathSync(tmpdir()), `blockpull-${name}-`))
+  constructor(name: string, above = realpathSync(tmpdir())) {
+    this.path = mkdtempSync(join(above, `${name}-`))
   }
 
   /** The path of a file in it. */
@@ -27,9 +28,9 @@ export class TempFolder {
     return path
   }
 
-  /** Moves one of the folders inside to where remove() does not reach; gives the new path. */
+  /** Moves one of the folders inside to where no end of a test or of a run removes it; gives the new path. */
   keep(folder: string): string {
-    const kept = `${this.path}-kept-${basename(folder)}`
+    const kept = join(dirname(this.path), keptName(`${basename(this.path)}-${basename(folder)}`))
     renameSync(folder, kept)
     return kept
   }

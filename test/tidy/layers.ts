@@ -8,6 +8,7 @@ import { posix } from 'node:path'
 import { isCpp, isScript, type SourceFile } from './source-files.js'
 
 const core = ['core/base', 'core/io', 'core/image', 'core/qmp']
+const drivers = ['job', 'driver', 'driver/qemu']
 
 /** Folder in native/ -> folders that it may include from, besides itself. */
 const nativeLayers: Readonly<Record<string, readonly string[]>> = {
@@ -17,9 +18,10 @@ const nativeLayers: Readonly<Record<string, readonly string[]>> = {
   'core/qmp': ['core/base'],
   job: ['core/base', 'core/io'],
   driver: [...core, 'job'],
-  virt: [...core, 'job', 'driver'],
-  napi: [...core, 'job', 'driver', 'virt'],
-  capi: [...core, 'job', 'driver', 'virt'],
+  'driver/qemu': [...core, 'job', 'driver'],
+  virt: [...core, ...drivers],
+  napi: [...core, ...drivers, 'virt'],
+  capi: [...core, ...drivers, 'virt'],
 }
 
 /** All that the command may see of lib/: what package.json exports, and how misspelt words are met. */
@@ -68,9 +70,10 @@ function ownProblem(folder: string | undefined, name: string, known: ReadonlySet
   return undefined
 }
 
-/** 'core/image/qcow2/header.h' -> 'core/image'. */
+/** 'core/image/qcow2/header.h' -> 'core/image', the longest that the table has. */
 function nativeFolder(path: string): string | undefined {
-  return Object.keys(nativeLayers).find((folder) => path.startsWith(`${folder}/`))
+  const folders = Object.keys(nativeLayers).filter((folder) => path.startsWith(`${folder}/`))
+  return folders.sort((a, b) => b.length - a.length)[0]
 }
 
 /** Complaints about import lines in lib/ (and of lib/ elsewhere in the product). */

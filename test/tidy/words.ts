@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Rules about names and words: the licence line and the file note, promises to work later, tests switched off,
-// folders of one machine, package registries, and file names that say nothing.
+// folders of one machine, package registries, file names that say nothing, and what lies at the top of the
+// repository.
 
 import { basename } from 'node:path'
 import { isCpp, isScript, lineAt, type SourceFile } from './source-files.js'
@@ -92,4 +93,24 @@ export function checkNames(files: readonly SourceFile[]): string[] {
       ? [`${file.path}: the name says nothing about what is inside`]
       : []
   })
+}
+
+/** All that lies at the top of the repository, as git knows it. */
+const topLevel: ReadonlySet<string> = new Set([
+  ...['.ci', 'bench', 'docs', 'lib', 'native', 'scripts', 'test'],
+  ...['CHANGELOG.md', 'CONTRIBUTING.md', 'LICENSE', 'README.md', 'THIRD_PARTY_NOTICES'],
+  ...['binding.gyp', 'CMakeLists.txt', 'CMakePresets.json', 'package.json', 'package-lock.json'],
+  ...['biome.json', 'tsconfig.json', 'tsconfig.test.json', 'vitest.config.ts'],
+  ...['.clang-format', '.clang-tidy', '.editorconfig', '.gitignore', '.npmrc'],
+])
+
+/** Complaints about files and folders that were left at the top, and about those that are gone. */
+export function checkTopLevel(files: readonly SourceFile[]): string[] {
+  const there = new Set(files.map(({ path }) => path.split('/')[0] ?? ''))
+  const stray = [...there].filter((name) => !topLevel.has(name)).sort()
+  const missing = [...topLevel].filter((name) => !there.has(name))
+  return [
+    ...stray.map((name) => `'${name}' does not belong at the top of the repository`),
+    ...missing.map((name) => `'${name}' is missing at the top of the repository`),
+  ]
 }

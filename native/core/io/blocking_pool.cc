@@ -2,6 +2,7 @@
 
 #include "core/io/blocking_pool.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace blockpull::io {
@@ -30,6 +31,11 @@ void BlockingPool::run(std::function<void()> task) {
     tasks_.push_back(std::move(task));
   }
   ready_.notify_one();
+}
+
+bool BlockingPool::is_current() const {
+  return std::any_of(threads_.begin(), threads_.end(),
+                     [](const Thread& thread) { return thread.is_current(); });
 }
 
 void BlockingPool::loop() {

@@ -26,6 +26,9 @@ class BlockingPool {
 
   void run(std::function<void()> task);
 
+  /// Whether the caller is one of its threads.
+  [[nodiscard]] bool is_current() const;
+
  private:
   BlockingPool() = default;
   void loop();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A folder of one test's own, gone with the test, and a few ways to put files into it.
+// A folder of one test's own, gone with the test, and a few ways to put files into it. What a test
+// that crashed or was killed has left is removed by the next process that makes such a folder.
 
 #pragma once
 
@@ -11,13 +12,39 @@
 #include <string_view>
 
 #include <stdlib.h>
+#include <unistd.h>
 
 namespace blockpull::files {
+
+/// blockpull-test-PID-XXXXXX
+constexpr std::string_view kTempPrefix = "blockpull-test-";
+
+/// Gives how many there were.
+inline std::size_t remove_folders_of_the_dead(const std::filesystem::path& above) {
+  std::size_t removed = 0;
+  std::error_code ignored;
+  for (std::filesystem::directory_iterator entry(above, ignored), end; entry != end && !ignored;
+       entry.increment(ignored)) {
+    const std::string name = entry->path().filename().string();
+    if (name.starts_with(kTempPrefix)) {
+      const std::string rest = name.substr(kTempPrefix.size());
+      const std::string pid = rest.substr(0, rest.find('-'));
+      if (!std::filesystem::exists("/proc/" + pid, ignored)) {
+        std::filesystem::remove_all(entry->path(), ignored);
+        ++removed;
+      }
+    }
+  }
+  return removed;
+}
 
 class TempFolder {
  public:
   TempFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "blockpull-XXXXXX").string();
+    const auto above = std::filesystem::temp_directory_path();
+    [[maybe_unused]] static const std::size_t once = remove_folders_of_the_dead(above);
+    std::string pattern =
+        above / (std::string(kTempPrefix) + std::to_string(::getpid()) + "-XXXXXX");
     if (::mkdtemp(pattern.data()) == nullptr) {
       std::perror("mkdtemp");
       std::abort();

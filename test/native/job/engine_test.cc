@@ -8,11 +8,13 @@
 #include "job/engine.h"
 
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <future>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -418,6 +420,38 @@ TEST_P(EngineTest, ItMayGoAsSoonAsItsLastJobHasEnded) {
     job.reset();
     engine_.reset();
     ASSERT_EQ(count_threads("blockpull"), 0U);
+  }
+}
+
+TEST_P(EngineTest, ItsLastUserMayLetGoOnItsThreadOrOnOneOfThePool) {
+  for (const bool in_pool : {false, true}) {
+    if (engine_ == nullptr) {
+      engine_ = Engine::shared().value();
+    }
+    Engine& engine = *engine_;
+    std::promise<void> ended;
+    std::promise<void> is_last;
+    // What a timer holds goes with the engine.
+    const auto wait_for_end = [&] {
+      engine.call_at(Nanoseconds::max(),
+                     [with_it = std::shared_ptr<void>(
+                          nullptr, [&ended](void* /*none*/) { ended.set_value(); })] {});
+    };
+    on_engine(wait_for_end);
+    std::function<void()> let_go = [held = engine_, may_go = is_last.get_future().share()] {
+      may_go.wait();
+    };
+    if (in_pool) {
+      engine.run_blocking(std::move(let_go), [] {});
+    } else {
+      engine.post(std::move(let_go));
+    }
+    engine_.reset();
+    is_last.set_value();
+    ASSERT_EQ(ended.get_future().wait_for(std::chrono::seconds(10)), std::future_status::ready);
+    while (count_threads("blockpull") + count_threads("blockpull-io") > 0) {
+      std::this_thread::yield();
+    }
   }
 }
 

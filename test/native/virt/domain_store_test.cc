@@ -7,7 +7,6 @@
 
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <string>
 
 #include <sys/socket.h>
@@ -17,30 +16,23 @@
 #include <gtest/gtest.h>
 
 #include "core/base/unique_fd.h"
+#include "files/temp_folder.h"
 
 namespace blockpull::virt {
 namespace {
 
 class FolderStoreTest : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string name = (std::filesystem::temp_directory_path() / "blockpull-XXXXXX").string();
-    ASSERT_NE(::mkdtemp(name.data()), nullptr);
-    root_ = name;
-  }
-
-  void TearDown() override { std::filesystem::remove_all(root_); }
-
   void write(const std::string& file, const std::string& content) const {
-    std::ofstream(root_ + "/" + file) << content;
+    folder_.write(file, content);
   }
 
   [[nodiscard]] std::string read(const std::string& file) const {
-    std::ifstream in(root_ + "/" + file);
-    return {std::istreambuf_iterator<char>(in), {}};
+    return files::content_of(folder_ / file);
   }
 
-  std::string root_;
+  const files::TempFolder folder_;
+  const std::string root_ = folder_.path();
 };
 
 std::string xml_of_name(const std::string& name, const std::string& more = "") {

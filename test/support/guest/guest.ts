@@ -8,14 +8,15 @@
 //                            <-- stdout --                      <-- 'ok 16384'
 //
 // The first serial line is the kernel's console, a file; what it says last is part of every failure. QEMU dies with
-// the process that started it (setpriv --pdeathsig), so that no guest outlives a test that was killed.
+// the process that started it (leash.mjs), so that no guest outlives a test that was killed.
 
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
-import { qemuProgram } from '../qemu-process.js'
+import { leashed } from '../leash.mjs'
+import { qemuProgram } from '../qemu-process.mjs'
 
 /** Options of one block node, as -blockdev and blockdev-add take them. */
 export type Blockdev = Readonly<Record<string, unknown>> & { readonly 'node-name': string }
@@ -60,8 +61,8 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
   const accelerator = readAccelerator()
   const startedAt = performance.now()
   const log = join(options.folder, 'console.log')
-  const args = ['--pdeathsig', 'KILL', qemuProgram('qemu-system-x86_64'), ...qemuArguments(options, accelerator, log)]
-  const guest = new Guest(spawn('setpriv', args, { stdio: 'pipe' }), accelerator, log)
+  const line = leashed(qemuProgram('qemu-system-x86_64'), qemuArguments(options, accelerator, log))
+  const guest = new Guest(spawn(...line, { stdio: 'pipe' }), accelerator, log)
   try {
     const [word, size] = (await guest.nextLine('come up', bootPatienceMs)).split(' ')
     if (word !== 'ready') throw new Error(`the guest came up with '${word} ${size}' in place of 'ready'`)

@@ -6,8 +6,14 @@
 
 #include "core/io/lock.h"
 
+#include <array>
+#include <functional>
+#include <memory>
+#include <optional>
+
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -40,6 +46,39 @@ std::string locked_bytes(PosixFile& file) {
   }
   return bytes;
 }
+
+/// A process of its own that takes something and keeps it until it is killed, with the test.
+class OtherProcess {
+ public:
+  explicit OtherProcess(const std::function<bool()>& take) {
+    std::array<int, 2> ready{};
+    EXPECT_EQ(::pipe(ready.data()), 0);
+    pid_ = ::fork();
+    if (pid_ == 0) {
+      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+      static_cast<void>(!::write(ready[1], take() ? "y" : "n", 1));
+      ::pause();
+      ::_exit(0);
+    }
+    ::close(ready[1]);
+    char answer = 0;
+    has_taken_ = ::read(ready[0], &answer, 1) == 1 && answer == 'y';
+    ::close(ready[0]);
+  }
+  ~OtherProcess() {
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+  }
+  OtherProcess(const OtherProcess&) = delete;
+  OtherProcess& operator=(const OtherProcess&) = delete;
+
+  [[nodiscard]] pid_t pid() const { return pid_; }
+  [[nodiscard]] bool has_taken() const { return has_taken_; }
+
+ private:
+  pid_t pid_ = -1;
+  bool has_taken_ = false;
+};
 
 class Lock : public testing::Test {
  protected:
@@ -125,66 +164,42 @@ TEST_F(Lock, AHolderInThisProcessIsNamedAsSuch) {
 }
 
 TEST_F(Lock, AHolderInAnotherProcessIsNamedByPidAndName) {
-  int ready[2];
-  ASSERT_EQ(::pipe(ready), 0);
-  const pid_t child = ::fork();
-  if (child == 0) {
-    auto file = PosixFile::open(path_, Access::kReadOnly);
-    const bool locked = file.ok() && lock_image(**file, LockRole::kWriter).ok();
-    static_cast<void>(!::write(ready[1], locked ? "y" : "n", 1));
-    ::pause();
-    ::_exit(0);
-  }
-  char answer = 0;
-  ASSERT_EQ(::read(ready[0], &answer, 1), 1);
-  ASSERT_EQ(answer, 'y');
+  std::unique_ptr<PosixFile> theirs;
+  const OtherProcess other([this, &theirs] {
+    theirs = open_file(path_);
+    return lock_image(*theirs, LockRole::kWriter).ok();
+  });
+  ASSERT_TRUE(other.has_taken());
   const auto file = open_file(path_);
   const auto locked = lock_image(*file, LockRole::kWriter);
-  const std::string writer = find_writer(*file);
-  const std::optional<Error> in_use = in_use_error(*file);
-  ::kill(child, SIGKILL);
-  ::waitpid(child, nullptr, 0);
-  ::close(ready[0]);
-  ::close(ready[1]);
   ASSERT_FALSE(locked.ok());
-  EXPECT_TRUE(locked.error().holder.starts_with(text("pid ", child, " (")))
-      << locked.error().holder;
-  EXPECT_TRUE(
-      locked.error().message.starts_with(text("image '", path_, "' is in use by pid ", child)));
-  EXPECT_EQ(writer, locked.error().holder);
+  const Error& error = locked.error();
+  EXPECT_TRUE(error.holder.starts_with(text("pid ", other.pid(), " ("))) << error.holder;
+  const std::string words = text("image '", path_, "' is in use by pid ", other.pid());
+  EXPECT_TRUE(error.message.starts_with(words)) << error.message;
+  EXPECT_EQ(find_writer(*file), error.holder);
+  const std::optional<Error> in_use = in_use_error(*file);
   ASSERT_TRUE(in_use);
   EXPECT_EQ(in_use->kind, ErrorKind::kLocked);
-  EXPECT_EQ(in_use->message, locked.error().message);
-  EXPECT_EQ(in_use->holder, locked.error().holder);
+  EXPECT_EQ(in_use->message, error.message);
+  EXPECT_EQ(in_use->holder, error.holder);
 }
 
 TEST_F(Lock, ALockOfTheOtherKindIsNamedByItsPid) {
   const auto file = open_file(path_);
-  int ready[2];
-  ASSERT_EQ(::pipe(ready), 0);
-  const pid_t child = ::fork();
-  if (child == 0) {
+  const OtherProcess other([this] {
     const int fd = ::open(path_.c_str(), O_RDWR);
     struct flock lock {};
     lock.l_type = F_WRLCK;
     lock.l_whence = SEEK_SET;
-    const bool locked = fd >= 0 && ::fcntl(fd, F_SETLK, &lock) == 0;
-    static_cast<void>(!::write(ready[1], locked ? "y" : "n", 1));
-    ::pause();
-    ::_exit(0);
-  }
-  char answer = 0;
-  ASSERT_EQ(::read(ready[0], &answer, 1), 1);
-  ASSERT_EQ(answer, 'y');
+    return fd >= 0 && ::fcntl(fd, F_SETLK, &lock) == 0;
+  });
+  ASSERT_TRUE(other.has_taken());
   const auto locked = lock_image(*file, LockRole::kWriter);
-  const std::string writer = find_writer(*file);
-  ::kill(child, SIGKILL);
-  ::waitpid(child, nullptr, 0);
-  ::close(ready[0]);
-  ::close(ready[1]);
   ASSERT_FALSE(locked.ok());
   EXPECT_EQ(locked.error().kind, ErrorKind::kLocked);
-  EXPECT_TRUE(writer.starts_with(text("pid ", child, " ("))) << writer;
+  const std::string writer = find_writer(*file);
+  EXPECT_TRUE(writer.starts_with(text("pid ", other.pid(), " ("))) << writer;
 }
 
 TEST_F(Lock, NobodyWritesAFileThatIsOnlyRead) {

@@ -53,6 +53,30 @@ class FollowerRig {
                     [this](job::Ending ending) { ends.push_back(std::move(ending)); });
   }
 
+  /// Starts it; false unless it comes to look at the job, which runs.
+  bool start_watching() {
+    start();
+    return run_to("query-block-jobs");
+  }
+
+  /// The same, and all is copied by the time of that look.
+  bool start_copied() {
+    const bool is_watching = start_watching();
+    qemu.finish_copying();
+    return is_watching;
+  }
+
+  /// Starts it, and goes on for so many turns, early in which all is copied.
+  void start_and_take(int turns) {
+    start();
+    for (int turn = 0; turn < turns && ends.empty(); ++turn) {
+      if (turn == kCopiedAtTurn) {
+        qemu.finish_copying();
+      }
+      step();
+    }
+  }
+
   /// One thing, whoever has something to do; the monitor first.
   bool step(Failing how = Failing::kNothing) { return monitor->step(how) || host->step(); }
 
@@ -108,6 +132,7 @@ class FollowerRig {
   }
 
   static constexpr int kTurns = 2000;
+  static constexpr int kCopiedAtTurn = 6;
 
   const std::unique_ptr<io::BufferArena> arena;
   std::unique_ptr<faults::InlineHost> host;

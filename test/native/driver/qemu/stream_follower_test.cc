@@ -14,8 +14,7 @@ namespace {
 
 TEST(StreamFollowerTest, FlushesBeforeItFinalizesAndBeforeItTells) {
   FollowerRig rig;
-  rig.start();
-  ASSERT_TRUE(rig.run_to("query-block-jobs"));
+  ASSERT_TRUE(rig.start_watching());
   rig.qemu.job->offset = 4096;
   for (int turns = 0; turns < 10 && rig.board.settled == 0; ++turns) {
     rig.step();
@@ -72,9 +71,7 @@ class FailingStepTest : public testing::TestWithParam<FailingStep> {};
 
 TEST_P(FailingStepTest, EndsAsItsFailureSays) {
   FollowerRig rig;
-  rig.start();
-  ASSERT_TRUE(rig.run_to("query-block-jobs"));
-  rig.qemu.finish_copying();
+  ASSERT_TRUE(rig.start_copied());
   ASSERT_TRUE(rig.run_to(GetParam().step));
   rig.monitor->step(GetParam().how);
   ASSERT_TRUE(rig.run());
@@ -116,9 +113,7 @@ class LastFlushTest : public testing::TestWithParam<FailingStep> {};
 
 TEST_P(LastFlushTest, IsNotTakenForDoneUnlessItWas) {
   FollowerRig rig;
-  rig.start();
-  ASSERT_TRUE(rig.run_to("query-block-jobs"));
-  rig.qemu.finish_copying();
+  ASSERT_TRUE(rig.start_copied());
   ASSERT_TRUE(rig.run_to("job-finalize"));
   ASSERT_TRUE(rig.run_to("flush"));
   rig.monitor->step(GetParam().how);
@@ -145,9 +140,7 @@ class FoundStatusTest : public testing::TestWithParam<FoundStatus> {};
 TEST_P(FoundStatusTest, IsWhatCounts) {
   for (const char* const lost_at : {"query-block-jobs", "flush", "job-finalize"}) {
     FollowerRig rig;
-    rig.start();
-    ASSERT_TRUE(rig.run_to("query-block-jobs"));
-    rig.qemu.finish_copying();
+    ASSERT_TRUE(rig.start_copied());
     ASSERT_TRUE(rig.run_to(lost_at));
     rig.monitor->step(Failing::kLostBefore);
     if (*GetParam().status == '\0') {
@@ -189,8 +182,7 @@ class HeardEndTest : public testing::TestWithParam<HeardEnd> {};
 
 TEST_P(HeardEndTest, HasTheKindThatItsWordsStandFor) {
   FollowerRig rig;
-  rig.start();
-  ASSERT_TRUE(rig.run_to("query-block-jobs"));
+  ASSERT_TRUE(rig.start_watching());
   rig.qemu.conclude(GetParam().error);
   ASSERT_TRUE(rig.run());
   ASSERT_EQ(rig.ended_with(), GetParam().ends_with);
@@ -205,8 +197,7 @@ INSTANTIATE_TEST_SUITE_P(Words, HeardEndTest,
 
 TEST(StreamFollowerTest, ACancelOfAnotherProgramIsAFailure) {
   FollowerRig rig;
-  rig.start();
-  ASSERT_TRUE(rig.run_to("query-block-jobs"));
+  ASSERT_TRUE(rig.start_watching());
   rig.qemu.cancel();
   ASSERT_TRUE(rig.run());
   EXPECT_EQ(rig.ended_with(), ErrorKind::kJobFailed);
@@ -218,8 +209,7 @@ TEST(StreamFollowerTest, AnEndThatNobodyHeardCountsOnlyWhenItIsToBeExpected) {
     FollowerRig rig;
     rig.keep_base();
     rig.plan.auto_finalize = ends == Ends::kByItself;
-    rig.start();
-    ASSERT_TRUE(rig.run_to("query-block-jobs"));
+    ASSERT_TRUE(rig.start_watching());
     rig.monitor->step(Failing::kLostBefore);
     rig.qemu.job->offset = FakeQemu::kSize;
     rig.qemu.conclude(std::nullopt);
@@ -232,9 +222,7 @@ TEST(StreamFollowerTest, AnEndThatNobodyHeardCountsOnlyWhenItIsToBeExpected) {
 
 TEST(StreamFollowerTest, AFailedFirstFlushCancelsTheJobAndIsTheReason) {
   FollowerRig rig;
-  rig.start();
-  ASSERT_TRUE(rig.run_to("query-block-jobs"));
-  rig.qemu.finish_copying();
+  ASSERT_TRUE(rig.start_copied());
   rig.qemu.flush_fault = "qemu-io: flush failed";
   ASSERT_TRUE(rig.run());
   ASSERT_EQ(rig.ended_with(), ErrorKind::kIo);
@@ -247,9 +235,7 @@ TEST(StreamFollowerTest, AFailedFirstFlushCancelsTheJobAndIsTheReason) {
 
 TEST(StreamFollowerTest, AJobThatSomebodyFinalizesAfterAFailedFlushIsNotCompleted) {
   FollowerRig rig;
-  rig.start();
-  ASSERT_TRUE(rig.run_to("query-block-jobs"));
-  rig.qemu.finish_copying();
+  ASSERT_TRUE(rig.start_copied());
   rig.qemu.flush_fault = "qemu-io: flush failed";
   ASSERT_TRUE(rig.run_to("job-cancel"));
   rig.qemu.flush_fault.reset();
@@ -261,9 +247,7 @@ TEST(StreamFollowerTest, AJobThatSomebodyFinalizesAfterAFailedFlushIsNotComplete
 
 TEST(StreamFollowerTest, AJobThatSomebodyFinalizesDuringAFailingFlushIsNotCompleted) {
   FollowerRig rig;
-  rig.start();
-  ASSERT_TRUE(rig.run_to("query-block-jobs"));
-  rig.qemu.finish_copying();
+  ASSERT_TRUE(rig.start_copied());
   rig.qemu.flush_fault = "flush failed";
   ASSERT_TRUE(rig.run_to("blockdev-del"));
   rig.qemu.flush_fault.reset();
@@ -276,13 +260,7 @@ TEST(StreamFollowerTest, AJobThatSomebodyFinalizesDuringAFailingFlushIsNotComple
 TEST(StreamFollowerTest, AStopAtAnyStepEndsItOnceAndOnlyAsWhatItIs) {
   for (int stop_after = 0; stop_after < 60; ++stop_after) {
     FollowerRig rig;
-    rig.start();
-    for (int turns = 0; turns < stop_after && rig.ends.empty(); ++turns) {
-      if (turns == 6) {
-        rig.qemu.finish_copying();
-      }
-      rig.step();
-    }
+    rig.start_and_take(stop_after);
     rig.follower->stop(job::Stop::kCancel);
     rig.follower->stop(job::Stop::kCancel);
     ASSERT_TRUE(rig.run()) << stop_after;
@@ -298,13 +276,7 @@ TEST(StreamFollowerTest, WhenQemuEndsAtAnyStepItsEndIsNotKnownUnlessItWasSeen) {
   for (int dies_after = 0; dies_after < 60; ++dies_after) {
     FollowerRig rig;
     rig.keep_base();
-    rig.start();
-    for (int turns = 0; turns < dies_after && rig.ends.empty(); ++turns) {
-      if (turns == 6) {
-        rig.qemu.finish_copying();
-      }
-      rig.step();
-    }
+    rig.start_and_take(dies_after);
     const bool had_ended = !rig.ends.empty();
     rig.monitor->end_qemu();
     ASSERT_TRUE(rig.run()) << dies_after;
@@ -324,9 +296,7 @@ TEST(StreamFollowerTest, TheBaseIsWhatTheChainShowsElseWhatWasPlanned) {
     FollowerRig rig;
     rig.keep_base();
     rig.plan.base = KeptLayer{"/vms/planned.qcow2", "qcow2"};
-    rig.start();
-    ASSERT_TRUE(rig.run_to("query-block-jobs"));
-    rig.qemu.finish_copying();
+    ASSERT_TRUE(rig.start_copied());
     ASSERT_TRUE(rig.run_to("query-block"));
     rig.monitor->step(is_seen ? Failing::kNothing : Failing::kRefused);
     ASSERT_TRUE(rig.run());
@@ -339,8 +309,7 @@ TEST(StreamFollowerTest, TheBaseIsWhatTheChainShowsElseWhatWasPlanned) {
 TEST(StreamFollowerTest, WhoLeavesLeavesTheJobAsItIs) {
   for (const job::Stop how : {job::Stop::kLeave, job::Stop::kAbandon}) {
     FollowerRig rig;
-    rig.start();
-    ASSERT_TRUE(rig.run_to("query-block-jobs"));
+    ASSERT_TRUE(rig.start_watching());
     rig.follower->stop(how);
     rig.follower->stop(job::Stop::kCancel);
     EXPECT_EQ(rig.ended_with(), ErrorKind::kClosed);
@@ -355,8 +324,7 @@ TEST(StreamFollowerTest, WhoLeavesLeavesTheJobAsItIs) {
 
 TEST(StreamFollowerTest, WhoCancelsAndLeavesHasCancelled) {
   FollowerRig rig;
-  rig.start();
-  ASSERT_TRUE(rig.run_to("query-block-jobs"));
+  ASSERT_TRUE(rig.start_watching());
   rig.follower->stop(job::Stop::kCancel);
   rig.follower->stop(job::Stop::kLeave);
   EXPECT_TRUE(rig.ends.empty());
@@ -367,8 +335,7 @@ TEST(StreamFollowerTest, WhoCancelsAndLeavesHasCancelled) {
 
 TEST(StreamFollowerTest, WhatTheMonitorSaysAfterTheEndFindsNoHost) {
   FollowerRig rig;
-  rig.start();
-  ASSERT_TRUE(rig.run_to("query-block-jobs"));
+  ASSERT_TRUE(rig.start_watching());
   rig.follower->stop(job::Stop::kLeave);
   rig.host.reset();
   rig.monitor->step();
