@@ -3,6 +3,7 @@
 #include "driver/qemu/start_stream.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "core/base/text.h"
@@ -48,6 +49,28 @@ Result<void> check_commands(const qmp::Peer& peer) {
                          "missing), so a pull under its guest is not supported; QEMU 4.2 can"));
 }
 
+/// The job of the plan's id that an earlier process began; kJobActive when it cannot be taken over.
+Result<std::optional<StreamPlan>> find_own_job(const GuestView& view, const StreamPlan& plan) {
+  const auto job =
+      std::find_if(view.jobs.begin(), view.jobs.end(),
+                   [&plan](const qmp::BlockJob& any) { return any.id == plan.job_id; });
+  if (job == view.jobs.end()) {
+    return std::optional<StreamPlan>();
+  }
+  const auto path_of = [](const std::optional<KeptLayer>& base) {
+    return base ? base->path : std::string();
+  };
+  auto there = plan_of_job(view, *job);
+  if (!there || path_of(there->base) != path_of(plan.base)) {
+    return make_error(ErrorKind::kJobActive,
+                      text("job '", plan.job_id,
+                           "', which an earlier process began, keeps another base or has "
+                           "concluded already; wait for its end"));
+  }
+  there->disk_name = plan.disk_name;
+  return there;
+}
+
 class StreamStart : public std::enable_shared_from_this<StreamStart> {
  public:
   StreamStart(std::shared_ptr<qmp::Monitor> monitor, GuestPullOptions options,
@@ -70,45 +93,25 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
  private:
   Result<void> prepare(Result<GuestView> viewed) {
     BLOCKPULL_TRY(view, std::move(viewed));
-    BLOCKPULL_CHECK(check_commands(view.peer));
-    BLOCKPULL_CHECK(check_can_flush(view.peer));
-    BLOCKPULL_TRY(top, find_disk_node(view.graph, options_.disk));
-    if (options_.disk.path.empty()) {
-      options_.disk.name = view.graph.disk_name(top);
+    BLOCKPULL_TRY(found, preflight(view, options_, is_followed_));
+    if (!found.refusals.empty()) {
+      return std::move(found.refusals.front());
     }
-    BLOCKPULL_TRY(plan, plan_stream(view.graph, top, options_, view.peer.version));
-    plan_ = std::move(plan);
-    if (is_followed_(plan_.job_id)) {
-      return make_error(ErrorKind::kJobActive,
-                        text("job '", plan_.job_id, "' is followed by this process already"));
-    }
+    plan_ = std::move(found.plan);
     watch_ = JobWatch::begin(monitor_, plan_.job_id);
-    const auto there =
-        std::find_if(view.jobs.begin(), view.jobs.end(),
-                     [this](const qmp::BlockJob& job) { return job.id == plan_.job_id; });
-    if (there == view.jobs.end()) {
+    if (found.there) {
+      take_over(*std::move(found.there));
+    } else {
       stream();
-      return {};
     }
-    return take_over(plan_of_job(view, *there));
+    return {};
   }
 
   /// A job of ours that an earlier process began.
-  Result<void> take_over(std::optional<StreamPlan> found) {
-    const auto path_of = [](const std::optional<KeptLayer>& base) {
-      return base ? base->path : std::string();
-    };
-    if (!found || path_of(found->base) != path_of(plan_.base)) {
-      return make_error(ErrorKind::kJobActive,
-                        text("job '", plan_.job_id,
-                             "', which an earlier process began, keeps another base or has "
-                             "concluded already; wait for its end"));
-    }
-    found->disk_name = plan_.disk_name;
-    monitor_->execute(qmp::block_job_set_speed(found->job_id, options_.bytes_per_second),
+  void take_over(StreamPlan found) {
+    monitor_->execute(qmp::block_job_set_speed(found.job_id, options_.bytes_per_second),
                       [](const Result<Json>& /*answer*/) {});
-    then_(StartedStream{*std::move(found), std::move(watch_), true});
-    return {};
+    then_(StartedStream{std::move(found), std::move(watch_), true});
   }
 
   void stream() {
@@ -171,7 +174,7 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
   }
 
   const std::shared_ptr<qmp::Monitor> monitor_;
-  GuestPullOptions options_;
+  const GuestPullOptions options_;
   const std::function<bool(const std::string&)> is_followed_;
   const std::function<void(Result<StartedStream>)> then_;
   StreamPlan plan_;
@@ -198,6 +201,45 @@ void read_layers(const BlockGraph& graph, std::size_t top, StreamPlan& plan) {
 }
 
 }  // namespace
+
+Result<Preflight> preflight(const GuestView& view, GuestPullOptions options,
+                            const std::function<bool(const std::string&)>& is_followed) {
+  Preflight found;
+  for (const auto& allowed : {check_commands(view.peer), check_can_flush(view.peer)}) {
+    if (!allowed.ok()) {
+      found.refusals.push_back(allowed.error());
+    }
+  }
+  // A QEMU that is too old may not even tell what it has.
+  const auto failed = [&found](const Error& error) {
+    return found.refusals.empty() ? error : found.refusals.front();
+  };
+  const auto top = find_disk_node(view.graph, options.disk);
+  if (!top.ok()) {
+    return failed(top.error());
+  }
+  if (options.disk.path.empty()) {
+    options.disk.name = view.graph.disk_name(*top);
+  }
+  auto judged = plan_stream(view.graph, *top, options, view.peer.version);
+  if (!judged.ok()) {
+    return failed(judged.error());
+  }
+  found.top = *top;
+  found.base = judged->base;
+  found.plan = std::move(judged->plan);
+  std::move(judged->refusals.begin(), judged->refusals.end(), std::back_inserter(found.refusals));
+  const std::string& id = found.plan.job_id;
+  if (is_followed(id)) {
+    found.refusals.push_back(make_error(
+        ErrorKind::kJobActive, text("job '", id, "' is followed by this process already")));
+  } else if (auto there = find_own_job(view, found.plan); there.ok()) {
+    found.there = std::move(there).value();
+  } else {
+    found.refusals.push_back(std::move(there).error());
+  }
+  return found;
+}
 
 void start_stream(const std::shared_ptr<qmp::Monitor>& monitor, const GuestPullOptions& options,
                   std::function<bool(const std::string&)> is_followed,

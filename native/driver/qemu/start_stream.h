@@ -3,10 +3,10 @@
 // The way from "pull this disk of that guest" to a job that QEMU runs, and the way back to jobs of
 // ours that somebody left.
 //
-//     reach ─▶ jobs and images ─▶ plan ─▶ our job there already?
-//                                           no  ─▶ listen for its end ─▶ block-stream
-//                                           yes ─▶ taken over, if it keeps the base that was asked
-//                                                  for; its limit is set anew
+//     view ─▶ preflight ─▶ our job there already?
+//                             no  ─▶ listen for its end ─▶ block-stream
+//                             yes ─▶ taken over, if it keeps the base that was asked for; its limit
+//                                    is set anew
 //
 // Thread rule: any thread; callbacks run on the reactor's thread.
 
@@ -16,6 +16,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/qmp/commands.h"
 #include "driver/qemu/guest_view.h"
@@ -23,6 +24,26 @@
 #include "driver/qemu/stream_plan.h"
 
 namespace blockpull::driver {
+
+/// What a view says about a pull before anything is begun.
+struct Preflight {
+  StreamPlan plan;
+  /// The disk's node in the graph, and the index of the layer that stays in the chain from there.
+  std::size_t top = 0;
+  std::size_t base = 0;
+  /// Why a start fails before QEMU is asked, in the order in which it would be told: those of
+  /// plan_stream(), kUnsupported for a QEMU that lacks a command, kJobActive.
+  std::vector<Error> refusals;
+  /// Our job, begun by an earlier process: a start takes it over.
+  std::optional<StreamPlan> there;
+};
+
+/// Both a start and a plan go by it. kNoDisk, kNoBase, or the first refusal where a QEMU that is
+/// too old does not tell of the disk. `is_followed` says whether this process has a job of that id
+/// there.
+[[nodiscard]] Result<Preflight> preflight(
+    const GuestView& view, GuestPullOptions options,
+    const std::function<bool(const std::string&)>& is_followed);
 
 /// A job that QEMU runs, what was asked of it, and ears for its end.
 struct StartedStream {
@@ -32,9 +53,8 @@ struct StartedStream {
   bool was_there = false;
 };
 
-/// The job that QEMU has started, or had already. Refusals are those of plan_stream();
+/// The job that QEMU has started, or had already. Refusals are those of preflight();
 /// QEMU's own come as kJobActive, kNoDisk, kNoBase, kReadOnly, kUnsupported, or kQemuError.
-/// `is_followed` says whether this process has a job of that id there.
 void start_stream(const std::shared_ptr<qmp::Monitor>& monitor, const GuestPullOptions& options,
                   std::function<bool(const std::string&)> is_followed,
                   std::function<void(Result<StartedStream>)> then);

@@ -173,11 +173,12 @@ Result<std::size_t> find_disk_node(const BlockGraph& graph, const GuestDisk& dis
                         : text("QEMU has no image '", disk.path, "' open as a guest's disk"));
 }
 
-Result<StreamPlan> plan_stream(const BlockGraph& graph, std::size_t top,
-                               const GuestPullOptions& options, const qmp::QemuVersion& version) {
+Result<JudgedStream> plan_stream(const BlockGraph& graph, std::size_t top,
+                                 const GuestPullOptions& options, const qmp::QemuVersion& version) {
   const Planner planner(graph, top, options);
   const BlockNode& node = graph.nodes()[top];
-  StreamPlan plan;
+  JudgedStream judged;
+  StreamPlan& plan = judged.plan;
   plan.node = node.name;
   plan.disk_name = options.disk.name;
   plan.job_id = job_id_for(plan.disk_name, node.name);
@@ -186,20 +187,25 @@ Result<StreamPlan> plan_stream(const BlockGraph& graph, std::size_t top,
   plan.depth = planner.depth();
   plan.auto_finalize = !options.will_be_followed;
   BLOCKPULL_TRY(base, planner.find_base());
-  const bool has_work = planner.depth() > 1 && base != 1;
-  if (has_work) {
-    BLOCKPULL_CHECK(planner.check_layers(base, version));
+  judged.base = base;
+  plan.has_work = planner.depth() > 1 && base != 1;
+  if (plan.has_work) {
+    if (auto sound = planner.check_layers(base, version); !sound.ok()) {
+      judged.refusals.push_back(std::move(sound).error());
+    }
   }
-  plan.has_work = has_work;
   planner.release_layers(base, plan);
   if (base < planner.depth()) {
     const BlockNode& kept = planner.layer(base);
-    BLOCKPULL_TRY(name, planner.name_of_base(base));
     plan.base_node = kept.name;
-    plan.backing_file = std::move(name);
     plan.base = KeptLayer{kept.filename, kept.driver};
+    if (auto name = planner.name_of_base(base); name.ok()) {
+      plan.backing_file = std::move(name).value();
+    } else {
+      judged.refusals.push_back(std::move(name).error());
+    }
   }
-  return plan;
+  return judged;
 }
 
 }  // namespace blockpull::driver

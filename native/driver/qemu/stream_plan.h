@@ -82,9 +82,18 @@ struct StreamPlan {
 /// The node of that disk's active layer. kNoDisk.
 [[nodiscard]] Result<std::size_t> find_disk_node(const BlockGraph& graph, const GuestDisk& disk);
 
-/// kNoBase, kFeatureUnsupported, kUnsupported.
-[[nodiscard]] Result<StreamPlan> plan_stream(const BlockGraph& graph, std::size_t top,
-                                             const GuestPullOptions& options,
-                                             const qmp::QemuVersion& version);
+/// What would be asked, and why it must not be: kFeatureUnsupported, kUnsupported.
+struct JudgedStream {
+  StreamPlan plan;
+  /// Index in the chain of the layer that stays, the chain's length when none does.
+  std::size_t base = 0;
+  /// The first is what a start is refused with.
+  std::vector<Error> refusals;
+};
+
+/// kNoBase.
+[[nodiscard]] Result<JudgedStream> plan_stream(const BlockGraph& graph, std::size_t top,
+                                               const GuestPullOptions& options,
+                                               const qmp::QemuVersion& version);
 
 }  // namespace blockpull::driver

@@ -65,15 +65,21 @@ GuestPullOptions onto(std::size_t index) {
   return options;
 }
 
-GuestPullOptions everything() {
+GuestPullOptions everything(const std::string& disk = "vda") {
   GuestPullOptions options;
-  options.disk.name = "vda";
+  options.disk.name = disk;
   return options;
 }
 
+/// What a start makes of it: the plan, or the first refusal.
 Result<StreamPlan> plan(const BlockGraph& graph, const GuestPullOptions& options,
                         const qmp::QemuVersion& version = kVersion) {
-  return plan_stream(graph, *graph.find_device("vda"), options, version);
+  BLOCKPULL_TRY(judged,
+                plan_stream(graph, *graph.find_device(options.disk.name), options, version));
+  if (!judged.refusals.empty()) {
+    return judged.refusals.front();
+  }
+  return judged.plan;
 }
 
 BlockGraph recorded_guest(const std::string& name) {
@@ -168,7 +174,7 @@ TEST(StreamPlanTest, ABaseThatIsNextAlreadyIsNoWorkAndNoReasonToRefuse) {
   const BlockGraph graph = recorded_guest("unsafe-images");
   auto options = onto(1);
   options.disk.name = "ext";
-  const auto planned = plan_stream(graph, *graph.find_device("ext"), options, kVersion);
+  const auto planned = plan(graph, options);
   ASSERT_TRUE(planned.ok());
   EXPECT_TRUE(planned->released.empty());
   EXPECT_EQ(planned->backing_file, "base.img");
@@ -177,7 +183,7 @@ TEST(StreamPlanTest, ABaseThatIsNextAlreadyIsNoWorkAndNoReasonToRefuse) {
 TEST(StreamPlanTest, ExtendedL2IsRefusedBeforeQemu82) {
   const BlockGraph graph = recorded_guest("unsafe-images");
   const auto with = [&graph](const qmp::QemuVersion& version) {
-    return plan_stream(graph, *graph.find_device("ext"), everything(), version);
+    return plan(graph, everything("ext"), version);
   };
   EXPECT_FALSE(with({7, 2, 22}).ok());
   EXPECT_EQ(with({8, 1, 99}).error().kind, ErrorKind::kFeatureUnsupported);
@@ -187,7 +193,7 @@ TEST(StreamPlanTest, ExtendedL2IsRefusedBeforeQemu82) {
 
 TEST(StreamPlanTest, InternalSnapshotsAreRefusedWhereSomethingWouldBePulled) {
   const BlockGraph alone = recorded_guest("unsafe-images");
-  EXPECT_TRUE(plan_stream(alone, *alone.find_device("snap"), everything(), kVersion).ok());
+  EXPECT_TRUE(plan(alone, everything("snap")).ok());
   const auto devices = qmp::Json::parse(R"([{"device": "vda", "inserted": {"node-name": "top",
     "image": {"filename": "/t", "format": "qcow2", "snapshots": [{"name": "s"}],
               "backing-filename": "b", "backing-image": {"filename": "/b", "format": "raw"}}}}])");
