@@ -96,10 +96,20 @@ export class Domain {
 
   /**
    * What `blockPull` would do: bytes to move and to allocate, time at the limit, and in `refusals` what would refuse
-   * the pull of a chain that can be read. Changes nothing and takes no lock.
+   * it. Changes nothing and takes no lock; QEMU is only asked.
    *
-   * Rejects with `NO_DOMAIN`, `NO_DISK`, `NO_BASE`, `JOB_ACTIVE` (the disk has a job), `UNSUPPORTED` (the guest runs,
-   * or the disk is no local file), `CLOSED`, and as `inspectChain` does when the chain cannot be read.
+   * Under a running guest the numbers are of the moment, counted in the tables of the files that QEMU has open. Where
+   * these cannot be read from here, `bytesFree` is `null`, and the others are estimates by what QEMU tells. A job that
+   * the disk has is among the refusals. What only QEMU knows once it is told to begin is not foreseen.
+   *
+   * Rejects with `NO_DOMAIN`, `NO_DISK`, `NO_BASE`, `CLOSED`; while the guest runs also with `MONITOR_BUSY`,
+   * `MONITOR_LOST`, `MONITOR_TIMEOUT`, `QEMU_ERROR`; while it is shut off with `JOB_ACTIVE` (the disk has a job),
+   * `UNSUPPORTED` (the disk is no local file), and as `inspectChain` does when the chain cannot be read.
+   *
+   * ```js
+   * const { bytesToMove, seconds, refusals } = await domain.plan('vda', { bandwidth: '50MiB/s' })
+   * if (refusals.length === 0) console.log(bytesToMove, 'bytes in', seconds, 'seconds')
+   * ```
    */
   plan(disk: string, options: DiskPlanOptions & { readonly bigint: true }): Promise<Plan<bigint>>
   plan(disk: string, options?: DiskPlanOptions): Promise<Plan>

@@ -157,13 +157,13 @@ export interface NativePullRequest extends NativeImageRequest {
 export interface NativePlan {
   readonly bytesToMove: bigint
   readonly bytesToAllocate: bigint
-  /** Free space on the filesystem of the active image. */
-  readonly bytesFree: bigint
+  /** Free space on the filesystem of the active image; `null` when a guest's files cannot be read from here. */
+  readonly bytesFree: bigint | null
   readonly virtualSize: bigint
   readonly method: string
   /** Seconds at the limit given, `null` without one. */
   readonly seconds: number | null
-  /** What would refuse the pull; empty when it would run. A chain that cannot be read gives no plan at all. */
+  /** What would refuse the pull; empty when it would run. */
   readonly refusals: readonly NativeFailure[]
   readonly released: readonly string[]
   /** The backing file after the pull, or `null`. */

@@ -89,7 +89,7 @@ export function toPlan<Size extends number | bigint>(native: NativePlan, size: S
   return {
     bytesToMove: size(native.bytesToMove, 'bytesToMove'),
     bytesToAllocate: size(native.bytesToAllocate, 'bytesToAllocate'),
-    bytesFree: size(native.bytesFree, 'bytesFree'),
+    bytesFree: native.bytesFree === null ? null : size(native.bytesFree, 'bytesFree'),
     virtualSize: size(native.virtualSize, 'virtualSize'),
     method: native.method,
     seconds: native.seconds,

@@ -109,18 +109,22 @@ export interface VirDomainBlockJobInfo<Size extends number | bigint = number> {
   readonly end: Size
 }
 
-/** What a pull would do. */
+/** What a pull would do, as things are now. */
 export interface Plan<Size extends number | bigint = number> {
   readonly bytesToMove: Size
   /** Bytes that the active image would grow by. */
   readonly bytesToAllocate: Size
-  /** Free space on the filesystem of the active image. */
-  readonly bytesFree: Size
+  /**
+   * Free space on the filesystem of the active image. `null` under a running guest whose files cannot be read from
+   * here; `bytesToMove` and `bytesToAllocate` are then estimates, the space that the layers which drop out take on
+   * their disks, at most the virtual size.
+   */
+  readonly bytesFree: Size | null
   readonly virtualSize: Size
   readonly method: Method
   /** Seconds that it takes at the limit given, or `null` without a limit. */
   readonly seconds: number | null
-  /** What would refuse the pull; empty when it would run. A chain that cannot be read gives no plan at all. */
+  /** What would refuse the pull, the first as the pull itself would say it; empty when it would run. */
   readonly refusals: readonly BlockPullError[]
   /**
    * Paths of the files that the image would no longer need, as the chain names them: relative where the image was

@@ -139,11 +139,12 @@ Result<void> count(PullPlan& plan, const PullTarget& target) {
 }  // namespace
 
 void judge_space(PullPlan& plan, const std::string& path) {
-  plan.bytes_free = free_bytes(path);
-  if (plan.bytes_to_allocate > plan.bytes_free) {
+  const std::uint64_t free = free_bytes(path);
+  plan.bytes_free = free;
+  if (plan.bytes_to_allocate > free) {
     Error no_space = make_error(ErrorKind::kNoSpace,
                                 text("image '", path, "' would grow by ", plan.bytes_to_allocate,
-                                     " bytes; its filesystem has ", plan.bytes_free, " free"));
+                                     " bytes; its filesystem has ", free, " free"));
     no_space.bytes_needed = plan.bytes_to_allocate;
     plan.refusals.push_back(std::move(no_space).with_path(path));
   }

@@ -40,7 +40,8 @@ struct PullPlan {
   std::uint64_t virtual_size = 0;
   std::uint64_t bytes_to_move = 0;
   std::uint64_t bytes_to_allocate = 0;
-  std::uint64_t bytes_free = 0;
+  /// Absent when the files cannot be read from here, a guest's: the two above are estimates then.
+  std::optional<std::uint64_t> bytes_free;
   const char* method = "none";
   std::vector<Error> refusals;
   std::vector<std::string> released;

@@ -148,12 +148,16 @@ napi_value plan(const ConnectionCall& call) {
   if (!request) {
     return nullptr;
   }
-  return start<virt::TimedPlan>(
+  return start_answered<virt::PlanReading>(
       call,
-      [request = *std::move(request)](virt::Connection& connection) {
-        return virt::plan_block_pull(connection, request);
+      [request = *std::move(request)](const auto& connection,
+                                      virt::Answer<virt::PlanReading> answer) {
+        virt::plan_block_pull(connection, request, std::move(answer));
       },
-      &make_plan);
+      [](napi_env env, virt::PlanReading& reading) {
+        return PromiseWorker<virt::TimedPlan>::start(env, Environment::of(env).dispatcher(),
+                                                     std::move(reading), &make_plan);
+      });
 }
 
 napi_value block_job_info(const ConnectionCall& call) {

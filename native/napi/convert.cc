@@ -328,12 +328,12 @@ napi_value make_plan(napi_env env, const virt::TimedPlan& timed) {
   Record record(env);
   record.u64("bytesToMove", plan.bytes_to_move)
       .u64("bytesToAllocate", plan.bytes_to_allocate)
-      .u64("bytesFree", plan.bytes_free)
       .u64("virtualSize", plan.virtual_size)
       .text("method", plan.method)
       .value("refusals", make_array(env, plan.refusals, &make_plain_failure))
       .texts("released", plan.released)
       .text_or_null("base", plan.base.value_or(""));
+  plan.bytes_free ? record.u64("bytesFree", *plan.bytes_free) : record.null("bytesFree");
   timed.seconds ? record.number("seconds", *timed.seconds) : record.null("seconds");
   return record.object();
 }

@@ -73,7 +73,7 @@ Result<Disk> find_target_disk(const Target& target, const std::string& name) {
 }
 
 /// The checks from the domain to the base, in libvirt's order.
-Result<Target> find_target(Connection& connection, const BlockPullRequest& request) {
+Result<Target> find_target(Connection& connection, const BlockPullRequest& request, bool is_plan) {
   Target target;
   BLOCKPULL_TRY(domain, connection.domain_of(request.uuid));
   target.domain = std::move(domain);
@@ -86,8 +86,10 @@ Result<Target> find_target(Connection& connection, const BlockPullRequest& reque
   target.is_running = state == DomainState::kRunning;
   BLOCKPULL_TRY(disk, find_target_disk(target, request.disk));
   target.disk = std::move(disk);
-  if (connection.jobs().find(target.domain.uuid, target.disk.target) ||
-      job_on_image(connection, target.disk.source) != nullptr) {
+  // A plan under a running guest tells of the job, whoever's, beside what else would refuse a pull.
+  const bool tells_of_job = is_plan && target.is_running;
+  if (!tells_of_job && (connection.jobs().find(target.domain.uuid, target.disk.target) ||
+                        job_on_image(connection, target.disk.source) != nullptr)) {
     return job_active_on(target.disk.target);
   }
   BLOCKPULL_CHECK(check_disk_takes_jobs(target.disk));
@@ -219,11 +221,25 @@ Result<void> check_manner(const Target& target, const BlockPullRequest& request)
   return {};
 }
 
-Result<Target> checked_target(Connection& connection, const BlockPullRequest& request) {
-  BLOCKPULL_CHECK(check_pull_call(connection, request, false));
-  BLOCKPULL_TRY(target, find_target(connection, request));
-  BLOCKPULL_CHECK(check_manner(target, request));
+Result<Target> checked_target(Connection& connection, const BlockPullRequest& request,
+                              bool is_plan) {
+  BLOCKPULL_CHECK(check_pull_call(connection, request, is_plan));
+  BLOCKPULL_TRY(target, find_target(connection, request, is_plan));
+  if (!is_plan) {
+    BLOCKPULL_CHECK(check_manner(target, request));
+  }
   return target;
+}
+
+Result<TimedPlan> plan_here(Connection& connection, const Target& target,
+                            const BlockPullRequest& request) {
+  BLOCKPULL_TRY(options, local_options(connection, target));
+  auto plan = driver::plan_pull(connection.engine(), options);
+  if (!plan.ok()) {
+    return refused(std::move(plan).error(), target);
+  }
+  BLOCKPULL_TRY(bandwidth, read_bandwidth(request));
+  return timed(std::move(plan).value(), bandwidth);
 }
 
 }  // namespace
@@ -231,7 +247,7 @@ Result<Target> checked_target(Connection& connection, const BlockPullRequest& re
 void block_pull(const std::shared_ptr<Connection>& connection, const BlockPullRequest& request,
                 std::function<void(const job::Outcome&)> on_end,
                 Answer<std::shared_ptr<job::Job>> answer) {
-  auto target = checked_target(*connection, request);
+  auto target = checked_target(*connection, request, false);
   if (!target.ok()) {
     answer(std::move(target).error());
     return;
@@ -249,22 +265,37 @@ void block_pull(const std::shared_ptr<Connection>& connection, const BlockPullRe
   pull_in_guest(connection, std::move(call).value(), std::move(answer));
 }
 
-Result<TimedPlan> plan_block_pull(Connection& connection, const BlockPullRequest& request) {
-  BLOCKPULL_CHECK(check_pull_call(connection, request, true));
-  BLOCKPULL_TRY(target, find_target(connection, request));
-  if (target.is_running) {
-    return report(ErrorKind::kUnsupported,
-                  text("domain '", target.domain.name,
-                       "' is running, and only its QEMU could tell what a pull would do; a plan "
-                       "is not supported before it is shut off"));
+void plan_block_pull(const std::shared_ptr<Connection>& connection, const BlockPullRequest& request,
+                     Answer<PlanReading> answer) {
+  auto target = checked_target(*connection, request, true);
+  if (!target.ok()) {
+    answer(std::move(target).error());
+    return;
   }
-  BLOCKPULL_TRY(options, local_options(connection, target));
-  auto plan = driver::plan_pull(connection.engine(), options);
-  if (!plan.ok()) {
-    return refused(std::move(plan).error(), target);
+  if (!target->is_running) {
+    answer(PlanReading([connection, request, target = std::move(target).value()] {
+      return plan_here(*connection, target, request);
+    }));
+    return;
   }
-  BLOCKPULL_TRY(bandwidth, read_bandwidth(request));
-  return timed(std::move(plan).value(), bandwidth);
+  auto call = guest_call(std::move(target).value(), request);
+  if (!call.ok()) {
+    answer(std::move(call).error());
+    return;
+  }
+  const std::uint64_t bandwidth = call->options.bytes_per_second;
+  plan_in_guest(connection, std::move(call).value(),
+                [paths = connection->options().backing_paths, bandwidth,
+                 answer = std::move(answer)](Result<driver::GuestPlan> plan) {
+                  if (!plan.ok()) {
+                    answer(std::move(plan).error());
+                    return;
+                  }
+                  answer(PlanReading(
+                      [paths, bandwidth, plan = std::move(plan).value()]() -> Result<TimedPlan> {
+                        return timed(driver::measure(plan, paths), bandwidth);
+                      }));
+                });
 }
 
 }  // namespace blockpull::virt

@@ -47,9 +47,13 @@ void block_pull(const std::shared_ptr<Connection>& connection, const BlockPullRe
                 std::function<void(const job::Outcome&)> on_end,
                 Answer<std::shared_ptr<job::Job>> answer);
 
-/// What block_pull would do with a disk that is shut off; kUnsupported when the domain runs. What
-/// the image itself would be refused for is in the plan.
-[[nodiscard]] Result<TimedPlan> plan_block_pull(Connection& connection,
-                                                const BlockPullRequest& request);
+/// The rest of a plan: reads the tables of the image's files, and blocks for as long as that takes.
+using PlanReading = std::function<Result<TimedPlan>()>;
+
+/// What block_pull would do. Answers once the disk is found and, where its domain runs, QEMU has
+/// told what it has open. What the image itself would be refused for is in the plan, under a
+/// running guest also the job that the disk has.
+void plan_block_pull(const std::shared_ptr<Connection>& connection, const BlockPullRequest& request,
+                     Answer<PlanReading> answer);
 
 }  // namespace blockpull::virt

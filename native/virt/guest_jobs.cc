@@ -267,6 +267,26 @@ void pull_in_guest(const std::shared_ptr<Connection>& connection, GuestPullCall 
       });
 }
 
+void plan_in_guest(const std::shared_ptr<Connection>& connection, GuestPullCall call,
+                   Answer<driver::GuestPlan> answer) {
+  auto monitor = connection->monitor_of(call.on.domain);
+  if (!monitor.ok()) {
+    answer(std::move(monitor).error());
+    return;
+  }
+  answer = connection->open_calls().guard("virDomainBlockPull", std::move(answer));
+  call.options.disk = disk_for_qemu(call.on.disk);
+  driver::plan_guest_pull(
+      connection->engine(), *monitor, call.options,
+      [call, answer = std::move(answer)](blockpull::Result<driver::GuestPlan> plan) {
+        if (plan.ok()) {
+          answer(std::move(plan).value());
+        } else {
+          answer(refused(std::move(plan).error(), call));
+        }
+      });
+}
+
 void find_in_guest(const std::shared_ptr<Connection>& connection, const GuestDisk& on,
                    const FindCall& call, Answer<GuestJob> answer) {
   auto monitor = connection->monitor_of(on.domain);

@@ -43,6 +43,10 @@ struct GuestPullCall {
 void pull_in_guest(const std::shared_ptr<Connection>& connection, GuestPullCall call,
                    Answer<std::shared_ptr<job::Job>> answer);
 
+/// What pull_in_guest would do, but for its sizes. Only asks.
+void plan_in_guest(const std::shared_ptr<Connection>& connection, GuestPullCall call,
+                   Answer<driver::GuestPlan> answer);
+
 struct GuestJob {
   /// Followed; its place among the connection's jobs, or 0.
   std::shared_ptr<job::Job> job;

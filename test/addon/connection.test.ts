@@ -145,7 +145,7 @@ describe('a pull of a domain', () => {
       retryable: true,
       ...refusal(87, 10, /vm0\.qmp' sent no greeting in 100 ms: another program is connected to it, or QEMU hangs/),
     })
-    await expect(running.plan('vda')).rejects.toMatchObject({ code: 'UNSUPPORTED' })
+    await expect(running.plan('vda')).rejects.toMatchObject({ code: 'MONITOR_BUSY' })
     await new Promise((resolve) => server.close(resolve))
     const job = await running.blockPull('vda')
     await job.done

@@ -44,7 +44,7 @@ function writePlan(out: Output, plan: Plan<Amount>, style: PlanStyle): void {
     // What was refused before it could be counted is not told as 0 bytes.
     const rows = Number(plan.bytesToMove) === 0 ? further : [...further, ...planRows(plan)]
     out.write(`${style.label}: would be refused\n${rows.length === 0 ? '' : formatTable(rows)}`)
-  } else if (Number(plan.bytesToMove) === 0 && plan.released.length === 0) {
+  } else if (plan.method === 'none' && plan.released.length === 0) {
     out.write(`${style.label}: nothing to pull\n`)
   } else {
     out.write(`${style.label}: would be pulled\n${formatTable(planRows(plan))}`)
@@ -52,9 +52,12 @@ function writePlan(out: Output, plan: Plan<Amount>, style: PlanStyle): void {
 }
 
 function planRows(plan: Plan<Amount>): string[][] {
+  // Where there is no word on the free space, the files could not be read, and the sizes are estimates.
+  const about = plan.bytesFree === null ? 'about ' : ''
+  const free = plan.bytesFree === null ? '' : ` of ${formatBytes(plan.bytesFree)} free`
   return [
-    ['  to move', formatBytes(plan.bytesToMove) + (plan.method === 'none' ? '' : ` (${plan.method})`)],
-    ['  to allocate', `${formatBytes(plan.bytesToAllocate)} of ${formatBytes(plan.bytesFree)} free`],
+    ['  to move', about + formatBytes(plan.bytesToMove) + (plan.method === 'none' ? '' : ` (${plan.method})`)],
+    ['  to allocate', about + formatBytes(plan.bytesToAllocate) + free],
     ...(plan.seconds === null ? [] : [['  at this limit', formatSeconds(plan.seconds)]]),
     ['  backing file then', plan.base ?? 'none'],
     ...plan.released.map((path) => ['  no longer needed', path]),

@@ -58,6 +58,7 @@ BlockNode read_image(const qmp::Json& image) {
   node.driver = image.member("format").text_or_empty();
   node.filename = path_in(image.member("filename").text_or_empty());
   node.virtual_size = image.member("virtual-size").number().value_or(0);
+  node.actual_size = image.member("actual-size").number();
   node.stated_backing = image.member("backing-filename").text_or_empty();
   node.has_internal_snapshots = image.member("snapshots").size() > 0;
   node.has_extended_l2 =
@@ -68,6 +69,12 @@ BlockNode read_image(const qmp::Json& image) {
 BlockDevice read_device(const qmp::Json& element) {
   return {element.member("device").text_or_empty(), element.member("qdev").text_or_empty(),
           element.member("inserted").member("node-name").text_or_empty()};
+}
+
+bool has_pair(const std::multimap<std::string, std::string, std::less<>>& pairs,
+              std::string_view first, std::string_view second) {
+  const auto [begin, end] = pairs.equal_range(first);
+  return std::any_of(begin, end, [&](const auto& pair) { return pair.second == second; });
 }
 
 /// "/machine/peripheral/vb0/virtio-backend" has the id "vb0".
@@ -123,6 +130,11 @@ class BlockGraph::Edges {
       child = at(file_, child);
     }
     return child;
+  }
+
+  /// Of a node whose driver nobody tells: an image that has a backing has a file beside it.
+  [[nodiscard]] bool is_like_filter(const std::string& node) const {
+    return at(file_, node).empty() ? !at(backing_, node).empty() : is_bare_filter(node);
   }
 
  private:
@@ -200,8 +212,11 @@ void BlockGraph::add_names(const Edges& edges) {
   node_names_ = edges.node_names();
   for (const auto& [job, node] : edges.nodes_of_jobs()) {
     nodes_of_jobs_.emplace(job, node);
-    if (const std::string below = edges.below(node, true); !find_node(node) && !below.empty()) {
+    const auto listed = find_node(node);
+    const bool filter = listed ? is_filter(nodes_[*listed].driver) : edges.is_like_filter(node);
+    if (const std::string below = edges.below(node, true); filter && !below.empty()) {
       nodes_of_jobs_.emplace(job, below);
+      nodes_under_jobs_.emplace(job, below);
     }
   }
 }
@@ -282,9 +297,11 @@ std::string BlockGraph::disk_name(std::size_t node) const {
 }
 
 bool BlockGraph::is_job_on(std::string_view job_id, std::size_t node) const {
-  const auto [first, last] = nodes_of_jobs_.equal_range(job_id);
-  return std::any_of(first, last,
-                     [&](const auto& entry) { return entry.second == nodes_[node].name; });
+  return has_pair(nodes_of_jobs_, job_id, nodes_[node].name);
+}
+
+bool BlockGraph::is_job_over(std::string_view job_id, std::size_t node) const {
+  return has_pair(nodes_under_jobs_, job_id, nodes_[node].name);
 }
 
 bool BlockGraph::is_shared(const std::vector<std::size_t>& chain, std::size_t node) const {

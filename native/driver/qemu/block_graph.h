@@ -38,6 +38,8 @@ struct BlockNode {
   /// Path of its file; relative to QEMU's folder where it was opened so.
   std::string filename;
   std::uint64_t virtual_size = 0;
+  /// Bytes on its disk; absent where that cannot be told.
+  std::optional<std::uint64_t> actual_size;
   /// As the header states it, or empty.
   std::string stated_backing;
   bool has_internal_snapshots = false;
@@ -88,6 +90,10 @@ class BlockGraph {
   /// those that will drop out.
   [[nodiscard]] bool is_job_on(std::string_view job_id, std::size_t node) const;
 
+  /// Whether QEMU has put a filter of that job right over that image, as it does with a disk that
+  /// is streamed or mirrored.
+  [[nodiscard]] bool is_job_over(std::string_view job_id, std::size_t node) const;
+
   /// Whether some disk that does not stand on `chain` reads that image, through this node or as a
   /// file that was opened twice.
   [[nodiscard]] bool is_shared(const std::vector<std::size_t>& chain, std::size_t node) const;
@@ -114,6 +120,8 @@ class BlockGraph {
   std::vector<std::string> node_names_;
   /// Names of the nodes that a job works on, by its id.
   std::multimap<std::string, std::string, std::less<>> nodes_of_jobs_;
+  /// The same for the nodes that a filter of the job is over.
+  std::multimap<std::string, std::string, std::less<>> nodes_under_jobs_;
 };
 
 }  // namespace blockpull::driver

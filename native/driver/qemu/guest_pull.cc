@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "driver/qemu/guest_view.h"
 #include "driver/qemu/stream_follower.h"
 
 namespace blockpull::driver {
@@ -71,16 +72,29 @@ class Prepared final : public PreparedGuestPull {
   bool cancel_unstarted_;
 };
 
+/// Whether a job of that id in the QEMU behind `monitor` is followed by this process.
+std::function<bool(const std::string&)> is_followed_in(job::Engine& engine,
+                                                       const qmp::Monitor& monitor) {
+  return [registry = engine.registry().shared_from_this(),
+          path = monitor.path()](const std::string& job_id) {
+    return registry->find_in_guest(path, job_id) != nullptr;
+  };
+}
+
 }  // namespace
+
+void plan_guest_pull(job::Engine& engine, const std::shared_ptr<qmp::Monitor>& monitor,
+                     const GuestPullOptions& options, std::function<void(Result<GuestPlan>)> then) {
+  view_guest(monitor, [options, is_followed = is_followed_in(engine, *monitor),
+                       then = std::move(then)](const Result<GuestView>& view) {
+    then(view.ok() ? plan_of_view(*view, options, is_followed) : view.error());
+  });
+}
 
 void prepare_guest_pull(job::Engine& engine, const std::shared_ptr<qmp::Monitor>& monitor,
                         const GuestPullOptions& options,
                         std::function<void(Result<std::unique_ptr<PreparedGuestPull>>)> then) {
-  const auto is_followed = [registry = engine.registry().shared_from_this(),
-                            path = monitor->path()](const std::string& job_id) {
-    return registry->find_in_guest(path, job_id) != nullptr;
-  };
-  start_stream(monitor, options, is_followed,
+  start_stream(monitor, options, is_followed_in(engine, *monitor),
                [registry = engine.registry().shared_from_this(), monitor,
                 then = std::move(then)](Result<StartedStream> stream) {
                  if (!stream.ok()) {

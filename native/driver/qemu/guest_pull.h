@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The pull of a running guest's disk, as `virt` calls it: QEMU is asked for a job, and a job of
-// ours follows it. Also jobs of ours that are found in a QEMU: an earlier process started them and
-// is gone.
+// ours follows it; or it is only told what that would be. Also jobs of ours that are found in a
+// QEMU: an earlier process started them and is gone.
 //
 // Thread rule: any thread; `then` runs on the reactor's thread.
 
@@ -14,6 +14,7 @@
 #include <string>
 
 #include "driver/pull.h"
+#include "driver/qemu/guest_plan.h"
 #include "driver/qemu/start_stream.h"
 
 namespace blockpull::driver {
@@ -30,6 +31,11 @@ class PreparedGuestPull : public PreparedPull {
   /// Shared with the job.
   [[nodiscard]] virtual std::shared_ptr<const GuestPullEnd> end() const = 0;
 };
+
+/// What prepare_guest_pull would ask QEMU for, and what would refuse it. Only queries are sent.
+/// Fails as view_guest() and preflight() do.
+void plan_guest_pull(job::Engine& engine, const std::shared_ptr<qmp::Monitor>& monitor,
+                     const GuestPullOptions& options, std::function<void(Result<GuestPlan>)> then);
 
 /// Has QEMU start the job. One that is not start()ed in the end is cancelled there.
 void prepare_guest_pull(job::Engine& engine, const std::shared_ptr<qmp::Monitor>& monitor,

@@ -208,22 +208,32 @@ void read_layers(const BlockGraph& graph, std::size_t top, StreamPlan& plan) {
 
 Result<Preflight> preflight(const GuestView& view, GuestPullOptions options,
                             const std::function<bool(const std::string&)>& is_followed) {
-  BLOCKPULL_TRY(top, find_disk_node(view.graph, options.disk));
-  if (options.disk.path.empty()) {
-    options.disk.name = view.graph.disk_name(top);
-  }
-  BLOCKPULL_TRY(judged, plan_stream(view.graph, top, options, view.peer.version));
   Preflight found;
-  found.plan = std::move(judged.plan);
-  found.top = top;
-  found.base = judged.base;
-  const std::string& id = found.plan.job_id;
   for (const auto& allowed : {check_commands(view.peer), check_can_flush(view.peer)}) {
     if (!allowed.ok()) {
       found.refusals.push_back(allowed.error());
     }
   }
-  std::move(judged.refusals.begin(), judged.refusals.end(), std::back_inserter(found.refusals));
+  // A QEMU that is too old may not even tell what it has.
+  const auto failed = [&found](const Error& error) {
+    return found.refusals.empty() ? error : found.refusals.front();
+  };
+  const auto top = find_disk_node(view.graph, options.disk);
+  if (!top.ok()) {
+    return failed(top.error());
+  }
+  if (options.disk.path.empty()) {
+    options.disk.name = view.graph.disk_name(*top);
+  }
+  auto judged = plan_stream(view.graph, *top, options, view.peer.version);
+  if (!judged.ok()) {
+    return failed(judged.error());
+  }
+  found.top = *top;
+  found.base = judged->base;
+  found.plan = std::move(judged->plan);
+  std::move(judged->refusals.begin(), judged->refusals.end(), std::back_inserter(found.refusals));
+  const std::string& id = found.plan.job_id;
   if (is_followed(id)) {
     found.refusals.push_back(make_error(
         ErrorKind::kJobActive, text("job '", id, "' is followed by this process already")));

@@ -38,8 +38,9 @@ struct Preflight {
   std::optional<StreamPlan> there;
 };
 
-/// Both a start and a plan go by it. kNoDisk, kNoBase. `is_followed` says whether this process has
-/// a job of that id there.
+/// Both a start and a plan go by it. kNoDisk, kNoBase, or the first refusal where a QEMU that is
+/// too old does not tell of the disk. `is_followed` says whether this process has a job of that id
+/// there.
 [[nodiscard]] Result<Preflight> preflight(
     const GuestView& view, GuestPullOptions options,
     const std::function<bool(const std::string&)>& is_followed);

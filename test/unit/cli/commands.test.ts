@@ -71,6 +71,24 @@ describe('a dry run', () => {
     expect(terminal.out).toBe('a: would be refused\n')
   })
 
+  it('tells of estimates where the free space is not known', async () => {
+    terminal.binding.nextPlan = planOf({ method: 'block-stream', bytesFree: null })
+    await expect(terminal.run(`pull ${connected} --dry-run`)).resolves.toBe(0)
+    expect(terminal.out).toBe(
+      [
+        'vm0 vda: would be pulled',
+        '  to move            about 100.0 MiB (block-stream)',
+        '  to allocate        about 101.0 MiB',
+        '  backing file then  none',
+        '  no longer needed   /srv/base.qcow2',
+        '',
+      ].join('\n'),
+    )
+    terminal.binding.nextPlan = planOf({ method: 'block-stream', bytesToMove: 0n, released: [] })
+    await expect(terminal.run(`pull ${connected} --dry-run`)).resolves.toBe(0)
+    expect(terminal.out).toContain('would be pulled\n  to move            0 B (block-stream)\n')
+  })
+
   it("asks a domain's connection for reading only", async () => {
     await expect(terminal.run(`pull ${connected} --dry-run`)).resolves.toBe(0)
     expect(terminal.binding.calls[0]).toMatchObject({ name: 'openConnection', request: { readOnly: true } })

@@ -76,6 +76,50 @@ TEST(BlockGraphTest, AJobsFilterChangesNothingOfIt) {
   }
 }
 
+TEST(BlockGraphTest, AJobIsOnItsImagesAndItsFilterOverTheUppermost) {
+  for (const BlockGraph& graph :
+       {guest("drive-guest-with-job"), daemon("storage-daemon-with-job")}) {
+    const auto chain = graph.chain_from(graph.find_file("/vms/top.qcow2").value_or(0));
+    ASSERT_EQ(chain.size(), 3U);
+    for (const std::size_t node : chain) {
+      EXPECT_TRUE(graph.is_job_on("blockpull-x", node));
+      EXPECT_EQ(graph.is_job_over("blockpull-x", node), node == chain.front());
+      EXPECT_FALSE(graph.is_job_over("another", node));
+    }
+  }
+}
+
+TEST(BlockGraphTest, AJobThatWritesToAnImageIsNotOnTheBackingOfThat) {
+  // A mirror from "top", below its filter, to "copy", which no device shows.
+  const auto graph = qmp::Json::parse(R"({"nodes": [
+    {"id": 1, "type": "block-job", "name": "mirror"},
+    {"id": 2, "type": "block-driver", "name": "filter"},
+    {"id": 3, "type": "block-driver", "name": "top"},
+    {"id": 4, "type": "block-driver", "name": "base"},
+    {"id": 5, "type": "block-driver", "name": "copy"},
+    {"id": 6, "type": "block-driver", "name": "file"}],
+    "edges": [{"name": "main node", "parent": 1, "child": 2},
+              {"name": "target", "parent": 1, "child": 5},
+              {"name": "backing", "parent": 2, "child": 3},
+              {"name": "file", "parent": 3, "child": 6},
+              {"name": "backing", "parent": 3, "child": 4},
+              {"name": "file", "parent": 5, "child": 6},
+              {"name": "backing", "parent": 5, "child": 4}]})");
+  const auto devices = qmp::Json::parse(R"([{"device": "vda", "inserted": {"node-name": "filter",
+    "image": {"filename": "/t", "format": "mirror_top", "backing-image":
+      {"filename": "/t", "format": "qcow2", "backing-image": {"filename": "/b", "format": "raw"}}}
+    }}])");
+  ASSERT_TRUE(graph.ok() && devices.ok());
+  const BlockGraph mirrored = BlockGraph::of_devices(*devices, *graph);
+  const auto top = mirrored.find_node("top");
+  const auto base = mirrored.find_node("base");
+  ASSERT_TRUE(top && base);
+  EXPECT_TRUE(mirrored.is_job_on("mirror", *top));
+  EXPECT_TRUE(mirrored.is_job_over("mirror", *top));
+  EXPECT_FALSE(mirrored.is_job_on("mirror", *base));
+  EXPECT_FALSE(mirrored.is_job_over("mirror", *base));
+}
+
 TEST(BlockGraphTest, WithoutTheGraphOnlyTopmostImagesHaveNames) {
   const BlockGraph graph =
       BlockGraph::of_devices(recorded("drive-guest").member("devices"), qmp::Json());

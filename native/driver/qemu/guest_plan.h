@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a pull of a running guest's disk would do: what QEMU would be asked for, what would refuse
+// it, and how much it would copy. Nothing is begun. The refusals are those of a start, from the
+// same function; one is foreseen here that a start leaves to QEMU's word, a job that another
+// program runs on one of the images.
+//
+// The sizes are counted in the tables of the files, as for a disk that is shut off: without a lock
+// and as of the moment; QEMU may hold newer tables in memory, by which less needs copying. That is
+// done where the files are those that QEMU has open: as deep a chain, by the same paths, of the
+// same sizes. Elsewhere (QEMU in a container, backing files over the network, formats that only
+// QEMU reads) they are estimated by what QEMU tells,
+//
+//     the least of   the disk's size
+//                    what the layers that drop out take on their disks, together
+//
+// which is too much where layers hide each other, and too little where they are compressed.
+//
+// Thread rule: plan_of_view is pure; measure blocks for as long as the tables take to read.
+
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "driver/pull.h"
+#include "driver/qemu/start_stream.h"
+
+namespace blockpull::driver {
+
+/// A pull as QEMU's answers tell of it.
+struct GuestPlan {
+  StreamPlan stream;
+  /// The first is what a start would say.
+  std::vector<Error> refusals;
+  /// The disk's images, top first.
+  std::vector<BlockNode> layers;
+  /// Index of the layer that stays, layers.size() when none does.
+  std::size_t base = 0;
+};
+
+/// Fails as preflight() does, which says what `is_followed` is.
+[[nodiscard]] Result<GuestPlan> plan_of_view(
+    const GuestView& view, const GuestPullOptions& options,
+    const std::function<bool(const std::string&)>& is_followed);
+
+/// The plan with its sizes. Backing files outside of `backing_paths` are not looked at. Takes no
+/// lock. Too little space is among the refusals.
+[[nodiscard]] PullPlan measure(const GuestPlan& plan,
+                               const std::optional<std::vector<std::string>>& backing_paths);
+
+}  // namespace blockpull::driver
