@@ -48,7 +48,8 @@ void StreamFollower::start(job::Host& host, job::Board& board,
   board_ = &board;
   finish_ = std::move(finish);
   board_->method = "block-stream";
-  board_->to_move = plan_.virtual_size;
+  // Where no layer drops out QEMU goes over the disk all the same, and copies nothing.
+  board_->to_move = plan_.has_work ? plan_.virtual_size : 0;
   watch_->on_news([weak = weak_from_this()] {
     if (const auto self = weak.lock()) {
       self->post([](StreamFollower& follower) { follower.look(); });
@@ -140,7 +141,7 @@ void StreamFollower::act(const qmp::BlockJob& job) {
 void StreamFollower::show(const qmp::BlockJob& job) {
   const std::uint64_t offset = std::min(job.offset, plan_.virtual_size);
   board_->settled = std::max(board_->settled.load(), offset);
-  board_->moved = board_->settled.load();
+  board_->moved = std::min(board_->settled.load(), board_->to_move.load());
 }
 
 void StreamFollower::flushed(Result<void> result) {
@@ -282,7 +283,7 @@ void StreamFollower::finish(std::optional<Error> error) {
   job::Ending ending;
   if (!error) {
     board_->settled = plan_.virtual_size;
-    board_->moved = plan_.virtual_size;
+    board_->moved = board_->to_move.load();
     ending.released = plan_.released;
   }
   ending.error = std::move(error);

@@ -39,6 +39,25 @@ TEST(StreamFollowerTest, FlushesBeforeItFinalizesAndBeforeItTells) {
   EXPECT_EQ(rig.broken_promise(), "");
 }
 
+TEST(StreamFollowerTest, WhereNoLayerDropsOutNothingIsMoved) {
+  FollowerRig rig;
+  rig.plan.has_work = false;
+  rig.plan.released = {};
+  rig.start();
+  EXPECT_EQ(rig.board.to_move, 0U);
+  ASSERT_TRUE(rig.run_to("query-block-jobs"));
+  rig.qemu.job->offset = 4096;
+  while (rig.board.settled == 0) {
+    ASSERT_TRUE(rig.step());
+  }
+  EXPECT_EQ(rig.board.moved, 0U);
+  rig.qemu.finish_copying();
+  ASSERT_TRUE(rig.run());
+  EXPECT_EQ(rig.ended_with(), std::nullopt);
+  EXPECT_EQ(rig.board.moved, 0U);
+  EXPECT_EQ(rig.board.settled, FakeQemu::kSize);
+}
+
 TEST(StreamFollowerTest, LooksAgainWithoutAnyEvent) {
   FollowerRig rig;
   rig.start();
