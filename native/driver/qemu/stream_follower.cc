@@ -14,6 +14,9 @@ namespace {
 /// How often QEMU is asked while no event gives reason to: progress has no events.
 constexpr Nanoseconds kLookInterval{500'000'000};
 
+/// So many refusals of a cancel are believed: one may have met a job that was just ending.
+constexpr std::uint32_t kRefusalsBelieved = 2;
+
 /// Whether it is not known if a command was done: then the next look shows it.
 bool is_unknown(const Result<void>& result) {
   if (result.ok()) {
@@ -130,9 +133,12 @@ void StreamFollower::act(const qmp::BlockJob& job) {
     default:
       break;
   }
-  if (stop_ || flush_error_) {
-    execute(Step::kCancel, qmp::job_cancel(plan_.job_id), &StreamFollower::look_after);
-  } else if (job.status == qmp::JobStatus::kPending) {
+  const bool is_pending = job.status == qmp::JobStatus::kPending;
+  if (is_pending && is_cancel_refused() && flush_error_) {
+    finish(flush_error_);
+  } else if ((stop_ || flush_error_) && !(is_pending && is_cancel_refused())) {
+    execute(Step::kCancel, qmp::job_cancel(plan_.job_id), &StreamFollower::cancel_answered);
+  } else if (is_pending) {
     flush(Step::kFlush, &StreamFollower::flushed);
   }
 }
@@ -147,7 +153,7 @@ void StreamFollower::show(const qmp::BlockJob& job) {
 void StreamFollower::flushed(Result<void> result) {
   if (!result.ok()) {
     flush_error_ = std::move(result).error();
-  } else if (!stop_ && !done_) {
+  } else if ((!stop_ || is_cancel_refused()) && !done_) {
     // If we die here, the job waits at pending with everything durable, and the next one to look
     // finalizes it.
     finalize_sent_ = true;
@@ -163,6 +169,18 @@ void StreamFollower::look_after(Result<void> result) {
   if (result.ok()) {
     look();
   }
+}
+
+void StreamFollower::cancel_answered(Result<void> result) {
+  if (!result.ok()) {
+    ++cancels_refused_;
+    cancel_refusal_ = result.error().message;
+  }
+  look_after(std::move(result));
+}
+
+bool StreamFollower::is_cancel_refused() const {
+  return cancels_refused_ >= kRefusalsBelieved;
 }
 
 void StreamFollower::take_end(const JobEnd& end) {
@@ -285,6 +303,10 @@ void StreamFollower::finish(std::optional<Error> error) {
     board_->settled = plan_.virtual_size;
     board_->moved = board_->to_move.load();
     ending.released = plan_.released;
+  }
+  if (is_cancel_refused() && (!error || error->kind != ErrorKind::kCancelled)) {
+    ending.warnings.push_back(
+        text("QEMU refused to cancel the pull of disk '", plan_.disk_name, "': ", cancel_refusal_));
   }
   ending.error = std::move(error);
   std::exchange(finish_, nullptr)(std::move(ending));
