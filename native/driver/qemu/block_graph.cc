@@ -242,6 +242,11 @@ std::optional<std::size_t> BlockGraph::find_node(std::string_view name) const {
   return std::nullopt;
 }
 
+bool BlockGraph::has_unnamed() const {
+  return std::any_of(nodes_.begin(), nodes_.end(),
+                     [](const BlockNode& node) { return node.name.empty(); });
+}
+
 bool BlockGraph::is_disk(std::size_t node) const {
   const BlockNode& image = nodes_[node];
   return !image.is_backing && !is_protocol(image.driver) && !is_filter(image.driver);

@@ -233,6 +233,13 @@ Result<StreamPlan> plan_stream(const BlockGraph& graph, std::size_t top,
                                const GuestPullOptions& options, const qmp::QemuVersion& version) {
   const Planner planner(graph, top, options);
   const BlockNode& node = graph.nodes()[top];
+  if (node.name.empty()) {
+    return make_error(ErrorKind::kUnsupported,
+                      text("image '", node.filename,
+                           "' is open below a filter, in a node whose name this QEMU does not "
+                           "tell; pull it once the filter is gone"))
+        .with_path(node.filename);
+  }
   StreamPlan plan;
   plan.node = node.name;
   plan.disk_name = options.disk.name;

@@ -237,6 +237,17 @@ TEST(StreamPlanTest, ABaseWithoutAFormatIsRefused) {
   }
 }
 
+TEST(StreamPlanTest, ADiskWithoutTheNameOfItsNodeIsRefused) {
+  const auto devices = qmp::Json::parse(
+      R"([{"device": "vda", "inserted": {"node-name": "filter", "image": {"format": "throttle",
+          "filename": "", "backing-image": {"filename": "/top", "format": "qcow2"}}}}])");
+  const auto graph = BlockGraph::of_devices(*devices, qmp::Json());
+  EXPECT_TRUE(graph.has_unnamed());
+  const auto top = find_disk_node(graph, {"/top", "", "vda"});
+  ASSERT_TRUE(top.ok()) << top.error().message;
+  EXPECT_EQ(plan_stream(graph, *top, everything(), kVersion).error().kind, ErrorKind::kUnsupported);
+}
+
 TEST(StreamPlanTest, AJobsIdHasOnlyWhatQemuTakes) {
   for (const std::string& name : {std::string("vda"), std::string("#block121"),
                                   std::string("a b/ü\n"), std::string(), std::string(500, 'x')}) {
