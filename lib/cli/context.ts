@@ -31,7 +31,7 @@ export interface Context {
   readonly err: Output
   readonly environment: NodeJS.ProcessEnv
   readonly version: string
-  /** Calls `listener` at each request to stop (Ctrl-C, SIGTERM); gives the function that ends this. */
+  /** Calls `listener` at each request to stop: Ctrl-C, SIGTERM, a closed terminal; gives what ends this. */
   readonly onInterrupt: (listener: () => void) => () => void
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number

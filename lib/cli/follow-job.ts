@@ -15,7 +15,10 @@ import { formatLimit } from './measures.js'
 import { ProgressLine } from './render.js'
 import { warn } from './report.js'
 
-/** One Ctrl-C can arrive twice, from the terminal and from npm or timeout(1); nobody presses it twice as fast. */
+/**
+ * One request can arrive twice: Ctrl-C from the terminal and from npm or timeout(1), the end of a terminal from the
+ * kernel and from the shell. Nobody presses twice as fast.
+ */
 const onePressMs = 200
 
 export interface FollowStyle {

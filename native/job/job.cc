@@ -166,6 +166,7 @@ void Job::close_work(const Ending& ending) {
   outcome.seconds = std::chrono::duration<double>(host_.clock().now() - started_).count();
   outcome.method = board_.method.load();
   outcome.released = ending.released;
+  outcome.warnings = ending.warnings;
   if (options_.before_end) {
     options_.before_end(outcome);
   }

@@ -42,6 +42,8 @@ struct Ending {
   std::optional<Error> error;
   /// Files that are no longer needed; only when completed.
   std::vector<std::string> released;
+  /// What went wrong beside the job; none, where only the others are given.
+  std::vector<std::string> warnings = {};
 };
 
 enum class Stop : std::uint8_t {

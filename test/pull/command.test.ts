@@ -4,8 +4,9 @@
 // loses its reader. How lines are worded is tested without a process, in test/unit/cli.
 
 import { spawn } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
 import { blockpull, commandFile } from '../support/command.js'
 import { digestOf } from '../support/files.js'
 import { check, difference, flatten, info } from '../support/qemu.js'
@@ -62,7 +63,8 @@ describe('a pull', () => {
     expect(digestOf(top)).toBe(before)
   })
 
-  test.each(['SIGINT', 'SIGTERM'] as const)('that gets %s ends with 3 at a consistent point', async (signal) => {
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+  test.each(signals)('that gets %s ends with 3 at a consistent point', async (signal) => {
     const chain = await overlay()
     const { child, ended } = await slowPull(chain.top)
     child.kill(signal)
@@ -70,6 +72,27 @@ describe('a pull', () => {
     expect(code).toBe(3)
     expect(events(stdout).at(-1)).toMatchObject({ event: 'end', state: 'cancelled', code: 'CANCELLED' })
     expect(stderr).toMatch(/cancelled after .* [KM]iB; what was copied is kept/)
+    expect((await check(chain.top)).code).toBe(0)
+    await pullWell(chain)
+  })
+
+  test('whose terminal is closed ends with 3 at a consistent point', async () => {
+    const chain = await overlay()
+    const code = `${chain.folder}/code`
+    // A shell that hands the hangup on, as an interactive one does, and outlives its terminal to write down the code.
+    const pull = `"${process.execPath}" "${commandFile}" pull --bandwidth 4M --timeout 5 "${chain.top}"`
+    const leave = `echo $? >"${code}.new"; mv "${code}.new" "${code}"`
+    const shell = `trap : HUP; ${pull} & wait $!; kill -HUP $!; wait $!; ${leave}`
+    const terminal = spawn('script', ['--quiet', '--command', shell, '/dev/null'], {
+      env: { ...process.env, SHELL: '/bin/sh', TERM: 'xterm', CI: '' },
+    })
+    onTestFinished(() => void terminal.kill('SIGKILL'))
+    let shown = ''
+    terminal.stdout.on('data', (text) => (shown += text))
+    while (!shown.includes('io_uring')) await sleep(10)
+    terminal.kill('SIGKILL')
+    while (!existsSync(code)) await sleep(10)
+    expect(readFileSync(code, 'utf8')).toBe('3\n')
     expect((await check(chain.top)).code).toBe(0)
     await pullWell(chain)
   })

@@ -142,3 +142,21 @@ test("libvirt's calls: MiB/s reach QEMU as bytes, one too many is an overflow th
   await live.shutOff()
   expect(await live.complaints(vms.middle)).toEqual([])
 })
+
+test.each(['device', 'node'])('a disk that QEMU opened by a relative name is told with its %s', async (kind) => {
+  const { vms, chain } = await makeFolder()
+  const drive = 'if=none,id=drive0,file=top.qcow2,format=qcow2'
+  const live = await LiveDisk.start(chain, { diskArgs: ['-drive', drive, '-device', 'virtio-blk-pci,drive=drive0'] })
+  const domain = await (await opened(vms.uri)).lookupByName('vm0')
+  const error: unknown = await domain.blockPull('vda').catch((reason: unknown) => reason)
+  expect(error).toMatchObject({ code: 'NO_DISK' })
+  expect(String(error)).toMatch(
+    /no image '\/.*\/top\.qcow2' open .*; it has 'top\.qcow2'; QEMU was started with relative/,
+  )
+  await expect(domain.blockJobAbort('vda')).rejects.toMatchObject({ code: 'NO_DISK' })
+  const name = new RegExp(`by its ${kind} '([^']+)'`).exec(String(error))?.[1] ?? ''
+  const job = await domain.blockPull(name)
+  expect(await job.done).toMatchObject({ state: 'completed', warnings: [] })
+  await live.shutOff()
+  expect(await live.complaints(null)).toEqual([])
+})

@@ -85,6 +85,18 @@ describe('a pull', () => {
     expect(await isPulled()).toBe(true)
   })
 
+  test('of a disk that has no backing file, or keeps the one it has, has nothing to pull', async () => {
+    const { disk, folder, isPulled } = await startGuest()
+    const stay = await blockpull('pull', ...disk, '--base', `${folder}/layer0`)
+    expect(stay).toEqual({ code: 0, stdout: 'vm0 vda: nothing to pull\n', stderr: '' })
+    expect((await blockpull('pull', ...disk)).stdout).toMatch(/pulled/)
+    expect((await blockpull('pull', ...disk)).stdout).toBe('vm0 vda: nothing to pull\n')
+    const json = await blockpull('pull', '--json', ...disk)
+    expect(end(json.stdout)).toMatchObject({ state: 'completed', bytesMoved: 0, released: [] })
+    expect(json.stdout).not.toMatch(/"(bytesMoved|bytesToMove|bytesPerSecond)":[1-9]/)
+    expect(await isPulled()).toBe(true)
+  })
+
   test.each(['vda', 'disk', 'path'])('of a bare socket finds its device by %s', async (name) => {
     const { qemu, top, isPulled } = await startGuest()
     const device = name === 'path' ? top : name

@@ -7,7 +7,18 @@
 import { afterAll, describe, expect, test } from 'vitest'
 import { faults, versions } from '../qmp-peer/index.mjs'
 import { TempFolder } from '../support/temp-folder.js'
-import { deeds, diskBytes, endOf, failureOf, HeldReply, images, jobIn, start, startAtFlush } from './live-domain.js'
+import {
+  deeds,
+  diskBytes,
+  endOf,
+  failureOf,
+  HeldReply,
+  images,
+  jobIn,
+  safeOrder,
+  start,
+  startAtFlush,
+} from './live-domain.js'
 
 const temp = new TempFolder('refusals')
 afterAll(() => temp.remove())
@@ -114,6 +125,23 @@ describe('an abort', () => {
     await domain.blockJobAbort('vda')
     expect(await endOf(job)).toBe('cancelled CANCELLED')
     expect(deeds(peer)).toEqual(['block-stream', 'job-cancel', 'job-cancel', 'job-cancel'])
+  })
+
+  test('that QEMU always refuses ends with the job, which has completed and carries a warning', async () => {
+    const desc = 'Command job-cancel has been disabled'
+    const { domain, peer } = await start(temp, [faults.refuse('job-cancel', { class: 'CommandNotFound', desc })])
+    const job = await domain.blockPull('vda')
+    const aborted = domain.blockJobAbort('vda')
+    await peer.received('job-cancel')
+    expect(job.progress.state).toBe('aborting')
+    peer.complete(jobIn(peer))
+    await aborted
+    const { state, warnings } = await job.done
+    expect(state).toBe('completed')
+    expect(warnings).toEqual([
+      expect.stringMatching(/^QEMU refused to cancel the pull of disk 'vda': .*has been disabled$/),
+    ])
+    expect(deeds(peer).filter((name) => name !== 'job-cancel')).toEqual(safeOrder)
   })
 
   test('of a job that QEMU no longer has ends, as unknown', async () => {

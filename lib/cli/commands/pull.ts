@@ -54,7 +54,8 @@ export const pull: Command = {
     "that path, the name of a device or node, or the id of the guest's device.",
     '',
     'Ctrl-C cancels at a consistent point: what was copied is kept, and another pull',
-    'goes on from there. A second Ctrl-C leaves at once.',
+    'goes on from there. A second Ctrl-C leaves at once. SIGTERM and the end of the',
+    'terminal do the same, also under nohup; setsid keeps a pull from its terminal.',
   ],
   run: async (args, context) => {
     const style = {

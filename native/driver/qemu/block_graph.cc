@@ -264,11 +264,19 @@ std::optional<std::size_t> BlockGraph::find_node(std::string_view name) const {
   return std::nullopt;
 }
 
+bool BlockGraph::has_unnamed() const {
+  return std::any_of(nodes_.begin(), nodes_.end(),
+                     [](const BlockNode& node) { return node.name.empty(); });
+}
+
+bool BlockGraph::is_disk(std::size_t node) const {
+  const BlockNode& image = nodes_[node];
+  return !image.is_backing && !is_protocol(image.driver) && !is_filter(image.driver);
+}
+
 std::optional<std::size_t> BlockGraph::find_file(std::string_view path) const {
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
-    const BlockNode& node = nodes_[i];
-    if (!path.empty() && node.filename == path && !node.is_backing && !is_protocol(node.driver) &&
-        !is_filter(node.driver)) {
+    if (!path.empty() && nodes_[i].filename == path && is_disk(i)) {
       return i;
     }
   }

@@ -77,6 +77,12 @@ class BlockGraph {
 
   [[nodiscard]] std::optional<std::size_t> find_node(std::string_view name) const;
 
+  /// Whether some image has no name, which the graph gives to every one.
+  [[nodiscard]] bool has_unnamed() const;
+
+  /// Whether a guest's disk may stand on that node: an image that is the backing of no other.
+  [[nodiscard]] bool is_disk(std::size_t node) const;
+
   /// The format node that a guest's disk stands on: by the file of the active layer.
   [[nodiscard]] std::optional<std::size_t> find_file(std::string_view path) const;
 

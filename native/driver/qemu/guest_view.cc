@@ -13,6 +13,8 @@ namespace {
 using qmp::Json;
 
 /// Asks for jobs, devices and the graph, and for the list of nodes only where there are no devices.
+/// A job of another program that ends between two answers changes the images under them: what
+/// then has no name shows it, and all of it is asked for again.
 class ViewQuery : public std::enable_shared_from_this<ViewQuery> {
  public:
   ViewQuery(std::shared_ptr<qmp::Monitor> monitor, std::function<void(Result<GuestView>)> then)
@@ -36,6 +38,10 @@ class ViewQuery : public std::enable_shared_from_this<ViewQuery> {
   /// How often, and how far apart, it is looked whether a concluded job is dismissed by its owner.
   static constexpr int kTries = 20;
   static constexpr Nanoseconds kPause{100'000'000};
+
+  /// How often answers that do not fit each other are asked for again; jobs do not end one after
+  /// the other.
+  static constexpr int kLooksAgain = 3;
 
   using Step = void (ViewQuery::*)(const Json&);
 
@@ -81,7 +87,11 @@ class ViewQuery : public std::enable_shared_from_this<ViewQuery> {
     view_.jobs = qmp::read_block_jobs(jobs);
     if (devices_.size() > 0) {
       view_.graph = BlockGraph::of_devices(devices_, edges_);
-      then_(std::move(view_));
+      if (edges_.exists() && view_.graph.has_unnamed() && looks_left_-- > 0) {
+        ask_devices();
+      } else {
+        then_(std::move(view_));
+      }
       return;
     }
     if (has_concluded() && tries_left_-- > 0) {
@@ -119,6 +129,7 @@ class ViewQuery : public std::enable_shared_from_this<ViewQuery> {
   Json devices_;
   Json edges_;
   int tries_left_ = kTries;
+  int looks_left_ = kLooksAgain;
   bool began_again_ = false;
 };
 

@@ -14,6 +14,9 @@ namespace {
 /// How often QEMU is asked while no event gives reason to: progress has no events.
 constexpr Nanoseconds kLookInterval{500'000'000};
 
+/// So many refusals of a cancel are believed: one may have met a job that was just ending.
+constexpr std::uint32_t kRefusalsBelieved = 2;
+
 /// Whether it is not known if a command was done: then the next look shows it.
 bool is_unknown(const Result<void>& result) {
   if (result.ok()) {
@@ -63,7 +66,8 @@ void StreamFollower::start(job::Host& host, job::Board& board,
   board_ = &board;
   finish_ = std::move(finish);
   board_->method = "block-stream";
-  board_->to_move = plan_.virtual_size;
+  // Where no layer drops out QEMU goes over the disk all the same, and copies nothing.
+  board_->to_move = plan_.has_work ? plan_.virtual_size : 0;
   watch_->on_news([weak = weak_from_this()] {
     if (const auto self = weak.lock()) {
       self->post([](StreamFollower& follower) { follower.look(); });
@@ -147,9 +151,13 @@ void StreamFollower::act(const qmp::BlockJob& job) {
   if (job.stopped_on && fails_rather_than_stops_ && !stop_error_) {
     stop_error_ = failure_of(*job.stopped_on, words_of(*job.stopped_on));
   }
-  if (stop_ || flush_error_ || stop_error_) {
-    execute(Step::kCancel, qmp::job_cancel(plan_.job_id), &StreamFollower::look_after);
-  } else if (job.status == qmp::JobStatus::kPending) {
+  const bool is_pending = job.status == qmp::JobStatus::kPending;
+  const bool is_unwanted = stop_ || flush_error_ || stop_error_;
+  if (is_pending && is_cancel_refused() && flush_error_) {
+    finish(flush_error_);
+  } else if (is_unwanted && !(is_pending && is_cancel_refused())) {
+    execute(Step::kCancel, qmp::job_cancel(plan_.job_id), &StreamFollower::cancel_answered);
+  } else if (is_pending) {
     flush(Step::kFlush, &StreamFollower::flushed);
   }
 }
@@ -158,7 +166,7 @@ void StreamFollower::act(const qmp::BlockJob& job) {
 void StreamFollower::show(const qmp::BlockJob& job) {
   const std::uint64_t offset = std::min(job.offset, plan_.virtual_size);
   board_->settled = std::max(board_->settled.load(), offset);
-  board_->moved = board_->settled.load();
+  board_->moved = std::min(board_->settled.load(), board_->to_move.load());
   // What was asked before a resume is answered before it.
   if (unanswered_requests_ == 0) {
     board_->stopped_on = job.stopped_on;
@@ -168,7 +176,7 @@ void StreamFollower::show(const qmp::BlockJob& job) {
 void StreamFollower::flushed(Result<void> result) {
   if (!result.ok()) {
     flush_error_ = std::move(result).error();
-  } else if (!stop_ && !done_) {
+  } else if ((!stop_ || is_cancel_refused()) && !done_) {
     // If we die here, the job waits at pending with everything durable, and the next one to look
     // finalizes it.
     finalize_sent_ = true;
@@ -184,6 +192,18 @@ void StreamFollower::look_after(Result<void> result) {
   if (result.ok()) {
     look();
   }
+}
+
+void StreamFollower::cancel_answered(Result<void> result) {
+  if (!result.ok()) {
+    ++cancels_refused_;
+    cancel_refusal_ = result.error().message;
+  }
+  look_after(std::move(result));
+}
+
+bool StreamFollower::is_cancel_refused() const {
+  return cancels_refused_ >= kRefusalsBelieved;
 }
 
 void StreamFollower::take_end(const JobEnd& end) {
@@ -297,8 +317,12 @@ void StreamFollower::finish(std::optional<Error> error) {
   job::Ending ending;
   if (!error) {
     board_->settled = plan_.virtual_size;
-    board_->moved = plan_.virtual_size;
+    board_->moved = board_->to_move.load();
     ending.released = plan_.released;
+  }
+  if (is_cancel_refused() && (!error || error->kind != ErrorKind::kCancelled)) {
+    ending.warnings.push_back(
+        text("QEMU refused to cancel the pull of disk '", plan_.disk_name, "': ", cancel_refusal_));
   }
   ending.error = std::move(error);
   std::exchange(finish_, nullptr)(std::move(ending));

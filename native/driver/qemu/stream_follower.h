@@ -20,6 +20,9 @@
 // was lost with the connection is tried again. A job that is listed no more, and whose end was not
 // heard, was done only if we had it finalized and the chain has changed.
 //
+// A cancel that QEMU refuses is tried again at the next look. A job that is refused it for good
+// goes on to its end rather than wait at pending, and the end carries a warning.
+//
 // Thread rule: the host's thread; the monitor's callbacks are posted there.
 
 #pragma once
@@ -27,6 +30,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "core/qmp/commands.h"
@@ -72,6 +76,7 @@ class StreamFollower : public std::enable_shared_from_this<StreamFollower> {
   void vanish(std::string_view why);
   void finish(std::optional<Error> error);
   [[nodiscard]] Error failure_of(ErrorKind kind, std::string_view said) const;
+  [[nodiscard]] bool is_cancel_refused() const;
   [[nodiscard]] bool shows_new_chain(const GuestView& view) const;
 
   /// Begins a step; its answer, or a broken connection, ends it and is handed to `then`.
@@ -81,6 +86,7 @@ class StreamFollower : public std::enable_shared_from_this<StreamFollower> {
   void end_step(Step step, Then then, Result<void> result);
   void flushed(Result<void> result);
   void look_after(Result<void> result);
+  void cancel_answered(Result<void> result);
   void last_flushed(Result<void> result);
   void chain_checked(const Result<GuestView>& view);
   void chain_viewed(const Result<GuestView>& view);
@@ -118,6 +124,9 @@ class StreamFollower : public std::enable_shared_from_this<StreamFollower> {
   /// The job was seen to conclude without an error; the last flush is due.
   bool done_ = false;
   bool is_cancel_answered_ = false;
+  std::uint32_t cancels_refused_ = 0;
+  /// QEMU's words for the last one.
+  std::string cancel_refusal_;
   bool is_leaving_ = false;
   std::uint32_t unanswered_requests_ = 0;
   bool fails_rather_than_stops_ = false;

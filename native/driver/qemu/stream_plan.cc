@@ -154,6 +154,62 @@ void Planner::release_layers(std::size_t base, StreamPlan& plan) const {
   }
 }
 
+/// Of what QEMU has open, so many names are told where a disk is not found; a guest with more has
+/// hundreds.
+constexpr std::size_t kNamesTold = 8;
+
+/// "it has 'a', 'b' and 3 more".
+std::string told(const std::vector<std::string>& names) {
+  if (names.empty()) {
+    return "it has no disk";
+  }
+  std::string list;
+  for (std::size_t i = 0; i < std::min(names.size(), kNamesTold); ++i) {
+    list += text(i == 0 ? "it has '" : ", '", names[i], "'");
+  }
+  return names.size() > kNamesTold ? text(list, " and ", names.size() - kNamesTold, " more") : list;
+}
+
+/// Whether `name`, relative to a folder that only QEMU knows, may mean the file at `path`.
+bool may_mean(std::string_view name, std::string_view path) {
+  for (const std::string_view step : {"./", "../"}) {
+    while (name.starts_with(step)) {
+      name.remove_prefix(step.size());
+    }
+  }
+  return !name.empty() && !name.starts_with('/') && path.ends_with(text("/", name));
+}
+
+/// How to name the disk of a node otherwise than by its path: what looks like a path, or is called
+/// as the disk that was not found, would only be looked for by its path again.
+std::string other_name(const BlockGraph& graph, std::size_t node, const GuestDisk& disk) {
+  const std::string device = graph.disk_name(node);
+  const std::string& name = graph.nodes()[node].name;
+  const std::string by_node = text("by its node '", name, "'");
+  const bool has_device = device != name && device != disk.name && !device.starts_with('/');
+  return has_device ? text("by its device '", device, "' or ", by_node) : by_node;
+}
+
+/// What QEMU has in place of the disk that was not found.
+std::string what_is_there(const BlockGraph& graph, const GuestDisk& disk) {
+  const bool by_path = !disk.path.empty();
+  std::vector<std::string> names;
+  std::string hint;
+  for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
+    const std::string& file = graph.nodes()[i].filename;
+    if (!graph.is_disk(i)) {
+      continue;
+    }
+    names.push_back(by_path ? file : graph.disk_name(i));
+    if (by_path && hint.empty() &&
+        (may_mean(file, disk.path) || may_mean(file, disk.canonical_path))) {
+      hint = text("; QEMU was started with relative names, so if '", file,
+                  "' is that image, name the disk ", other_name(graph, i, disk));
+    }
+  }
+  return told(names) + hint;
+}
+
 }  // namespace
 
 Result<std::size_t> find_disk_node(const BlockGraph& graph, const GuestDisk& disk) {
@@ -167,16 +223,23 @@ Result<std::size_t> find_disk_node(const BlockGraph& graph, const GuestDisk& dis
       return *node;
     }
   }
-  return make_error(ErrorKind::kNoDisk,
-                    disk.path.empty()
-                        ? text("QEMU has no device and no node '", disk.name, "'")
-                        : text("QEMU has no image '", disk.path, "' open as a guest's disk"));
+  const std::string sought =
+      disk.path.empty() ? text("QEMU has no device and no node '", disk.name, "'")
+                        : text("QEMU has no image '", disk.path, "' open as a guest's disk");
+  return make_error(ErrorKind::kNoDisk, text(sought, "; ", what_is_there(graph, disk)));
 }
 
 Result<JudgedStream> plan_stream(const BlockGraph& graph, std::size_t top,
                                  const GuestPullOptions& options, const qmp::QemuVersion& version) {
   const Planner planner(graph, top, options);
   const BlockNode& node = graph.nodes()[top];
+  if (node.name.empty()) {
+    return make_error(ErrorKind::kUnsupported,
+                      text("image '", node.filename,
+                           "' is open below a filter, in a node whose name this QEMU does not "
+                           "tell; pull it once the filter is gone"))
+        .with_path(node.filename);
+  }
   JudgedStream judged;
   StreamPlan& plan = judged.plan;
   plan.node = node.name;

@@ -107,6 +107,18 @@ describe('pull of an image', () => {
     expect(terminal.out).toBe('a.qcow2: nothing to pull\n')
   })
 
+  it.each([
+    [4096, 0, '4.0 KiB moved in less than 0.01 s (io_uring)'],
+    [4096, 0.000001, '4.0 KiB moved in less than 0.01 s (io_uring)'],
+    [4096, 0.01, '4.0 KiB moved in 0.01 s (400.0 KiB/s, io_uring)'],
+    [0, 3, 'nothing had to be moved'],
+  ])('that moved %d bytes in %d s says "%s"', async (bytes, seconds, words) => {
+    const { exit, job } = await terminal.startPull('pull a.qcow2')
+    job.end({ ...outcomeOf('completed'), bytesMoved: BigInt(bytes), seconds })
+    await expect(exit).resolves.toBe(0)
+    expect(terminal.out).toBe(`a.qcow2: pulled, ${words}\n  no longer needed: /srv/base.qcow2\n`)
+  })
+
   it('passes its options on, and tells the limit as understood', async () => {
     terminal.binding.onStart = (job) => {
       job.latest = { ...job.latest, bandwidth: 52428800n }

@@ -60,6 +60,20 @@ TEST_F(StartStreamTest, AsksForAJobThatWaits) {
   EXPECT_TRUE(qemu_.faults_of_client.empty());
 }
 
+TEST_F(StartStreamTest, AChainThatGetsShorterBetweenTwoAnswersIsLookedAtAgain) {
+  qemu_.below = {"snap", "mid", "base"};
+  options_.base = BaseChoice{"/vms/base.qcow2", std::nullopt};
+  ask();
+  run_to("x-debug-query-block-graph");
+  qemu_.below = {"mid", "base"};
+  const auto& stream = run();
+  ASSERT_TRUE(stream.ok()) << stream.error().message;
+  EXPECT_EQ(stream->plan.depth, 3U);
+  EXPECT_EQ(stream->plan.released, std::vector<std::string>{"/vms/mid.qcow2"});
+  EXPECT_EQ(qemu_.job->base_node, "base");
+  EXPECT_EQ(qemu_.count("query-block"), 2U);
+}
+
 TEST_F(StartStreamTest, OneThatNobodyWillFollowFinalizesItself) {
   options_.will_be_followed = false;
   ask();

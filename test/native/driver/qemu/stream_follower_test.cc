@@ -38,6 +38,25 @@ TEST(StreamFollowerTest, FlushesBeforeItFinalizesAndBeforeItTells) {
   EXPECT_EQ(rig.broken_promise(), "");
 }
 
+TEST(StreamFollowerTest, WhereNoLayerDropsOutNothingIsMoved) {
+  FollowerRig rig;
+  rig.plan.has_work = false;
+  rig.plan.released = {};
+  rig.start();
+  EXPECT_EQ(rig.board.to_move, 0U);
+  ASSERT_TRUE(rig.run_to("query-block-jobs"));
+  rig.qemu.job->offset = 4096;
+  while (rig.board.settled == 0) {
+    ASSERT_TRUE(rig.step());
+  }
+  EXPECT_EQ(rig.board.moved, 0U);
+  rig.qemu.finish_copying();
+  ASSERT_TRUE(rig.run());
+  EXPECT_EQ(rig.ended_with(), std::nullopt);
+  EXPECT_EQ(rig.board.moved, 0U);
+  EXPECT_EQ(rig.board.settled, FakeQemu::kSize);
+}
+
 TEST(StreamFollowerTest, LooksAgainWithoutAnyEvent) {
   FollowerRig rig;
   rig.start();
@@ -270,6 +289,65 @@ TEST(StreamFollowerTest, AStopAtAnyStepEndsItOnceAndOnlyAsWhatItIs) {
     EXPECT_EQ(rig.broken_promise(), "") << stop_after;
     EXPECT_FALSE(rig.qemu.job) << stop_after;
   }
+}
+
+/// Runs to the end beside a QEMU that refuses every cancel; the copy is over after `copied_after`.
+void run_uncancellable(FollowerRig& rig, std::size_t copied_after) {
+  for (int turns = 0; turns < FollowerRig::kTurns && rig.ends.empty(); ++turns) {
+    if (rig.qemu.count("query-block-jobs") == copied_after && rig.qemu.job->status == "running") {
+      rig.qemu.finish_copying();
+    }
+    const bool is_cancel = rig.monitor->next() == "job-cancel";
+    rig.step(is_cancel ? Failing::kRefused : Failing::kNothing);
+  }
+}
+
+TEST(StreamFollowerTest, AJobThatQemuRefusesToCancelGoesOnAndEndsWithAWarning) {
+  for (const std::size_t copied_after : {1U, 5U}) {
+    FollowerRig rig;
+    rig.start();
+    ASSERT_TRUE(rig.run_to("query-block-jobs"));
+    rig.follower->stop(job::Stop::kCancel);
+    run_uncancellable(rig, copied_after);
+    ASSERT_EQ(rig.ends.size(), 1U) << copied_after;
+    EXPECT_EQ(rig.ended_with(), std::nullopt) << copied_after;
+    ASSERT_EQ(rig.ends[0].warnings.size(), 1U) << copied_after;
+    EXPECT_EQ(rig.ends[0].warnings[0],
+              "QEMU refused to cancel the pull of disk 'vda': job-cancel is refused");
+    EXPECT_EQ(rig.broken_promise(), "") << copied_after;
+  }
+}
+
+TEST(StreamFollowerTest, ACancelThatWasRefusedOnceIsTriedAgain) {
+  for (const bool is_pending : {false, true}) {
+    FollowerRig rig;
+    rig.start();
+    ASSERT_TRUE(rig.run_to("query-block-jobs"));
+    if (is_pending) {
+      rig.qemu.finish_copying();
+    }
+    rig.follower->stop(job::Stop::kCancel);
+    ASSERT_TRUE(rig.run_to("job-cancel"));
+    rig.monitor->step(Failing::kRefused);
+    ASSERT_TRUE(rig.run());
+    EXPECT_EQ(rig.ended_with(), ErrorKind::kCancelled) << is_pending;
+    EXPECT_TRUE(rig.ends[0].warnings.empty()) << is_pending;
+  }
+}
+
+TEST(StreamFollowerTest, AFailedFlushIsTheEndAlsoWhereQemuRefusesToCancel) {
+  FollowerRig rig;
+  rig.start();
+  ASSERT_TRUE(rig.run_to("query-block-jobs"));
+  rig.qemu.finish_copying();
+  ASSERT_TRUE(rig.run_to("flush"));
+  rig.monitor->step(Failing::kRefused);
+  run_uncancellable(rig, 0);
+  ASSERT_EQ(rig.ends.size(), 1U);
+  EXPECT_EQ(rig.ended_with(), ErrorKind::kIo);
+  EXPECT_EQ(rig.ends[0].warnings.size(), 1U);
+  EXPECT_EQ(rig.qemu.count("job-finalize"), 0U);
+  EXPECT_EQ(rig.broken_promise(), "");
 }
 
 TEST(StreamFollowerTest, WhenQemuEndsAtAnyStepItsEndIsNotKnownUnlessItWasSeen) {

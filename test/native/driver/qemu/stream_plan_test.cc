@@ -243,6 +243,17 @@ TEST(StreamPlanTest, ABaseWithoutAFormatIsRefused) {
   }
 }
 
+TEST(StreamPlanTest, ADiskWithoutTheNameOfItsNodeIsRefused) {
+  const auto devices = qmp::Json::parse(
+      R"([{"device": "vda", "inserted": {"node-name": "filter", "image": {"format": "throttle",
+          "filename": "", "backing-image": {"filename": "/top", "format": "qcow2"}}}}])");
+  const auto graph = BlockGraph::of_devices(*devices, qmp::Json());
+  EXPECT_TRUE(graph.has_unnamed());
+  const auto top = find_disk_node(graph, {"/top", "", "vda"});
+  ASSERT_TRUE(top.ok()) << top.error().message;
+  EXPECT_EQ(plan_stream(graph, *top, everything(), kVersion).error().kind, ErrorKind::kUnsupported);
+}
+
 TEST(StreamPlanTest, AJobsIdHasOnlyWhatQemuTakes) {
   for (const std::string& name : {std::string("vda"), std::string("#block121"),
                                   std::string("a b/ü\n"), std::string(), std::string(500, 'x')}) {
@@ -280,6 +291,56 @@ TEST(StreamPlanTest, ADiskIsFoundByItsPathAlsoThroughLinksAndElseByName) {
   EXPECT_EQ(find_disk_node(graph, {"", "", "vb0"}).value(), top);
   EXPECT_EQ(find_disk_node(graph, {"/else", "/else", "vda"}).error().kind, ErrorKind::kNoDisk);
   EXPECT_EQ(find_disk_node(graph, {"", "", "vdx"}).error().kind, ErrorKind::kNoDisk);
+}
+
+/// Why that disk is not found.
+std::string why_not(const BlockGraph& graph, const GuestDisk& disk) {
+  const auto node = find_disk_node(graph, disk);
+  return node.ok() ? "it is found" : node.error().message;
+}
+
+/// Guests of `count` disks: 'disk0' on node 'node0', and so on.
+BlockGraph disks_of(std::size_t count) {
+  std::string devices;
+  for (std::size_t i = 0; i < count; ++i) {
+    devices +=
+        text(i == 0 ? "[" : ", ", R"({"device": "disk)", i, R"(", "inserted": {"node-name": "node)",
+             i, R"(", "image": {"filename": "/vms/)", i, R"(.qcow2", "format": "qcow2"}}})");
+  }
+  const auto answer = qmp::Json::parse(count == 0 ? "[]" : devices + "]");
+  EXPECT_TRUE(answer.ok());
+  return BlockGraph::of_devices(*answer, qmp::Json());
+}
+
+TEST(StreamPlanTest, WhereADiskIsNotFoundItIsToldWhatQemuHas) {
+  EXPECT_EQ(why_not(disks_of(0), {"/a", "", "vda"}),
+            "QEMU has no image '/a' open as a guest's disk; it has no disk");
+  EXPECT_EQ(why_not(disks_of(2), {"/a", "", "vda"}),
+            "QEMU has no image '/a' open as a guest's disk; it has '/vms/0.qcow2', '/vms/1.qcow2'");
+  EXPECT_EQ(why_not(disks_of(2), {"", "", "vdx"}),
+            "QEMU has no device and no node 'vdx'; it has 'disk0', 'disk1'");
+  EXPECT_TRUE(why_not(disks_of(8), {"", "", "vdx"}).ends_with(", 'disk7'"));
+  EXPECT_TRUE(why_not(disks_of(9), {"", "", "vdx"}).ends_with(", 'disk7' and 1 more"));
+  EXPECT_TRUE(why_not(disks_of(500), {"/a", "", ""}).ends_with("/7.qcow2' and 492 more"));
+}
+
+TEST(StreamPlanTest, ARelativeNameOfQemusThatMayBeTheDiskIsToldWithItsOtherNames) {
+  const auto graph = [](const char* file) { return chain_of({{"top", file, "", 1 << 20}}); };
+  for (const char* const file :
+       {"disk.qcow2", "./disk.qcow2", "../disk.qcow2", "../../disk.qcow2", "vms/disk.qcow2"}) {
+    EXPECT_EQ(why_not(graph(file), {"/vms/disk.qcow2", "", "sda"}),
+              text("QEMU has no image '/vms/disk.qcow2' open as a guest's disk; it has '", file,
+                   "'; QEMU was started with relative names, so if '", file,
+                   "' is that image, name the disk by its device 'vda' or by its node 'top'"));
+  }
+  // Looked for through a link; and where the device's name would only lead to that path again.
+  const GuestDisk linked{"/link", "/vms/disk.qcow2", "vda"};
+  EXPECT_TRUE(why_not(graph("disk.qcow2"), linked).ends_with("name the disk by its node 'top'"));
+  for (const char* const file : {"isk.qcow2", "other/disk.qcow2", "/disk.qcow2", "../", ""}) {
+    EXPECT_EQ(why_not(graph(file), {"/vms/disk.qcow2", "", "sda"}).find("relative"),
+              std::string::npos)
+        << file;
+  }
 }
 
 }  // namespace
