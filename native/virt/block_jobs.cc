@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Info, speed, resume and abort. Each begins with what libvirt's public entry point refuses and
-// goes on with its driver's checks; a bandwidth in MiB/s is judged before the disk is looked for, as there.
+// goes on with its driver's checks; a bandwidth in MiB/s is judged before the disk is looked for,
+// as there.
 
 #include "virt/block_jobs.h"
 

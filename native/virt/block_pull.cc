@@ -88,8 +88,10 @@ Result<Target> find_target(Connection& connection, const BlockPullRequest& reque
   target.disk = std::move(disk);
   // A plan under a running guest tells of the job, whoever's, beside what else would refuse a pull.
   const bool tells_of_job = is_plan && target.is_running;
-  if (!tells_of_job && (connection.jobs().find(target.domain.uuid, target.disk.target) ||
-                        job_on_image(connection, target.disk.source) != nullptr)) {
+  const auto own = connection.jobs().find(target.domain.uuid, target.disk.target);
+  const bool is_busy =
+      own ? !own->is_left_over : job_on_image(connection, target.disk.source) != nullptr;
+  if (!tells_of_job && is_busy) {
     return job_active_on(target.disk.target);
   }
   BLOCKPULL_CHECK(check_disk_takes_jobs(target.disk));

@@ -64,11 +64,17 @@ Failure refused(Error error, const GuestPullCall& call) {
   }
 }
 
+/// Whether somebody has asked for a job, or an earlier process had left it; and who hears its end.
+struct Asked {
+  bool is_asked_for = false;
+  std::function<void(const job::Outcome&)> on_end;
+};
+
 /// Makes a job of the connection of what QEMU runs. nullptr when the connection has been closed.
 std::shared_ptr<job::Job> start(Connection& connection, const GuestDisk& on, Prepared prepared,
-                                std::uint64_t bandwidth,
-                                std::function<void(const job::Outcome&)> on_end) {
-  auto place = connection.jobs().reserve({on.domain.uuid, on.disk.target, on.disk.source, true});
+                                std::uint64_t bandwidth, Asked asked) {
+  JobLabel label{on.domain.uuid, on.disk.target, on.disk.source, true, !asked.is_asked_for};
+  auto place = connection.jobs().reserve(std::move(label));
   if (!place) {
     return nullptr;
   }
@@ -82,7 +88,7 @@ std::shared_ptr<job::Job> start(Connection& connection, const GuestDisk& on, Pre
                        : NewBacking();
     });
   };
-  options.on_end = tell_end(connection.sink(), subject, std::move(on_end));
+  options.on_end = tell_end(connection.sink(), subject, std::move(asked.on_end));
   return connection.jobs().start(*std::move(place), connection.engine(), std::move(prepared),
                                  std::move(options));
 }
@@ -124,7 +130,7 @@ std::shared_ptr<job::Job> adopt(Connection& connection,
   if (!prepared.ok()) {
     return connection.engine().registry().find_in_guest(monitor->path(), plan.job_id);
   }
-  return start(connection, on, std::move(prepared).value(), bandwidth, {});
+  return start(connection, on, std::move(prepared).value(), bandwidth, Asked{});
 }
 
 void add_once(std::vector<AdoptedJob>& jobs, AdoptedJob added) {
@@ -236,6 +242,35 @@ class DiskFlushes : public std::enable_shared_from_this<DiskFlushes> {
 
 }  // namespace
 
+namespace {
+
+/// A left-over job that this connection follows may be joined; every other one is somebody's.
+driver::FindFollower followers_in(const std::shared_ptr<Connection>& connection,
+                                  const qmp::Monitor& monitor) {
+  return [connection, path = monitor.path()](const std::string& job_id) {
+    auto job = connection->engine().registry().find_in_guest(path, job_id);
+    const bool is_left_over = job != nullptr && connection->jobs().is_left_over(*job);
+    return driver::Follower{job != nullptr, is_left_over ? std::move(job) : nullptr};
+  };
+}
+
+/// Gives a job that was left over to who asked for a pull. It may have ended by now.
+Result<std::shared_ptr<job::Job>> join(Connection& connection, GuestPullCall& call,
+                                       std::shared_ptr<job::Job> job) {
+  if (!connection.jobs().claim_left_over(*job) && !job->outcome()) {
+    return job_active_on(call.on.disk.target);
+  }
+  job->set_bandwidth(call.options.bytes_per_second);
+  job->when_ended([job, on_end = std::move(call.on_end)] {
+    if (on_end) {
+      on_end(job->outcome().value_or(job::Outcome{}));
+    }
+  });
+  return job;
+}
+
+}  // namespace
+
 void pull_in_guest(const std::shared_ptr<Connection>& connection, GuestPullCall call,
                    Answer<std::shared_ptr<job::Job>> answer) {
   auto monitor = connection->monitor_of(call.on.domain);
@@ -247,18 +282,23 @@ void pull_in_guest(const std::shared_ptr<Connection>& connection, GuestPullCall 
   call.options.disk = disk_for_qemu(call.on.disk);
   const auto shared = std::make_shared<GuestPullCall>(std::move(call));
   driver::prepare_guest_pull(
-      connection->engine(), *monitor, shared->options,
-      [connection, shared, answer = std::move(answer)](blockpull::Result<Prepared> prepared) {
-        if (!prepared.ok()) {
-          answer(refused(std::move(prepared).error(), *shared));
+      connection->engine(), *monitor, shared->options, followers_in(connection, **monitor),
+      [connection, shared,
+       answer = std::move(answer)](blockpull::Result<driver::GuestPullStart> started) {
+        if (!started.ok()) {
+          answer(refused(std::move(started).error(), *shared));
+          return;
+        }
+        if (started->joined != nullptr) {
+          answer(join(*connection, *shared, std::move(started->joined)));
           return;
         }
         if (shared->on.disk.source.empty()) {
-          shared->on.disk.target = (*prepared)->plan().disk_name;
-          shared->on.disk.source = (*prepared)->plan().path;
+          shared->on.disk.target = started->prepared->plan().disk_name;
+          shared->on.disk.source = started->prepared->plan().path;
         }
-        auto job = start(*connection, shared->on, std::move(prepared).value(),
-                         shared->options.bytes_per_second, std::move(shared->on_end));
+        auto job = start(*connection, shared->on, std::move(started->prepared),
+                         shared->options.bytes_per_second, Asked{true, std::move(shared->on_end)});
         if (job == nullptr) {
           answer(connection_closed("virDomainBlockPull"));
           return;
@@ -277,7 +317,7 @@ void plan_in_guest(const std::shared_ptr<Connection>& connection, GuestPullCall 
   answer = connection->open_calls().guard("virDomainBlockPull", std::move(answer));
   call.options.disk = disk_for_qemu(call.on.disk);
   driver::plan_guest_pull(
-      connection->engine(), *monitor, call.options,
+      *monitor, call.options, followers_in(connection, **monitor),
       [call, answer = std::move(answer)](blockpull::Result<driver::GuestPlan> plan) {
         if (plan.ok()) {
           answer(std::move(plan).value());

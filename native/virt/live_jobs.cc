@@ -63,7 +63,7 @@ std::optional<LiveJobs::Found> LiveJobs::find(const std::string& uuid, const std
     const JobLabel& label = entry.label;
     if (entry.job != nullptr && !job::has_ended(entry.job->progress().state) &&
         label.uuid == uuid && (is_path ? label.source : label.target) == disk) {
-      return Found{id, entry.job, label.is_in_guest};
+      return Found{id, entry.job, label.is_in_guest, label.is_left_over};
     }
   }
   return std::nullopt;
@@ -79,6 +79,27 @@ std::vector<LiveJobs::InGuest> LiveJobs::in_guest(const std::string& uuid) {
     }
   }
   return running;
+}
+
+LiveJobs::Entry* LiveJobs::entry_of(const job::Job& job) {
+  for (auto& [id, entry] : entries_) {
+    if (entry.job.get() == &job) {
+      return &entry;
+    }
+  }
+  return nullptr;
+}
+
+bool LiveJobs::is_left_over(const job::Job& job) {
+  const std::lock_guard lock(mutex_);
+  const Entry* const entry = entry_of(job);
+  return entry != nullptr && entry->label.is_left_over;
+}
+
+bool LiveJobs::claim_left_over(const job::Job& job) {
+  const std::lock_guard lock(mutex_);
+  Entry* const entry = entry_of(job);
+  return entry != nullptr && std::exchange(entry->label.is_left_over, false);
 }
 
 bool LiveJobs::claim_abort(std::uint64_t id) {

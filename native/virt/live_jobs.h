@@ -37,6 +37,8 @@ struct JobLabel {
   std::string source;
   /// The guest's QEMU does it.
   bool is_in_guest = false;
+  /// An earlier process began it, and nobody has asked for it since.
+  bool is_left_over = false;
 };
 
 class LiveJobs : public std::enable_shared_from_this<LiveJobs> {
@@ -61,6 +63,7 @@ class LiveJobs : public std::enable_shared_from_this<LiveJobs> {
     std::uint64_t id = 0;
     std::shared_ptr<job::Job> job;
     bool is_in_guest = false;
+    bool is_left_over = false;
   };
 
   /// Absent after close().
@@ -82,6 +85,11 @@ class LiveJobs : public std::enable_shared_from_this<LiveJobs> {
 
   /// The jobs in that domain's QEMU that have not ended.
   [[nodiscard]] std::vector<InGuest> in_guest(const std::string& uuid);
+
+  /// Whether that job is a left-over one of these, and was not claimed before.
+  [[nodiscard]] bool is_left_over(const job::Job& job);
+  /// Makes it one that was asked for; false when it is no left-over.
+  [[nodiscard]] bool claim_left_over(const job::Job& job);
 
   /// False when somebody has asked for this job's end before, or it has ended.
   [[nodiscard]] bool claim_abort(std::uint64_t id);
@@ -106,6 +114,8 @@ class LiveJobs : public std::enable_shared_from_this<LiveJobs> {
   };
 
   void forget(std::uint64_t id);
+  /// Under the lock; nullptr where it is none of these.
+  [[nodiscard]] Entry* entry_of(const job::Job& job);
 
   /// Guards everything below.
   std::mutex mutex_;

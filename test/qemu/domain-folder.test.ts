@@ -147,7 +147,7 @@ test.each(['device', 'node'])('a disk that QEMU opened by a relative name is tol
   const { vms, chain } = await makeFolder()
   const drive = 'if=none,id=drive0,file=top.qcow2,format=qcow2'
   const live = await LiveDisk.start(chain, { diskArgs: ['-drive', drive, '-device', 'virtio-blk-pci,drive=drive0'] })
-  const domain = await (await opened(vms.uri)).lookupByName('vm0')
+  const domain = await domainOf(vms)
   const error: unknown = await domain.blockPull('vda').catch((reason: unknown) => reason)
   expect(error).toMatchObject({ code: 'NO_DISK' })
   expect(String(error)).toMatch(

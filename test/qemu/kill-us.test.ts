@@ -87,20 +87,6 @@ describe('killed', () => {
     await expectFinished(live)
   })
 
-  test('while the job runs: the next pull of that disk takes it over', async () => {
-    const { live } = await start()
-    await killWhileItRuns(live)
-    const connection = await live.connect()
-    const domain = await connection.lookupByName('vm0')
-    // Whether the connection or the pull comes first to the job is up to them; there is one, and it ends well.
-    const job = await domain.blockPull('vda').catch(() => null)
-    const ended = nextEnd(connection)
-    await domain.blockJobSetSpeed('vda', '0')
-    if (job !== null) await job.done
-    expect(await ended).toMatchObject({ status: BlockJobStatus.COMPLETED })
-    await expectFinished(live)
-  })
-
   test.each([
     ['at pending', atPending],
     ['flushed and not finalized', atFinalize],

@@ -76,7 +76,7 @@ describe.each(instants)('killed in %s', (_, command, passing) => {
   })
 })
 
-test('the filter of a process that lives is taken for one that was left: its flush begins anew, and it completes', async () => {
+test('the filter of a process that lives is removed as well: its flush begins anew, and it completes', async () => {
   const { live, proxy } = await start()
   const held = proxy.hold(['blockdev-reopen'], 'before')
   const job = await (await live.domain()).blockPull('vda')

@@ -112,7 +112,7 @@ describe('that it may wait on', () => {
     await expectGood(live, null)
   })
 
-  test('a job that was left waiting on an error fails with it when it is reaped, and a second pull completes', async () => {
+  test('a job that was left waiting on an error fails with it when reaped, and a second pull completes', async () => {
     const live = await failing(0, { event: 'write_aio', errno: 28 })
     const first = await live.connect()
     const left = await (await first.lookupByName('vm0')).blockPull('vda', { onError: 'stop' })

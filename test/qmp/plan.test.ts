@@ -8,7 +8,7 @@ import { connect, type Domain, type PlanOptions } from '../../lib/index.js'
 import { faults, type QmpPeer, versions } from '../qmp-peer/index.mjs'
 import type { NodeDescription, PeerOptions } from '../qmp-peer/types.js'
 import { TempFolder } from '../support/temp-folder.js'
-import { chain, diskBytes, endOf, failureOf, images, jobIn, open, start } from './live-domain.js'
+import { diskBytes, endOf, failureOf, images, jobIn, nodes, open, start } from './live-domain.js'
 
 const temp = new TempFolder('plan')
 afterAll(() => temp.remove())
@@ -25,7 +25,7 @@ const isQuestion = (command: string) => /^(query-|qmp_capabilities$|x-debug-quer
 
 /** A guest whose images differ from the usual ones in this. */
 const disksWith = (...changes: readonly Partial<NodeDescription>[]): Partial<PeerOptions> => ({
-  disks: [{ device: 'vda', nodes: chain.map((node, at) => ({ ...node, ...changes[at] })) }],
+  disks: [{ device: 'vda', nodes: nodes('node').map((node, at) => ({ ...node, ...changes[at] })) }],
 })
 
 describe('a plan', () => {
@@ -78,7 +78,7 @@ describe('a plan', () => {
   })
 
   test('of a storage daemon’s node is made as well', async () => {
-    const disks = [{ nodes: chain }]
+    const disks = [{ nodes: nodes('node') }]
     const { peer, domain } = await start(temp, [], { version: versions.storageDaemon, disks })
     expect(await domain.plan('vda')).toMatchObject({ refusals: [], released: [images[1], images[2]] })
     expect(commands(peer).filter((name) => !isQuestion(name))).toEqual([])

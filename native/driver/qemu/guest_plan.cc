@@ -72,8 +72,8 @@ std::uint64_t estimate(const GuestPlan& plan) {
 }  // namespace
 
 Result<GuestPlan> plan_of_view(const GuestView& view, const GuestPullOptions& options,
-                               const std::function<bool(const std::string&)>& is_followed) {
-  BLOCKPULL_TRY(found, preflight(view, options, is_followed));
+                               const FindFollower& find_follower) {
+  BLOCKPULL_TRY(found, preflight(view, options, find_follower));
   GuestPlan plan;
   plan.stream = std::move(found.plan);
   plan.refusals = std::move(found.refusals);

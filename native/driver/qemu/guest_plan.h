@@ -41,10 +41,9 @@ struct GuestPlan {
   std::size_t base = 0;
 };
 
-/// Fails as preflight() does, which says what `is_followed` is.
-[[nodiscard]] Result<GuestPlan> plan_of_view(
-    const GuestView& view, const GuestPullOptions& options,
-    const std::function<bool(const std::string&)>& is_followed);
+/// Fails as preflight() does.
+[[nodiscard]] Result<GuestPlan> plan_of_view(const GuestView& view, const GuestPullOptions& options,
+                                             const FindFollower& find_follower);
 
 /// The plan with its sizes. Backing files outside of `backing_paths` are not looked at. Takes no
 /// lock. Too little space is among the refusals.

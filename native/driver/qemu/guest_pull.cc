@@ -72,43 +72,41 @@ class Prepared final : public PreparedGuestPull {
   bool cancel_unstarted_;
 };
 
-/// Whether a job of that id in the QEMU behind `monitor` is followed by this process.
-std::function<bool(const std::string&)> is_followed_in(job::Engine& engine,
-                                                       const qmp::Monitor& monitor) {
-  return [registry = engine.registry().shared_from_this(),
-          path = monitor.path()](const std::string& job_id) {
-    return registry->find_in_guest(path, job_id) != nullptr;
-  };
-}
-
 }  // namespace
 
-void plan_guest_pull(job::Engine& engine, const std::shared_ptr<qmp::Monitor>& monitor,
-                     const GuestPullOptions& options, std::function<void(Result<GuestPlan>)> then) {
-  view_guest(monitor, [options, is_followed = is_followed_in(engine, *monitor),
+void plan_guest_pull(const std::shared_ptr<qmp::Monitor>& monitor, const GuestPullOptions& options,
+                     FindFollower find_follower, std::function<void(Result<GuestPlan>)> then) {
+  view_guest(monitor, [options, find_follower = std::move(find_follower),
                        then = std::move(then)](const Result<GuestView>& view) {
-    then(view.ok() ? plan_of_view(*view, options, is_followed) : view.error());
+    then(view.ok() ? plan_of_view(*view, options, find_follower) : view.error());
   });
 }
 
 void prepare_guest_pull(job::Engine& engine, const std::shared_ptr<qmp::Monitor>& monitor,
-                        const GuestPullOptions& options,
-                        std::function<void(Result<std::unique_ptr<PreparedGuestPull>>)> then) {
-  start_stream(monitor, options, is_followed_in(engine, *monitor),
-               [registry = engine.registry().shared_from_this(), monitor,
-                then = std::move(then)](Result<StartedStream> stream) {
-                 if (!stream.ok()) {
-                   then(std::move(stream).error());
-                   return;
-                 }
-                 auto claim = registry->claim_in_guest(monitor->path(), stream->plan.job_id);
-                 if (!claim.ok()) {
-                   then(std::move(claim).error());
-                   return;
-                 }
-                 std::unique_ptr<PreparedGuestPull> prepared = std::make_unique<Prepared>(
-                     monitor, std::move(stream).value(), std::move(claim).value());
-                 then(std::move(prepared));
+                        const GuestPullOptions& options, const FindFollower& find_follower,
+                        std::function<void(Result<GuestPullStart>)> then) {
+  const auto take = [registry = engine.registry().shared_from_this(), monitor,
+                     find_follower](StartedStream stream) -> Result<GuestPullStart> {
+    if (stream.follower != nullptr) {
+      return GuestPullStart{nullptr, std::move(stream.follower)};
+    }
+    const std::string& id = stream.plan.job_id;
+    auto claim = registry->claim_in_guest(monitor->path(), id);
+    if (claim.ok()) {
+      return GuestPullStart{
+          std::make_unique<Prepared>(monitor, std::move(stream), std::move(claim).value()),
+          nullptr};
+    }
+    // The connection's adoption has come in between.
+    Follower follower = find_follower(id);
+    if (stream.was_there && follower.joinable != nullptr) {
+      return GuestPullStart{nullptr, std::move(follower.joinable)};
+    }
+    return std::move(claim).error();
+  };
+  start_stream(monitor, options, find_follower,
+               [take, then = std::move(then)](Result<StartedStream> stream) {
+                 then(stream.ok() ? take(std::move(stream).value()) : std::move(stream).error());
                });
 }
 
@@ -117,7 +115,7 @@ Result<std::unique_ptr<PreparedGuestPull>> prepare_adoption(
   BLOCKPULL_TRY(claim, engine.registry().claim_in_guest(monitor->path(), plan.job_id));
   auto watch = JobWatch::begin(monitor, plan.job_id);
   std::unique_ptr<PreparedGuestPull> prepared = std::make_unique<Prepared>(
-      monitor, StartedStream{std::move(plan), std::move(watch), true}, std::move(claim));
+      monitor, StartedStream{std::move(plan), std::move(watch), true, nullptr}, std::move(claim));
   return prepared;
 }
 

@@ -32,15 +32,21 @@ class PreparedGuestPull : public PreparedPull {
   [[nodiscard]] virtual std::shared_ptr<const GuestPullEnd> end() const = 0;
 };
 
+/// Either a job that QEMU has and nobody here follows yet, or the one that follows it.
+struct GuestPullStart {
+  std::unique_ptr<PreparedGuestPull> prepared;
+  std::shared_ptr<job::Job> joined;
+};
+
 /// What prepare_guest_pull would ask QEMU for, and what would refuse it. Only queries are sent.
 /// Fails as view_guest() and preflight() do.
-void plan_guest_pull(job::Engine& engine, const std::shared_ptr<qmp::Monitor>& monitor,
-                     const GuestPullOptions& options, std::function<void(Result<GuestPlan>)> then);
+void plan_guest_pull(const std::shared_ptr<qmp::Monitor>& monitor, const GuestPullOptions& options,
+                     FindFollower find_follower, std::function<void(Result<GuestPlan>)> then);
 
 /// Has QEMU start the job. One that is not start()ed in the end is cancelled there.
 void prepare_guest_pull(job::Engine& engine, const std::shared_ptr<qmp::Monitor>& monitor,
-                        const GuestPullOptions& options,
-                        std::function<void(Result<std::unique_ptr<PreparedGuestPull>>)> then);
+                        const GuestPullOptions& options, const FindFollower& find_follower,
+                        std::function<void(Result<GuestPullStart>)> then);
 
 /// Follows a job that QEMU has. kJobActive when this process follows it already.
 [[nodiscard]] Result<std::unique_ptr<PreparedGuestPull>> prepare_adoption(

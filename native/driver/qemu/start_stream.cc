@@ -74,11 +74,10 @@ Result<std::optional<StreamPlan>> find_own_job(const GuestView& view, const Stre
 class StreamStart : public std::enable_shared_from_this<StreamStart> {
  public:
   StreamStart(std::shared_ptr<qmp::Monitor> monitor, GuestPullOptions options,
-              std::function<bool(const std::string&)> is_followed,
-              std::function<void(Result<StartedStream>)> then)
+              FindFollower find_follower, std::function<void(Result<StartedStream>)> then)
       : monitor_(std::move(monitor)),
         options_(std::move(options)),
-        is_followed_(std::move(is_followed)),
+        find_follower_(std::move(find_follower)),
         then_(std::move(then)) {}
 
   void begin() {
@@ -93,15 +92,20 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
  private:
   Result<void> prepare(Result<GuestView> viewed) {
     BLOCKPULL_TRY(view, std::move(viewed));
-    BLOCKPULL_TRY(found, preflight(view, options_, is_followed_));
+    BLOCKPULL_TRY(found, preflight(view, options_, find_follower_));
     if (!found.refusals.empty()) {
       return std::move(found.refusals.front());
+    }
+    if (found.follower != nullptr && !found.there) {
+      // QEMU is done with it; what its follower has yet to do is not waited for in vain.
+      found.follower->when_ended([self = shared_from_this()] { self->begin(); });
+      return {};
     }
     remove_left_filters(monitor_, view.graph);
     plan_ = std::move(found.plan);
     watch_ = JobWatch::begin(monitor_, plan_.job_id);
     if (found.there) {
-      take_over(*std::move(found.there));
+      take_over(*std::move(found.there), std::move(found.follower));
     } else {
       stream();
     }
@@ -110,11 +114,11 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
 
   /// A job of ours that an earlier process began. One that has stopped on an error goes on: a pull
   /// was asked for. QEMU refuses that for one that has not.
-  void take_over(StreamPlan found) {
+  void take_over(StreamPlan found, std::shared_ptr<job::Job> follower) {
     const auto ignore = [](const Result<Json>& /*answer*/) {};
     monitor_->execute(qmp::block_job_set_speed(found.job_id, options_.bytes_per_second), ignore);
     monitor_->execute(qmp::block_job_resume(found.job_id), ignore);
-    then_(StartedStream{std::move(found), std::move(watch_), true});
+    then_(StartedStream{std::move(found), std::move(watch_), true, std::move(follower)});
   }
 
   void stream() {
@@ -128,7 +132,7 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
     stream.auto_finalize = !options_.will_be_followed;
     monitor_->execute(qmp::block_stream(stream), [self = shared_from_this()](Result<Json> answer) {
       if (answer.ok()) {
-        self->then_(StartedStream{std::move(self->plan_), std::move(self->watch_), false});
+        self->then_(StartedStream{std::move(self->plan_), std::move(self->watch_), false, nullptr});
       } else {
         self->take_refusal(std::move(answer).error());
       }
@@ -168,7 +172,7 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
       return job.id == plan_.job_id;
     });
     if (has_begun) {
-      then_(StartedStream{std::move(plan_), std::move(watch_), false});
+      then_(StartedStream{std::move(plan_), std::move(watch_), false, nullptr});
     } else if (asked_again_) {
       then_(lost);
     } else {
@@ -179,7 +183,7 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
 
   const std::shared_ptr<qmp::Monitor> monitor_;
   const GuestPullOptions options_;
-  const std::function<bool(const std::string&)> is_followed_;
+  const FindFollower find_follower_;
   const std::function<void(Result<StartedStream>)> then_;
   StreamPlan plan_;
   std::shared_ptr<JobWatch> watch_;
@@ -207,7 +211,7 @@ void read_layers(const BlockGraph& graph, std::size_t top, StreamPlan& plan) {
 }  // namespace
 
 Result<Preflight> preflight(const GuestView& view, GuestPullOptions options,
-                            const std::function<bool(const std::string&)>& is_followed) {
+                            const FindFollower& find_follower) {
   Preflight found;
   for (const auto& allowed : {check_commands(view.peer), check_can_flush(view.peer)}) {
     if (!allowed.ok()) {
@@ -234,7 +238,9 @@ Result<Preflight> preflight(const GuestView& view, GuestPullOptions options,
   found.plan = std::move(judged->plan);
   std::move(judged->refusals.begin(), judged->refusals.end(), std::back_inserter(found.refusals));
   const std::string& id = found.plan.job_id;
-  if (is_followed(id)) {
+  Follower follower = find_follower(id);
+  found.follower = std::move(follower.joinable);
+  if (follower.is_there && found.follower == nullptr) {
     found.refusals.push_back(make_error(
         ErrorKind::kJobActive, text("job '", id, "' is followed by this process already")));
   } else if (auto there = find_own_job(view, found.plan); there.ok()) {
@@ -246,9 +252,9 @@ Result<Preflight> preflight(const GuestView& view, GuestPullOptions options,
 }
 
 void start_stream(const std::shared_ptr<qmp::Monitor>& monitor, const GuestPullOptions& options,
-                  std::function<bool(const std::string&)> is_followed,
-                  std::function<void(Result<StartedStream>)> then) {
-  std::make_shared<StreamStart>(monitor, options, std::move(is_followed), std::move(then))->begin();
+                  FindFollower find_follower, std::function<void(Result<StartedStream>)> then) {
+  std::make_shared<StreamStart>(monitor, options, std::move(find_follower), std::move(then))
+      ->begin();
 }
 
 std::optional<StreamPlan> plan_of_job(const GuestView& view, const qmp::BlockJob& job) {

@@ -44,7 +44,7 @@ class FollowerRig {
 
   void make() {
     follower = std::make_shared<StreamFollower>(
-        monitor, StartedStream{plan, JobWatch::begin(monitor, plan.job_id)}, end);
+        monitor, StartedStream{plan, JobWatch::begin(monitor, plan.job_id), false, nullptr}, end);
   }
 
   void start() {

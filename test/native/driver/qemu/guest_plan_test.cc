@@ -102,7 +102,9 @@ GuestPullOptions onto(std::size_t index) {
 
 Result<GuestPlan> plan(const GuestView& view, const GuestPullOptions& options,
                        bool is_followed = false) {
-  return plan_of_view(view, options, [is_followed](const std::string&) { return is_followed; });
+  return plan_of_view(view, options, [is_followed](const std::string&) {
+    return Follower{is_followed, nullptr};
+  });
 }
 
 std::vector<ErrorKind> refusals(const GuestView& view, const GuestPullOptions& options,

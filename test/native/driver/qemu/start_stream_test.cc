@@ -19,7 +19,10 @@ class StartStreamTest : public testing::Test {
     options_.disk.path = "/vms/top.qcow2";
     options_.disk.name = "vda";
     start_stream(
-        monitor_, options_, [is_followed](const std::string&) { return is_followed; },
+        monitor_, options_,
+        [is_followed](const std::string&) {
+          return Follower{is_followed, nullptr};
+        },
         [this](Result<StartedStream> stream) { told_.push_back(std::move(stream)); });
   }
 
@@ -160,7 +163,7 @@ TEST_F(StartStreamTest, ACancelAfterATimeoutHoldsItsMonitor) {
   const std::weak_ptr<FakeMonitor> weak = monitor;
   options_.disk.path = "/vms/top.qcow2";
   start_stream(
-      monitor, options_, [](const std::string&) { return false; },
+      monitor, options_, [](const std::string&) { return Follower(); },
       [this](Result<StartedStream> stream) { told_.push_back(std::move(stream)); });
   while (monitor->next() != "block-stream" && monitor->step()) {
   }

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A pull that is asked for again, after the process that made it was killed: it goes on from where it was and
+// completes, whether the new connection has found the job by then or not. Nobody has to know of the job that was left.
+
+import { afterAll, describe, expect, test } from 'vitest'
+import type { BlockPullOptions } from '../../lib/index.js'
+import { GuestPuller } from '../support/guest-puller.js'
+import { LiveDisk } from '../support/live-disk.js'
+import { finalize, flush } from '../support/qmp-proxy.js'
+import { makeChain } from '../support/stream-case.js'
+import { TempFolder } from '../support/temp-folder.js'
+
+const temp = new TempFolder('pull-again')
+afterAll(() => temp.remove())
+
+/** Files top, mid and base; the job that was left runs slowly. */
+async function start() {
+  const chain = await makeChain(
+    temp.folder(),
+    { name: 'base', size: '4M', io: ['write -P 1 0 2M'] },
+    { name: 'mid', size: '4M', io: ['write -P 2 2M 2M'] },
+    { name: 'top', size: '4M', io: ['write -P 3 1M 64k'] },
+  )
+  const live = await LiveDisk.start(chain, { proxy: true })
+  const [, mid = '', base = ''] = chain.layers.map(({ path }) => path)
+  return { live, mid, base }
+}
+
+async function startLeft(options: BlockPullOptions = {}) {
+  const started = await start()
+  const puller = GuestPuller.start(started.live, { bytesPerSecond: 1 << 16, ...options })
+  await puller.running()
+  await puller.kill()
+  return started
+}
+
+async function expectFinished(live: LiveDisk, base: string | null = null): Promise<void> {
+  expect(await live.jobs()).toEqual([])
+  await live.shutOff()
+  expect(await live.complaints(base)).toEqual([])
+}
+
+describe('while the job runs', () => {
+  test('by a connection that was opened just now', async () => {
+    const { live, mid, base } = await startLeft()
+    expect(await live.pull()).toMatchObject({ state: 'completed', released: [mid, base] })
+    await expectFinished(live)
+  })
+
+  test('by a connection that follows the job already: under the limit that is asked for now', async () => {
+    const { live } = await startLeft()
+    const domain = await live.domain()
+    await domain.blockJobSetSpeed('vda', '1KiB/s')
+    const job = await domain.blockPull('vda', { bytesPerSecond: 1 << 17 })
+    expect(job.progress).toMatchObject({ state: 'running', bandwidth: 1 << 17 })
+    const [{ speed }] = await (await live.client()).execute('query-block-jobs')
+    expect(speed).toBe(1 << 17)
+    await expect(domain.blockPull('vda')).rejects.toMatchObject({ code: 'JOB_ACTIVE' })
+    expect(await job.abort()).toMatchObject({ state: 'cancelled' })
+    await live.pull()
+    await expectFinished(live)
+  })
+
+  test('down to the base that it keeps', async () => {
+    const { live, base } = await startLeft({ base: 'vda[2]' })
+    expect(await live.pull({ base })).toMatchObject({ state: 'completed' })
+    await expectFinished(live, base)
+  })
+
+  test('down to another base: refused, and the job goes on', async () => {
+    const { live } = await startLeft()
+    const domain = await live.domain()
+    await domain.blockJobSetSpeed('vda', '64KiB/s')
+    await expect(domain.blockPull('vda', { base: 'vda[2]' })).rejects.toMatchObject({ code: 'JOB_ACTIVE' })
+    expect(await live.jobs()).toMatchObject([{ status: 'running' }])
+    await (await domain.blockPull('vda')).done
+    await expectFinished(live)
+  })
+
+  test('a plan does not speak against it', async () => {
+    const { live } = await startLeft()
+    const domain = await live.domain()
+    await domain.blockJobSetSpeed('vda', '64KiB/s')
+    expect(await domain.plan('vda')).toMatchObject({ refusals: [] })
+    await (await domain.blockPull('vda')).done
+    await expectFinished(live)
+  })
+})
+
+test.each([
+  ['the first flush', flush, 0],
+  ['finalizing', finalize, 0],
+  ['the last flush', flush, 1],
+] as const)('killed before %s', async (_, commands, passing) => {
+  const { live } = await start()
+  const proxy = live.proxy as NonNullable<typeof live.proxy>
+  const held = proxy.hold(commands, 'before', passing)
+  const puller = GuestPuller.start(live)
+  await held.reached
+  await puller.kill()
+  proxy.cut()
+  expect(await live.pull()).toMatchObject({ state: 'completed' })
+  await expectFinished(live)
+})
