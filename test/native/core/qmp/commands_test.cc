@@ -22,7 +22,7 @@ TEST(CommandsTest, AStreamOfEverythingNamesNoBaseAndNoLimit) {
   EXPECT_FALSE(Json::parse(command.arguments)->has("speed"));
 }
 
-TEST(CommandsTest, AStreamIsNeverDismissedByQemu) {
+TEST(CommandsTest, AStreamIsDismissedByQemuAndFinalizedByWhoWasAsked) {
   for (const bool auto_finalize : {false, true}) {
     BlockStream stream;
     stream.base_node = "base";
@@ -39,10 +39,31 @@ TEST(CommandsTest, AStreamIsNeverDismissedByQemu) {
   }
 }
 
+TEST(CommandsTest, AStreamSaysWhatAnErrorDoesOnlyWhereItIsNoFailure) {
+  BlockStream stream;
+  EXPECT_FALSE(Json::parse(block_stream(stream).arguments)->has("on-error"));
+  stream.on_error = OnError::kStop;
+  EXPECT_EQ(Json::parse(block_stream(stream).arguments)->member("on-error").text(), "stop");
+  stream.on_error = OnError::kEnospc;
+  EXPECT_EQ(Json::parse(block_stream(stream).arguments)->member("on-error").text(), "enospc");
+}
+
+TEST(CommandsTest, AJobWaitsOnAnErrorOnlyWhileItIsPaused) {
+  const auto stop_of = [](const char* members) {
+    return read_block_jobs(*Json::parse(std::string("[{") + members + "}]")).at(0).stopped_on;
+  };
+  EXPECT_EQ(stop_of(R"("paused": true, "io-status": "nospace")"), ErrorKind::kNoSpace);
+  EXPECT_EQ(stop_of(R"("paused": true, "io-status": "failed")"), ErrorKind::kIo);
+  EXPECT_EQ(stop_of(R"("paused": true, "io-status": "ok")"), std::nullopt);
+  EXPECT_EQ(stop_of(R"("paused": false, "io-status": "failed")"), std::nullopt);
+  EXPECT_EQ(stop_of(R"("paused": true)"), std::nullopt);
+}
+
 TEST(CommandsTest, JobsAreNamedById) {
   for (const Command& command : {job_cancel("x"), job_finalize("x")}) {
     EXPECT_EQ(command.arguments, R"({"id":"x"})") << command.name;
   }
+  EXPECT_EQ(block_job_resume("x").arguments, R"({"device":"x"})");
   const auto speed = Json::parse(block_job_set_speed("x", 0).arguments);
   EXPECT_EQ(speed->member("device").text(), "x");
   EXPECT_EQ(speed->member("speed").number(), 0U);

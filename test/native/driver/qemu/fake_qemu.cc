@@ -23,10 +23,10 @@ std::string file_of(const std::string& node) {
 
 std::string FakeQemu::commands() const {
   std::vector<const char*> names{
-      "query-block",         "query-block-jobs",     "x-debug-query-block-graph",
-      "block-stream",        "job-cancel",           "query-named-block-nodes",
-      "job-finalize",        "job-dismiss",          "blockdev-add",
-      "block-job-set-speed", "human-monitor-command"};
+      "query-block",         "query-block-jobs", "x-debug-query-block-graph",
+      "block-stream",        "job-cancel",       "query-named-block-nodes",
+      "job-finalize",        "job-dismiss",      "blockdev-add",
+      "block-job-set-speed", "block-job-resume", "human-monitor-command"};
   if (can_reopen) {
     names.push_back("blockdev-reopen");
   }
@@ -117,16 +117,22 @@ Result<std::string> FakeQemu::act_on_filter(const std::string& name, const qmp::
 }
 
 Result<std::string> FakeQemu::act_on_job(const std::string& name, const qmp::Json& arguments) {
-  const bool is_speed = name == "block-job-set-speed";
-  const std::string id = arguments.member(is_speed ? "device" : "id").text_or_empty();
+  const bool is_block_job = name.starts_with("block-job-");
+  const std::string id = arguments.member(is_block_job ? "device" : "id").text_or_empty();
   if (!job || job->id != id) {
-    return is_speed ? refused(text("Block job '", id, "' not found"), "DeviceNotActive")
-                    : refused("Job not found");
+    return is_block_job ? refused(text("Block job '", id, "' not found"), "DeviceNotActive")
+                        : refused("Job not found");
   }
   const auto not_in_state = [&] {
     return refused(text("Job '", id, "' in state '", job->status, "' cannot accept '", name, "'"));
   };
-  if (is_speed) {
+  if (name == "block-job-resume") {
+    if (!job->stopped_on) {
+      return refused("Can't resume a job that was not paused");
+    }
+    job->stopped_on.reset();
+    job->status = "running";
+  } else if (name == "block-job-set-speed") {
     job->speed = arguments.member("speed").number().value_or(0);
   } else if (name == "job-cancel") {
     cancel();
@@ -189,7 +195,9 @@ std::string FakeQemu::jobs() const {
   }
   return text(R"([{"device": ")", job->id, R"(", "type": "stream", "status": ")", job->status,
               R"(", "len": )", kSize, R"(, "offset": )", job->offset, R"(, "speed": )", job->speed,
-              R"(, "auto-finalize": )", job->auto_finalize ? "true" : "false", "}]");
+              R"(, "auto-finalize": )", job->auto_finalize ? "true" : "false", R"(, "paused": )",
+              job->stopped_on ? "true" : "false", R"(, "io-status": ")",
+              job->stopped_on.value_or("ok"), R"("}])");
 }
 
 std::string FakeQemu::devices() const {

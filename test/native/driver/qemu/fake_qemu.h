@@ -36,6 +36,8 @@ class FakeQemu {
     std::uint64_t speed = 0;
     bool auto_finalize = false;
     std::optional<std::string> base_node;
+    /// `io-status` of one that waits on an error.
+    std::optional<std::string> stopped_on;
   };
 
   struct Event {

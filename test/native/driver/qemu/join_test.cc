@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A pull that meets a job of ours which this process follows, and which nobody has asked for.
+
+#include <gtest/gtest.h>
+
+#include "driver/qemu/fake_monitor.h"
+#include "driver/qemu/job_id.h"
+#include "driver/qemu/start_stream.h"
+#include "faults/inline_host.h"
+
+namespace blockpull::driver {
+namespace {
+
+/// Ends when the test says so.
+class WaitingWork final : public job::Work {
+ public:
+  explicit WaitingWork(std::function<void(job::Ending)>& finish) : finish_(finish) {}
+  [[nodiscard]] std::uint64_t total() const override { return 0; }
+  void start(job::Host&, job::Board&, std::function<void(job::Ending)> finish) override {
+    finish_ = std::move(finish);
+  }
+  void stop(job::Stop) override {}
+  void set_bandwidth(std::uint64_t) override {}
+
+ private:
+  std::function<void(job::Ending)>& finish_;
+};
+
+class JoinTest : public testing::Test {
+ protected:
+  JoinTest() : arena_(io::BufferArena::create(io::BufferArena::kBlock).value()), host_(*arena_, 0) {
+    follower_ = job::Job::start(host_, std::make_unique<WaitingWork>(finish_),
+                                registry_->claim_in_guest("/m", "id").value(), {});
+    settle();
+    qemu_.job = FakeQemu::Job{};
+    qemu_.job->id = job_id_for("vda", "top");
+  }
+
+  ~JoinTest() override {
+    if (!follower_->outcome()) {
+      end_follower();
+    }
+  }
+
+  void settle() {
+    bool is_reached = false;
+    host_.post([&is_reached] { is_reached = true; });
+    while (!is_reached) {
+      host_.step();
+    }
+  }
+
+  void end_follower() {
+    finish_({});
+    while (!follower_->outcome()) {
+      host_.step();
+    }
+    settle();
+  }
+
+  void ask() {
+    options_.disk.path = "/vms/top.qcow2";
+    options_.disk.name = "vda";
+    start_stream(
+        monitor_, options_,
+        [this](const std::string&) {
+          const bool is_there = !follower_->outcome();
+          return Follower{is_there, is_there ? follower_ : nullptr};
+        },
+        [this](Result<StartedStream> stream) { told_.push_back(std::move(stream)); });
+    while (monitor_->step()) {
+    }
+  }
+
+  std::function<void(job::Ending)> finish_;
+  const std::unique_ptr<io::BufferArena> arena_;
+  faults::InlineHost host_;
+  const std::shared_ptr<job::Registry> registry_ = std::make_shared<job::Registry>();
+  std::shared_ptr<job::Job> follower_;
+  FakeQemu qemu_;
+  const std::shared_ptr<FakeMonitor> monitor_ = std::make_shared<FakeMonitor>(qemu_);
+  GuestPullOptions options_;
+  std::vector<Result<StartedStream>> told_;
+};
+
+TEST_F(JoinTest, TheJobThatFollowsItIsGivenUnderTheNewLimitAndResumed) {
+  options_.bytes_per_second = 4096;
+  qemu_.job->stopped_on = "failed";
+  ask();
+  ASSERT_EQ(told_.size(), 1U);
+  ASSERT_TRUE(told_[0].ok());
+  EXPECT_EQ(told_[0]->follower, follower_);
+  EXPECT_EQ(qemu_.job->speed, 4096U);
+  EXPECT_FALSE(qemu_.job->stopped_on);
+  EXPECT_EQ(qemu_.count("block-stream"), 0U);
+}
+
+TEST_F(JoinTest, OneThatKeepsAnotherBaseIsNotJoined) {
+  options_.base = BaseChoice{"", 2};
+  ask();
+  ASSERT_EQ(told_.size(), 1U);
+  EXPECT_EQ(told_[0].error().kind, ErrorKind::kJobActive);
+}
+
+TEST_F(JoinTest, OneThatQemuIsDoneWithIsWaitedForAndThePullBeginsAfterIt) {
+  qemu_.job.reset();
+  ask();
+  EXPECT_TRUE(told_.empty());
+  EXPECT_EQ(qemu_.count("block-stream"), 0U);
+  end_follower();
+  while (monitor_->step()) {
+  }
+  ASSERT_EQ(told_.size(), 1U);
+  ASSERT_TRUE(told_[0].ok());
+  EXPECT_EQ(told_[0]->follower, nullptr);
+  EXPECT_EQ(qemu_.count("block-stream"), 1U);
+}
+
+}  // namespace
+}  // namespace blockpull::driver

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A followed job that stops on an error: what it waits on is shown, it goes on when it is resumed,
+// and it fails where nobody would do that.
+
+#include <gtest/gtest.h>
+
+#include "driver/qemu/follower_rig.h"
+
+namespace blockpull::driver {
+namespace {
+
+class StreamStopTest : public testing::Test {
+ protected:
+  /// Starts it; it has stopped by the time of the first look, which shows it.
+  void stop_on(const char* io_status) {
+    ASSERT_TRUE(rig_.start_watching());
+    rig_.qemu.job->status = "paused";
+    rig_.qemu.job->stopped_on = io_status;
+    while (!rig_.board.stopped_on.load()) {
+      ASSERT_TRUE(rig_.step());
+    }
+  }
+
+  void resume() {
+    rig_.follower->resume([this](Result<void> result) { told_.push_back(std::move(result)); });
+  }
+
+  FollowerRig rig_;
+  std::vector<Result<void>> told_;
+};
+
+TEST_F(StreamStopTest, WhatItWaitsOnIsShownAndNothingIsDone) {
+  stop_on("nospace");
+  EXPECT_EQ(rig_.board.stopped_on.load(), ErrorKind::kNoSpace);
+  for (int turns = 0; turns < 50; ++turns) {
+    rig_.step();
+  }
+  EXPECT_TRUE(rig_.ends.empty());
+  EXPECT_EQ(rig_.qemu.count("job-cancel"), 0U);
+  EXPECT_EQ(rig_.qemu.count("block-job-resume"), 0U);
+}
+
+TEST_F(StreamStopTest, OnceResumedItIsShownToGoOnAtOnceAndCompletes) {
+  stop_on("failed");
+  EXPECT_EQ(rig_.board.stopped_on.load(), ErrorKind::kIo);
+  resume();
+  EXPECT_EQ(rig_.board.stopped_on.load(), std::nullopt);
+  ASSERT_TRUE(rig_.run_to("block-job-resume"));
+  rig_.step();
+  ASSERT_EQ(told_.size(), 1U);
+  EXPECT_TRUE(told_[0].ok());
+  rig_.qemu.finish_copying();
+  ASSERT_TRUE(rig_.run());
+  EXPECT_EQ(rig_.ended_with(), std::nullopt);
+  EXPECT_EQ(rig_.broken_promise(), "");
+}
+
+TEST_F(StreamStopTest, ALookThatWasAskedForBeforeTheResumeDoesNotShowItStopped) {
+  stop_on("failed");
+  rig_.follower->fail_rather_than_stop();  // makes it look
+  ASSERT_TRUE(rig_.run_to("query-block-jobs"));
+  resume();
+  rig_.step();
+  rig_.host->step();
+  EXPECT_EQ(rig_.board.stopped_on.load(), std::nullopt);
+}
+
+TEST_F(StreamStopTest, OneThatIsRefusedIsTold) {
+  stop_on("failed");
+  rig_.qemu.job->stopped_on.reset();
+  resume();
+  ASSERT_TRUE(rig_.run_to("block-job-resume"));
+  rig_.step();
+  ASSERT_EQ(told_.size(), 1U);
+  EXPECT_EQ(told_[0].error().kind, ErrorKind::kQemuError);
+}
+
+TEST_F(StreamStopTest, WhereNobodyWouldResumeItItFailsWithTheErrorAndKeepsItsChain) {
+  stop_on("nospace");
+  rig_.follower->fail_rather_than_stop();
+  ASSERT_TRUE(rig_.run());
+  EXPECT_EQ(rig_.ended_with(), ErrorKind::kNoSpace);
+  EXPECT_EQ(rig_.qemu.count("job-cancel"), 1U);
+  EXPECT_EQ(rig_.qemu.below.size(), 2U);
+  EXPECT_EQ(rig_.broken_promise(), "");
+}
+
+TEST_F(StreamStopTest, OneThatNeverStopsCompletesAlsoWhereItWouldHaveFailed) {
+  ASSERT_TRUE(rig_.start_watching());
+  rig_.follower->fail_rather_than_stop();
+  rig_.qemu.finish_copying();
+  ASSERT_TRUE(rig_.run());
+  EXPECT_EQ(rig_.ended_with(), std::nullopt);
+}
+
+}  // namespace
+}  // namespace blockpull::driver
