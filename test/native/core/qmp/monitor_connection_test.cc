@@ -122,6 +122,7 @@ TEST_F(MonitorConnectionTest, ARefusedNegotiationIsToldWithQemusWords) {
   open();
   reach();
   execute("query-block");
+  settle();
   ServedClient client = accept();
   client.say(kGreetingText);
   client.refuse(client.expect("qmp_capabilities"), "GenericError", "not today");
