@@ -69,6 +69,8 @@
       "native/driver/qemu/guest_view.cc",
       "native/driver/qemu/job_id.cc",
       "native/driver/qemu/job_watch.cc",
+      "native/driver/qemu/left_job.cc",
+      "native/driver/qemu/preflight.cc",
       "native/driver/qemu/start_stream.cc",
       "native/driver/qemu/stream_follower.cc",
       "native/driver/qemu/stream_plan.cc"

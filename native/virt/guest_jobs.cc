@@ -13,6 +13,7 @@
 #include "driver/qemu/flush.h"
 #include "driver/qemu/guest_view.h"
 #include "driver/qemu/job_id.h"
+#include "driver/qemu/left_job.h"
 #include "virt/base_name.h"
 #include "virt/checks.h"
 #include "virt/job_reports.h"
