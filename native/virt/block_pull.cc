@@ -12,8 +12,8 @@
 #include "virt/base_name.h"
 #include "virt/block_jobs.h"
 #include "virt/checks.h"
-#include "virt/guest_jobs.h"
 #include "virt/job_reports.h"
+#include "virt/pull_in_guest.h"
 
 namespace blockpull::virt {
 namespace {

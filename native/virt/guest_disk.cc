@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "virt/guest_disk.h"
+
+#include <filesystem>
+#include <utility>
+
+#include "driver/qemu/guest_view.h"
+
+namespace blockpull::virt {
+namespace {
+
+/// What a guest's devices stand on; the images that nothing stands on where there are no devices.
+std::vector<Disk> disks_in(const driver::BlockGraph& graph) {
+  std::vector<Disk> disks;
+  for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
+    const driver::BlockNode& node = graph.nodes()[i];
+    if (!node.is_backing && !driver::is_protocol(node.driver)) {
+      Disk disk;
+      disk.target = graph.disk_name(i);
+      disk.source = node.filename;
+      disk.format = node.driver;
+      disks.push_back(std::move(disk));
+    }
+  }
+  return disks;
+}
+
+}  // namespace
+
+driver::GuestDisk disk_for_qemu(const Disk& disk) {
+  std::error_code unknown;
+  std::string canonical;
+  if (!disk.source.empty()) {
+    canonical = std::filesystem::canonical(disk.source, unknown).string();
+  }
+  return {disk.source, std::move(canonical), disk.target};
+}
+
+Disk disk_of(const Domain& domain, const driver::StreamPlan& plan) {
+  for (const Disk& disk : domain.disks) {
+    if (disk.source == plan.path) {
+      return disk;
+    }
+  }
+  Disk unknown;
+  unknown.target = plan.disk_name;
+  unknown.source = plan.path;
+  return unknown;
+}
+
+void list_disks(const std::shared_ptr<Connection>& connection, const std::string& uuid,
+                Answer<std::vector<Disk>> answer) {
+  const auto find_silent = [&]() -> Result<std::pair<Domain, std::shared_ptr<qmp::Monitor>>> {
+    BLOCKPULL_CHECK(connection->check_open("listDisks"));
+    BLOCKPULL_TRY(domain, connection->domain_of(uuid));
+    BLOCKPULL_TRY(state, connection->state_of(domain));
+    std::shared_ptr<qmp::Monitor> monitor;
+    if (domain.disks.empty() && state == DomainState::kRunning) {
+      BLOCKPULL_TRY(asked, connection->monitor_of(domain));
+      monitor = std::move(asked);
+    }
+    return std::pair(std::move(domain), std::move(monitor));
+  };
+  auto found = find_silent();
+  if (!found.ok()) {
+    answer(std::move(found).error());
+    return;
+  }
+  if (found->second == nullptr) {
+    answer(std::move(found->first.disks));
+    return;
+  }
+  answer = connection->open_calls().guard("listDisks", std::move(answer));
+  driver::view_guest(found->second, [answer = std::move(answer)](
+                                        const blockpull::Result<driver::GuestView>& view) {
+    answer(view.ok() ? Result<std::vector<Disk>>(disks_in(view->graph)) : reported(view.error()));
+  });
+}
+
+}  // namespace blockpull::virt

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "virt/pull_in_guest.h"
+
+#include <utility>
+
+#include "core/base/text.h"
+#include "virt/base_name.h"
+#include "virt/checks.h"
+#include "virt/followed_job.h"
+
+namespace blockpull::virt {
+namespace {
+
+/// QEMU's own words stay, behind libvirt's. They have an operation: the class of QEMU's error.
+Failure refused(Error error, const GuestPullCall& call) {
+  const Disk& disk = call.on.disk;
+  const auto behind = [&error](Failure failure) {
+    if (!error.operation.empty()) {
+      failure.error.message += text(" (", error.message, ")");
+    }
+    return failure;
+  };
+  switch (error.kind) {
+    case ErrorKind::kJobActive:
+      return behind(job_active_on(disk.target));
+    case ErrorKind::kNoDisk:
+      return report(error.kind,
+                    text("disk '", disk.target, "' not found in domain: ", error.message));
+    case ErrorKind::kNoBase:
+      if (call.options.base && !disk.source.empty()) {
+        return behind(no_such_base(*call.options.base, disk));
+      }
+      return reported(std::move(error));
+    case ErrorKind::kReadOnly:
+      return report(error.kind, ErrorCode::kInternalError, ErrorDomain::kQemu, error.message);
+    case ErrorKind::kUnsupported:
+      if (call.options.require_relative && error.path.empty()) {
+        return report(error.kind, ErrorCode::kOperationInvalid, ErrorDomain::kQemu,
+                      "can't keep relative backing relationship");
+      }
+      return reported(std::move(error));
+    default:
+      return reported(std::move(error));
+  }
+}
+
+/// A left-over job that this connection follows may be joined; every other one is somebody's.
+driver::FindFollower followers_in(const std::shared_ptr<Connection>& connection,
+                                  const qmp::Monitor& monitor) {
+  return [connection, path = monitor.path()](const std::string& job_id) {
+    auto job = connection->engine().registry().find_in_guest(path, job_id);
+    const bool is_left_over = job != nullptr && connection->jobs().is_left_over(*job);
+    return driver::Follower{job != nullptr, is_left_over ? std::move(job) : nullptr};
+  };
+}
+
+/// Gives a job that was left over to who asked for a pull. It may have ended by now.
+Result<std::shared_ptr<job::Job>> join(Connection& connection, GuestPullCall& call,
+                                       std::shared_ptr<job::Job> job) {
+  if (!connection.jobs().claim_left_over(*job) && !job->outcome()) {
+    return job_active_on(call.on.disk.target);
+  }
+  job->set_bandwidth(call.options.bytes_per_second);
+  job->when_ended([job, on_end = std::move(call.on_end)] {
+    if (on_end) {
+      on_end(job->outcome().value_or(job::Outcome{}));
+    }
+  });
+  return job;
+}
+
+}  // namespace
+
+void pull_in_guest(const std::shared_ptr<Connection>& connection, GuestPullCall call,
+                   Answer<std::shared_ptr<job::Job>> answer) {
+  auto monitor = connection->monitor_of(call.on.domain);
+  if (!monitor.ok()) {
+    answer(std::move(monitor).error());
+    return;
+  }
+  answer = connection->open_calls().guard("virDomainBlockPull", std::move(answer));
+  call.options.disk = disk_for_qemu(call.on.disk);
+  const auto shared = std::make_shared<GuestPullCall>(std::move(call));
+  driver::prepare_guest_pull(
+      connection->engine(), *monitor, shared->options, followers_in(connection, **monitor),
+      [connection, shared,
+       answer = std::move(answer)](blockpull::Result<driver::GuestPullStart> started) {
+        if (!started.ok()) {
+          answer(refused(std::move(started).error(), *shared));
+          return;
+        }
+        if (started->joined != nullptr) {
+          answer(join(*connection, *shared, std::move(started->joined)));
+          return;
+        }
+        if (shared->on.disk.source.empty()) {
+          shared->on.disk.target = started->prepared->plan().disk_name;
+          shared->on.disk.source = started->prepared->plan().path;
+        }
+        auto job = follow(*connection, shared->on, std::move(started->prepared),
+                          shared->options.bytes_per_second, Asked{true, std::move(shared->on_end)});
+        if (job == nullptr) {
+          answer(connection_closed("virDomainBlockPull"));
+          return;
+        }
+        answer(std::move(job));
+      });
+}
+
+void plan_in_guest(const std::shared_ptr<Connection>& connection, GuestPullCall call,
+                   Answer<driver::GuestPlan> answer) {
+  auto monitor = connection->monitor_of(call.on.domain);
+  if (!monitor.ok()) {
+    answer(std::move(monitor).error());
+    return;
+  }
+  answer = connection->open_calls().guard("virDomainBlockPull", std::move(answer));
+  call.options.disk = disk_for_qemu(call.on.disk);
+  driver::plan_guest_pull(
+      *monitor, call.options, followers_in(connection, **monitor),
+      [call, answer = std::move(answer)](blockpull::Result<driver::GuestPlan> plan) {
+        if (plan.ok()) {
+          answer(std::move(plan).value());
+        } else {
+          answer(refused(std::move(plan).error(), call));
+        }
+      });
+}
+
+}  // namespace blockpull::virt
