@@ -146,7 +146,7 @@ blockpull::Result<NewBacking> look_at_headers(const driver::PullOptions& pulled)
     return NewBacking();
   }
   const image::Layer& below = chain.layers[1];
-  return NewBacking(BackingLayer{below.path, image::format_name(below.image->format())});
+  return NewBacking(driver::KeptLayer{below.path, image::format_name(below.image->format())});
 }
 
 job::JobOptions job_options(const Connection& connection, const Target& target,
@@ -187,16 +187,16 @@ Result<std::shared_ptr<job::Job>> pull_here(Connection& connection, const Target
   return started;
 }
 
-Result<GuestPullCall> guest_call(Target target, const BlockPullRequest& request) {
-  GuestPullCall call;
-  call.on = {std::move(target.domain), std::move(target.disk)};
-  call.options.base = std::move(target.base);
-  call.options.require_relative = target.require_relative;
+Result<GuestPullRequest> guest_request(Target target, const BlockPullRequest& request) {
+  GuestPullRequest asked;
+  asked.on = {std::move(target.domain), std::move(target.disk)};
+  asked.options.base = std::move(target.base);
+  asked.options.require_relative = target.require_relative;
   BLOCKPULL_TRY(bandwidth, read_bandwidth(request));
-  call.options.bytes_per_second = bandwidth;
-  call.options.will_be_followed = request.finisher == Finisher::kThisProcess;
-  call.options.on_error = request.on_error;
-  return call;
+  asked.options.bytes_per_second = bandwidth;
+  asked.options.will_be_followed = request.finisher == Finisher::kThisProcess;
+  asked.options.on_error = request.on_error;
+  return asked;
 }
 
 /// What only a guest's QEMU can do, and what needs somebody to wait.
@@ -258,13 +258,13 @@ void block_pull(const std::shared_ptr<Connection>& connection, const BlockPullRe
     answer(pull_here(*connection, *target, request, std::move(on_end)));
     return;
   }
-  auto call = guest_call(std::move(target).value(), request);
-  if (!call.ok()) {
-    answer(std::move(call).error());
+  auto asked = guest_request(std::move(target).value(), request);
+  if (!asked.ok()) {
+    answer(std::move(asked).error());
     return;
   }
-  call->on_end = std::move(on_end);
-  pull_in_guest(connection, std::move(call).value(), std::move(answer));
+  asked->on_end = std::move(on_end);
+  pull_in_guest(connection, std::move(asked).value(), std::move(answer));
 }
 
 void plan_block_pull(const std::shared_ptr<Connection>& connection, const BlockPullRequest& request,
@@ -280,13 +280,13 @@ void plan_block_pull(const std::shared_ptr<Connection>& connection, const BlockP
     }));
     return;
   }
-  auto call = guest_call(std::move(target).value(), request);
-  if (!call.ok()) {
-    answer(std::move(call).error());
+  auto asked = guest_request(std::move(target).value(), request);
+  if (!asked.ok()) {
+    answer(std::move(asked).error());
     return;
   }
-  const std::uint64_t bandwidth = call->options.bytes_per_second;
-  plan_in_guest(connection, std::move(call).value(),
+  const std::uint64_t bandwidth = asked->options.bytes_per_second;
+  plan_in_guest(connection, std::move(asked).value(),
                 [paths = connection->options().backing_paths, bandwidth,
                  answer = std::move(answer)](Result<driver::GuestPlan> plan) {
                   if (!plan.ok()) {

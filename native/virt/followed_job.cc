@@ -21,10 +21,8 @@ std::shared_ptr<job::Job> follow(Connection& connection, const GuestDisk& on,
   options.bandwidth = bandwidth;
   options.before_end = [store = connection.store(), subject,
                         end = prepared->end()](job::Outcome& outcome) {
-    follow_in_xml(*store, subject, outcome, [&end]() -> blockpull::Result<NewBacking> {
-      return end->base ? NewBacking(BackingLayer{end->base->path, end->base->format})
-                       : NewBacking();
-    });
+    follow_in_xml(*store, subject, outcome,
+                  [&end]() -> blockpull::Result<NewBacking> { return end->base; });
   };
   options.on_end = tell_end(connection.sink(), subject, std::move(asked.on_end));
   return connection.jobs().start(*std::move(place), connection.engine(), std::move(prepared),

@@ -28,7 +28,7 @@ std::vector<Disk> disks_in(const driver::BlockGraph& graph) {
 
 }  // namespace
 
-driver::GuestDisk disk_for_qemu(const Disk& disk) {
+driver::DiskName name_for_qemu(const Disk& disk) {
   std::error_code unknown;
   std::string canonical;
   if (!disk.source.empty()) {

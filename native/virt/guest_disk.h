@@ -26,7 +26,7 @@ struct GuestDisk {
 };
 
 /// How QEMU is to look for it.
-[[nodiscard]] driver::GuestDisk disk_for_qemu(const Disk& disk);
+[[nodiscard]] driver::DiskName name_for_qemu(const Disk& disk);
 
 /// The disk of `domain` that a job in its QEMU works on; one that the XML does not have is called
 /// as QEMU calls it.

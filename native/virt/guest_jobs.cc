@@ -33,7 +33,7 @@ struct Search {
   std::shared_ptr<Connection> connection;
   std::shared_ptr<qmp::Monitor> monitor;
   GuestDisk on;
-  driver::GuestDisk named;
+  driver::DiskName named;
   bool may_adopt = false;
 };
 
@@ -79,7 +79,7 @@ void find_in_guest(const std::shared_ptr<Connection>& connection, const GuestDis
     return;
   }
   answer = connection->open_calls().guard(call.function, std::move(answer));
-  const Search search{connection, *monitor, on, disk_for_qemu(on.disk), call.adopt};
+  const Search search{connection, *monitor, on, name_for_qemu(on.disk), call.adopt};
   driver::view_guest(*monitor, [search, answer = std::move(answer)](
                                    const blockpull::Result<driver::GuestView>& view) {
     answer(view.ok() ? find_in_view(search, *view) : reported(view.error()));

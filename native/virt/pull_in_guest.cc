@@ -13,8 +13,8 @@ namespace blockpull::virt {
 namespace {
 
 /// QEMU's own words stay, behind libvirt's. They have an operation: the class of QEMU's error.
-Failure refused(Error error, const GuestPullCall& call) {
-  const Disk& disk = call.on.disk;
+Failure refused(Error error, const GuestPullRequest& request) {
+  const Disk& disk = request.on.disk;
   const auto behind = [&error](Failure failure) {
     if (!error.operation.empty()) {
       failure.error.message += text(" (", error.message, ")");
@@ -28,14 +28,14 @@ Failure refused(Error error, const GuestPullCall& call) {
       return report(error.kind,
                     text("disk '", disk.target, "' not found in domain: ", error.message));
     case ErrorKind::kNoBase:
-      if (call.options.base && !disk.source.empty()) {
-        return behind(no_such_base(*call.options.base, disk));
+      if (request.options.base && !disk.source.empty()) {
+        return behind(no_such_base(*request.options.base, disk));
       }
       return reported(std::move(error));
     case ErrorKind::kReadOnly:
       return report(error.kind, ErrorCode::kInternalError, ErrorDomain::kQemu, error.message);
     case ErrorKind::kUnsupported:
-      if (call.options.require_relative && error.path.empty()) {
+      if (request.options.require_relative && error.path.empty()) {
         return report(error.kind, ErrorCode::kOperationInvalid, ErrorDomain::kQemu,
                       "can't keep relative backing relationship");
       }
@@ -56,13 +56,13 @@ driver::FindFollower followers_in(const std::shared_ptr<Connection>& connection,
 }
 
 /// Gives a job that was left over to who asked for a pull. It may have ended by now.
-Result<std::shared_ptr<job::Job>> join(Connection& connection, GuestPullCall& call,
+Result<std::shared_ptr<job::Job>> join(Connection& connection, GuestPullRequest& request,
                                        std::shared_ptr<job::Job> job) {
   if (!connection.jobs().claim_left_over(*job) && !job->outcome()) {
-    return job_active_on(call.on.disk.target);
+    return job_active_on(request.on.disk.target);
   }
-  job->set_bandwidth(call.options.bytes_per_second);
-  job->when_ended([job, on_end = std::move(call.on_end)] {
+  job->set_bandwidth(request.options.bytes_per_second);
+  job->when_ended([job, on_end = std::move(request.on_end)] {
     if (on_end) {
       on_end(job->outcome().value_or(job::Outcome{}));
     }
@@ -72,34 +72,34 @@ Result<std::shared_ptr<job::Job>> join(Connection& connection, GuestPullCall& ca
 
 }  // namespace
 
-void pull_in_guest(const std::shared_ptr<Connection>& connection, GuestPullCall call,
+void pull_in_guest(const std::shared_ptr<Connection>& connection, GuestPullRequest request,
                    Answer<std::shared_ptr<job::Job>> answer) {
-  auto monitor = connection->monitor_of(call.on.domain);
+  auto monitor = connection->monitor_of(request.on.domain);
   if (!monitor.ok()) {
     answer(std::move(monitor).error());
     return;
   }
   answer = connection->open_calls().guard("virDomainBlockPull", std::move(answer));
-  call.options.disk = disk_for_qemu(call.on.disk);
-  const auto shared = std::make_shared<GuestPullCall>(std::move(call));
+  request.options.disk = name_for_qemu(request.on.disk);
+  const auto asked = std::make_shared<GuestPullRequest>(std::move(request));
   driver::prepare_guest_pull(
-      connection->engine(), *monitor, shared->options, followers_in(connection, **monitor),
-      [connection, shared,
+      connection->engine(), *monitor, asked->options, followers_in(connection, **monitor),
+      [connection, asked,
        answer = std::move(answer)](blockpull::Result<driver::GuestPullStart> started) {
         if (!started.ok()) {
-          answer(refused(std::move(started).error(), *shared));
+          answer(refused(std::move(started).error(), *asked));
           return;
         }
         if (started->joined != nullptr) {
-          answer(join(*connection, *shared, std::move(started->joined)));
+          answer(join(*connection, *asked, std::move(started->joined)));
           return;
         }
-        if (shared->on.disk.source.empty()) {
-          shared->on.disk.target = started->prepared->plan().disk_name;
-          shared->on.disk.source = started->prepared->plan().path;
+        if (asked->on.disk.source.empty()) {
+          asked->on.disk.target = started->prepared->plan().disk_name;
+          asked->on.disk.source = started->prepared->plan().path;
         }
-        auto job = follow(*connection, shared->on, std::move(started->prepared),
-                          shared->options.bytes_per_second, Asked{true, std::move(shared->on_end)});
+        auto job = follow(*connection, asked->on, std::move(started->prepared),
+                          asked->options.bytes_per_second, Asked{true, std::move(asked->on_end)});
         if (job == nullptr) {
           answer(connection_closed("virDomainBlockPull"));
           return;
@@ -108,22 +108,22 @@ void pull_in_guest(const std::shared_ptr<Connection>& connection, GuestPullCall 
       });
 }
 
-void plan_in_guest(const std::shared_ptr<Connection>& connection, GuestPullCall call,
+void plan_in_guest(const std::shared_ptr<Connection>& connection, GuestPullRequest request,
                    Answer<driver::GuestPlan> answer) {
-  auto monitor = connection->monitor_of(call.on.domain);
+  auto monitor = connection->monitor_of(request.on.domain);
   if (!monitor.ok()) {
     answer(std::move(monitor).error());
     return;
   }
   answer = connection->open_calls().guard("virDomainBlockPull", std::move(answer));
-  call.options.disk = disk_for_qemu(call.on.disk);
+  request.options.disk = name_for_qemu(request.on.disk);
   driver::plan_guest_pull(
-      *monitor, call.options, followers_in(connection, **monitor),
-      [call, answer = std::move(answer)](blockpull::Result<driver::GuestPlan> plan) {
+      *monitor, request.options, followers_in(connection, **monitor),
+      [request, answer = std::move(answer)](blockpull::Result<driver::GuestPlan> plan) {
         if (plan.ok()) {
           answer(std::move(plan).value());
         } else {
-          answer(refused(std::move(plan).error(), call));
+          answer(refused(std::move(plan).error(), request));
         }
       });
 }

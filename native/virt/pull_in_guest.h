@@ -16,18 +16,18 @@
 
 namespace blockpull::virt {
 
-struct GuestPullCall {
+struct GuestPullRequest {
   GuestDisk on;
   driver::GuestPullOptions options;
   std::function<void(const job::Outcome&)> on_end;
 };
 
 /// Answers once the job runs.
-void pull_in_guest(const std::shared_ptr<Connection>& connection, GuestPullCall call,
+void pull_in_guest(const std::shared_ptr<Connection>& connection, GuestPullRequest request,
                    Answer<std::shared_ptr<job::Job>> answer);
 
 /// What pull_in_guest would do, but for its sizes. Only asks.
-void plan_in_guest(const std::shared_ptr<Connection>& connection, GuestPullCall call,
+void plan_in_guest(const std::shared_ptr<Connection>& connection, GuestPullRequest request,
                    Answer<driver::GuestPlan> answer);
 
 }  // namespace blockpull::virt
