@@ -95,6 +95,7 @@
       "native/virt/live_jobs.cc",
       "native/virt/open_calls.cc",
       "native/virt/pull_in_guest.cc",
+      "native/virt/pull_refusal.cc",
       "native/virt/reap.cc",
       "native/virt/sha1.cc",
       "native/virt/uri.cc",

@@ -14,6 +14,7 @@
 #include "virt/checks.h"
 #include "virt/job_reports.h"
 #include "virt/pull_in_guest.h"
+#include "virt/pull_refusal.h"
 
 namespace blockpull::virt {
 namespace {
@@ -116,20 +117,8 @@ Result<driver::PullOptions> local_options(const Connection& connection, const Ta
   return options;
 }
 
-/// An error of the driver's in the words of a connection.
-Failure refused(Error error, const Target& target) {
-  if (error.kind == ErrorKind::kJobActive) {
-    return job_active_on(target.disk.target);
-  }
-  if (error.kind == ErrorKind::kNoBase && target.base) {
-    return no_such_base(*target.base, target.disk);
-  }
-  // Without a path: nothing is wrong with a file, but with what was asked.
-  if (error.kind == ErrorKind::kUnsupported && target.require_relative && error.path.empty()) {
-    return report(error.kind, ErrorCode::kOperationInvalid, ErrorDomain::kQemu,
-                  "can't keep relative backing relationship");
-  }
-  return reported(std::move(error));
+AskedPull asked_of_driver(const Target& target) {
+  return {target.disk, target.base, target.require_relative};
 }
 
 /// 82 and then 1: both come after everything that can be wrong with the disk.
@@ -174,7 +163,7 @@ Result<std::shared_ptr<job::Job>> pull_here(Connection& connection, const Target
   }
   auto prepared = driver::prepare_pull(connection.engine(), options);
   if (!prepared.ok()) {
-    return refused(std::move(prepared).error(), target);
+    return pull_refused(std::move(prepared).error(), asked_of_driver(target));
   }
   BLOCKPULL_TRY(bandwidth, read_bandwidth(request));
   job::JobOptions job = job_options(connection, target, options, std::move(on_end));
@@ -238,7 +227,7 @@ Result<TimedPlan> plan_here(Connection& connection, const Target& target,
   BLOCKPULL_TRY(options, local_options(connection, target));
   auto plan = driver::plan_pull(connection.engine(), options);
   if (!plan.ok()) {
-    return refused(std::move(plan).error(), target);
+    return pull_refused(std::move(plan).error(), asked_of_driver(target));
   }
   BLOCKPULL_TRY(bandwidth, read_bandwidth(request));
   return timed(std::move(plan).value(), bandwidth);

@@ -3,12 +3,17 @@
 #include "virt/guest_disk.h"
 
 #include <filesystem>
+#include <string_view>
 #include <utility>
 
+#include "core/base/text.h"
 #include "driver/qemu/guest_view.h"
+#include "virt/waiting_call.h"
 
 namespace blockpull::virt {
 namespace {
+
+constexpr std::string_view kListDisks = "listDisks";
 
 /// What a guest's devices stand on; the images that nothing stands on where there are no devices.
 std::vector<Disk> disks_in(const driver::BlockGraph& graph) {
@@ -49,31 +54,34 @@ Disk disk_of(const Domain& domain, const driver::StreamPlan& plan) {
   return unknown;
 }
 
+Failure no_such_disk(const Disk& disk, const Error& why) {
+  return report(ErrorKind::kNoDisk,
+                text("disk '", disk.target, "' not found in domain: ", why.message));
+}
+
 void list_disks(const std::shared_ptr<Connection>& connection, const std::string& uuid,
                 Answer<std::vector<Disk>> answer) {
-  const auto find_silent = [&]() -> Result<std::pair<Domain, std::shared_ptr<qmp::Monitor>>> {
-    BLOCKPULL_CHECK(connection->check_open("listDisks"));
+  const auto find = [&]() -> Result<DomainWithState> {
+    BLOCKPULL_CHECK(connection->check_open(kListDisks));
     BLOCKPULL_TRY(domain, connection->domain_of(uuid));
     BLOCKPULL_TRY(state, connection->state_of(domain));
-    std::shared_ptr<qmp::Monitor> monitor;
-    if (domain.disks.empty() && state == DomainState::kRunning) {
-      BLOCKPULL_TRY(asked, connection->monitor_of(domain));
-      monitor = std::move(asked);
-    }
-    return std::pair(std::move(domain), std::move(monitor));
+    return DomainWithState{std::move(domain), state};
   };
-  auto found = find_silent();
+  auto found = find();
   if (!found.ok()) {
     answer(std::move(found).error());
     return;
   }
-  if (found->second == nullptr) {
-    answer(std::move(found->first.disks));
+  if (!found->domain.disks.empty() || found->state != DomainState::kRunning) {
+    answer(std::move(found->domain.disks));
     return;
   }
-  answer = connection->open_calls().guard("listDisks", std::move(answer));
-  driver::view_guest(found->second, [answer = std::move(answer)](
-                                        const blockpull::Result<driver::GuestView>& view) {
+  const auto monitor = begin_waiting(*connection, found->domain, kListDisks, answer);
+  if (monitor == nullptr) {
+    return;
+  }
+  driver::view_guest(monitor, [answer = std::move(answer)](
+                                  const blockpull::Result<driver::GuestView>& view) {
     answer(view.ok() ? Result<std::vector<Disk>>(disks_in(view->graph)) : reported(view.error()));
   });
 }

@@ -32,6 +32,9 @@ struct GuestDisk {
 /// as QEMU calls it.
 [[nodiscard]] Disk disk_of(const Domain& domain, const driver::StreamPlan& plan);
 
+/// What is said when QEMU has no such disk; `why` tells what it has.
+[[nodiscard]] Failure no_such_disk(const Disk& disk, const Error& why);
+
 /// The disks that the domain's XML states, or, where that states none and the domain runs, those
 /// that its QEMU has.
 void list_disks(const std::shared_ptr<Connection>& connection, const std::string& uuid,

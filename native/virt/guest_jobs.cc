@@ -5,11 +5,11 @@
 #include <string>
 #include <utility>
 
-#include "core/base/text.h"
 #include "driver/qemu/guest_view.h"
 #include "driver/qemu/job_id.h"
 #include "driver/qemu/left_job.h"
 #include "virt/left_jobs.h"
+#include "virt/waiting_call.h"
 
 namespace blockpull::virt {
 namespace {
@@ -41,8 +41,7 @@ Result<GuestJob> find_in_view(const Search& search, const driver::GuestView& vie
   const auto& [connection, monitor, on, named, may_adopt] = search;
   auto node = driver::find_disk_node(view.graph, named);
   if (!node.ok()) {
-    return report(ErrorKind::kNoDisk,
-                  text("disk '", on.disk.target, "' not found in domain: ", node.error().message));
+    return no_such_disk(on.disk, node.error());
   }
   const std::string name = on.disk.source.empty() ? view.graph.disk_name(*node) : on.disk.target;
   const std::string our_id = driver::job_id_for(name, view.graph.nodes()[*node].name);
@@ -73,15 +72,13 @@ Result<GuestJob> find_in_view(const Search& search, const driver::GuestView& vie
 
 void find_in_guest(const std::shared_ptr<Connection>& connection, const GuestDisk& on,
                    const FindCall& call, Answer<GuestJob> answer) {
-  auto monitor = connection->monitor_of(on.domain);
-  if (!monitor.ok()) {
-    answer(std::move(monitor).error());
+  const auto monitor = begin_waiting(*connection, on.domain, call.function, answer);
+  if (monitor == nullptr) {
     return;
   }
-  answer = connection->open_calls().guard(call.function, std::move(answer));
-  const Search search{connection, *monitor, on, name_for_qemu(on.disk), call.adopt};
-  driver::view_guest(*monitor, [search, answer = std::move(answer)](
-                                   const blockpull::Result<driver::GuestView>& view) {
+  const Search search{connection, monitor, on, name_for_qemu(on.disk), call.adopt};
+  driver::view_guest(monitor, [search, answer = std::move(answer)](
+                                  const blockpull::Result<driver::GuestView>& view) {
     answer(view.ok() ? find_in_view(search, *view) : reported(view.error()));
   });
 }

@@ -10,6 +10,7 @@
 #include "driver/qemu/guest_view.h"
 #include "driver/qemu/left_job.h"
 #include "virt/followed_job.h"
+#include "virt/waiting_call.h"
 
 namespace blockpull::virt {
 namespace {
@@ -47,14 +48,12 @@ std::shared_ptr<job::Job> adopt(Connection& connection,
 
 void adopt_in_guest(const std::shared_ptr<Connection>& connection, const Domain& domain,
                     Answer<std::vector<AdoptedJob>> answer) {
-  auto monitor = connection->monitor_of(domain);
-  if (!monitor.ok()) {
-    answer(std::move(monitor).error());
+  const auto monitor = begin_waiting(*connection, domain, "reap", answer);
+  if (monitor == nullptr) {
     return;
   }
-  answer = connection->open_calls().guard("reap", std::move(answer));
-  driver::view_guest(*monitor, [connection, monitor = *monitor, domain, answer = std::move(answer)](
-                                   const blockpull::Result<driver::GuestView>& view) {
+  driver::view_guest(monitor, [connection, monitor, domain, answer = std::move(answer)](
+                                  const blockpull::Result<driver::GuestView>& view) {
     if (!view.ok()) {
       answer(reported(view.error()));
       return;

@@ -2,46 +2,30 @@
 
 #include "virt/pull_in_guest.h"
 
+#include <string_view>
 #include <utility>
 
-#include "core/base/text.h"
-#include "virt/base_name.h"
 #include "virt/checks.h"
 #include "virt/followed_job.h"
+#include "virt/pull_refusal.h"
+#include "virt/waiting_call.h"
 
 namespace blockpull::virt {
 namespace {
 
-/// QEMU's own words stay, behind libvirt's. They have an operation: the class of QEMU's error.
+constexpr std::string_view kBlockPull = "virDomainBlockPull";
+
+/// Two of the kinds are QEMU's here, and mean its devices; elsewhere they are a file's.
 Failure refused(Error error, const GuestPullRequest& request) {
   const Disk& disk = request.on.disk;
-  const auto behind = [&error](Failure failure) {
-    if (!error.operation.empty()) {
-      failure.error.message += text(" (", error.message, ")");
-    }
-    return failure;
-  };
   switch (error.kind) {
-    case ErrorKind::kJobActive:
-      return behind(job_active_on(disk.target));
     case ErrorKind::kNoDisk:
-      return report(error.kind,
-                    text("disk '", disk.target, "' not found in domain: ", error.message));
-    case ErrorKind::kNoBase:
-      if (request.options.base && !disk.source.empty()) {
-        return behind(no_such_base(*request.options.base, disk));
-      }
-      return reported(std::move(error));
+      return no_such_disk(disk, error);
     case ErrorKind::kReadOnly:
       return report(error.kind, ErrorCode::kInternalError, ErrorDomain::kQemu, error.message);
-    case ErrorKind::kUnsupported:
-      if (request.options.require_relative && error.path.empty()) {
-        return report(error.kind, ErrorCode::kOperationInvalid, ErrorDomain::kQemu,
-                      "can't keep relative backing relationship");
-      }
-      return reported(std::move(error));
     default:
-      return reported(std::move(error));
+      return pull_refused(std::move(error),
+                          {disk, request.options.base, request.options.require_relative});
   }
 }
 
@@ -74,16 +58,14 @@ Result<std::shared_ptr<job::Job>> join(Connection& connection, GuestPullRequest&
 
 void pull_in_guest(const std::shared_ptr<Connection>& connection, GuestPullRequest request,
                    Answer<std::shared_ptr<job::Job>> answer) {
-  auto monitor = connection->monitor_of(request.on.domain);
-  if (!monitor.ok()) {
-    answer(std::move(monitor).error());
+  const auto monitor = begin_waiting(*connection, request.on.domain, kBlockPull, answer);
+  if (monitor == nullptr) {
     return;
   }
-  answer = connection->open_calls().guard("virDomainBlockPull", std::move(answer));
   request.options.disk = name_for_qemu(request.on.disk);
   const auto asked = std::make_shared<GuestPullRequest>(std::move(request));
   driver::prepare_guest_pull(
-      connection->engine(), *monitor, asked->options, followers_in(connection, **monitor),
+      connection->engine(), monitor, asked->options, followers_in(connection, *monitor),
       [connection, asked,
        answer = std::move(answer)](blockpull::Result<driver::GuestPullStart> started) {
         if (!started.ok()) {
@@ -101,7 +83,7 @@ void pull_in_guest(const std::shared_ptr<Connection>& connection, GuestPullReque
         auto job = follow(*connection, asked->on, std::move(started->prepared),
                           asked->options.bytes_per_second, Asked{true, std::move(asked->on_end)});
         if (job == nullptr) {
-          answer(connection_closed("virDomainBlockPull"));
+          answer(connection_closed(kBlockPull));
           return;
         }
         answer(std::move(job));
@@ -110,15 +92,13 @@ void pull_in_guest(const std::shared_ptr<Connection>& connection, GuestPullReque
 
 void plan_in_guest(const std::shared_ptr<Connection>& connection, GuestPullRequest request,
                    Answer<driver::GuestPlan> answer) {
-  auto monitor = connection->monitor_of(request.on.domain);
-  if (!monitor.ok()) {
-    answer(std::move(monitor).error());
+  const auto monitor = begin_waiting(*connection, request.on.domain, kBlockPull, answer);
+  if (monitor == nullptr) {
     return;
   }
-  answer = connection->open_calls().guard("virDomainBlockPull", std::move(answer));
   request.options.disk = name_for_qemu(request.on.disk);
   driver::plan_guest_pull(
-      *monitor, request.options, followers_in(connection, **monitor),
+      monitor, request.options, followers_in(connection, *monitor),
       [request, answer = std::move(answer)](blockpull::Result<driver::GuestPlan> plan) {
         if (plan.ok()) {
           answer(std::move(plan).value());

@@ -9,6 +9,7 @@
 #include "driver/qemu/guest_view.h"
 #include "virt/checks.h"
 #include "virt/left_jobs.h"
+#include "virt/waiting_call.h"
 
 namespace blockpull::virt {
 namespace {
@@ -80,14 +81,12 @@ class DiskFlushes : public std::enable_shared_from_this<DiskFlushes> {
 /// have ended without that. kIo when a flush failed; nothing to do where QEMU is gone.
 void flush_disks(const std::shared_ptr<Connection>& connection, const Domain& domain,
                  Answer<void> answer) {
-  auto monitor = connection->monitor_of(domain);
-  if (!monitor.ok()) {
-    answer(std::move(monitor).error());
+  const auto monitor = begin_waiting(*connection, domain, kReap, answer);
+  if (monitor == nullptr) {
     return;
   }
-  answer = connection->open_calls().guard(kReap, std::move(answer));
-  driver::view_guest(*monitor, [monitor = *monitor, answer = std::move(answer)](
-                                   const blockpull::Result<driver::GuestView>& view) {
+  driver::view_guest(monitor, [monitor, answer = std::move(answer)](
+                                  const blockpull::Result<driver::GuestView>& view) {
     if (!view.ok()) {
       const bool is_gone = view.error().kind == ErrorKind::kMonitorLost;
       answer(is_gone ? Result<void>() : reported(view.error()));
