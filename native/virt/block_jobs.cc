@@ -45,12 +45,7 @@ Result<Located> locate(Connection& connection, const DiskRequest& request) {
   BLOCKPULL_TRY(domain, connection.domain_of(request.uuid));
   located.on.domain = std::move(domain);
   auto disk = find_disk(located.on.domain, request.disk);
-  if (disk.ok()) {
-    located.on.disk = std::move(disk).value();
-  } else {
-    located.on.disk.target = request.disk;
-    located.on.disk.source = request.disk.starts_with('/') ? request.disk : std::string();
-  }
+  located.on.disk = disk.ok() ? *disk : undescribed_disk(request.disk);
   located.running.target = located.on.disk.target;
   if (auto own = connection.jobs().find(located.on.domain.uuid, request.disk)) {
     located.running.job = std::move(own->job);

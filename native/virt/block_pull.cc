@@ -64,13 +64,7 @@ Result<void> check_pull_call(const Connection& connection, const BlockPullReques
 /// A guest's QEMU may have disks that no XML describes.
 Result<Disk> find_target_disk(const Target& target, const std::string& name) {
   auto disk = find_disk(target.domain, name);
-  if (disk.ok() || !target.is_running) {
-    return disk;
-  }
-  Disk unknown;
-  unknown.target = name;
-  unknown.source = name.starts_with('/') ? name : std::string();
-  return unknown;
+  return disk.ok() || !target.is_running ? disk : undescribed_disk(name);
 }
 
 /// The checks from the domain to the base, in libvirt's order.
