@@ -20,7 +20,7 @@ std::vector<Disk> disks_in(const driver::BlockGraph& graph) {
   std::vector<Disk> disks;
   for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
     const driver::BlockNode& node = graph.nodes()[i];
-    if (!node.is_backing && !driver::is_protocol(node.driver)) {
+    if (graph.is_disk(i)) {
       Disk disk;
       disk.target = graph.disk_name(i);
       disk.source = node.filename;

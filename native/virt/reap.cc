@@ -93,9 +93,10 @@ void flush_disks(const std::shared_ptr<Connection>& connection, const Domain& do
       return;
     }
     std::vector<std::string> nodes;
-    for (const driver::BlockNode& node : view->graph.nodes()) {
-      if (!node.is_backing && !driver::is_protocol(node.driver) && !node.name.empty()) {
-        nodes.push_back(node.name);
+    const auto& graph = view->graph;
+    for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
+      if (const std::string& name = graph.nodes()[i].name; graph.is_disk(i) && !name.empty()) {
+        nodes.push_back(name);
       }
     }
     std::make_shared<DiskFlushes>(monitor, std::move(nodes), answer)->next();
