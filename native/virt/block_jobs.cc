@@ -91,6 +91,17 @@ Failure foreign_job(const RunningJob& running) {
                      "' belongs to another program and is left alone; end it there"));
 }
 
+/// 8 or 84: why a job that nobody here follows is not changed.
+Failure no_job_of_ours(const RunningJob& running) {
+  return running.unfollowed ? foreign_job(running) : no_job_on(running.target);
+}
+
+/// 55: somebody has ended it before.
+Failure being_ended(const RunningJob& running) {
+  return report(ErrorKind::kJobActive, ErrorCode::kOperationInvalid, ErrorDomain::kQemu,
+                text("block job on disk '", running.target, "' is still being ended"));
+}
+
 BlockJobType type_of(const qmp::BlockJob& job) {
   if (job.type == "stream") {
     return BlockJobType::kPull;
@@ -194,19 +205,17 @@ bool claim_abort(Connection& connection, const RunningJob& running) {
 Result<std::shared_ptr<job::Job>> abort(Connection& connection, const RunningJob& running,
                                         Flags flags) {
   if (running.job == nullptr) {
-    return running.unfollowed ? foreign_job(running) : no_job_on(running.target);
+    return no_job_of_ours(running);
   }
   if (running.job->progress().state == job::State::kAborting) {
-    return report(ErrorKind::kJobActive, ErrorCode::kOperationInvalid, ErrorDomain::kQemu,
-                  text("block job on disk '", running.target, "' is still being ended"));
+    return being_ended(running);
   }
   if ((flags & flag::kJobAbortPivot) != 0) {
     return report(ErrorKind::kUnsupported, ErrorCode::kBlockCopyActive, ErrorDomain::kQemu,
                   text("block job 'pull-", running.target, "' not ready for pivot yet"));
   }
   if (!claim_abort(connection, running)) {
-    return report(ErrorKind::kJobActive, ErrorCode::kOperationInvalid, ErrorDomain::kQemu,
-                  text("block job on disk '", running.target, "' is still being ended"));
+    return being_ended(running);
   }
   running.job->stop(job::Stop::kCancel);
   const bool is_async = (flags & flag::kJobAbortAsync) != 0;
@@ -286,7 +295,7 @@ void block_job_set_speed(const std::shared_ptr<Connection>& connection, const Sp
              } else if (running->job != nullptr) {
                set_speed(*running, request, answer);
              } else {
-               answer(running->unfollowed ? foreign_job(*running) : no_job_on(running->target));
+               answer(no_job_of_ours(*running));
              }
            });
 }
@@ -321,7 +330,7 @@ void block_job_resume(const std::shared_ptr<Connection>& connection, const DiskR
              } else if (running->job != nullptr) {
                resume(*running, answer);
              } else {
-               answer(running->unfollowed ? foreign_job(*running) : no_job_on(running->target));
+               answer(no_job_of_ours(*running));
              }
            });
 }
