@@ -16,6 +16,8 @@ export default defineConfig({
     globalSetup: 'test/support/run-folder.ts',
     testTimeout: 120_000,
     hookTimeout: 120_000,
+    // A monitor that was used stays connected for a second, and keeps the next client waiting.
+    expect: { poll: { timeout: 20_000 } },
     typecheck: {
       enabled: true,
       include: ['test/types/**/*.test-d.ts'],

@@ -7,6 +7,7 @@
 // command is made of the same table, so that neither can drift. Pure functions.
 
 import { parseArgs } from 'node:util'
+import type { BlockPullOptions } from '../index.js'
 import { nearest } from '../nearest.js'
 
 /** A command line that cannot be understood: exit code 2. */
@@ -144,7 +145,7 @@ export function readBandwidth(args: Arguments): string | undefined {
 }
 
 /** The `--on-error` of a command line. */
-export function readOnError(args: Arguments): 'report' | 'stop' | 'enospc' | undefined {
+export function readOnError(args: Arguments): BlockPullOptions['onError'] {
   const how = args.text('on-error')
   if (how === undefined || how === 'report' || how === 'stop' || how === 'enospc') return how
   throw new UsageError(`--on-error is '${how}'; expected 'report', 'stop' or 'enospc'`)

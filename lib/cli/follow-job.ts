@@ -34,6 +34,11 @@ export interface FollowStyle {
   readonly image?: string | undefined
 }
 
+/** Whether a person is told in words, rather than a program in JSON lines or nobody. */
+export function isTold({ json, quiet }: Pick<FollowStyle, 'json' | 'quiet'>): boolean {
+  return !json && !quiet
+}
+
 /** Starts a job, follows it and gives how it ended; never throws. */
 export async function followJob(
   context: Context,
@@ -41,8 +46,7 @@ export async function followJob(
   start: (signal: AbortSignal) => Promise<BlockJob<bigint>>,
 ): Promise<Ending> {
   const controller = new AbortController()
-  const isTold = !style.quiet && !style.json
-  const line = isTold ? new ProgressLine(context.err, context.environment, style.label) : null
+  const line = isTold(style) ? new ProgressLine(context.err, context.environment, style.label) : null
   let interruptedAt = Number.NEGATIVE_INFINITY
   const release = context.onInterrupt(() => {
     if (context.now() - interruptedAt < onePressMs) return
@@ -59,7 +63,7 @@ export async function followJob(
   }
   try {
     const job = await start(controller.signal)
-    if (isTold && style.isLimited) tellLimit(context, job)
+    tellLimit(context, style, job)
     const ending = endingOfJob(await watch(context, style, job, line))
     if (!hasTimedOut || ending.state !== 'cancelled') return ending
     return { ...ending, message: `timeout of ${style.timeoutSeconds} s is over: ${ending.message}` }
@@ -72,10 +76,14 @@ export async function followJob(
   }
 }
 
-/** Tells a limit as it was understood. */
-export function tellLimit(context: Context, job: BlockJob<bigint>): void {
-  const { bandwidth } = job.progress
-  context.err.write(`limit: ${formatLimit(bandwidth)}\n`)
+/** Tells a limit that was asked for, as it was understood. */
+export function tellLimit(
+  context: Context,
+  style: Pick<FollowStyle, 'json' | 'quiet' | 'isLimited'>,
+  job: BlockJob<bigint>,
+): void {
+  if (!style.isLimited || !isTold(style)) return
+  context.err.write(`limit: ${formatLimit(job.progress.bandwidth)}\n`)
 }
 
 /** Told on a terminal or not, since nothing goes on before somebody has read it. */

@@ -15,7 +15,8 @@
 #include "napi/job_object.h"
 #include "napi/promise_worker.h"
 #include "napi/wrapped.h"
-#include "virt/guest_jobs.h"
+#include "virt/guest_disk.h"
+#include "virt/left_jobs.h"
 
 namespace blockpull::napi {
 namespace {

@@ -45,12 +45,7 @@ Result<Located> locate(Connection& connection, const DiskRequest& request) {
   BLOCKPULL_TRY(domain, connection.domain_of(request.uuid));
   located.on.domain = std::move(domain);
   auto disk = find_disk(located.on.domain, request.disk);
-  if (disk.ok()) {
-    located.on.disk = std::move(disk).value();
-  } else {
-    located.on.disk.target = request.disk;
-    located.on.disk.source = request.disk.starts_with('/') ? request.disk : std::string();
-  }
+  located.on.disk = disk.ok() ? *disk : undescribed_disk(request.disk);
   located.running.target = located.on.disk.target;
   if (auto own = connection.jobs().find(located.on.domain.uuid, request.disk)) {
     located.running.job = std::move(own->job);
@@ -94,6 +89,17 @@ Failure foreign_job(const RunningJob& running) {
   return report(ErrorKind::kJobActive,
                 text("job '", running.unfollowed->id, "' on disk '", running.target,
                      "' belongs to another program and is left alone; end it there"));
+}
+
+/// 8 or 84: why a job that nobody here follows is not changed.
+Failure no_job_of_ours(const RunningJob& running) {
+  return running.unfollowed ? foreign_job(running) : no_job_on(running.target);
+}
+
+/// 55: somebody has ended it before.
+Failure being_ended(const RunningJob& running) {
+  return report(ErrorKind::kJobActive, ErrorCode::kOperationInvalid, ErrorDomain::kQemu,
+                text("block job on disk '", running.target, "' is still being ended"));
 }
 
 BlockJobType type_of(const qmp::BlockJob& job) {
@@ -199,19 +205,17 @@ bool claim_abort(Connection& connection, const RunningJob& running) {
 Result<std::shared_ptr<job::Job>> abort(Connection& connection, const RunningJob& running,
                                         Flags flags) {
   if (running.job == nullptr) {
-    return running.unfollowed ? foreign_job(running) : no_job_on(running.target);
+    return no_job_of_ours(running);
   }
   if (running.job->progress().state == job::State::kAborting) {
-    return report(ErrorKind::kJobActive, ErrorCode::kOperationInvalid, ErrorDomain::kQemu,
-                  text("block job on disk '", running.target, "' is still being ended"));
+    return being_ended(running);
   }
   if ((flags & flag::kJobAbortPivot) != 0) {
     return report(ErrorKind::kUnsupported, ErrorCode::kBlockCopyActive, ErrorDomain::kQemu,
                   text("block job 'pull-", running.target, "' not ready for pivot yet"));
   }
   if (!claim_abort(connection, running)) {
-    return report(ErrorKind::kJobActive, ErrorCode::kOperationInvalid, ErrorDomain::kQemu,
-                  text("block job on disk '", running.target, "' is still being ended"));
+    return being_ended(running);
   }
   running.job->stop(job::Stop::kCancel);
   const bool is_async = (flags & flag::kJobAbortAsync) != 0;
@@ -291,7 +295,7 @@ void block_job_set_speed(const std::shared_ptr<Connection>& connection, const Sp
              } else if (running->job != nullptr) {
                set_speed(*running, request, answer);
              } else {
-               answer(running->unfollowed ? foreign_job(*running) : no_job_on(running->target));
+               answer(no_job_of_ours(*running));
              }
            });
 }
@@ -326,7 +330,7 @@ void block_job_resume(const std::shared_ptr<Connection>& connection, const DiskR
              } else if (running->job != nullptr) {
                resume(*running, answer);
              } else {
-               answer(running->unfollowed ? foreign_job(*running) : no_job_on(running->target));
+               answer(no_job_of_ours(*running));
              }
            });
 }

@@ -12,8 +12,9 @@
 #include "virt/base_name.h"
 #include "virt/block_jobs.h"
 #include "virt/checks.h"
-#include "virt/guest_jobs.h"
 #include "virt/job_reports.h"
+#include "virt/pull_in_guest.h"
+#include "virt/pull_refusal.h"
 
 namespace blockpull::virt {
 namespace {
@@ -63,13 +64,7 @@ Result<void> check_pull_call(const Connection& connection, const BlockPullReques
 /// A guest's QEMU may have disks that no XML describes.
 Result<Disk> find_target_disk(const Target& target, const std::string& name) {
   auto disk = find_disk(target.domain, name);
-  if (disk.ok() || !target.is_running) {
-    return disk;
-  }
-  Disk unknown;
-  unknown.target = name;
-  unknown.source = name.starts_with('/') ? name : std::string();
-  return unknown;
+  return disk.ok() || !target.is_running ? disk : undescribed_disk(name);
 }
 
 /// The checks from the domain to the base, in libvirt's order.
@@ -116,20 +111,8 @@ Result<driver::PullOptions> local_options(const Connection& connection, const Ta
   return options;
 }
 
-/// An error of the driver's in the words of a connection.
-Failure refused(Error error, const Target& target) {
-  if (error.kind == ErrorKind::kJobActive) {
-    return job_active_on(target.disk.target);
-  }
-  if (error.kind == ErrorKind::kNoBase && target.base) {
-    return no_such_base(*target.base, target.disk);
-  }
-  // Without a path: nothing is wrong with a file, but with what was asked.
-  if (error.kind == ErrorKind::kUnsupported && target.require_relative && error.path.empty()) {
-    return report(error.kind, ErrorCode::kOperationInvalid, ErrorDomain::kQemu,
-                  "can't keep relative backing relationship");
-  }
-  return reported(std::move(error));
+AskedPull asked_of_driver(const Target& target) {
+  return {target.disk, target.base, target.require_relative};
 }
 
 /// 82 and then 1: both come after everything that can be wrong with the disk.
@@ -146,7 +129,7 @@ blockpull::Result<NewBacking> look_at_headers(const driver::PullOptions& pulled)
     return NewBacking();
   }
   const image::Layer& below = chain.layers[1];
-  return NewBacking(BackingLayer{below.path, image::format_name(below.image->format())});
+  return NewBacking(driver::KeptLayer{below.path, image::format_name(below.image->format())});
 }
 
 job::JobOptions job_options(const Connection& connection, const Target& target,
@@ -174,7 +157,7 @@ Result<std::shared_ptr<job::Job>> pull_here(Connection& connection, const Target
   }
   auto prepared = driver::prepare_pull(connection.engine(), options);
   if (!prepared.ok()) {
-    return refused(std::move(prepared).error(), target);
+    return pull_refused(std::move(prepared).error(), asked_of_driver(target));
   }
   BLOCKPULL_TRY(bandwidth, read_bandwidth(request));
   job::JobOptions job = job_options(connection, target, options, std::move(on_end));
@@ -187,16 +170,16 @@ Result<std::shared_ptr<job::Job>> pull_here(Connection& connection, const Target
   return started;
 }
 
-Result<GuestPullCall> guest_call(Target target, const BlockPullRequest& request) {
-  GuestPullCall call;
-  call.on = {std::move(target.domain), std::move(target.disk)};
-  call.options.base = std::move(target.base);
-  call.options.require_relative = target.require_relative;
+Result<GuestPullRequest> guest_request(Target target, const BlockPullRequest& request) {
+  GuestPullRequest asked;
+  asked.on = {std::move(target.domain), std::move(target.disk)};
+  asked.options.base = std::move(target.base);
+  asked.options.require_relative = target.require_relative;
   BLOCKPULL_TRY(bandwidth, read_bandwidth(request));
-  call.options.bytes_per_second = bandwidth;
-  call.options.will_be_followed = request.finisher == Finisher::kThisProcess;
-  call.options.on_error = request.on_error;
-  return call;
+  asked.options.bytes_per_second = bandwidth;
+  asked.options.will_be_followed = request.finisher == Finisher::kThisProcess;
+  asked.options.on_error = request.on_error;
+  return asked;
 }
 
 /// What only a guest's QEMU can do, and what needs somebody to wait.
@@ -238,7 +221,7 @@ Result<TimedPlan> plan_here(Connection& connection, const Target& target,
   BLOCKPULL_TRY(options, local_options(connection, target));
   auto plan = driver::plan_pull(connection.engine(), options);
   if (!plan.ok()) {
-    return refused(std::move(plan).error(), target);
+    return pull_refused(std::move(plan).error(), asked_of_driver(target));
   }
   BLOCKPULL_TRY(bandwidth, read_bandwidth(request));
   return timed(std::move(plan).value(), bandwidth);
@@ -258,13 +241,13 @@ void block_pull(const std::shared_ptr<Connection>& connection, const BlockPullRe
     answer(pull_here(*connection, *target, request, std::move(on_end)));
     return;
   }
-  auto call = guest_call(std::move(target).value(), request);
-  if (!call.ok()) {
-    answer(std::move(call).error());
+  auto asked = guest_request(std::move(target).value(), request);
+  if (!asked.ok()) {
+    answer(std::move(asked).error());
     return;
   }
-  call->on_end = std::move(on_end);
-  pull_in_guest(connection, std::move(call).value(), std::move(answer));
+  asked->on_end = std::move(on_end);
+  pull_in_guest(connection, std::move(asked).value(), std::move(answer));
 }
 
 void plan_block_pull(const std::shared_ptr<Connection>& connection, const BlockPullRequest& request,
@@ -280,13 +263,13 @@ void plan_block_pull(const std::shared_ptr<Connection>& connection, const BlockP
     }));
     return;
   }
-  auto call = guest_call(std::move(target).value(), request);
-  if (!call.ok()) {
-    answer(std::move(call).error());
+  auto asked = guest_request(std::move(target).value(), request);
+  if (!asked.ok()) {
+    answer(std::move(asked).error());
     return;
   }
-  const std::uint64_t bandwidth = call->options.bytes_per_second;
-  plan_in_guest(connection, std::move(call).value(),
+  const std::uint64_t bandwidth = asked->options.bytes_per_second;
+  plan_in_guest(connection, std::move(asked).value(),
                 [paths = connection->options().backing_paths, bandwidth,
                  answer = std::move(answer)](Result<driver::GuestPlan> plan) {
                   if (!plan.ok()) {

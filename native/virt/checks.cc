@@ -106,6 +106,13 @@ Result<Disk> find_disk(const Domain& domain, std::string_view name) {
   return report(ErrorKind::kNoDisk, text("disk '", name, "' not found in domain"));
 }
 
+Disk undescribed_disk(const std::string& name) {
+  Disk disk;
+  disk.target = name;
+  disk.source = name.starts_with('/') ? name : std::string();
+  return disk;
+}
+
 Failure no_job_on(std::string_view target) {
   return report(ErrorKind::kNoJob, text("disk ", target, " does not have an active block job"));
 }

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "virt/domain_xml.h"
@@ -48,6 +49,10 @@ struct CallNames {
 /// The disk named by its target, or by the path of its source when `name` begins with '/'. The
 /// first match.
 [[nodiscard]] Result<Disk> find_disk(const Domain& domain, std::string_view name);
+
+/// A disk that no XML describes but a guest's QEMU may have: by the path of its active layer, or by
+/// another name.
+[[nodiscard]] Disk undescribed_disk(const std::string& name);
 
 /// 8: as libvirt words it, with the target unquoted.
 [[nodiscard]] Failure no_job_on(std::string_view target);

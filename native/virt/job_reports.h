@@ -25,7 +25,7 @@ struct JobSubject {
 };
 
 /// What lies below the active layer; absent when it stands on its own.
-using NewBacking = std::optional<BackingLayer>;
+using NewBacking = std::optional<driver::KeptLayer>;
 
 /// After a completed pull: brings the XML in step with what `look` finds, or adds a warning that
 /// says why not.

@@ -5,8 +5,11 @@
 #include <atomic>
 #include <utility>
 
+#include "driver/qemu/flush.h"
+#include "driver/qemu/guest_view.h"
 #include "virt/checks.h"
-#include "virt/guest_jobs.h"
+#include "virt/left_jobs.h"
+#include "virt/waiting_call.h"
 
 namespace blockpull::virt {
 namespace {
@@ -44,6 +47,62 @@ void answer_when_ended(std::vector<AdoptedJob> jobs, Answer<std::vector<ReapedJo
   }
 }
 
+/// One disk after another, up to the first whose flush fails.
+class DiskFlushes : public std::enable_shared_from_this<DiskFlushes> {
+ public:
+  DiskFlushes(std::shared_ptr<qmp::Monitor> monitor, std::vector<std::string> nodes,
+              Answer<void> answer)
+      : monitor_(std::move(monitor)), nodes_(std::move(nodes)), answer_(std::move(answer)) {}
+
+  void next() {
+    if (nodes_.empty()) {
+      answer_({});
+      return;
+    }
+    const std::string node = std::move(nodes_.back());
+    nodes_.pop_back();
+    driver::flush_node(monitor_, node, driver::JobPhase::kHasEnded,
+                       [self = shared_from_this()](blockpull::Result<void> flushed) {
+                         if (flushed.ok()) {
+                           self->next();
+                         } else {
+                           self->answer_(reported(std::move(flushed).error()));
+                         }
+                       });
+  }
+
+ private:
+  const std::shared_ptr<qmp::Monitor> monitor_;
+  std::vector<std::string> nodes_;
+  const Answer<void> answer_;
+};
+
+/// Makes what the domain's QEMU has written to its disks durable: a job that nobody followed may
+/// have ended without that. kIo when a flush failed; nothing to do where QEMU is gone.
+void flush_disks(const std::shared_ptr<Connection>& connection, const Domain& domain,
+                 Answer<void> answer) {
+  const auto monitor = begin_waiting(*connection, domain, kReap, answer);
+  if (monitor == nullptr) {
+    return;
+  }
+  driver::view_guest(monitor, [monitor, answer = std::move(answer)](
+                                  const blockpull::Result<driver::GuestView>& view) {
+    if (!view.ok()) {
+      const bool is_gone = view.error().kind == ErrorKind::kMonitorLost;
+      answer(is_gone ? Result<void>() : reported(view.error()));
+      return;
+    }
+    std::vector<std::string> nodes;
+    const auto& graph = view->graph;
+    for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
+      if (const std::string& name = graph.nodes()[i].name; graph.is_disk(i) && !name.empty()) {
+        nodes.push_back(name);
+      }
+    }
+    std::make_shared<DiskFlushes>(monitor, std::move(nodes), answer)->next();
+  });
+}
+
 }  // namespace
 
 void reap_jobs(const std::shared_ptr<Connection>& connection, const std::string& uuid,
@@ -62,7 +121,7 @@ void reap_jobs(const std::shared_ptr<Connection>& connection, const std::string&
     answer(std::vector<ReapedJob>());
   } else {
     const auto flush = [connection, on = **domain, answer](Result<std::vector<ReapedJob>> reaped) {
-      flush_disks_in_guest(connection, on, [answer, reaped](Result<void> flushed) {
+      flush_disks(connection, on, [answer, reaped](Result<void> flushed) {
         // A connection that was closed meanwhile has let go of its jobs, and they tell of it.
         const bool is_told = flushed.ok() || flushed.error().error.kind == ErrorKind::kClosed;
         answer(is_told ? reaped : std::move(flushed).error());

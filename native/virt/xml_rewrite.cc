@@ -125,7 +125,7 @@ std::string escaped(std::string_view value) {
 }
 
 /// An element for a layer that the XML does not describe. What lies below it stays unsaid.
-std::string describe(const BackingLayer& layer) {
+std::string describe(const driver::KeptLayer& layer) {
   return text("<backingStore type='file'><format type='", escaped(layer.format),
               "'/><source file='", escaped(layer.path), "'/></backingStore>");
 }

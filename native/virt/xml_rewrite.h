@@ -16,23 +16,17 @@
 #include <string>
 #include <string_view>
 
+#include "driver/kept_layer.h"
 #include "virt/error_map.h"
 
 namespace blockpull::virt {
-
-/// The layer that stays below the active one.
-struct BackingLayer {
-  std::string path;
-  /// "qcow2".
-  std::string format;
-};
 
 struct DiskBacking {
   std::string_view target;
   /// What <source> must still say; a disk that was changed meanwhile is left alone.
   std::string_view source;
   /// Absent: the active image stands on its own.
-  std::optional<BackingLayer> backing;
+  std::optional<driver::KeptLayer> backing;
 };
 
 /// The new text; absent when there is nothing to change.

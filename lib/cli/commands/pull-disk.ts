@@ -5,22 +5,15 @@
 // The same to the user whoever does the work. Only a running domain's QEMU can go on alone, so only there
 // `--no-wait` is of use: the job then ends without our flush, which is said, unless `blockpull reap` waits for it.
 
-import type { BlockJob } from '../../index.js'
+import type { BlockJob, BlockPullOptions } from '../../index.js'
 import { type Arguments, readBandwidth, readOnError, UsageError } from '../args.js'
 import type { Context } from '../context.js'
 import { done, type Ending, endingOfError, endingOfJob } from '../exit-codes.js'
 import { type FoundDisk, withDisk } from '../find-disk.js'
-import { followJob, tellLimit } from '../follow-job.js'
+import { followJob, isTold, tellLimit } from '../follow-job.js'
 import { report } from '../report.js'
 import { planned } from './pull-plan.js'
 import { type PullStyle, resultText, shorten } from './pull-result.js'
-
-interface DiskPullOptions {
-  readonly base: string | undefined
-  readonly bandwidth: string | undefined
-  readonly onError: 'report' | 'stop' | 'enospc' | undefined
-  readonly bigint: true
-}
 
 export async function pullDisk(args: Arguments, context: Context, style: PullStyle): Promise<number> {
   const form = args.has('qmp') ? '--qmp: QEMU knows formats' : "--connect: the domain's XML says formats"
@@ -39,14 +32,12 @@ export async function pullDisk(args: Arguments, context: Context, style: PullSty
     if (args.has('dry-run')) {
       ending = await planned(context, { ...style, label }, () => domain.plan(disk, options))
     } else if (args.has('no-wait')) {
-      ending = await startOnly(found, start, (job) => {
-        if (style.isLimited && !style.json && !style.quiet) tellLimit(context, job)
-      })
-      if (ending.state === 'started' && !style.json && !style.quiet) context.out.write(startedText(label))
+      ending = await startOnly(found, start, (job) => tellLimit(context, style, job))
+      if (ending.state === 'started' && isTold(style)) context.out.write(startedText(label))
     } else {
       const follow = { ...style, label: shorten(label) }
       ending = await followJob(context, follow, (signal) => domain.blockPull(disk, { ...start, signal }))
-      if (ending.state === 'completed' && !style.json && !style.quiet) context.out.write(resultText(label, ending))
+      if (ending.state === 'completed' && isTold(style)) context.out.write(resultText(label, ending))
     }
     return report(context, ending, { json: style.json })
   })
@@ -55,7 +46,7 @@ export async function pullDisk(args: Arguments, context: Context, style: PullSty
 /** Has QEMU start the job, and lets go of it. */
 async function startOnly(
   { connection, domain, disk }: FoundDisk,
-  options: DiskPullOptions,
+  options: BlockPullOptions & { readonly bigint: true },
   onStart: (job: BlockJob<bigint>) => void,
 ): Promise<Ending> {
   try {

@@ -21,7 +21,7 @@ import {
 import type { Command, Context } from '../context.js'
 import { done, type Ending, ExitCode } from '../exit-codes.js'
 import { connectionOptions } from '../find-disk.js'
-import { followJob } from '../follow-job.js'
+import { followJob, isTold } from '../follow-job.js'
 import { report } from '../report.js'
 import { pullDisk } from './pull-disk.js'
 import { planned } from './pull-plan.js'
@@ -97,7 +97,7 @@ async function pullImages(args: Arguments, context: Context, style: PullStyle): 
       ending = await followJob(context, follow, (signal) =>
         context.api.pullImage(path, { ...options, onError, signal }),
       )
-      if (ending.state === 'completed' && !style.json && !style.quiet) context.out.write(resultText(path, ending))
+      if (ending.state === 'completed' && isTold(style)) context.out.write(resultText(path, ending))
     }
     const code = report(context, ending, { json: style.json, image })
     if (exitCode === ExitCode.DONE) exitCode = code

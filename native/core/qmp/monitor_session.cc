@@ -373,9 +373,11 @@ void MonitorSession::send(Command command, Monitor::Answer answer) {
     written = make_error(ErrorKind::kMonitorLost, text("monitor '", path_, "' reads nothing"));
   }
   if (!written.ok()) {
-    // Not at once: who sends is not ready to hear of its end.
-    reactor_->post([weak = weak_from_this(), why = written.error()] {
-      if (const auto self = weak.lock()) {
+    // Not at once: who sends is not ready to hear of its end. By then another connection may have
+    // been made, which does not owe this answer.
+    reactor_->post([weak = weak_from_this(), id, why = written.error()] {
+      const auto self = weak.lock();
+      if (self != nullptr && self->in_flight_.count(id) > 0) {
         self->lose(why);
       }
     });

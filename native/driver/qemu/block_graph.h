@@ -80,7 +80,8 @@ class BlockGraph {
   /// Whether some image has no name, which the graph gives to every one.
   [[nodiscard]] bool has_unnamed() const;
 
-  /// Whether a guest's disk may stand on that node: an image that is the backing of no other.
+  /// Whether that node is an image that a guest's disk stands on, or may stand on: neither a filter
+  /// nor a file, and the backing of no other.
   [[nodiscard]] bool is_disk(std::size_t node) const;
 
   /// The format node that a guest's disk stands on: by the file of the active layer.

@@ -26,7 +26,7 @@
 #include <vector>
 
 #include "driver/pull.h"
-#include "driver/qemu/start_stream.h"
+#include "driver/qemu/preflight.h"
 
 namespace blockpull::driver {
 

@@ -22,7 +22,6 @@
 
 namespace blockpull::driver {
 
-/// What a running guest has: who serves it, its images, and its jobs.
 struct GuestView {
   qmp::Peer peer;
   BlockGraph graph;

@@ -3,12 +3,12 @@
 #include "driver/qemu/start_stream.h"
 
 #include <algorithm>
-#include <iterator>
+#include <string_view>
 #include <utility>
 
-#include "core/base/text.h"
+#include "core/qmp/commands.h"
 #include "driver/qemu/flush.h"
-#include "driver/qemu/job_id.h"
+#include "driver/qemu/guest_view.h"
 
 namespace blockpull::driver {
 namespace {
@@ -36,39 +36,6 @@ Error refusal(Error error) {
     error.kind = ErrorKind::kUnsupported;
   }
   return error;
-}
-
-/// QEMU before 3.1 cannot hold a job at pending, so its result cannot be made durable.
-Result<void> check_commands(const qmp::Peer& peer) {
-  if (peer.offers("block-stream") && peer.offers("job-finalize")) {
-    return {};
-  }
-  return make_error(ErrorKind::kUnsupported,
-                    text("QEMU ", peer.version.major, ".", peer.version.minor,
-                         " cannot hold a job until its data is durable ('job-finalize' is "
-                         "missing), so a pull under its guest is not supported; QEMU 4.2 can"));
-}
-
-/// The job of the plan's id that an earlier process began; kJobActive when it cannot be taken over.
-Result<std::optional<StreamPlan>> find_own_job(const GuestView& view, const StreamPlan& plan) {
-  const auto job =
-      std::find_if(view.jobs.begin(), view.jobs.end(),
-                   [&plan](const qmp::BlockJob& any) { return any.id == plan.job_id; });
-  if (job == view.jobs.end()) {
-    return std::optional<StreamPlan>();
-  }
-  const auto path_of = [](const std::optional<KeptLayer>& base) {
-    return base ? base->path : std::string();
-  };
-  auto there = plan_of_job(view, *job);
-  if (!there || path_of(there->base) != path_of(plan.base)) {
-    return make_error(ErrorKind::kJobActive,
-                      text("job '", plan.job_id,
-                           "', which an earlier process began, keeps another base or has "
-                           "concluded already; wait for its end"));
-  }
-  there->disk_name = plan.disk_name;
-  return there;
 }
 
 class StreamStart : public std::enable_shared_from_this<StreamStart> {
@@ -190,96 +157,12 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
   bool asked_again_ = false;
 };
 
-/// Fills in what a job that was found takes in and keeps: it works on what drops out, and what lies
-/// below that stays.
-void read_layers(const BlockGraph& graph, std::size_t top, StreamPlan& plan) {
-  const auto chain = graph.chain_from(top);
-  for (std::size_t i = 1; i < chain.size(); ++i) {
-    const BlockNode& layer = graph.nodes()[chain[i]];
-    if (!graph.is_job_on(plan.job_id, chain[i])) {
-      plan.base = KeptLayer{layer.filename, layer.driver};
-      plan.has_work = i > 1;
-      return;
-    }
-    if (!graph.is_shared(chain, chain[i])) {
-      plan.released.push_back(layer.filename);
-    }
-  }
-  plan.has_work = chain.size() > 1;
-}
-
 }  // namespace
-
-Result<Preflight> preflight(const GuestView& view, GuestPullOptions options,
-                            const FindFollower& find_follower) {
-  Preflight found;
-  for (const auto& allowed : {check_commands(view.peer), check_can_flush(view.peer)}) {
-    if (!allowed.ok()) {
-      found.refusals.push_back(allowed.error());
-    }
-  }
-  // A QEMU that is too old may not even tell what it has.
-  const auto failed = [&found](const Error& error) {
-    return found.refusals.empty() ? error : found.refusals.front();
-  };
-  const auto top = find_disk_node(view.graph, options.disk);
-  if (!top.ok()) {
-    return failed(top.error());
-  }
-  if (options.disk.path.empty()) {
-    options.disk.name = view.graph.disk_name(*top);
-  }
-  auto judged = plan_stream(view.graph, *top, options, view.peer.version);
-  if (!judged.ok()) {
-    return failed(judged.error());
-  }
-  found.top = *top;
-  found.base = judged->base;
-  found.plan = std::move(judged->plan);
-  std::move(judged->refusals.begin(), judged->refusals.end(), std::back_inserter(found.refusals));
-  const std::string& id = found.plan.job_id;
-  Follower follower = find_follower(id);
-  found.follower = std::move(follower.joinable);
-  if (follower.is_there && found.follower == nullptr) {
-    found.refusals.push_back(make_error(
-        ErrorKind::kJobActive, text("job '", id, "' is followed by this process already")));
-  } else if (auto there = find_own_job(view, found.plan); there.ok()) {
-    found.there = std::move(there).value();
-  } else {
-    found.refusals.push_back(std::move(there).error());
-  }
-  return found;
-}
 
 void start_stream(const std::shared_ptr<qmp::Monitor>& monitor, const GuestPullOptions& options,
                   FindFollower find_follower, std::function<void(Result<StartedStream>)> then) {
   std::make_shared<StreamStart>(monitor, options, std::move(find_follower), std::move(then))
       ->begin();
-}
-
-std::optional<StreamPlan> plan_of_job(const GuestView& view, const qmp::BlockJob& job) {
-  if (!is_our_job(job.id) || job.type != "stream" || job.status == qmp::JobStatus::kConcluded) {
-    return std::nullopt;
-  }
-  const std::string name = view.graph.node_of_our_job(job.id);
-  if (name.empty()) {
-    return std::nullopt;
-  }
-  StreamPlan plan;
-  plan.job_id = job.id;
-  plan.node = name;
-  plan.disk_name = name;
-  plan.virtual_size = job.length;
-  plan.auto_finalize = job.auto_finalize;
-  // The disk may have been unplugged; its job goes on and is to be ended all the same.
-  if (const auto node = view.graph.find_node(name)) {
-    read_layers(view.graph, *node, plan);
-    plan.disk_name = view.graph.disk_name(*node);
-    plan.path = view.graph.nodes()[*node].filename;
-    plan.virtual_size = view.graph.nodes()[*node].virtual_size;
-    plan.depth = view.graph.chain_from(*node).size();
-  }
-  return plan;
 }
 
 }  // namespace blockpull::driver

@@ -148,14 +148,14 @@ void StreamFollower::act(const qmp::BlockJob& job) {
     default:
       break;
   }
-  if (job.stopped_on && fails_rather_than_stops_ && !stop_error_) {
-    stop_error_ = failure_of(*job.stopped_on, words_of(*job.stopped_on));
+  if (job.stopped_on && fails_rather_than_stops_ && !unwanted_.stop_error) {
+    unwanted_.stop_error = failure_of(*job.stopped_on, words_of(*job.stopped_on));
   }
   const bool is_pending = job.status == qmp::JobStatus::kPending;
-  const bool is_unwanted = stop_ || flush_error_ || stop_error_;
-  if (is_pending && is_cancel_refused() && flush_error_) {
-    finish(flush_error_);
-  } else if (is_unwanted && !(is_pending && is_cancel_refused())) {
+  const bool cannot_be_cancelled = is_pending && cancels_.are_in_vain();
+  if (cannot_be_cancelled && unwanted_.flush_error) {
+    finish(unwanted_.flush_error);
+  } else if (unwanted_.is_so() && !cannot_be_cancelled) {
     execute(Step::kCancel, qmp::job_cancel(plan_.job_id), &StreamFollower::cancel_answered);
   } else if (is_pending) {
     flush(Step::kFlush, &StreamFollower::flushed);
@@ -175,8 +175,8 @@ void StreamFollower::show(const qmp::BlockJob& job) {
 
 void StreamFollower::flushed(Result<void> result) {
   if (!result.ok()) {
-    flush_error_ = std::move(result).error();
-  } else if ((!stop_ || is_cancel_refused()) && !done_) {
+    unwanted_.flush_error = std::move(result).error();
+  } else if ((!unwanted_.is_aborted || cancels_.are_in_vain()) && !done_) {
     // If we die here, the job waits at pending with everything durable, and the next one to look
     // finalizes it.
     finalize_sent_ = true;
@@ -196,14 +196,14 @@ void StreamFollower::look_after(Result<void> result) {
 
 void StreamFollower::cancel_answered(Result<void> result) {
   if (!result.ok()) {
-    ++cancels_refused_;
-    cancel_refusal_ = result.error().message;
+    ++cancels_.refused;
+    cancels_.refusal = result.error().message;
   }
   look_after(std::move(result));
 }
 
-bool StreamFollower::is_cancel_refused() const {
-  return cancels_refused_ >= kRefusalsBelieved;
+bool StreamFollower::Cancels::are_in_vain() const {
+  return refused >= kRefusalsBelieved;
 }
 
 void StreamFollower::take_end(const JobEnd& end) {
@@ -213,9 +213,9 @@ void StreamFollower::take_end(const JobEnd& end) {
       last_flush();
     }
     // Else somebody finalized it meanwhile, and how that flush went matters.
-  } else if (flush_error_ || stop_error_) {
-    finish(flush_error_ ? flush_error_ : stop_error_);
-  } else if (stop_ && end.was_cancelled) {
+  } else if (unwanted_.failure()) {
+    finish(unwanted_.failure());
+  } else if (unwanted_.is_aborted && end.was_cancelled) {
     finish(make_error(ErrorKind::kCancelled, text("pull of disk '", plan_.disk_name,
                                                   "' was aborted; what was copied is kept")));
   } else {
@@ -261,10 +261,10 @@ void StreamFollower::last_flush() {
 }
 
 void StreamFollower::last_flushed(Result<void> result) {
-  if (result.ok() && flush_error_) {
+  if (result.ok() && unwanted_.flush_error) {
     // Somebody else finalized it. What the failed flush was to write may be lost for good, and a
     // later one succeeds all the same.
-    result = *flush_error_;
+    result = *unwanted_.flush_error;
   }
   if (!result.ok()) {
     Error error = std::move(result).error();
@@ -320,9 +320,9 @@ void StreamFollower::finish(std::optional<Error> error) {
     board_->moved = board_->to_move.load();
     ending.released = plan_.released;
   }
-  if (is_cancel_refused() && (!error || error->kind != ErrorKind::kCancelled)) {
-    ending.warnings.push_back(
-        text("QEMU refused to cancel the pull of disk '", plan_.disk_name, "': ", cancel_refusal_));
+  if (cancels_.are_in_vain() && (!error || error->kind != ErrorKind::kCancelled)) {
+    ending.warnings.push_back(text("QEMU refused to cancel the pull of disk '", plan_.disk_name,
+                                   "': ", cancels_.refusal));
   }
   ending.error = std::move(error);
   std::exchange(finish_, nullptr)(std::move(ending));
@@ -374,7 +374,7 @@ void StreamFollower::end_step(Step step, Then then, Result<void> result) {
     return;
   }
   step_ = Step::kNone;
-  is_cancel_answered_ = is_cancel_answered_ || step == Step::kCancel;
+  cancels_.is_answered = cancels_.is_answered || step == Step::kCancel;
   if (!is_unknown(result)) {
     (this->*then)(std::move(result));
   }
@@ -386,7 +386,7 @@ void StreamFollower::stop(job::Stop how) {
     return;
   }
   if (how == job::Stop::kCancel) {
-    stop_ = how;
+    unwanted_.is_aborted = true;
     look();
     return;
   }
@@ -399,7 +399,7 @@ void StreamFollower::stop(job::Stop how) {
 }
 
 void StreamFollower::leave_when_answered() {
-  const bool is_cancel_owed = stop_.has_value() && !is_cancel_answered_;
+  const bool is_cancel_owed = unwanted_.is_aborted && !cancels_.is_answered;
   if (finish_ && is_leaving_ && !is_cancel_owed && unanswered_requests_ == 0) {
     leave();
   }

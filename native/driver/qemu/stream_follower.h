@@ -64,6 +64,33 @@ class StreamFollower : public std::enable_shared_from_this<StreamFollower> {
   enum class Step : std::uint8_t { kNone, kFlush, kFinalize, kCancel, kCheck, kLastFlush, kView };
   using Then = void (StreamFollower::*)(Result<void>);
 
+  /// Why the job is to be cancelled, if it is, and what that ends it with.
+  struct Unwanted {
+    /// Somebody aborts it.
+    bool is_aborted = false;
+    /// The first flush failed. What was copied may be lost for good, so it must not complete.
+    std::optional<Error> flush_error;
+    /// It had stopped on an error where it should fail. It may complete if it goes on after all.
+    std::optional<Error> stop_error;
+
+    [[nodiscard]] bool is_so() const { return is_aborted || flush_error || stop_error; }
+    /// Absent where it was only aborted.
+    [[nodiscard]] const std::optional<Error>& failure() const {
+      return flush_error ? flush_error : stop_error;
+    }
+  };
+
+  /// What QEMU has said to our cancels.
+  struct Cancels {
+    bool is_answered = false;
+    std::uint32_t refused = 0;
+    /// QEMU's words for the last one.
+    std::string refusal;
+
+    /// The job cannot be cancelled, whoever wants it.
+    [[nodiscard]] bool are_in_vain() const;
+  };
+
   void look();
   void look_again_later();
   void take_jobs(const Result<qmp::Json>& answer);
@@ -76,7 +103,6 @@ class StreamFollower : public std::enable_shared_from_this<StreamFollower> {
   void vanish(std::string_view why);
   void finish(std::optional<Error> error);
   [[nodiscard]] Error failure_of(ErrorKind kind, std::string_view said) const;
-  [[nodiscard]] bool is_cancel_refused() const;
   [[nodiscard]] bool shows_new_chain(const GuestView& view) const;
 
   /// Begins a step; its answer, or a broken connection, ends it and is handed to `then`.
@@ -118,22 +144,15 @@ class StreamFollower : public std::enable_shared_from_this<StreamFollower> {
   std::uint64_t timer_ = 0;
   bool asking_ = false;
   Step step_ = Step::kNone;
-  std::optional<job::Stop> stop_;
   /// From then on the job may have been done although nobody has heard of its end.
   bool finalize_sent_ = false;
   /// The job was seen to conclude without an error; the last flush is due.
   bool done_ = false;
-  bool is_cancel_answered_ = false;
-  std::uint32_t cancels_refused_ = 0;
-  /// QEMU's words for the last one.
-  std::string cancel_refusal_;
+  Unwanted unwanted_;
+  Cancels cancels_;
   bool is_leaving_ = false;
   std::uint32_t unanswered_requests_ = 0;
   bool fails_rather_than_stops_ = false;
-  /// The first flush failed: the job is cancelled, and fails with this.
-  std::optional<Error> flush_error_;
-  /// It had stopped where it should fail: it is cancelled, and fails with this.
-  std::optional<Error> stop_error_;
 };
 
 }  // namespace blockpull::driver

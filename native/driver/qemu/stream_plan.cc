@@ -182,7 +182,7 @@ bool may_mean(std::string_view name, std::string_view path) {
 
 /// How to name the disk of a node otherwise than by its path: what looks like a path, or is called
 /// as the disk that was not found, would only be looked for by its path again.
-std::string other_name(const BlockGraph& graph, std::size_t node, const GuestDisk& disk) {
+std::string other_name(const BlockGraph& graph, std::size_t node, const DiskName& disk) {
   const std::string device = graph.disk_name(node);
   const std::string& name = graph.nodes()[node].name;
   const std::string by_node = text("by its node '", name, "'");
@@ -191,7 +191,7 @@ std::string other_name(const BlockGraph& graph, std::size_t node, const GuestDis
 }
 
 /// What QEMU has in place of the disk that was not found.
-std::string what_is_there(const BlockGraph& graph, const GuestDisk& disk) {
+std::string what_is_there(const BlockGraph& graph, const DiskName& disk) {
   const bool by_path = !disk.path.empty();
   std::vector<std::string> names;
   std::string hint;
@@ -212,7 +212,7 @@ std::string what_is_there(const BlockGraph& graph, const GuestDisk& disk) {
 
 }  // namespace
 
-Result<std::size_t> find_disk_node(const BlockGraph& graph, const GuestDisk& disk) {
+Result<std::size_t> find_disk_node(const BlockGraph& graph, const DiskName& disk) {
   for (const std::string& path : {disk.path, disk.canonical_path}) {
     if (const auto node = graph.find_file(path)) {
       return *node;

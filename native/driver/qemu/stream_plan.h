@@ -27,13 +27,14 @@
 
 #include "core/qmp/commands.h"
 #include "core/qmp/message.h"
+#include "driver/kept_layer.h"
 #include "driver/pull.h"
 #include "driver/qemu/block_graph.h"
 
 namespace blockpull::driver {
 
 /// How a caller names a disk of a running guest.
-struct GuestDisk {
+struct DiskName {
   /// Path of the active layer, and the same with symbolic links resolved; both may be empty.
   std::string path;
   std::string canonical_path;
@@ -42,7 +43,7 @@ struct GuestDisk {
 };
 
 struct GuestPullOptions {
-  GuestDisk disk;
+  DiskName disk;
   std::optional<BaseChoice> base;
   /// Refuse when the base could not be stated relative to the active layer.
   bool require_relative = false;
@@ -52,12 +53,6 @@ struct GuestPullOptions {
   /// copied may be lost with a QEMU that is killed right after.
   bool will_be_followed = true;
   qmp::OnError on_error = qmp::OnError::kReport;
-};
-
-/// The layer that stays below the active one.
-struct KeptLayer {
-  std::string path;
-  std::string format;
 };
 
 struct StreamPlan {
@@ -82,7 +77,7 @@ struct StreamPlan {
 };
 
 /// The node of that disk's active layer. kNoDisk.
-[[nodiscard]] Result<std::size_t> find_disk_node(const BlockGraph& graph, const GuestDisk& disk);
+[[nodiscard]] Result<std::size_t> find_disk_node(const BlockGraph& graph, const DiskName& disk);
 
 /// What would be asked, and why it must not be: kFeatureUnsupported, kUnsupported.
 struct JudgedStream {

@@ -3,8 +3,6 @@
 // Jobs on a running domain's disk, through a connection and a real socket: followed, left, foreign;
 // and a connection that is closed while QEMU has not answered.
 
-#include "virt/guest_jobs.h"
-
 #include <chrono>
 #include <thread>
 
@@ -16,6 +14,7 @@
 #include "files/temp_folder.h"
 #include "virt/block_jobs.h"
 #include "virt/block_pull.h"
+#include "virt/left_jobs.h"
 #include "virt/reap.h"
 
 namespace blockpull::virt {

@@ -27,13 +27,13 @@ std::string with_store(const std::string& store) {
          "</x:unknown></disk>\n</devices></domain>\n\n";
 }
 
-std::string rewritten(const std::string& xml, std::optional<BackingLayer> backing) {
+std::string rewritten(const std::string& xml, std::optional<driver::KeptLayer> backing) {
   const auto result = rewrite_backing_store(xml, {"vda", kTop, std::move(backing)});
   EXPECT_TRUE(result.ok());
   return result.value().value_or("unchanged");
 }
 
-const BackingLayer kBase{"/v/base.qcow2", "qcow2"};
+const driver::KeptLayer kBase{"/v/base.qcow2", "qcow2"};
 
 const std::string kInner =
     "<backingStore  type='file' index='5'><!-- > </backingStore> --><format type='qcow2'/>\n"
@@ -52,7 +52,7 @@ TEST(XmlRewrite, MovesTheBaseUpAsItStandsAfterAPartialPull) {
 }
 
 TEST(XmlRewrite, DescribesABaseThatTheXmlDoesNotKnow) {
-  EXPECT_EQ(rewritten(with_store("<backingStore/>"), BackingLayer{"/v/a&'<b.raw", "raw"}),
+  EXPECT_EQ(rewritten(with_store("<backingStore/>"), driver::KeptLayer{"/v/a&'<b.raw", "raw"}),
             with_store("<backingStore type='file'><format type='raw'/>"
                        "<source file='/v/a&amp;&apos;&lt;b.raw'/></backingStore>"));
 }

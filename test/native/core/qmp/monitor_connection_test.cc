@@ -167,6 +167,47 @@ TEST_F(MonitorConnectionTest, AListenerKeepsTheConnectionUntilItIsIgnored) {
   EXPECT_TRUE(client.is_left());
 }
 
+/// Holds the reactor's thread between what is posted before it and what is posted after it.
+class Gate {
+ public:
+  Gate() {
+    Reactor::shared().value()->post([reached = reached_, opened = opened_] {
+      reached->put(true);
+      static_cast<void>(opened->take());
+    });
+  }
+  void wait_until_reached() { EXPECT_TRUE(reached_->take()); }
+  void open() { opened_->put(true); }
+
+ private:
+  const std::shared_ptr<Inbox<bool>> reached_ = std::make_shared<Inbox<bool>>();
+  const std::shared_ptr<Inbox<bool>> opened_ = std::make_shared<Inbox<bool>>();
+};
+
+TEST_F(MonitorConnectionTest, AFailureToSendDoesNotEndTheConnectionThatIsMadeAfterIt) {
+  ServedClient client = connect();
+  Gate all;
+  all.wait_until_reached();
+  Gate first;
+  execute("query-block");
+  Gate second;
+  execute("query-block");
+  all.open();
+  first.wait_until_reached();
+  client.hang_up();
+  first.open();
+  second.wait_until_reached();
+  // Comes between the failures of the two.
+  execute("query-status");
+  second.open();
+  EXPECT_EQ(told().kind(), ErrorKind::kMonitorLost);
+  EXPECT_EQ(told().kind(), ErrorKind::kMonitorLost);
+  ServedClient again = accept();
+  again.greet();
+  again.answer(again.expect("query-status"), R"("second")");
+  EXPECT_EQ(told().text, "second");
+}
+
 TEST_F(MonitorConnectionTest, AListenersConnectionIsMadeAgainAsOftenAsItBreaks) {
   open();
   static_cast<void>(listen());

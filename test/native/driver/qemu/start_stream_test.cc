@@ -9,6 +9,7 @@
 #include "driver/qemu/fake_monitor.h"
 #include "driver/qemu/flush.h"
 #include "driver/qemu/job_id.h"
+#include "driver/qemu/left_job.h"
 
 namespace blockpull::driver {
 namespace {

@@ -294,7 +294,7 @@ TEST(StreamPlanTest, ADiskIsFoundByItsPathAlsoThroughLinksAndElseByName) {
 }
 
 /// Why that disk is not found.
-std::string why_not(const BlockGraph& graph, const GuestDisk& disk) {
+std::string why_not(const BlockGraph& graph, const DiskName& disk) {
   const auto node = find_disk_node(graph, disk);
   return node.ok() ? "it is found" : node.error().message;
 }
@@ -334,7 +334,7 @@ TEST(StreamPlanTest, ARelativeNameOfQemusThatMayBeTheDiskIsToldWithItsOtherNames
                    "' is that image, name the disk by its device 'vda' or by its node 'top'"));
   }
   // Looked for through a link; and where the device's name would only lead to that path again.
-  const GuestDisk linked{"/link", "/vms/disk.qcow2", "vda"};
+  const DiskName linked{"/link", "/vms/disk.qcow2", "vda"};
   EXPECT_TRUE(why_not(graph("disk.qcow2"), linked).ends_with("name the disk by its node 'top'"));
   for (const char* const file : {"isk.qcow2", "other/disk.qcow2", "/disk.qcow2", "../", ""}) {
     EXPECT_EQ(why_not(graph(file), {"/vms/disk.qcow2", "", "sda"}).find("relative"),

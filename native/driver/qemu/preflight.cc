@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "driver/qemu/preflight.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "core/base/text.h"
+#include "driver/qemu/flush.h"
+#include "driver/qemu/left_job.h"
+
+namespace blockpull::driver {
+namespace {
+
+/// QEMU before 3.1 cannot hold a job at pending, so its result cannot be made durable.
+Result<void> check_commands(const qmp::Peer& peer) {
+  if (peer.offers("block-stream") && peer.offers("job-finalize")) {
+    return {};
+  }
+  return make_error(ErrorKind::kUnsupported,
+                    text("QEMU ", peer.version.major, ".", peer.version.minor,
+                         " cannot hold a job until its data is durable ('job-finalize' is "
+                         "missing), so a pull under its guest is not supported; QEMU 4.2 can"));
+}
+
+/// The job of the plan's id that an earlier process began; kJobActive when it cannot be taken over.
+Result<std::optional<StreamPlan>> find_own_job(const GuestView& view, const StreamPlan& plan) {
+  const auto job =
+      std::find_if(view.jobs.begin(), view.jobs.end(),
+                   [&plan](const qmp::BlockJob& any) { return any.id == plan.job_id; });
+  if (job == view.jobs.end()) {
+    return std::optional<StreamPlan>();
+  }
+  const auto path_of = [](const std::optional<KeptLayer>& base) {
+    return base ? base->path : std::string();
+  };
+  auto there = plan_of_job(view, *job);
+  if (!there || path_of(there->base) != path_of(plan.base)) {
+    return make_error(ErrorKind::kJobActive,
+                      text("job '", plan.job_id,
+                           "', which an earlier process began, keeps another base or has "
+                           "concluded already; wait for its end"));
+  }
+  there->disk_name = plan.disk_name;
+  return there;
+}
+
+}  // namespace
+
+Result<Preflight> preflight(const GuestView& view, GuestPullOptions options,
+                            const FindFollower& find_follower) {
+  Preflight found;
+  for (const auto& allowed : {check_commands(view.peer), check_can_flush(view.peer)}) {
+    if (!allowed.ok()) {
+      found.refusals.push_back(allowed.error());
+    }
+  }
+  // A QEMU that is too old may not even tell what it has.
+  const auto failed = [&found](const Error& error) {
+    return found.refusals.empty() ? error : found.refusals.front();
+  };
+  const auto top = find_disk_node(view.graph, options.disk);
+  if (!top.ok()) {
+    return failed(top.error());
+  }
+  if (options.disk.path.empty()) {
+    options.disk.name = view.graph.disk_name(*top);
+  }
+  auto judged = plan_stream(view.graph, *top, options, view.peer.version);
+  if (!judged.ok()) {
+    return failed(judged.error());
+  }
+  found.top = *top;
+  found.base = judged->base;
+  found.plan = std::move(judged->plan);
+  std::move(judged->refusals.begin(), judged->refusals.end(), std::back_inserter(found.refusals));
+  const std::string& id = found.plan.job_id;
+  Follower follower = find_follower(id);
+  found.follower = std::move(follower.joinable);
+  if (follower.is_there && found.follower == nullptr) {
+    found.refusals.push_back(make_error(
+        ErrorKind::kJobActive, text("job '", id, "' is followed by this process already")));
+  } else if (auto there = find_own_job(view, found.plan); there.ok()) {
+    found.there = std::move(there).value();
+  } else {
+    found.refusals.push_back(std::move(there).error());
+  }
+  return found;
+}
+
+}  // namespace blockpull::driver

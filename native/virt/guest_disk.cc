@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "virt/guest_disk.h"
+
+#include <filesystem>
+#include <string_view>
+#include <utility>
+
+#include "core/base/text.h"
+#include "driver/qemu/guest_view.h"
+#include "virt/waiting_call.h"
+
+namespace blockpull::virt {
+namespace {
+
+constexpr std::string_view kListDisks = "listDisks";
+
+/// What a guest's devices stand on; the images that nothing stands on where there are no devices.
+std::vector<Disk> disks_in(const driver::BlockGraph& graph) {
+  std::vector<Disk> disks;
+  for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
+    const driver::BlockNode& node = graph.nodes()[i];
+    if (graph.is_disk(i)) {
+      Disk disk;
+      disk.target = graph.disk_name(i);
+      disk.source = node.filename;
+      disk.format = node.driver;
+      disks.push_back(std::move(disk));
+    }
+  }
+  return disks;
+}
+
+}  // namespace
+
+driver::DiskName name_for_qemu(const Disk& disk) {
+  std::error_code unknown;
+  std::string canonical;
+  if (!disk.source.empty()) {
+    canonical = std::filesystem::canonical(disk.source, unknown).string();
+  }
+  return {disk.source, std::move(canonical), disk.target};
+}
+
+Disk disk_of(const Domain& domain, const driver::StreamPlan& plan) {
+  for (const Disk& disk : domain.disks) {
+    if (disk.source == plan.path) {
+      return disk;
+    }
+  }
+  Disk unknown;
+  unknown.target = plan.disk_name;
+  unknown.source = plan.path;
+  return unknown;
+}
+
+Failure no_such_disk(const Disk& disk, const Error& why) {
+  return report(ErrorKind::kNoDisk,
+                text("disk '", disk.target, "' not found in domain: ", why.message));
+}
+
+void list_disks(const std::shared_ptr<Connection>& connection, const std::string& uuid,
+                Answer<std::vector<Disk>> answer) {
+  const auto find = [&]() -> Result<DomainWithState> {
+    BLOCKPULL_CHECK(connection->check_open(kListDisks));
+    BLOCKPULL_TRY(domain, connection->domain_of(uuid));
+    BLOCKPULL_TRY(state, connection->state_of(domain));
+    return DomainWithState{std::move(domain), state};
+  };
+  auto found = find();
+  if (!found.ok()) {
+    answer(std::move(found).error());
+    return;
+  }
+  if (!found->domain.disks.empty() || found->state != DomainState::kRunning) {
+    answer(std::move(found->domain.disks));
+    return;
+  }
+  const auto monitor = begin_waiting(*connection, found->domain, kListDisks, answer);
+  if (monitor == nullptr) {
+    return;
+  }
+  driver::view_guest(monitor, [answer = std::move(answer)](
+                                  const blockpull::Result<driver::GuestView>& view) {
+    answer(view.ok() ? Result<std::vector<Disk>>(disks_in(view->graph)) : reported(view.error()));
+  });
+}
+
+}  // namespace blockpull::virt

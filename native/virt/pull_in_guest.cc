@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "virt/pull_in_guest.h"
+
+#include <string_view>
+#include <utility>
+
+#include "virt/checks.h"
+#include "virt/followed_job.h"
+#include "virt/pull_refusal.h"
+#include "virt/waiting_call.h"
+
+namespace blockpull::virt {
+namespace {
+
+constexpr std::string_view kBlockPull = "virDomainBlockPull";
+
+/// Two of the kinds are QEMU's here, and mean its devices; elsewhere they are a file's.
+Failure refused(Error error, const GuestPullRequest& request) {
+  const Disk& disk = request.on.disk;
+  switch (error.kind) {
+    case ErrorKind::kNoDisk:
+      return no_such_disk(disk, error);
+    case ErrorKind::kReadOnly:
+      return report(error.kind, ErrorCode::kInternalError, ErrorDomain::kQemu, error.message);
+    default:
+      return pull_refused(std::move(error),
+                          {disk, request.options.base, request.options.require_relative});
+  }
+}
+
+/// A left-over job that this connection follows may be joined; every other one is somebody's.
+driver::FindFollower followers_in(const std::shared_ptr<Connection>& connection,
+                                  const qmp::Monitor& monitor) {
+  return [connection, path = monitor.path()](const std::string& job_id) {
+    auto job = connection->engine().registry().find_in_guest(path, job_id);
+    const bool is_left_over = job != nullptr && connection->jobs().is_left_over(*job);
+    return driver::Follower{job != nullptr, is_left_over ? std::move(job) : nullptr};
+  };
+}
+
+/// Gives a job that was left over to who asked for a pull. It may have ended by now.
+Result<std::shared_ptr<job::Job>> join(Connection& connection, GuestPullRequest& request,
+                                       std::shared_ptr<job::Job> job) {
+  if (!connection.jobs().claim_left_over(*job) && !job->outcome()) {
+    return job_active_on(request.on.disk.target);
+  }
+  job->set_bandwidth(request.options.bytes_per_second);
+  job->when_ended([job, on_end = std::move(request.on_end)] {
+    if (on_end) {
+      on_end(job->outcome().value_or(job::Outcome{}));
+    }
+  });
+  return job;
+}
+
+}  // namespace
+
+void pull_in_guest(const std::shared_ptr<Connection>& connection, GuestPullRequest request,
+                   Answer<std::shared_ptr<job::Job>> answer) {
+  const auto monitor = begin_waiting(*connection, request.on.domain, kBlockPull, answer);
+  if (monitor == nullptr) {
+    return;
+  }
+  request.options.disk = name_for_qemu(request.on.disk);
+  const auto asked = std::make_shared<GuestPullRequest>(std::move(request));
+  driver::prepare_guest_pull(
+      connection->engine(), monitor, asked->options, followers_in(connection, *monitor),
+      [connection, asked,
+       answer = std::move(answer)](blockpull::Result<driver::GuestPullStart> started) {
+        if (!started.ok()) {
+          answer(refused(std::move(started).error(), *asked));
+          return;
+        }
+        if (started->joined != nullptr) {
+          answer(join(*connection, *asked, std::move(started->joined)));
+          return;
+        }
+        if (asked->on.disk.source.empty()) {
+          asked->on.disk.target = started->prepared->plan().disk_name;
+          asked->on.disk.source = started->prepared->plan().path;
+        }
+        auto job = follow(*connection, asked->on, std::move(started->prepared),
+                          asked->options.bytes_per_second, Asked{true, std::move(asked->on_end)});
+        if (job == nullptr) {
+          answer(connection_closed(kBlockPull));
+          return;
+        }
+        answer(std::move(job));
+      });
+}
+
+void plan_in_guest(const std::shared_ptr<Connection>& connection, GuestPullRequest request,
+                   Answer<driver::GuestPlan> answer) {
+  const auto monitor = begin_waiting(*connection, request.on.domain, kBlockPull, answer);
+  if (monitor == nullptr) {
+    return;
+  }
+  request.options.disk = name_for_qemu(request.on.disk);
+  driver::plan_guest_pull(
+      monitor, request.options, followers_in(connection, *monitor),
+      [request, answer = std::move(answer)](blockpull::Result<driver::GuestPlan> plan) {
+        if (plan.ok()) {
+          answer(std::move(plan).value());
+        } else {
+          answer(refused(std::move(plan).error(), request));
+        }
+      });
+}
+
+}  // namespace blockpull::virt

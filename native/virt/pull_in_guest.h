@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A pull of a running domain's disk, begun by its QEMU or joined: who pulls a disk again after its
+// process was killed gets the job that was left there. block_pull.h has checked the arguments by
+// then, and found that the domain runs.
+//
+// Thread rule: any thread; answers come on the reactor's thread, or at once on this one.
+
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "driver/qemu/guest_pull.h"
+#include "virt/guest_disk.h"
+
+namespace blockpull::virt {
+
+struct GuestPullRequest {
+  GuestDisk on;
+  driver::GuestPullOptions options;
+  std::function<void(const job::Outcome&)> on_end;
+};
+
+/// Answers once the job runs.
+void pull_in_guest(const std::shared_ptr<Connection>& connection, GuestPullRequest request,
+                   Answer<std::shared_ptr<job::Job>> answer);
+
+/// What pull_in_guest would do, but for its sizes. Only asks.
+void plan_in_guest(const std::shared_ptr<Connection>& connection, GuestPullRequest request,
+                   Answer<driver::GuestPlan> answer);
+
+}  // namespace blockpull::virt
