@@ -92,7 +92,7 @@ function tellStop(context: Context, line: ProgressLine, code: StopCode | null): 
   const sentence =
     code === null
       ? 'the pull goes on'
-      : `the pull waits: ${stopWords(code)}; 'blockpull job ... --resume' lets it go on, Ctrl-C aborts it`
+      : `the pull waits: ${stopWords(code)}; 'blockpull job ... --resume' by another monitor goes on, Ctrl-C aborts`
   context.err.write(`${sentence}\n`)
 }
 

@@ -157,7 +157,7 @@ describe('pull of an image', () => {
     job.end(outcomeOf('completed'))
     await expect(exit).resolves.toBe(0)
     expect(terminal.err.split('\n')).toEqual([
-      "the pull waits: disk full; 'blockpull job ... --resume' lets it go on, Ctrl-C aborts it",
+      "the pull waits: disk full; 'blockpull job ... --resume' by another monitor goes on, Ctrl-C aborts",
       'the pull goes on',
       expect.stringContaining('the pull waits: I/O error'),
       '',
