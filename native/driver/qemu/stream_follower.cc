@@ -398,8 +398,9 @@ void StreamFollower::stop(job::Stop how) {
   }
 }
 
+/// A job that is done is not cancelled any more, so no answer to that will come.
 void StreamFollower::leave_when_answered() {
-  const bool is_cancel_owed = stop_.has_value() && !is_cancel_answered_;
+  const bool is_cancel_owed = stop_.has_value() && !is_cancel_answered_ && !done_;
   if (finish_ && is_leaving_ && !is_cancel_owed && unanswered_requests_ == 0) {
     leave();
   }
