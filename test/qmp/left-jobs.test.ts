@@ -6,7 +6,7 @@
 import { afterAll, expect, test } from 'vitest'
 import { faults } from '../qmp-peer/index.mjs'
 import { TempFolder } from '../support/temp-folder.js'
-import { deeds, endOf, images, jobIn, open, start, timesAsked, until } from './live-domain.js'
+import { deeds, endOf, images, jobIn, open, start, startAtFlush, timesAsked, until } from './live-domain.js'
 
 const temp = new TempFolder('left-jobs')
 afterAll(() => temp.remove())
@@ -47,6 +47,13 @@ test('a close after an abort that came too late does not wait for a QEMU that an
   await domain.blockJobAbort('vda', { async: true })
   await connection.close()
   expect(await endOf(job)).toBe('unknown CLOSED')
+})
+
+test('a job that has copied all is resumed to no effect', async () => {
+  const { domain, job, flush } = await startAtFlush(temp)
+  await domain.blockJobResume('vda')
+  flush.release()
+  expect(await endOf(job)).toBe('completed')
 })
 
 test('a job that connect has finished is told by the next reap, once', async () => {
