@@ -210,7 +210,8 @@ Result<GuestJob> find_in_view(const Search& search, const driver::GuestView& vie
   return found;
 }
 
-/// One disk after another, up to the first whose flush fails.
+/// One disk after another, up to the first whose flush fails. Another process may take the filter of
+/// a flush for one that was left; then the disk is flushed anew.
 class DiskFlushes : public std::enable_shared_from_this<DiskFlushes> {
  public:
   DiskFlushes(std::shared_ptr<qmp::Monitor> monitor, std::vector<std::string> nodes,
@@ -222,22 +223,26 @@ class DiskFlushes : public std::enable_shared_from_this<DiskFlushes> {
       answer_({});
       return;
     }
-    const std::string node = std::move(nodes_.back());
-    nodes_.pop_back();
-    driver::flush_node(monitor_, node, driver::JobPhase::kHasEnded,
-                       [self = shared_from_this()](blockpull::Result<void> flushed) {
-                         if (flushed.ok()) {
-                           self->next();
-                         } else {
-                           self->answer_(reported(std::move(flushed).error()));
-                         }
-                       });
+    driver::flush_node(
+        monitor_, nodes_.back(), driver::JobPhase::kHasEnded,
+        [self = shared_from_this()](blockpull::Result<void> flushed) {
+          if (flushed.ok()) {
+            self->nodes_.pop_back();
+            self->next();
+          } else if (flushed.error().kind == ErrorKind::kMonitorLost && self->tries_left_-- > 0) {
+            self->next();
+          } else {
+            self->answer_(reported(std::move(flushed).error()));
+          }
+        });
   }
 
  private:
   const std::shared_ptr<qmp::Monitor> monitor_;
   std::vector<std::string> nodes_;
   const Answer<void> answer_;
+  /// Nobody removes filters more than a few times in a row.
+  int tries_left_ = 3;
 };
 
 }  // namespace
