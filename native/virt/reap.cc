@@ -14,7 +14,8 @@ namespace {
 constexpr const char* kReap = "reap";
 
 /// Answers on the engine's thread, with the last of the ends.
-void answer_when_ended(std::vector<AdoptedJob> jobs, Answer<std::vector<ReapedJob>> answer) {
+void answer_when_ended(Connection& connection, std::vector<AdoptedJob> jobs,
+                       Answer<std::vector<ReapedJob>> answer) {
   struct Waiting {
     std::vector<AdoptedJob> jobs;
     Answer<std::vector<ReapedJob>> answer;
@@ -29,7 +30,9 @@ void answer_when_ended(std::vector<AdoptedJob> jobs, Answer<std::vector<ReapedJo
   waiting->jobs = std::move(jobs);
   waiting->answer = std::move(answer);
   for (const AdoptedJob& adopted : waiting->jobs) {
-    adopted.job->fail_rather_than_stop();
+    if (!connection.jobs().is_asked_for(*adopted.job)) {
+      adopted.job->fail_rather_than_stop();
+    }
     adopted.job->when_ended([waiting] {
       if (--waiting->left > 0) {
         return;
@@ -68,13 +71,14 @@ void reap_jobs(const std::shared_ptr<Connection>& connection, const std::string&
         answer(is_told ? reaped : std::move(flushed).error());
       });
     };
-    adopt_in_guest(connection, **domain, [answer, flush](Result<std::vector<AdoptedJob>> adopted) {
-      if (adopted.ok()) {
-        answer_when_ended(std::move(adopted).value(), flush);
-      } else {
-        answer(std::move(adopted).error());
-      }
-    });
+    adopt_in_guest(connection, **domain,
+                   [connection, answer, flush](Result<std::vector<AdoptedJob>> adopted) {
+                     if (adopted.ok()) {
+                       answer_when_ended(*connection, std::move(adopted).value(), flush);
+                     } else {
+                       answer(std::move(adopted).error());
+                     }
+                   });
   }
 }
 
