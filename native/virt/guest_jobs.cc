@@ -259,6 +259,13 @@ driver::FindFollower followers_in(const std::shared_ptr<Connection>& connection,
   };
 }
 
+/// Who left the job may have had it stop on an error, and who pulls now may not know of that.
+void fail_as_asked(job::Job& job, const GuestPullCall& call) {
+  if (call.options.on_error == qmp::OnError::kReport) {
+    job.fail_rather_than_stop();
+  }
+}
+
 /// Gives a job that was left over to who asked for a pull. It may have ended by now.
 Result<std::shared_ptr<job::Job>> join(Connection& connection, GuestPullCall& call,
                                        std::shared_ptr<job::Job> job) {
@@ -266,6 +273,9 @@ Result<std::shared_ptr<job::Job>> join(Connection& connection, GuestPullCall& ca
     return job_active_on(call.on.disk.target);
   }
   job->set_bandwidth(call.options.bytes_per_second);
+  // Its follower may just have looked at it as it was before; told to resume it, it knows better.
+  job->resume([](const blockpull::Result<void>& /*told*/) {});
+  fail_as_asked(*job, call);
   job->when_ended([job, on_end = std::move(call.on_end)] {
     if (on_end) {
       on_end(job->outcome().value_or(job::Outcome{}));
@@ -308,6 +318,7 @@ void pull_in_guest(const std::shared_ptr<Connection>& connection, GuestPullCall 
           answer(connection_closed("virDomainBlockPull"));
           return;
         }
+        fail_as_asked(*job, *shared);
         answer(std::move(job));
       });
 }

@@ -148,7 +148,8 @@ void StreamFollower::act(const qmp::BlockJob& job) {
     default:
       break;
   }
-  if (job.stopped_on && fails_rather_than_stops_ && !stop_error_) {
+  const bool is_stopped = job.stopped_on && unanswered_requests_ == 0;
+  if (is_stopped && fails_rather_than_stops_ && !stop_error_) {
     stop_error_ = failure_of(*job.stopped_on, words_of(*job.stopped_on));
   }
   const bool is_pending = job.status == qmp::JobStatus::kPending;
@@ -167,7 +168,7 @@ void StreamFollower::show(const qmp::BlockJob& job) {
   const std::uint64_t offset = std::min(job.offset, plan_.virtual_size);
   board_->settled = std::max(board_->settled.load(), offset);
   board_->moved = std::min(board_->settled.load(), board_->to_move.load());
-  // What was asked before a resume is answered before it.
+  // What was asked before a resume is answered before it; act() heeds that too.
   if (unanswered_requests_ == 0) {
     board_->stopped_on = job.stopped_on;
   }
