@@ -177,7 +177,9 @@ void set_speed(const RunningJob& running, const SpeedRequest& request, const Ans
 
 void resume(const RunningJob& running, const Answer<void>& answer) {
   running.job->resume([answer, target = running.target](blockpull::Result<void> said) {
-    if (!said.ok() && said.error().message.find("was not paused") != std::string::npos) {
+    // One that has nothing left to copy takes no such command at all.
+    if (!said.ok() && (said.error().message.find("was not paused") != std::string::npos ||
+                       said.error().message.find("cannot accept command") != std::string::npos)) {
       said = {};
     }
     answer(change_answer(std::move(said), target));

@@ -63,7 +63,7 @@ std::optional<LiveJobs::Found> LiveJobs::find(const std::string& uuid, const std
     const JobLabel& label = entry.label;
     if (entry.job != nullptr && !job::has_ended(entry.job->progress().state) &&
         label.uuid == uuid && (is_path ? label.source : label.target) == disk) {
-      return Found{id, entry.job, label.is_in_guest, label.is_left_over};
+      return Found{id, entry.job, label.is_in_guest, entry.is_joinable()};
     }
   }
   return std::nullopt;
@@ -93,13 +93,20 @@ LiveJobs::Entry* LiveJobs::entry_of(const job::Job& job) {
 bool LiveJobs::is_left_over(const job::Job& job) {
   const std::lock_guard lock(mutex_);
   const Entry* const entry = entry_of(job);
-  return entry != nullptr && entry->label.is_left_over;
+  return entry != nullptr && entry->is_joinable();
+}
+
+bool LiveJobs::is_asked_for(const job::Job& job) {
+  const std::lock_guard lock(mutex_);
+  const Entry* const entry = entry_of(job);
+  return entry != nullptr && !entry->label.is_left_over;
 }
 
 bool LiveJobs::claim_left_over(const job::Job& job) {
   const std::lock_guard lock(mutex_);
   Entry* const entry = entry_of(job);
-  return entry != nullptr && std::exchange(entry->label.is_left_over, false);
+  return entry != nullptr && entry->is_joinable() &&
+         std::exchange(entry->label.is_left_over, false);
 }
 
 bool LiveJobs::claim_abort(std::uint64_t id) {

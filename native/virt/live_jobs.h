@@ -86,9 +86,11 @@ class LiveJobs : public std::enable_shared_from_this<LiveJobs> {
   /// The jobs in that domain's QEMU that have not ended.
   [[nodiscard]] std::vector<InGuest> in_guest(const std::string& uuid);
 
-  /// Whether that job is a left-over one of these, and was not claimed before.
+  /// Whether that job is a left-over one of these, was not claimed before, and is not being ended.
   [[nodiscard]] bool is_left_over(const job::Job& job);
-  /// Makes it one that was asked for; false when it is no left-over.
+  /// Whether that job is one of these, and somebody has asked for it.
+  [[nodiscard]] bool is_asked_for(const job::Job& job);
+  /// Makes it one that was asked for; false where is_left_over() is.
   [[nodiscard]] bool claim_left_over(const job::Job& job);
 
   /// False when somebody has asked for this job's end before, or it has ended.
@@ -111,6 +113,9 @@ class LiveJobs : public std::enable_shared_from_this<LiveJobs> {
     /// Absent while the place is only reserved.
     std::shared_ptr<job::Job> job;
     bool abort_asked = false;
+
+    /// Who joined a job that is being ended would be told of an end that nobody there asked for.
+    [[nodiscard]] bool is_joinable() const { return label.is_left_over && !abort_asked; }
   };
 
   void forget(std::uint64_t id);

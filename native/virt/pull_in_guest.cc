@@ -39,6 +39,13 @@ driver::FindFollower followers_in(const std::shared_ptr<Connection>& connection,
   };
 }
 
+/// Who left the job may have had it stop on an error, and who pulls now may not know of that.
+void fail_as_asked(job::Job& job, const GuestPullRequest& request) {
+  if (request.options.on_error == qmp::OnError::kReport) {
+    job.fail_rather_than_stop();
+  }
+}
+
 /// Gives a job that was left over to who asked for a pull. It may have ended by now.
 Result<std::shared_ptr<job::Job>> join(Connection& connection, GuestPullRequest& request,
                                        std::shared_ptr<job::Job> job) {
@@ -46,6 +53,9 @@ Result<std::shared_ptr<job::Job>> join(Connection& connection, GuestPullRequest&
     return job_active_on(request.on.disk.target);
   }
   job->set_bandwidth(request.options.bytes_per_second);
+  // Its follower may just have looked at it as it was before; told to resume it, it knows better.
+  job->resume([](const blockpull::Result<void>& /*told*/) {});
+  fail_as_asked(*job, request);
   job->when_ended([job, on_end = std::move(request.on_end)] {
     if (on_end) {
       on_end(job->outcome().value_or(job::Outcome{}));
@@ -86,6 +96,7 @@ void pull_in_guest(const std::shared_ptr<Connection>& connection, GuestPullReque
           answer(connection_closed(kBlockPull));
           return;
         }
+        fail_as_asked(*job, *asked);
         answer(std::move(job));
       });
 }

@@ -17,7 +17,8 @@ namespace {
 constexpr const char* kReap = "reap";
 
 /// Answers on the engine's thread, with the last of the ends.
-void answer_when_ended(std::vector<AdoptedJob> jobs, Answer<std::vector<ReapedJob>> answer) {
+void answer_when_ended(Connection& connection, std::vector<AdoptedJob> jobs,
+                       Answer<std::vector<ReapedJob>> answer) {
   struct Waiting {
     std::vector<AdoptedJob> jobs;
     Answer<std::vector<ReapedJob>> answer;
@@ -32,7 +33,9 @@ void answer_when_ended(std::vector<AdoptedJob> jobs, Answer<std::vector<ReapedJo
   waiting->jobs = std::move(jobs);
   waiting->answer = std::move(answer);
   for (const AdoptedJob& adopted : waiting->jobs) {
-    adopted.job->fail_rather_than_stop();
+    if (!connection.jobs().is_asked_for(*adopted.job)) {
+      adopted.job->fail_rather_than_stop();
+    }
     adopted.job->when_ended([waiting] {
       if (--waiting->left > 0) {
         return;
@@ -47,7 +50,8 @@ void answer_when_ended(std::vector<AdoptedJob> jobs, Answer<std::vector<ReapedJo
   }
 }
 
-/// One disk after another, up to the first whose flush fails.
+/// One disk after another, up to the first whose flush fails. Another process may take the filter
+/// of a flush for one that was left; then the disk is flushed anew.
 class DiskFlushes : public std::enable_shared_from_this<DiskFlushes> {
  public:
   DiskFlushes(std::shared_ptr<qmp::Monitor> monitor, std::vector<std::string> nodes,
@@ -59,22 +63,26 @@ class DiskFlushes : public std::enable_shared_from_this<DiskFlushes> {
       answer_({});
       return;
     }
-    const std::string node = std::move(nodes_.back());
-    nodes_.pop_back();
-    driver::flush_node(monitor_, node, driver::JobPhase::kHasEnded,
-                       [self = shared_from_this()](blockpull::Result<void> flushed) {
-                         if (flushed.ok()) {
-                           self->next();
-                         } else {
-                           self->answer_(reported(std::move(flushed).error()));
-                         }
-                       });
+    driver::flush_node(
+        monitor_, nodes_.back(), driver::JobPhase::kHasEnded,
+        [self = shared_from_this()](blockpull::Result<void> flushed) {
+          if (flushed.ok()) {
+            self->nodes_.pop_back();
+            self->next();
+          } else if (flushed.error().kind == ErrorKind::kMonitorLost && self->tries_left_-- > 0) {
+            self->next();
+          } else {
+            self->answer_(reported(std::move(flushed).error()));
+          }
+        });
   }
 
  private:
   const std::shared_ptr<qmp::Monitor> monitor_;
   std::vector<std::string> nodes_;
   const Answer<void> answer_;
+  /// Nobody removes filters more than a few times in a row.
+  int tries_left_ = 3;
 };
 
 /// Makes what the domain's QEMU has written to its disks durable: a job that nobody followed may
@@ -127,13 +135,14 @@ void reap_jobs(const std::shared_ptr<Connection>& connection, const std::string&
         answer(is_told ? reaped : std::move(flushed).error());
       });
     };
-    adopt_in_guest(connection, **domain, [answer, flush](Result<std::vector<AdoptedJob>> adopted) {
-      if (adopted.ok()) {
-        answer_when_ended(std::move(adopted).value(), flush);
-      } else {
-        answer(std::move(adopted).error());
-      }
-    });
+    adopt_in_guest(connection, **domain,
+                   [connection, answer, flush](Result<std::vector<AdoptedJob>> adopted) {
+                     if (adopted.ok()) {
+                       answer_when_ended(*connection, std::move(adopted).value(), flush);
+                     } else {
+                       answer(std::move(adopted).error());
+                     }
+                   });
   }
 }
 

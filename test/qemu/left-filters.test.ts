@@ -76,6 +76,19 @@ describe.each(instants)('killed in %s', (_, command, passing) => {
   })
 })
 
+test('the filter of a reap is removed by another process: its flush begins anew', async () => {
+  const { live, proxy } = await start()
+  const held = proxy.hold(['blockdev-reopen'], 'before')
+  const reaping = (await live.domain()).reap()
+  await held.reached
+  const domains = [{ name: 'vm0', qmp: live.qemu.sockets[1] ?? '', disks: [...live.disks] }]
+  const other = await connect({ domains })
+  await (await other.lookupByName('vm0')).reap()
+  await other.close()
+  held.release()
+  expect(await reaping).toEqual([])
+})
+
 test('the filter of a process that lives is removed as well: its flush begins anew, and it completes', async () => {
   const { live, proxy } = await start()
   const held = proxy.hold(['blockdev-reopen'], 'before')

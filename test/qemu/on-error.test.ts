@@ -25,8 +25,8 @@ const healthy = () =>
     { name: 'top', size: '1M' },
   )
 
-/** The guest's disk with `layer`, 0 the top, behind a blkdebug that fails once by this rule. */
-async function failing(layer: number, rule: object): Promise<LiveDisk> {
+/** The guest's disk with `layer`, 0 the top, behind a blkdebug that fails by this rule, once or always. */
+async function failing(layer: number, rule: object, once = true): Promise<LiveDisk> {
   const chain = await healthy()
   const diskArgs = blockdevArgs(chain).map((arg) => {
     if (!arg.includes(`"filename":"${pathAt(chain, layer)}"`)) return arg
@@ -34,7 +34,7 @@ async function failing(layer: number, rule: object): Promise<LiveDisk> {
     const image = { driver: 'file', filename: node.file.filename }
     return JSON.stringify({
       ...node,
-      file: { driver: 'blkdebug', image, 'inject-error': [{ ...rule, once: true }] },
+      file: { driver: 'blkdebug', image, 'inject-error': [{ ...rule, once }] },
     })
   })
   return await LiveDisk.start(chain, { diskArgs })
@@ -121,6 +121,35 @@ describe('that it may wait on', () => {
     const [reaped] = await (await live.domain()).reap()
     expect(reaped).toMatchObject({ target: 'vda', outcome: { state: 'failed', error: { code: 'NO_SPACE' } } })
     expect(await live.pull()).toMatchObject({ state: 'completed' })
+    await expectGood(live, null)
+  })
+
+  test.each([
+    ['by a new connection', false],
+    ['by one that follows it', true],
+  ])('a job that was left waiting, and is pulled again %s, fails at its next error', async (_, isFollowed) => {
+    const live = await failing(0, { event: 'write_aio', errno: 28 }, false)
+    const first = await live.connect()
+    const left = await (await first.lookupByName('vm0')).blockPull('vda', { onError: 'stop' })
+    await expect.poll(() => left.progress.stoppedOn).toBe('NO_SPACE')
+    await first.close()
+    const domain = await live.domain()
+    if (isFollowed) await domain.blockJobSetSpeed('vda', '0')
+    const job = await domain.blockPull('vda')
+    await expect(job.done).rejects.toMatchObject({ code: 'NO_SPACE' })
+    await expectGood(live, pathAt(live.chain, 1))
+  })
+
+  test('a job that waits and that this connection pulls by is not failed by a reap', async () => {
+    const live = await failing(0, { event: 'write_aio', errno: 28 })
+    const domain = await live.domain()
+    const job = await domain.blockPull('vda', { onError: 'stop' })
+    await expect.poll(() => job.progress.stoppedOn).toBe('NO_SPACE')
+    const reaping = domain.reap()
+    await domain.listDisks()
+    await domain.blockJobResume('vda')
+    expect(await job.done).toMatchObject({ state: 'completed' })
+    expect(await reaping).toMatchObject([{ outcome: { state: 'completed' } }])
     await expectGood(live, null)
   })
 

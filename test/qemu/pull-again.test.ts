@@ -62,6 +62,17 @@ describe('while the job runs', () => {
     await expectFinished(live)
   })
 
+  test('by a connection that is just ending it: refused, until it has ended', async () => {
+    const { live } = await startLeft()
+    const domain = await live.domain()
+    await domain.blockJobSetSpeed('vda', '64KiB/s')
+    const aborting = domain.blockJobAbort('vda')
+    await expect(domain.blockPull('vda')).rejects.toMatchObject({ code: 'JOB_ACTIVE' })
+    await aborting
+    await (await domain.blockPull('vda')).done
+    await expectFinished(live)
+  })
+
   test('down to the base that it keeps', async () => {
     const { live, base } = await startLeft({ base: 'vda[2]' })
     expect(await live.pull({ base })).toMatchObject({ state: 'completed' })

@@ -6,7 +6,7 @@
 import { afterAll, expect, test } from 'vitest'
 import { faults } from '../qmp-peer/index.mjs'
 import { TempFolder } from '../support/temp-folder.js'
-import { deeds, endOf, images, jobIn, open, start, until } from './live-domain.js'
+import { deeds, endOf, images, jobIn, open, start, startAtFlush, timesAsked, until } from './live-domain.js'
 
 const temp = new TempFolder('left-jobs')
 afterAll(() => temp.remove())
@@ -31,6 +31,29 @@ test('a limit that is set is in force, although its connection is closed at once
   expect(performance.now() - begun).toBeGreaterThan(100)
   await expect(job.done).rejects.toMatchObject({ code: 'CLOSED' })
   expect(deeds(peer)).toEqual(['block-stream', 'block-job-set-speed'])
+})
+
+test('a close after an abort that came too late does not wait for a QEMU that answers no more', async () => {
+  const { peer, connection, domain } = await start(temp)
+  const job = await domain.blockPull('vda')
+  peer.misbehave({
+    outgoing(message, next) {
+      const isFlush = message.kind === 'reply' && message.command.name === 'blockdev-reopen'
+      if (!isFlush || timesAsked(peer, 'job-finalize') === 0) next()
+    },
+  })
+  peer.complete(jobIn(peer))
+  await until('the last flush', () => timesAsked(peer, 'blockdev-reopen') === 2)
+  await domain.blockJobAbort('vda', { async: true })
+  await connection.close()
+  expect(await endOf(job)).toBe('unknown CLOSED')
+})
+
+test('a job that has copied all is resumed to no effect', async () => {
+  const { domain, job, flush } = await startAtFlush(temp)
+  await domain.blockJobResume('vda')
+  flush.release()
+  expect(await endOf(job)).toBe('completed')
 })
 
 test('a job that connect has finished is told by the next reap, once', async () => {

@@ -148,7 +148,8 @@ void StreamFollower::act(const qmp::BlockJob& job) {
     default:
       break;
   }
-  if (job.stopped_on && fails_rather_than_stops_ && !unwanted_.stop_error) {
+  const bool has_stopped = job.stopped_on && unanswered_requests_ == 0;
+  if (has_stopped && fails_rather_than_stops_ && !unwanted_.stop_error) {
     unwanted_.stop_error = failure_of(*job.stopped_on, words_of(*job.stopped_on));
   }
   const bool is_pending = job.status == qmp::JobStatus::kPending;
@@ -167,7 +168,7 @@ void StreamFollower::show(const qmp::BlockJob& job) {
   const std::uint64_t offset = std::min(job.offset, plan_.virtual_size);
   board_->settled = std::max(board_->settled.load(), offset);
   board_->moved = std::min(board_->settled.load(), board_->to_move.load());
-  // What was asked before a resume is answered before it.
+  // What was asked before a resume is answered before it; act() heeds that too.
   if (unanswered_requests_ == 0) {
     board_->stopped_on = job.stopped_on;
   }
@@ -398,8 +399,9 @@ void StreamFollower::stop(job::Stop how) {
   }
 }
 
+/// A job that is done is not cancelled any more, so no answer to that will come.
 void StreamFollower::leave_when_answered() {
-  const bool is_cancel_owed = unwanted_.is_aborted && !cancels_.is_answered;
+  const bool is_cancel_owed = unwanted_.is_aborted && !cancels_.is_answered && !done_;
   if (finish_ && is_leaving_ && !is_cancel_owed && unanswered_requests_ == 0) {
     leave();
   }

@@ -56,7 +56,7 @@ TEST_F(StreamStopTest, OnceResumedItIsShownToGoOnAtOnceAndCompletes) {
   EXPECT_EQ(rig_.broken_promise(), "");
 }
 
-TEST_F(StreamStopTest, ALookThatWasAskedForBeforeTheResumeDoesNotShowItStopped) {
+TEST_F(StreamStopTest, ALookThatWasAskedForBeforeTheResumeDoesNotShowItStoppedNorFailIt) {
   stop_on("failed");
   rig_.follower->fail_rather_than_stop();  // makes it look
   ASSERT_TRUE(rig_.run_to("query-block-jobs"));
@@ -64,6 +64,11 @@ TEST_F(StreamStopTest, ALookThatWasAskedForBeforeTheResumeDoesNotShowItStopped) 
   rig_.step();
   rig_.host->step();
   EXPECT_EQ(rig_.board.stopped_on.load(), std::nullopt);
+  rig_.step();
+  rig_.qemu.finish_copying();
+  ASSERT_TRUE(rig_.run());
+  EXPECT_EQ(rig_.ended_with(), std::nullopt);
+  EXPECT_EQ(rig_.qemu.count("job-cancel"), 0U);
 }
 
 TEST_F(StreamStopTest, OneThatIsRefusedIsTold) {
