@@ -192,8 +192,8 @@ export class Domain {
   /**
    * Waits for the end of every job of ours in the domain's QEMU, those that earlier processes left too, which are
    * brought to it durably, and tells how each ended. The guest's disks are flushed in any case, since a job that was
-   * started `detached` may have ended before. A job that was left and stopped on an error (`onError`) fails with it; one
-   * that this connection pulls by is waited for until somebody resumes it.
+   * started `detached` may have ended before. A job that was left and stopped on an error (`onError`) fails with it;
+   * one that this connection pulls by is waited for until somebody resumes it.
    * `connect` does the same in the background. Rejects with `NO_DOMAIN`, `MONITOR_BUSY`, `MONITOR_LOST`,
    * `MONITOR_TIMEOUT`, `READ_ONLY`, `CLOSED`.
    *

@@ -210,8 +210,8 @@ Result<GuestJob> find_in_view(const Search& search, const driver::GuestView& vie
   return found;
 }
 
-/// One disk after another, up to the first whose flush fails. Another process may take the filter of
-/// a flush for one that was left; then the disk is flushed anew.
+/// One disk after another, up to the first whose flush fails. Another process may take a flush's
+/// filter for one that was left; then the disk is flushed anew.
 class DiskFlushes : public std::enable_shared_from_this<DiskFlushes> {
  public:
   DiskFlushes(std::shared_ptr<qmp::Monitor> monitor, std::vector<std::string> nodes,

@@ -5,8 +5,8 @@
 //
 //     adopt what is left ─▶ wait for every end ─▶ flush the guest's disks ─▶ answer
 //
-// Nobody is there to resume a left job that stops on an error, so here it fails with that error. One
-// that this connection was asked for is somebody's, and is waited for as it is.
+// Nobody is there to resume a left job that stops on an error, so here it fails with that error.
+// One that this connection was asked for is somebody's, and is waited for as it is.
 //
 // Thread rule: any thread. Blocks for file operations, not for QEMU.
 
