@@ -76,6 +76,17 @@ describe.each(instants)('killed in %s', (_, command, passing) => {
   })
 })
 
+test('flushes of one process take turns: none meets the filter of another', async () => {
+  const { live, proxy } = await start()
+  const domain = await live.domain()
+  const job = await domain.blockPull('vda')
+  await Promise.all([job.done, ...Array.from({ length: 8 }, () => domain.reap())])
+  const added = proxy.commands.filter((name) => name === 'blockdev-add')
+  expect(proxy.commands.filter((name) => name === 'blockdev-reopen')).toHaveLength(added.length)
+  expect(proxy.commands).not.toContain('human-monitor-command')
+  await expectFinished(live)
+})
+
 test('the filter of a reap is removed by another process: its flush begins anew', async () => {
   const { live, proxy } = await start()
   const held = proxy.hold(['blockdev-reopen'], 'before')

@@ -3,6 +3,9 @@
 #include "driver/qemu/flush.h"
 
 #include <chrono>
+#include <deque>
+#include <map>
+#include <mutex>
 #include <utility>
 
 #include <unistd.h>
@@ -56,6 +59,56 @@ std::string filter_above(const std::string& node, const std::string& monitor) {
       .member("image", node)
       .object("take-child-perms", permissions)
       .text();
+}
+
+/// Flushes of one node by one monitor, one after the other: their filters have the same name.
+class Line {
+ public:
+  /// Holds the place at the front; who is next begins when it goes.
+  using Turn = std::shared_ptr<void>;
+  using Begin = std::function<void(Turn)>;
+
+  void wait(const std::string& filter, Begin begin) {
+    {
+      const std::lock_guard lock(mutex_);
+      const auto [waiting, is_first] = waiting_.try_emplace(filter);
+      if (!is_first) {
+        waiting->second.push_back(std::move(begin));
+        return;
+      }
+    }
+    begin(turn(filter));
+  }
+
+ private:
+  Turn turn(const std::string& filter) {
+    return {nullptr, [this, filter](void* /*none*/) { next(filter); }};
+  }
+
+  void next(const std::string& filter) {
+    Begin begin;
+    {
+      const std::lock_guard lock(mutex_);
+      const auto waiting = waiting_.find(filter);
+      if (waiting->second.empty()) {
+        waiting_.erase(waiting);
+        return;
+      }
+      begin = std::move(waiting->second.front());
+      waiting->second.pop_front();
+    }
+    begin(turn(filter));
+  }
+
+  std::mutex mutex_;
+  /// By the names of the filters that are in use.
+  std::map<std::string, std::deque<Begin>> waiting_;
+};
+
+/// Of the process: as are the monitors.
+Line& line() {
+  static Line* const of_process = new Line;
+  return *of_process;
 }
 
 /// The filter that was just added is not there.
@@ -218,7 +271,14 @@ void remove_left_filters(const std::shared_ptr<qmp::Monitor>& monitor, const Blo
 
 void flush_node(const std::shared_ptr<qmp::Monitor>& monitor, const std::string& node,
                 JobPhase phase, std::function<void(Result<void>)> then) {
-  std::make_shared<Flush>(monitor, node, phase, std::move(then))->begin();
+  line().wait(name_of_filter(node, monitor->path()),
+              [monitor, node, phase, then = std::move(then)](Line::Turn turn) {
+                const auto tell = [then, turn = std::move(turn)](Result<void> flushed) mutable {
+                  turn.reset();
+                  then(std::move(flushed));
+                };
+                std::make_shared<Flush>(monitor, node, phase, tell)->begin();
+              });
 }
 
 }  // namespace blockpull::driver
