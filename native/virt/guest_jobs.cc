@@ -431,10 +431,12 @@ void flush_disks_in_guest(const std::shared_ptr<Connection>& connection, const D
       answer(is_gone ? Result<void>() : reported(view.error()));
       return;
     }
+    // Filters among them may belong to a job, or to a flush, and be gone in a moment.
     std::vector<std::string> nodes;
-    for (const driver::BlockNode& node : view->graph.nodes()) {
-      if (!node.is_backing && !driver::is_protocol(node.driver) && !node.name.empty()) {
-        nodes.push_back(node.name);
+    for (std::size_t i = 0; i < view->graph.nodes().size(); ++i) {
+      const std::string& name = view->graph.nodes()[i].name;
+      if (view->graph.is_disk(i) && !name.empty()) {
+        nodes.push_back(name);
       }
     }
     std::make_shared<DiskFlushes>(monitor, std::move(nodes), answer)->next();
