@@ -76,12 +76,23 @@ describe.each(instants)('killed in %s', (_, command, passing) => {
   })
 })
 
+test('flushes of one process take turns: none meets the filter of another', async () => {
+  const { live, proxy } = await start()
+  const domain = await live.domain()
+  const job = await domain.blockPull('vda')
+  await Promise.all([job.done, ...Array.from({ length: 8 }, () => domain.reap())])
+  const added = proxy.commands.filter((name) => name === 'blockdev-add')
+  expect(proxy.commands.filter((name) => name === 'blockdev-reopen')).toHaveLength(added.length)
+  expect(proxy.commands).not.toContain('human-monitor-command')
+  await expectFinished(live)
+})
+
 test('the filter of a reap is removed by another process: its flush begins anew', async () => {
   const { live, proxy } = await start()
   const held = proxy.hold(['blockdev-reopen'], 'before')
   const reaping = (await live.domain()).reap()
   await held.reached
-  const domains = [{ name: 'vm0', qmp: live.qemu.sockets[1] ?? '', disks: [...live.disks] }]
+  const domains = [{ name: 'vm0', qmp: live.qemu.sockets[2] ?? '', disks: [...live.disks] }]
   const other = await connect({ domains })
   await (await other.lookupByName('vm0')).reap()
   await other.close()
@@ -94,7 +105,7 @@ test('the filter of a process that lives is removed as well: its flush begins an
   const held = proxy.hold(['blockdev-reopen'], 'before')
   const job = await (await live.domain()).blockPull('vda')
   await held.reached
-  const domains = [{ name: 'vm0', qmp: live.qemu.sockets[1] ?? '', disks: [...live.disks] }]
+  const domains = [{ name: 'vm0', qmp: live.qemu.sockets[2] ?? '', disks: [...live.disks] }]
   const other = await connect({ domains })
   await expect.poll(() => filters(live)).not.toHaveLength(1)
   await other.close()

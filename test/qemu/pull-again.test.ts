@@ -89,6 +89,15 @@ describe('while the job runs', () => {
     await expectFinished(live)
   })
 
+  test('by one that nobody waits for: refused, as the job would wait for somebody, and it goes on', async () => {
+    const { live } = await startLeft()
+    const domain = await live.domain()
+    await expect(domain.blockPull('vda', { detached: true })).rejects.toMatchObject({ code: 'JOB_ACTIVE' })
+    expect(await live.jobs()).toMatchObject([{ status: 'running' }])
+    await (await domain.blockPull('vda')).done
+    await expectFinished(live)
+  })
+
   test('a plan does not speak against it', async () => {
     const { live } = await startLeft()
     const domain = await live.domain()

@@ -67,7 +67,7 @@ export class LiveDisk {
     await flatten(chain.top, flat)
     const { cwd = folder } = options
     const diskArgs = options.diskArgs ?? (style === 'drive' ? driveArgs(chain) : blockdevArgs(chain))
-    const qemu = await startQemu({ folder, cwd, machine: 'q35', monitors: 2, args: [...diskArgs, ...args] })
+    const qemu = await startQemu({ folder, cwd, machine: 'q35', monitors: 3, args: [...diskArgs, ...args] })
     const proxy = options.proxy ? await QmpProxy.start(`${folder}/proxy`, qemu.socket) : undefined
     const disks = options.disks ?? [{ target: 'vda', source: chain.top, format: 'qcow2' }]
     return new LiveDisk({ chain, qemu, proxy, disks }, flat)

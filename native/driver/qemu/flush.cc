@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/base/text.h"
+#include "core/base/turns.h"
 #include "driver/qemu/job_id.h"
 
 namespace blockpull::driver {
@@ -56,6 +57,13 @@ std::string filter_above(const std::string& node, const std::string& monitor) {
       .member("image", node)
       .object("take-child-perms", permissions)
       .text();
+}
+
+/// Flushes of one node by one monitor would use one filter, by whose name they wait in line here.
+/// Of the process, as the monitors are.
+Turns& turns() {
+  static auto* const of_process = new Turns;
+  return *of_process;
 }
 
 /// The filter that was just added is not there.
@@ -218,7 +226,14 @@ void remove_left_filters(const std::shared_ptr<qmp::Monitor>& monitor, const Blo
 
 void flush_node(const std::shared_ptr<qmp::Monitor>& monitor, const std::string& node,
                 JobPhase phase, std::function<void(Result<void>)> then) {
-  std::make_shared<Flush>(monitor, node, phase, std::move(then))->begin();
+  turns().wait(name_of_filter(node, monitor->path()),
+               [monitor, node, phase, then = std::move(then)](Turns::Turn turn) {
+                 const auto tell = [then, turn = std::move(turn)](Result<void> flushed) mutable {
+                   turn.reset();
+                   then(std::move(flushed));
+                 };
+                 std::make_shared<Flush>(monitor, node, phase, tell)->begin();
+               });
 }
 
 }  // namespace blockpull::driver

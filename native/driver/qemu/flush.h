@@ -16,6 +16,8 @@
 // whoever of us comes next removes it. That it may belong to a process that lives cannot be told by
 // its name, and does no harm: that one's flush begins anew.
 //
+// Flushes of one node within a process take turns.
+//
 // Thread rule: any thread; `then` runs on the reactor's thread.
 
 #pragma once

@@ -42,6 +42,12 @@ Result<std::optional<StreamPlan>> find_own_job(const GuestView& view, const Stre
                            "', which an earlier process began, keeps another base or has "
                            "concluded already; wait for its end"));
   }
+  if (plan.auto_finalize && !there->auto_finalize) {
+    return make_error(ErrorKind::kJobActive,
+                      text("job '", plan.job_id,
+                           "', which an earlier process began, does not end by itself; wait for "
+                           "its end"));
+  }
   there->disk_name = plan.disk_name;
   return there;
 }

@@ -103,6 +103,13 @@ TEST_F(JoinTest, OneThatKeepsAnotherBaseIsNotJoined) {
   EXPECT_EQ(told_[0].error().kind, ErrorKind::kJobActive);
 }
 
+TEST_F(JoinTest, OneThatWaitsForSomebodyIsNotLeftToItselfByJoining) {
+  options_.will_be_followed = false;
+  ask();
+  ASSERT_EQ(told_.size(), 1U);
+  EXPECT_EQ(told_[0].error().kind, ErrorKind::kJobActive);
+}
+
 TEST_F(JoinTest, OneThatQemuIsDoneWithIsWaitedForAndThePullBeginsAfterIt) {
   qemu_.job.reset();
   ask();
