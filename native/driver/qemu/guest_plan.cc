@@ -29,8 +29,13 @@ const qmp::BlockJob* job_in_the_way(const GuestView& view, const GuestPlan& plan
   return found == view.jobs.end() ? nullptr : &*found;
 }
 
-/// The chain that begins at QEMU's file, if it is the one that QEMU has.
+/// The chain that begins at QEMU's file, if it is the one that QEMU has. A relative name means
+/// QEMU's folder, and another file here.
 Result<image::Chain> open_same_chain(const GuestPlan& plan, image::ChainOptions options) {
+  if (!plan.stream.path.starts_with('/')) {
+    return make_error(ErrorKind::kNotFound,
+                      text("file name '", plan.stream.path, "' is relative to QEMU's folder"));
+  }
   BLOCKPULL_TRY(format, image::parse_format(plan.layers.front().driver));
   options.format = format;
   BLOCKPULL_TRY(chain, image::open_chain(plan.stream.path, options));

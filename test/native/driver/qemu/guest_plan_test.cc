@@ -4,6 +4,8 @@
 
 #include "driver/qemu/guest_plan.h"
 
+#include <filesystem>
+
 #include <gtest/gtest.h>
 
 #include "core/base/text.h"
@@ -223,6 +225,14 @@ TEST_F(GuestFilesTest, ThatAreHereAreCountedClusterByCluster) {
   EXPECT_TRUE(whole.refusals.empty());
   EXPECT_EQ(measured(onto(2)).bytes_to_move, kCluster);
   EXPECT_EQ(measured(onto(1)).bytes_to_move, 0U);
+}
+
+TEST_F(GuestFilesTest, ThatQemuHasOpenByARelativeNameAreNotLookedForFromHere) {
+  std::vector<Layer> layers;
+  for (const char* const name : {"top", "mid", "base"}) {
+    layers.push_back({std::filesystem::relative(folder_ / name).string()});
+  }
+  EXPECT_FALSE(measured(everything(), layers).bytes_free);
 }
 
 TEST_F(GuestFilesTest, ThatAreNotWhatQemuHasOpenAreNotCounted) {
