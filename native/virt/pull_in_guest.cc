@@ -39,8 +39,11 @@ driver::FindFollower followers_in(const std::shared_ptr<Connection>& connection,
   };
 }
 
-/// Who left the job may have had it stop on an error, and who pulls now may not know of that.
-void fail_as_asked(job::Job& job, const GuestPullRequest& request) {
+/// A job that was left goes on under the limit of who pulls now; also one that has stopped on an
+/// error, for which who left it may have asked, and who pulls now may not know of that.
+void go_on_as_asked(job::Job& job, const GuestPullRequest& request) {
+  job.set_bandwidth(request.options.bytes_per_second);
+  job.resume([](const blockpull::Result<void>& /*told*/) {});
   if (request.options.on_error == qmp::OnError::kReport) {
     job.fail_rather_than_stop();
   }
@@ -52,10 +55,7 @@ Result<std::shared_ptr<job::Job>> join(Connection& connection, GuestPullRequest&
   if (!connection.jobs().claim_left_over(*job) && !job->outcome()) {
     return job_active_on(request.on.disk.target);
   }
-  job->set_bandwidth(request.options.bytes_per_second);
-  // Its follower may just have looked at it as it was before; told to resume it, it knows better.
-  job->resume([](const blockpull::Result<void>& /*told*/) {});
-  fail_as_asked(*job, request);
+  go_on_as_asked(*job, request);
   job->when_ended([job, on_end = std::move(request.on_end)] {
     if (on_end) {
       on_end(job->outcome().value_or(job::Outcome{}));
@@ -90,13 +90,16 @@ void pull_in_guest(const std::shared_ptr<Connection>& connection, GuestPullReque
           asked->on.disk.target = started->prepared->plan().disk_name;
           asked->on.disk.source = started->prepared->plan().path;
         }
+        const bool was_there = started->prepared->was_there();
         auto job = follow(*connection, asked->on, std::move(started->prepared),
                           asked->options.bytes_per_second, Asked{true, std::move(asked->on_end)});
         if (job == nullptr) {
           answer(connection_closed(kBlockPull));
           return;
         }
-        fail_as_asked(*job, *asked);
+        if (was_there) {
+          go_on_as_asked(*job, *asked);
+        }
         answer(std::move(job));
       });
 }

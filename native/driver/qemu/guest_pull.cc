@@ -55,6 +55,7 @@ class Prepared final : public PreparedGuestPull {
   }
 
   [[nodiscard]] const StreamPlan& plan() const override { return stream_.plan; }
+  [[nodiscard]] bool was_there() const override { return stream_.was_there; }
   [[nodiscard]] std::shared_ptr<const GuestPullEnd> end() const override { return end_; }
 
   std::shared_ptr<job::Job> start(job::Engine& engine, job::JobOptions options) override {

@@ -28,6 +28,8 @@ struct GuestPullEnd {
 class PreparedGuestPull : public PreparedPull {
  public:
   [[nodiscard]] virtual const StreamPlan& plan() const = 0;
+  /// An earlier process began it: its limit, and what an error does, may not be those asked for.
+  [[nodiscard]] virtual bool was_there() const = 0;
   /// Shared with the job.
   [[nodiscard]] virtual std::shared_ptr<const GuestPullEnd> end() const = 0;
 };

@@ -72,20 +72,12 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
     plan_ = std::move(found.plan);
     watch_ = JobWatch::begin(monitor_, plan_.job_id);
     if (found.there) {
-      take_over(*std::move(found.there), std::move(found.follower));
+      then_(StartedStream{*std::move(found.there), std::move(watch_), true,
+                          std::move(found.follower)});
     } else {
       stream();
     }
     return {};
-  }
-
-  /// A job of ours that an earlier process began. One that has stopped on an error goes on: a pull
-  /// was asked for. QEMU refuses that for one that has not.
-  void take_over(StreamPlan found, std::shared_ptr<job::Job> follower) {
-    const auto ignore = [](const Result<Json>& /*answer*/) {};
-    monitor_->execute(qmp::block_job_set_speed(found.job_id, options_.bytes_per_second), ignore);
-    monitor_->execute(qmp::block_job_resume(found.job_id), ignore);
-    then_(StartedStream{std::move(found), std::move(watch_), true, std::move(follower)});
   }
 
   void stream() {

@@ -4,8 +4,7 @@
 //
 //     view ─▶ preflight ─▶ our job there already?
 //                             no  ─▶ listen for its end ─▶ block-stream
-//                             yes ─▶ taken over, if it keeps the base that was asked for; its limit
-//                                    is set anew, and it is resumed
+//                             yes ─▶ taken over as it is, if it keeps the base that was asked for
 //
 // Whoever pulls a disk again after its process was killed need not know whether the connection has
 // adopted the job that was left, or is about to: a pull joins it, who comes first notwithstanding.
