@@ -175,14 +175,20 @@ void set_speed(const RunningJob& running, const SpeedRequest& request, const Ans
                              });
 }
 
+/// QEMU's refusal to resume a job that goes on anyway. One that has nothing left to copy takes no
+/// such command at all.
+bool goes_on(const Error& refusal) {
+  return refusal.message.find("was not paused") != std::string::npos ||
+         refusal.message.find("cannot accept command") != std::string::npos;
+}
+
 void resume(const RunningJob& running, const Answer<void>& answer) {
   running.job->resume([answer, target = running.target](blockpull::Result<void> said) {
-    // One that has nothing left to copy takes no such command at all.
-    if (!said.ok() && (said.error().message.find("was not paused") != std::string::npos ||
-                       said.error().message.find("cannot accept command") != std::string::npos)) {
-      said = {};
+    if (!said.ok() && goes_on(said.error())) {
+      answer(Result<void>());
+    } else {
+      answer(change_answer(std::move(said), target));
     }
-    answer(change_answer(std::move(said), target));
   });
 }
 
