@@ -110,6 +110,7 @@ TEST_F(MonitorCommandsTest, WhatIsInFlightWhenQemuEndsIsLostEachOnce) {
   for (int i = 0; i < 5; ++i) {
     execute("query-block");
   }
+  settle();
   client.answer(client.expect("query-block"), R"("answered")");
   client.hang_up();
   EXPECT_EQ(told().text, "answered");
