@@ -178,6 +178,21 @@ napi_value block_job_info(const ConnectionCall& call) {
       &make_info);
 }
 
+/// A call that gives nothing but that it was done.
+template <typename Request>
+napi_value start_change(const ConnectionCall& call, Request request,
+                        void (*change)(const std::shared_ptr<virt::Connection>&, const Request&,
+                                       virt::Answer<void>)) {
+  return start_answered<Nothing>(
+      call,
+      [request = std::move(request), change](const auto& connection, virt::Answer<Nothing> answer) {
+        change(connection, request, [answer = std::move(answer)](virt::Result<void> result) {
+          answer(nothing(std::move(result)));
+        });
+      },
+      &convert_nothing);
+}
+
 napi_value block_job_set_speed(const ConnectionCall& call) {
   auto request = read_speed(call.env, call.arguments[0]);
   if (!request) {
@@ -186,15 +201,7 @@ napi_value block_job_set_speed(const ConnectionCall& call) {
   if (auto done = virt::try_block_job_set_speed(*call.object->connection, *request)) {
     return answered<Nothing>(call.env, nothing(*std::move(done)), &convert_nothing);
   }
-  return start_answered<Nothing>(
-      call,
-      [request = *std::move(request)](const auto& connection, virt::Answer<Nothing> answer) {
-        virt::block_job_set_speed(connection, request,
-                                  [answer = std::move(answer)](virt::Result<void> result) {
-                                    answer(nothing(std::move(result)));
-                                  });
-      },
-      &convert_nothing);
+  return start_change(call, *std::move(request), &virt::block_job_set_speed);
 }
 
 napi_value block_job_resume(const ConnectionCall& call) {
@@ -202,15 +209,7 @@ napi_value block_job_resume(const ConnectionCall& call) {
   if (!request) {
     return nullptr;
   }
-  return start_answered<Nothing>(
-      call,
-      [request = *std::move(request)](const auto& connection, virt::Answer<Nothing> answer) {
-        virt::block_job_resume(connection, request,
-                               [answer = std::move(answer)](virt::Result<void> result) {
-                                 answer(nothing(std::move(result)));
-                               });
-      },
-      &convert_nothing);
+  return start_change(call, *std::move(request), &virt::block_job_resume);
 }
 
 napi_value block_job_abort(const ConnectionCall& call) {

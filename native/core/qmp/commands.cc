@@ -36,7 +36,7 @@ const char* policy_name(OnError policy) {
 /// The status alone does not tell: a job that QEMU drains is paused for a moment too.
 std::optional<ErrorKind> read_stop(const Json& job) {
   const std::string status = job.member("io-status").text_or_empty();
-  if (!job.member("paused").boolean().value_or(false) || status.empty() || status == "ok") {
+  if (!job.member("paused").is_true() || status.empty() || status == "ok") {
     return std::nullopt;
   }
   return status == "nospace" ? ErrorKind::kNoSpace : ErrorKind::kIo;

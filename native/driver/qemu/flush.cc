@@ -17,7 +17,6 @@ namespace {
 using qmp::Json;
 
 constexpr std::string_view kFilterPrefix = "blockpull-";
-constexpr std::size_t kHashDigits = 8;
 
 /// What tells this process, by that monitor, from every other client of a QEMU.
 std::string client_digits(const std::string& monitor) {
@@ -33,15 +32,13 @@ std::string name_of_filter(const std::string& node, const std::string& monitor) 
 }
 
 bool is_name_of_filter(std::string_view name) {
-  constexpr std::size_t kDash = kFilterPrefix.size() + kHashDigits;
-  if (name.size() != kDash + 1 + kHashDigits || !name.starts_with(kFilterPrefix) ||
-      name[kDash] != '-') {
+  if (!name.starts_with(kFilterPrefix)) {
     return false;
   }
-  const auto is_hash = [](std::string_view digits) {
-    return digits.find_first_not_of("0123456789abcdef") == std::string_view::npos;
-  };
-  return is_hash(name.substr(kFilterPrefix.size(), kHashDigits)) && is_hash(name.substr(kDash + 1));
+  const std::string_view hashes = name.substr(kFilterPrefix.size());
+  const std::size_t dash = hashes.find('-');
+  return dash != std::string_view::npos && is_hash(hashes.substr(0, dash)) &&
+         is_hash(hashes.substr(dash + 1));
 }
 
 qmp::Command removal_of(const std::string& filter) {

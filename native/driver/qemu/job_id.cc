@@ -11,6 +11,9 @@ namespace {
 
 constexpr std::string_view kPrefix = "blockpull-";
 
+constexpr std::string_view kDigits = "0123456789abcdef";
+constexpr std::size_t kHashDigits = 8;
+
 /// QEMU's ids are [A-Za-z][A-Za-z0-9._-]*.
 char id_character(char byte) {
   const bool is_letter = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z');
@@ -25,13 +28,16 @@ std::string hash_digits(std::string_view name) {
   for (const char byte : name) {
     hash = (hash ^ static_cast<unsigned char>(byte)) * 16777619U;
   }
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string digits(8, '0');
+  std::string digits(kHashDigits, '0');
   for (auto digit = digits.rbegin(); digit != digits.rend(); ++digit) {
     *digit = kDigits[hash & 0xfU];
     hash >>= 4U;
   }
   return digits;
+}
+
+bool is_hash(std::string_view text) {
+  return text.size() == kHashDigits && text.find_first_not_of(kDigits) == std::string_view::npos;
 }
 
 std::string job_id_for(std::string_view disk_name, std::string_view node_name) {

@@ -17,6 +17,9 @@ namespace blockpull::driver {
 /// FNV-1a of `name`, 32 bits, as 8 hex digits.
 [[nodiscard]] std::string hash_digits(std::string_view name);
 
+/// Whether `text` looks like what hash_digits() gives.
+[[nodiscard]] bool is_hash(std::string_view text);
+
 [[nodiscard]] std::string job_id_for(std::string_view disk_name, std::string_view node_name);
 
 /// Whether a job of that id was started by this library.

@@ -64,7 +64,7 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
       return std::move(found.refusals.front());
     }
     if (found.follower != nullptr && !found.there) {
-      // QEMU is done with it; what its follower has yet to do is not waited for in vain.
+      // QEMU is done with it, and its follower soon; the chain is then another one.
       found.follower->when_ended([self = shared_from_this()] { self->begin(); });
       return {};
     }
