@@ -13,6 +13,7 @@ import {
 } from '../../lib/index.js'
 import { GuestPuller } from '../support/guest-puller.js'
 import { LiveDisk, type LiveDiskOptions } from '../support/live-disk.js'
+import { expectWhole } from '../support/live-verdict.js'
 import { finalize, flush, type QmpProxy } from '../support/qmp-proxy.js'
 import { makeChain } from '../support/stream-case.js'
 import { TempFolder } from '../support/temp-folder.js'
@@ -67,13 +68,6 @@ async function killAt(point: Point, { live, proxy }: Started, options: BlockPull
 const nextEnd = (connection: Connection) =>
   new Promise<BlockJobEvent>((resolve) => connection.once('blockJob', resolve))
 
-/** Nothing is left in QEMU, and the files are right. */
-async function expectFinished(live: LiveDisk, base: string | null = null): Promise<void> {
-  expect(await live.jobs()).toEqual([])
-  await live.shutOff()
-  expect(await live.complaints(base)).toEqual([])
-}
-
 describe('killed', () => {
   test('while the job runs: the next connection finishes it, and says so', async () => {
     const { live } = await start()
@@ -84,7 +78,7 @@ describe('killed', () => {
     await domain.blockJobSetSpeed('vda', '0')
     const { COMPLETED } = BlockJobStatus
     expect(await ended).toMatchObject({ target: 'vda', path: live.chain.top, status: COMPLETED, error: null })
-    await expectFinished(live)
+    await expectWhole(live)
   })
 
   test.each([
@@ -97,7 +91,7 @@ describe('killed', () => {
     expect(await live.jobs()).toEqual(waiting)
     const connection = await live.connect()
     expect(await nextEnd(connection)).toMatchObject({ target: 'vda', status: BlockJobStatus.COMPLETED })
-    await expectFinished(live, base)
+    await expectWhole(live, base)
   })
 
   test.each([
@@ -108,7 +102,7 @@ describe('killed', () => {
     const { live, base } = started
     await killAt(point, started, { base })
     await (await live.domain()).reap()
-    await expectFinished(live, base)
+    await expectWhole(live, base)
   })
 
   test('at pending: domain.reap() waits for the end, tells of it, and it is durable', async () => {
@@ -149,7 +143,7 @@ describe('left', () => {
     const ended = nextEnd(next)
     await (await next.lookupByName('vm0')).blockJobSetSpeed('vda', '0')
     expect(await ended).toMatchObject({ status: BlockJobStatus.COMPLETED })
-    await expectFinished(live)
+    await expectWhole(live)
   })
 
   test.each<[string, Point]>([
@@ -165,7 +159,7 @@ describe('left', () => {
     await held.reached
     proxy.cut()
     expect(await job.done).toMatchObject({ state: 'completed' })
-    await expectFinished(live)
+    await expectWhole(live)
   })
 
   test('a monitor that breaks while block-stream is answered: the job is found, and completes', async () => {
@@ -177,7 +171,7 @@ describe('left', () => {
     const job = await pull
     job.setBandwidth('0')
     expect(await job.done).toMatchObject({ state: 'completed' })
-    await expectFinished(live)
+    await expectWhole(live)
   })
 
   test('a job that another program finalizes while we flush: it completes', async () => {
@@ -188,7 +182,7 @@ describe('left', () => {
     await (await live.client()).execute('job-finalize', { id: (await live.jobs())[0]?.id })
     held.release()
     expect(await job.done).toMatchObject({ state: 'completed' })
-    await expectFinished(live)
+    await expectWhole(live)
   })
 })
 

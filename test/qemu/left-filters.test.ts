@@ -7,6 +7,7 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { connect } from '../../lib/index.js'
 import { GuestPuller } from '../support/guest-puller.js'
 import { LiveDisk } from '../support/live-disk.js'
+import { expectWhole } from '../support/live-verdict.js'
 import { makeChain } from '../support/stream-case.js'
 import { TempFolder } from '../support/temp-folder.js'
 
@@ -32,10 +33,8 @@ async function filters(live: LiveDisk): Promise<string[]> {
 
 /** Nothing is left in QEMU, and the files are right. */
 async function expectFinished(live: LiveDisk): Promise<void> {
-  expect(await live.jobs()).toEqual([])
   expect(await filters(live)).toEqual([])
-  await live.shutOff()
-  expect(await live.complaints(null)).toEqual([])
+  await expectWhole(live)
 }
 
 const instants = [

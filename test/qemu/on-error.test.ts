@@ -5,18 +5,12 @@
 
 import { afterAll, describe, expect, test } from 'vitest'
 import { blockdevArgs, LiveDisk } from '../support/live-disk.js'
+import { expectWhole } from '../support/live-verdict.js'
 import { makeChain, pathAt } from '../support/stream-case.js'
 import { TempFolder } from '../support/temp-folder.js'
 
 const temp = new TempFolder('live-errors')
 afterAll(() => temp.remove())
-
-/** The guest shuts off, and everything must be right; `base` is the path that the header leads to. */
-async function expectGood(live: LiveDisk, base: string | null): Promise<void> {
-  expect(await live.jobs()).toEqual([])
-  await live.shutOff()
-  expect(await live.complaints(base)).toEqual([])
-}
 
 const healthy = () =>
   makeChain(
@@ -56,9 +50,19 @@ describe('by default', () => {
     expect(await live.jobs()).toEqual([])
     expect(await (await live.client()).execute('query-block')).toMatchObject([{ inserted: { backing_file_depth: 1 } }])
     expect(await live.pull()).toMatchObject({ state: 'completed' })
-    await expectGood(live, null)
+    await expectWhole(live, null)
   })
 })
+
+/** A guest in which an earlier connection has left a job that waits: the top has no room. */
+async function leftWaiting(): Promise<LiveDisk> {
+  const live = await failing(0, { event: 'write_aio', errno: 28 })
+  const first = await live.connect()
+  const left = await (await first.lookupByName('vm0')).blockPull('vda', { onError: 'stop' })
+  await expect.poll(() => left.progress.stoppedOn).toBe('NO_SPACE')
+  await first.close()
+  return live
+}
 
 describe('that it may wait on', () => {
   const brokenOnce = [
@@ -79,7 +83,7 @@ describe('that it may wait on', () => {
       await domain.blockJobResume('vda')
       expect(job.progress.stoppedOn).toBeNull()
       expect(await job.done).toMatchObject({ state: 'completed' })
-      await expectGood(live, null)
+      await expectWhole(live, null)
     },
   )
 
@@ -87,7 +91,7 @@ describe('that it may wait on', () => {
     const live = await failing(1, { event: 'read_aio', errno: 5, sector: 1024 })
     await expect(live.pull({ onError: 'enospc' })).rejects.toMatchObject({ code: 'IO' })
     expect(await live.pull()).toMatchObject({ state: 'completed' })
-    await expectGood(live, null)
+    await expectWhole(live, null)
   })
 
   test('a job that waits on an error is aborted, and a second pull completes', async () => {
@@ -97,31 +101,23 @@ describe('that it may wait on', () => {
     expect(await job.abort()).toMatchObject({ state: 'cancelled' })
     expect(job.progress.stoppedOn).toBeNull()
     expect(await live.pull()).toMatchObject({ state: 'completed' })
-    await expectGood(live, null)
+    await expectWhole(live, null)
   })
 
   test('a job that was left waiting on an error is shown, goes on with a second pull, and completes', async () => {
-    const live = await failing(0, { event: 'write_aio', errno: 28 })
-    const first = await live.connect()
-    const left = await (await first.lookupByName('vm0')).blockPull('vda', { onError: 'stop' })
-    await expect.poll(() => left.progress.stoppedOn).toBe('NO_SPACE')
-    await first.close()
+    const live = await leftWaiting()
     const seen = await (await live.connect({ readOnly: true })).lookupByName('vm0')
     expect(await seen.blockJobInfo('vda')).toMatchObject({ stoppedOn: 'NO_SPACE' })
     expect(await live.pull()).toMatchObject({ state: 'completed' })
-    await expectGood(live, null)
+    await expectWhole(live, null)
   })
 
   test('a job that was left waiting on an error fails with it when reaped, and a second pull completes', async () => {
-    const live = await failing(0, { event: 'write_aio', errno: 28 })
-    const first = await live.connect()
-    const left = await (await first.lookupByName('vm0')).blockPull('vda', { onError: 'stop' })
-    await expect.poll(() => left.progress.stoppedOn).toBe('NO_SPACE')
-    await first.close()
+    const live = await leftWaiting()
     const [reaped] = await (await live.domain()).reap()
     expect(reaped).toMatchObject({ target: 'vda', outcome: { state: 'failed', error: { code: 'NO_SPACE' } } })
     expect(await live.pull()).toMatchObject({ state: 'completed' })
-    await expectGood(live, null)
+    await expectWhole(live, null)
   })
 
   test.each([
@@ -137,7 +133,7 @@ describe('that it may wait on', () => {
     if (isFollowed) await domain.blockJobSetSpeed('vda', '0')
     const job = await domain.blockPull('vda')
     await expect(job.done).rejects.toMatchObject({ code: 'NO_SPACE' })
-    await expectGood(live, pathAt(live.chain, 1))
+    await expectWhole(live, pathAt(live.chain, 1))
   })
 
   test('a job that waits and that this connection pulls by is not failed by a reap', async () => {
@@ -150,7 +146,13 @@ describe('that it may wait on', () => {
     await domain.blockJobResume('vda')
     expect(await job.done).toMatchObject({ state: 'completed' })
     expect(await reaping).toMatchObject([{ outcome: { state: 'completed' } }])
-    await expectGood(live, null)
+    await expectWhole(live, null)
+  })
+
+  test('a QEMU that is killed while a job waits on an error leaves the old chain, and the content whole', async () => {
+    const live = await leftWaiting()
+    await live.qemu.kill()
+    expect(await live.complaints(pathAt(live.chain, 1), true)).toEqual([])
   })
 
   test('a job that has not stopped is resumed to no effect, and no job cannot be resumed', async () => {
@@ -161,7 +163,7 @@ describe('that it may wait on', () => {
     expect(job.progress).toMatchObject({ state: 'running', stoppedOn: null })
     await job.abort()
     await expect(domain.blockJobResume('vda')).rejects.toMatchObject({ code: 'NO_JOB' })
-    await expectGood(live, pathAt(live.chain, 1))
+    await expectWhole(live, pathAt(live.chain, 1))
   })
 
   test('a pull that stops on an error is refused where nobody would resume it', async () => {

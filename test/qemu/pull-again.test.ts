@@ -7,6 +7,7 @@ import { afterAll, describe, expect, test } from 'vitest'
 import type { BlockPullOptions } from '../../lib/index.js'
 import { GuestPuller } from '../support/guest-puller.js'
 import { LiveDisk } from '../support/live-disk.js'
+import { expectWhole } from '../support/live-verdict.js'
 import { finalize, flush } from '../support/qmp-proxy.js'
 import { makeChain } from '../support/stream-case.js'
 import { TempFolder } from '../support/temp-folder.js'
@@ -35,17 +36,11 @@ async function startLeft(options: BlockPullOptions = {}) {
   return started
 }
 
-async function expectFinished(live: LiveDisk, base: string | null = null): Promise<void> {
-  expect(await live.jobs()).toEqual([])
-  await live.shutOff()
-  expect(await live.complaints(base)).toEqual([])
-}
-
 describe('while the job runs', () => {
   test('by a connection that was opened just now', async () => {
     const { live, mid, base } = await startLeft()
     expect(await live.pull()).toMatchObject({ state: 'completed', released: [mid, base] })
-    await expectFinished(live)
+    await expectWhole(live)
   })
 
   test('by a connection that follows the job already: under the limit that is asked for now', async () => {
@@ -59,7 +54,7 @@ describe('while the job runs', () => {
     await expect(domain.blockPull('vda')).rejects.toMatchObject({ code: 'JOB_ACTIVE' })
     expect(await job.abort()).toMatchObject({ state: 'cancelled' })
     await live.pull()
-    await expectFinished(live)
+    await expectWhole(live)
   })
 
   test('by a connection that is just ending it: refused, until it has ended', async () => {
@@ -70,13 +65,13 @@ describe('while the job runs', () => {
     await expect(domain.blockPull('vda')).rejects.toMatchObject({ code: 'JOB_ACTIVE' })
     await aborting
     await (await domain.blockPull('vda')).done
-    await expectFinished(live)
+    await expectWhole(live)
   })
 
   test('down to the base that it keeps', async () => {
     const { live, base } = await startLeft({ base: 'vda[2]' })
     expect(await live.pull({ base })).toMatchObject({ state: 'completed' })
-    await expectFinished(live, base)
+    await expectWhole(live, base)
   })
 
   test('down to another base: refused, and the job goes on', async () => {
@@ -86,7 +81,7 @@ describe('while the job runs', () => {
     await expect(domain.blockPull('vda', { base: 'vda[2]' })).rejects.toMatchObject({ code: 'JOB_ACTIVE' })
     expect(await live.jobs()).toMatchObject([{ status: 'running' }])
     await (await domain.blockPull('vda')).done
-    await expectFinished(live)
+    await expectWhole(live)
   })
 
   test('by one that nobody waits for: refused, as the job would wait for somebody, and it goes on', async () => {
@@ -95,7 +90,7 @@ describe('while the job runs', () => {
     await expect(domain.blockPull('vda', { detached: true })).rejects.toMatchObject({ code: 'JOB_ACTIVE' })
     expect(await live.jobs()).toMatchObject([{ status: 'running' }])
     await (await domain.blockPull('vda')).done
-    await expectFinished(live)
+    await expectWhole(live)
   })
 
   test('a plan does not speak against it', async () => {
@@ -104,7 +99,7 @@ describe('while the job runs', () => {
     await domain.blockJobSetSpeed('vda', '64KiB/s')
     expect(await domain.plan('vda')).toMatchObject({ refusals: [] })
     await (await domain.blockPull('vda')).done
-    await expectFinished(live)
+    await expectWhole(live)
   })
 })
 
@@ -121,5 +116,5 @@ test.each([
   await puller.kill()
   proxy.cut()
   expect(await live.pull()).toMatchObject({ state: 'completed' })
-  await expectFinished(live)
+  await expectWhole(live)
 })

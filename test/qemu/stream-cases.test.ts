@@ -5,6 +5,7 @@
 
 import { afterAll, describe, expect, test } from 'vitest'
 import { blockdevArgs, driveArgs, LiveDisk, type LiveDiskOptions } from '../support/live-disk.js'
+import { expectWhole } from '../support/live-verdict.js'
 import { info, qemuImg, qemuIo } from '../support/qemu.js'
 import { type CaseChain, chainOf, makeChain, pathAt } from '../support/stream-case.js'
 import { TempFolder } from '../support/temp-folder.js'
@@ -36,9 +37,7 @@ const start = async (options: LiveDiskOptions = {}) => LiveDisk.start(await sing
 
 /** The guest shuts off, and everything must be right; `base` is the layer that the header leads to, or null. */
 async function expectGood(live: LiveDisk, base: number | null): Promise<void> {
-  expect(await live.jobs()).toEqual([])
-  await live.shutOff()
-  expect(await live.complaints(base === null ? null : pathAt(live.chain, base))).toEqual([])
+  await expectWhole(live, base === null ? null : pathAt(live.chain, base))
 }
 
 describe('030, a single drive', () => {
