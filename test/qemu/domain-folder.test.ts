@@ -10,6 +10,8 @@ import * as virt from '../../lib/libvirt.js'
 import { VmFolder } from '../addon/vm-folder.js'
 import { GuestPuller } from '../support/guest-puller.js'
 import { LiveDisk } from '../support/live-disk.js'
+import { expectWhole } from '../support/live-verdict.js'
+import { flush } from '../support/qmp-proxy.js'
 import { chainOf } from '../support/stream-case.js'
 import { TempFolder } from '../support/temp-folder.js'
 
@@ -66,6 +68,22 @@ test('a job that was left by its process is finished by a connection to the fold
   await expect.poll(() => vms.read('vm0')).toBe(vms.xml('vm0', vms.disk(vms.lower)))
   await live.shutOff()
   expect(await live.complaints(vms.base)).toEqual([])
+})
+
+test('killed between the end in QEMU and the XML: the image is whole, and the next pull mends the XML', async () => {
+  const { vms, chain } = await makeFolder()
+  const live = await LiveDisk.start(chain, { proxy: true })
+  const proxy = live.proxy as NonNullable<typeof live.proxy>
+  const held = proxy.hold(flush, 'before', 1)
+  const puller = GuestPuller.start(live)
+  await held.reached
+  await puller.kill()
+  proxy.cut()
+  expect(vms.read('vm0')).toContain(vms.middle)
+  const domain = await domainOf(vms)
+  expect(await (await domain.blockPull('vda')).done).toMatchObject({ state: 'completed', warnings: [] })
+  expect(vms.read('vm0')).toBe(vms.xml('vm0', vms.disk('<backingStore/>')))
+  await expectWhole(live)
 })
 
 test('a pull that is cancelled leaves the XML as it was', async () => {
