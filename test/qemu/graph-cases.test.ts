@@ -5,7 +5,7 @@
 
 import { afterAll, describe, expect, test } from 'vitest'
 import { LiveDisk } from '../support/live-disk.js'
-import { difference, info } from '../support/qemu.js'
+import { difference, info, qemuIo } from '../support/qemu.js'
 import { type CaseChain, makeChain, pathAt } from '../support/stream-case.js'
 import { TempFolder } from '../support/temp-folder.js'
 
@@ -78,5 +78,41 @@ describe('030, TestQuorum', () => {
     expect(await live.complaints(null)).toEqual([])
     expect(await difference(`${folder}/before.raw`, chains[1].top)).toBeNull()
     expect(await info(chains[1].top)).toHaveProperty('backing-filename')
+  })
+})
+
+describe('an image that QEMU has open otherwise than its header says', () => {
+  const overlay = () =>
+    makeChain(
+      temp.folder(),
+      { name: 'base', size: '2M', io: ['write -P 1 0 1M'] },
+      { name: 'other', size: '2M', io: ['write -P 2 0 1M'] },
+      { name: 'top', size: '2M', io: ['write -P 3 512k 64k'] },
+    )
+  const opened = (chain: CaseChain, backing: object | null) => {
+    const node = { driver: 'qcow2', 'node-name': 'top', file: { driver: 'file', filename: chain.top }, backing }
+    return ['-blockdev', JSON.stringify(node), '-device', 'virtio-blk-pci,drive=top']
+  }
+
+  test('without the backing file that it states: refused, since QEMU would do nothing and call it completed', async () => {
+    const chain = await overlay()
+    const live = await LiveDisk.start(chain, { diskArgs: opened(chain, null) })
+    const message = expect.stringContaining(`without the backing file 'other' that its header states`)
+    await expect(live.pull()).rejects.toMatchObject({ code: 'UNSUPPORTED', message })
+    expect((await (await live.domain()).plan('vda')).refusals).toEqual([expect.objectContaining({ message })])
+  })
+
+  test('on another backing file: what the guest sees stays, and the header leads to no other', async () => {
+    const chain = await overlay()
+    const base = { driver: 'qcow2', file: { driver: 'file', filename: pathAt(chain, 2) }, 'read-only': true }
+    const live = await LiveDisk.start(chain, { diskArgs: opened(chain, base) })
+    const qemus = await (await live.client()).execute('human-monitor-command', {
+      'command-line': 'qemu-io top "read -P 1 0 512k"',
+    })
+    expect(qemus).not.toContain('failed')
+    expect(await live.pull()).toMatchObject({ state: 'completed', released: [pathAt(chain, 2)] })
+    await live.shutOff()
+    expect(await info(chain.top)).not.toHaveProperty('backing-filename')
+    await qemuIo(chain.top, 'qcow2', 'read -P 1 0 512k', 'read -P 3 512k 64k')
   })
 })

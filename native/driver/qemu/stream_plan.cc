@@ -31,6 +31,7 @@ class Planner {
         options_(options) {}
 
   [[nodiscard]] Result<std::size_t> find_base() const;
+  [[nodiscard]] Result<void> check_is_whole() const;
   [[nodiscard]] Result<void> check_layers(std::size_t base, const qmp::QemuVersion& version) const;
   [[nodiscard]] Result<std::string> name_of_base(std::size_t base) const;
 
@@ -74,6 +75,19 @@ Result<std::size_t> Planner::find_base() const {
   }
   return make_error(ErrorKind::kNoBase, text("could not find image '", base.name, "' beneath '",
                                              top_.filename, "' in its chain"));
+}
+
+/// QEMU, told to open the image without its backing file, would do nothing and call it completed;
+/// the header would go on naming that file.
+Result<void> Planner::check_is_whole() const {
+  if (depth() > 1 || top_.stated_backing.empty()) {
+    return {};
+  }
+  return refused(ErrorKind::kUnsupported,
+                 text("image '", top_.filename, "' is open in QEMU without the backing file '",
+                      top_.stated_backing,
+                      "' that its header states, so QEMU cannot pull from that; start QEMU with "
+                      "the whole chain"));
 }
 
 Result<void> Planner::check_layers(std::size_t base, const qmp::QemuVersion& version) const {
@@ -252,6 +266,9 @@ Result<JudgedStream> plan_stream(const BlockGraph& graph, std::size_t top,
   BLOCKPULL_TRY(base, planner.find_base());
   judged.base = base;
   plan.has_work = planner.depth() > 1 && base != 1;
+  if (auto whole = planner.check_is_whole(); !whole.ok()) {
+    judged.refusals.push_back(std::move(whole).error());
+  }
   if (plan.has_work) {
     if (auto sound = planner.check_layers(base, version); !sound.ok()) {
       judged.refusals.push_back(std::move(sound).error());

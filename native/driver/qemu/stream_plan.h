@@ -10,6 +10,8 @@
 //     a base stays, and a layer that drops out    what lies past that layer's end reads as zeroes
 //     is shorter than it and the active image     today, and as the base's bytes afterwards
 //     a base stays that has no format node        the header would name "file" as its format
+//     QEMU has the image open alone, and its      nothing is done, and QEMU calls that completed
+//     header states a backing file
 //
 // The name of the base is always given. It is put together from the names that the headers state on
 // the way down, as QEMU resolves them, so it means the same file wherever QEMU was started:

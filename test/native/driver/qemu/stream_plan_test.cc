@@ -180,6 +180,16 @@ TEST(StreamPlanTest, ABaseThatIsNextAlreadyIsNoWorkAndNoReasonToRefuse) {
   EXPECT_EQ(planned->backing_file, "base.img");
 }
 
+TEST(StreamPlanTest, AnImageThatIsOpenWithoutTheBackingFileThatItStatesIsRefused) {
+  const auto devices = qmp::Json::parse(
+      R"([{"device": "vda", "inserted": {"node-name": "top", "image": {"filename": "/v/top",
+          "format": "qcow2", "virtual-size": 65536, "backing-filename": "/v/base"}}}])");
+  const auto planned = plan(BlockGraph::of_devices(*devices, qmp::Json()), everything());
+  ASSERT_FALSE(planned.ok());
+  EXPECT_EQ(planned.error().kind, ErrorKind::kUnsupported);
+  EXPECT_NE(planned.error().message.find("without the backing file '/v/base'"), std::string::npos);
+}
+
 TEST(StreamPlanTest, ExtendedL2IsRefusedBeforeQemu82) {
   const BlockGraph graph = recorded_guest("unsafe-images");
   const auto with = [&graph](const qmp::QemuVersion& version) {
