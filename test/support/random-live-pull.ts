@@ -71,11 +71,13 @@ export class RandomPull {
   readonly result: Promise<string>
   readonly #job: Promise<BlockJob | null>
   readonly #hold: ReturnType<typeof holdSomewhere> | null
-  readonly #beside: Promise<unknown>[] = []
+  readonly #beside: Promise<string>[] = []
   readonly #others: Connection[] = []
   #isHeld = false
   #isOver = false
   #wasCut = false
+  /** Closed while the call waited: what QEMU may have begun by then is cancelled late, whoever follows it then. */
+  wasClosedEarly = false
 
   constructor(
     readonly guest: RandomGuest,
@@ -93,6 +95,7 @@ export class RandomPull {
       this.#isOver = true
       guest.note(`the pull: ${result}`)
     })
+    void pull.then((job) => job.done).catch((error: Error) => guest.note(`  ${error.message}`))
   }
 
   /** Waits until it runs or is held, lets things happen, and ends it; gives the results that may come. */
@@ -108,7 +111,7 @@ export class RandomPull {
     const mayBe = [...(await this.#end(end)), ...(guest.mayFail ? ['IO'] : [])]
     if (this.#wasCut) mayBe.push('MONITOR_LOST', ...(this.#others.length > 0 ? ['JOB_VANISHED'] : []))
     await within('the pull', this.result)
-    await within('what was asked beside the pull', Promise.allSettled(this.#beside))
+    await within('what was asked beside the pull', Promise.all(this.#beside))
     for (const other of this.#others) await within('closing', other.close())
     return mayBe
   }
@@ -139,8 +142,8 @@ export class RandomPull {
     if (what === 'wait') await pause(random.below(30))
     if (what === 'speed') (await this.#job)?.setBandwidth({ bytesPerSecond: random.scaled(1 << 16, 1 << 26) })
     if (what === 'second') await this.#second()
-    if (what === 'reap') this.#beside.push(domain.reap())
-    if (what === 'plan') this.#beside.push(domain.plan('vda'))
+    if (what === 'reap') this.#besides(domain.reap())
+    if (what === 'plan') this.#besides(domain.plan('vda'))
     if (what === 'info') await resultOf(domain.blockJobInfo('vda'))
     if (what === 'resume') await resultOf(domain.blockJobResume('vda'))
     if (what === 'cut') this.#cut()
@@ -148,7 +151,7 @@ export class RandomPull {
       const qmp = guest.running.qemu.sockets[2] ?? ''
       const other = await connect({ domains: [{ name: 'vm0', qmp, disks: guest.disks }] })
       this.#others.push(other)
-      this.#beside.push(other.lookupByName('vm0').then((vm) => vm.reap()))
+      this.#besides(other.lookupByName('vm0').then((vm) => vm.reap()))
     }
   }
 
@@ -175,6 +178,7 @@ export class RandomPull {
     }
     if (how === 'close') {
       const closing = connection.close()
+      this.wasClosedEarly = this.#isHeld
       if (this.#isHeld && guest.random.chance(0.5)) this.#release()
       await within('close()', closing)
       if (this.#isHeld) this.#cut()
@@ -209,6 +213,11 @@ export class RandomPull {
       await Promise.race([this.result, pause(50)])
       if (job?.progress.stoppedOn) await resultOf(this.domain.blockJobResume('vda'))
     }
+  }
+
+  /** What is asked beside the pull may fail with it, but it is answered. */
+  #besides(asked: Promise<unknown>): void {
+    this.#beside.push(resultOf(asked))
   }
 
   #release(): void {

@@ -152,7 +152,7 @@ class RandomRound {
     if (result === 'CANCELLED' || result === 'IO') {
       return [...(await fileComplaints(guest, [old])), ...(await qemuComplaints(guest))]
     }
-    return await this.#recover(request)
+    return await this.#recover(request, pull.wasClosedEarly)
   }
 
   /** A process of its own pulls and is killed, at an instant of chance. */
@@ -206,7 +206,7 @@ class RandomRound {
   }
 
   /** A job may have been left in QEMU; it is brought to an end, in one of the ways. */
-  async #recover(request: Request): Promise<string[]> {
+  async #recover(request: Request, isCancelledLate = false): Promise<string[]> {
     const { guest } = this
     const old = guest.layers
     const how = guest.random.pick(['again', 'again', 'reap', 'speed'])
@@ -214,13 +214,18 @@ class RandomRound {
     const domain = await this.#domain()
     if (how === 'speed') await resultOf(domain.blockJobSetSpeed('vda', '0'))
     if (how !== 'again') {
-      await this.#reaped()
+      await this.#reaped(isCancelledLate ? ['JOB_FAILED'] : [])
       return [...(await fileComplaints(guest, [old, request.chain])), ...(await qemuComplaints(guest))]
     }
     const { mark } = guest.model
     const { bytesPerSecond, ...options } = request.options
-    const result = await within('the pull again', resultOf(domain.blockPull('vda', options).then((job) => job.done)))
+    const pulled = () => resultOf(domain.blockPull('vda', options).then((job) => job.done))
+    let result = await within('the pull again', pulled())
     guest.note(`the pull again: ${result}`)
+    if (isCancelledLate && /JOB_(ACTIVE|FAILED)/.test(result)) {
+      await this.#reaped(['JOB_FAILED'])
+      result = await within('the pull again', pulled())
+    }
     if (result === 'completed') return await this.#judgeCompleted(request, mark)
     // Where the pull had ended before, its base may be the whole chain that is left.
     const mayBe = [...(guest.mayFail ? ['IO'] : []), ...(request.isUnsafe ? ['UNSUPPORTED'] : [])]
@@ -243,7 +248,7 @@ class RandomRound {
   }
 
   /** Reaps, with no limit on what is left. */
-  async #reaped(): Promise<void> {
+  async #reaped(mayBe: readonly string[] = []): Promise<void> {
     const { guest } = this
     const domain = await this.#domain()
     guest.note('reap')
@@ -255,7 +260,7 @@ class RandomRound {
     await lifted
     const ends = reaped.map(({ outcome }) => outcome.error?.code ?? outcome.state)
     guest.note(`reaped: ${ends.join(', ')}`)
-    const wrong = ends.filter((end) => end !== 'completed' && !(guest.mayFail && end === 'IO'))
+    const wrong = ends.filter((end) => !['completed', ...mayBe, ...(guest.mayFail ? ['IO'] : [])].includes(end))
     if (wrong.length > 0) throw new Error(`what was reaped ended as ${wrong.join(', ')}`)
   }
 
