@@ -78,6 +78,8 @@ export class RandomPull {
   #wasCut = false
   /** Closed while the call waited: what QEMU may have begun by then is cancelled late, whoever follows it then. */
   wasClosedEarly = false
+  /** Whether the connection was closed. */
+  isClosed = false
 
   constructor(
     readonly guest: RandomGuest,
@@ -179,6 +181,7 @@ export class RandomPull {
     if (how === 'close') {
       const closing = connection.close()
       this.wasClosedEarly = this.#isHeld
+      this.isClosed = true
       if (this.#isHeld && guest.random.chance(0.5)) this.#release()
       await within('close()', closing)
       if (this.#isHeld) this.#cut()

@@ -142,7 +142,7 @@ class RandomRound {
     const pull = new RandomPull(guest, this.#connection as Connection, domain, { ...request.options, ...options })
     const mayBe = await pull.happen()
     const result = await pull.result
-    if (result === 'CLOSED') this.#connection = null
+    if (pull.isClosed) this.#connection = null
     if (pull.complaints.length > 0) return pull.complaints
     if (request.isUnsafe && result === 'UNSUPPORTED') return await fileComplaints(guest, [old])
     if (!mayBe.includes(result)) return [`the pull ended as ${result}, it should as ${mayBe.join(' or ')}`]
