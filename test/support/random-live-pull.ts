@@ -111,6 +111,8 @@ export class RandomPull {
     const end = random.pick(['finish', 'finish', 'abort', 'abort disk', 'close', 'cut', 'kill'])
     guest.note(`${end}${this.#isHeld ? ', held' : ''}`)
     const mayBe = [...(await this.#end(end)), ...(guest.mayFail ? ['IO'] : [])]
+    // A reap by another connection does not let the job wait on an error.
+    if (this.#others.length > 0 && guest.mayFail) mayBe.push('JOB_FAILED')
     if (this.#wasCut) mayBe.push('MONITOR_LOST', ...(this.#others.length > 0 ? ['JOB_VANISHED'] : []))
     await within('the pull', this.result)
     await within('what was asked beside the pull', Promise.all(this.#beside))
