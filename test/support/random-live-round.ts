@@ -220,12 +220,12 @@ class RandomRound {
     }
     const { mark } = guest.model
     const { bytesPerSecond, ...options } = request.options
-    const pulled = () => resultOf(domain.blockPull('vda', options).then((job) => job.done))
+    const pulled = async (by = domain) => resultOf(by.blockPull('vda', options).then((job) => job.done))
     let result = await within('the pull again', pulled())
     guest.note(`the pull again: ${result}`)
     if (isCancelledLate && /JOB_(ACTIVE|FAILED)/.test(result)) {
       await this.#reaped(['JOB_FAILED'])
-      result = await within('the pull again', pulled())
+      result = await within('the pull again', pulled(await this.#domain()))
     }
     if (result === 'completed') return await this.#judgeCompleted(request, mark)
     // Where the pull had ended before, its base may be the whole chain that is left.

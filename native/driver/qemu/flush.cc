@@ -170,8 +170,8 @@ class Flush : public std::enable_shared_from_this<Flush> {
     then_(std::move(why));
   }
 
-  /// The filter may have stayed, and perhaps no flush follows that would remove it. What is asked of
-  /// the monitor after this comes after it.
+  /// The filter may have stayed, and perhaps no flush follows that would remove it. What is asked
+  /// of the monitor after this comes after it.
   void ask_for_removal() {
     execute(removal(), [](Flush& /*flush*/, const Result<Json>& /*removed*/) {});
   }
