@@ -113,7 +113,9 @@ export class RandomPull {
     const mayBe = [...(await this.#end(end)), ...(guest.mayFail ? ['IO'] : [])]
     // A reap by another connection does not let the job wait on an error.
     if (this.#others.length > 0 && guest.mayFail) mayBe.push('JOB_FAILED')
-    if (this.#wasCut) mayBe.push('MONITOR_LOST', ...(this.#others.length > 0 ? ['JOB_VANISHED'] : []))
+    // Where nobody heard the end of a job, QEMU does not keep it either.
+    const mayBeUnheard = this.#others.length > 0 || guest.mayFail
+    if (this.#wasCut) mayBe.push('MONITOR_LOST', ...(mayBeUnheard ? ['JOB_VANISHED'] : []))
     await within('the pull', this.result)
     await within('what was asked beside the pull', Promise.all(this.#beside))
     for (const other of this.#others) await within('closing', other.close())
