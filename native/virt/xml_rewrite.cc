@@ -10,6 +10,8 @@
 #include <cstddef>
 #include <utility>
 
+#include <sys/stat.h>
+
 #include <pugixml.hpp>
 
 #include "core/base/text.h"
@@ -96,9 +98,19 @@ pugi::xml_node find_disk(const pugi::xml_document& document, const DiskBacking& 
   return {};
 }
 
-/// The stated element that describes `path`, at whatever depth.
+/// A header often names a file by way of its own folder ('/v/a/../base'), or by a symbolic link.
+/// What is not to be seen from here is one file only if it has one name.
+bool is_one_file(const std::string& name, const std::string& other) {
+  struct stat about {};
+  struct stat of_other {};
+  return name == other ||
+         (::stat(name.c_str(), &about) == 0 && ::stat(other.c_str(), &of_other) == 0 &&
+          about.st_dev == of_other.st_dev && about.st_ino == of_other.st_ino);
+}
+
+/// The stated element that describes the file at `path`, at whatever depth.
 pugi::xml_node find_stated(pugi::xml_node store, const std::string& path) {
-  while (store && path != store.child("source").attribute("file").value()) {
+  while (store && !is_one_file(path, store.child("source").attribute("file").value())) {
     store = store.child("backingStore");
   }
   return store;

@@ -8,7 +8,8 @@
 //
 // Every byte outside that one element is kept: comments, quoting, white space, unknown elements. So
 // the element is cut out of the text by offsets rather than printed again from a tree. A disk that
-// states no chain gets none. Pure functions over text.
+// states no chain gets none. Functions over text; only whether two names are one file is asked of
+// the system.
 
 #pragma once
 

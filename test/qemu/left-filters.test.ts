@@ -112,3 +112,22 @@ test('the filter of a process that lives is removed as well: its flush begins an
   expect(await job.done).toMatchObject({ state: 'completed' })
   await expectFinished(live)
 })
+
+test.each([
+  ['the filter is added', 'blockdev-add', 'after'],
+  ['the filter is used', 'blockdev-reopen', 'after'],
+  ['the filter is to be removed', 'blockdev-del', 'before'],
+] as const)(
+  'a monitor that breaks when %s, under a pull that is aborted: no filter is left',
+  async (_, command, side) => {
+    const { live, proxy } = await start()
+    const held = proxy.hold([command], side)
+    const job = await (await live.domain()).blockPull('vda')
+    await held.reached
+    const aborted = job.abort()
+    expect(await filters(live)).toHaveLength(1)
+    proxy.cut()
+    expect(await aborted).toMatchObject({ state: 'cancelled' })
+    expect(await filters(live)).toEqual([])
+  },
+)

@@ -5,8 +5,8 @@
 
 import { connect } from '../../dist/index.js'
 
-const { domains, disk, options } = JSON.parse(process.argv[2] ?? '')
-const connection = await connect({ domains })
+const { target, disk, options } = JSON.parse(process.argv[2] ?? '')
+const connection = await connect(target)
 const [domain] = await connection.listAllDomains()
 const job = await domain?.blockPull(disk, options)
 console.log('running')

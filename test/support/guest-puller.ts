@@ -8,18 +8,21 @@ import { join } from 'node:path'
 import { createInterface, type Interface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { onTestFinished } from 'vitest'
-import type { BlockPullOptions } from '../../lib/index.js'
+import type { BlockPullOptions, ConnectDescription } from '../../lib/index.js'
 import { leashed } from './leash.mjs'
-import type { LiveDisk } from './live-disk.js'
+
+/** What is pulled: the disk vda of the one domain that a connection to `target` has. */
+export interface Pulled {
+  readonly target: string | ConnectDescription
+}
 
 export class GuestPuller {
   readonly #child: ChildProcessByStdio<null, Readable, null>
   readonly #lines: Interface
   readonly #ended: Promise<void>
 
-  private constructor(live: LiveDisk, options: BlockPullOptions) {
-    const domains = [{ name: 'vm0', qmp: live.monitor, disks: live.disks }]
-    const request = JSON.stringify({ domains, disk: 'vda', options })
+  private constructor({ target }: Pulled, options: BlockPullOptions) {
+    const request = JSON.stringify({ target, disk: 'vda', options })
     const program = join(import.meta.dirname, 'guest-puller-process.mjs')
     this.#child = spawn(...leashed(process.execPath, [program, request]), { stdio: ['ignore', 'pipe', 'inherit'] })
     this.#lines = createInterface({ input: this.#child.stdout })
@@ -27,8 +30,8 @@ export class GuestPuller {
   }
 
   /** Starts the pull; the process is gone at the latest when the test has ended. */
-  static start(live: LiveDisk, options: BlockPullOptions = {}): GuestPuller {
-    const puller = new GuestPuller(live, options)
+  static start(pulled: Pulled, options: BlockPullOptions = {}): GuestPuller {
+    const puller = new GuestPuller(pulled, options)
     onTestFinished(() => puller.kill())
     return puller
   }

@@ -14,6 +14,7 @@ import { basename } from 'node:path'
 import { onTestFinished } from 'vitest'
 import {
   type BlockPullOptions,
+  type ConnectDescription,
   type Connection,
   type ConnectOptions,
   connect,
@@ -78,6 +79,11 @@ export class LiveDisk {
     return this.proxy?.path ?? this.qemu.socket
   }
 
+  /** What to connect to for this guest as 'vm0'. */
+  get target(): ConnectDescription {
+    return { domains: [{ name: 'vm0', qmp: this.monitor, disks: this.disks }] }
+  }
+
   /** The test's own way to QEMU. */
   client(): Promise<QmpClient> {
     this.#client ??= this.qemu.connect(1)
@@ -86,8 +92,7 @@ export class LiveDisk {
 
   /** A connection that knows of this guest as 'vm0'; closed with the test. */
   async connect(options: ConnectOptions = {}): Promise<Connection> {
-    const domains = [{ name: 'vm0', qmp: this.monitor, disks: [...this.disks] }]
-    const connection = await connect({ domains, ...options })
+    const connection = await connect({ ...this.target, ...options })
     onTestFinished(() => connection.close())
     return connection
   }

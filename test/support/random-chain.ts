@@ -25,10 +25,19 @@ export interface RandomChain {
   readonly commands: readonly string[]
 }
 
-export async function makeRandomChain(random: Random, folder: string): Promise<RandomChain> {
+/** How deep and how large chains are made; sizes are in sectors. */
+export interface ChainBounds {
+  /** Layers below the active one, each choice as likely as the next. */
+  readonly depths: readonly [number, ...number[]]
+  readonly leastSize: number
+}
+
+const anyChain: ChainBounds = { depths: [1, 1, 2, 2, 3, 4, 6, 10], leastSize: 16 }
+
+export async function makeRandomChain(random: Random, folder: string, bounds = anyChain): Promise<RandomChain> {
   const maker = new ChainMaker(random, folder)
-  const depth = random.pick([1, 1, 2, 2, 3, 4, 6, 10])
-  const commonSize = 512 * random.scaled(16, 6144)
+  const depth = random.pick(bounds.depths)
+  const commonSize = 512 * random.scaled(bounds.leastSize, 6144)
   const hasOwnSizes = random.chance(0.6)
   for (let level = depth; level >= 0; level--) {
     const kind: LayerKind = level === 0 ? 'active' : level === depth ? 'bottom' : 'between'

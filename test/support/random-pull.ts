@@ -42,7 +42,7 @@ export async function pullRandomChain(attempt: PullAttempt): Promise<string | nu
 }
 
 /** A chain that QEMU itself has damaged is none to judge a pull by, which refuses it. */
-async function isChainDamaged({ layers }: RandomChain): Promise<boolean> {
+export async function isChainDamaged({ layers }: RandomChain): Promise<boolean> {
   for (const { path, format } of layers) {
     if (format === 'qcow2' && (await isDamaged(path))) return true
   }

@@ -121,7 +121,7 @@ class Flush : public std::enable_shared_from_this<Flush> {
       return why.message.find(words) != std::string::npos;
     };
     if (why.kind != ErrorKind::kQemuError) {
-      then_(std::move(why));
+      give_up(std::move(why));
     } else if (says("Duplicate nodes") && tries > 0) {
       execute(removal(),
               [tries](Flush& flush, const Result<Json>& /*removed*/) { flush.add_filter(tries); });
@@ -145,6 +145,10 @@ class Flush : public std::enable_shared_from_this<Flush> {
                                        "process has removed the flush's filter; try again"));
                 return;
               }
+              if (!reopened.ok() && reopened.error().kind != ErrorKind::kQemuError) {
+                flush.give_up(std::move(reopened).error());
+                return;
+              }
               flush.flushed_ =
                   reopened.ok() ? Result<void>() : Result<void>(flush.failure(reopened.error()));
               flush.remove_filter();
@@ -152,10 +156,24 @@ class Flush : public std::enable_shared_from_this<Flush> {
   }
 
   void remove_filter() {
-    // One that stays is removed by the next flush.
-    execute(removal(), [](Flush& flush, const Result<Json>& /*removed*/) {
+    execute(removal(), [](Flush& flush, const Result<Json>& removed) {
+      if (!removed.ok() && removed.error().kind != ErrorKind::kQemuError) {
+        flush.ask_for_removal();
+      }
       flush.then_(std::move(flush.flushed_));
     });
+  }
+
+  /// What QEMU has done is not known.
+  void give_up(Error why) {
+    ask_for_removal();
+    then_(std::move(why));
+  }
+
+  /// The filter may have stayed, and perhaps no flush follows that would remove it. What is asked
+  /// of the monitor after this comes after it.
+  void ask_for_removal() {
+    execute(removal(), [](Flush& /*flush*/, const Result<Json>& /*removed*/) {});
   }
 
   [[nodiscard]] qmp::Command removal() const {

@@ -4,9 +4,12 @@
 
 #include "virt/xml_rewrite.h"
 
+#include <filesystem>
 #include <string>
 
 #include <gtest/gtest.h>
+
+#include "files/temp_folder.h"
 
 namespace blockpull::virt {
 namespace {
@@ -49,6 +52,17 @@ TEST(XmlRewrite, EmptiesTheStatedChainAfterAWholePull) {
 
 TEST(XmlRewrite, MovesTheBaseUpAsItStandsAfterAPartialPull) {
   EXPECT_EQ(rewritten(with_store(kOuter), kBase), with_store(kInner));
+}
+
+TEST(XmlRewrite, KnowsTheStatedBaseByAnotherNameOfItsFile) {
+  const files::TempFolder folder;
+  const std::string base = folder.write("base", "x");
+  const std::string inner = "<backingStore type='file' index='5'><source file='" + base +
+                            "'/><backingStore/></backingStore>";
+  const std::string outer = "<backingStore><source file='/v/mid'/>" + inner + "</backingStore>";
+  const std::string way_round = std::filesystem::path(folder.path()) / ".." /
+                                std::filesystem::path(folder.path()).filename() / "base";
+  EXPECT_EQ(rewritten(with_store(outer), driver::KeptLayer{way_round, "raw"}), with_store(inner));
 }
 
 TEST(XmlRewrite, DescribesABaseThatTheXmlDoesNotKnow) {
