@@ -115,22 +115,24 @@ double seconds_since(faults::InlineHost& host, Nanoseconds begin) {
 }
 
 TEST(MoverStrips, ManySlowJobsShareASmallPoolAndEachReachesItsLimit) {
-  // Room for two clusters, or for less than one strip of each job.
-  const auto arena = arena_of(2 * kCluster);
+  constexpr Nanoseconds kApart{1'500'000};
+  // Less than a cluster, and a strip for every fifth job.
+  const auto arena = arena_of(8 * kStrip);
   faults::InlineHost host(*arena, test_seed());
+  const Nanoseconds begin = host.clock().now();
   std::vector<std::unique_ptr<Job>> jobs;
   for (int i = 0; i < 40; ++i) {
     jobs.push_back(
         std::make_unique<Job>(host, faults::pattern(7, 4 * kCluster), ZeroPolicy::kLeaveOut));
-    jobs.back()->set_bandwidth(kCluster);
+    host.call_at(begin + i * kApart, [&job = *jobs.back()] { job.set_bandwidth(kCluster); });
   }
-  const Nanoseconds begin = host.clock().now();
   for (int second = 1; second <= 3; ++second) {
     while (seconds_since(host, begin) < second && host.step()) {
     }
-    for (const auto& job : jobs) {
-      EXPECT_GE(job->moved(), 0.98 * static_cast<double>(second * kCluster) - kStrip);
-      EXPECT_LE(job->moved(), 1.02 * static_cast<double>(second * kCluster) + kStrip);
+    for (std::size_t i = 0; i < jobs.size(); ++i) {
+      const double seconds = seconds_since(host, begin + static_cast<int>(i) * kApart);
+      EXPECT_GE(jobs[i]->moved(), 0.98 * seconds * kCluster - kStrip);
+      EXPECT_LE(jobs[i]->moved(), 1.02 * seconds * kCluster + kStrip);
     }
   }
   while (host.step()) {
@@ -139,6 +141,41 @@ TEST(MoverStrips, ManySlowJobsShareASmallPoolAndEachReachesItsLimit) {
   for (const auto& job : jobs) {
     EXPECT_EQ(job->mover().take_links().clusters, 4U);
   }
+}
+
+TEST(MoverStrips, WhoWaitsForTheLimiterHoldsNoBuffer) {
+  const auto arena = arena_of(2 * kCluster);
+  faults::InlineHost host(*arena, 0);
+  Job job(host, faults::pattern(8, 2 * kCluster), ZeroPolicy::kLeaveOut);
+  job.set_bandwidth(kCluster);
+  int waits = 0;
+  while (host.step()) {
+    if (job.mover().in_flight() == 0) {
+      std::byte* const all = arena->try_take(2 * kCluster);
+      ASSERT_NE(all, nullptr);
+      arena->give_back(all);
+      ++waits;
+    }
+  }
+  EXPECT_GE(waits, 31);
+}
+
+TEST(MoverStrips, WritesThatAreLateHoldUpReadsBeforeTheyHoldManyBuffers) {
+  constexpr std::uint64_t kArena = 2 * kCluster;
+  const auto arena = arena_of(kArena);
+  faults::InlineHost host(*arena, 0);
+  Job job(host, faults::pattern(9, kClusters * kCluster), ZeroPolicy::kLeaveOut);
+  const auto grants = job.mover().take_unused_grants();
+  const Nanoseconds begin = host.clock().now();
+  job.set_bandwidth(kCluster);
+  while (seconds_since(host, begin) < 1 && host.step()) {
+  }
+  EXPECT_EQ(arena->try_take(kArena - 4 * kStrip), nullptr) << "nothing waits for a host cluster";
+  job.mover().grant(grants.at(0));
+  job.pump();
+  while (seconds_since(host, begin) < 2.5 && host.step()) {
+  }
+  EXPECT_NE(arena->try_take(kArena - 4 * kStrip), nullptr);
 }
 
 TEST(MoverStrips, AClusterIsLinkedWhenItsLastStripIsInTheFileAndNotBefore) {
