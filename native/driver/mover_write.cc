@@ -132,6 +132,9 @@ void Mover::place(Moving& moving, std::uint64_t cluster, std::uint64_t host_clus
 /// Whether so much waits for the write limiter that nothing more is to be read: an eighth of a
 /// second's worth, so that writes a little late do not stop reads, and not all buffers wait here.
 bool Mover::writes_lag() const {
+  if (write_limiter_.rate() == 0) {
+    return false;
+  }
   std::uint64_t waiting = 0;
   for (const auto& moving : moving_) {
     for (std::size_t i = moving->write; i < moving->writes.size(); ++i) {
@@ -139,7 +142,7 @@ bool Mover::writes_lag() const {
     }
     waiting -= moving->write_done;
   }
-  return write_limiter_.rate() != 0 && waiting > write_limiter_.rate() / 8;
+  return waiting > write_limiter_.rate() / 8;
 }
 
 void Mover::issue_writes() {
