@@ -129,7 +129,7 @@ void Mover::place(Moving& moving, std::uint64_t cluster, std::uint64_t host_clus
   moving.writes.push_back({cluster * size, host_cluster * size, size});
 }
 
-/// Whether so much waits for the write limiter that nothing more is to be read: an eighth of a
+/// Whether so much waits for the write limiter that nothing more is to be read: a quarter of a
 /// second's worth, so that writes a little late do not stop reads, and not all buffers wait here.
 bool Mover::writes_lag() const {
   if (write_limiter_.rate() == 0) {
@@ -142,7 +142,7 @@ bool Mover::writes_lag() const {
     }
     waiting -= moving->write_done;
   }
-  return waiting > write_limiter_.rate() / 8;
+  return waiting > write_limiter_.rate() / 4;
 }
 
 void Mover::issue_writes() {

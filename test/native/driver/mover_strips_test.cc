@@ -170,12 +170,12 @@ TEST(MoverStrips, WritesThatAreLateHoldUpReadsBeforeTheyHoldManyBuffers) {
   job.set_bandwidth(kCluster);
   while (seconds_since(host, begin) < 1 && host.step()) {
   }
-  EXPECT_EQ(arena->try_take(kArena - 4 * kStrip), nullptr) << "nothing waits for a host cluster";
+  EXPECT_EQ(arena->try_take(kArena - 6 * kStrip), nullptr) << "nothing waits for a host cluster";
   job.mover().grant(grants.at(0));
   job.pump();
   while (seconds_since(host, begin) < 2.5 && host.step()) {
   }
-  EXPECT_NE(arena->try_take(kArena - 4 * kStrip), nullptr);
+  EXPECT_NE(arena->try_take(kArena - 6 * kStrip), nullptr);
 }
 
 TEST(MoverStrips, AClusterIsLinkedWhenItsLastStripIsInTheFileAndNotBefore) {
