@@ -54,6 +54,7 @@ void Mover::stop() {
   stopped_ = true;
   queued_.clear();
   queued_bytes_ = 0;
+  cutting_ = nullptr;
   missing_clusters_ = 0;
   if (buffer_ticket_ != 0) {
     host_.buffers().cancel(std::exchange(buffer_ticket_, 0));
@@ -104,37 +105,79 @@ void Mover::pump() {
   issue_writes();
 }
 
-std::size_t Mover::allocation_of(const Piece& piece) const {
-  return piece.clusters * cluster_size() + piece.staging_bytes;
-}
-
 /// The next piece begins; if there is no buffer for it, it waits in line. It is asked for only when
-/// the limiter has let through all that is before it: a slow job holds no buffers that others want.
+/// the limiter lets it be read at once: a slow job holds no buffers that others want.
 bool Mover::admit() {
-  if (queued_.empty() || buffer_ticket_ != 0 || moving_.size() >= limits::kPiecesInFlight) {
+  if (queued_.empty() || buffer_ticket_ != 0 || moving_.size() >= limits::kPiecesInFlight ||
+      writes_lag()) {
     return false;
   }
-  const std::size_t bytes = allocation_of(queued_.front());
-  std::byte* const buffer = host_.buffers().try_take(bytes);
+  if (!read_limiter_.may_issue(host_.clock().now())) {
+    wake_at(read_limiter_.due());
+    return false;
+  }
+  const std::uint64_t bytes = next_bytes();
+  const std::size_t allocation = bytes + queued_.front().staging_bytes;
+  std::byte* const buffer = host_.buffers().try_take(allocation);
   if (buffer == nullptr) {
-    buffer_ticket_ = host_.buffers().wait_for(bytes, [this](std::byte* granted) {
+    buffer_ticket_ = host_.buffers().wait_for(allocation, [this, bytes](std::byte* granted) {
       buffer_ticket_ = 0;
-      begin_next(granted);
+      begin_next(bytes, granted);
       changed_();
     });
     return false;
   }
-  begin_next(buffer);
+  begin_next(bytes, buffer);
   return true;
 }
 
-void Mover::begin_next(std::byte* buffer) {
+/// Bytes that the next piece begins with: all of it, or what the limiter lets through at once.
+std::uint64_t Mover::next_bytes() const {
+  const Piece& piece = queued_.front();
+  const std::uint64_t all = piece.buffer_bytes();
+  if (read_limiter_.rate() == 0 || piece.staging_bytes > 0) {
+    return all;
+  }
+  const std::uint64_t most = std::min(read_limiter_.piece(limits::kPiece), all);
+  return most < cluster_size() ? most : round_down(most, cluster_size());
+}
+
+void Mover::begin_next(std::uint64_t bytes, std::byte* buffer) {
   auto moving = std::make_unique<Moving>();
-  moving->piece = std::move(queued_.front());
   moving->buffer = buffer;
-  queued_.pop_front();
-  queued_bytes_ -= moving->piece.clusters * cluster_size();
+  queued_bytes_ -= bytes;
+  Piece& next = queued_.front();
+  if (bytes < cluster_size()) {
+    cut_strip(*moving, bytes);
+  } else if (bytes < next.buffer_bytes()) {
+    moving->piece = take_clusters(next, bytes / cluster_size(), cluster_size());
+  } else {
+    moving->piece = std::move(next);
+    queued_.pop_front();
+  }
   moving_.push_back(std::move(moving));
+}
+
+/// The next strip of the cluster at the front of the queue.
+void Mover::cut_strip(Moving& moving, std::uint64_t bytes) {
+  if (cutting_ == nullptr) {
+    if (queued_.front().clusters > 1) {
+      queued_.push_front(take_clusters(queued_.front(), 1, cluster_size()));
+    }
+    const Piece& whole = queued_.front();
+    cutting_ = &striped_.emplace_back(StripedCluster{.guest_cluster = whole.runs[0].first_cluster,
+                                                     .guest_bytes = whole.guest_bytes,
+                                                     .bytes_left = cluster_size(),
+                                                     .host_cluster = std::nullopt});
+  }
+  std::vector<Segment>& rest = queued_.front().segments;
+  moving.strip_of = cutting_;
+  moving.offset_in_cluster = cluster_size() - queued_.front().buffer_bytes();
+  moving.piece.segments = take_front(rest, bytes);
+  if (rest.empty()) {
+    queued_.pop_front();
+    cutting_ = nullptr;
+  }
 }
 
 /// False when the limiter says later.

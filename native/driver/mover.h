@@ -14,6 +14,16 @@
 // `take_links` tells what to link, and only what has been written whole is in it.
 //
 // The bandwidth limit holds for what is read and for what is written, each by a limiter of its own.
+// Under a limit a piece is cut to what the limiter lets through at once, and gets its buffer when
+// it may be read, not before: a thousand slow jobs hold little more than what is in flight. What is
+// less than a cluster is a strip of it:
+//
+//     cluster   │ strip │ strip │ strip │ … │     each a piece of its own, with its own buffer
+//     host      taken for the first that is not zeros; strips of zeros are not written, a cluster
+//               just reserved reads as zeros
+//     link      when the last strip has been written, so a crash between them leaks the cluster
+//
+// A cluster with compressed bytes is inflated whole, and is never cut.
 //
 // Thread rule: the host's thread.
 
@@ -92,11 +102,15 @@ class Mover {
 
  private:
   struct Moving;
+  struct StripedCluster;
   struct Transfer;
   using MovingList = std::list<std::unique_ptr<Moving>>;
 
   [[nodiscard]] bool admit();
-  void begin_next(std::byte* buffer);
+  [[nodiscard]] bool writes_lag() const;
+  [[nodiscard]] std::uint64_t next_bytes() const;
+  void begin_next(std::uint64_t bytes, std::byte* buffer);
+  void cut_strip(Moving& moving, std::uint64_t bytes);
   [[nodiscard]] bool issue_reads();
   [[nodiscard]] bool issue_reads_of(Moving& moving);
   void issue_compressed(Moving& moving, const Segment& segment);
@@ -105,11 +119,13 @@ class Mover {
   [[nodiscard]] Result<void> inflate_segments(const Moving& moving) const;
   void assign_in_order();
   [[nodiscard]] bool assign(Moving& moving);
+  [[nodiscard]] bool assign_strip(Moving& moving);
   void place(Moving& moving, std::uint64_t cluster, std::uint64_t host_cluster);
   [[nodiscard]] std::uint64_t take_cluster();
   void issue_writes();
   [[nodiscard]] bool issue_writes_of(Moving& moving);
   void finish(Moving& moving);
+  void finish_strip(Moving& moving);
   void submit(Moving& moving, io::Request request);
   void transfer_ended(Transfer& transfer, Result<void> result);
   void fail(Error error);
@@ -117,7 +133,6 @@ class Mover {
   void drop_stopped();
   void take_back_clusters(const Moving& moving);
   [[nodiscard]] std::uint64_t cluster_size() const { return chain_.active().cluster_size(); }
-  [[nodiscard]] std::size_t allocation_of(const Piece& piece) const;
 
   job::Host& host_;
   job::Board& board_;
@@ -131,6 +146,10 @@ class Mover {
   std::uint64_t queued_bytes_ = 0;
   /// In the order of the plan.
   MovingList moving_;
+  /// Begun, and not written whole.
+  std::list<StripedCluster> striped_;
+  /// The one of them that the front of the queue is the rest of.
+  StripedCluster* cutting_ = nullptr;
   std::deque<image::qcow2::ClusterRange> grants_;
   std::uint64_t granted_clusters_ = 0;
   std::uint64_t missing_clusters_ = 0;

@@ -50,6 +50,9 @@ void Mover::assign_in_order() {
 }
 
 bool Mover::assign(Moving& moving) {
+  if (moving.strip_of != nullptr) {
+    return assign_strip(moving);
+  }
   const std::uint64_t size = cluster_size();
   std::vector<bool> zero(moving.piece.clusters, false);
   if (zeros_ != ZeroPolicy::kWrite) {
@@ -82,6 +85,25 @@ bool Mover::assign(Moving& moving) {
   return true;
 }
 
+bool Mover::assign_strip(Moving& moving) {
+  StripedCluster& cluster = *moving.strip_of;
+  const std::uint64_t bytes = moving.piece.buffer_bytes();
+  if (zeros_ != ZeroPolicy::kWrite && all_zero(std::span(moving.buffer, bytes))) {
+    finish(moving);
+    return true;
+  }
+  if (!cluster.host_cluster) {
+    if (granted_clusters_ == 0) {
+      missing_clusters_ = 1;
+      return false;
+    }
+    cluster.host_cluster = take_cluster();
+  }
+  moving.writes = {{0, *cluster.host_cluster * cluster_size() + moving.offset_in_cluster, bytes}};
+  moving.phase = Moving::Phase::kWriting;
+  return true;
+}
+
 std::uint64_t Mover::take_cluster() {
   image::qcow2::ClusterRange& grant = grants_.front();
   const std::uint64_t cluster = grant.first;
@@ -105,6 +127,22 @@ void Mover::place(Moving& moving, std::uint64_t cluster, std::uint64_t host_clus
     }
   }
   moving.writes.push_back({cluster * size, host_cluster * size, size});
+}
+
+/// Whether so much waits for the write limiter that nothing more is to be read: a quarter of a
+/// second's worth, so that writes a little late do not stop reads, and not all buffers wait here.
+bool Mover::writes_lag() const {
+  if (write_limiter_.rate() == 0) {
+    return false;
+  }
+  std::uint64_t waiting = 0;
+  for (const auto& moving : moving_) {
+    for (std::size_t i = moving->write; i < moving->writes.size(); ++i) {
+      waiting += moving->writes[i].length;
+    }
+    waiting -= moving->write_done;
+  }
+  return waiting > write_limiter_.rate() / 4;
 }
 
 void Mover::issue_writes() {
@@ -142,8 +180,28 @@ bool Mover::issue_writes_of(Moving& moving) {
   return true;
 }
 
+/// One strip less; the last one has the link of its cluster with it.
+void Mover::finish_strip(Moving& moving) {
+  StripedCluster& cluster = *moving.strip_of;
+  cluster.bytes_left -= moving.piece.buffer_bytes();
+  if (cluster.bytes_left > 0) {
+    return;
+  }
+  moving.piece.guest_bytes = cluster.guest_bytes;
+  if (cluster.host_cluster) {
+    moving.written_clusters = 1;
+    add_link(moving.links, cluster.guest_cluster, *cluster.host_cluster, false);
+  } else if (zeros_ == ZeroPolicy::kZeroCluster) {
+    add_link(moving.links, cluster.guest_cluster, 0, true);
+  }
+  std::erase_if(striped_, [&cluster](const StripedCluster& one) { return &one == &cluster; });
+}
+
 /// The piece is in the file, whole.
 void Mover::finish(Moving& moving) {
+  if (moving.strip_of != nullptr) {
+    finish_strip(moving);
+  }
   links_.guest_bytes += moving.piece.guest_bytes;
   links_.clusters += moving.written_clusters;
   links_.runs.insert(links_.runs.end(), moving.links.begin(), moving.links.end());
@@ -164,6 +222,12 @@ std::vector<image::qcow2::ClusterRange> Mover::take_unused_grants() {
   std::vector<image::qcow2::ClusterRange> unused(grants_.begin(), grants_.end());
   grants_.clear();
   granted_clusters_ = 0;
+  for (const StripedCluster& cluster : striped_) {
+    if (cluster.host_cluster) {
+      unused.push_back({*cluster.host_cluster, 1});
+    }
+  }
+  striped_.clear();
   return unused;
 }
 

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One piece on its way through the mover, and one request of it. Only `mover.cc` and
-// `mover_write.cc` know these; they live in a header of their own because the reading and the
-// writing half share them.
+// One piece on its way through the mover, one request of it, and the cluster that it is a strip of.
+// Only `mover.cc` and `mover_write.cc` know these; they live in a header of their own because the
+// reading and the writing half share them.
 
 #pragma once
 
 #include <list>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "driver/mover.h"
@@ -21,6 +22,16 @@ struct Mover::Transfer {
   std::list<std::unique_ptr<Transfer>>::iterator position;
 };
 
+/// A cluster that is moved in strips.
+struct Mover::StripedCluster {
+  std::uint64_t guest_cluster = 0;
+  std::uint64_t guest_bytes = 0;
+  /// Bytes that are neither written nor known to be zeros.
+  std::uint64_t bytes_left = 0;
+  /// Taken for the first strip that is not zeros.
+  std::optional<std::uint64_t> host_cluster;
+};
+
 struct Mover::Moving {
   enum class Phase : std::uint8_t { kReading, kInflating, kReady, kWriting };
 
@@ -32,6 +43,9 @@ struct Mover::Moving {
   };
 
   Piece piece;
+  /// What the piece is a strip of, and where in it; the piece has segments only then.
+  StripedCluster* strip_of = nullptr;
+  std::uint64_t offset_in_cluster = 0;
   std::byte* buffer = nullptr;
   Phase phase = Phase::kReading;
   /// A request or an inflation of this piece has failed: it is never linked.

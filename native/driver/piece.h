@@ -6,6 +6,9 @@
 //     guest     ─[c7 c8]────────[c30]──▶      runs: (7, 2) (30, 1); need not be neighbours
 //     buffer    │ c7 │ c8 │ c30 │             always without gaps
 //     segments  │ layer 1 │z│ 2 │             tile the buffer; neighbours in one file are one
+//
+// Under a limit a piece is cut where the limiter's next bytes end: between two clusters, or inside
+// one (`mover.h`, strips).
 
 #pragma once
 
@@ -46,6 +49,18 @@ struct Piece {
   std::uint64_t guest_bytes = 0;
   /// Room for the compressed bytes of its segments, behind the clusters in one allocation.
   std::uint64_t staging_bytes = 0;
+
+  /// Bytes of the buffer that the segments tile.
+  [[nodiscard]] std::uint64_t buffer_bytes() const {
+    return segments.empty() ? 0 : segments.back().buffer_offset + segments.back().length;
+  }
 };
+
+/// Cuts the first `bytes` of a buffer off its segments, none of them compressed; the rest is
+/// counted from the cut.
+[[nodiscard]] std::vector<Segment> take_front(std::vector<Segment>& segments, std::uint64_t bytes);
+
+/// Cuts the first `count` clusters off a piece that has more, none of them compressed.
+[[nodiscard]] Piece take_clusters(Piece& piece, std::uint64_t count, std::uint64_t cluster_size);
 
 }  // namespace blockpull::driver

@@ -32,7 +32,9 @@ export class Victim {
     const size = 65536 * random.scaled(16, 160)
     const raw = random.chance(0.5)
     await qemuImg('create', '-q', '-f', raw ? 'raw' : 'qcow2', `${folder}/base`, String(size))
-    await qemuIo(`${folder}/base`, raw ? 'raw' : 'qcow2', `write -P 9 0 ${size - 65536}`)
+    // Pages of zeros in its data: a slow pull leaves them out, also inside a cluster.
+    const zeros = Array.from({ length: 8 }, () => `write -P 0 ${4096 * random.below(size / 4096 - 8)} 4k`)
+    await qemuIo(`${folder}/base`, raw ? 'raw' : 'qcow2', `write -P 9 0 ${size - 65536}`, ...zeros)
     const shape = chooseShape(random, size)
     writeQcow2(path, { ...shape, backingFile: 'base', backingFormat: raw ? 'raw' : 'qcow2' })
     const layers = [
@@ -47,8 +49,9 @@ export class Victim {
   /** Pulls in a process that is killed at a random moment; true if the pull was still running then. */
   async killPull(puller: Puller): Promise<boolean> {
     const isLimited = this.#random.chance(0.3)
-    const bytesPerSecond = isLimited ? this.#random.scaled(1048576, 268435456) : 0
-    const killAfterMs = (this.#random.below(1000) / 1000) * this.#window
+    const bytesPerSecond = isLimited ? this.#random.scaled(131072, 268435456) : 0
+    // A limited one lives longer, and long enough to be between two strips of a cluster.
+    const killAfterMs = (this.#random.below(1000) / 1000) * this.#window * (isLimited ? 10 : 1)
     const options = isLimited ? { bytesPerSecond } : {}
     const report = await puller.pull({ path: this.path, options, killAfterMs }).catch(() => null)
     await puller.kill()

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <iterator>
 #include <utility>
 
 #include <sys/mman.h>
@@ -40,17 +41,18 @@ BufferArena::~BufferArena() {
 
 std::byte* BufferArena::find(std::size_t bytes) {
   const std::size_t want = divide_up(bytes, kBlock);
-  std::size_t run = 0;
-  for (std::size_t block = 0; block < used_.size(); ++block) {
-    run = used_[block] ? 0 : run + 1;
-    if (run == want) {
-      const std::size_t first = block + 1 - want;
-      std::fill_n(used_.begin() + static_cast<std::ptrdiff_t>(first), want, true);
-      taken_.emplace(first, want);
-      return base_ + first * kBlock;
-    }
+  const auto run = std::find_if(free_.begin(), free_.end(),
+                                [want](const auto& free) { return free.second >= want; });
+  if (run == free_.end()) {
+    return nullptr;
   }
-  return nullptr;
+  const auto [first, count] = *run;
+  free_.erase(run);
+  if (count > want) {
+    free_.emplace(first + want, count - want);
+  }
+  taken_.emplace(first, want);
+  return base_ + first * kBlock;
 }
 
 std::byte* BufferArena::try_take(std::size_t bytes) {
@@ -74,9 +76,26 @@ void BufferArena::give_back(std::byte* buffer) {
     // Not a buffer that is out: given back twice, and somebody else may be writing to it already.
     std::abort();
   }
-  std::fill_n(used_.begin() + static_cast<std::ptrdiff_t>(first), taken->second, false);
+  add_free(first, taken->second);
   taken_.erase(taken);
   serve();
+}
+
+/// Joined with the free runs before and behind it.
+void BufferArena::add_free(std::size_t first, std::size_t count) {
+  auto next = free_.lower_bound(first);
+  if (next != free_.end() && next->first == first + count) {
+    count += next->second;
+    next = free_.erase(next);
+  }
+  if (next != free_.begin()) {
+    const auto before = std::prev(next);
+    if (before->first + before->second == first) {
+      before->second += count;
+      return;
+    }
+  }
+  free_.emplace_hint(next, first, count);
 }
 
 void BufferArena::serve() {

@@ -2,13 +2,12 @@
 //
 // The one bounded store of aligned buffers through which all guest data of the process goes.
 //
-//     │ 64 KiB │ 64 KiB │ … │        one mapping; a buffer is a run of blocks, found first-fit
+//     │ 4 KiB │ 4 KiB │ … │        one mapping; a buffer is a run of blocks, found first-fit
 //
-// A throttled job moves one cluster at a time and holds 64 KiB, a fast one moves 1 MiB pieces: with
-// buffers of one size a thousand slow jobs would starve each other. A page costs memory only once
-// it has been touched. Who finds no room leaves a callback and is served in order of asking; nobody
-// overtakes, so the first in line gets its run when enough has come back. Thread rule: the engine
-// thread only.
+// A throttled job moves as little as a page at a time, a fast one 1 MiB: with buffers of one size a
+// thousand slow jobs would starve each other. A page costs memory only once it has been touched.
+// Who finds no room leaves a callback and is served in order of asking; nobody overtakes, so the
+// first in line gets its run when enough has come back. Thread rule: the engine thread only.
 
 #pragma once
 
@@ -16,9 +15,9 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <unordered_map>
-#include <vector>
 
 #include "core/base/result.h"
 
@@ -28,7 +27,7 @@ class BufferArena {
  public:
   using Granted = std::function<void(std::byte*)>;
 
-  static constexpr std::size_t kBlock = 65536;
+  static constexpr std::size_t kBlock = 4096;
 
   /// `bytes` is a multiple of kBlock. kIo when the memory cannot be had.
   [[nodiscard]] static Result<std::unique_ptr<BufferArena>> create(std::size_t bytes);
@@ -59,13 +58,15 @@ class BufferArena {
   };
 
   BufferArena(Mapping mapping, std::byte* base, std::size_t blocks)
-      : mapping_(mapping), base_(base), used_(blocks, false) {}
+      : mapping_(mapping), base_(base), free_{{0, blocks}} {}
   [[nodiscard]] std::byte* find(std::size_t bytes);
+  void add_free(std::size_t first, std::size_t count);
   void serve();
 
   const Mapping mapping_;
   std::byte* const base_;
-  std::vector<bool> used_;
+  /// Runs of free blocks, no two of them neighbours: the first block of each, and how many.
+  std::map<std::size_t, std::size_t> free_;
   /// First block of each buffer that is out, and how many blocks it has.
   std::unordered_map<std::size_t, std::size_t> taken_;
   std::deque<Waiter> waiting_;

@@ -131,6 +131,11 @@ void add_larger_clusters(std::vector<CrashCase>& cases) {
   sixty_four.backings["base.raw"] = raw_file(400 * kKiB, 12);
   sixty_four.bandwidth = 64 * kKiB;
   cases.push_back(sixty_four);
+  // Strips of zeros are not written, so what was there before would show.
+  CrashCase garbage = sixty_four;
+  garbage.name = "Clusters64KiBInStripsOverGarbage";
+  garbage.top.garbage_behind = 600 * kKiB;
+  cases.push_back(garbage);
   CrashCase old = old_case(base_case("Version2OverBase4KiB", 4), 12);
   old.top.data_clusters = {3, 9};
   old.top.backing_format.clear();
@@ -169,12 +174,13 @@ std::vector<CrashCase> crash_cases() {
 CrashCase random_case(std::mt19937_64& random) {
   const auto order = static_cast<std::uint32_t>(random() % 7);
   CrashCase made = random() % 2 == 0 ? small_case("Random", order) : base_case("Random", order);
-  made.top.cluster_bits = static_cast<std::uint32_t>(9 + random() % 4);
+  made.top.cluster_bits = static_cast<std::uint32_t>(9 + random() % 6);
   made.top.virtual_size = (random() % 120 + 8) * kKiB + random() % 2 * 512;
   const std::uint64_t clusters = made.top.virtual_size >> made.top.cluster_bits;
   made.top.data_clusters = every(random() % 9 + 2, random() % 5, clusters);
   made.top.leaked_clusters = random() % 3 == 0 ? random() % 9 : 0;
   made.top.autoclear = random() % 4 == 0 ? 0x50 : 0;
+  made.top.garbage_behind = random() % 4 == 0 ? random() % (100 * kKiB) : 0;
   made.top.has_end_marker = random() % 3 != 0;
   made.top.seed = random();
   made.bandwidth = random() % 3 == 0 ? 0 : 8192;

@@ -33,6 +33,7 @@ class Builder {
     write_header();
     write_guest_tables();
     write_refcounts();
+    content_.write(content_.size(), pattern(recipe_.seed, recipe_.garbage_behind));
     return std::move(content_);
   }
 

@@ -45,6 +45,9 @@ struct ImageRecipe {
   std::uint64_t first_data_cluster = 0;
   /// Clusters that have a refcount and no reference: some between the data, the rest behind it.
   std::uint64_t leaked_clusters = 0;
+  /// Bytes, not zeros, that the file has behind the last cluster: QEMU leaves them where it freed
+  /// clusters and was not to discard them.
+  std::uint64_t garbage_behind = 0;
 
   [[nodiscard]] std::uint64_t cluster_size() const { return std::uint64_t{1} << cluster_bits; }
 };

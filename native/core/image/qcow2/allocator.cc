@@ -130,7 +130,7 @@ Result<void> Allocator::begin() {
 
 Result<void> Allocator::take_back_leaks() {
   if (leaks_.empty()) {
-    return {};
+    return trim();
   }
   // What makes them leaks may be in memory alone: a killed process leaves its last writes there. If
   // we die here, the next open sees what we have read.

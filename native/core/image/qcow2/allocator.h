@@ -43,11 +43,11 @@ class Allocator {
   [[nodiscard]] static Result<Allocator> open(Qcow2Image& image);
 
   /// Makes the image ours to write: unknown autoclear bits are cleared and durable, leaks taken
-  /// back.
+  /// back, and what the file has behind the last cluster in use is cut off.
   [[nodiscard]] Result<void> begin();
 
-  /// Takes `count` clusters in a row; they have space on disk and their refcounts are
-  /// written; what they contain is anything.
+  /// Takes `count` clusters in a row, after begin(); they have space on disk, their refcounts are
+  /// written, and they read as zeros: the file ended where they begin.
   /// kNoSpace from the space on disk leaves everything as it was. A write that fails does not: new
   /// blocks or a new table may be in use already, so what was taken stays taken, and every later
   /// call fails too.
