@@ -143,6 +143,8 @@ describe('words and names', () => {
     ['docs/a.md', 'see /root/notes'],
     ['package-lock.json', '"resolved": "https://example.org"'],
     ['lib/a.ts', '// @ts-ignore'],
+    ['native/job/a.cc', '  static std::weak_ptr<Engine> current;'],
+    ['native/job/a.cc', '  static const std::string name = text(1);'],
   ])('a banned word is found in %s: %s', (path, text) => {
     expect(checkWords(sample(path, text))).toHaveLength(1)
   })

@@ -39,9 +39,9 @@ std::unique_ptr<io::RequestQueue> try_uring() {
 
 Result<std::shared_ptr<Engine>> Engine::shared() {
   static std::mutex mutex;
-  static std::weak_ptr<Engine> current;
+  static auto* const current = new std::weak_ptr<Engine>;
   const std::lock_guard lock(mutex);
-  if (auto engine = current.lock()) {
+  if (auto engine = current->lock()) {
     return engine;
   }
   BLOCKPULL_TRY(buffers, io::BufferArena::create(limits::kBufferBytes));
@@ -50,7 +50,7 @@ Result<std::shared_ptr<Engine>> Engine::shared() {
       std::shared_ptr<Engine>(new Engine(std::move(buffers), std::move(blocking)), &let_go);
   BLOCKPULL_TRY(thread, Thread::start("blockpull", [of = engine.get()] { run(of); }));
   engine->thread_.emplace(std::move(thread));
-  current = engine;
+  *current = engine;
   return engine;
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Rules about names and words: the licence line and the file note, promises to work later, tests switched off,
-// folders of one machine, package registries, file names that say nothing, and what lies at the top of the
-// repository.
+// folders of one machine, package registries, statics with a destructor, file names that say nothing, and what lies
+// at the top of the repository.
 
 import { basename } from 'node:path'
 import { isCpp, isScript, lineAt, type SourceFile } from './source-files.js'
@@ -52,6 +52,11 @@ const banned: readonly (readonly [RegExp, string, (path: string) => boolean])[] 
   [/(?<![\w.])\/(work|root|home\/\w+|Users\/\w+)\//g, 'a folder of one machine', () => true],
   [/\bregistry\.[\w-]+\.\w+|\bnpmjs\.(org|com)\b|"resolved":/g, 'a package registry', () => true],
   [/@ts-(ignore|nocheck)|biome-ignore-all/g, 'a check switched off', isScriptPath],
+  [
+    /(?<=^\s*)static (const )?(std::(\w+_ptr|\w*map|\w*set|vector|deque|string|function)\b)[^()*]*(;| = | =$)/gm,
+    'a static that exit() destroys, perhaps under a thread; see core/base/thread.h',
+    (path) => path.startsWith('native/'),
+  ],
 ]
 
 function isTest(path: string): boolean {

@@ -2,6 +2,9 @@
 //
 // A thread that may be refused. std::thread ends the process where the system has no thread to give
 // (no memory, a limit of the user or the container), and with it everybody else's jobs.
+//
+// A thread may still run while exit() destroys what is static. So what threads share for as long as
+// the process lives is a static pointer to what nobody destroys.
 
 #pragma once
 

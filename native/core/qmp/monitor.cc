@@ -74,10 +74,10 @@ class Handle final : public Monitor {
 std::shared_ptr<Monitor> Monitor::at(const std::shared_ptr<Reactor>& reactor,
                                      const std::string& path, const Deadlines& deadlines) {
   static std::mutex mutex;
-  static std::map<std::string, std::weak_ptr<Monitor>> known;
+  static auto* const known = new std::map<std::string, std::weak_ptr<Monitor>>;
   const std::lock_guard lock(mutex);
-  std::erase_if(known, [](const auto& entry) { return entry.second.expired(); });
-  auto& entry = known[path];
+  std::erase_if(*known, [](const auto& entry) { return entry.second.expired(); });
+  auto& entry = (*known)[path];
   auto monitor = entry.lock();
   if (monitor == nullptr) {
     monitor = std::make_shared<Handle>(reactor, path, deadlines);

@@ -58,12 +58,12 @@ Error busy(const std::string& path, std::string_view what) {
 /// QEMUs of one version list the same, some 20 KB of names: a thousand monitors share them.
 std::shared_ptr<const CommandSet> shared_set(CommandSet commands) {
   static std::mutex mutex;
-  static std::weak_ptr<const CommandSet> latest;
+  static auto* const latest = new std::weak_ptr<const CommandSet>;
   const std::lock_guard lock(mutex);
-  auto shared = latest.lock();
+  auto shared = latest->lock();
   if (shared == nullptr || *shared != commands) {
     shared = std::make_shared<const CommandSet>(std::move(commands));
-    latest = shared;
+    *latest = shared;
   }
   return shared;
 }

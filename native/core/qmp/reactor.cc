@@ -56,9 +56,9 @@ struct Reactor::Lease {
 
 Result<std::shared_ptr<Reactor>> Reactor::shared() {
   static std::mutex mutex;
-  static std::weak_ptr<Reactor> current;
+  static auto* const current = new std::weak_ptr<Reactor>;
   const std::lock_guard lock(mutex);
-  if (auto reactor = current.lock()) {
+  if (auto reactor = current->lock()) {
     return reactor;
   }
   auto lease = std::make_shared<Lease>();
@@ -67,7 +67,7 @@ Result<std::shared_ptr<Reactor>> Reactor::shared() {
   BLOCKPULL_TRY(thread, Thread::start("blockpull-qmp", [loop = lease->reactor] { loop->loop(); }));
   lease->thread.emplace(std::move(thread));
   auto shared = std::shared_ptr<Reactor>(lease, lease->reactor.get());
-  current = shared;
+  *current = shared;
   return shared;
 }
 

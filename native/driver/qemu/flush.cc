@@ -20,9 +20,8 @@ constexpr std::string_view kFilterPrefix = "blockpull-";
 
 /// What tells this process, by that monitor, from every other client of a QEMU.
 std::string client_digits(const std::string& monitor) {
-  static const std::string process =
-      text(::getpid(), " since ", std::chrono::system_clock::now().time_since_epoch().count());
-  return hash_digits(text(process, " on ", monitor));
+  static const auto began = std::chrono::system_clock::now().time_since_epoch().count();
+  return hash_digits(text(::getpid(), " since ", began, " on ", monitor));
 }
 
 /// QEMU's node names end at 31 characters. Filters above two nodes must not meet, nor those of two
