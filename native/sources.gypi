@@ -94,6 +94,7 @@
       "native/virt/images.cc",
       "native/virt/job_reports.cc",
       "native/virt/left_jobs.cc",
+      "native/virt/left_xml.cc",
       "native/virt/live_jobs.cc",
       "native/virt/open_calls.cc",
       "native/virt/pull_in_guest.cc",

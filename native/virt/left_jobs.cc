@@ -7,9 +7,9 @@
 
 #include "driver/qemu/flush.h"
 #include "driver/qemu/guest_pull.h"
-#include "driver/qemu/guest_view.h"
 #include "driver/qemu/left_job.h"
 #include "virt/followed_job.h"
+#include "virt/left_xml.h"
 #include "virt/waiting_call.h"
 
 namespace blockpull::virt {
@@ -47,7 +47,7 @@ std::shared_ptr<job::Job> adopt(Connection& connection,
 }
 
 void adopt_in_guest(const std::shared_ptr<Connection>& connection, const Domain& domain,
-                    Answer<std::vector<AdoptedJob>> answer) {
+                    Answer<Adopted> answer) {
   const auto monitor = begin_waiting(*connection, domain, "reap", answer);
   if (monitor == nullptr) {
     return;
@@ -69,7 +69,7 @@ void adopt_in_guest(const std::shared_ptr<Connection>& connection, const Domain&
       }
     }
     add_those_about_to_end(*connection, domain, adopted);
-    answer(std::move(adopted));
+    answer(Adopted{std::move(adopted), *view});
   });
 }
 
@@ -80,11 +80,12 @@ Result<std::shared_ptr<Connection>> open_connection(std::shared_ptr<job::Engine>
   if (!connection->is_read_only()) {
     for (const Domain& domain : connection->domains_with_monitors()) {
       adopt_in_guest(connection, domain,
-                     [weak = std::weak_ptr(connection),
-                      uuid = domain.uuid](Result<std::vector<AdoptedJob>> adopted) {
+                     [weak = std::weak_ptr(connection), domain](Result<Adopted> adopted) {
                        const auto self = weak.lock();
                        if (self != nullptr && adopted.ok()) {
-                         self->keep_adopted(uuid, std::move(adopted).value());
+                         self->keep_adopted(domain.uuid, std::move(adopted->jobs));
+                         follow_left_in_xml(self, domain, adopted->view,
+                                            [](const Result<void>& /*followed*/) {});
                        }
                      });
     }

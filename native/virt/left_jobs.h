@@ -12,6 +12,7 @@
 #include <memory>
 #include <vector>
 
+#include "driver/qemu/guest_view.h"
 #include "driver/qemu/stream_plan.h"
 #include "virt/answer.h"
 #include "virt/connection.h"
@@ -26,14 +27,20 @@ namespace blockpull::virt {
                                               const GuestDisk& on, const driver::StreamPlan& plan,
                                               std::uint64_t bandwidth);
 
-/// Follows every job that was left in the domain's QEMU; answers with those of ours that are
-/// followed now, whoever in this process follows them, and with those that the opening of the
-/// connection has followed and no earlier answer had.
+struct Adopted {
+  /// Those of ours that are followed now, whoever in this process follows them, and those that the
+  /// opening of the connection has followed and no earlier answer had.
+  std::vector<AdoptedJob> jobs;
+  /// What the guest had before.
+  driver::GuestView view;
+};
+
+/// Follows every job that was left in the domain's QEMU.
 void adopt_in_guest(const std::shared_ptr<Connection>& connection, const Domain& domain,
-                    Answer<std::vector<AdoptedJob>> answer);
+                    Answer<Adopted> answer);
 
 /// Opens a connection and, in the background, follows what earlier processes left in the domains
-/// that run; a read-only connection leaves it.
+/// that run, and brings the XML of those that have ended in step; a read-only connection leaves it.
 [[nodiscard]] Result<std::shared_ptr<Connection>> open_connection(
     std::shared_ptr<job::Engine> engine, ConnectOptions options, EventSink sink);
 

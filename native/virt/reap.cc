@@ -9,6 +9,7 @@
 #include "driver/qemu/guest_view.h"
 #include "virt/checks.h"
 #include "virt/left_jobs.h"
+#include "virt/left_xml.h"
 #include "virt/waiting_call.h"
 
 namespace blockpull::virt {
@@ -93,7 +94,7 @@ void flush_disks(const std::shared_ptr<Connection>& connection, const Domain& do
   if (monitor == nullptr) {
     return;
   }
-  driver::view_guest(monitor, [monitor, answer = std::move(answer)](
+  driver::view_guest(monitor, [connection, domain, monitor, answer = std::move(answer)](
                                   const blockpull::Result<driver::GuestView>& view) {
     if (!view.ok()) {
       const bool is_gone = view.error().kind == ErrorKind::kMonitorLost;
@@ -107,7 +108,14 @@ void flush_disks(const std::shared_ptr<Connection>& connection, const Domain& do
         nodes.push_back(name);
       }
     }
-    std::make_shared<DiskFlushes>(monitor, std::move(nodes), answer)->next();
+    const auto follow = [connection, domain, view = *view, answer](Result<void> flushed) {
+      if (flushed.ok()) {
+        follow_left_in_xml(connection, domain, view, answer);
+      } else {
+        answer(std::move(flushed));
+      }
+    };
+    std::make_shared<DiskFlushes>(monitor, std::move(nodes), follow)->next();
   });
 }
 
@@ -135,14 +143,13 @@ void reap_jobs(const std::shared_ptr<Connection>& connection, const std::string&
         answer(is_told ? reaped : std::move(flushed).error());
       });
     };
-    adopt_in_guest(connection, **domain,
-                   [connection, answer, flush](Result<std::vector<AdoptedJob>> adopted) {
-                     if (adopted.ok()) {
-                       answer_when_ended(*connection, std::move(adopted).value(), flush);
-                     } else {
-                       answer(std::move(adopted).error());
-                     }
-                   });
+    adopt_in_guest(connection, **domain, [connection, answer, flush](Result<Adopted> adopted) {
+      if (adopted.ok()) {
+        answer_when_ended(*connection, std::move(adopted->jobs), flush);
+      } else {
+        answer(std::move(adopted).error());
+      }
+    });
   }
 }
 

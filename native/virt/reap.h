@@ -3,7 +3,7 @@
 // Brings to its end what earlier processes left in a guest's QEMU. libvirt has no such call: its
 // daemon outlives the programs that start jobs, and nothing here does.
 //
-//     adopt what is left ─▶ wait for every end ─▶ flush the guest's disks ─▶ answer
+//     adopt what is left ─▶ wait for every end ─▶ flush the guest's disks ─▶ XML ─▶ answer
 //
 // Nobody is there to resume a left job that stops on an error, so here it fails with that error.
 // One that this connection was asked for is somebody's, and is waited for as it is.

@@ -16,13 +16,18 @@
 
 namespace blockpull::virt {
 
-/// `answer` becomes one that may be given too late. nullptr where no monitor can be had: the call
-/// has been answered then. `function` is the public name of the call, a literal.
+/// `answer` becomes one that may be given too late. nullptr where the connection is closed or no
+/// monitor can be had: the call has been answered then. `function` is the public name of the call,
+/// a literal.
 template <typename T>
 [[nodiscard]] std::shared_ptr<qmp::Monitor> begin_waiting(Connection& connection,
                                                           const Domain& domain,
                                                           std::string_view function,
                                                           Answer<T>& answer) {
+  if (auto open = connection.check_open(function); !open.ok()) {
+    answer(std::move(open).error());
+    return nullptr;
+  }
   auto monitor = connection.monitor_of(domain);
   if (!monitor.ok()) {
     answer(std::move(monitor).error());

@@ -142,6 +142,15 @@ std::string describe(const driver::KeptLayer& layer) {
               "'/><source file='", escaped(layer.path), "'/></backingStore>");
 }
 
+/// Whether the XML states layers above the one that lies below the disk now.
+bool states_more(const pugi::xml_node& store, const DiskBacking& disk) {
+  if (!disk.backing) {
+    return true;
+  }
+  const pugi::xml_node stated = find_stated(store, disk.backing->path);
+  return stated && stated != store;
+}
+
 blockpull::Result<std::string> replacement_for(std::string_view xml, const pugi::xml_node& store,
                                                const DiskBacking& disk) {
   if (!disk.backing) {
@@ -168,7 +177,9 @@ blockpull::Result<std::optional<std::string>> rewrite_backing_store(std::string_
   }
   const pugi::xml_node store = find_disk(document, disk).child("backingStore");
   const bool is_empty = store && !store.first_child() && !store.first_attribute();
-  if (!store || (is_empty && !disk.backing)) {
+  const bool stays =
+      is_empty ? !disk.backing || disk.only_drops : disk.only_drops && !states_more(store, disk);
+  if (!store || stays) {
     return std::optional<std::string>();
   }
   BLOCKPULL_TRY(span, span_of(xml, store));

@@ -28,6 +28,8 @@ struct DiskBacking {
   std::string_view source;
   /// Absent: the active image stands on its own.
   std::optional<driver::KeptLayer> backing;
+  /// Only layers that the XML states above `backing` go; where it states none there, nothing does.
+  bool only_drops = false;
 };
 
 /// The new text; absent when there is nothing to change.

@@ -4,7 +4,7 @@
 // our own engine while it does not, and its XML follows either way.
 
 import { symlinkSync } from 'node:fs'
-import { afterAll, expect, onTestFinished, test } from 'vitest'
+import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
 import { connect, type Domain } from '../../lib/index.js'
 import * as virt from '../../lib/libvirt.js'
 import { VmFolder } from '../addon/vm-folder.js'
@@ -70,20 +70,53 @@ test('a job that was left by its process is finished by a connection to the fold
   expect(await live.complaints(vms.base)).toEqual([])
 })
 
-test('killed between the end in QEMU and the XML: the image is whole, and the next pull mends the XML', async () => {
-  const { vms, chain } = await makeFolder()
-  const live = await LiveDisk.start(chain, { proxy: true })
-  const proxy = live.proxy as NonNullable<typeof live.proxy>
-  const held = proxy.hold(flush, 'before', 1)
-  const puller = GuestPuller.start(live)
-  await held.reached
-  await puller.kill()
-  proxy.cut()
-  expect(vms.read('vm0')).toContain(vms.middle)
-  const domain = await domainOf(vms)
-  expect(await (await domain.blockPull('vda')).done).toMatchObject({ state: 'completed', warnings: [] })
-  expect(vms.read('vm0')).toBe(vms.xml('vm0', vms.disk('<backingStore/>')))
-  await expectWhole(live)
+describe('a pull that ended when nobody followed it', () => {
+  test('killed between the end in QEMU and the XML: the image is whole, and a connection mends the XML', async () => {
+    const { vms, chain } = await makeFolder()
+    const live = await LiveDisk.start(chain, { proxy: true })
+    const proxy = live.proxy as NonNullable<typeof live.proxy>
+    const held = proxy.hold(flush, 'before', 1)
+    const puller = GuestPuller.start(live)
+    await held.reached
+    await puller.kill()
+    proxy.cut()
+    expect(vms.read('vm0')).toContain(vms.middle)
+    await domainOf(vms)
+    await expect.poll(() => vms.read('vm0')).toBe(vms.xml('vm0', vms.disk('<backingStore/>')))
+    await expectWhole(live)
+  })
+
+  test.each([
+    ['a whole one', null],
+    ['one down to a base', 'base'],
+  ] as const)('%s, that QEMU finalized: the XML describes the new chain once reap has answered', async (_, base) => {
+    const { vms, chain } = await makeFolder()
+    const live = await LiveDisk.start(chain)
+    const connection = await connect(vms.uri)
+    const domain = await connection.lookupByName('vm0')
+    const client = await live.client()
+    const job = await domain.blockPull('vda', { base: base && vms.base, detached: true, ...slow })
+    await connection.close()
+    await expect(job.done).rejects.toMatchObject({ code: 'CLOSED' })
+    const [{ device }] = await client.execute('query-block-jobs')
+    await client.execute('block-job-set-speed', { device, speed: 0 })
+    await client.event('BLOCK_JOB_COMPLETED')
+    expect(vms.read('vm0')).toContain(vms.middle)
+    expect(await (await domainOf(vms)).reap()).toEqual([])
+    expect(vms.read('vm0')).toBe(vms.xml('vm0', vms.disk(base === null ? '<backingStore/>' : vms.lower)))
+    await live.shutOff()
+    expect(await live.complaints(base && vms.base)).toEqual([])
+  })
+
+  test('the XML stays where QEMU has the image open otherwise than its header says', async () => {
+    const { vms, chain } = await makeFolder()
+    const file = { driver: 'file', filename: chain.top }
+    const alone = JSON.stringify({ driver: 'qcow2', 'node-name': 'top', file, backing: null })
+    await LiveDisk.start(chain, { diskArgs: ['-blockdev', alone, '-device', 'virtio-blk-pci,drive=top'] })
+    const stated = vms.read('vm0')
+    expect(await (await domainOf(vms)).reap()).toEqual([])
+    expect(vms.read('vm0')).toBe(stated)
+  })
 })
 
 test('a pull that is cancelled leaves the XML as it was', async () => {

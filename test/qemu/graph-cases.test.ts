@@ -94,7 +94,7 @@ describe('an image that QEMU has open otherwise than its header says', () => {
     return ['-blockdev', JSON.stringify(node), '-device', 'virtio-blk-pci,drive=top']
   }
 
-  test('without the backing file that it states: refused, since QEMU would do nothing and call it completed', async () => {
+  test('without the backing file that it states: refused, since QEMU would call it completed', async () => {
     const chain = await overlay()
     const live = await LiveDisk.start(chain, { diskArgs: opened(chain, null) })
     const message = expect.stringContaining(`without the backing file 'other' that its header states`)

@@ -80,7 +80,7 @@ Result<std::size_t> Planner::find_base() const {
 /// QEMU, told to open the image without its backing file, would do nothing and call it completed;
 /// the header would go on naming that file.
 Result<void> Planner::check_is_whole() const {
-  if (depth() > 1 || top_.stated_backing.empty()) {
+  if (depth() > 1 || is_open_as_stated(graph_, chain_.front())) {
     return {};
   }
   return refused(ErrorKind::kUnsupported,
@@ -241,6 +241,14 @@ Result<std::size_t> find_disk_node(const BlockGraph& graph, const DiskName& disk
       disk.path.empty() ? text("QEMU has no device and no node '", disk.name, "'")
                         : text("QEMU has no image '", disk.path, "' open as a guest's disk");
   return make_error(ErrorKind::kNoDisk, text(sought, "; ", what_is_there(graph, disk)));
+}
+
+bool is_open_as_stated(const BlockGraph& graph, std::size_t node) {
+  const BlockNode& image = graph.nodes()[node];
+  if (!image.backing) {
+    return image.stated_backing.empty();
+  }
+  return combine(image.filename, image.stated_backing) == graph.nodes()[*image.backing].filename;
 }
 
 Result<JudgedStream> plan_stream(const BlockGraph& graph, std::size_t top,

@@ -81,6 +81,9 @@ struct StreamPlan {
 /// The node of that disk's active layer. kNoDisk.
 [[nodiscard]] Result<std::size_t> find_disk_node(const BlockGraph& graph, const DiskName& disk);
 
+/// Whether QEMU has open below that image what its header states: the file of that name, or none.
+[[nodiscard]] bool is_open_as_stated(const BlockGraph& graph, std::size_t node);
+
 /// What would be asked, and why it must not be: kFeatureUnsupported, kUnsupported.
 struct JudgedStream {
   StreamPlan plan;

@@ -54,6 +54,17 @@ TEST(XmlRewrite, MovesTheBaseUpAsItStandsAfterAPartialPull) {
   EXPECT_EQ(rewritten(with_store(kOuter), kBase), with_store(kInner));
 }
 
+TEST(XmlRewrite, OnlyDropsLayersWhereNobodySawThePullEnd) {
+  const auto dropped = [](const std::string& store, std::optional<driver::KeptLayer> backing) {
+    return rewrite_backing_store(with_store(store), {"vda", kTop, std::move(backing), true});
+  };
+  EXPECT_EQ(*dropped(kOuter, std::nullopt), with_store("<backingStore/>"));
+  EXPECT_EQ(*dropped(kOuter, kBase), with_store(kInner));
+  EXPECT_EQ(*dropped(kInner, kBase), std::nullopt);
+  EXPECT_EQ(*dropped(kOuter, driver::KeptLayer{"/v/else.qcow2", "qcow2"}), std::nullopt);
+  EXPECT_EQ(*dropped("<backingStore/>", kBase), std::nullopt);
+}
+
 TEST(XmlRewrite, KnowsTheStatedBaseByAnotherNameOfItsFile) {
   const files::TempFolder folder;
   const std::string base = folder.write("base", "x");
