@@ -99,9 +99,15 @@ void Mover::pump() {
     stop();
     return;
   }
-  while (issue_reads() && admit()) {
-  }
-  assign_in_order();
+  // Pieces of zeros end as soon as it is their turn. If nothing else is under way, nobody calls
+  // again to give their places to the next ones.
+  std::size_t pieces = 0;
+  do {
+    while (issue_reads() && admit()) {
+    }
+    pieces = moving_.size();
+    assign_in_order();
+  } while (moving_.size() < pieces);
   issue_writes();
 }
 

@@ -119,6 +119,22 @@ TEST_P(Crash, APowerFailureAfterAKilledProcessIsHarmless) {
 INSTANTIATE_TEST_SUITE_P(Pull, Crash, testing::ValuesIn(crash_cases()),
                          [](const auto& about) { return about.param.name; });
 
+/// Whoever gave up what lies there may not have made that durable.
+TEST(GarbageBehindTheEnd, IsCutOffOnceTheTablesThatWereReadAreDurable) {
+  std::size_t looked_at = 0;
+  for (const CrashCase& crash_case : crash_cases()) {
+    if (crash_case.top.garbage_behind == 0) {
+      continue;
+    }
+    const CrashJudge judge(crash_case);
+    const auto disk = pulled(crash_case, judge.start(), 0);
+    const auto& first = disk->log().front();
+    EXPECT_EQ(first.kind, Change::Kind::kSync) << crash_case.name;
+    ++looked_at;
+  }
+  EXPECT_GT(looked_at, 0U);
+}
+
 TEST(RandomCrash, AnyStateOfRandomPullsIsSoundAndTheNextPullFinishes) {
   std::mt19937_64 random(test_seed());
   for (int round = 0; round < (is_soak() ? 400 : 40); ++round) {

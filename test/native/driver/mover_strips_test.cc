@@ -235,6 +235,42 @@ TEST(MoverStrips, StripsOfZerosAreNotWrittenAndClustersOfZerosTakeNoHostCluster)
   }
 }
 
+TEST(MoverStrips, MoreStripsThatNeedNoReadThanMayBeInFlightAreAllMoved) {
+  constexpr std::uint64_t kUnread = 3;
+  static_assert(kUnread * kCluster / kStrip > limits::kPiecesInFlight);
+  const auto arena = arena_of(4 * kCluster);
+  faults::InlineHost host(*arena, 0);
+  Job job(host, faults::pattern(6, kCluster), ZeroPolicy::kLeaveOut);
+  for (std::uint64_t cluster = 1; cluster <= kUnread; ++cluster) {
+    Piece piece;
+    piece.clusters = 1;
+    piece.runs = {{cluster, 1}};
+    piece.segments = {{.status = Status::kZero, .length = kCluster}};
+    piece.guest_bytes = kCluster;
+    job.mover().enqueue(std::move(piece));
+  }
+  job.set_bandwidth(kCluster);
+  while (host.step()) {
+  }
+  EXPECT_TRUE(job.mover().idle());
+  EXPECT_EQ(job.mover().links().guest_bytes, (1 + kUnread) * kCluster);
+}
+
+TEST(MoverStrips, ZerosWhoseFirstReadEndsLastAreAllMoved) {
+  constexpr std::uint64_t kMany = 3 * limits::kPiecesInFlight;
+  const std::vector<std::byte> guest(kMany * kCluster);
+  for (std::uint64_t order = 1; order <= 100; ++order) {
+    const auto arena = arena_of(2 * limits::kPiecesInFlight * kCluster);
+    faults::InlineHost host(*arena, order);
+    Job job(host, guest, ZeroPolicy::kLeaveOut);
+    job.pump();
+    while (host.step()) {
+    }
+    ASSERT_TRUE(job.mover().idle()) << "order " << order;
+    ASSERT_EQ(job.mover().links().guest_bytes, kMany * kCluster);
+  }
+}
+
 TEST(MoverStrips, WhereZerosMustBeWrittenStripsOfThemAreToo) {
   const auto arena = arena_of(2 * kCluster);
   faults::InlineHost host(*arena, test_seed() + 1);

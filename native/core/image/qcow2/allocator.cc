@@ -129,11 +129,12 @@ Result<void> Allocator::begin() {
 }
 
 Result<void> Allocator::take_back_leaks() {
-  if (leaks_.empty()) {
-    return trim();
+  BLOCKPULL_TRY(file_size, image_.file().size());
+  if (leaks_.empty() && file_size <= end_ * cluster_size()) {
+    return {};
   }
-  // What makes them leaks may be in memory alone: a killed process leaves its last writes there. If
-  // we die here, the next open sees what we have read.
+  // What says that nobody uses them may be in memory alone: a killed process leaves its last writes
+  // there. If we die here, the next open sees what we have read.
   BLOCKPULL_CHECK(image_.file().sync());
   for (const ClusterRange& leak : std::exchange(leaks_, {})) {
     BLOCKPULL_CHECK(refcounts_.set(leak, 0));
