@@ -171,10 +171,11 @@ void Mover::cut_strip(Moving& moving, std::uint64_t bytes) {
       queued_.push_front(take_clusters(queued_.front(), 1, cluster_size()));
     }
     const Piece& whole = queued_.front();
-    cutting_ = &striped_.emplace_back(StripedCluster{.guest_cluster = whole.runs[0].first_cluster,
-                                                     .guest_bytes = whole.guest_bytes,
-                                                     .bytes_left = cluster_size(),
-                                                     .host_cluster = std::nullopt});
+    cutting_ =
+        &in_strips_.emplace_back(ClusterInStrips{.guest_cluster = whole.runs[0].first_cluster,
+                                                 .guest_bytes = whole.guest_bytes,
+                                                 .bytes_left = cluster_size(),
+                                                 .host_cluster = std::nullopt});
   }
   std::vector<Segment>& rest = queued_.front().segments;
   moving.strip_of = cutting_;

@@ -3,9 +3,9 @@
 // Moves pieces from backing files into the active image's file, many at a time.
 //
 //     enqueue ─▶ queued ─▶ reading ─▶ inflating ─▶ ready ─▶ writing ─▶ links
-//                   │          │      (blocking      │          │
-//                 buffer    limiter    threads)   in order:   limiter
-//                 free                            zero test,
+//                   │                 (blocking      │          │
+//                limiter,              threads)   in order:   limiter
+//                buffer                           zero test,
 //                                                 host clusters
 //
 // Reads end in any order; host clusters are given out in the order of the pieces, so that what is
@@ -97,12 +97,13 @@ class Mover {
   [[nodiscard]] Links take_links();
   /// Granted and not used; for the end.
   [[nodiscard]] std::vector<image::qcow2::ClusterRange> take_unused_grants();
-  /// Bytes of one piece at the present bandwidth.
+  /// What the planner is to make pieces of at the present bandwidth: at least a cluster. They may
+  /// be cut when they begin.
   [[nodiscard]] std::uint64_t piece_bytes() const;
 
  private:
   struct Moving;
-  struct StripedCluster;
+  struct ClusterInStrips;
   struct Transfer;
   using MovingList = std::list<std::unique_ptr<Moving>>;
 
@@ -147,9 +148,9 @@ class Mover {
   /// In the order of the plan.
   MovingList moving_;
   /// Begun, and not written whole.
-  std::list<StripedCluster> striped_;
+  std::list<ClusterInStrips> in_strips_;
   /// The one of them that the front of the queue is the rest of.
-  StripedCluster* cutting_ = nullptr;
+  ClusterInStrips* cutting_ = nullptr;
   std::deque<image::qcow2::ClusterRange> grants_;
   std::uint64_t granted_clusters_ = 0;
   std::uint64_t missing_clusters_ = 0;

@@ -86,7 +86,7 @@ bool Mover::assign(Moving& moving) {
 }
 
 bool Mover::assign_strip(Moving& moving) {
-  StripedCluster& cluster = *moving.strip_of;
+  ClusterInStrips& cluster = *moving.strip_of;
   const std::uint64_t bytes = moving.piece.buffer_bytes();
   if (zeros_ != ZeroPolicy::kWrite && all_zero(std::span(moving.buffer, bytes))) {
     finish(moving);
@@ -182,7 +182,7 @@ bool Mover::issue_writes_of(Moving& moving) {
 
 /// One strip less; the last one has the link of its cluster with it.
 void Mover::finish_strip(Moving& moving) {
-  StripedCluster& cluster = *moving.strip_of;
+  ClusterInStrips& cluster = *moving.strip_of;
   cluster.bytes_left -= moving.piece.buffer_bytes();
   if (cluster.bytes_left > 0) {
     return;
@@ -194,7 +194,7 @@ void Mover::finish_strip(Moving& moving) {
   } else if (zeros_ == ZeroPolicy::kZeroCluster) {
     add_link(moving.links, cluster.guest_cluster, 0, true);
   }
-  std::erase_if(striped_, [&cluster](const StripedCluster& one) { return &one == &cluster; });
+  std::erase_if(in_strips_, [&cluster](const ClusterInStrips& one) { return &one == &cluster; });
 }
 
 /// The piece is in the file, whole.
@@ -222,12 +222,12 @@ std::vector<image::qcow2::ClusterRange> Mover::take_unused_grants() {
   std::vector<image::qcow2::ClusterRange> unused(grants_.begin(), grants_.end());
   grants_.clear();
   granted_clusters_ = 0;
-  for (const StripedCluster& cluster : striped_) {
+  for (const ClusterInStrips& cluster : in_strips_) {
     if (cluster.host_cluster) {
       unused.push_back({*cluster.host_cluster, 1});
     }
   }
-  striped_.clear();
+  in_strips_.clear();
   return unused;
 }
 

@@ -23,7 +23,7 @@ struct Mover::Transfer {
 };
 
 /// A cluster that is moved in strips.
-struct Mover::StripedCluster {
+struct Mover::ClusterInStrips {
   std::uint64_t guest_cluster = 0;
   std::uint64_t guest_bytes = 0;
   /// Bytes that are neither written nor known to be zeros.
@@ -44,7 +44,7 @@ struct Mover::Moving {
 
   Piece piece;
   /// What the piece is a strip of, and where in it; the piece has segments only then.
-  StripedCluster* strip_of = nullptr;
+  ClusterInStrips* strip_of = nullptr;
   std::uint64_t offset_in_cluster = 0;
   std::byte* buffer = nullptr;
   Phase phase = Phase::kReading;

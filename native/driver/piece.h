@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What the planner hands to the mover: whole clusters of the active image, and where their bytes
-// come from.
+// come from. A strip of a cluster is a piece that has segments alone.
 //
 //     guest     ─[c7 c8]────────[c30]──▶      runs: (7, 2) (30, 1); need not be neighbours
 //     buffer    │ c7 │ c8 │ c30 │             always without gaps

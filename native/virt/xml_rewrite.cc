@@ -99,7 +99,7 @@ pugi::xml_node find_disk(const pugi::xml_document& document, const DiskBacking& 
 }
 
 /// A header often names a file by way of its own folder ('/v/a/../base'), or by a symbolic link.
-/// What is not to be seen from here is one file only if it has one name.
+/// A file that cannot be looked at from here counts as the same only under the same name.
 bool is_one_file(const std::string& name, const std::string& other) {
   struct stat about {};
   struct stat of_other {};
@@ -177,9 +177,7 @@ blockpull::Result<std::optional<std::string>> rewrite_backing_store(std::string_
   }
   const pugi::xml_node store = find_disk(document, disk).child("backingStore");
   const bool is_empty = store && !store.first_child() && !store.first_attribute();
-  const bool stays =
-      is_empty ? !disk.backing || disk.only_drops : disk.only_drops && !states_more(store, disk);
-  if (!store || stays) {
+  if (!store || (is_empty && !disk.backing) || (disk.only_drops && !states_more(store, disk))) {
     return std::optional<std::string>();
   }
   BLOCKPULL_TRY(span, span_of(xml, store));

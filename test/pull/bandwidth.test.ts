@@ -59,9 +59,9 @@ function median(sorted: readonly number[]): number {
 }
 
 /** Tries until what is measured is `enough`; the last one counts. */
-async function bestOf<T>(tries: number, measure: () => Promise<T>, enough: (measured: T) => boolean): Promise<T> {
+async function untilEnough<T>(tries: number, measure: () => Promise<T>, enough: (measured: T) => boolean): Promise<T> {
   const measured = await measure()
-  return tries === 1 || enough(measured) ? measured : await bestOf(tries - 1, measure, enough)
+  return tries === 1 || enough(measured) ? measured : await untilEnough(tries - 1, measure, enough)
 }
 
 async function overlay(mebibytes: number) {
@@ -80,7 +80,7 @@ describe('a limit', () => {
       expect(rates.at(-1)).toBeLessThanOrEqual(1.02 * limit * mebibyte)
       return median(rates)
     }
-    expect(await bestOf(5, measure, (rate) => rate >= reached)).toBeGreaterThanOrEqual(reached)
+    expect(await untilEnough(5, measure, (rate) => rate >= reached)).toBeGreaterThanOrEqual(reached)
   })
 
   test('that is raised is in force within 50 ms', async () => {
@@ -95,7 +95,7 @@ describe('a limit', () => {
       return spanRate(samples)
     }
     const raised = 80 * mebibyte
-    expect(await bestOf(5, measure, (rate) => rate > raised)).toBeGreaterThan(raised)
+    expect(await untilEnough(5, measure, (rate) => rate > raised)).toBeGreaterThan(raised)
   })
 
   test('that is lowered is in force within 50 ms', async () => {
@@ -155,7 +155,7 @@ describe('an abort', () => {
       }
       return median(times.sort((a, b) => a - b))
     }
-    expect(await bestOf(2, measure, (milliseconds) => milliseconds < 100)).toBeLessThan(100)
+    expect(await untilEnough(2, measure, (milliseconds) => milliseconds < 100)).toBeLessThan(100)
     await pullWell(chain)
   })
 })

@@ -203,7 +203,7 @@ class RandomRound {
     await this.#reaped()
     guest.model.flushedUpTo(mark)
     const chains = result === 'completed' ? [request.chain] : result === 'IO' ? [old] : [old, request.chain]
-    return [...(await fileComplaints(guest, chains)), ...(await qemuComplaints(guest))]
+    return await this.#judgeReaped(chains)
   }
 
   /** A job may have been left in QEMU; it is brought to an end, in one of the ways. */
@@ -216,7 +216,7 @@ class RandomRound {
     if (how === 'speed') await resultOf(domain.blockJobSetSpeed('vda', '0'))
     if (how !== 'again') {
       await this.#reaped(isCancelledLate ? ['JOB_FAILED'] : [])
-      return [...(await fileComplaints(guest, [old, request.chain])), ...(await qemuComplaints(guest))]
+      return await this.#judgeReaped([old, request.chain])
     }
     const { mark } = guest.model
     const { bytesPerSecond, ...options } = request.options
@@ -245,7 +245,13 @@ class RandomRound {
     const { mark } = guest.model
     await this.#reaped()
     guest.model.flushedUpTo(mark)
-    return [...(await fileComplaints(guest, [guest.layers])), ...(await qemuComplaints(guest))]
+    return await this.#judgeReaped([guest.layers])
+  }
+
+  /** Whatever has ended by then, the XML states it. */
+  async #judgeReaped(chains: readonly (readonly Layer[])[]): Promise<string[]> {
+    const { guest } = this
+    return [...(await fileComplaints(guest, chains)), ...(await qemuComplaints(guest)), ...xmlComplaints(guest)]
   }
 
   /** Reaps, with no limit on what is left. */

@@ -9,7 +9,7 @@
 //     structure   no corruption; no leak either once QEMU ended well and was never killed
 //     backing     every file that is or was below the active layer is as it was, byte for byte
 //     QEMU        no job and no filter of ours is left
-//     XML         states the chain of the headers, once a pull has completed
+//     XML         states the chain of the headers, once a pull has completed or a reap has answered
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
