@@ -35,6 +35,7 @@ class DescribedStore final : public DomainStore {
   };
 
   [[nodiscard]] Result<void> check_place(const Domain& domain) const;
+  [[nodiscard]] std::optional<std::string> find_xml(const std::string& name);
 
   /// Guards entries_.
   std::mutex mutex_;
@@ -103,12 +104,10 @@ Result<Domain> DescribedStore::find_uuid(const std::string& uuid) {
 }
 
 Result<std::string> DescribedStore::xml_of(const Domain& domain) {
-  const std::lock_guard lock(mutex_);
-  const auto found = entries_.find(domain.name);
-  if (found == entries_.end()) {
-    return no_domain_named(domain.name);
+  if (auto xml = find_xml(domain.name)) {
+    return *std::move(xml);
   }
-  return found->second.xml;
+  return no_domain_named(domain.name);
 }
 
 Result<void> DescribedStore::check_place(const Domain& domain) const {
@@ -128,18 +127,32 @@ Result<Domain> DescribedStore::define(const std::string& xml) {
   return domain;
 }
 
+/// The files that the XML names are looked at without the lock, since storage may hang. Where the
+/// XML was defined anew meanwhile, it is begun anew.
 blockpull::Result<void> DescribedStore::backing_changed(const std::string& name,
                                                         const DiskBacking& disk) {
+  for (;;) {
+    const std::optional<std::string> seen = find_xml(name);
+    if (!seen) {
+      return {};
+    }
+    BLOCKPULL_TRY(rewritten, rewrite_backing_store(*seen, disk));
+    if (!rewritten) {
+      return {};
+    }
+    const std::lock_guard lock(mutex_);
+    if (const auto found = entries_.find(name);
+        found != entries_.end() && found->second.xml == *seen) {
+      found->second.xml = *std::move(rewritten);
+      return {};
+    }
+  }
+}
+
+std::optional<std::string> DescribedStore::find_xml(const std::string& name) {
   const std::lock_guard lock(mutex_);
   const auto found = entries_.find(name);
-  if (found == entries_.end()) {
-    return {};
-  }
-  BLOCKPULL_TRY(rewritten, rewrite_backing_store(found->second.xml, disk));
-  if (rewritten) {
-    found->second.xml = *std::move(rewritten);
-  }
-  return {};
+  return found == entries_.end() ? std::nullopt : std::optional(found->second.xml);
 }
 
 std::string DescribedStore::monitor_path(const std::string& name) {
