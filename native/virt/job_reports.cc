@@ -24,6 +24,10 @@ BlockJobEvent event_of(const JobSubject& subject, const job::Outcome& outcome) {
 
 }  // namespace
 
+std::string xml_not_updated(const std::string& domain_name, const Error& why) {
+  return text("domain XML of '", domain_name, "' was not updated: ", why.message);
+}
+
 void follow_in_xml(DomainStore& store, const JobSubject& subject, job::Outcome& outcome,
                    const std::function<blockpull::Result<NewBacking>()>& look) {
   if (outcome.state != job::State::kCompleted) {
@@ -35,8 +39,7 @@ void follow_in_xml(DomainStore& store, const JobSubject& subject, job::Outcome& 
                                  {subject.target, subject.source, std::move(backing)});
   };
   if (auto updated = update(); !updated.ok()) {
-    outcome.warnings.push_back(text("domain XML of '", subject.domain_name,
-                                    "' was not updated: ", updated.error().message));
+    outcome.warnings.push_back(xml_not_updated(subject.domain_name, updated.error()));
   }
 }
 

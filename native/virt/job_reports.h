@@ -27,6 +27,9 @@ struct JobSubject {
 /// What lies below the active layer; absent when it stands on its own.
 using NewBacking = std::optional<driver::KeptLayer>;
 
+/// What is told where the XML could not be brought in step.
+[[nodiscard]] std::string xml_not_updated(const std::string& domain_name, const Error& why);
+
 /// After a completed pull: brings the XML in step with what `look` finds, or adds a warning that
 /// says why not.
 void follow_in_xml(DomainStore& store, const JobSubject& subject, job::Outcome& outcome,

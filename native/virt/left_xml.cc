@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <utility>
 
-#include "core/base/text.h"
 #include "driver/qemu/flush.h"
 #include "driver/qemu/stream_plan.h"
 #include "virt/guest_disk.h"
+#include "virt/job_reports.h"
 
 namespace blockpull::virt {
 namespace {
@@ -101,9 +101,8 @@ class XmlFollower : public std::enable_shared_from_this<XmlFollower> {
             left_.pop_back();
             next();
           } else {
-            answer_(reported(make_error(rewritten_.error().kind,
-                                        text("domain XML of '", domain_.name,
-                                             "' was not updated: ", rewritten_.error().message))));
+            const Error& why = rewritten_.error();
+            answer_(reported(make_error(why.kind, xml_not_updated(domain_.name, why))));
           }
         });
   }

@@ -73,7 +73,11 @@ TEST(XmlRewrite, KnowsTheStatedBaseByAnotherNameOfItsFile) {
   const std::string outer = "<backingStore><source file='/v/mid'/>" + inner + "</backingStore>";
   const std::string way_round = std::filesystem::path(folder.path()) / ".." /
                                 std::filesystem::path(folder.path()).filename() / "base";
-  EXPECT_EQ(rewritten(with_store(outer), driver::KeptLayer{way_round, "raw"}), with_store(inner));
+  const std::string link = std::filesystem::path(folder.path()) / "link";
+  std::filesystem::create_symlink(base, link);
+  for (const std::string& name : {way_round, link}) {
+    EXPECT_EQ(rewritten(with_store(outer), driver::KeptLayer{name, "raw"}), with_store(inner));
+  }
 }
 
 TEST(XmlRewrite, DescribesABaseThatTheXmlDoesNotKnow) {
