@@ -118,3 +118,40 @@ test.each([
   expect(await live.pull()).toMatchObject({ state: 'completed' })
   await expectWhole(live)
 })
+
+describe('killed once more while it takes over what was left', () => {
+  test.each([
+    ['before the limit of the job is set anew', 'block-job-set-speed', 'before'],
+    ['between its limit and its resumption', 'block-job-resume', 'before'],
+    ['once it was resumed', 'block-job-resume', 'after'],
+  ] as const)('%s: the job goes on, and the same call joins it', async (_, command, side) => {
+    const { live, mid, base } = await startLeft()
+    const proxy = live.proxy as NonNullable<typeof live.proxy>
+    const held = proxy.hold([command], side)
+    const puller = GuestPuller.start(live, { bytesPerSecond: 1 << 17 })
+    await held.reached
+    await puller.kill()
+    proxy.cut()
+    expect(await live.jobs()).toMatchObject([{ status: 'running' }])
+    expect(await live.pull()).toMatchObject({ state: 'completed', released: [mid, base] })
+    await expectWhole(live)
+  })
+
+  test("between a left filter's removal and block-stream: the old chain, and the same call completes", async () => {
+    const { live, base } = await start()
+    const proxy = live.proxy as NonNullable<typeof live.proxy>
+    const flushing = proxy.hold(flush, 'after', 1)
+    const first = GuestPuller.start(live, { base })
+    await flushing.reached
+    await first.kill()
+    proxy.cut()
+    const streaming = proxy.hold(['block-stream'], 'before')
+    const second = GuestPuller.start(live)
+    await streaming.reached
+    await second.kill()
+    proxy.cut()
+    expect(await live.jobs()).toEqual([])
+    expect(await live.pull()).toMatchObject({ state: 'completed', released: [base] })
+    await expectWhole(live)
+  })
+})
