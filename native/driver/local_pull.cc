@@ -302,6 +302,7 @@ void LocalPull::finish(std::optional<Error> error) {
   job::Ending ending{.error = std::move(error), .released = {}};
   if (!ending.error) {
     ending.released = target_->intermediate_paths();
+    ending.durable = true;
   }
   finish_(std::move(ending));
 }

@@ -167,6 +167,8 @@ void Job::close_work(const Ending& ending) {
   outcome.method = board_.method.load();
   outcome.released = ending.released;
   outcome.warnings = ending.warnings;
+  outcome.verified = ending.verified && !ending.error;
+  outcome.durable = ending.durable && !ending.error;
   if (options_.before_end) {
     options_.before_end(outcome);
   }

@@ -51,6 +51,9 @@ struct Progress {
   const char* method = "none";
   /// The error on which it waits to be resumed.
   std::optional<ErrorKind> stopped_on;
+  Phase phase = Phase::kMoving;
+  /// For how long whoever does the work has not answered; 0: it answers.
+  std::uint64_t silent_ns = 0;
 };
 
 struct Outcome {
@@ -63,6 +66,9 @@ struct Outcome {
   std::vector<std::string> released;
   /// What went wrong beside the job.
   std::vector<std::string> warnings;
+  /// Ending::verified and Ending::durable; both false unless completed.
+  bool verified = false;
+  bool durable = false;
 };
 
 struct JobOptions {

@@ -23,6 +23,15 @@
 
 namespace blockpull::job {
 
+/// What a work item does at the moment.
+enum class Phase : std::uint8_t {
+  kMoving,
+  /// Held still, for example while its guest is migrated or saved.
+  kPaused,
+  /// Everything is moved; it waits for who makes the end durable and changes the header.
+  kPending,
+};
+
 /// What a work item tells while it goes on; read from any thread without a lock.
 struct Board {
   /// Guest bytes settled, of Work::total().
@@ -34,6 +43,10 @@ struct Board {
   std::atomic<const char*> method{"none"};
   /// The error on which it waits to be resumed.
   std::atomic<std::optional<ErrorKind>> stopped_on{};
+  std::atomic<Phase> phase{Phase::kMoving};
+  /// For how long whoever does the work, a guest's QEMU, has left a question unanswered; 0: it
+  /// answers.
+  std::atomic<std::uint64_t> silent_ns{0};
 };
 
 /// What a work item ends with.
@@ -44,6 +57,11 @@ struct Ending {
   std::vector<std::string> released;
   /// What went wrong beside the job; none, where only the others are given.
   std::vector<std::string> warnings = {};
+  /// Completed, and by another road than the work's own it was read back from the disk that nothing
+  /// is missing there and that the header states the new chain. A warning says why it was not.
+  bool verified = false;
+  /// Completed, and flushed by a way that tells of a failure. A warning says why it was not.
+  bool durable = false;
 };
 
 enum class Stop : std::uint8_t {

@@ -63,6 +63,9 @@ struct Error {
   /// For kNoSpace: about how many bytes the pull still has to write, free space not subtracted; 0
   /// when unknown.
   std::uint64_t bytes_needed = 0;
+  /// What else may help, in a sentence of its own, where the message has to be libvirt's to the
+  /// letter; or empty.
+  std::string hint;
 
   [[nodiscard]] Error with_path(std::string_view file) &&;
 };
