@@ -205,6 +205,8 @@ Progress Job::progress() const {
   progress.bandwidth = bandwidth_.load();
   progress.method = board_.method.load();
   progress.stopped_on = has_ended(progress.state) ? std::nullopt : board_.stopped_on.load();
+  progress.phase = board_.phase.load();
+  progress.silent_ns = board_.silent_ns.load();
   return progress;
 }
 
