@@ -34,6 +34,7 @@ export const errorCodes = [
   'MONITOR_BUSY',
   'MONITOR_LOST',
   'MONITOR_TIMEOUT',
+  'GUEST_BUSY',
   'QEMU_ERROR',
   'OVERFLOW',
   'INVALID_ARGUMENT',
@@ -53,6 +54,7 @@ const retryableCodes: ReadonlySet<string> = new Set<ErrorCode>([
   'MONITOR_BUSY',
   'MONITOR_LOST',
   'MONITOR_TIMEOUT',
+  'GUEST_BUSY',
 ])
 
 /** Registered, so that every copy of this package loaded into a process brands its errors alike. */

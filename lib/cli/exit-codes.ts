@@ -20,7 +20,7 @@ export const ExitCode = {
 } as const
 
 /** Codes of errors that go away by waiting for somebody else. */
-const busyCodes: ReadonlySet<string> = new Set(['LOCKED', 'JOB_ACTIVE', 'MONITOR_BUSY'])
+const busyCodes: ReadonlySet<string> = new Set(['LOCKED', 'JOB_ACTIVE', 'MONITOR_BUSY', 'GUEST_BUSY'])
 
 /** A failure that a command finds by itself, with the code that the API would give it. */
 export class CommandFailure extends Error {

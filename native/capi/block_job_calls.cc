@@ -25,7 +25,7 @@ std::shared_ptr<virt::Connection> connection_of(virDomainPtr dom) {
 int pull(const Call& call, virDomainPtr dom, virt::BlockPullRequest request) {
   request.uuid = dom->uuid();
   // A C program may exit as soon as this returns, and nobody would be there to end the job.
-  request.finisher = virt::Finisher::kQemuWhereItRuns;
+  request.finisher = virt::Finisher::kWhoeverIsNextWhereItRuns;
   return call.status(answer_of<Started>(
       [&](auto answer) { virt::block_pull(connection_of(dom), request, nullptr, answer); }));
 }

@@ -18,6 +18,7 @@ State state_of(const Ending& ending) {
     case ErrorKind::kCancelled:
       return State::kCancelled;
     case ErrorKind::kJobVanished:
+    case ErrorKind::kMonitorTimeout:
     case ErrorKind::kClosed:
       return State::kUnknown;
     default:

@@ -180,7 +180,7 @@ std::optional<virt::BlockPullRequest> read_block_pull(napi_env env, napi_value v
   pull.flags = request.u32("flags");
   pull.on_error = read_on_error(request);
   if (request.boolean("detached")) {
-    pull.finisher = virt::Finisher::kQemu;
+    pull.finisher = virt::Finisher::kWhoeverIsNext;
   }
   return if_ok(request, std::move(pull));
 }

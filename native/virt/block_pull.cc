@@ -170,14 +170,15 @@ Result<std::shared_ptr<job::Job>> pull_here(Connection& connection, const Target
   return started;
 }
 
-Result<GuestPullRequest> guest_request(Target target, const BlockPullRequest& request) {
+Result<GuestPullRequest> guest_request(const Connection& connection, Target target,
+                                       const BlockPullRequest& request) {
   GuestPullRequest asked;
   asked.on = {std::move(target.domain), std::move(target.disk)};
   asked.options.base = std::move(target.base);
   asked.options.require_relative = target.require_relative;
   BLOCKPULL_TRY(bandwidth, read_bandwidth(request));
   asked.options.bytes_per_second = bandwidth;
-  asked.options.will_be_followed = request.finisher == Finisher::kThisProcess;
+  asked.options.backing_paths = connection.options().backing_paths;
   asked.options.on_error = request.on_error;
   return asked;
 }
@@ -185,7 +186,7 @@ Result<GuestPullRequest> guest_request(Target target, const BlockPullRequest& re
 /// What only a guest's QEMU can do, and what needs somebody to wait.
 Result<void> check_manner(const Target& target, const BlockPullRequest& request) {
   const bool may_stop = request.on_error != qmp::OnError::kReport;
-  if (!target.is_running && request.finisher == Finisher::kQemu) {
+  if (!target.is_running && request.finisher == Finisher::kWhoeverIsNext) {
     return report(ErrorKind::kUnsupported,
                   text("domain '", target.domain.name,
                        "' is shut off, and its disk is pulled by this process, which must stay "
@@ -197,7 +198,7 @@ Result<void> check_manner(const Target& target, const BlockPullRequest& request)
                        "' is shut off, and a pull of its disk that stops on an error is not "
                        "supported; let it fail, which keeps what was copied, and pull again"));
   }
-  if (may_stop && request.finisher == Finisher::kQemu) {
+  if (may_stop && request.finisher == Finisher::kWhoeverIsNext) {
     return report(ErrorKind::kUnsupported,
                   text("pull of disk '", target.disk.target,
                        "' that nobody waits for and that stops on an error is not supported: "
@@ -241,7 +242,7 @@ void block_pull(const std::shared_ptr<Connection>& connection, const BlockPullRe
     answer(pull_here(*connection, *target, request, std::move(on_end)));
     return;
   }
-  auto asked = guest_request(std::move(target).value(), request);
+  auto asked = guest_request(*connection, std::move(target).value(), request);
   if (!asked.ok()) {
     answer(std::move(asked).error());
     return;
@@ -263,22 +264,21 @@ void plan_block_pull(const std::shared_ptr<Connection>& connection, const BlockP
     }));
     return;
   }
-  auto asked = guest_request(std::move(target).value(), request);
+  auto asked = guest_request(*connection, std::move(target).value(), request);
   if (!asked.ok()) {
     answer(std::move(asked).error());
     return;
   }
   const std::uint64_t bandwidth = asked->options.bytes_per_second;
   plan_in_guest(connection, std::move(asked).value(),
-                [paths = connection->options().backing_paths, bandwidth,
-                 answer = std::move(answer)](Result<driver::GuestPlan> plan) {
+                [bandwidth, answer = std::move(answer)](Result<driver::GuestPlan> plan) {
                   if (!plan.ok()) {
                     answer(std::move(plan).error());
                     return;
                   }
                   answer(PlanReading(
-                      [paths, bandwidth, plan = std::move(plan).value()]() -> Result<TimedPlan> {
-                        return timed(driver::measure(plan, paths), bandwidth);
+                      [bandwidth, plan = std::move(plan).value()]() -> Result<TimedPlan> {
+                        return timed(driver::measure(plan), bandwidth);
                       }));
                 });
 }

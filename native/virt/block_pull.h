@@ -23,9 +23,10 @@ namespace blockpull::virt {
 
 enum class PullCall : std::uint8_t { kBlockPull, kBlockRebase };
 
-/// Who finalizes the job. QEMU does it whether this process lives or not, but what it copied is
-/// lost if it is killed right after; and only a running domain has a QEMU.
-enum class Finisher : std::uint8_t { kThisProcess, kQemu, kQemuWhereItRuns };
+/// Who waits for the job. One that nobody need wait for is QEMU's to go on with when this process
+/// has gone: it stops at pending then, until the next connection, or a reap, brings it to its end.
+/// Only a running domain has a QEMU.
+enum class Finisher : std::uint8_t { kThisProcess, kWhoeverIsNext, kWhoeverIsNextWhereItRuns };
 
 struct BlockPullRequest {
   PullCall call = PullCall::kBlockPull;

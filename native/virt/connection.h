@@ -95,6 +95,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   [[nodiscard]] const ConnectOptions& options() const { return options_; }
 
   [[nodiscard]] job::Engine& engine() const { return *engine_; }
+  [[nodiscard]] const std::shared_ptr<job::Engine>& shared_engine() const { return engine_; }
 
   [[nodiscard]] LiveJobs& jobs() const { return *jobs_; }
 

@@ -38,6 +38,7 @@ constexpr std::array kTable{
     Mapping{ErrorKind::kMonitorBusy, "MONITOR_BUSY", ErrorCode::kResourceBusy, kQemu},
     Mapping{ErrorKind::kMonitorLost, "MONITOR_LOST", ErrorCode::kOperationFailed, kQemu},
     Mapping{ErrorKind::kMonitorTimeout, "MONITOR_TIMEOUT", ErrorCode::kOperationTimeout, kQemu},
+    Mapping{ErrorKind::kGuestBusy, "GUEST_BUSY", ErrorCode::kOperationInvalid, kQemu},
     Mapping{ErrorKind::kQemuError, "QEMU_ERROR", ErrorCode::kInternalError, kQemu},
     Mapping{ErrorKind::kOverflow, "OVERFLOW", ErrorCode::kOverflow, kQemu},
     Mapping{ErrorKind::kUnsupported, "UNSUPPORTED", ErrorCode::kOperationUnsupported, kQemu},

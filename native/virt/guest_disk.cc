@@ -34,17 +34,24 @@ std::vector<Disk> disks_in(const driver::BlockGraph& graph) {
 }  // namespace
 
 driver::DiskName name_for_qemu(const Disk& disk) {
-  std::error_code unknown;
-  std::string canonical;
+  driver::DiskName name{disk.source, {}, disk.target, {}};
   if (!disk.source.empty()) {
-    canonical = std::filesystem::canonical(disk.source, unknown).string();
+    std::error_code unknown;
+    name.canonical_path = std::filesystem::canonical(disk.source, unknown).string();
+    if (const auto file = io::identify(disk.source); file.ok()) {
+      name.file = *file;
+    }
   }
-  return {disk.source, std::move(canonical), disk.target};
+  return name;
 }
 
 Disk disk_of(const Domain& domain, const driver::StreamPlan& plan) {
   for (const Disk& disk : domain.disks) {
-    if (disk.source == plan.path) {
+    const auto file = io::identify(disk.source);
+    const bool is_file = file.ok() && !plan.layers.empty() && plan.layers.front().seen &&
+                         plan.layers.front().seen->is_qemus &&
+                         plan.layers.front().seen->id == *file;
+    if (disk.source == plan.path || is_file) {
       return disk;
     }
   }
@@ -80,7 +87,7 @@ void list_disks(const std::shared_ptr<Connection>& connection, const std::string
   if (monitor == nullptr) {
     return;
   }
-  driver::view_guest(monitor, [answer = std::move(answer)](
+  driver::view_guest(connection->shared_engine(), monitor, [answer = std::move(answer)](
                                   const blockpull::Result<driver::GuestView>& view) {
     answer(view.ok() ? Result<std::vector<Disk>>(disks_in(view->graph)) : reported(view.error()));
   });

@@ -52,10 +52,15 @@ void adopt_in_guest(const std::shared_ptr<Connection>& connection, const Domain&
   if (monitor == nullptr) {
     return;
   }
-  driver::view_guest(monitor, [connection, monitor, domain, answer = std::move(answer)](
+  driver::view_guest(connection->shared_engine(), monitor, [connection, monitor, domain, answer = std::move(answer)](
                                   const blockpull::Result<driver::GuestView>& view) {
     if (!view.ok()) {
       answer(reported(view.error()));
+      return;
+    }
+    if (auto may = driver::check_may_write(view->state); !may.ok()) {
+      // Nothing that is asked of QEMU now would be safe, and what it has waits.
+      answer(reported(std::move(may).error()));
       return;
     }
     driver::remove_left_filters(monitor, view->graph);

@@ -84,7 +84,7 @@ class XmlFollower : public std::enable_shared_from_this<XmlFollower> {
       return;
     }
     driver::flush_node(monitor_, left_.back().node, driver::JobPhase::kHasEnded,
-                       [self = shared_from_this()](blockpull::Result<void> flushed) {
+                       [self = shared_from_this()](blockpull::Result<driver::Flushed> flushed) {
                          if (flushed.ok()) {
                            self->rewrite();
                          } else {

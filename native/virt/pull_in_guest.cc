@@ -75,7 +75,7 @@ void pull_in_guest(const std::shared_ptr<Connection>& connection, GuestPullReque
   request.options.disk = name_for_qemu(request.on.disk);
   const auto asked = std::make_shared<GuestPullRequest>(std::move(request));
   driver::prepare_guest_pull(
-      connection->engine(), monitor, asked->options, followers_in(connection, *monitor),
+      connection->shared_engine(), monitor, asked->options, followers_in(connection, *monitor),
       [connection, asked,
        answer = std::move(answer)](blockpull::Result<driver::GuestPullStart> started) {
         if (!started.ok()) {
@@ -112,7 +112,7 @@ void plan_in_guest(const std::shared_ptr<Connection>& connection, GuestPullReque
   }
   request.options.disk = name_for_qemu(request.on.disk);
   driver::plan_guest_pull(
-      monitor, request.options, followers_in(connection, *monitor),
+      connection->shared_engine(), monitor, request.options, followers_in(connection, *monitor),
       [request, answer = std::move(answer)](blockpull::Result<driver::GuestPlan> plan) {
         if (plan.ok()) {
           answer(std::move(plan).value());

@@ -66,7 +66,7 @@ class DiskFlushes : public std::enable_shared_from_this<DiskFlushes> {
     }
     driver::flush_node(
         monitor_, nodes_.back(), driver::JobPhase::kHasEnded,
-        [self = shared_from_this()](blockpull::Result<void> flushed) {
+        [self = shared_from_this()](blockpull::Result<driver::Flushed> flushed) {
           if (flushed.ok()) {
             self->nodes_.pop_back();
             self->next();
@@ -94,11 +94,15 @@ void flush_disks(const std::shared_ptr<Connection>& connection, const Domain& do
   if (monitor == nullptr) {
     return;
   }
-  driver::view_guest(monitor, [connection, domain, monitor, answer = std::move(answer)](
+  driver::view_guest(connection->shared_engine(), monitor, [connection, domain, monitor, answer = std::move(answer)](
                                   const blockpull::Result<driver::GuestView>& view) {
     if (!view.ok()) {
       const bool is_gone = view.error().kind == ErrorKind::kMonitorLost;
       answer(is_gone ? Result<void>() : reported(view.error()));
+      return;
+    }
+    if (auto may = driver::check_may_write(view->state); !may.ok()) {
+      answer(reported(std::move(may).error()));
       return;
     }
     std::vector<std::string> nodes;

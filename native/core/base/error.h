@@ -39,6 +39,7 @@ enum class ErrorKind : std::uint8_t {
   kMonitorBusy,
   kMonitorLost,
   kMonitorTimeout,
+  kGuestBusy,
   kQemuError,
   kOverflow,
   kUnsupported,

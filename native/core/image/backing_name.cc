@@ -27,12 +27,6 @@ Result<std::string> real_path(const std::string& path) {
   return std::string(real.get());
 }
 
-/// QEMU's rule: a colon before the first slash.
-bool has_protocol(std::string_view name) {
-  const std::size_t mark = name.find_first_of(":/");
-  return mark != std::string_view::npos && name[mark] == ':';
-}
-
 bool is_absolute(std::string_view name) {
   return name.starts_with('/');
 }
@@ -64,6 +58,11 @@ std::string way_between(std::string_view from, std::string_view to) {
 }
 
 }  // namespace
+
+bool has_protocol(std::string_view name) {
+  const std::size_t mark = name.find_first_of(":/");
+  return mark != std::string_view::npos && name[mark] == ':';
+}
 
 Result<std::string> resolve_backing(const std::string& overlay_path, const std::string& name) {
   if (has_protocol(name)) {

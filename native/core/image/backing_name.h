@@ -6,11 +6,16 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/base/result.h"
 
 namespace blockpull::image {
+
+/// Whether QEMU takes `name` for one of a protocol ("nbd://…", "json:…"): a colon before the first
+/// slash.
+[[nodiscard]] bool has_protocol(std::string_view name);
 
 /// The path that `name`, as found in the header of `overlay_path`, means. kPolicy for a protocol.
 [[nodiscard]] Result<std::string> resolve_backing(const std::string& overlay_path,

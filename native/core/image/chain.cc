@@ -32,7 +32,18 @@ struct Wanted {
 
 class Opener {
  public:
-  explicit Opener(const ChainOptions& options) : options_(options) {}
+  explicit Opener(ChainOptions options) : options_(std::move(options)) {}
+
+  Result<Chain> run(const std::vector<ListedLayer>& layers) {
+    for (const ListedLayer& layer : layers) {
+      const std::string overlay = chain_.layers.empty() ? "" : chain_.layers.back().path;
+      const Wanted wanted{layer.path, layer.format, overlay};
+      if (Result<void> added = add(wanted); !added.ok()) {
+        return explain(std::move(added).error(), wanted);
+      }
+    }
+    return std::move(chain_);
+  }
 
   Result<Chain> run(const std::string& path) {
     Wanted wanted{path, options_.format, {}};
@@ -160,7 +171,7 @@ class Opener {
     return std::move(error).with_path(wanted.path);
   }
 
-  const ChainOptions& options_;
+  const ChainOptions options_;
   Chain chain_;
 };
 
@@ -170,6 +181,10 @@ Qcow2Image* Chain::active_qcow2() const {
   Image& image = active();
   // Without RTTI: the format says which class it is.
   return image.format() == Format::kQcow2 ? static_cast<Qcow2Image*>(&image) : nullptr;
+}
+
+Result<Chain> open_listed(const std::vector<ListedLayer>& layers) {
+  return Opener(ChainOptions{}).run(layers);
 }
 
 Result<Chain> open_chain(const std::string& path, const ChainOptions& options) {

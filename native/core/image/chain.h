@@ -60,6 +60,15 @@ struct Chain {
   [[nodiscard]] Qcow2Image* active_qcow2() const;
 };
 
+/// A layer as another program has it open.
+struct ListedLayer {
+  std::string path;
+  Format format = Format::kRaw;
+};
+
+/// Opens exactly these, top first, whatever their headers state: read-only and without locks.
+[[nodiscard]] Result<Chain> open_listed(const std::vector<ListedLayer>& layers);
+
 /// Opens the whole chain. With `lock_for_pull` the active image is opened for writing.
 [[nodiscard]] Result<Chain> open_chain(const std::string& path, const ChainOptions& options);
 

@@ -89,6 +89,14 @@ Command job_finalize(std::string_view id) {
   return for_job("job-finalize", id);
 }
 
+Command job_pause(std::string_view id) {
+  return for_job("job-pause", id);
+}
+
+Command job_resume(std::string_view id) {
+  return for_job("job-resume", id);
+}
+
 Command block_job_resume(std::string_view id) {
   return {"block-job-resume", JsonWriter().member("device", id).text(), false};
 }

@@ -41,6 +41,8 @@ struct BlockStream {
 [[nodiscard]] Command block_stream(const BlockStream& stream);
 [[nodiscard]] Command job_cancel(std::string_view id);
 [[nodiscard]] Command job_finalize(std::string_view id);
+[[nodiscard]] Command job_pause(std::string_view id);
+[[nodiscard]] Command job_resume(std::string_view id);
 [[nodiscard]] Command block_job_resume(std::string_view id);
 [[nodiscard]] Command block_job_set_speed(std::string_view id, std::uint64_t bytes_per_second);
 

@@ -58,6 +58,9 @@ struct Peer {
   bool is_there = false;
   QemuVersion version;
   std::shared_ptr<const CommandSet> commands;
+  /// The process that made the socket, as seen from here: QEMU, unless another one gave it the
+  /// socket or stands in between. 0 where that cannot be told.
+  int process = 0;
 
   [[nodiscard]] bool offers(std::string_view command) const {
     return commands != nullptr && commands->count(command) > 0;
@@ -96,6 +99,9 @@ class Monitor {
   /// Whether there is a connection now, as far as is known: then somebody listens, and another
   /// connect would only fill the few places that QEMU keeps for clients that wait.
   [[nodiscard]] virtual bool is_up() const { return false; }
+
+  /// For how long something has been owed without a byte having come; 0 when nothing is owed.
+  [[nodiscard]] virtual Nanoseconds silent_for() const { return Nanoseconds(0); }
 
   /// Connects if need be and says who is there. kMonitorBusy: somebody accepts and sends no
   /// greeting.

@@ -311,6 +311,7 @@ void MonitorSession::negotiate(const Greeting& greeting) {
   stop_timer();
   state_ = State::kNegotiating;
   peer_.version = greeting.version;
+  peer_.process = peer_process(socket_.get());
   const auto refused = [this](const Result<Json>& answer) {
     if (!answer.ok() && socket_.is_open()) {
       lose(answer.error());

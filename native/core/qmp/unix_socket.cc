@@ -27,6 +27,12 @@ Error no_socket(int error_number, const std::string& path) {
 
 }  // namespace
 
+int peer_process(int fd) {
+  ucred peer{};
+  socklen_t length = sizeof peer;
+  return ::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 ? peer.pid : 0;
+}
+
 Result<Connecting> connect_monitor(const std::string& path) {
   struct stat about {};
 

@@ -27,6 +27,9 @@ struct Connecting {
   UniqueFd fd;
 };
 
+/// The process that listens at the other end (SO_PEERCRED); 0 where that cannot be told.
+[[nodiscard]] int peer_process(int fd);
+
 /// kNobody for an empty path. kInvalidArgument for a path that sockaddr_un cannot hold, if a file
 /// is there; kAccessDenied and the like where it cannot be told.
 [[nodiscard]] Result<Connecting> connect_monitor(const std::string& path);

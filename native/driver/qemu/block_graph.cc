@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <array>
-#include <map>
 
 #include "core/base/limits.h"
+#include "core/base/text.h"
+#include "driver/qemu/graph_answers.h"
+#include "driver/qemu/graph_edges.h"
 #include "driver/qemu/job_id.h"
 
 namespace blockpull::driver {
@@ -18,45 +20,22 @@ bool is_protocol(std::string_view driver) {
   return std::find(kProtocols.begin(), kProtocols.end(), driver) != kProtocols.end();
 }
 
-namespace {
-
-/// Drivers that change nothing of what is read through them.
 bool is_filter(std::string_view driver) {
-  constexpr std::array<std::string_view, 8> kFilters{
-      "copy-on-read", "throttle",   "blkdebug",    "copy-before-write",
-      "mirror_top",   "commit_top", "preallocate", "snapshot-access"};
+  constexpr std::array<std::string_view, 11> kFilters{
+      "copy-on-read", "throttle",   "blkdebug",    "blklogwrites", "copy-before-write", "backup-top",
+      "mirror_top",   "commit_top", "preallocate", "compress",     "snapshot-access"};
   return std::find(kFilters.begin(), kFilters.end(), driver) != kFilters.end();
 }
 
-/// The path in what QEMU calls a file name. A node that was opened with options of its own, or was
-/// given another backing file than its header states, is called json:{…} with all of its options.
-std::string path_in(const std::string& filename) {
-  constexpr std::string_view kJson = "json:";
-  if (!filename.starts_with(kJson)) {
-    return filename;
-  }
-  const auto options = qmp::Json::parse(std::string_view(filename).substr(kJson.size()));
-  if (!options.ok()) {
-    return filename;
-  }
-  // The image, its file, and at most a filter between them, which may call what is below "image".
-  qmp::Json level = *options;
-  for (int depth = 0; depth < 3; ++depth) {
-    for (const char* const name : {"filename", "file.filename", "image.filename"}) {
-      if (const auto path = level.member(name).text()) {
-        return *path;
-      }
-    }
-    level = level.member(level.member("file").exists() ? "file" : "image");
-  }
-  return filename;
-}
+namespace {
 
 /// `image` is an ImageInfo.
 BlockNode read_image(const qmp::Json& image) {
   BlockNode node;
   node.driver = image.member("format").text_or_empty();
-  node.filename = path_in(image.member("filename").text_or_empty());
+  const std::string filename = image.member("filename").text_or_empty();
+  node.filename = path_in(filename);
+  node.is_part_of_file = is_part_of_file(filename);
   node.virtual_size = image.member("virtual-size").number().value_or(0);
   node.actual_size = image.member("actual-size").number();
   node.stated_backing = image.member("backing-filename").text_or_empty();
@@ -77,6 +56,10 @@ bool has_pair(const std::multimap<std::string, std::string, std::less<>>& pairs,
   return std::any_of(begin, end, [&](const auto& pair) { return pair.second == second; });
 }
 
+bool is_same_file(const BlockNode& one, const BlockNode& other) {
+  return one.seen && other.seen ? one.seen->id == other.seen->id : one.filename == other.filename;
+}
+
 /// "/machine/peripheral/vb0/virtio-backend" has the id "vb0".
 std::string_view id_in(std::string_view qdev) {
   constexpr std::string_view kFolder = "/machine/peripheral/";
@@ -89,166 +72,140 @@ std::string_view id_in(std::string_view qdev) {
 
 }  // namespace
 
-/// Who lies below whom, and which jobs work on what, by the names of nodes and the ids of jobs.
-class BlockGraph::Edges {
- public:
-  explicit Edges(const qmp::Json& graph) {
-    const Names drivers = names_of(graph.member("nodes"), "block-driver");
-    for (const auto& [number, name] : drivers) {
-      node_names_.push_back(name);
-    }
-    const Names jobs = names_of(graph.member("nodes"), "block-job");
-    const qmp::Json edges = graph.member("edges");
-    for (std::size_t i = 0; i < edges.size(); ++i) {
-      const std::uint64_t parent = edges.at(i).member("parent").number().value_or(0);
-      const auto child = drivers.find(edges.at(i).member("child").number().value_or(0));
-      if (child == drivers.end()) {
-        continue;
-      }
-      if (const auto job = jobs.find(parent); job != jobs.end()) {
-        nodes_of_jobs_.emplace(job->second, child->second);
-      } else if (const auto node = drivers.find(parent); node != drivers.end()) {
-        const bool is_backing = edges.at(i).member("name").text_or_empty() == "backing";
-        (is_backing ? backing_ : file_).emplace(node->second, child->second);
-      }
-    }
+Result<void> BlockGraph::link(std::size_t parent, std::size_t child, std::string filter) {
+  if (nodes_[parent].backing && *nodes_[parent].backing != child) {
+    return make_error(ErrorKind::kQemuError,
+                      text("QEMU shows both '", nodes_[*nodes_[parent].backing].filename, "' and '",
+                           nodes_[child].filename, "' below node '", nodes_[parent].name,
+                           "'; without knowing which is so nothing is done"));
   }
-
-  [[nodiscard]] const std::vector<std::string>& node_names() const { return node_names_; }
-
-  /// Job and node, in pairs.
-  [[nodiscard]] const std::multimap<std::string, std::string, std::less<>>& nodes_of_jobs() const {
-    return nodes_of_jobs_;
-  }
-
-  /// The next image below `node`, filters that QEMU has put in between left out; or "".
-  [[nodiscard]] std::string below(const std::string& node, bool node_is_filter) const {
-    const bool through_file = node_is_filter && at(backing_, node).empty();
-    std::string child = at(through_file ? file_ : backing_, node);
-    // A filter has one child, which has a file of its own. The file of an image has none.
-    for (std::size_t steps = 0; steps < file_.size() && is_bare_filter(child); ++steps) {
-      child = at(file_, child);
-    }
-    return child;
-  }
-
-  /// Of a node whose driver nobody tells: an image that has a backing has a file beside it.
-  [[nodiscard]] bool is_like_filter(const std::string& node) const {
-    return at(file_, node).empty() ? !at(backing_, node).empty() : is_bare_filter(node);
-  }
-
- private:
-  using Names = std::map<std::uint64_t, std::string>;
-  using Links = std::map<std::string, std::string>;
-
-  /// By QEMU's number for each of them.
-  [[nodiscard]] static Names names_of(const qmp::Json& nodes, std::string_view type) {
-    Names names;
-    for (std::size_t i = 0; i < nodes.size(); ++i) {
-      if (nodes.at(i).member("type").text_or_empty() == type) {
-        names[nodes.at(i).member("id").number().value_or(0)] =
-            nodes.at(i).member("name").text_or_empty();
-      }
-    }
-    return names;
-  }
-
-  [[nodiscard]] static std::string at(const Links& links, const std::string& name) {
-    const auto found = links.find(name);
-    return found == links.end() ? std::string() : found->second;
-  }
-
-  [[nodiscard]] bool is_bare_filter(const std::string& node) const {
-    const std::string file = at(file_, node);
-    return !node.empty() && at(backing_, node).empty() && !file.empty() && !at(file_, file).empty();
-  }
-
-  std::vector<std::string> node_names_;
-  Links backing_;
-  Links file_;
-  std::multimap<std::string, std::string, std::less<>> nodes_of_jobs_;
-};
-
-void BlockGraph::link(std::size_t parent, std::size_t child) {
   nodes_[parent].backing = child;
+  nodes_[parent].filter_above_backing = std::move(filter);
   nodes_[child].is_backing = true;
+  return {};
 }
 
-std::size_t BlockGraph::add(BlockNode node) {
-  if (const auto known = find_node(node.name)) {
-    return *known;
+Result<std::size_t> BlockGraph::add(BlockNode node) {
+  const auto known = find_node(node.name);
+  if (!known) {
+    nodes_.push_back(std::move(node));
+    return nodes_.size() - 1;
   }
-  nodes_.push_back(std::move(node));
-  return nodes_.size() - 1;
+  if (nodes_[*known].driver != node.driver || nodes_[*known].filename != node.filename) {
+    return make_error(ErrorKind::kQemuError,
+                      text("QEMU shows node '", node.name, "' as '", nodes_[*known].filename,
+                           "' and as '", node.filename,
+                           "'; without knowing which is so nothing is done"));
+  }
+  return *known;
 }
 
 /// A device's images, from the one that it shows down to the last.
-std::optional<std::size_t> BlockGraph::add_chain(const qmp::Json& inserted, const Edges& edges) {
-  std::string name = inserted.member("node-name").text_or_empty();
-  qmp::Json image = inserted.member("image");
+Result<std::optional<std::size_t>> BlockGraph::add_chain(const qmp::Json& device,
+                                                         const qmp::Json& stats) {
+  const qmp::Json inserted = device.member("inserted");
+  BLOCKPULL_TRY(levels, read_levels(device, stats));
   std::optional<std::size_t> top;
   std::optional<std::size_t> above;
-  for (std::size_t depth = 0; image.exists() && depth < limits::kChainDepth; ++depth) {
-    BlockNode node = read_image(image);
-    const bool filter = is_filter(node.driver);
-    node.name = name;
-    if (!filter) {
-      const std::size_t added = add(std::move(node));
-      if (above) {
-        link(*above, added);
-      } else {
-        top = added;
-      }
-      above = added;
+  std::vector<std::string> filters;
+  for (const ImageLevel& level : levels) {
+    BlockNode node = read_image(level.image);
+    node.name = level.node_name;
+    if (is_filter(node.driver)) {
+      filters.push_back(node.name);
+      continue;
     }
-    name = name.empty() ? name : edges.below(name, filter);
-    image = image.member("backing-image");
+    BLOCKPULL_TRY(added, add(std::move(node)));
+    for (const std::string& filter : filters) {
+      filters_.emplace(filter, added);
+    }
+    if (above) {
+      BLOCKPULL_CHECK(link(*above, added, filters.empty() ? std::string() : filters.front()));
+    } else {
+      top = added;
+      nodes_[added].is_inactive = inserted.member("active").boolean() == false;
+      nodes_[added].ignores_flushes = inserted.member("cache").member("no-flush").is_true();
+    }
+    filters.clear();
+    above = added;
   }
   return top;
 }
 
 /// A job stands on its images, or on a filter that it has put over them.
-void BlockGraph::add_names(const Edges& edges) {
+void BlockGraph::add_names(const GraphEdges& edges) {
   node_names_ = edges.node_names();
   for (const auto& [job, node] : edges.nodes_of_jobs()) {
     nodes_of_jobs_.emplace(job, node);
-    const auto listed = find_node(node);
-    const bool filter = listed ? is_filter(nodes_[*listed].driver) : edges.is_like_filter(node);
-    if (const std::string below = edges.below(node, true); filter && !below.empty()) {
+    std::string below = node;
+    // A filter has one child; a graph has no loop, and is walked no further than it has nodes.
+    for (std::size_t steps = 0; steps < node_names_.size() && !find_node(below).has_value() &&
+                                (filters_.contains(below) || edges.is_like_filter(below));
+         ++steps) {
+      below = edges.below_filter(below);
+    }
+    if (below != node && !below.empty()) {
       nodes_of_jobs_.emplace(job, below);
       nodes_under_jobs_.emplace(job, below);
     }
   }
 }
 
-BlockGraph BlockGraph::of_devices(const qmp::Json& query_block, const qmp::Json& edges) {
+Result<BlockGraph> BlockGraph::of_devices(const qmp::Json& query_block,
+                                          const qmp::Json& query_blockstats,
+                                          const qmp::Json& edges) {
   BlockGraph graph;
-  const Edges known(edges);
+  if (query_block.size() != query_blockstats.size()) {
+    return make_error(ErrorKind::kQemuError,
+                      text("QEMU's 'query-block' shows ", query_block.size(),
+                           " devices and its 'query-blockstats' ", query_blockstats.size(),
+                           "; without knowing which node is which image nothing is done"));
+  }
   for (std::size_t i = 0; i < query_block.size(); ++i) {
     BlockDevice device = read_device(query_block.at(i));
-    if (const auto top = graph.add_chain(query_block.at(i).member("inserted"), known)) {
+    BLOCKPULL_TRY(top, graph.add_chain(query_block.at(i), query_blockstats.at(i)));
+    if (top) {
       device.node_name = graph.nodes_[*top].name;
     }
     graph.devices_.push_back(std::move(device));
   }
-  graph.add_names(known);
+  graph.add_names(GraphEdges(edges));
   return graph;
 }
 
-BlockGraph BlockGraph::of_nodes(const qmp::Json& named_nodes, const qmp::Json& edges) {
+Result<BlockGraph> BlockGraph::of_nodes(const qmp::Json& named_nodes, const qmp::Json& edges) {
   BlockGraph graph;
-  const Edges known(edges);
+  const GraphEdges known(edges);
+  std::map<std::string, std::string, std::less<>> filters;
   for (std::size_t i = 0; i < named_nodes.size(); ++i) {
-    BlockNode node = read_image(named_nodes.at(i).member("image"));
-    node.name = named_nodes.at(i).member("node-name").text_or_empty();
-    node.driver = named_nodes.at(i).member("drv").text_or_empty();
-    graph.nodes_.push_back(std::move(node));
+    const qmp::Json& listed = named_nodes.at(i);
+    BlockNode node = read_image(listed.member("image"));
+    node.name = listed.member("node-name").text_or_empty();
+    node.driver = listed.member("drv").text_or_empty();
+    node.is_inactive = listed.member("active").boolean() == false;
+    node.ignores_flushes = listed.member("cache").member("no-flush").is_true();
+    if (is_filter(node.driver)) {
+      filters.emplace(node.name, known.below_filter(node.name));
+    } else {
+      BLOCKPULL_TRY(added, graph.add(std::move(node)));
+      static_cast<void>(added);
+    }
+  }
+  const auto image_below = [&filters](std::string name) {
+    for (std::size_t steps = 0; steps <= filters.size() && filters.contains(name); ++steps) {
+      name = filters.find(name)->second;
+    }
+    return name;
+  };
+  for (const auto& [filter, child] : filters) {
+    if (const auto image = graph.find_node(image_below(child))) {
+      graph.filters_.emplace(filter, *image);
+    }
   }
   for (std::size_t i = 0; i < graph.nodes_.size(); ++i) {
-    const BlockNode& node = graph.nodes_[i];
-    const auto below = graph.find_node(known.below(node.name, is_filter(node.driver)));
-    if (below && !is_filter(node.driver)) {
-      graph.link(i, *below);
+    const std::string child = known.backing_of(graph.nodes_[i].name);
+    if (const auto image = graph.find_node(image_below(child))) {
+      BLOCKPULL_CHECK(graph.link(i, *image, filters.contains(child) ? child : std::string()));
     }
   }
   graph.add_names(known);
@@ -264,19 +221,23 @@ std::optional<std::size_t> BlockGraph::find_node(std::string_view name) const {
   return std::nullopt;
 }
 
-bool BlockGraph::has_unnamed() const {
-  return std::any_of(nodes_.begin(), nodes_.end(),
-                     [](const BlockNode& node) { return node.name.empty(); });
-}
-
 bool BlockGraph::is_disk(std::size_t node) const {
   const BlockNode& image = nodes_[node];
-  return !image.is_backing && !is_protocol(image.driver) && !is_filter(image.driver);
+  return !image.is_backing && !is_protocol(image.driver);
 }
 
 std::optional<std::size_t> BlockGraph::find_file(std::string_view path) const {
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     if (!path.empty() && nodes_[i].filename == path && is_disk(i)) {
+      return i;
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<std::size_t> BlockGraph::find_file(io::FileId id) const {
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    if (nodes_[i].seen && nodes_[i].seen->is_qemus && nodes_[i].seen->id == id && is_disk(i)) {
       return i;
     }
   }
@@ -292,7 +253,8 @@ std::optional<std::size_t> BlockGraph::find_device(std::string_view name) const 
       }
     }
   }
-  return find_node(name);
+  const auto filter = filters_.find(name);
+  return filter == filters_.end() ? find_node(name) : std::optional(filter->second);
 }
 
 std::string BlockGraph::disk_name(std::size_t node) const {
@@ -316,9 +278,30 @@ bool BlockGraph::is_shared(const std::vector<std::size_t>& chain, std::size_t no
   for (std::size_t other = 0; other < nodes_.size(); ++other) {
     const BlockNode& image = nodes_[other];
     const bool is_ours = std::find(chain.begin(), chain.end(), other) != chain.end();
-    const bool is_same_file = image.filename == nodes_[node].filename &&
-                              !is_protocol(image.driver) && !is_filter(image.driver);
-    if (!is_ours && (image.backing == node || is_same_file)) {
+    if (is_ours || is_protocol(image.driver)) {
+      continue;
+    }
+    if (image.backing == node || is_same_file(image, nodes_[node])) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool BlockGraph::is_read_by_others(const BlockNode& layer,
+                                   const std::set<std::string>& except) const {
+  for (std::size_t top = 0; top < nodes_.size(); ++top) {
+    const std::string& name = nodes_[top].name;
+    const bool has_device =
+        std::any_of(devices_.begin(), devices_.end(),
+                    [&name](const BlockDevice& device) { return device.node_name == name; });
+    if (!is_disk(top) || (except.contains(name) && !has_device)) {
+      continue;
+    }
+    const auto chain = chain_from(top);
+    if (std::any_of(chain.begin(), chain.end(), [&](std::size_t index) {
+          return is_same_file(nodes_[index], layer);
+        })) {
       return true;
     }
   }

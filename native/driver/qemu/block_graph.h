@@ -2,34 +2,50 @@
 //
 // The images of a running guest, as its QEMU has them open:
 //
-//     vda ──▶ [filter] ──▶ node "libvirt-3-format"   qcow2   /vms/top.qcow2
-//                             │ backing
-//                             ▼
-//                          node "libvirt-2-format"   qcow2   /vms/mid.qcow2
-//                             │ backing
-//                             ▼
-//                          node "#block251"          raw     /vms/base.img
+//     vda ──▶ [filter]… ──▶ node "libvirt-3-format"   qcow2   /vms/top.qcow2
+//                              │ backing, through filters
+//                              ▼
+//                           node "libvirt-2-format"   qcow2   /vms/mid.qcow2
+//                              │ backing
+//                              ▼
+//                           node "#block251"          raw     /vms/base.img
 //
 // Who asks for the list of all nodes (query-named-block-nodes) may end QEMU: a job that has
 // concluded and was not dismissed keeps a filter with nothing below it, and QEMU 7.2 and 10.0 fall
-// over that. So the images are read from query-block, which is safe at any time, and only the names
-// of the nodes and who lies below whom from x-debug-query-block-graph. A storage daemon has no
-// devices for query-block to tell of; there the list is asked for, while no job has concluded.
+// over that. So the images are read from query-block and their names from query-blockstats
+// (graph_answers.h), which are safe at any time. A storage daemon has no devices for them to tell
+// of; there the list is asked for, while no job has concluded. Edges (graph_edges.h) say which jobs
+// work on what, and in a storage daemon who lies below whom.
 //
-// Pure functions over answers.
+// Pure functions over answers; what is seen of the files is added by guest_files.h.
 
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "core/base/result.h"
+#include "core/io/posix_file.h"
 #include "core/qmp/json.h"
 
 namespace blockpull::driver {
+
+class GraphEdges;
+
+/// What of an image's file can be seen from here, under the name that QEMU gives it.
+struct SeenFile {
+  /// Absolute; differs from QEMU's name where that is relative to QEMU's folder.
+  std::string path;
+  std::string canonical_path;
+  io::FileId id;
+  /// QEMU has this very file open: the name means the same file there and here.
+  bool is_qemus = false;
+};
 
 struct BlockNode {
   std::string name;
@@ -40,18 +56,32 @@ struct BlockNode {
   std::uint64_t virtual_size = 0;
   /// Bytes on its disk; absent where that cannot be told.
   std::optional<std::uint64_t> actual_size;
+  /// Only a part of the file is shown.
+  bool is_part_of_file = false;
   /// As the header states it, or empty.
   std::string stated_backing;
   bool has_internal_snapshots = false;
   bool has_extended_l2 = false;
-  /// Index of the node below, through filters.
+  /// Migrated away or not yet here: QEMU may not write it (told by QEMU 10 only).
+  bool is_inactive = false;
+  /// Flushes of it go nowhere (cache=unsafe).
+  bool ignores_flushes = false;
+  /// Absent where nobody has looked, and where it is not to be seen.
+  std::optional<SeenFile> seen;
+  /// QEMU holds the file open, and it has no name any more.
+  bool is_deleted = false;
+  /// Index of the node below, through filters, and the topmost of these or "".
   std::optional<std::size_t> backing;
+  std::string filter_above_backing;
   /// Some other node has it as its backing.
   bool is_backing = false;
 };
 
 /// Drivers that stand for bytes in a file or on a wire; every other one stands on such a node.
 [[nodiscard]] bool is_protocol(std::string_view driver);
+
+/// Drivers that change nothing of what is read through them.
+[[nodiscard]] bool is_filter(std::string_view driver);
 
 struct BlockDevice {
   /// The BlockBackend's name; empty for a -blockdev.
@@ -65,11 +95,15 @@ struct BlockDevice {
 class BlockGraph {
  public:
   /// `edges` is what x-debug-query-block-graph answers; absent where QEMU does not offer it, and
-  /// then only the topmost nodes have names.
-  [[nodiscard]] static BlockGraph of_devices(const qmp::Json& query_block, const qmp::Json& edges);
-  [[nodiscard]] static BlockGraph of_nodes(const qmp::Json& named_nodes, const qmp::Json& edges);
+  /// then nothing is known of jobs. kQemuError where the answers contradict each other.
+  [[nodiscard]] static Result<BlockGraph> of_devices(const qmp::Json& query_block,
+                                                     const qmp::Json& query_blockstats,
+                                                     const qmp::Json& edges);
+  [[nodiscard]] static Result<BlockGraph> of_nodes(const qmp::Json& named_nodes,
+                                                   const qmp::Json& edges);
 
   [[nodiscard]] const std::vector<BlockNode>& nodes() const { return nodes_; }
+  [[nodiscard]] BlockNode& node(std::size_t index) { return nodes_[index]; }
 
   /// The names of all nodes, filters and those that are no image among them; empty where QEMU does
   /// not tell the edges.
@@ -77,15 +111,14 @@ class BlockGraph {
 
   [[nodiscard]] std::optional<std::size_t> find_node(std::string_view name) const;
 
-  /// Whether some image has no name, which the graph gives to every one.
-  [[nodiscard]] bool has_unnamed() const;
-
   /// Whether that node is an image that a guest's disk stands on, or may stand on: neither a filter
   /// nor a file, and the backing of no other.
   [[nodiscard]] bool is_disk(std::size_t node) const;
 
-  /// The format node that a guest's disk stands on: by the file of the active layer.
+  /// The format node that a guest's disk stands on: by the name of the active layer's file, or by
+  /// the file itself, whatever its name.
   [[nodiscard]] std::optional<std::size_t> find_file(std::string_view path) const;
+  [[nodiscard]] std::optional<std::size_t> find_file(io::FileId id) const;
 
   /// The same by the name of a device, the id of the guest's device, or the name of a node.
   [[nodiscard]] std::optional<std::size_t> find_device(std::string_view name) const;
@@ -105,6 +138,11 @@ class BlockGraph {
   /// file that was opened twice.
   [[nodiscard]] bool is_shared(const std::vector<std::size_t>& chain, std::size_t node) const;
 
+  /// Whether some disk reads the file of `layer`, which need not be an image of this graph any more.
+  /// The nodes in `except` are no disk's where no device stands on them.
+  [[nodiscard]] bool is_read_by_others(const BlockNode& layer,
+                                       const std::set<std::string>& except) const;
+
   /// The name of the node whose hash is in the id of a job of ours; also of one that no device
   /// shows any more. "" where there is none.
   [[nodiscard]] std::string node_of_our_job(std::string_view job_id) const;
@@ -113,18 +151,19 @@ class BlockGraph {
   [[nodiscard]] std::vector<std::size_t> chain_from(std::size_t top) const;
 
  private:
-  class Edges;
-
-  /// The topmost image's index.
-  std::optional<std::size_t> add_chain(const qmp::Json& inserted, const Edges& edges);
-  void add_names(const Edges& edges);
-  /// The node of that name, added if it is not there; one without a name is always added.
-  [[nodiscard]] std::size_t add(BlockNode node);
-  void link(std::size_t parent, std::size_t child);
+  /// The topmost image's index; absent for a device without a medium.
+  [[nodiscard]] Result<std::optional<std::size_t>> add_chain(const qmp::Json& device,
+                                                             const qmp::Json& stats);
+  void add_names(const GraphEdges& edges);
+  /// The node of that name, added if it is not there.
+  [[nodiscard]] Result<std::size_t> add(BlockNode node);
+  [[nodiscard]] Result<void> link(std::size_t parent, std::size_t child, std::string filter);
 
   std::vector<BlockNode> nodes_;
   std::vector<BlockDevice> devices_;
   std::vector<std::string> node_names_;
+  /// Names of filters, and the index of the image below each.
+  std::map<std::string, std::size_t, std::less<>> filters_;
   /// Names of the nodes that a job works on, by its id.
   std::multimap<std::string, std::string, std::less<>> nodes_of_jobs_;
   /// The same for the nodes that a filter of the job is over.

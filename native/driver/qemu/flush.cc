@@ -2,6 +2,8 @@
 
 #include "driver/qemu/flush.h"
 
+#include <algorithm>
+#include <array>
 #include <chrono>
 #include <utility>
 
@@ -10,6 +12,7 @@
 #include "core/base/text.h"
 #include "core/base/turns.h"
 #include "driver/qemu/job_id.h"
+#include "driver/qemu/run_state.h"
 
 namespace blockpull::driver {
 namespace {
@@ -67,10 +70,19 @@ bool has_no_filter(const Error& error) {
   return error.message.find("Failed to find node") != std::string::npos;
 }
 
+/// Whether QEMU refuses a filter since it was built, or is allowed, without its driver.
+bool lacks_driver(std::string_view refusal) {
+  constexpr std::array<std::string_view, 3> kWords{
+      "Unknown driver 'blkdebug'", "does not accept value 'blkdebug'", "is not whitelisted"};
+  return std::any_of(kWords.begin(), kWords.end(), [refusal](std::string_view words) {
+    return refusal.find(words) != std::string_view::npos;
+  });
+}
+
 class Flush : public std::enable_shared_from_this<Flush> {
  public:
   Flush(std::shared_ptr<qmp::Monitor> monitor, std::string node, JobPhase phase,
-        std::function<void(Result<void>)> then)
+        std::function<void(Result<Flushed>)> then)
       : monitor_(std::move(monitor)),
         node_(std::move(node)),
         phase_(phase),
@@ -88,10 +100,10 @@ class Flush : public std::enable_shared_from_this<Flush> {
         return;
       }
       if (auto can = check_can_flush(*peer); !can.ok()) {
-        self->then_(std::move(can));
+        self->then_(std::move(can).error());
         return;
       }
-      self->has_human_monitor_ = peer->offers("human-monitor-command");
+      self->peer_ = *peer;
       if (peer->offers("blockdev-reopen")) {
         self->add_filter(kTries);
       } else {
@@ -124,13 +136,47 @@ class Flush : public std::enable_shared_from_this<Flush> {
     } else if (says("Duplicate nodes") && tries > 0) {
       execute(removal(),
               [tries](Flush& flush, const Result<Json>& /*removed*/) { flush.add_filter(tries); });
-    } else if (says("is read-only") && phase_ == JobPhase::kHasEnded) {
-      then_({});
-    } else if (has_human_monitor_) {
-      // Some builds of QEMU leave the filter's driver out.
+    } else if (says("is read-only")) {
+      ask_why_read_only();
+    } else if (lacks_driver(why.message) && peer_.offers("human-monitor-command")) {
       flush_by_hand();
     } else {
-      then_(failure(why));
+      why.message = text("flush of node '", node_, "' was refused: ", why.message);
+      then_(std::move(why));
+    }
+  }
+
+  /// Images that are inactive are read-only, and so is one that QEMU had opened for the job alone.
+  void ask_why_read_only() {
+    if (!peer_.offers("query-status")) {
+      judge_read_only(RunState());
+      return;
+    }
+    execute({"query-status", "", false}, [](Flush& flush, Result<Json> status) {
+      if (!status.ok()) {
+        flush.then_(std::move(status).error());
+        return;
+      }
+      flush.execute({"query-migrate", "", false},
+                    [status = *status](Flush& again, const Result<Json>& migration) {
+                      if (migration.ok()) {
+                        again.judge_read_only(read_run_state(status, *migration));
+                      } else {
+                        again.then_(migration.error());
+                      }
+                    });
+    });
+  }
+
+  void judge_read_only(const RunState& state) {
+    if (auto may = check_may_write(state); !may.ok()) {
+      then_(std::move(may).error());
+    } else if (phase_ == JobPhase::kHasEnded) {
+      then_(Flushed{});
+    } else {
+      then_(make_error(ErrorKind::kGuestBusy,
+                       text("node '", node_, "' is read-only in QEMU while a job fills it: its "
+                            "images were made inactive")));
     }
   }
 
@@ -148,8 +194,8 @@ class Flush : public std::enable_shared_from_this<Flush> {
                 flush.give_up(std::move(reopened).error());
                 return;
               }
-              flush.flushed_ =
-                  reopened.ok() ? Result<void>() : Result<void>(flush.failure(reopened.error()));
+              flush.flushed_ = reopened.ok() ? Result<Flushed>(Flushed{})
+                                             : Result<Flushed>(flush.failure(reopened.error()));
               flush.remove_filter();
             });
   }
@@ -188,7 +234,7 @@ class Flush : public std::enable_shared_from_this<Flush> {
               } else if (const std::string said = printed->text_or_empty(); !said.empty()) {
                 flush.then_(flush.failure(make_error(ErrorKind::kQemuError, said)));
               } else {
-                flush.then_({});
+                flush.then_(Flushed{false});
               }
             });
   }
@@ -212,9 +258,9 @@ class Flush : public std::enable_shared_from_this<Flush> {
   const std::shared_ptr<qmp::Monitor> monitor_;
   const std::string node_;
   const JobPhase phase_;
-  const std::function<void(Result<void>)> then_;
-  bool has_human_monitor_ = false;
-  Result<void> flushed_;
+  const std::function<void(Result<Flushed>)> then_;
+  qmp::Peer peer_;
+  Result<Flushed> flushed_ = Flushed{};
 };
 
 }  // namespace
@@ -239,10 +285,11 @@ void remove_left_filters(const std::shared_ptr<qmp::Monitor>& monitor, const Blo
 }
 
 void flush_node(const std::shared_ptr<qmp::Monitor>& monitor, const std::string& node,
-                JobPhase phase, std::function<void(Result<void>)> then) {
+                JobPhase phase, std::function<void(Result<Flushed>)> then) {
   turns().wait(name_of_filter(node, monitor->path()),
                [monitor, node, phase, then = std::move(then)](Turns::Turn turn) {
-                 const auto tell = [then, turn = std::move(turn)](Result<void> flushed) mutable {
+                 const auto tell = [then,
+                                    turn = std::move(turn)](Result<Flushed> flushed) mutable {
                    turn.reset();
                    then(std::move(flushed));
                  };

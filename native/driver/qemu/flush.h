@@ -10,7 +10,15 @@
 //
 // Without `take-child-perms` the flush would end in the filter. Where QEMU cannot do this,
 // `qemu-io NODE flush` through the human monitor flushes as well, but does not tell of a failure
-// (docs/qemu-defects.md, flush-failure-unreported).
+// (docs/qemu-defects.md, flush-failure-unreported); that such a flush was made is told.
+//
+//     QEMU refuses the filter because    it says               what follows
+//     it has none                        no such driver        the human monitor flushes
+//     one of ours was left               Duplicate nodes       removed, once, and tried again
+//     the node is read-only, after       Block node is         QEMU has flushed it then
+//       the job, and the guest is here     read-only
+//     its images are inactive            the same              kGuestBusy
+//     anything else                      anything else         the flush has failed
 //
 // Who is killed in between leaves the filter, and it keeps other programs' jobs off the disk. So
 // whoever of us comes next removes it. That it may belong to a process that lives cannot be told by
@@ -43,9 +51,15 @@ void remove_left_filters(const std::shared_ptr<qmp::Monitor>& monitor, const Blo
 /// has flushed it when it is read-only again.
 enum class JobPhase : std::uint8_t { kWaits, kHasEnded };
 
+struct Flushed {
+  /// Had it failed, it would have been told.
+  bool is_certain = true;
+};
+
 /// Once `then` is given success, everything that QEMU has written to that image is on its disk.
-/// kIo with QEMU's words, or what Monitor::Answer says.
+/// kIo with QEMU's words, kQemuError where it refuses to be asked, kGuestBusy, or what
+/// Monitor::Answer says.
 void flush_node(const std::shared_ptr<qmp::Monitor>& monitor, const std::string& node,
-                JobPhase phase, std::function<void(Result<void>)> then);
+                JobPhase phase, std::function<void(Result<Flushed>)> then);
 
 }  // namespace blockpull::driver

@@ -7,8 +7,7 @@
 //
 // The sizes are counted in the tables of the files, as for a disk that is shut off: without a lock
 // and as of the moment; QEMU may hold newer tables in memory, by which less needs copying. That is
-// done where the files are those that QEMU has open: as deep a chain, by the same paths, of the
-// same sizes. Elsewhere (QEMU in a container, backing files over the network, formats that only
+// done where the files can be shown to be those that QEMU has open (guest_files.h). Elsewhere (QEMU in a container, backing files over the network, formats that only
 // QEMU reads) they are estimated by what QEMU tells,
 //
 //     the least of   the disk's size
@@ -16,7 +15,7 @@
 //
 // which is too much where layers hide each other, and too little where they are compressed.
 //
-// Thread rule: plan_of_view is pure; measure blocks for as long as the tables take to read.
+// Thread rule: plan_of_view may look up names; measure blocks for as long as the tables take to read.
 
 #pragma once
 
@@ -35,19 +34,15 @@ struct GuestPlan {
   StreamPlan stream;
   /// The first is what a start would say.
   std::vector<Error> refusals;
-  /// The disk's images, top first.
-  std::vector<BlockNode> layers;
-  /// Index of the layer that stays, layers.size() when none does.
-  std::size_t base = 0;
+  /// Paths of the layers that drop out and that no other disk of this guest reads.
+  std::vector<std::string> released;
 };
 
 /// Fails as preflight() does.
 [[nodiscard]] Result<GuestPlan> plan_of_view(const GuestView& view, const GuestPullOptions& options,
                                              const FindFollower& find_follower);
 
-/// The plan with its sizes. Backing files outside of `backing_paths` are not looked at. Takes no
-/// lock. Too little space is among the refusals.
-[[nodiscard]] PullPlan measure(const GuestPlan& plan,
-                               const std::optional<std::vector<std::string>>& backing_paths);
+/// The plan with its sizes. Takes no lock. Too little space is among the refusals.
+[[nodiscard]] PullPlan measure(const GuestPlan& plan);
 
 }  // namespace blockpull::driver

@@ -44,7 +44,7 @@ class Prepared final : public PreparedGuestPull {
         stream_(std::move(stream)),
         end_(std::make_shared<GuestPullEnd>()),
         claim_(std::move(claim)),
-        cancel_unstarted_(!stream_.was_there) {}
+        cancel_unstarted_(!stream_.plan.was_there) {}
 
   ~Prepared() override {
     if (cancel_unstarted_) {
@@ -55,7 +55,7 @@ class Prepared final : public PreparedGuestPull {
   }
 
   [[nodiscard]] const StreamPlan& plan() const override { return stream_.plan; }
-  [[nodiscard]] bool was_there() const override { return stream_.was_there; }
+  [[nodiscard]] bool was_there() const override { return stream_.plan.was_there; }
   [[nodiscard]] std::shared_ptr<const GuestPullEnd> end() const override { return end_; }
 
   std::shared_ptr<job::Job> start(job::Engine& engine, job::JobOptions options) override {
@@ -75,18 +75,19 @@ class Prepared final : public PreparedGuestPull {
 
 }  // namespace
 
-void plan_guest_pull(const std::shared_ptr<qmp::Monitor>& monitor, const GuestPullOptions& options,
+void plan_guest_pull(const std::shared_ptr<job::Engine>& engine,
+                     const std::shared_ptr<qmp::Monitor>& monitor, const GuestPullOptions& options,
                      FindFollower find_follower, std::function<void(Result<GuestPlan>)> then) {
-  view_guest(monitor, [options, find_follower = std::move(find_follower),
+  view_guest(engine, monitor, [options, find_follower = std::move(find_follower),
                        then = std::move(then)](const Result<GuestView>& view) {
     then(view.ok() ? plan_of_view(*view, options, find_follower) : view.error());
   });
 }
 
-void prepare_guest_pull(job::Engine& engine, const std::shared_ptr<qmp::Monitor>& monitor,
+void prepare_guest_pull(const std::shared_ptr<job::Engine>& engine, const std::shared_ptr<qmp::Monitor>& monitor,
                         const GuestPullOptions& options, const FindFollower& find_follower,
                         std::function<void(Result<GuestPullStart>)> then) {
-  const auto take = [registry = engine.registry().shared_from_this(), monitor,
+  const auto take = [registry = engine->registry().shared_from_this(), monitor,
                      find_follower](StartedStream stream) -> Result<GuestPullStart> {
     if (stream.follower != nullptr) {
       return GuestPullStart{nullptr, std::move(stream.follower)};
@@ -100,12 +101,12 @@ void prepare_guest_pull(job::Engine& engine, const std::shared_ptr<qmp::Monitor>
     }
     // The connection's adoption has come in between.
     Follower follower = find_follower(id);
-    if (stream.was_there && follower.joinable != nullptr) {
+    if (stream.plan.was_there && follower.joinable != nullptr) {
       return GuestPullStart{nullptr, std::move(follower.joinable)};
     }
     return std::move(claim).error();
   };
-  start_stream(monitor, options, find_follower,
+  start_stream(engine, monitor, options, find_follower,
                [take, then = std::move(then)](Result<StartedStream> stream) {
                  then(stream.ok() ? take(std::move(stream).value()) : std::move(stream).error());
                });
@@ -116,7 +117,7 @@ Result<std::unique_ptr<PreparedGuestPull>> prepare_adoption(
   BLOCKPULL_TRY(claim, engine.registry().claim_in_guest(monitor->path(), plan.job_id));
   auto watch = JobWatch::begin(monitor, plan.job_id);
   std::unique_ptr<PreparedGuestPull> prepared = std::make_unique<Prepared>(
-      monitor, StartedStream{std::move(plan), std::move(watch), true, nullptr}, std::move(claim));
+      monitor, StartedStream{std::move(plan), std::move(watch), nullptr}, std::move(claim));
   return prepared;
 }
 

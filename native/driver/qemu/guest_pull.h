@@ -4,7 +4,7 @@
 // ours follows it; or it is only told what that would be. Also jobs of ours that are found in a
 // QEMU: an earlier process started them and is gone.
 //
-// Thread rule: any thread; `then` runs on the reactor's thread.
+// Thread rule: any thread; `then` runs on the reactor's thread, or on one that may block.
 
 #pragma once
 
@@ -16,6 +16,7 @@
 #include "driver/pull.h"
 #include "driver/qemu/guest_plan.h"
 #include "driver/qemu/start_stream.h"
+#include "job/engine.h"
 
 namespace blockpull::driver {
 
@@ -42,11 +43,12 @@ struct GuestPullStart {
 
 /// What prepare_guest_pull would ask QEMU for, and what would refuse it. Only queries are sent.
 /// Fails as view_guest() and preflight() do.
-void plan_guest_pull(const std::shared_ptr<qmp::Monitor>& monitor, const GuestPullOptions& options,
+void plan_guest_pull(const std::shared_ptr<job::Engine>& engine,
+                     const std::shared_ptr<qmp::Monitor>& monitor, const GuestPullOptions& options,
                      FindFollower find_follower, std::function<void(Result<GuestPlan>)> then);
 
 /// Has QEMU start the job. One that is not start()ed in the end is cancelled there.
-void prepare_guest_pull(job::Engine& engine, const std::shared_ptr<qmp::Monitor>& monitor,
+void prepare_guest_pull(const std::shared_ptr<job::Engine>& engine, const std::shared_ptr<qmp::Monitor>& monitor,
                         const GuestPullOptions& options, const FindFollower& find_follower,
                         std::function<void(Result<GuestPullStart>)> then);
 

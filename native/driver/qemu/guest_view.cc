@@ -6,18 +6,19 @@
 #include <utility>
 
 #include "core/base/text.h"
+#include "core/io/process_files.h"
+#include "driver/qemu/graph_answers.h"
+#include "driver/qemu/guest_files.h"
 
 namespace blockpull::driver {
 namespace {
 
 using qmp::Json;
 
-/// Asks for jobs, devices and the graph, and for the list of nodes only where there are no devices.
-/// A job of another program that ends between two answers changes the images under them: what
-/// then has no name shows it, and all of it is asked for again.
+/// One question after another; the answers wait in members until the last one is there.
 class ViewQuery : public std::enable_shared_from_this<ViewQuery> {
  public:
-  ViewQuery(std::shared_ptr<qmp::Monitor> monitor, std::function<void(Result<GuestView>)> then)
+  ViewQuery(std::shared_ptr<qmp::Monitor> monitor, ViewTold then)
       : monitor_(std::move(monitor)), then_(std::move(then)) {}
 
   void begin() {
@@ -55,6 +56,15 @@ class ViewQuery : public std::enable_shared_from_this<ViewQuery> {
     });
   }
 
+  /// A query that not every QEMU has: without it the answer is absent.
+  void ask_if_offered(const char* name, Step then) {
+    if (view_.peer.offers(name)) {
+      ask({name, "", false}, then);
+    } else {
+      (this->*then)(Json());
+    }
+  }
+
   /// Nothing was changed, so nobody need know of a connection that had gone stale.
   void begin_again_or_fail(Error error) {
     if (error.kind != ErrorKind::kMonitorLost || began_again_) {
@@ -70,12 +80,12 @@ class ViewQuery : public std::enable_shared_from_this<ViewQuery> {
 
   void take_devices(const Json& devices) {
     devices_ = devices;
-    constexpr const char* kGraph = "x-debug-query-block-graph";
-    if (view_.peer.offers(kGraph)) {
-      ask({kGraph, "", false}, &ViewQuery::take_edges);
-    } else {
-      take_edges(Json());
-    }
+    ask_if_offered("query-blockstats", &ViewQuery::take_statistics);
+  }
+
+  void take_statistics(const Json& statistics) {
+    statistics_ = statistics;
+    ask_if_offered("x-debug-query-block-graph", &ViewQuery::take_edges);
   }
 
   void take_edges(const Json& edges) {
@@ -85,31 +95,38 @@ class ViewQuery : public std::enable_shared_from_this<ViewQuery> {
 
   void take_jobs(const Json& jobs) {
     view_.jobs = qmp::read_block_jobs(jobs);
+    ask_if_offered("query-status", &ViewQuery::take_status);
+  }
+
+  void take_status(const Json& status) {
+    status_ = status;
+    ask_if_offered("query-migrate", &ViewQuery::take_migration);
+  }
+
+  void take_migration(const Json& migration) {
+    view_.state = read_run_state(status_, migration);
+    ask_if_offered("query-cpus-fast", &ViewQuery::take_processors);
+  }
+
+  /// A guest without a processor has none to tell of, and a monitor of its own all the same.
+  void take_processors(const Json& processors) {
+    view_.processes = {view_.peer.process};
+    if (const auto thread = processors.at(0).member("thread-id").number()) {
+      thread_ = static_cast<int>(*thread);
+    }
     if (devices_.size() > 0) {
-      view_.graph = BlockGraph::of_devices(devices_, edges_);
-      if (edges_.exists() && view_.graph.has_unnamed() && looks_left_-- > 0) {
-        ask_devices();
-      } else {
-        then_(std::move(view_));
-      }
-      return;
+      ask({"query-block", "", false}, &ViewQuery::take_devices_again);
+    } else {
+      list_nodes();
     }
-    if (has_concluded() && tries_left_-- > 0) {
-      // Whoever started the job is about to dismiss it.
-      monitor_->call_later(kPause, [self = shared_from_this()] {
-        self->ask(qmp::query_block_jobs(), &ViewQuery::take_jobs);
-      });
-      return;
+  }
+
+  void take_devices_again(const Json& devices) {
+    if (shape_of_devices(devices) != shape_of_devices(devices_)) {
+      look_again_or_refuse("'query-block'");
+    } else {
+      take_graph(BlockGraph::of_devices(devices_, statistics_, edges_));
     }
-    if (has_concluded()) {
-      then_(make_error(ErrorKind::kJobActive,
-                       text("QEMU behind '", monitor_->path(),
-                            "' keeps a job that has concluded; its images cannot be listed before "
-                            "the program that started it dismisses it")));
-      return;
-    }
-    const std::string flat = qmp::JsonWriter().member("flat", true).text();
-    ask({"query-named-block-nodes", flat, false}, &ViewQuery::take_nodes);
   }
 
   [[nodiscard]] bool has_concluded() const {
@@ -118,16 +135,84 @@ class ViewQuery : public std::enable_shared_from_this<ViewQuery> {
     });
   }
 
+  void list_nodes() {
+    if (!has_concluded()) {
+      ask(named_nodes(), &ViewQuery::take_nodes);
+    } else if (tries_left_-- > 0) {
+      // Whoever started the job is about to dismiss it.
+      monitor_->call_later(kPause, [self = shared_from_this()] { self->ask_devices(); });
+    } else {
+      then_(make_error(ErrorKind::kJobActive,
+                       text("QEMU behind '", monitor_->path(),
+                            "' keeps a job that has concluded; its images cannot be listed before "
+                            "the program that started it dismisses it")));
+    }
+  }
+
+  [[nodiscard]] static qmp::Command named_nodes() {
+    return {"query-named-block-nodes", qmp::JsonWriter().member("flat", true).text(), false};
+  }
+
   void take_nodes(const Json& nodes) {
-    view_.graph = BlockGraph::of_nodes(nodes, edges_);
+    nodes_ = nodes;
+    // A job of another program may have concluded since, and then this would end QEMU.
+    ask(qmp::query_block_jobs(), &ViewQuery::take_jobs_again);
+  }
+
+  void take_jobs_again(const Json& jobs) {
+    view_.jobs = qmp::read_block_jobs(jobs);
+    if (has_concluded()) {
+      list_nodes();
+    } else {
+      ask(named_nodes(), &ViewQuery::take_nodes_again);
+    }
+  }
+
+  void take_nodes_again(const Json& nodes) {
+    if (shape_of_nodes(nodes) != shape_of_nodes(nodes_)) {
+      look_again_or_refuse("'query-named-block-nodes'");
+    } else {
+      take_graph(BlockGraph::of_nodes(nodes_, edges_));
+    }
+  }
+
+  void take_graph(Result<BlockGraph> graph) {
+    if (!graph.ok()) {
+      if (looks_left_-- > 0) {
+        ask_devices();
+      } else {
+        then_(std::move(graph).error());
+      }
+      return;
+    }
+    view_.graph = std::move(graph).value();
+    if (thread_ > 0) {
+      view_.processes.push_back(thread_);
+    }
     then_(std::move(view_));
   }
 
+  void look_again_or_refuse(std::string_view command) {
+    if (looks_left_-- > 0) {
+      ask_devices();
+      return;
+    }
+    then_(make_error(ErrorKind::kQemuError,
+                     text("QEMU behind '", monitor_->path(), "' answers ", command, " otherwise ",
+                          "each time it is asked; without knowing its images nothing is done, so ",
+                          "try again when its other jobs have ended")));
+  }
+
   const std::shared_ptr<qmp::Monitor> monitor_;
-  const std::function<void(Result<GuestView>)> then_;
+  const ViewTold then_;
   GuestView view_;
   Json devices_;
+  Json statistics_;
   Json edges_;
+  Json status_;
+  Json nodes_;
+  /// One of QEMU's threads, or 0.
+  int thread_ = 0;
   int tries_left_ = kTries;
   int looks_left_ = kLooksAgain;
   bool began_again_ = false;
@@ -135,9 +220,35 @@ class ViewQuery : public std::enable_shared_from_this<ViewQuery> {
 
 }  // namespace
 
-void view_guest(const std::shared_ptr<qmp::Monitor>& monitor,
-                std::function<void(Result<GuestView>)> then) {
+void query_guest(const std::shared_ptr<qmp::Monitor>& monitor, ViewTold then) {
   std::make_shared<ViewQuery>(monitor, std::move(then))->begin();
+}
+
+void view_guest(const std::shared_ptr<job::Engine>& engine,
+                const std::shared_ptr<qmp::Monitor>& monitor, ViewTold then) {
+  if (engine == nullptr) {
+    then(make_error(ErrorKind::kClosed, "the connection was closed"));
+    return;
+  }
+  query_guest(monitor, [weak = std::weak_ptr(engine),
+                        then = std::move(then)](Result<GuestView> view) {
+    const auto held = weak.lock();
+    if (held == nullptr) {
+      then(make_error(ErrorKind::kClosed, "the connection was closed"));
+      return;
+    }
+    auto shared = std::make_shared<Result<GuestView>>(std::move(view));
+    held->post([engine = held.get(), shared, then] {
+      engine->run_blocking(
+          [shared, then] {
+            if (shared->ok()) {
+              see_files((*shared)->graph, (*shared)->processes);
+            }
+            then(std::move(*shared));
+          },
+          [] {});
+    });
+  });
 }
 
 }  // namespace blockpull::driver

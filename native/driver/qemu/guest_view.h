@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a running guest has, at one moment: who serves its monitor, its images, and its jobs. Only
-// queries are sent, and of those only what no QEMU ends over (block_graph.h says which do that).
+// What a running guest has, at one moment: who serves its monitor, its images, its jobs, and whether
+// QEMU may write. Only queries are sent, and of those only what no QEMU ends over (block_graph.h
+// says which do that).
 //
-//     reach ─▶ query-block ─▶ x-debug-query-block-graph ─▶ query-block-jobs ─▶ the view
-//                                                               │
-//              a storage daemon has no devices to tell of:      └─▶ its nodes ─▶ the view
-//              they are listed once no job has concluded
+//     reach ─▶ devices ─▶ statistics ─▶ edges ─▶ jobs ─▶ state ─▶ devices once more ─▶ the view
+//                                                  │
+//              a storage daemon has no devices:    └─▶ its nodes, twice, once no job has concluded
 //
-// Thread rule: any thread; `then` runs on the reactor's thread.
+// The images are asked for twice. A job of another program that ends in between changes them under
+// the other answers, so what differs is asked for again, and what goes on differing is refused.
+//
+// Thread rule: any thread. query_guest calls back on the reactor's thread, view_guest on a thread
+// that may block.
 
 #pragma once
 
@@ -19,6 +23,8 @@
 #include "core/qmp/commands.h"
 #include "core/qmp/monitor.h"
 #include "driver/qemu/block_graph.h"
+#include "driver/qemu/run_state.h"
+#include "job/engine.h"
 
 namespace blockpull::driver {
 
@@ -26,11 +32,20 @@ struct GuestView {
   qmp::Peer peer;
   BlockGraph graph;
   std::vector<qmp::BlockJob> jobs;
+  RunState state;
+  /// Processes that may be QEMU, or threads of it, for see_files().
+  std::vector<int> processes;
 };
 
-/// kMonitorLost when nobody listens, kMonitorBusy, kMonitorTimeout; kJobActive when somebody keeps
-/// a concluded job in a storage daemon.
-void view_guest(const std::shared_ptr<qmp::Monitor>& monitor,
-                std::function<void(Result<GuestView>)> then);
+using ViewTold = std::function<void(Result<GuestView>)>;
+
+/// What QEMU says; nothing is known of the files yet. kMonitorLost when nobody listens,
+/// kMonitorBusy, kMonitorTimeout; kJobActive when somebody keeps a concluded job in a storage
+/// daemon; kQemuError where the answers contradict each other.
+void query_guest(const std::shared_ptr<qmp::Monitor>& monitor, ViewTold then);
+
+/// The same, and what is seen of the files from here. kClosed where the engine has ended.
+void view_guest(const std::shared_ptr<job::Engine>& engine,
+                const std::shared_ptr<qmp::Monitor>& monitor, ViewTold then);
 
 }  // namespace blockpull::driver

@@ -18,6 +18,11 @@ std::optional<JobEnd> end_in(const qmp::Event& event, const std::string& job_id)
   return JobEnd{was_cancelled, event.data.member("error").text()};
 }
 
+/// The guest is stopped, or goes on; a migration does both.
+bool is_switch(const qmp::Event& event) {
+  return event.name == "STOP" || event.name == "RESUME";
+}
+
 }  // namespace
 
 std::shared_ptr<JobWatch> JobWatch::begin(std::shared_ptr<qmp::Monitor> monitor,
@@ -44,20 +49,25 @@ JobWatch::~JobWatch() {
 
 void JobWatch::hear(const qmp::Event& event, const std::string& job_id) {
   auto end = end_in(event, job_id);
-  if (!end && qmp::changed_job(event) != job_id) {
-    return;
-  }
-  if (end) {
+  {
     const std::lock_guard lock(mutex_);
-    end_ = std::move(end);
+    has_switched_ = has_switched_ || is_switch(event);
+    is_shutdown_ = is_shutdown_ || event.name == "SHUTDOWN";
+    if (end) {
+      end->is_shutdown = is_shutdown_;
+      end_ = end;
+    }
   }
-  tell();
+  if (end || is_switch(event) || qmp::changed_job(event) == job_id) {
+    tell();
+  }
 }
 
 void JobWatch::hear(qmp::Link link) {
   {
     const std::lock_guard lock(mutex_);
     is_qemu_gone_ = link == qmp::Link::kGone;
+    has_switched_ = has_switched_ || link == qmp::Link::kLost;
   }
   if (link != qmp::Link::kLost) {
     tell();
@@ -83,6 +93,11 @@ void JobWatch::on_news(std::function<void()> told) {
 std::optional<JobEnd> JobWatch::end() const {
   const std::lock_guard lock(mutex_);
   return end_;
+}
+
+bool JobWatch::take_switch() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(has_switched_, false);
 }
 
 bool JobWatch::is_qemu_gone() const {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Ears for one job in QEMU, opened before the job is started: a job can end before QEMU has
+// Ears for one job in QEMU and for what happens to its guest, opened before the job is started: a job can end before QEMU has
 // answered the command that started it, and one that has ended is listed no more. What is heard is
 // kept until somebody asks.
 //
@@ -24,6 +24,8 @@ struct JobEnd {
   bool was_cancelled = false;
   /// Why it failed; absent where it was done.
   std::optional<std::string> error;
+  /// QEMU was told to quit before.
+  bool is_shutdown = false;
 };
 
 class JobWatch {
@@ -40,6 +42,9 @@ class JobWatch {
   void on_news(std::function<void()> told);
 
   [[nodiscard]] std::optional<JobEnd> end() const;
+  /// Whether the guest was stopped or went on since this was asked last, or may have been while
+  /// nobody listened.
+  [[nodiscard]] bool take_switch();
   /// Nobody listens on the monitor any more.
   [[nodiscard]] bool is_qemu_gone() const;
 
@@ -58,6 +63,8 @@ class JobWatch {
   std::function<void()> told_;
   std::optional<JobEnd> end_;
   bool is_qemu_gone_ = false;
+  bool has_switched_ = false;
+  bool is_shutdown_ = false;
 };
 
 }  // namespace blockpull::driver

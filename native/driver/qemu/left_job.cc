@@ -3,26 +3,33 @@
 #include "driver/qemu/left_job.h"
 
 #include "driver/qemu/job_id.h"
+#include "driver/qemu/job_look.h"
 
 namespace blockpull::driver {
 namespace {
 
-/// Fills in what a job that was found takes in and keeps: it works on what drops out, and what lies
-/// below that stays.
-void read_layers(const BlockGraph& graph, std::size_t top, StreamPlan& plan) {
-  const auto chain = graph.chain_from(top);
-  for (std::size_t i = 1; i < chain.size(); ++i) {
-    const BlockNode& layer = graph.nodes()[chain[i]];
-    if (!graph.is_job_on(plan.job_id, chain[i])) {
-      plan.base = KeptLayer{layer.filename, layer.driver};
-      plan.has_work = i > 1;
-      return;
-    }
-    if (!graph.is_shared(chain, chain[i])) {
-      plan.released.push_back(layer.filename);
-    }
+/// Index of the layer that stays: the job works on what drops out, and what lies below that stays.
+std::size_t kept_layer(const BlockGraph& graph, const std::vector<std::size_t>& chain,
+                       std::string_view job_id) {
+  std::size_t index = 1;
+  while (index < chain.size() && graph.is_job_on(job_id, chain[index])) {
+    ++index;
   }
-  plan.has_work = chain.size() > 1;
+  return index;
+}
+
+/// What an earlier process planned for a disk that is still there.
+std::optional<StreamPlan> planned_before(const GuestView& view, std::size_t top,
+                                         std::string_view job_id) {
+  const auto chain = view.graph.chain_from(top);
+  GuestPullOptions options;
+  options.disk.name = view.graph.disk_name(top);
+  const std::size_t base = kept_layer(view.graph, chain, job_id);
+  if (base < chain.size()) {
+    options.base = BaseChoice{{}, base};
+  }
+  auto judged = plan_stream(view.graph, top, options, view.peer.version);
+  return judged.ok() ? std::optional(std::move(judged->plan)) : std::nullopt;
 }
 
 }  // namespace
@@ -36,19 +43,20 @@ std::optional<StreamPlan> plan_of_job(const GuestView& view, const qmp::BlockJob
     return std::nullopt;
   }
   StreamPlan plan;
-  plan.job_id = job.id;
   plan.node = name;
   plan.disk_name = name;
   plan.virtual_size = job.length;
-  plan.auto_finalize = job.auto_finalize;
   // The disk may have been unplugged; its job goes on and is to be ended all the same.
   if (const auto node = view.graph.find_node(name)) {
-    read_layers(view.graph, *node, plan);
-    plan.disk_name = view.graph.disk_name(*node);
-    plan.path = view.graph.nodes()[*node].filename;
-    plan.virtual_size = view.graph.nodes()[*node].virtual_size;
-    plan.depth = view.graph.chain_from(*node).size();
+    if (auto before = planned_before(view, *node, job.id)) {
+      plan = *std::move(before);
+    }
   }
+  plan.job_id = job.id;
+  plan.auto_finalize = job.auto_finalize;
+  plan.was_there = true;
+  plan.has_run_state = offers_run_state(view.peer);
+  plan.state = view.state;
   return plan;
 }
 

@@ -4,7 +4,7 @@
 // is left of the plan is in QEMU: the job's id says that it is ours and on which disk, and the
 // images that the job works on are those that drop out.
 //
-// Pure functions.
+// Thread rule: on a thread that may block, as names are looked up.
 
 #pragma once
 

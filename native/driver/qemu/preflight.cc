@@ -7,7 +7,10 @@
 #include <utility>
 
 #include "core/base/text.h"
+#include "core/image/backing_name.h"
 #include "driver/qemu/flush.h"
+#include "driver/qemu/guest_files.h"
+#include "driver/qemu/job_look.h"
 #include "driver/qemu/left_job.h"
 
 namespace blockpull::driver {
@@ -42,14 +45,38 @@ Result<std::optional<StreamPlan>> find_own_job(const GuestView& view, const Stre
                            "', which an earlier process began, keeps another base or has "
                            "concluded already; wait for its end"));
   }
-  if (plan.auto_finalize && !there->auto_finalize) {
-    return make_error(ErrorKind::kJobActive,
-                      text("job '", plan.job_id,
-                           "', which an earlier process began, does not end by itself; wait for "
-                           "its end"));
-  }
   there->disk_name = plan.disk_name;
+  there->on_error = plan.on_error;
   return there;
+}
+
+/// Whether QEMU may write to the disk's images now.
+Result<void> check_images(const GuestView& view, const BlockNode& top) {
+  BLOCKPULL_CHECK(check_may_write(view.state));
+  if (!top.is_inactive) {
+    return {};
+  }
+  return make_error(ErrorKind::kGuestBusy,
+                    text("image '", top.filename,
+                         "' is inactive in QEMU, which may not write to it; try again when the "
+                         "guest runs here"))
+      .with_path(top.filename);
+}
+
+/// Of a backing file that cannot be shown to lie in an allowed folder nothing is taken for granted.
+Result<void> check_policy(const std::vector<BlockNode>& layers,
+                          const std::optional<std::vector<std::string>>& folders) {
+  for (std::size_t i = 1; folders && i < layers.size(); ++i) {
+    const BlockNode& layer = layers[i];
+    if (const std::string why = why_unseen(layer); !why.empty()) {
+      return make_error(ErrorKind::kPolicy,
+                        text("backing file '", layer.filename,
+                             "' cannot be shown to lie in an allowed folder: ", why))
+          .with_path(layer.filename);
+    }
+    BLOCKPULL_CHECK(image::check_folder_policy(layer.seen->path, *folders));
+  }
+  return {};
 }
 
 }  // namespace
@@ -78,8 +105,15 @@ Result<Preflight> preflight(const GuestView& view, GuestPullOptions options,
     return failed(judged.error());
   }
   found.top = *top;
-  found.base = judged->base;
   found.plan = std::move(judged->plan);
+  found.plan.has_run_state = offers_run_state(view.peer);
+  found.plan.state = view.state;
+  for (const auto& allowed : {check_images(view, view.graph.nodes()[*top]),
+                              check_policy(found.plan.layers, options.backing_paths)}) {
+    if (!allowed.ok()) {
+      found.refusals.push_back(allowed.error());
+    }
+  }
   std::move(judged->refusals.begin(), judged->refusals.end(), std::back_inserter(found.refusals));
   const std::string& id = found.plan.job_id;
   Follower follower = find_follower(id);

@@ -11,7 +11,7 @@
 //
 // A start and a plan both go by it, so that a plan cannot promise what a start refuses.
 //
-// Pure, but for the question who follows a job in this process.
+// Thread rule: on a thread that may block, as names are looked up.
 
 #pragma once
 
@@ -40,11 +40,10 @@ using FindFollower = std::function<Follower(const std::string& job_id)>;
 /// What a view says about a pull before anything is begun.
 struct Preflight {
   StreamPlan plan;
-  /// The disk's node in the graph, and the index of the layer that stays in the chain from there.
+  /// The disk's node in the graph.
   std::size_t top = 0;
-  std::size_t base = 0;
   /// Why a start fails before QEMU is asked, in the order in which it would be told: those of
-  /// plan_stream(), kUnsupported for a QEMU that lacks a command, kJobActive.
+  /// plan_stream(), kUnsupported for a QEMU that lacks a command, kGuestBusy, kPolicy, kJobActive.
   std::vector<Error> refusals;
   /// Our job, begun by an earlier process: a start takes it over.
   std::optional<StreamPlan> there;

@@ -15,40 +15,19 @@ namespace {
 
 using qmp::Json;
 
-/// QEMU's refusal of block-stream, with the kind that its words stand for.
-Error refusal(Error error) {
-  if (error.kind != ErrorKind::kQemuError) {
-    return error;
-  }
-  const auto says = [&error](std::string_view words) {
-    return error.message.find(words) != std::string::npos;
-  };
-  if (says("already in use") || says("is busy")) {
-    error.kind = ErrorKind::kJobActive;
-  } else if (says("is not a backing image of") || says("in the backing chain") ||
-             says("Cannot find device='' nor node-name='")) {
-    error.kind = ErrorKind::kNoBase;
-  } else if (says("Cannot find device=") || error.operation == "DeviceNotFound") {
-    error.kind = ErrorKind::kNoDisk;
-  } else if (says("read-only")) {
-    error.kind = ErrorKind::kReadOnly;
-  } else if (error.operation == "CommandNotFound" || says("'auto-finalize' is unexpected")) {
-    error.kind = ErrorKind::kUnsupported;
-  }
-  return error;
-}
-
 class StreamStart : public std::enable_shared_from_this<StreamStart> {
  public:
-  StreamStart(std::shared_ptr<qmp::Monitor> monitor, GuestPullOptions options,
-              FindFollower find_follower, std::function<void(Result<StartedStream>)> then)
-      : monitor_(std::move(monitor)),
+  StreamStart(std::weak_ptr<job::Engine> engine, std::shared_ptr<qmp::Monitor> monitor,
+              GuestPullOptions options, FindFollower find_follower,
+              std::function<void(Result<StartedStream>)> then)
+      : engine_(std::move(engine)),
+        monitor_(std::move(monitor)),
         options_(std::move(options)),
         find_follower_(std::move(find_follower)),
         then_(std::move(then)) {}
 
   void begin() {
-    view_guest(monitor_, [self = shared_from_this()](Result<GuestView> view) {
+    view_guest(engine_.lock(), monitor_, [self = shared_from_this()](Result<GuestView> view) {
       auto ready = self->prepare(std::move(view));
       if (!ready.ok()) {
         self->then_(std::move(ready).error());
@@ -72,8 +51,7 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
     plan_ = std::move(found.plan);
     watch_ = JobWatch::begin(monitor_, plan_.job_id);
     if (found.there) {
-      then_(StartedStream{*std::move(found.there), std::move(watch_), true,
-                          std::move(found.follower)});
+      then_(StartedStream{*std::move(found.there), std::move(watch_), std::move(found.follower)});
     } else {
       stream();
     }
@@ -81,21 +59,15 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
   }
 
   void stream() {
-    qmp::BlockStream stream;
-    stream.job_id = plan_.job_id;
-    stream.device = plan_.node;
-    stream.base_node = plan_.base_node;
-    stream.backing_file = plan_.backing_file;
-    stream.speed = options_.bytes_per_second;
-    stream.on_error = options_.on_error;
-    stream.auto_finalize = !options_.will_be_followed;
-    monitor_->execute(qmp::block_stream(stream), [self = shared_from_this()](Result<Json> answer) {
-      if (answer.ok()) {
-        self->then_(StartedStream{std::move(self->plan_), std::move(self->watch_), false, nullptr});
-      } else {
-        self->take_refusal(std::move(answer).error());
-      }
-    });
+    monitor_->execute(
+        command_for(plan_, options_.bytes_per_second),
+        [self = shared_from_this()](Result<Json> answer) {
+          if (answer.ok()) {
+            self->then_(StartedStream{std::move(self->plan_), std::move(self->watch_), nullptr});
+          } else {
+            self->take_refusal(std::move(answer).error());
+          }
+        });
   }
 
   void take_refusal(Error error) {
@@ -109,7 +81,7 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
       monitor_->execute(qmp::job_cancel(plan_.job_id),
                         [self = shared_from_this()](const Result<Json>& /*answer*/) {});
     }
-    then_(refusal(std::move(error)));
+    then_(refusal_of_stream(std::move(error)));
   }
 
   /// The answer was lost with the connection; whether the job was begun, the next connection shows.
@@ -131,7 +103,7 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
       return job.id == plan_.job_id;
     });
     if (has_begun) {
-      then_(StartedStream{std::move(plan_), std::move(watch_), false, nullptr});
+      then_(StartedStream{std::move(plan_), std::move(watch_), nullptr});
     } else if (asked_again_) {
       then_(lost);
     } else {
@@ -140,6 +112,7 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
     }
   }
 
+  const std::weak_ptr<job::Engine> engine_;
   const std::shared_ptr<qmp::Monitor> monitor_;
   const GuestPullOptions options_;
   const FindFollower find_follower_;
@@ -151,9 +124,43 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
 
 }  // namespace
 
-void start_stream(const std::shared_ptr<qmp::Monitor>& monitor, const GuestPullOptions& options,
+Error refusal_of_stream(Error error) {
+  if (error.kind != ErrorKind::kQemuError) {
+    return error;
+  }
+  const auto says = [&error](std::string_view words) {
+    return error.message.find(words) != std::string::npos;
+  };
+  if (says("already in use") || says("is busy")) {
+    error.kind = ErrorKind::kJobActive;
+  } else if (says("is not a backing image of") || says("in the backing chain") ||
+             says("Cannot find device='' nor node-name='")) {
+    error.kind = ErrorKind::kNoBase;
+  } else if (says("Cannot find device=") || error.operation == "DeviceNotFound") {
+    error.kind = ErrorKind::kNoDisk;
+  } else if (says("read-only")) {
+    error.kind = ErrorKind::kReadOnly;
+  } else if (error.operation == "CommandNotFound" || says("'auto-finalize' is unexpected")) {
+    error.kind = ErrorKind::kUnsupported;
+  }
+  return error;
+}
+
+qmp::Command command_for(const StreamPlan& plan, std::uint64_t bytes_per_second) {
+  qmp::BlockStream stream;
+  stream.job_id = plan.job_id;
+  stream.device = plan.node;
+  stream.base_node = plan.base_node;
+  stream.backing_file = plan.backing_file;
+  stream.speed = bytes_per_second;
+  stream.on_error = plan.on_error;
+  return qmp::block_stream(stream);
+}
+
+void start_stream(const std::shared_ptr<job::Engine>& engine,
+                  const std::shared_ptr<qmp::Monitor>& monitor, const GuestPullOptions& options,
                   FindFollower find_follower, std::function<void(Result<StartedStream>)> then) {
-  std::make_shared<StreamStart>(monitor, options, std::move(find_follower), std::move(then))
+  std::make_shared<StreamStart>(engine, monitor, options, std::move(find_follower), std::move(then))
       ->begin();
 }
 

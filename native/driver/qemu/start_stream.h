@@ -9,7 +9,7 @@
 // Whoever pulls a disk again after its process was killed need not know whether the connection has
 // adopted the job that was left, or is about to: a pull joins it, who comes first notwithstanding.
 //
-// Thread rule: any thread; callbacks run on the reactor's thread.
+// Thread rule: any thread; callbacks run on the reactor's thread, or on one that may block.
 
 #pragma once
 
@@ -25,15 +25,20 @@ namespace blockpull::driver {
 struct StartedStream {
   StreamPlan plan;
   std::shared_ptr<JobWatch> watch;
-  /// QEMU had it already: an earlier process began it.
-  bool was_there = false;
   /// Who follows it already; nothing is left to start then.
   std::shared_ptr<job::Job> follower;
 };
 
+/// Asks QEMU for the job of `plan`.
+[[nodiscard]] qmp::Command command_for(const StreamPlan& plan, std::uint64_t bytes_per_second);
+
+/// QEMU's refusal of that, with the kind that its words stand for.
+[[nodiscard]] Error refusal_of_stream(Error error);
+
 /// The job that QEMU has started, or had already. Refusals are those of preflight();
 /// QEMU's own come as kJobActive, kNoDisk, kNoBase, kReadOnly, kUnsupported, or kQemuError.
-void start_stream(const std::shared_ptr<qmp::Monitor>& monitor, const GuestPullOptions& options,
+void start_stream(const std::shared_ptr<job::Engine>& engine,
+                  const std::shared_ptr<qmp::Monitor>& monitor, const GuestPullOptions& options,
                   FindFollower find_follower, std::function<void(Result<StartedStream>)> then);
 
 }  // namespace blockpull::driver

@@ -6,7 +6,8 @@
 #include <utility>
 
 #include "core/base/text.h"
-#include "driver/qemu/flush.h"
+#include "driver/qemu/stream_again.h"
+#include "driver/qemu/stream_errors.h"
 
 namespace blockpull::driver {
 namespace {
@@ -14,32 +15,11 @@ namespace {
 /// How often QEMU is asked while no event gives reason to: progress has no events.
 constexpr Nanoseconds kLookInterval{500'000'000};
 
-/// So many refusals of a cancel are believed: one may have met a job that was just ending.
-constexpr std::uint32_t kRefusalsBelieved = 2;
+/// Who aborts waits no longer for a QEMU that does not answer; less than people wait at a prompt.
+constexpr Nanoseconds kPatience{1'500'000'000};
 
-/// Whether it is not known if a command was done: then the next look shows it.
-bool is_unknown(const Result<void>& result) {
-  if (result.ok()) {
-    return false;
-  }
-  const ErrorKind kind = result.error().kind;
-  return kind == ErrorKind::kMonitorLost || kind == ErrorKind::kMonitorBusy ||
-         kind == ErrorKind::kMonitorTimeout;
-}
-
-/// QEMU's words for the errors that have a kind of their own.
-constexpr std::string_view kNoSpaceWords = "No space left on device";
-constexpr std::string_view kIoWords = "Input/output error";
-
-ErrorKind kind_of(std::string_view said) {
-  if (said == kNoSpaceWords) {
-    return ErrorKind::kNoSpace;
-  }
-  return said == kIoWords ? ErrorKind::kIo : ErrorKind::kJobFailed;
-}
-
-std::string_view words_of(ErrorKind kind) {
-  return kind == ErrorKind::kNoSpace ? kNoSpaceWords : kIoWords;
+bool is_pending(const qmp::BlockJob& job) {
+  return job.status == qmp::JobStatus::kPending;
 }
 
 }  // namespace
@@ -68,28 +48,36 @@ void StreamFollower::start(job::Host& host, job::Board& board,
   board_->method = "block-stream";
   // Where no layer drops out QEMU goes over the disk all the same, and copies nothing.
   board_->to_move = plan_.has_work ? plan_.virtual_size : 0;
+  const auto post_call = [weak = weak_from_this()](std::function<void()> call) {
+    if (const auto self = weak.lock()) {
+      self->post([call = std::move(call)](StreamFollower& /*follower*/) { call(); });
+    }
+  };
+  conclusion_ = std::make_shared<StreamConclusion>(monitor_, plan_, host, post_call);
+  listen();
+  look_again_later();
+  look();
+}
+
+void StreamFollower::listen() {
   watch_->on_news([weak = weak_from_this()] {
     if (const auto self = weak.lock()) {
       self->post([](StreamFollower& follower) { follower.look(); });
     }
   });
-  look_again_later();
-  look();
 }
 
 void StreamFollower::look_again_later() {
   timer_ = host_->call_at(host_->clock().now() + kLookInterval, [this] {
     look_again_later();
+    board_->silent_ns = static_cast<std::uint64_t>(monitor_->silent_for().count());
     look();
   });
 }
 
 void StreamFollower::look() {
-  if (done_) {
-    if (step_ == Step::kNone) {
-      last_flush();
-    }
-  } else if (const auto end = watch_->end()) {
+  const auto end = watch_->end();
+  if (end && !done_ && !is_between_) {
     take_end(*end);
     return;
   }
@@ -97,39 +85,53 @@ void StreamFollower::look() {
     qemu_ended();
     return;
   }
-  if (asking_ || done_) {
+  if (asking_) {
     return;
   }
   asking_ = true;
-  monitor_->execute(qmp::query_block_jobs(), [weak = weak_from_this()](Result<qmp::Json> answer) {
+  look_at_jobs(monitor_, plan_.has_run_state, [weak = weak_from_this()](Result<JobLook> look) {
     if (const auto self = weak.lock()) {
-      self->post(
-          [answer = std::move(answer)](StreamFollower& follower) { follower.take_jobs(answer); });
+      self->post([look = std::move(look)](StreamFollower& follower) { follower.take_look(look); });
     }
   });
 }
 
-void StreamFollower::take_jobs(const Result<qmp::Json>& answer) {
+void StreamFollower::take_look(const Result<JobLook>& look) {
   asking_ = false;
-  if (!answer.ok() || done_) {
+  if (!look.ok()) {
     // A connection that broke is made again, and then there is reason to look.
     if (is_leaving_) {
       leave();
     }
     return;
   }
-  for (const qmp::BlockJob& job : qmp::read_block_jobs(*answer)) {
-    if (job.id == plan_.job_id) {
-      act(job);
-      return;
+  const auto job = std::find_if(look->jobs.begin(), look->jobs.end(),
+                                [this](const qmp::BlockJob& any) { return any.id == plan_.job_id; });
+  const bool runs = job != look->jobs.end() && !done_ && !is_between_;
+  hold_.observe(runs ? &*job : nullptr, look->state, watch_->take_switch());
+  if (done_ || is_between_) {
+    if (step_ == Step::kNone && !hold_.must_stand()) {
+      done_ ? confirm() : begin_again();
     }
+  } else if (runs) {
+    act(*job);
+  } else {
+    take_missing();
   }
+}
+
+void StreamFollower::take_missing() {
   if (const auto end = watch_->end()) {
     take_end(*end);
+  } else if (unwanted_.is_again) {
+    // The connection broke over the cancel. If it was not that which ended it, the chain is another
+    // one, and nothing is begun.
+    is_between_ = true;
+    step_ = Step::kNone;
   } else if (!finalize_sent_ && !plan_.auto_finalize) {
-    vanish(
-        "QEMU has it no more, and nobody has seen its end; whether the disk keeps its backing "
-        "file, its chain shows");
+    fail(stream_vanished(plan_,
+                         "QEMU has it no more, and nobody has seen its end; whether the disk keeps "
+                         "its backing file, its chain shows"));
   } else if (step_ != Step::kCheck) {
     check_chain();
   }
@@ -148,18 +150,28 @@ void StreamFollower::act(const qmp::BlockJob& job) {
     default:
       break;
   }
-  const bool has_stopped = job.stopped_on && unanswered_requests_ == 0;
-  if (has_stopped && fails_rather_than_stops_ && !unwanted_.stop_error) {
-    unwanted_.stop_error = failure_of(*job.stopped_on, words_of(*job.stopped_on));
+  if (job.stopped_on && unanswered_requests_ == 0 && fails_rather_than_stops_) {
+    unwanted_.stop_error = stream_stopped(plan_, *job.stopped_on);
   }
-  const bool is_pending = job.status == qmp::JobStatus::kPending;
-  const bool cannot_be_cancelled = is_pending && cancels_.are_in_vain();
-  if (cannot_be_cancelled && unwanted_.flush_error) {
-    finish(unwanted_.flush_error);
-  } else if (unwanted_.is_so() && !cannot_be_cancelled) {
-    execute(Step::kCancel, qmp::job_cancel(plan_.job_id), &StreamFollower::cancel_answered);
-  } else if (is_pending) {
-    flush(Step::kFlush, &StreamFollower::flushed);
+  // One that QEMU finalizes by itself cannot wait until the guest runs again.
+  const bool is_time = !hold_.must_stand() || plan_.auto_finalize;
+  unwanted_.is_again = unwanted_.is_again || (hold_.is_tainted() && is_time);
+  if (cancel_if_unwanted(is_pending(job))) {
+    return;
+  }
+  switch (hold_.next(job)) {
+    case JobHold::Move::kPause:
+      execute(Step::kPause, qmp::job_pause(plan_.job_id), &StreamFollower::pause_answered);
+      break;
+    case JobHold::Move::kResume:
+      execute(Step::kResume, qmp::job_resume(plan_.job_id), &StreamFollower::resume_answered);
+      break;
+    case JobHold::Move::kWait:
+      break;
+    case JobHold::Move::kNothing:
+      if (is_pending(job)) {
+        conclude();
+      }
   }
 }
 
@@ -168,22 +180,164 @@ void StreamFollower::show(const qmp::BlockJob& job) {
   const std::uint64_t offset = std::min(job.offset, plan_.virtual_size);
   board_->settled = std::max(board_->settled.load(), offset);
   board_->moved = std::min(board_->settled.load(), board_->to_move.load());
+  bytes_per_second_ = job.speed;
+  board_->phase = is_pending(job)      ? job::Phase::kPending
+                  : hold_.is_held(job) ? job::Phase::kPaused
+                                       : job::Phase::kMoving;
   // What was asked before a resume is answered before it; act() heeds that too.
   if (unanswered_requests_ == 0) {
     board_->stopped_on = job.stopped_on;
   }
 }
 
-void StreamFollower::flushed(Result<void> result) {
-  if (!result.ok()) {
-    unwanted_.flush_error = std::move(result).error();
-  } else if ((!unwanted_.is_aborted || cancels_.are_in_vain()) && !done_) {
+bool StreamFollower::cancel_if_unwanted(bool is_pending) {
+  if (!unwanted_.is_so()) {
+    return false;
+  }
+  if (!is_pending || !cancels_.are_in_vain()) {
+    execute(Step::kCancel, qmp::job_cancel(plan_.job_id), &StreamFollower::cancel_answered);
+    return true;
+  }
+  if (unwanted_.distrust) {
+    fail(*unwanted_.distrust);
+    return true;
+  }
+  if (unwanted_.is_again) {
+    fail(stream_failed(
+        plan_, ErrorKind::kJobFailed,
+        "QEMU has skipped what it should have copied, and refuses to cancel the job"));
+    return true;
+  }
+  return false;
+}
+
+void StreamFollower::pause_answered(Result<void> result) {
+  hold_.pause_answered(result);
+  look_after(std::move(result));
+}
+
+void StreamFollower::resume_answered(Result<void> result) {
+  hold_.resume_answered();
+  look_after(std::move(result));
+}
+
+void StreamFollower::conclude() {
+  if (is_ready_) {
     // If we die here, the job waits at pending with everything durable, and the next one to look
     // finalizes it.
     finalize_sent_ = true;
     execute(Step::kFinalize, qmp::job_finalize(plan_.job_id), &StreamFollower::look_after);
     return;
   }
+  step_ = Step::kPrepare;
+  conclusion_->prepare(hold_.state(), [this](Preparation preparation) {
+    prepared(std::move(preparation));
+  });
+}
+
+void StreamFollower::prepared(Preparation preparation) {
+  step_ = Step::kNone;
+  switch (preparation.verdict) {
+    case Preparation::Verdict::kReady:
+      is_ready_ = true;
+      break;
+    case Preparation::Verdict::kTryLater:
+      leave_when_answered();
+      return;
+    case Preparation::Verdict::kLacks:
+      if (!was_again_for_lack_) {
+        was_again_for_lack_ = true;
+        unwanted_.is_again = true;
+        break;
+      }
+      [[fallthrough]];
+    case Preparation::Verdict::kFlushFailed:
+    case Preparation::Verdict::kUnknowable:
+      unwanted_.distrust = std::move(preparation.error);
+      break;
+  }
+  leave_when_answered();
+  if (finish_) {
+    look();
+  }
+}
+
+void StreamFollower::confirm() {
+  if (unwanted_.distrust) {
+    // What was to be written may be lost for good, and a later flush succeeds all the same.
+    fail(stream_finalized_elsewhere(plan_, *unwanted_.distrust));
+    return;
+  }
+  if (hold_.is_tainted()) {
+    conclusion_->forget();
+  }
+  step_ = Step::kConfirm;
+  conclusion_->confirm([this](std::optional<Result<Confirmation>> confirmation) {
+    step_ = Step::kNone;
+    if (confirmation) {
+      confirmed(*confirmation);
+    } else if (watch_->is_qemu_gone()) {
+      qemu_ended();
+    }
+  });
+}
+
+void StreamFollower::confirmed(const Result<Confirmation>& confirmation) {
+  if (!confirmation.ok()) {
+    fail(confirmation.error());
+    return;
+  }
+  if (hold_.is_tainted() && !confirmation->is_verified) {
+    fail(stream_finalized_elsewhere(
+        plan_, make_error(ErrorKind::kJobFailed,
+                          "it ran while its guest's images were inactive, and QEMU may have "
+                          "skipped what it should have copied")));
+    return;
+  }
+  end_->base = confirmation->base;
+  board_->settled = plan_.virtual_size;
+  board_->moved = board_->to_move.load();
+  finish(job::Ending{.error = std::nullopt,
+                     .released = confirmation->released,
+                     .warnings = confirmation->warnings,
+                     .verified = confirmation->is_verified,
+                     .durable = confirmation->is_durable});
+}
+
+void StreamFollower::begin_again() {
+  step_ = Step::kBegin;
+  // Before it is asked for: it can end before QEMU has answered.
+  watch_->on_news({});
+  watch_ = JobWatch::begin(monitor_, plan_.job_id);
+  listen();
+  begin_stream_again(monitor_, plan_, bytes_per_second_, [weak = weak_from_this()](
+                                                             Result<void> begun) {
+    if (const auto self = weak.lock()) {
+      self->post([begun = std::move(begun)](StreamFollower& follower) {
+        follower.begun_again(begun);
+      });
+    }
+  });
+}
+
+void StreamFollower::begun_again(const Result<void>& begun) {
+  step_ = Step::kNone;
+  if (!begun.ok()) {
+    const Error& why = begun.error();
+    if (!is_unknown(why) && why.kind != ErrorKind::kGuestBusy) {
+      fail(stream_failed(plan_, why.kind,
+                         text("QEMU had skipped what it should have copied, so it was cancelled, ",
+                              "and cannot be begun again: ", why.message)));
+    }
+    return;
+  }
+  is_between_ = false;
+  is_ready_ = false;
+  finalize_sent_ = false;
+  unwanted_.is_again = false;
+  cancels_ = {};
+  hold_.begin_again();
+  conclusion_->forget();
   look();
 }
 
@@ -203,37 +357,38 @@ void StreamFollower::cancel_answered(Result<void> result) {
   look_after(std::move(result));
 }
 
-bool StreamFollower::Cancels::are_in_vain() const {
-  return refused >= kRefusalsBelieved;
-}
-
 void StreamFollower::take_end(const JobEnd& end) {
+  // The answers to what was asked of the job are of no interest any more; how its flush and its
+  // files are is.
+  step_ = step_ == Step::kPrepare ? step_ : Step::kNone;
   if (!end.was_cancelled && !end.error) {
     done_ = true;
-    if (step_ != Step::kFlush) {
-      last_flush();
-    }
-    // Else somebody finalized it meanwhile, and how that flush went matters.
+    look();
   } else if (unwanted_.failure()) {
-    finish(unwanted_.failure());
+    fail(*unwanted_.failure());
   } else if (unwanted_.is_aborted && end.was_cancelled) {
-    finish(make_error(ErrorKind::kCancelled, text("pull of disk '", plan_.disk_name,
-                                                  "' was aborted; what was copied is kept")));
+    fail(stream_aborted(plan_));
+  } else if (unwanted_.is_again && end.was_cancelled) {
+    is_between_ = true;
+    look();
   } else {
-    const std::string said =
-        end.error.value_or("it was cancelled by another program, or QEMU was told to quit");
-    finish(failure_of(kind_of(said), said));
+    fail(stream_ended(plan_, end));
   }
 }
 
-Error StreamFollower::failure_of(ErrorKind kind, std::string_view said) const {
-  return make_error(kind, text("QEMU's pull of disk '", plan_.disk_name, "' failed: ", said,
-                               "; the disk keeps its backing file"))
-      .with_path(plan_.path);
-}
-
 void StreamFollower::check_chain() {
-  view(Step::kCheck, &StreamFollower::chain_checked);
+  step_ = Step::kCheck;
+  query_guest(monitor_, [weak = weak_from_this()](Result<GuestView> view) {
+    if (const auto self = weak.lock()) {
+      auto shared = std::make_shared<Result<GuestView>>(std::move(view));
+      self->post([shared](StreamFollower& follower) {
+        if (follower.step_ == Step::kCheck) {
+          follower.step_ = Step::kNone;
+          follower.chain_checked(*shared);
+        }
+      });
+    }
+  });
 }
 
 void StreamFollower::chain_checked(const Result<GuestView>& view) {
@@ -241,91 +396,44 @@ void StreamFollower::chain_checked(const Result<GuestView>& view) {
     // The next look finds the job missing again.
     return;
   }
-  if (!shows_new_chain(*view)) {
-    vanish("QEMU has it no more, and the disk has its old backing file");
+  // Nothing but the job makes the chain shorter while it runs.
+  const auto top = view->graph.find_node(plan_.node);
+  const bool is_new_chain = top && (!plan_.has_work || view->graph.chain_from(*top).size() <
+                                                           plan_.layers.size());
+  if (!is_new_chain) {
+    fail(stream_vanished(plan_, "QEMU has it no more, and the disk has its old backing file"));
     return;
   }
   done_ = true;
-  last_flush();
+  look();
 }
 
-/// Whether the chain is as the job leaves it. Nothing else makes it shorter while the job runs.
-bool StreamFollower::shows_new_chain(const GuestView& view) const {
-  const auto top = view.graph.find_node(plan_.node);
-  return top && (!plan_.has_work || view.graph.chain_from(*top).size() < plan_.depth);
-}
-
-void StreamFollower::last_flush() {
-  // If we die here, the image stands on its own and its data is durable; should the header be lost
-  // with the host's memory, it names the old backing file, which then is still right.
-  flush(Step::kLastFlush, &StreamFollower::last_flushed);
-}
-
-void StreamFollower::last_flushed(Result<void> result) {
-  if (result.ok() && unwanted_.flush_error) {
-    // Somebody else finalized it. What the failed flush was to write may be lost for good, and a
-    // later one succeeds all the same.
-    result = *unwanted_.flush_error;
-  }
-  if (!result.ok()) {
-    Error error = std::move(result).error();
-    error.message =
-        text("pull of disk '", plan_.disk_name,
-             "' was done, but may not be durable, so keep its backing files: ", error.message);
-    finish(std::move(error).with_path(plan_.path));
-    return;
-  }
-  view(Step::kView, &StreamFollower::chain_viewed);
-}
-
-/// What the chain is now, of which a job that was found knows nothing else.
-void StreamFollower::chain_viewed(const Result<GuestView>& view) {
-  end_->base = plan_.base;
-  if (view.ok()) {
-    if (const auto top = view->graph.find_node(plan_.node)) {
-      const auto chain = view->graph.chain_from(*top);
-      if (chain.size() > 1) {
-        const BlockNode& below = view->graph.nodes()[chain[1]];
-        end_->base = KeptLayer{below.filename, below.driver};
-      }
-    }
-  }
-  finish(std::nullopt);
-}
-
+/// What the files show needs no QEMU.
 void StreamFollower::qemu_ended() {
-  if (step_ == Step::kView) {
-    end_->base = plan_.base;
-    finish(std::nullopt);
-    return;
+  if (step_ != Step::kConfirm) {
+    fail(stream_vanished(plan_,
+                         "QEMU has ended; pull the disk again, which goes on from what is durable"));
   }
-  vanish("QEMU has ended; pull the disk again, which goes on from what is durable");
 }
 
-void StreamFollower::vanish(std::string_view why) {
-  finish(make_error(ErrorKind::kJobVanished,
-                    text("pull of disk '", plan_.disk_name, "' vanished: ", why))
-             .with_path(plan_.path));
+void StreamFollower::fail(Error error) {
+  finish(job::Ending{.error = std::move(error), .released = {}});
 }
 
-void StreamFollower::finish(std::optional<Error> error) {
+void StreamFollower::finish(job::Ending ending) {
   host_->cancel_call(timer_);
+  host_->cancel_call(patience_timer_);
   watch_->on_news({});
+  conclusion_.reset();
   {
     const std::lock_guard lock(mutex_);
     host_ = nullptr;
   }
-  job::Ending ending;
-  if (!error) {
-    board_->settled = plan_.virtual_size;
-    board_->moved = board_->to_move.load();
-    ending.released = plan_.released;
-  }
-  if (cancels_.are_in_vain() && (!error || error->kind != ErrorKind::kCancelled)) {
+  const bool is_cancelled = ending.error && ending.error->kind == ErrorKind::kCancelled;
+  if (cancels_.are_in_vain() && !is_cancelled) {
     ending.warnings.push_back(text("QEMU refused to cancel the pull of disk '", plan_.disk_name,
                                    "': ", cancels_.refusal));
   }
-  ending.error = std::move(error);
   std::exchange(finish_, nullptr)(std::move(ending));
 }
 
@@ -341,34 +449,6 @@ void StreamFollower::execute(Step step, qmp::Command command, Then then) {
                     });
 }
 
-void StreamFollower::flush(Step step, Then then) {
-  step_ = step;
-  const JobPhase phase = step == Step::kFlush ? JobPhase::kWaits : JobPhase::kHasEnded;
-  flush_node(monitor_, plan_.node, phase,
-             [weak = weak_from_this(), step, then](Result<void> result) {
-               if (const auto self = weak.lock()) {
-                 self->post([step, then, result = std::move(result)](StreamFollower& follower) {
-                   follower.end_step(step, then, result);
-                 });
-               }
-             });
-}
-
-void StreamFollower::view(Step step, void (StreamFollower::*then)(const Result<GuestView>&)) {
-  step_ = step;
-  view_guest(monitor_, [weak = weak_from_this(), step, then](Result<GuestView> view) {
-    if (const auto self = weak.lock()) {
-      auto shared = std::make_shared<Result<GuestView>>(std::move(view));
-      self->post([step, then, shared](StreamFollower& follower) {
-        if (follower.step_ == step) {
-          follower.step_ = Step::kNone;
-          (follower.*then)(*shared);
-        }
-      });
-    }
-  });
-}
-
 /// The job's end may have come first; the step is of no interest then.
 void StreamFollower::end_step(Step step, Then then, Result<void> result) {
   if (step_ != step) {
@@ -376,7 +456,7 @@ void StreamFollower::end_step(Step step, Then then, Result<void> result) {
   }
   step_ = Step::kNone;
   cancels_.is_answered = cancels_.is_answered || step == Step::kCancel;
-  if (!is_unknown(result)) {
+  if (result.ok() || !is_unknown(result.error())) {
     (this->*then)(std::move(result));
   }
   leave_when_answered();
@@ -388,7 +468,14 @@ void StreamFollower::stop(job::Stop how) {
   }
   if (how == job::Stop::kCancel) {
     unwanted_.is_aborted = true;
+    if (is_between_ && step_ == Step::kNone) {
+      fail(stream_aborted(plan_));
+      return;
+    }
+    patience_timer_ = host_->call_at(host_->clock().now() + kPatience,
+                                     [this] { stop_waiting_if_silent(); });
     look();
+    stop_waiting_if_silent();
     return;
   }
   is_leaving_ = true;
@@ -408,10 +495,13 @@ void StreamFollower::leave_when_answered() {
 }
 
 void StreamFollower::leave() {
-  finish(make_error(ErrorKind::kClosed, text("pull of disk '", plan_.disk_name,
-                                             "' goes on in QEMU without this connection; the next "
-                                             "one that is opened finishes it"))
-             .with_path(plan_.path));
+  fail(stream_left(plan_));
+}
+
+void StreamFollower::stop_waiting_if_silent() {
+  if (finish_ && unwanted_.is_aborted && monitor_->silent_for() >= kPatience) {
+    fail(stream_silent(plan_, monitor_->path()));
+  }
 }
 
 void StreamFollower::set_bandwidth(std::uint64_t bytes_per_second,

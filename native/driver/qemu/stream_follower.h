@@ -2,26 +2,25 @@
 //
 // Brings a block-stream job that QEMU has to its end, without trusting QEMU's word for it.
 //
-//     look ─▶ running ─▶ pending ─▶ flush ─▶ finalize ─▶ ended ─▶ flush ─▶ view ─▶ completed
-//              ▲  │         │ failed              │        ├─ with an error ─▶ failed, cancelled
-//     news,    └──┘         └─▶ cancel ─▶ ended   │        │
-//     0.5 s                                       └─▶ gone ┴─ does the chain show it? ─▶ unknown
-//
-// A job that was started so stops when a read or a write fails, and runs again when somebody
-// resumes it; nobody does so here, but what it waits for is shown.
+//     look ─▶ running ─▶ pending ─▶ prepare ─▶ look ─▶ finalize ─▶ ended ─▶ confirm ─▶ completed
+//      ▲ ▲     ▲  │         ▲          │                  │          └─ error ─▶ failed, cancelled
+//      │ │     └──┘ news,   └──────────┤ lacks            └─ gone ─▶ does the chain show it?
+//      │ │          0.5 s              ▼                                        └─ no ─▶ unknown
+//      │ └── begun again ◀── cancelled
+//      └──── a migration: paused, until the guest runs here again
 //
 // QEMU drops the backing file from the header before what it copied is durable, so a QEMU that is
-// killed right after leaves an image without its data. Hence the two flushes: the first makes the
-// copy durable before the header changes, the second the header before anybody is told. A QEMU or a
-// process of ours that dies in between leaves the old chain and a job that waits, or a whole image.
+// killed right after leaves an image without its data. Hence two flushes (stream_conclusion.h). A
+// QEMU or a process of ours that dies in between leaves the old chain and a job that waits, or a
+// whole image.
+//
+// A guest that is migrated or saved makes QEMU skip what it should write (inactive_watch.h). A job
+// that ran then, or whose content lacks something, is cancelled and begun again.
 //
 // What a step follows from is what QEMU lists, or the event of the job's end (job_watch.h); any
-// other event is only a reason to look. So a step that was done is not missed, and one whose answer
-// was lost with the connection is tried again. A job that is listed no more, and whose end was not
-// heard, was done only if we had it finalized and the chain has changed.
-//
-// A cancel that QEMU refuses is tried again at the next look. A job that is refused it for good
-// goes on to its end rather than wait at pending, and the end carries a warning.
+// other event is only a reason to look. A step whose answer was lost with the connection is tried
+// again. A job that is listed no more, and whose end was not heard, was done only if we had it
+// finalized and the chain has changed.
 //
 // Thread rule: the host's thread; the monitor's callbacks are posted there.
 
@@ -31,11 +30,14 @@
 #include <mutex>
 #include <optional>
 #include <string>
-#include <string_view>
 
 #include "core/qmp/commands.h"
 #include "driver/qemu/guest_pull.h"
 #include "driver/qemu/guest_view.h"
+#include "driver/qemu/job_hold.h"
+#include "driver/qemu/job_look.h"
+#include "driver/qemu/stream_cancels.h"
+#include "driver/qemu/stream_conclusion.h"
 #include "job/work.h"
 
 namespace blockpull::driver {
@@ -48,7 +50,8 @@ class StreamFollower : public std::enable_shared_from_this<StreamFollower> {
       : monitor_(std::move(monitor)),
         plan_(std::move(stream.plan)),
         watch_(std::move(stream.watch)),
-        end_(std::move(end)) {}
+        end_(std::move(end)),
+        hold_(plan_.state, plan_.was_there) {}
 
   [[nodiscard]] const StreamPlan& plan() const { return plan_; }
 
@@ -61,65 +64,49 @@ class StreamFollower : public std::enable_shared_from_this<StreamFollower> {
 
  private:
   /// What is awaited; while something is, nothing else is begun.
-  enum class Step : std::uint8_t { kNone, kFlush, kFinalize, kCancel, kCheck, kLastFlush, kView };
+  enum class Step : std::uint8_t {
+    kNone,
+    kPause,
+    kResume,
+    kPrepare,
+    kFinalize,
+    kCancel,
+    kCheck,
+    kConfirm,
+    kBegin,
+  };
   using Then = void (StreamFollower::*)(Result<void>);
 
-  /// Why the job is to be cancelled, if it is, and what that ends it with.
-  struct Unwanted {
-    /// Somebody aborts it.
-    bool is_aborted = false;
-    /// The first flush failed. What was copied may be lost for good, so it must not complete.
-    std::optional<Error> flush_error;
-    /// It had stopped on an error where it should fail. It may complete if it goes on after all.
-    std::optional<Error> stop_error;
-
-    [[nodiscard]] bool is_so() const { return is_aborted || flush_error || stop_error; }
-    /// Absent where it was only aborted.
-    [[nodiscard]] const std::optional<Error>& failure() const {
-      return flush_error ? flush_error : stop_error;
-    }
-  };
-
-  /// What QEMU has said to our cancels.
-  struct Cancels {
-    bool is_answered = false;
-    std::uint32_t refused = 0;
-    /// QEMU's words for the last one.
-    std::string refusal;
-
-    /// The job cannot be cancelled, whoever wants it.
-    [[nodiscard]] bool are_in_vain() const;
-  };
-
+  void listen();
   void look();
   void look_again_later();
-  void take_jobs(const Result<qmp::Json>& answer);
+  void take_look(const Result<JobLook>& look);
+  void take_missing();
   void act(const qmp::BlockJob& job);
   void show(const qmp::BlockJob& job);
+  [[nodiscard]] bool cancel_if_unwanted(bool is_pending);
+  void conclude();
+  void prepared(Preparation preparation);
+  void confirm();
+  void confirmed(const Result<Confirmation>& confirmation);
+  void begin_again();
+  void begun_again(const Result<void>& begun);
+  void pause_answered(Result<void> result);
+  void resume_answered(Result<void> result);
+  void look_after(Result<void> result);
+  void cancel_answered(Result<void> result);
   void take_end(const JobEnd& end);
   void qemu_ended();
   void check_chain();
-  void last_flush();
-  void vanish(std::string_view why);
-  void finish(std::optional<Error> error);
-  [[nodiscard]] Error failure_of(ErrorKind kind, std::string_view said) const;
-  [[nodiscard]] bool shows_new_chain(const GuestView& view) const;
+  void chain_checked(const Result<GuestView>& view);
+  void fail(Error error);
+  void finish(job::Ending ending);
 
   /// Begins a step; its answer, or a broken connection, ends it and is handed to `then`.
   void execute(Step step, qmp::Command command, Then then);
-  void flush(Step step, Then then);
-  void view(Step step, void (StreamFollower::*then)(const Result<GuestView>&));
   void end_step(Step step, Then then, Result<void> result);
-  void flushed(Result<void> result);
-  void look_after(Result<void> result);
-  void cancel_answered(Result<void> result);
-  void last_flushed(Result<void> result);
-  void chain_checked(const Result<GuestView>& view);
-  void chain_viewed(const Result<GuestView>& view);
-
   /// Begins what somebody asked for beside the steps; `told`, if there is one, hears the answer.
   void request(qmp::Command command, std::function<void(Result<void>)> told);
-
   /// Runs `then` on the host's thread, unless the job has ended by then.
   void post(std::function<void(StreamFollower&)> then);
 
@@ -127,10 +114,12 @@ class StreamFollower : public std::enable_shared_from_this<StreamFollower> {
   /// then closes has set it, or cancelled.
   void leave_when_answered();
   void leave();
+  /// An abort ends the waiting where QEMU does not answer.
+  void stop_waiting_if_silent();
 
   const std::shared_ptr<qmp::Monitor> monitor_;
   const StreamPlan plan_;
-  const std::shared_ptr<JobWatch> watch_;
+  std::shared_ptr<JobWatch> watch_;
   const std::shared_ptr<GuestPullEnd> end_;
 
   /// Guards host_ against callbacks of the monitor, which may come when the job has ended and the
@@ -142,12 +131,23 @@ class StreamFollower : public std::enable_shared_from_this<StreamFollower> {
   job::Board* board_ = nullptr;
   std::function<void(job::Ending)> finish_;
   std::uint64_t timer_ = 0;
+  std::uint64_t patience_timer_ = 0;
   bool asking_ = false;
   Step step_ = Step::kNone;
+  JobHold hold_;
+  std::shared_ptr<StreamConclusion> conclusion_;
+  /// Nothing lacks, and all is flushed: the header may change.
+  bool is_ready_ = false;
+  /// The limit in force, as QEMU tells it.
+  std::uint64_t bytes_per_second_ = 0;
   /// From then on the job may have been done although nobody has heard of its end.
   bool finalize_sent_ = false;
-  /// The job was seen to conclude without an error; the last flush is due.
+  /// The job was seen to conclude without an error; it is to be confirmed.
   bool done_ = false;
+  /// It was cancelled, and waits to be begun again.
+  bool is_between_ = false;
+  /// It was begun again because something lacked.
+  bool was_again_for_lack_ = false;
   Unwanted unwanted_;
   Cancels cancels_;
   bool is_leaving_ = false;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/base/text.h"
+#include "core/image/backing_name.h"
 #include "driver/qemu/job_id.h"
 
 namespace blockpull::driver {
@@ -14,11 +15,45 @@ namespace {
 /// From this version on QEMU streams into images with extended L2.
 constexpr qmp::QemuVersion kStreamsExtendedL2{8, 2, 0};
 
+/// Means the same wherever it is stated: a path from the root, or a URL or json: of QEMU's.
+bool is_absolute(const std::string& name) {
+  return name.starts_with('/') || image::has_protocol(name);
+}
+
 /// `name` as QEMU takes it when a header at `overlay` states it.
 std::string combine(const std::string& overlay, const std::string& name) {
   const std::size_t slash = overlay.rfind('/');
-  return name.starts_with('/') || slash == std::string::npos ? name
-                                                             : overlay.substr(0, slash + 1) + name;
+  return is_absolute(name) || slash == std::string::npos ? name
+                                                         : overlay.substr(0, slash + 1) + name;
+}
+
+/// Whether `name`, stated in the header of `overlay`, leads to `image`: by what QEMU calls it, or by
+/// the file itself where both can be seen.
+bool leads_to(const BlockNode& overlay, const std::string& name, const BlockNode& image) {
+  if (combine(overlay.filename, name) == image.filename) {
+    return true;
+  }
+  if (!overlay.seen || !image.seen || image::has_protocol(name)) {
+    return false;
+  }
+  const auto there = io::identify(combine(overlay.seen->path, name));
+  return there.ok() && *there == image.seen->id;
+}
+
+/// A file that QEMU made for as long as it runs (snapshot=on), or that libvirt removes at the end
+/// (<transient/>).
+bool is_temporary(const BlockNode& image) {
+  const std::string_view name =
+      std::string_view(image.filename).substr(image.filename.rfind('/') + 1);
+  constexpr std::string_view kOfQemu = "vl.";
+  constexpr std::size_t kRandomLetters = 6;
+  const bool is_of_qemu =
+      name.starts_with(kOfQemu) && name.size() == kOfQemu.size() + kRandomLetters;
+  return image.is_deleted || is_of_qemu;
+}
+
+bool is_transient(const BlockNode& image) {
+  return image.filename.find(".TRANSIENT-") != std::string::npos;
 }
 
 class Planner {
@@ -31,11 +66,16 @@ class Planner {
         options_(options) {}
 
   [[nodiscard]] Result<std::size_t> find_base() const;
+  [[nodiscard]] Result<void> check_is_kept() const;
   [[nodiscard]] Result<void> check_is_whole() const;
   [[nodiscard]] Result<void> check_layers(std::size_t base, const qmp::QemuVersion& version) const;
   [[nodiscard]] Result<std::string> name_of_base(std::size_t base) const;
 
-  void release_layers(std::size_t base, StreamPlan& plan) const;
+  /// What block-stream is told stays: a filter over the base stays with it.
+  [[nodiscard]] const std::string& node_that_stays(std::size_t base) const {
+    const std::string& filter = layer(base - 1).filter_above_backing;
+    return filter.empty() ? layer(base).name : filter;
+  }
 
   [[nodiscard]] const BlockNode& layer(std::size_t index) const { return nodes_[chain_[index]]; }
   [[nodiscard]] std::size_t depth() const { return chain_.size(); }
@@ -65,9 +105,11 @@ Result<std::size_t> Planner::find_base() const {
     return make_error(ErrorKind::kNoBase, text("could not find backing store index '", *base.index,
                                                "' in chain for '", top_.filename, "'"));
   }
+  const auto file = io::identify(base.name);
   for (std::size_t i = 1; i < depth(); ++i) {
     const std::string& stated = layer(i - 1).stated_backing;
-    if (layer(i).filename == base.name || layer(i).name == base.name ||
+    const bool is_file = file.ok() && layer(i).seen && layer(i).seen->id == *file;
+    if (layer(i).filename == base.name || layer(i).name == base.name || is_file ||
         (!stated.empty() && stated == base.name) ||
         combine(layer(i - 1).filename, base.name) == layer(i).filename) {
       return i;
@@ -75,6 +117,18 @@ Result<std::size_t> Planner::find_base() const {
   }
   return make_error(ErrorKind::kNoBase, text("could not find image '", base.name, "' beneath '",
                                              top_.filename, "' in its chain"));
+}
+
+/// Who pulls wants the guest's disk to stand on its own, and not a file that goes with the guest.
+Result<void> Planner::check_is_kept() const {
+  if (!is_transient(top_) && !(top_.stated_backing.empty() && is_temporary(top_))) {
+    return {};
+  }
+  return refused(ErrorKind::kUnsupported,
+                 text("active image '", top_.filename,
+                      "' is a temporary file that goes away with the guest (snapshot=on or a "
+                      "transient disk), so a pull would fill it in vain; '",
+                      layer(1).filename, "' is the disk, and can be pulled when it is shut off"));
 }
 
 /// QEMU, told to open the image without its backing file, would do nothing and call it completed;
@@ -118,11 +172,6 @@ Result<void> Planner::check_layers(std::size_t base, const qmp::QemuVersion& ver
                           "today; pull without a base instead"));
     }
   }
-  if (kept.name.empty()) {
-    return refused(ErrorKind::kUnsupported,
-                   text("base '", kept.filename, "' has a node whose name this QEMU does not tell ",
-                        "('x-debug-query-block-graph' is missing); pull without a base instead"));
-  }
   if (is_protocol(kept.driver)) {
     return refused(ErrorKind::kUnsupported,
                    text("base '", kept.filename, "' is open as '", kept.driver,
@@ -142,126 +191,38 @@ Result<std::string> Planner::name_of_base(std::size_t base) const {
       break;
     }
   }
-  const std::string& file = layer(base).filename;
-  if (name.empty() || combine(top_.filename, name) != file) {
+  if (name.empty() || !leads_to(top_, name, layer(base))) {
     // QEMU was told another backing file than the headers state.
-    name = file;
-    if (!file.starts_with('/')) {
+    name = layer(base).filename;
+    if (!is_absolute(name)) {
       return refused(ErrorKind::kUnsupported,
-                     text("base '", file,
+                     text("base '", name,
                           "' has no absolute name, and the headers of the chain "
                           "do not lead to it, so '",
                           top_.filename, "' could not name it"));
     }
   }
-  if (options_.require_relative && name.starts_with('/')) {
+  if (options_.require_relative && is_absolute(name)) {
     return make_error(ErrorKind::kUnsupported, text("backing file name '", name, "' is absolute"));
   }
   return name;
 }
 
-void Planner::release_layers(std::size_t base, StreamPlan& plan) const {
-  for (std::size_t i = 1; i < base; ++i) {
-    if (!graph_.is_shared(chain_, chain_[i])) {
-      plan.released.push_back(layer(i).filename);
-    }
-  }
-}
-
-/// Of what QEMU has open, so many names are told where a disk is not found; a guest with more has
-/// hundreds.
-constexpr std::size_t kNamesTold = 8;
-
-/// "it has 'a', 'b' and 3 more".
-std::string told(const std::vector<std::string>& names) {
-  if (names.empty()) {
-    return "it has no disk";
-  }
-  std::string list;
-  for (std::size_t i = 0; i < std::min(names.size(), kNamesTold); ++i) {
-    list += text(i == 0 ? "it has '" : ", '", names[i], "'");
-  }
-  return names.size() > kNamesTold ? text(list, " and ", names.size() - kNamesTold, " more") : list;
-}
-
-/// Whether `name`, relative to a folder that only QEMU knows, may mean the file at `path`.
-bool may_mean(std::string_view name, std::string_view path) {
-  for (const std::string_view step : {"./", "../"}) {
-    while (name.starts_with(step)) {
-      name.remove_prefix(step.size());
-    }
-  }
-  return !name.empty() && !name.starts_with('/') && path.ends_with(text("/", name));
-}
-
-/// How to name the disk of a node otherwise than by its path: what looks like a path, or is called
-/// as the disk that was not found, would only be looked for by its path again.
-std::string other_name(const BlockGraph& graph, std::size_t node, const DiskName& disk) {
-  const std::string device = graph.disk_name(node);
-  const std::string& name = graph.nodes()[node].name;
-  const std::string by_node = text("by its node '", name, "'");
-  const bool has_device = device != name && device != disk.name && !device.starts_with('/');
-  return has_device ? text("by its device '", device, "' or ", by_node) : by_node;
-}
-
-/// What QEMU has in place of the disk that was not found.
-std::string what_is_there(const BlockGraph& graph, const DiskName& disk) {
-  const bool by_path = !disk.path.empty();
-  std::vector<std::string> names;
-  std::string hint;
-  for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
-    const std::string& file = graph.nodes()[i].filename;
-    if (!graph.is_disk(i)) {
-      continue;
-    }
-    names.push_back(by_path ? file : graph.disk_name(i));
-    if (by_path && hint.empty() &&
-        (may_mean(file, disk.path) || may_mean(file, disk.canonical_path))) {
-      hint = text("; QEMU was started with relative names, so if '", file,
-                  "' is that image, name the disk ", other_name(graph, i, disk));
-    }
-  }
-  return told(names) + hint;
-}
-
 }  // namespace
-
-Result<std::size_t> find_disk_node(const BlockGraph& graph, const DiskName& disk) {
-  for (const std::string& path : {disk.path, disk.canonical_path}) {
-    if (const auto node = graph.find_file(path)) {
-      return *node;
-    }
-  }
-  if (disk.path.empty()) {
-    if (const auto node = graph.find_device(disk.name)) {
-      return *node;
-    }
-  }
-  const std::string sought =
-      disk.path.empty() ? text("QEMU has no device and no node '", disk.name, "'")
-                        : text("QEMU has no image '", disk.path, "' open as a guest's disk");
-  return make_error(ErrorKind::kNoDisk, text(sought, "; ", what_is_there(graph, disk)));
-}
 
 bool is_open_as_stated(const BlockGraph& graph, std::size_t node) {
   const BlockNode& image = graph.nodes()[node];
   if (!image.backing) {
     return image.stated_backing.empty();
   }
-  return combine(image.filename, image.stated_backing) == graph.nodes()[*image.backing].filename;
+  return !image.stated_backing.empty() &&
+         leads_to(image, image.stated_backing, graph.nodes()[*image.backing]);
 }
 
 Result<JudgedStream> plan_stream(const BlockGraph& graph, std::size_t top,
                                  const GuestPullOptions& options, const qmp::QemuVersion& version) {
   const Planner planner(graph, top, options);
   const BlockNode& node = graph.nodes()[top];
-  if (node.name.empty()) {
-    return make_error(ErrorKind::kUnsupported,
-                      text("image '", node.filename,
-                           "' is open below a filter, in a node whose name this QEMU does not "
-                           "tell; pull it once the filter is gone"))
-        .with_path(node.filename);
-  }
   JudgedStream judged;
   StreamPlan& plan = judged.plan;
   plan.node = node.name;
@@ -269,23 +230,27 @@ Result<JudgedStream> plan_stream(const BlockGraph& graph, std::size_t top,
   plan.job_id = job_id_for(plan.disk_name, node.name);
   plan.path = node.filename;
   plan.virtual_size = node.virtual_size;
-  plan.depth = planner.depth();
-  plan.auto_finalize = !options.will_be_followed;
+  plan.on_error = options.on_error;
+  for (const std::size_t index : graph.chain_from(top)) {
+    plan.layers.push_back(graph.nodes()[index]);
+  }
   BLOCKPULL_TRY(base, planner.find_base());
-  judged.base = base;
+  plan.base_index = base;
   plan.has_work = planner.depth() > 1 && base != 1;
   if (auto whole = planner.check_is_whole(); !whole.ok()) {
     judged.refusals.push_back(std::move(whole).error());
   }
   if (plan.has_work) {
+    if (auto kept = planner.check_is_kept(); !kept.ok()) {
+      judged.refusals.push_back(std::move(kept).error());
+    }
     if (auto sound = planner.check_layers(base, version); !sound.ok()) {
       judged.refusals.push_back(std::move(sound).error());
     }
   }
-  planner.release_layers(base, plan);
   if (base < planner.depth()) {
     const BlockNode& kept = planner.layer(base);
-    plan.base_node = kept.name;
+    plan.base_node = planner.node_that_stays(base);
     plan.base = KeptLayer{kept.filename, kept.driver};
     if (auto name = planner.name_of_base(base); name.ok()) {
       plan.backing_file = std::move(name).value();

@@ -12,13 +12,15 @@
 //     a base stays that has no format node        the header would name "file" as its format
 //     QEMU has the image open alone, and its      nothing is done, and QEMU calls that completed
 //     header states a backing file
+//     the active image is a temporary file        it goes away with the guest, and what the guest's
+//     (snapshot=on, <transient/>)                 own disk is would be told as released
 //
 // The name of the base is always given. It is put together from the names that the headers state on
 // the way down, as QEMU resolves them, so it means the same file wherever QEMU was started:
 //
 //     /vms/top ─"sub/mid"─▶ /vms/sub/mid ─"../base"─▶ /vms/sub/../base       "sub/../base"
 //
-// Pure functions.
+// Pure but for one thing: whether a name leads to a file is asked of the filesystem.
 
 #pragma once
 
@@ -32,17 +34,10 @@
 #include "driver/kept_layer.h"
 #include "driver/pull.h"
 #include "driver/qemu/block_graph.h"
+#include "driver/qemu/find_disk.h"
+#include "driver/qemu/run_state.h"
 
 namespace blockpull::driver {
-
-/// How a caller names a disk of a running guest.
-struct DiskName {
-  /// Path of the active layer, and the same with symbolic links resolved; both may be empty.
-  std::string path;
-  std::string canonical_path;
-  /// A device, the id of the guest's device, or a node; looked for when `path` is empty.
-  std::string name;
-};
 
 struct GuestPullOptions {
   DiskName disk;
@@ -51,10 +46,9 @@ struct GuestPullOptions {
   bool require_relative = false;
   /// 0 for no limit.
   std::uint64_t bytes_per_second = 0;
-  /// Whether somebody will be there to end the job; if not, QEMU ends it by itself, and what it
-  /// copied may be lost with a QEMU that is killed right after.
-  bool will_be_followed = true;
   qmp::OnError on_error = qmp::OnError::kReport;
+  /// Folders that backing files must lie in; absent: anything that QEMU has open.
+  std::optional<std::vector<std::string>> backing_paths = {};
 };
 
 struct StreamPlan {
@@ -65,21 +59,25 @@ struct StreamPlan {
   /// Path of the active layer as QEMU names it.
   std::string path;
   std::uint64_t virtual_size = 0;
-  /// Images in the chain before the pull.
-  std::size_t depth = 1;
+  /// The chain before the pull, top first; empty where QEMU's devices do not show the disk any more.
+  std::vector<BlockNode> layers;
+  /// Index of the layer that stays, layers.size() when none does.
+  std::size_t base_index = 0;
   std::optional<std::string> base_node;
   std::optional<std::string> backing_file;
   std::optional<KeptLayer> base;
-  /// QEMU finalizes the job by itself.
+  qmp::OnError on_error = qmp::OnError::kReport;
+  /// QEMU finalizes the job by itself, as it was told by version 0.1.0 for jobs that nobody follows.
   bool auto_finalize = false;
   /// Some layer drops out, so the chain shows whether the job was done.
   bool has_work = true;
-  /// Paths of the layers that drop out and that no other disk of this guest reads.
-  std::vector<std::string> released;
+  /// An earlier process began it, and what became of its guest before is not known.
+  bool was_there = false;
+  /// This QEMU has a guest, which can be migrated.
+  bool has_run_state = false;
+  /// When the plan was made.
+  RunState state;
 };
-
-/// The node of that disk's active layer. kNoDisk.
-[[nodiscard]] Result<std::size_t> find_disk_node(const BlockGraph& graph, const DiskName& disk);
 
 /// Whether QEMU has open below that image what its header states: the file of that name, or none.
 [[nodiscard]] bool is_open_as_stated(const BlockGraph& graph, std::size_t node);
@@ -87,8 +85,6 @@ struct StreamPlan {
 /// What would be asked, and why it must not be: kFeatureUnsupported, kUnsupported.
 struct JudgedStream {
   StreamPlan plan;
-  /// Index in the chain of the layer that stays, the chain's length when none does.
-  std::size_t base = 0;
   /// The first is what a start is refused with.
   std::vector<Error> refusals;
 };

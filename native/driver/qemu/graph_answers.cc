@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "driver/qemu/graph_answers.h"
+
+#include "core/base/limits.h"
+#include "core/base/text.h"
+
+namespace blockpull::driver {
+namespace {
+
+using qmp::Json;
+
+constexpr std::string_view kJson = "json:";
+
+/// The options in a json: name, absent in any other.
+Json options_in(const std::string& filename) {
+  if (!filename.starts_with(kJson)) {
+    return {};
+  }
+  auto options = Json::parse(std::string_view(filename).substr(kJson.size()));
+  return options.ok() ? std::move(options).value() : Json();
+}
+
+/// What lies below an image, a filter or a file in such options; blkdebug calls it "image".
+Json below(const Json& level) {
+  return level.member(level.member("file").exists() ? "file" : "image");
+}
+
+/// The image, its file, and filters over either.
+constexpr int kDeepestName = 16;
+
+Error do_not_fit(const Json& device, std::string_view how) {
+  return make_error(
+      ErrorKind::kQemuError,
+      text("QEMU's 'query-block' and 'query-blockstats' do not fit each other for device '",
+           device.member("device").text_or_empty(), "' ('", device.member("qdev").text_or_empty(),
+           "'): ", how, "; without knowing which node is which image nothing is done"));
+}
+
+void append_image(std::string& shape, const Json& image) {
+  shape += text(" [", image.member("format").text_or_empty(), " ",
+                image.member("filename").text_or_empty(), " ",
+                image.member("backing-filename").text_or_empty(), "]");
+}
+
+}  // namespace
+
+Result<std::vector<ImageLevel>> read_levels(const Json& device, const Json& stats) {
+  const bool is_same_device =
+      device.member("device").text_or_empty() == stats.member("device").text_or_empty() &&
+      (!stats.member("qdev").exists() ||
+       device.member("qdev").text_or_empty() == stats.member("qdev").text_or_empty());
+  if (!is_same_device) {
+    return do_not_fit(device, text("the other shows device '",
+                                   stats.member("device").text_or_empty(), "' in its place"));
+  }
+  std::vector<ImageLevel> levels;
+  Json image = device.member("inserted").member("image");
+  if (!image.exists()) {
+    return levels;
+  }
+  if (device.member("inserted").member("node-name").text_or_empty() !=
+      stats.member("node-name").text_or_empty()) {
+    return do_not_fit(device, text("the other begins at node '",
+                                   stats.member("node-name").text_or_empty(), "'"));
+  }
+  Json node = stats;
+  while (image.exists() && node.exists()) {
+    if (levels.size() == limits::kChainDepth) {
+      return do_not_fit(device, text("they are deeper than ", limits::kChainDepth, " levels"));
+    }
+    levels.push_back({node.member("node-name").text_or_empty(), image});
+    if (levels.back().node_name.empty()) {
+      return do_not_fit(device, text("level ", levels.size(), " has no node name"));
+    }
+    image = image.member("backing-image");
+    node = node.member("backing");
+  }
+  if (image.exists() || node.exists()) {
+    return do_not_fit(device, text("one ends after level ", levels.size(), ", the other goes on"));
+  }
+  return levels;
+}
+
+std::string shape_of_devices(const Json& query_block) {
+  std::string shape;
+  for (std::size_t i = 0; i < query_block.size(); ++i) {
+    const Json inserted = query_block.at(i).member("inserted");
+    shape += text(query_block.at(i).member("device").text_or_empty(), " ",
+                  query_block.at(i).member("qdev").text_or_empty(), " ",
+                  inserted.member("node-name").text_or_empty());
+    Json image = inserted.member("image");
+    for (std::size_t depth = 0; image.exists() && depth < limits::kChainDepth; ++depth) {
+      append_image(shape, image);
+      image = image.member("backing-image");
+    }
+    shape += '\n';
+  }
+  return shape;
+}
+
+std::string shape_of_nodes(const Json& named_nodes) {
+  std::string shape;
+  for (std::size_t i = 0; i < named_nodes.size(); ++i) {
+    shape += text(named_nodes.at(i).member("node-name").text_or_empty(), " ",
+                  named_nodes.at(i).member("drv").text_or_empty());
+    append_image(shape, named_nodes.at(i).member("image"));
+    shape += '\n';
+  }
+  return shape;
+}
+
+std::string path_in(const std::string& filename) {
+  Json level = options_in(filename);
+  for (int depth = 0; level.exists() && depth < kDeepestName; ++depth) {
+    for (const char* const name : {"filename", "file.filename", "image.filename"}) {
+      if (const auto path = level.member(name).text()) {
+        return *path;
+      }
+    }
+    level = below(level);
+  }
+  return filename;
+}
+
+bool is_part_of_file(const std::string& filename) {
+  Json level = options_in(filename);
+  for (int depth = 0; level.exists() && depth < kDeepestName; ++depth) {
+    if (level.member("offset").exists() || level.member("size").exists()) {
+      return true;
+    }
+    level = below(level);
+  }
+  return false;
+}
+
+}  // namespace blockpull::driver

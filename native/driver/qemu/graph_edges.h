@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Who lies below whom in a QEMU, and which jobs work on what, by the names of nodes and the ids of
+// jobs: what x-debug-query-block-graph answers. It has every node, also those that query-block
+// leaves out (files, and the filters that QEMU's own jobs put in), but tells no driver.
+//
+// So nothing here says which node an image is. That is read from query-block and query-blockstats
+// (block_graph.h), and in a storage daemon from its list of nodes.
+//
+// Pure functions over answers.
+
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/qmp/json.h"
+
+namespace blockpull::driver {
+
+class GraphEdges {
+ public:
+  explicit GraphEdges(const qmp::Json& graph);
+
+  /// Every node's name.
+  [[nodiscard]] const std::vector<std::string>& node_names() const { return node_names_; }
+
+  /// Job and node, in pairs.
+  [[nodiscard]] const std::multimap<std::string, std::string, std::less<>>& nodes_of_jobs() const {
+    return nodes_of_jobs_;
+  }
+
+  /// What an image states as its backing, or ""; it may be a filter.
+  [[nodiscard]] std::string backing_of(const std::string& node) const { return at(backing_, node); }
+
+  /// What a filter passes on: its one child that is data.
+  [[nodiscard]] std::string below_filter(const std::string& node) const;
+
+  /// Whether a node that is not known as an image is a filter over one: an image that has a backing
+  /// has a file beside it, and a file has nothing below it.
+  [[nodiscard]] bool is_like_filter(const std::string& node) const;
+
+ private:
+  using Names = std::map<std::uint64_t, std::string>;
+  using Links = std::map<std::string, std::string>;
+
+  [[nodiscard]] static Names names_of(const qmp::Json& nodes, std::string_view type);
+  [[nodiscard]] static std::string at(const Links& links, const std::string& name);
+
+  std::vector<std::string> node_names_;
+  Links backing_;
+  /// The child "file" or "image".
+  Links file_;
+  std::multimap<std::string, std::string, std::less<>> nodes_of_jobs_;
+};
+
+}  // namespace blockpull::driver

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Whether a stream may have run while its guest's images were inactive. QEMU goes on with it then,
+// skips its writes and counts them as done (docs/qemu-defects.md), so such a stream must never be
+// finalized. Only one that stood still the whole time has lost nothing:
+//
+//     look        job       migration   guest         held before?
+//      1          running   -           running       no
+//      2          running   active      running       no       ─▶ pause it
+//      3          paused    active      running       yes      (still QEMU's images: it stands)
+//      4          paused    completed   postmigrate   yes      nothing was skipped
+//      5          paused    completed   running       yes      ─▶ resume it
+//
+// without look 3, at look 4 or 5: tainted. A job that stops by itself at `pending`, or on an error,
+// stands still as well.
+//
+// A migration can begin and end between two looks. It shows by the numbers that query-migrate keeps
+// of the last one, or by RESUME, which every guest sends that goes on after it. A guest that was
+// migrated long ago and is only stopped and continued now looks the same; then the stream is begun
+// again for nothing, and what was copied stays.
+//
+// Pure. Thread rule: one thread at a time.
+
+#pragma once
+
+#include <string>
+
+#include "driver/qemu/run_state.h"
+
+namespace blockpull::driver {
+
+class InactiveWatch {
+ public:
+  /// `state`: when the stream was begun, or found.
+  explicit InactiveWatch(const RunState& state) : state_(state), known_(state) {}
+
+  /// One look: first at the job, which did or did not stand still, then at the state.
+  void observe(bool job_stands, const RunState& state);
+
+  /// The guest was stopped or went on since the last look, or that cannot be told.
+  void hear_switch() { has_switched_ = true; }
+
+  [[nodiscard]] bool is_tainted() const { return is_tainted_; }
+
+  /// The stream should stand still for now.
+  [[nodiscard]] bool must_stand() const { return !check_may_write(state_).ok(); }
+
+  [[nodiscard]] const RunState& state() const { return state_; }
+
+  /// The stream is begun again.
+  void begin_again();
+
+ private:
+  [[nodiscard]] bool was_handed_over(const RunState& state) const;
+
+  RunState state_;
+  /// The last state in which the images were surely QEMU's.
+  RunState known_;
+  /// The job stood still at a time when the images were QEMU's, and has since.
+  bool stood_before_ = false;
+  bool has_switched_ = false;
+  bool is_tainted_ = false;
+};
+
+}  // namespace blockpull::driver

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "driver/qemu/job_hold.h"
+
+namespace blockpull::driver {
+namespace {
+
+bool has_stopped_by_itself(const qmp::BlockJob& job) {
+  return job.status == qmp::JobStatus::kPending || job.status == qmp::JobStatus::kWaiting ||
+         job.stopped_on.has_value();
+}
+
+}  // namespace
+
+void JobHold::observe(const qmp::BlockJob* job, const RunState& state, bool has_switched) {
+  if (has_switched) {
+    inactive_.hear_switch();
+  }
+  inactive_.observe(job == nullptr || stands(*job), state);
+}
+
+/// Whether the job certainly does nothing to the image until somebody asks it to.
+bool JobHold::stands(const qmp::BlockJob& job) const {
+  return has_stopped_by_itself(job) || is_held(job);
+}
+
+bool JobHold::is_held(const qmp::BlockJob& job) const {
+  return is_paused_ && job.status == qmp::JobStatus::kPaused;
+}
+
+JobHold::Move JobHold::next(const qmp::BlockJob& job) const {
+  if (must_stand()) {
+    return stands(job) || is_paused_ ? Move::kWait : Move::kPause;
+  }
+  if (has_stopped_by_itself(job)) {
+    return Move::kNothing;
+  }
+  // QEMU pauses jobs for moments of its own; to resume one that nobody paused does no harm.
+  const bool is_left = may_be_left_paused_ && job.status == qmp::JobStatus::kPaused;
+  return is_paused_ || is_left ? Move::kResume : Move::kNothing;
+}
+
+void JobHold::pause_answered(const Result<void>& answer) {
+  is_paused_ = answer.ok() || answer.error().message.find("already paused") != std::string::npos;
+}
+
+void JobHold::resume_answered() {
+  is_paused_ = false;
+  may_be_left_paused_ = false;
+}
+
+void JobHold::begin_again() {
+  is_paused_ = false;
+  may_be_left_paused_ = false;
+  inactive_.begin_again();
+}
+
+}  // namespace blockpull::driver

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "driver/qemu/stream_conclusion.h"
+
+#include <set>
+#include <utility>
+
+#include "core/base/text.h"
+#include "driver/qemu/guest_files.h"
+
+namespace blockpull::driver {
+namespace {
+
+using Verdict = Preparation::Verdict;
+
+/// What lacks when it is looked at so often does lack: a guest's writes only add.
+constexpr std::uint32_t kLooksBelieved = 2;
+
+bool may_be_tried_later(const Error& error) {
+  return is_unknown(error) || error.kind == ErrorKind::kGuestBusy;
+}
+
+}  // namespace
+
+bool is_unknown(const Error& error) {
+  return error.kind == ErrorKind::kMonitorLost || error.kind == ErrorKind::kMonitorBusy ||
+         error.kind == ErrorKind::kMonitorTimeout;
+}
+
+void StreamConclusion::answer(Preparation preparation) {
+  if (const auto told = std::exchange(prepared_, nullptr)) {
+    told(std::move(preparation));
+  }
+}
+
+void StreamConclusion::answer(std::optional<Result<Confirmation>> confirmation) {
+  if (const auto told = std::exchange(confirmed_, nullptr)) {
+    told(std::move(confirmation));
+  }
+}
+
+void StreamConclusion::forget() {
+  content_ = Content::kNotLooked;
+  times_lacking_ = 0;
+  why_unseen_.clear();
+}
+
+void StreamConclusion::prepare(const RunState& state, std::function<void(Preparation)> then) {
+  state_ = state;
+  prepared_ = std::move(then);
+  flush_node(monitor_, plan_.node, JobPhase::kWaits,
+             [weak = weak_from_this(), post = post_](Result<Flushed> flushed) {
+               post([weak, flushed = std::move(flushed)] {
+                 if (const auto self = weak.lock()) {
+                   self->take_preparing_flush(flushed);
+                 }
+               });
+             });
+}
+
+void StreamConclusion::take_preparing_flush(const Result<Flushed>& flushed) {
+  if (!flushed.ok()) {
+    const bool later = may_be_tried_later(flushed.error());
+    answer(Preparation{later ? Verdict::kTryLater : Verdict::kFlushFailed, flushed.error()});
+    return;
+  }
+  note(*flushed);
+  look_at_content([weak = weak_from_this()](const Result<ContentSeen>& seen) {
+    if (const auto self = weak.lock()) {
+      self->take_content(seen);
+    }
+  });
+}
+
+void StreamConclusion::look_at_content(std::function<void(Result<ContentSeen>)> then) {
+  if (!plan_.has_work) {
+    then(ContentSeen{});
+    return;
+  }
+  check_content(host_, plan_, [weak = weak_from_this()] { return !weak.expired(); },
+                std::move(then));
+}
+
+/// What is wrong with the content, if anything is; notes what could not be seen.
+std::optional<Error> StreamConclusion::judge(const Result<ContentSeen>& seen) {
+  std::string why;
+  if (!seen.ok()) {
+    why = text("the image cannot be read back: ", seen.error().message);
+  } else if (!seen->unseen.empty()) {
+    content_ = Content::kUnseen;
+    why_unseen_ = seen->unseen;
+    return std::nullopt;
+  } else if (seen->lacking_bytes > 0) {
+    why = text(seen->lacking_bytes, " bytes that it was to copy are not in '", plan_.path,
+               "', the first at guest offset ", seen->first_lacking,
+               ", though QEMU says that all is copied");
+  } else {
+    content_ = Content::kWhole;
+    return std::nullopt;
+  }
+  return make_error(ErrorKind::kJobFailed,
+                    text("QEMU's pull of disk '", plan_.disk_name, "' failed: ", why))
+      .with_path(plan_.path);
+}
+
+void StreamConclusion::take_content(const Result<ContentSeen>& seen) {
+  if (auto lacks = judge(seen)) {
+    if (++times_lacking_ < kLooksBelieved) {
+      prepare(state_, std::exchange(prepared_, nullptr));
+      return;
+    }
+    lacks->message += "; the disk keeps its backing file";
+    answer(Preparation{Verdict::kLacks, std::move(lacks)});
+    return;
+  }
+  const bool was_migrated_unseen = plan_.was_there && !state_.migration.empty();
+  if (content_ == Content::kUnseen && was_migrated_unseen) {
+    answer(Preparation{
+        Verdict::kUnknowable,
+        make_error(ErrorKind::kJobFailed,
+                   text("job '", plan_.job_id, "' was cancelled: its guest was migrated or saved ",
+                        "(", state_.migration, "), and QEMU may have skipped what it should have ",
+                        "copied then, which cannot be told from here (", why_unseen_,
+                        "); the disk keeps its backing file, so pull it again"))
+            .with_path(plan_.path)});
+    return;
+  }
+  answer(Preparation{});
+}
+
+void StreamConclusion::note(const Flushed& flushed) {
+  is_certain_ = is_certain_ && flushed.is_certain;
+}
+
+void StreamConclusion::confirm(std::function<void(std::optional<Result<Confirmation>>)> then) {
+  confirmed_ = std::move(then);
+  told_ = {};
+  // If we die here, the image stands on its own and its data is durable; should the header be lost
+  // with the host's memory, it names the old backing file, which then is still right.
+  flush_node(monitor_, plan_.node, JobPhase::kHasEnded,
+             [weak = weak_from_this(), post = post_](Result<Flushed> flushed) {
+               post([weak, flushed = std::move(flushed)] {
+                 if (const auto self = weak.lock()) {
+                   self->take_last_flush(flushed);
+                 }
+               });
+             });
+}
+
+void StreamConclusion::take_last_flush(const Result<Flushed>& flushed) {
+  if (!flushed.ok() && may_be_tried_later(flushed.error())) {
+    answer(std::nullopt);
+    return;
+  }
+  if (!flushed.ok()) {
+    Error error = flushed.error();
+    error.message =
+        text("pull of disk '", plan_.disk_name,
+             "' was done, but may not be durable, so keep its backing files: ", error.message);
+    answer(Result<Confirmation>(std::move(error).with_path(plan_.path)));
+    return;
+  }
+  note(*flushed);
+  if (content_ != Content::kNotLooked) {
+    read_header();
+    return;
+  }
+  // QEMU, or somebody else, has finalized it before anybody had looked.
+  look_at_content([weak = weak_from_this()](const Result<ContentSeen>& seen) {
+    if (const auto self = weak.lock()) {
+      self->take_late_content(seen);
+    }
+  });
+}
+
+void StreamConclusion::take_late_content(const Result<ContentSeen>& seen) {
+  auto lacks = judge(seen);
+  if (!lacks) {
+    read_header();
+  } else if (++times_lacking_ < kLooksBelieved) {
+    confirm(std::exchange(confirmed_, nullptr));
+  } else {
+    lacks->message += "; it was finalized all the same, so keep the backing files";
+    answer(Result<Confirmation>(*std::move(lacks)));
+  }
+}
+
+void StreamConclusion::read_header() {
+  if (content_ == Content::kUnseen) {
+    not_verified(why_unseen_);
+  }
+  check_header(host_, plan_, [weak = weak_from_this()](const Result<std::string>& unseen) {
+    if (const auto self = weak.lock()) {
+      self->take_header(unseen);
+    }
+  });
+}
+
+void StreamConclusion::take_header(const Result<std::string>& unseen) {
+  if (!unseen.ok()) {
+    Error error = unseen.error();
+    error.message = text("pull of disk '", plan_.disk_name, "' failed: ", error.message,
+                         "; keep its backing files");
+    answer(Result<Confirmation>(std::move(error)));
+    return;
+  }
+  if (!unseen->empty() && told_.is_verified) {
+    not_verified(*unseen);
+  }
+  query_guest(monitor_, [weak = weak_from_this(), post = post_](Result<GuestView> view) {
+    auto shared = std::make_shared<Result<GuestView>>(std::move(view));
+    post([weak, shared] {
+      const auto self = weak.lock();
+      if (self == nullptr) {
+        return;
+      }
+      self->host_.run_blocking(
+          [shared] {
+            if (shared->ok()) {
+              see_files((*shared)->graph, (*shared)->processes);
+            }
+          },
+          [weak, shared] {
+            if (const auto again = weak.lock()) {
+              again->take_view(*shared);
+            }
+          });
+    });
+  });
+}
+
+/// What the chain is now. A QEMU that has ended since shows nothing, and the files have been seen.
+void StreamConclusion::take_view(const Result<GuestView>& view) {
+  told_.base = plan_.base;
+  if (view.ok()) {
+    if (const auto top = view->graph.find_node(plan_.node)) {
+      const auto chain = view->graph.chain_from(*top);
+      if (plan_.has_work && !plan_.layers.empty() && chain.size() >= plan_.layers.size()) {
+        answer(Result<Confirmation>(
+            make_error(ErrorKind::kJobFailed,
+                       text("pull of disk '", plan_.disk_name, "' failed: QEMU says that it is ",
+                            "done, and has the old chain open; keep its backing files"))
+                .with_path(plan_.path)));
+        return;
+      }
+      if (chain.size() > 1) {
+        const BlockNode& below = view->graph.nodes()[chain[1]];
+        told_.base = KeptLayer{below.filename, below.driver};
+      }
+    }
+  }
+  release_layers(view.ok() ? &*view : nullptr);
+  told_.is_durable = is_certain_;
+  if (!is_certain_) {
+    told_.warnings.push_back(
+        text("this QEMU does not tell whether a flush of disk '", plan_.disk_name,
+             "' worked, so it is not known that the pull lasts through a power loss"));
+  }
+  if (!plan_.layers.empty() && plan_.layers.front().ignores_flushes) {
+    told_.is_durable = false;
+    told_.warnings.push_back(
+        text("disk '", plan_.disk_name, "' ignores flushes (cache=unsafe), so what was pulled is ",
+             "not durable until the host has written it by itself"));
+  }
+  answer(Result<Confirmation>(std::move(told_)));
+}
+
+void StreamConclusion::release_layers(const GuestView* view) {
+  if (!told_.is_verified) {
+    return;
+  }
+  std::set<std::string> chain_before;
+  for (const BlockNode& layer : plan_.layers) {
+    chain_before.insert(layer.name);
+  }
+  for (std::size_t i = 1; plan_.has_work && i < plan_.base_index; ++i) {
+    const BlockNode& layer = plan_.layers[i];
+    if (view == nullptr || !view->graph.is_read_by_others(layer, chain_before)) {
+      told_.released.push_back(layer.filename);
+    }
+  }
+}
+
+void StreamConclusion::not_verified(const std::string& why) {
+  told_.is_verified = false;
+  told_.warnings.push_back(text("the end of the pull of disk '", plan_.disk_name,
+                                "' could not be read back from its files, so it is only QEMU's ",
+                                "word, and no file is told as released: ", why));
+}
+
+}  // namespace blockpull::driver

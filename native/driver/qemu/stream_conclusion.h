@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a stream's end needs beside QEMU's word for it, before the header changes and after.
+//
+//     prepare     flush ─▶ files: does anything lack? ─▶ ready
+//                   ▲            │ yes, once (the guest writes on)
+//                   └────────────┘
+//     confirm     flush ─▶ files, if nobody has looked ─▶ header ─▶ view ─▶ what may be told
+//
+// The files are read by another road than the one that filled them (stream_witness.h). Where they
+// are not to be seen from here, the end is told as not verified, with the reason, and nothing is
+// told as released.
+//
+// Thread rule: the host's thread.
+
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "driver/qemu/flush.h"
+#include "driver/qemu/guest_view.h"
+#include "driver/qemu/stream_plan.h"
+#include "driver/qemu/stream_verifier.h"
+#include "job/host.h"
+
+namespace blockpull::driver {
+
+/// Whether the job at pending may be finalized.
+struct Preparation {
+  enum class Verdict : std::uint8_t {
+    kReady,
+    /// The connection broke, or the images are inactive now.
+    kTryLater,
+    /// What was copied may be lost for good.
+    kFlushFailed,
+    /// Something that was to be copied is not there.
+    kLacks,
+    /// The guest was migrated while nobody followed the job, and its files are not to be seen.
+    kUnknowable,
+  };
+  Verdict verdict = Verdict::kReady;
+  /// Why not.
+  std::optional<Error> error = {};
+};
+
+/// What is told of a stream that QEMU has done.
+struct Confirmation {
+  bool is_verified = true;
+  bool is_durable = true;
+  std::vector<std::string> warnings;
+  /// Layers that the image needs no more and that no other disk of this QEMU reads.
+  std::vector<std::string> released;
+  /// What lies below the active layer now.
+  std::optional<KeptLayer> base;
+};
+
+class StreamConclusion : public std::enable_shared_from_this<StreamConclusion> {
+ public:
+  /// Runs a call on the host's thread, or never once the job has ended.
+  using Post = std::function<void(std::function<void()>)>;
+
+  StreamConclusion(std::shared_ptr<qmp::Monitor> monitor, StreamPlan plan, job::Host& host,
+                   Post post)
+      : monitor_(std::move(monitor)),
+        plan_(std::move(plan)),
+        host_(host),
+        post_(std::move(post)) {}
+
+  /// Of the job at pending. `state` is how the guest is.
+  void prepare(const RunState& state, std::function<void(Preparation)> then);
+
+  /// The stream is begun again: what was seen of it counts no more.
+  void forget();
+
+  /// Of the job that has ended without an error. Absent: try later. Fails where the end is not what
+  /// was promised, or may not last.
+  void confirm(std::function<void(std::optional<Result<Confirmation>>)> then);
+
+ private:
+  enum class Content : std::uint8_t { kNotLooked, kWhole, kUnseen };
+
+  void look_at_content(std::function<void(Result<ContentSeen>)> then);
+  [[nodiscard]] std::optional<Error> judge(const Result<ContentSeen>& seen);
+  void take_preparing_flush(const Result<Flushed>& flushed);
+  void take_content(const Result<ContentSeen>& seen);
+  void take_last_flush(const Result<Flushed>& flushed);
+  void take_late_content(const Result<ContentSeen>& seen);
+  void read_header();
+  void take_header(const Result<std::string>& unseen);
+  void take_view(const Result<GuestView>& view);
+  void release_layers(const GuestView* view);
+  void not_verified(const std::string& why);
+  void note(const Flushed& flushed);
+  void answer(Preparation preparation);
+  void answer(std::optional<Result<Confirmation>> confirmation);
+
+  const std::shared_ptr<qmp::Monitor> monitor_;
+  const StreamPlan plan_;
+  job::Host& host_;
+  const Post post_;
+  RunState state_;
+  std::function<void(Preparation)> prepared_;
+  std::function<void(std::optional<Result<Confirmation>>)> confirmed_;
+  Content content_ = Content::kNotLooked;
+  std::string why_unseen_;
+  /// How often something was seen to lack since the last begin.
+  std::uint32_t times_lacking_ = 0;
+  bool is_certain_ = true;
+  Confirmation told_;
+};
+
+/// Whether it is not known if what was asked of QEMU was done: then the next look shows it.
+[[nodiscard]] bool is_unknown(const Error& error);
+
+}  // namespace blockpull::driver

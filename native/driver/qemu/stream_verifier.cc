@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "driver/qemu/stream_verifier.h"
+
+#include <utility>
+
+#include "driver/qemu/stream_witness.h"
+
+namespace blockpull::driver {
+namespace {
+
+class ContentCheck : public std::enable_shared_from_this<ContentCheck> {
+ public:
+  ContentCheck(job::Host& host, const StreamPlan& plan, std::function<bool()> is_wanted,
+               std::function<void(Result<ContentSeen>)> then)
+      : host_(host),
+        layers_(plan.layers),
+        base_(plan.base_index),
+        is_wanted_(std::move(is_wanted)),
+        then_(std::move(then)) {}
+
+  void go_on() {
+    host_.run_blocking([self = shared_from_this()] { self->walk(); },
+                       [self = shared_from_this()] { self->take(); });
+  }
+
+ private:
+  void walk() {
+    if (witness_ == nullptr) {
+      auto opened = StreamWitness::open(layers_, base_);
+      if (!opened.ok()) {
+        seen_.unseen = opened.error().message;
+        is_over_ = true;
+        return;
+      }
+      witness_ = std::move(opened).value();
+    }
+    const auto lacking = witness_->next();
+    is_over_ = !lacking.ok() || lacking->finished;
+    if (!lacking.ok()) {
+      error_ = lacking.error();
+    } else {
+      seen_.lacking_bytes = lacking->bytes;
+      seen_.first_lacking = lacking->first;
+    }
+    if (is_over_) {
+      // Here, where closing the files may take its time.
+      witness_.reset();
+    }
+  }
+
+  void take() {
+    if (!is_wanted_()) {
+      return;
+    }
+    if (!is_over_) {
+      go_on();
+    } else if (error_ && error_->kind == ErrorKind::kImageCorrupt) {
+      then_(*error_);
+    } else {
+      if (error_) {
+        seen_.unseen = error_->message;
+      }
+      then_(std::move(seen_));
+    }
+  }
+
+  job::Host& host_;
+  const std::vector<BlockNode> layers_;
+  const std::size_t base_;
+  const std::function<bool()> is_wanted_;
+  const std::function<void(Result<ContentSeen>)> then_;
+  std::unique_ptr<StreamWitness> witness_;
+  ContentSeen seen_;
+  std::optional<Error> error_;
+  bool is_over_ = false;
+};
+
+PromisedHeader promise_of(const StreamPlan& plan) {
+  PromisedHeader promised;
+  promised.top = plan.layers.front();
+  if (!plan.has_work) {
+    // Nothing is to change, whatever it states.
+    promised.keeps_base = !promised.top.stated_backing.empty();
+    return promised;
+  }
+  if (!plan.was_there) {
+    promised.backing_name = plan.backing_file;
+  }
+  if (plan.base_index < plan.layers.size()) {
+    promised.keeps_base = true;
+    promised.base = plan.layers[plan.base_index];
+  }
+  return promised;
+}
+
+}  // namespace
+
+void check_content(job::Host& host, const StreamPlan& plan, std::function<bool()> is_wanted,
+                   std::function<void(Result<ContentSeen>)> then) {
+  if (plan.layers.empty()) {
+    then(ContentSeen{"QEMU does not show the disk any more", 0, 0});
+    return;
+  }
+  std::make_shared<ContentCheck>(host, plan, std::move(is_wanted), std::move(then))->go_on();
+}
+
+void check_header(job::Host& host, const StreamPlan& plan,
+                  std::function<void(Result<std::string>)> then) {
+  if (plan.layers.empty()) {
+    then(std::string("QEMU does not show the disk any more"));
+    return;
+  }
+  struct Check {
+    PromisedHeader promised;
+    Result<HeaderSeen> seen = HeaderSeen{};
+  };
+  const auto check = std::make_shared<Check>();
+  check->promised = promise_of(plan);
+  host.run_blocking([check] { check->seen = read_back(check->promised); },
+                    [check, then = std::move(then)] {
+                      if (check->seen.ok()) {
+                        then(check->seen->unseen);
+                      } else {
+                        then(check->seen.error());
+                      }
+                    });
+}
+
+}  // namespace blockpull::driver

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The questions of stream_witness.h, asked from a host's thread: the tables are walked on threads
+// that may block, some ms at a time, and the answer comes back on the host's.
+//
+// Thread rule: the host's thread.
+
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "driver/qemu/stream_plan.h"
+#include "job/host.h"
+
+namespace blockpull::driver {
+
+struct ContentSeen {
+  /// Why the files cannot be read from here, or ""; the rest means nothing then.
+  std::string unseen;
+  /// Guest bytes that a layer which is to drop out has and the active image lacks, and the guest
+  /// offset of the first.
+  std::uint64_t lacking_bytes = 0;
+  std::uint64_t first_lacking = 0;
+};
+
+/// Calls `then` once, unless `is_wanted` says meanwhile that nobody waits for it any more.
+/// kImageCorrupt where the tables cannot be true.
+void check_content(job::Host& host, const StreamPlan& plan, std::function<bool()> is_wanted,
+                   std::function<void(Result<ContentSeen>)> then);
+
+/// Why the header on the disk could not be read, or ""; kJobFailed where it is not what the plan
+/// promised.
+void check_header(job::Host& host, const StreamPlan& plan,
+                  std::function<void(Result<std::string>)> then);
+
+}  // namespace blockpull::driver
