@@ -80,6 +80,8 @@
       "native/driver/qemu/job_look.cc",
       "native/driver/qemu/job_watch.cc",
       "native/driver/qemu/left_job.cc",
+      "native/driver/qemu/node_witness.cc",
+      "native/driver/qemu/own_nodes.cc",
       "native/driver/qemu/preflight.cc",
       "native/driver/qemu/run_state.cc",
       "native/driver/qemu/start_stream.cc",

@@ -270,17 +270,17 @@ void plan_block_pull(const std::shared_ptr<Connection>& connection, const BlockP
     return;
   }
   const std::uint64_t bandwidth = asked->options.bytes_per_second;
-  plan_in_guest(connection, std::move(asked).value(),
-                [bandwidth, answer = std::move(answer)](Result<driver::GuestPlan> plan) {
-                  if (!plan.ok()) {
-                    answer(std::move(plan).error());
-                    return;
-                  }
-                  answer(PlanReading(
-                      [bandwidth, plan = std::move(plan).value()]() -> Result<TimedPlan> {
-                        return timed(driver::measure(plan), bandwidth);
-                      }));
-                });
+  plan_in_guest(
+      connection, std::move(asked).value(),
+      [bandwidth, answer = std::move(answer)](Result<driver::GuestPlan> plan) {
+        if (!plan.ok()) {
+          answer(std::move(plan).error());
+          return;
+        }
+        answer(PlanReading([bandwidth, plan = std::move(plan).value()]() -> Result<TimedPlan> {
+          return timed(driver::measure(plan), bandwidth);
+        }));
+      });
 }
 
 }  // namespace blockpull::virt

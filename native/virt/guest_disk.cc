@@ -87,10 +87,12 @@ void list_disks(const std::shared_ptr<Connection>& connection, const std::string
   if (monitor == nullptr) {
     return;
   }
-  driver::view_guest(connection->shared_engine(), monitor, [answer = std::move(answer)](
-                                  const blockpull::Result<driver::GuestView>& view) {
-    answer(view.ok() ? Result<std::vector<Disk>>(disks_in(view->graph)) : reported(view.error()));
-  });
+  driver::view_guest(
+      connection->shared_engine(), monitor,
+      [answer = std::move(answer)](const blockpull::Result<driver::GuestView>& view) {
+        answer(view.ok() ? Result<std::vector<Disk>>(disks_in(view->graph))
+                         : reported(view.error()));
+      });
 }
 
 }  // namespace blockpull::virt

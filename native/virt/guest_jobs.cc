@@ -77,10 +77,11 @@ void find_in_guest(const std::shared_ptr<Connection>& connection, const GuestDis
     return;
   }
   const Search search{connection, monitor, on, name_for_qemu(on.disk), call.adopt};
-  driver::view_guest(connection->shared_engine(), monitor, [search, answer = std::move(answer)](
-                                  const blockpull::Result<driver::GuestView>& view) {
-    answer(view.ok() ? find_in_view(search, *view) : reported(view.error()));
-  });
+  driver::view_guest(
+      connection->shared_engine(), monitor,
+      [search, answer = std::move(answer)](const blockpull::Result<driver::GuestView>& view) {
+        answer(view.ok() ? find_in_view(search, *view) : reported(view.error()));
+      });
 }
 
 }  // namespace blockpull::virt

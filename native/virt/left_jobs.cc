@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <utility>
 
-#include "driver/qemu/flush.h"
 #include "driver/qemu/guest_pull.h"
 #include "driver/qemu/left_job.h"
+#include "driver/qemu/own_nodes.h"
 #include "virt/followed_job.h"
 #include "virt/left_xml.h"
 #include "virt/waiting_call.h"
@@ -52,30 +52,31 @@ void adopt_in_guest(const std::shared_ptr<Connection>& connection, const Domain&
   if (monitor == nullptr) {
     return;
   }
-  driver::view_guest(connection->shared_engine(), monitor, [connection, monitor, domain, answer = std::move(answer)](
-                                  const blockpull::Result<driver::GuestView>& view) {
-    if (!view.ok()) {
-      answer(reported(view.error()));
-      return;
-    }
-    if (auto may = driver::check_may_write(view->state); !may.ok()) {
-      // Nothing that is asked of QEMU now would be safe, and what it has waits.
-      answer(reported(std::move(may).error()));
-      return;
-    }
-    driver::remove_left_filters(monitor, view->graph);
-    std::vector<AdoptedJob> adopted = connection->take_adopted(domain.uuid);
-    for (const qmp::BlockJob& job : view->jobs) {
-      if (const auto plan = driver::plan_of_job(*view, job)) {
-        const GuestDisk on{domain, disk_of(domain, *plan)};
-        if (auto followed = adopt(*connection, monitor, on, *plan, job.speed)) {
-          add_once(adopted, {std::move(followed), on.disk});
-        }
-      }
-    }
-    add_those_about_to_end(*connection, domain, adopted);
-    answer(Adopted{std::move(adopted), *view});
-  });
+  driver::view_guest(connection->shared_engine(), monitor,
+                     [connection, monitor, domain, answer = std::move(answer)](
+                         const blockpull::Result<driver::GuestView>& view) {
+                       if (!view.ok()) {
+                         answer(reported(view.error()));
+                         return;
+                       }
+                       if (auto may = driver::check_may_write(view->state); !may.ok()) {
+                         // Nothing that is asked of QEMU now would be safe, and what it has waits.
+                         answer(reported(std::move(may).error()));
+                         return;
+                       }
+                       driver::remove_left_nodes(monitor, view->graph);
+                       std::vector<AdoptedJob> adopted = connection->take_adopted(domain.uuid);
+                       for (const qmp::BlockJob& job : view->jobs) {
+                         if (const auto plan = driver::plan_of_job(*view, job)) {
+                           const GuestDisk on{domain, disk_of(domain, *plan)};
+                           if (auto followed = adopt(*connection, monitor, on, *plan, job.speed)) {
+                             add_once(adopted, {std::move(followed), on.disk});
+                           }
+                         }
+                       }
+                       add_those_about_to_end(*connection, domain, adopted);
+                       answer(Adopted{std::move(adopted), *view});
+                     });
 }
 
 Result<std::shared_ptr<Connection>> open_connection(std::shared_ptr<job::Engine> engine,

@@ -94,33 +94,35 @@ void flush_disks(const std::shared_ptr<Connection>& connection, const Domain& do
   if (monitor == nullptr) {
     return;
   }
-  driver::view_guest(connection->shared_engine(), monitor, [connection, domain, monitor, answer = std::move(answer)](
-                                  const blockpull::Result<driver::GuestView>& view) {
-    if (!view.ok()) {
-      const bool is_gone = view.error().kind == ErrorKind::kMonitorLost;
-      answer(is_gone ? Result<void>() : reported(view.error()));
-      return;
-    }
-    if (auto may = driver::check_may_write(view->state); !may.ok()) {
-      answer(reported(std::move(may).error()));
-      return;
-    }
-    std::vector<std::string> nodes;
-    const auto& graph = view->graph;
-    for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
-      if (const std::string& name = graph.nodes()[i].name; graph.is_disk(i) && !name.empty()) {
-        nodes.push_back(name);
-      }
-    }
-    const auto follow = [connection, domain, view = *view, answer](Result<void> flushed) {
-      if (flushed.ok()) {
-        follow_left_in_xml(connection, domain, view, answer);
-      } else {
-        answer(std::move(flushed));
-      }
-    };
-    std::make_shared<DiskFlushes>(monitor, std::move(nodes), follow)->next();
-  });
+  driver::view_guest(
+      connection->shared_engine(), monitor,
+      [connection, domain, monitor,
+       answer = std::move(answer)](const blockpull::Result<driver::GuestView>& view) {
+        if (!view.ok()) {
+          const bool is_gone = view.error().kind == ErrorKind::kMonitorLost;
+          answer(is_gone ? Result<void>() : reported(view.error()));
+          return;
+        }
+        if (auto may = driver::check_may_write(view->state); !may.ok()) {
+          answer(reported(std::move(may).error()));
+          return;
+        }
+        std::vector<std::string> nodes;
+        const auto& graph = view->graph;
+        for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
+          if (const std::string& name = graph.nodes()[i].name; graph.is_disk(i) && !name.empty()) {
+            nodes.push_back(name);
+          }
+        }
+        const auto follow = [connection, domain, view = *view, answer](Result<void> flushed) {
+          if (flushed.ok()) {
+            follow_left_in_xml(connection, domain, view, answer);
+          } else {
+            answer(std::move(flushed));
+          }
+        };
+        std::make_shared<DiskFlushes>(monitor, std::move(nodes), follow)->next();
+      });
 }
 
 }  // namespace

@@ -61,14 +61,13 @@ describe('a plan', () => {
     expect(files()).toEqual(before)
   })
 
-  test('goes by the chain that QEMU has, and only estimates where the headers lead to another', async () => {
+  test('counts in the files that QEMU has open, also where the headers lead to others', async () => {
     const chain = await layers()
     await qemuImg('create', '-q', '-f', 'qcow2', `${chain.folder}/else`, '8M')
     await qemuImg('rebase', '-u', '-f', 'qcow2', '-b', 'else', '-F', 'qcow2', pathAt(chain, 1))
     const live = await LiveDisk.start(chain)
     const plan = await (await live.domain()).plan('vda')
-    const most = onDisk(pathAt(chain, 1)) + onDisk(pathAt(chain, 2))
-    expect(plan).toMatchObject({ bytesFree: null, bytesToMove: Math.min(most, 8 * mebibyte) })
+    expect(plan).toMatchObject({ bytesFree: expect.any(Number), bytesToMove: 4 * mebibyte })
     expect(plan.released).toEqual([pathAt(chain, 1), pathAt(chain, 2)])
   })
 })

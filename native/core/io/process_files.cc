@@ -6,9 +6,10 @@
 #include <memory>
 
 #include <dirent.h>
-#include <limits.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <limits.h>
 
 #include "core/base/text.h"
 

@@ -22,8 +22,9 @@ bool is_protocol(std::string_view driver) {
 
 bool is_filter(std::string_view driver) {
   constexpr std::array<std::string_view, 11> kFilters{
-      "copy-on-read", "throttle",   "blkdebug",    "blklogwrites", "copy-before-write", "backup-top",
-      "mirror_top",   "commit_top", "preallocate", "compress",     "snapshot-access"};
+      "copy-on-read",      "throttle",   "blkdebug",       "blklogwrites",
+      "copy-before-write", "backup-top", "mirror_top",     "commit_top",
+      "preallocate",       "compress",   "snapshot-access"};
   return std::find(kFilters.begin(), kFilters.end(), driver) != kFilters.end();
 }
 
@@ -92,10 +93,10 @@ Result<std::size_t> BlockGraph::add(BlockNode node) {
     return nodes_.size() - 1;
   }
   if (nodes_[*known].driver != node.driver || nodes_[*known].filename != node.filename) {
-    return make_error(ErrorKind::kQemuError,
-                      text("QEMU shows node '", node.name, "' as '", nodes_[*known].filename,
-                           "' and as '", node.filename,
-                           "'; without knowing which is so nothing is done"));
+    return make_error(
+        ErrorKind::kQemuError,
+        text("QEMU shows node '", node.name, "' as '", nodes_[*known].filename, "' and as '",
+             node.filename, "'; without knowing which is so nothing is done"));
   }
   return *known;
 }
@@ -299,9 +300,8 @@ bool BlockGraph::is_read_by_others(const BlockNode& layer,
       continue;
     }
     const auto chain = chain_from(top);
-    if (std::any_of(chain.begin(), chain.end(), [&](std::size_t index) {
-          return is_same_file(nodes_[index], layer);
-        })) {
+    if (std::any_of(chain.begin(), chain.end(),
+                    [&](std::size_t index) { return is_same_file(nodes_[index], layer); })) {
       return true;
     }
   }

@@ -4,14 +4,11 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <utility>
-
-#include <unistd.h>
 
 #include "core/base/text.h"
 #include "core/base/turns.h"
-#include "driver/qemu/job_id.h"
+#include "driver/qemu/own_nodes.h"
 #include "driver/qemu/run_state.h"
 
 namespace blockpull::driver {
@@ -19,40 +16,12 @@ namespace {
 
 using qmp::Json;
 
-constexpr std::string_view kFilterPrefix = "blockpull-";
-
-/// What tells this process, by that monitor, from every other client of a QEMU.
-std::string client_digits(const std::string& monitor) {
-  static const auto began = std::chrono::system_clock::now().time_since_epoch().count();
-  return hash_digits(text(::getpid(), " since ", began, " on ", monitor));
-}
-
-/// QEMU's node names end at 31 characters. Filters above two nodes must not meet, nor those of two
-/// clients above one.
-std::string name_of_filter(const std::string& node, const std::string& monitor) {
-  return text(kFilterPrefix, hash_digits(node), "-", client_digits(monitor));
-}
-
-bool is_name_of_filter(std::string_view name) {
-  if (!name.starts_with(kFilterPrefix)) {
-    return false;
-  }
-  const std::string_view hashes = name.substr(kFilterPrefix.size());
-  const std::size_t dash = hashes.find('-');
-  return dash != std::string_view::npos && is_hash(hashes.substr(0, dash)) &&
-         is_hash(hashes.substr(dash + 1));
-}
-
-qmp::Command removal_of(const std::string& filter) {
-  return {"blockdev-del", qmp::JsonWriter().member("node-name", filter).text(), true};
-}
-
 /// The filter's options.
 std::string filter_above(const std::string& node, const std::string& monitor) {
   const std::string permissions = R"(["write-unchanged"])";
   return qmp::JsonWriter()
       .member("driver", "blkdebug")
-      .member("node-name", name_of_filter(node, monitor))
+      .member("node-name", name_of_own_node(node, monitor))
       .member("image", node)
       .object("take-child-perms", permissions)
       .text();
@@ -174,9 +143,10 @@ class Flush : public std::enable_shared_from_this<Flush> {
     } else if (phase_ == JobPhase::kHasEnded) {
       then_(Flushed{});
     } else {
-      then_(make_error(ErrorKind::kGuestBusy,
-                       text("node '", node_, "' is read-only in QEMU while a job fills it: its "
-                            "images were made inactive")));
+      then_(
+          make_error(ErrorKind::kGuestBusy, text("node '", node_,
+                                                 "' is read-only in QEMU while a job fills it: its "
+                                                 "images were made inactive")));
     }
   }
 
@@ -222,7 +192,7 @@ class Flush : public std::enable_shared_from_this<Flush> {
   }
 
   [[nodiscard]] qmp::Command removal() const {
-    return removal_of(name_of_filter(node_, monitor_->path()));
+    return removal_of_own_node(name_of_own_node(node_, monitor_->path()));
   }
 
   void flush_by_hand() {
@@ -275,21 +245,11 @@ Result<void> check_can_flush(const qmp::Peer& peer) {
                          "guest could not be made durable; such a pull is not supported"));
 }
 
-void remove_left_filters(const std::shared_ptr<qmp::Monitor>& monitor, const BlockGraph& graph) {
-  const std::string own = client_digits(monitor->path());
-  for (const std::string& name : graph.node_names()) {
-    if (is_name_of_filter(name) && !name.ends_with(own)) {
-      monitor->execute(removal_of(name), [](const Result<Json>& /*answer*/) {});
-    }
-  }
-}
-
 void flush_node(const std::shared_ptr<qmp::Monitor>& monitor, const std::string& node,
                 JobPhase phase, std::function<void(Result<Flushed>)> then) {
-  turns().wait(name_of_filter(node, monitor->path()),
+  turns().wait(name_of_own_node(node, monitor->path()),
                [monitor, node, phase, then = std::move(then)](Turns::Turn turn) {
-                 const auto tell = [then,
-                                    turn = std::move(turn)](Result<Flushed> flushed) mutable {
+                 const auto tell = [then, turn = std::move(turn)](Result<Flushed> flushed) mutable {
                    turn.reset();
                    then(std::move(flushed));
                  };

@@ -20,9 +20,7 @@
 //     its images are inactive            the same              kGuestBusy
 //     anything else                      anything else         the flush has failed
 //
-// Who is killed in between leaves the filter, and it keeps other programs' jobs off the disk. So
-// whoever of us comes next removes it. That it may belong to a process that lives cannot be told by
-// its name, and does no harm: that one's flush begins anew.
+// Who is killed in between leaves the filter; own_nodes.h says what becomes of it.
 //
 // Flushes of one node within a process take turns.
 //
@@ -36,16 +34,11 @@
 #include <string>
 
 #include "core/qmp/monitor.h"
-#include "driver/qemu/block_graph.h"
 
 namespace blockpull::driver {
 
 /// kUnsupported where that QEMU offers no way to flush.
 [[nodiscard]] Result<void> check_can_flush(const qmp::Peer& peer);
-
-/// Removes the filters that other processes have left in that QEMU, which has shown `graph`. Tells
-/// nobody: one that is gone already, or that cannot go, was not in the way of a pull.
-void remove_left_filters(const std::shared_ptr<qmp::Monitor>& monitor, const BlockGraph& graph);
 
 /// Where the job on the node is. QEMU opens an image that is read-only for the time of the job, and
 /// has flushed it when it is read-only again.

@@ -61,8 +61,8 @@ Result<std::vector<ImageLevel>> read_levels(const Json& device, const Json& stat
   }
   if (device.member("inserted").member("node-name").text_or_empty() !=
       stats.member("node-name").text_or_empty()) {
-    return do_not_fit(device, text("the other begins at node '",
-                                   stats.member("node-name").text_or_empty(), "'"));
+    return do_not_fit(
+        device, text("the other begins at node '", stats.member("node-name").text_or_empty(), "'"));
   }
   Json node = stats;
   while (image.exists() && node.exists()) {

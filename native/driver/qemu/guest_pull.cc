@@ -78,13 +78,15 @@ class Prepared final : public PreparedGuestPull {
 void plan_guest_pull(const std::shared_ptr<job::Engine>& engine,
                      const std::shared_ptr<qmp::Monitor>& monitor, const GuestPullOptions& options,
                      FindFollower find_follower, std::function<void(Result<GuestPlan>)> then) {
-  view_guest(engine, monitor, [options, find_follower = std::move(find_follower),
-                       then = std::move(then)](const Result<GuestView>& view) {
-    then(view.ok() ? plan_of_view(*view, options, find_follower) : view.error());
-  });
+  view_guest(engine, monitor,
+             [options, find_follower = std::move(find_follower),
+              then = std::move(then)](const Result<GuestView>& view) {
+               then(view.ok() ? plan_of_view(*view, options, find_follower) : view.error());
+             });
 }
 
-void prepare_guest_pull(const std::shared_ptr<job::Engine>& engine, const std::shared_ptr<qmp::Monitor>& monitor,
+void prepare_guest_pull(const std::shared_ptr<job::Engine>& engine,
+                        const std::shared_ptr<qmp::Monitor>& monitor,
                         const GuestPullOptions& options, const FindFollower& find_follower,
                         std::function<void(Result<GuestPullStart>)> then) {
   const auto take = [registry = engine->registry().shared_from_this(), monitor,

@@ -48,7 +48,8 @@ void plan_guest_pull(const std::shared_ptr<job::Engine>& engine,
                      FindFollower find_follower, std::function<void(Result<GuestPlan>)> then);
 
 /// Has QEMU start the job. One that is not start()ed in the end is cancelled there.
-void prepare_guest_pull(const std::shared_ptr<job::Engine>& engine, const std::shared_ptr<qmp::Monitor>& monitor,
+void prepare_guest_pull(const std::shared_ptr<job::Engine>& engine,
+                        const std::shared_ptr<qmp::Monitor>& monitor,
                         const GuestPullOptions& options, const FindFollower& find_follower,
                         std::function<void(Result<GuestPullStart>)> then);
 

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "core/base/text.h"
-#include "core/io/process_files.h"
+#include "core/base/turns.h"
 #include "driver/qemu/graph_answers.h"
 #include "driver/qemu/guest_files.h"
 
@@ -218,6 +218,25 @@ class ViewQuery : public std::enable_shared_from_this<ViewQuery> {
   bool began_again_ = false;
 };
 
+/// What follows from a view changes what the next one of the same guest is for: who adopts a job has
+/// it before anybody else looks. Of the process, as the monitors are.
+Turns& turns() {
+  static auto* const of_process = new Turns;
+  return *of_process;
+}
+
+/// Looks at the files and tells, on a thread that may block.
+void tell_seen(job::Engine& engine, const std::shared_ptr<Result<GuestView>>& view,
+               const ViewTold& then, Turns::Turn turn) {
+  const auto work = [view, then, turn = std::move(turn)] {
+    if (view->ok()) {
+      see_files((*view)->graph, (*view)->processes);
+    }
+    then(std::move(*view));
+  };
+  engine.post([&engine, work] { engine.run_blocking(work, [] {}); });
+}
+
 }  // namespace
 
 void query_guest(const std::shared_ptr<qmp::Monitor>& monitor, ViewTold then) {
@@ -230,25 +249,18 @@ void view_guest(const std::shared_ptr<job::Engine>& engine,
     then(make_error(ErrorKind::kClosed, "the connection was closed"));
     return;
   }
-  query_guest(monitor, [weak = std::weak_ptr(engine),
-                        then = std::move(then)](Result<GuestView> view) {
-    const auto held = weak.lock();
-    if (held == nullptr) {
-      then(make_error(ErrorKind::kClosed, "the connection was closed"));
-      return;
-    }
-    auto shared = std::make_shared<Result<GuestView>>(std::move(view));
-    held->post([engine = held.get(), shared, then] {
-      engine->run_blocking(
-          [shared, then] {
-            if (shared->ok()) {
-              see_files((*shared)->graph, (*shared)->processes);
-            }
-            then(std::move(*shared));
-          },
-          [] {});
+  const auto take = [weak = std::weak_ptr(engine), path = monitor->path(),
+                     then = std::move(then)](Result<GuestView> view) {
+    const auto shared = std::make_shared<Result<GuestView>>(std::move(view));
+    turns().wait(path, [weak, shared, then](Turns::Turn turn) {
+      if (const auto held = weak.lock()) {
+        tell_seen(*held, shared, then, std::move(turn));
+      } else {
+        then(make_error(ErrorKind::kClosed, "the connection was closed"));
+      }
     });
-  });
+  };
+  query_guest(monitor, take);
 }
 
 }  // namespace blockpull::driver

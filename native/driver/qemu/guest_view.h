@@ -44,7 +44,8 @@ using ViewTold = std::function<void(Result<GuestView>)>;
 /// daemon; kQemuError where the answers contradict each other.
 void query_guest(const std::shared_ptr<qmp::Monitor>& monitor, ViewTold then);
 
-/// The same, and what is seen of the files from here. kClosed where the engine has ended.
+/// The same, and what is seen of the files from here. Calls of `then` for one guest come one after
+/// another. kClosed where the engine has ended.
 void view_guest(const std::shared_ptr<job::Engine>& engine,
                 const std::shared_ptr<qmp::Monitor>& monitor, ViewTold then);
 

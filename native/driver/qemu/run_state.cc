@@ -58,8 +58,8 @@ bool is_migrating(const RunState& state) {
 }
 
 bool is_inactive(const RunState& state) {
-  constexpr std::array<std::string_view, 5> kHandsOver{"device", "pre-switchover", "postcopy-active",
-                                                       "postcopy-paused", "postcopy-recover"};
+  constexpr std::array<std::string_view, 5> kHandsOver{
+      "device", "pre-switchover", "postcopy-active", "postcopy-paused", "postcopy-recover"};
   return !is_owner_of_images(state.status) || is_among(state.migration, kHandsOver);
 }
 

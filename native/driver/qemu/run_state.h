@@ -33,7 +33,8 @@ struct RunState {
   auto operator<=>(const RunState&) const = default;
 };
 
-[[nodiscard]] RunState read_run_state(const qmp::Json& query_status, const qmp::Json& query_migrate);
+[[nodiscard]] RunState read_run_state(const qmp::Json& query_status,
+                                      const qmp::Json& query_migrate);
 
 /// A migration goes on, and has not handed over yet: QEMU writes to the images for now.
 [[nodiscard]] bool is_migrating(const RunState& state);

@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "core/qmp/commands.h"
-#include "driver/qemu/flush.h"
 #include "driver/qemu/guest_view.h"
+#include "driver/qemu/own_nodes.h"
 
 namespace blockpull::driver {
 namespace {
@@ -47,7 +47,7 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
       found.follower->when_ended([self = shared_from_this()] { self->begin(); });
       return {};
     }
-    remove_left_filters(monitor_, view.graph);
+    remove_left_nodes(monitor_, view.graph);
     plan_ = std::move(found.plan);
     watch_ = JobWatch::begin(monitor_, plan_.job_id);
     if (found.there) {
@@ -59,15 +59,14 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
   }
 
   void stream() {
-    monitor_->execute(
-        command_for(plan_, options_.bytes_per_second),
-        [self = shared_from_this()](Result<Json> answer) {
-          if (answer.ok()) {
-            self->then_(StartedStream{std::move(self->plan_), std::move(self->watch_), nullptr});
-          } else {
-            self->take_refusal(std::move(answer).error());
-          }
-        });
+    monitor_->execute(command_for(plan_, options_.bytes_per_second), [self = shared_from_this()](
+                                                                         Result<Json> answer) {
+      if (answer.ok()) {
+        self->then_(StartedStream{std::move(self->plan_), std::move(self->watch_), nullptr});
+      } else {
+        self->take_refusal(std::move(answer).error());
+      }
+    });
   }
 
   void take_refusal(Error error) {

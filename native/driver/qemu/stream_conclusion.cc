@@ -7,6 +7,7 @@
 
 #include "core/base/text.h"
 #include "driver/qemu/guest_files.h"
+#include "driver/qemu/node_witness.h"
 
 namespace blockpull::driver {
 namespace {
@@ -77,8 +78,8 @@ void StreamConclusion::look_at_content(std::function<void(Result<ContentSeen>)> 
     then(ContentSeen{});
     return;
   }
-  check_content(host_, plan_, [weak = weak_from_this()] { return !weak.expired(); },
-                std::move(then));
+  check_content(
+      host_, plan_, [weak = weak_from_this()] { return !weak.expired(); }, std::move(then));
 }
 
 /// What is wrong with the content, if anything is; notes what could not be seen.
@@ -198,15 +199,41 @@ void StreamConclusion::read_header() {
 
 void StreamConclusion::take_header(const Result<std::string>& unseen) {
   if (!unseen.ok()) {
-    Error error = unseen.error();
-    error.message = text("pull of disk '", plan_.disk_name, "' failed: ", error.message,
-                         "; keep its backing files");
-    answer(Result<Confirmation>(std::move(error)));
+    header_is_wrong(unseen.error());
     return;
   }
-  if (!unseen->empty() && told_.is_verified) {
+  if (unseen->empty() || plan_.layers.empty()) {
+    look_at_chain();
+    return;
+  }
+  if (told_.is_verified) {
     not_verified(*unseen);
   }
+  read_back_by_node(monitor_, promise_of(plan_),
+                    [weak = weak_from_this(), post = post_](Result<void> verdict) {
+                      post([weak, verdict = std::move(verdict)] {
+                        if (const auto self = weak.lock()) {
+                          self->take_verdict(verdict);
+                        }
+                      });
+                    });
+}
+
+void StreamConclusion::take_verdict(const Result<void>& verdict) {
+  if (verdict.ok()) {
+    look_at_chain();
+  } else {
+    header_is_wrong(verdict.error());
+  }
+}
+
+void StreamConclusion::header_is_wrong(Error why) {
+  why.message = text("pull of disk '", plan_.disk_name, "' failed: ", why.message,
+                     "; keep its backing files");
+  answer(Result<Confirmation>(std::move(why)));
+}
+
+void StreamConclusion::look_at_chain() {
   query_guest(monitor_, [weak = weak_from_this(), post = post_](Result<GuestView> view) {
     auto shared = std::make_shared<Result<GuestView>>(std::move(view));
     post([weak, shared] {
@@ -250,6 +277,11 @@ void StreamConclusion::take_view(const Result<GuestView>& view) {
     }
   }
   release_layers(view.ok() ? &*view : nullptr);
+  judge_durability();
+  answer(Result<Confirmation>(std::move(told_)));
+}
+
+void StreamConclusion::judge_durability() {
   told_.is_durable = is_certain_;
   if (!is_certain_) {
     told_.warnings.push_back(
@@ -258,11 +290,10 @@ void StreamConclusion::take_view(const Result<GuestView>& view) {
   }
   if (!plan_.layers.empty() && plan_.layers.front().ignores_flushes) {
     told_.is_durable = false;
-    told_.warnings.push_back(
-        text("disk '", plan_.disk_name, "' ignores flushes (cache=unsafe), so what was pulled is ",
-             "not durable until the host has written it by itself"));
+    told_.warnings.push_back(text("disk '", plan_.disk_name,
+                                  "' ignores flushes (cache=unsafe), so what was pulled is ",
+                                  "not durable until the host has written it by itself"));
   }
-  answer(Result<Confirmation>(std::move(told_)));
 }
 
 void StreamConclusion::release_layers(const GuestView* view) {

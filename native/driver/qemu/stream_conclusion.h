@@ -66,10 +66,7 @@ class StreamConclusion : public std::enable_shared_from_this<StreamConclusion> {
 
   StreamConclusion(std::shared_ptr<qmp::Monitor> monitor, StreamPlan plan, job::Host& host,
                    Post post)
-      : monitor_(std::move(monitor)),
-        plan_(std::move(plan)),
-        host_(host),
-        post_(std::move(post)) {}
+      : monitor_(std::move(monitor)), plan_(std::move(plan)), host_(host), post_(std::move(post)) {}
 
   /// Of the job at pending. `state` is how the guest is.
   void prepare(const RunState& state, std::function<void(Preparation)> then);
@@ -92,7 +89,11 @@ class StreamConclusion : public std::enable_shared_from_this<StreamConclusion> {
   void take_late_content(const Result<ContentSeen>& seen);
   void read_header();
   void take_header(const Result<std::string>& unseen);
+  void take_verdict(const Result<void>& verdict);
+  void header_is_wrong(Error why);
+  void look_at_chain();
   void take_view(const Result<GuestView>& view);
+  void judge_durability();
   void release_layers(const GuestView* view);
   void not_verified(const std::string& why);
   void note(const Flushed& flushed);

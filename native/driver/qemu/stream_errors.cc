@@ -62,17 +62,18 @@ Error stream_left(const StreamPlan& plan) {
 }
 
 Error stream_silent(const StreamPlan& plan, std::string_view monitor) {
-  return make_error(ErrorKind::kMonitorTimeout,
-                    text("QEMU does not answer on monitor '", monitor, "', so the pull of disk '",
-                         plan.disk_name, "' is left in it; once it answers again, 'blockpull reap' ",
-                         "brings what is left of the job to its end"))
+  return make_error(
+             ErrorKind::kMonitorTimeout,
+             text("QEMU does not answer on monitor '", monitor, "', so the pull of disk '",
+                  plan.disk_name, "' is left in it; once it answers again, 'blockpull reap' ",
+                  "brings what is left of the job to its end"))
       .with_path(plan.path);
 }
 
 Error stream_finalized_elsewhere(const StreamPlan& plan, Error why) {
-  why.message = text("pull of disk '", plan.disk_name,
-                     "' was finalized by another program, so keep its backing files: ",
-                     why.message);
+  why.message =
+      text("pull of disk '", plan.disk_name,
+           "' was finalized by another program, so keep its backing files: ", why.message);
   return std::move(why).with_path(plan.path);
 }
 

@@ -105,8 +105,9 @@ void StreamFollower::take_look(const Result<JobLook>& look) {
     }
     return;
   }
-  const auto job = std::find_if(look->jobs.begin(), look->jobs.end(),
-                                [this](const qmp::BlockJob& any) { return any.id == plan_.job_id; });
+  const auto job =
+      std::find_if(look->jobs.begin(), look->jobs.end(),
+                   [this](const qmp::BlockJob& any) { return any.id == plan_.job_id; });
   const bool runs = job != look->jobs.end() && !done_ && !is_between_;
   hold_.observe(runs ? &*job : nullptr, look->state, watch_->take_switch());
   if (done_ || is_between_) {
@@ -230,9 +231,8 @@ void StreamFollower::conclude() {
     return;
   }
   step_ = Step::kPrepare;
-  conclusion_->prepare(hold_.state(), [this](Preparation preparation) {
-    prepared(std::move(preparation));
-  });
+  conclusion_->prepare(hold_.state(),
+                       [this](Preparation preparation) { prepared(std::move(preparation)); });
 }
 
 void StreamFollower::prepared(Preparation preparation) {
@@ -310,14 +310,14 @@ void StreamFollower::begin_again() {
   watch_->on_news({});
   watch_ = JobWatch::begin(monitor_, plan_.job_id);
   listen();
-  begin_stream_again(monitor_, plan_, bytes_per_second_, [weak = weak_from_this()](
-                                                             Result<void> begun) {
-    if (const auto self = weak.lock()) {
-      self->post([begun = std::move(begun)](StreamFollower& follower) {
-        follower.begun_again(begun);
-      });
-    }
-  });
+  begin_stream_again(monitor_, plan_, bytes_per_second_,
+                     [weak = weak_from_this()](Result<void> begun) {
+                       if (const auto self = weak.lock()) {
+                         self->post([begun = std::move(begun)](StreamFollower& follower) {
+                           follower.begun_again(begun);
+                         });
+                       }
+                     });
 }
 
 void StreamFollower::begun_again(const Result<void>& begun) {
@@ -398,8 +398,8 @@ void StreamFollower::chain_checked(const Result<GuestView>& view) {
   }
   // Nothing but the job makes the chain shorter while it runs.
   const auto top = view->graph.find_node(plan_.node);
-  const bool is_new_chain = top && (!plan_.has_work || view->graph.chain_from(*top).size() <
-                                                           plan_.layers.size());
+  const bool is_new_chain =
+      top && (!plan_.has_work || view->graph.chain_from(*top).size() < plan_.layers.size());
   if (!is_new_chain) {
     fail(stream_vanished(plan_, "QEMU has it no more, and the disk has its old backing file"));
     return;
@@ -411,8 +411,8 @@ void StreamFollower::chain_checked(const Result<GuestView>& view) {
 /// What the files show needs no QEMU.
 void StreamFollower::qemu_ended() {
   if (step_ != Step::kConfirm) {
-    fail(stream_vanished(plan_,
-                         "QEMU has ended; pull the disk again, which goes on from what is durable"));
+    fail(stream_vanished(
+        plan_, "QEMU has ended; pull the disk again, which goes on from what is durable"));
   }
 }
 
@@ -472,8 +472,8 @@ void StreamFollower::stop(job::Stop how) {
       fail(stream_aborted(plan_));
       return;
     }
-    patience_timer_ = host_->call_at(host_->clock().now() + kPatience,
-                                     [this] { stop_waiting_if_silent(); });
+    patience_timer_ =
+        host_->call_at(host_->clock().now() + kPatience, [this] { stop_waiting_if_silent(); });
     look();
     stop_waiting_if_silent();
     return;

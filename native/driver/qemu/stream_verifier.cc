@@ -4,8 +4,6 @@
 
 #include <utility>
 
-#include "driver/qemu/stream_witness.h"
-
 namespace blockpull::driver {
 namespace {
 
@@ -76,6 +74,8 @@ class ContentCheck : public std::enable_shared_from_this<ContentCheck> {
   bool is_over_ = false;
 };
 
+}  // namespace
+
 PromisedHeader promise_of(const StreamPlan& plan) {
   PromisedHeader promised;
   promised.top = plan.layers.front();
@@ -93,8 +93,6 @@ PromisedHeader promise_of(const StreamPlan& plan) {
   }
   return promised;
 }
-
-}  // namespace
 
 void check_content(job::Host& host, const StreamPlan& plan, std::function<bool()> is_wanted,
                    std::function<void(Result<ContentSeen>)> then) {

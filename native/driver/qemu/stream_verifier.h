@@ -13,6 +13,7 @@
 #include <string>
 
 #include "driver/qemu/stream_plan.h"
+#include "driver/qemu/stream_witness.h"
 #include "job/host.h"
 
 namespace blockpull::driver {
@@ -30,6 +31,9 @@ struct ContentSeen {
 /// kImageCorrupt where the tables cannot be true.
 void check_content(job::Host& host, const StreamPlan& plan, std::function<bool()> is_wanted,
                    std::function<void(Result<ContentSeen>)> then);
+
+/// What the header of the active image states once the stream is done.
+[[nodiscard]] PromisedHeader promise_of(const StreamPlan& plan);
 
 /// Why the header on the disk could not be read, or ""; kJobFailed where it is not what the plan
 /// promised.

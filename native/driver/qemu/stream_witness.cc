@@ -23,9 +23,8 @@ constexpr std::chrono::milliseconds kTurn{20};
 constexpr std::uint64_t kLongestRun = std::uint64_t{1} << 30U;
 
 Error is_not_promised(const BlockNode& top, const std::string& stated, const std::string& why) {
-  return make_error(ErrorKind::kJobFailed,
-                    text("QEMU says that it is done, and the header of '", top.filename,
-                         "' states ", stated, " where ", why))
+  return make_error(ErrorKind::kJobFailed, text("QEMU says that it is done, and the header of '",
+                                                top.filename, "' states ", stated, " where ", why))
       .with_path(top.filename);
 }
 
@@ -107,6 +106,19 @@ void StreamWitness::add_lacking(std::uint64_t length) {
   lacking_.bytes += length;
 }
 
+Result<void> check_stated(const PromisedHeader& promised,
+                          const std::optional<std::string>& stated) {
+  const bool is_other_name = promised.backing_name && stated != promised.backing_name;
+  if (stated.has_value() != promised.keeps_base || is_other_name) {
+    return is_not_promised(
+        promised.top, quoted(stated),
+        promised.backing_name
+            ? text(quoted(promised.backing_name), " was promised")
+            : std::string(promised.keeps_base ? "one was to stay" : "none was to stay"));
+  }
+  return {};
+}
+
 Result<HeaderSeen> read_back(const PromisedHeader& promised) {
   const auto opened = open_beside_qemu({promised.top});
   if (!opened.ok()) {
@@ -115,22 +127,15 @@ Result<HeaderSeen> read_back(const PromisedHeader& promised) {
   const auto& backing = opened->active().backing();
   const std::optional<std::string> stated =
       backing ? std::optional(backing->name) : std::optional<std::string>();
-  const bool is_other_name = promised.backing_name && stated != promised.backing_name;
-  if (stated.has_value() != promised.keeps_base || is_other_name) {
-    return is_not_promised(promised.top, quoted(stated),
-                           promised.backing_name
-                               ? text(quoted(promised.backing_name), " was promised")
-                               : std::string(promised.keeps_base ? "one was to stay"
-                                                                 : "none was to stay"));
-  }
+  BLOCKPULL_CHECK(check_stated(promised, stated));
   if (stated) {
     BLOCKPULL_CHECK(check_opens(promised, *stated));
-    const bool is_other_format = promised.base && !backing->format.empty() &&
-                                 backing->format != promised.base->driver;
+    const bool is_other_format =
+        promised.base && !backing->format.empty() && backing->format != promised.base->driver;
     if (is_other_format) {
-      return is_not_promised(promised.top, text("format '", backing->format, "'"),
-                             text("'", promised.base->filename, "' is '", promised.base->driver,
-                                  "'"));
+      return is_not_promised(
+          promised.top, text("format '", backing->format, "'"),
+          text("'", promised.base->filename, "' is '", promised.base->driver, "'"));
     }
   }
   return HeaderSeen{};

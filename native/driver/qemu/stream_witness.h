@@ -76,6 +76,10 @@ struct HeaderSeen {
   std::string unseen;
 };
 
+/// kJobFailed where a header that states this name, or none, is not as promised.
+[[nodiscard]] Result<void> check_stated(const PromisedHeader& promised,
+                                        const std::optional<std::string>& stated);
+
 [[nodiscard]] Result<HeaderSeen> read_back(const PromisedHeader& promised);
 
 }  // namespace blockpull::driver

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "driver/qemu/node_witness.h"
+
+#include <optional>
+#include <utility>
+
+#include "core/qmp/commands.h"
+#include "driver/qemu/own_nodes.h"
+
+namespace blockpull::driver {
+namespace {
+
+using qmp::Json;
+
+class NodeWitness : public std::enable_shared_from_this<NodeWitness> {
+ public:
+  NodeWitness(std::shared_ptr<qmp::Monitor> monitor, PromisedHeader promised,
+              std::function<void(Result<void>)> then)
+      : monitor_(std::move(monitor)),
+        promised_(std::move(promised)),
+        then_(std::move(then)),
+        name_(name_of_own_node(promised_.top.name + " witness", monitor_->path())) {}
+
+  void begin() {
+    ask(qmp::query_block_jobs(), [](NodeWitness& self, const Result<Json>& jobs) {
+      if (jobs.ok() && jobs->size() == 0) {
+        self.add_node();
+      } else {
+        self.then_({});
+      }
+    });
+  }
+
+ private:
+  void add_node() {
+    const std::string file = qmp::JsonWriter()
+                                 .member("driver", "file")
+                                 .member("filename", promised_.top.filename)
+                                 .text();
+    const std::string node = qmp::JsonWriter()
+                                 .member("driver", promised_.top.driver)
+                                 .member("node-name", name_)
+                                 .member("read-only", true)
+                                 .member("force-share", true)
+                                 .object("file", file)
+                                 .object("backing", "null")
+                                 .text();
+    ask({"blockdev-add", node, true}, [](NodeWitness& self, const Result<Json>& added) {
+      if (added.ok()) {
+        self.list_nodes();
+      } else {
+        self.then_({});
+      }
+    });
+  }
+
+  void list_nodes() {
+    const std::string flat = qmp::JsonWriter().member("flat", true).text();
+    ask({"query-named-block-nodes", flat, false},
+        [](NodeWitness& self, const Result<Json>& nodes) { self.judge(nodes); });
+  }
+
+  void judge(const Result<Json>& nodes) {
+    Result<void> verdict;
+    for (std::size_t i = 0; nodes.ok() && i < nodes->size(); ++i) {
+      if (nodes->at(i).member("node-name").text_or_empty() == name_) {
+        verdict =
+            check_stated(promised_, nodes->at(i).member("image").member("backing-filename").text());
+      }
+    }
+    ask(removal_of_own_node(name_),
+        [verdict](NodeWitness& self, const Result<Json>& /*removed*/) { self.then_(verdict); });
+  }
+
+  void ask(qmp::Command command, std::function<void(NodeWitness&, const Result<Json>&)> then) {
+    monitor_->execute(std::move(command), [self = shared_from_this(), then = std::move(then)](
+                                              const Result<Json>& answer) { then(*self, answer); });
+  }
+
+  const std::shared_ptr<qmp::Monitor> monitor_;
+  const PromisedHeader promised_;
+  const std::function<void(Result<void>)> then_;
+  const std::string name_;
+};
+
+}  // namespace
+
+void read_back_by_node(const std::shared_ptr<qmp::Monitor>& monitor, const PromisedHeader& promised,
+                       std::function<void(Result<void>)> then) {
+  std::make_shared<NodeWitness>(monitor, promised, std::move(then))->begin();
+}
+
+}  // namespace blockpull::driver
