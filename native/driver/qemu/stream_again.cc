@@ -38,25 +38,31 @@ Result<void> check_again(const GuestView& view, const StreamPlan& plan) {
 }  // namespace
 
 void begin_stream_again(const std::shared_ptr<qmp::Monitor>& monitor, const StreamPlan& plan,
-                        std::uint64_t bytes_per_second, std::function<void(Result<void>)> then) {
+                        std::uint64_t bytes_per_second,
+                        std::function<void(Result<std::shared_ptr<JobWatch>>)> then) {
   query_guest(monitor, [monitor, plan, bytes_per_second,
                         then = std::move(then)](const Result<GuestView>& view) {
     if (!view.ok()) {
       then(view.error());
       return;
     }
+    auto watch = JobWatch::begin(monitor, plan.job_id);
     const bool has_begun =
         std::any_of(view->jobs.begin(), view->jobs.end(),
                     [&plan](const qmp::BlockJob& job) { return job.id == plan.job_id; });
     if (has_begun) {
       // The answer to an earlier try was lost.
-      then({});
+      then(std::move(watch));
     } else if (auto same = check_again(*view, plan); !same.ok()) {
-      then(std::move(same));
+      then(std::move(same).error());
     } else {
       monitor->execute(command_for(plan, bytes_per_second),
-                       [then](const Result<qmp::Json>& answer) {
-                         then(answer.ok() ? Result<void>() : refusal_of_stream(answer.error()));
+                       [then, watch](const Result<qmp::Json>& answer) {
+                         if (answer.ok()) {
+                           then(watch);
+                         } else {
+                           then(refusal_of_stream(answer.error()));
+                         }
                        });
     }
   });

@@ -18,9 +18,11 @@
 
 namespace blockpull::driver {
 
-/// kGuestBusy while QEMU may not write; kUnsupported where the chain is another one; QEMU's refusals
+/// Gives the ears for the new job's end, opened before it was asked for: it can end before QEMU has
+/// answered. kGuestBusy while QEMU may not write; kUnsupported where the chain is another one; QEMU's refusals
 /// as start_stream() has them.
 void begin_stream_again(const std::shared_ptr<qmp::Monitor>& monitor, const StreamPlan& plan,
-                        std::uint64_t bytes_per_second, std::function<void(Result<void>)> then);
+                        std::uint64_t bytes_per_second,
+                        std::function<void(Result<std::shared_ptr<JobWatch>>)> then);
 
 }  // namespace blockpull::driver

@@ -46,4 +46,23 @@ struct Cancels {
   [[nodiscard]] bool are_in_vain() const { return refused >= kRefusalsBelieved; }
 };
 
+enum class CancelMove : std::uint8_t {
+  /// It is wanted, or QEMU refuses to cancel it and it may as well complete.
+  kNone,
+  kCancel,
+  /// QEMU refuses to cancel what must not complete.
+  kGiveUp,
+};
+
+[[nodiscard]] inline CancelMove next_cancel(const Unwanted& unwanted, const Cancels& cancels,
+                                            bool is_pending) {
+  if (!unwanted.is_so()) {
+    return CancelMove::kNone;
+  }
+  if (!is_pending || !cancels.are_in_vain()) {
+    return CancelMove::kCancel;
+  }
+  return unwanted.distrust || unwanted.is_again ? CancelMove::kGiveUp : CancelMove::kNone;
+}
+
 }  // namespace blockpull::driver

@@ -133,6 +133,28 @@ void StreamConclusion::note(const Flushed& flushed) {
   is_certain_ = is_certain_ && flushed.is_certain;
 }
 
+void StreamConclusion::look_for_end(std::function<void(std::optional<bool>)> then) {
+  query_guest(monitor_, [weak = weak_from_this(), post = post_,
+                         then = std::move(then)](const Result<GuestView>& view) {
+    std::optional<bool> is_done;
+    if (const auto self = weak.lock(); self != nullptr && view.ok()) {
+      const auto top = view->graph.find_node(self->plan_.node);
+      is_done = top && !self->has_old_chain(view->graph, *top);
+    }
+    post([weak, then, is_done] {
+      if (!weak.expired()) {
+        then(is_done);
+      }
+    });
+  });
+}
+
+/// Nothing but the job makes the chain shorter while it runs.
+bool StreamConclusion::has_old_chain(const BlockGraph& graph, std::size_t top) const {
+  return plan_.has_work && !plan_.layers.empty() &&
+         graph.chain_from(top).size() >= plan_.layers.size();
+}
+
 void StreamConclusion::confirm(std::function<void(std::optional<Result<Confirmation>>)> then) {
   confirmed_ = std::move(then);
   told_ = {};
@@ -262,7 +284,7 @@ void StreamConclusion::take_view(const Result<GuestView>& view) {
   if (view.ok()) {
     if (const auto top = view->graph.find_node(plan_.node)) {
       const auto chain = view->graph.chain_from(*top);
-      if (plan_.has_work && !plan_.layers.empty() && chain.size() >= plan_.layers.size()) {
+      if (has_old_chain(view->graph, *top)) {
         answer(Result<Confirmation>(
             make_error(ErrorKind::kJobFailed,
                        text("pull of disk '", plan_.disk_name, "' failed: QEMU says that it is ",

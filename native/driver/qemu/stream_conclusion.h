@@ -74,6 +74,9 @@ class StreamConclusion : public std::enable_shared_from_this<StreamConclusion> {
   /// The stream is begun again: what was seen of it counts no more.
   void forget();
 
+  /// Whether QEMU shows the end of a job that it lists no more; absent where it cannot be asked.
+  void look_for_end(std::function<void(std::optional<bool>)> then);
+
   /// Of the job that has ended without an error. Absent: try later. Fails where the end is not what
   /// was promised, or may not last.
   void confirm(std::function<void(std::optional<Result<Confirmation>>)> then);
@@ -82,6 +85,7 @@ class StreamConclusion : public std::enable_shared_from_this<StreamConclusion> {
   enum class Content : std::uint8_t { kNotLooked, kWhole, kUnseen };
 
   void look_at_content(std::function<void(Result<ContentSeen>)> then);
+  [[nodiscard]] bool has_old_chain(const BlockGraph& graph, std::size_t top) const;
   [[nodiscard]] std::optional<Error> judge(const Result<ContentSeen>& seen);
   void take_preparing_flush(const Result<Flushed>& flushed);
   void take_content(const Result<ContentSeen>& seen);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/base/text.h"
+#include "driver/qemu/job_progress.h"
 #include "driver/qemu/stream_again.h"
 #include "driver/qemu/stream_errors.h"
 
@@ -139,7 +140,12 @@ void StreamFollower::take_missing() {
 }
 
 void StreamFollower::act(const qmp::BlockJob& job) {
-  show(job);
+  bytes_per_second_ = job.speed;
+  show_on_board(*board_, job, plan_.virtual_size, hold_.is_held(job));
+  // What was asked before a resume is answered before it.
+  if (!requests_.are_owed()) {
+    board_->stopped_on = job.stopped_on;
+  }
   if (step_ != Step::kNone) {
     return;
   }
@@ -151,7 +157,7 @@ void StreamFollower::act(const qmp::BlockJob& job) {
     default:
       break;
   }
-  if (job.stopped_on && unanswered_requests_ == 0 && fails_rather_than_stops_) {
+  if (job.stopped_on && !requests_.are_owed() && fails_rather_than_stops_) {
     unwanted_.stop_error = stream_stopped(plan_, *job.stopped_on);
   }
   // One that QEMU finalizes by itself cannot wait until the guest runs again.
@@ -176,40 +182,16 @@ void StreamFollower::act(const qmp::BlockJob& job) {
   }
 }
 
-/// Progress only grows.
-void StreamFollower::show(const qmp::BlockJob& job) {
-  const std::uint64_t offset = std::min(job.offset, plan_.virtual_size);
-  board_->settled = std::max(board_->settled.load(), offset);
-  board_->moved = std::min(board_->settled.load(), board_->to_move.load());
-  bytes_per_second_ = job.speed;
-  board_->phase = is_pending(job)      ? job::Phase::kPending
-                  : hold_.is_held(job) ? job::Phase::kPaused
-                                       : job::Phase::kMoving;
-  // What was asked before a resume is answered before it; act() heeds that too.
-  if (unanswered_requests_ == 0) {
-    board_->stopped_on = job.stopped_on;
-  }
-}
-
 bool StreamFollower::cancel_if_unwanted(bool is_pending) {
-  if (!unwanted_.is_so()) {
-    return false;
-  }
-  if (!is_pending || !cancels_.are_in_vain()) {
+  const CancelMove move = next_cancel(unwanted_, cancels_, is_pending);
+  if (move == CancelMove::kCancel) {
     execute(Step::kCancel, qmp::job_cancel(plan_.job_id), &StreamFollower::cancel_answered);
-    return true;
+  } else if (move == CancelMove::kGiveUp) {
+    fail(unwanted_.distrust.value_or(
+        stream_failed(plan_, ErrorKind::kJobFailed,
+                      "QEMU has skipped what it should have copied, and refuses to cancel it")));
   }
-  if (unwanted_.distrust) {
-    fail(*unwanted_.distrust);
-    return true;
-  }
-  if (unwanted_.is_again) {
-    fail(stream_failed(
-        plan_, ErrorKind::kJobFailed,
-        "QEMU has skipped what it should have copied, and refuses to cancel the job"));
-    return true;
-  }
-  return false;
+  return move != CancelMove::kNone;
 }
 
 void StreamFollower::pause_answered(Result<void> result) {
@@ -306,12 +288,8 @@ void StreamFollower::confirmed(const Result<Confirmation>& confirmation) {
 
 void StreamFollower::begin_again() {
   step_ = Step::kBegin;
-  // Before it is asked for: it can end before QEMU has answered.
-  watch_->on_news({});
-  watch_ = JobWatch::begin(monitor_, plan_.job_id);
-  listen();
   begin_stream_again(monitor_, plan_, bytes_per_second_,
-                     [weak = weak_from_this()](Result<void> begun) {
+                     [weak = weak_from_this()](Result<std::shared_ptr<JobWatch>> begun) {
                        if (const auto self = weak.lock()) {
                          self->post([begun = std::move(begun)](StreamFollower& follower) {
                            follower.begun_again(begun);
@@ -320,7 +298,7 @@ void StreamFollower::begin_again() {
                      });
 }
 
-void StreamFollower::begun_again(const Result<void>& begun) {
+void StreamFollower::begun_again(const Result<std::shared_ptr<JobWatch>>& begun) {
   step_ = Step::kNone;
   if (!begun.ok()) {
     const Error& why = begun.error();
@@ -331,6 +309,9 @@ void StreamFollower::begun_again(const Result<void>& begun) {
     }
     return;
   }
+  watch_->on_news({});
+  watch_ = *begun;
+  listen();
   is_between_ = false;
   is_ready_ = false;
   finalize_sent_ = false;
@@ -378,34 +359,16 @@ void StreamFollower::take_end(const JobEnd& end) {
 
 void StreamFollower::check_chain() {
   step_ = Step::kCheck;
-  query_guest(monitor_, [weak = weak_from_this()](Result<GuestView> view) {
-    if (const auto self = weak.lock()) {
-      auto shared = std::make_shared<Result<GuestView>>(std::move(view));
-      self->post([shared](StreamFollower& follower) {
-        if (follower.step_ == Step::kCheck) {
-          follower.step_ = Step::kNone;
-          follower.chain_checked(*shared);
-        }
-      });
+  conclusion_->look_for_end([this](std::optional<bool> is_done) {
+    step_ = Step::kNone;
+    if (is_done == true) {
+      done_ = true;
+      look();
+    } else if (is_done == false) {
+      fail(stream_vanished(plan_, "QEMU has it no more, and the disk has its old backing file"));
     }
+    // Else the next look finds the job missing again.
   });
-}
-
-void StreamFollower::chain_checked(const Result<GuestView>& view) {
-  if (!view.ok()) {
-    // The next look finds the job missing again.
-    return;
-  }
-  // Nothing but the job makes the chain shorter while it runs.
-  const auto top = view->graph.find_node(plan_.node);
-  const bool is_new_chain =
-      top && (!plan_.has_work || view->graph.chain_from(*top).size() < plan_.layers.size());
-  if (!is_new_chain) {
-    fail(stream_vanished(plan_, "QEMU has it no more, and the disk has its old backing file"));
-    return;
-  }
-  done_ = true;
-  look();
 }
 
 /// What the files show needs no QEMU.
@@ -489,7 +452,7 @@ void StreamFollower::stop(job::Stop how) {
 /// A job that is done is not cancelled any more, so no answer to that will come.
 void StreamFollower::leave_when_answered() {
   const bool is_cancel_owed = unwanted_.is_aborted && !cancels_.is_answered && !done_;
-  if (finish_ && is_leaving_ && !is_cancel_owed && unanswered_requests_ == 0) {
+  if (finish_ && is_leaving_ && !is_cancel_owed && !requests_.are_owed()) {
     leave();
   }
 }
@@ -531,20 +494,15 @@ void StreamFollower::fail_rather_than_stop() {
 }
 
 void StreamFollower::request(qmp::Command command, std::function<void(Result<void>)> told) {
-  ++unanswered_requests_;
-  monitor_->execute(std::move(command),
-                    [weak = weak_from_this(), told = std::move(told)](Result<qmp::Json> answer) {
-                      if (told) {
-                        told(answer.ok() ? Result<void>() : std::move(answer).error());
-                      }
-                      if (const auto self = weak.lock()) {
-                        self->post([](StreamFollower& follower) {
-                          --follower.unanswered_requests_;
-                          follower.look();
-                          follower.leave_when_answered();
-                        });
-                      }
-                    });
+  requests_.ask(*monitor_, std::move(command), std::move(told), [weak = weak_from_this()] {
+    if (const auto self = weak.lock()) {
+      self->post([](StreamFollower& follower) {
+        follower.requests_.answered();
+        follower.look();
+        follower.leave_when_answered();
+      });
+    }
+  });
 }
 
 }  // namespace blockpull::driver

@@ -36,6 +36,7 @@
 #include "driver/qemu/guest_view.h"
 #include "driver/qemu/job_hold.h"
 #include "driver/qemu/job_look.h"
+#include "driver/qemu/job_requests.h"
 #include "driver/qemu/stream_cancels.h"
 #include "driver/qemu/stream_conclusion.h"
 #include "job/work.h"
@@ -83,14 +84,13 @@ class StreamFollower : public std::enable_shared_from_this<StreamFollower> {
   void take_look(const Result<JobLook>& look);
   void take_missing();
   void act(const qmp::BlockJob& job);
-  void show(const qmp::BlockJob& job);
   [[nodiscard]] bool cancel_if_unwanted(bool is_pending);
   void conclude();
   void prepared(Preparation preparation);
   void confirm();
   void confirmed(const Result<Confirmation>& confirmation);
   void begin_again();
-  void begun_again(const Result<void>& begun);
+  void begun_again(const Result<std::shared_ptr<JobWatch>>& begun);
   void pause_answered(Result<void> result);
   void resume_answered(Result<void> result);
   void look_after(Result<void> result);
@@ -98,7 +98,6 @@ class StreamFollower : public std::enable_shared_from_this<StreamFollower> {
   void take_end(const JobEnd& end);
   void qemu_ended();
   void check_chain();
-  void chain_checked(const Result<GuestView>& view);
   void fail(Error error);
   void finish(job::Ending ending);
 
@@ -151,7 +150,7 @@ class StreamFollower : public std::enable_shared_from_this<StreamFollower> {
   Unwanted unwanted_;
   Cancels cancels_;
   bool is_leaving_ = false;
-  std::uint32_t unanswered_requests_ = 0;
+  JobRequests requests_;
   bool fails_rather_than_stops_ = false;
 };
 
