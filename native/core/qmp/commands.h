@@ -79,6 +79,8 @@ struct BlockJob {
   std::optional<ErrorKind> stopped_on;
   /// Why it failed.
   std::optional<std::string> error;
+
+  [[nodiscard]] bool is_pending() const { return status == JobStatus::kPending; }
 };
 
 [[nodiscard]] Command query_block_jobs();

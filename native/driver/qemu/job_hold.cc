@@ -6,7 +6,7 @@ namespace blockpull::driver {
 namespace {
 
 bool has_stopped_by_itself(const qmp::BlockJob& job) {
-  return job.status == qmp::JobStatus::kPending || job.status == qmp::JobStatus::kWaiting ||
+  return job.is_pending() || job.status == qmp::JobStatus::kWaiting ||
          job.stopped_on.has_value();
 }
 

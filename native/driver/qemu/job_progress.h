@@ -18,7 +18,7 @@ inline void show_on_board(job::Board& board, const qmp::BlockJob& job, std::uint
   const std::uint64_t offset = std::min(job.offset, virtual_size);
   board.settled = std::max(board.settled.load(), offset);
   board.moved = std::min(board.settled.load(), board.to_move.load());
-  if (job.status == qmp::JobStatus::kPending) {
+  if (job.is_pending()) {
     board.phase = job::Phase::kPending;
   } else {
     board.phase = is_held ? job::Phase::kPaused : job::Phase::kMoving;

@@ -19,10 +19,6 @@ constexpr Nanoseconds kLookInterval{500'000'000};
 /// Who aborts waits no longer for a QEMU that does not answer; less than people wait at a prompt.
 constexpr Nanoseconds kPatience{1'500'000'000};
 
-bool is_pending(const qmp::BlockJob& job) {
-  return job.status == qmp::JobStatus::kPending;
-}
-
 }  // namespace
 
 void StreamFollower::post(std::function<void(StreamFollower&)> then) {
@@ -163,7 +159,7 @@ void StreamFollower::act(const qmp::BlockJob& job) {
   // One that QEMU finalizes by itself cannot wait until the guest runs again.
   const bool is_time = !hold_.must_stand() || plan_.auto_finalize;
   unwanted_.is_again = unwanted_.is_again || (hold_.is_tainted() && is_time);
-  if (cancel_if_unwanted(is_pending(job))) {
+  if (cancel_if_unwanted(job.is_pending())) {
     return;
   }
   switch (hold_.next(job)) {
@@ -176,7 +172,7 @@ void StreamFollower::act(const qmp::BlockJob& job) {
     case JobHold::Move::kWait:
       break;
     case JobHold::Move::kNothing:
-      if (is_pending(job)) {
+      if (job.is_pending()) {
         conclude();
       }
   }

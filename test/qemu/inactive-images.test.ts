@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Guests that are saved, migrated and continued around a pull. QEMU skips what a stream should write while the images
+// are inactive and counts it as done; no pull may complete on that.
+
+import { afterAll, describe, expect, test } from 'vitest'
+import { GuestPuller } from '../support/guest-puller.js'
+import { beginSlowMigration, cancelMigration, save, untilStatus } from '../support/guest-states.js'
+import { LiveDisk } from '../support/live-disk.js'
+import { expectWhole } from '../support/live-verdict.js'
+import { makeChain } from '../support/stream-case.js'
+import { TempFolder } from '../support/temp-folder.js'
+
+const temp = new TempFolder('inactive-images')
+afterAll(() => temp.remove())
+
+const slow = { bytesPerSecond: 1 << 19 }
+
+async function start() {
+  const chain = await makeChain(
+    temp.folder(),
+    { name: 'base', size: '4M', io: ['write -P 1 0 4M'] },
+    { name: 'top', size: '4M', io: ['write -P 2 0 64k'] },
+  )
+  const live = await LiveDisk.start(chain)
+  return { live, client: await live.client() }
+}
+
+describe('a guest that is saved in the middle of a pull, and goes on', () => {
+  test.each([
+    ['runs', true],
+    ['was never started', false],
+  ])('%s: the pull is begun again, and nothing is lost', async (_, runs) => {
+    const { live, client } = await start()
+    if (runs) await client.execute('cont')
+    const domain = await live.domain()
+    const job = await domain.blockPull('vda', slow)
+    await save(client)
+    // Whatever the stream goes over now, QEMU skips.
+    await domain.blockJobSetSpeed('vda', '0')
+    await expect.poll(() => live.jobs()).toMatchObject([{ status: 'pending' }])
+    await client.execute('cont')
+    expect(await job.done).toMatchObject({ state: 'completed', verified: true })
+    await expectWhole(live)
+  })
+
+  test('several times: the same', async () => {
+    const { live, client } = await start()
+    await client.execute('cont')
+    const domain = await live.domain()
+    const job = await domain.blockPull('vda', slow)
+    for (let round = 0; round < 3; round += 1) {
+      await save(client)
+      await client.execute('cont')
+    }
+    await domain.blockJobSetSpeed('vda', '0')
+    expect(await job.done).toMatchObject({ state: 'completed', verified: true })
+    await expectWhole(live)
+  })
+
+  test('and the pull is aborted while it is saved: cancelled, and the backing file stays', async () => {
+    const { live, client } = await start()
+    await client.execute('cont')
+    const job = await (await live.domain()).blockPull('vda', slow)
+    await save(client)
+    expect(await job.abort()).toMatchObject({ state: 'cancelled' })
+    await client.execute('cont')
+    await expectWhole(live, `${live.chain.folder}/base`)
+  })
+})
+
+test('a migration that is cancelled holds the pull still, which then goes on', async () => {
+  const { live, client } = await start()
+  await client.execute('cont')
+  const domain = await live.domain()
+  const job = await domain.blockPull('vda', slow)
+  await beginSlowMigration(client)
+  await expect.poll(() => live.jobs()).toMatchObject([{ status: 'paused' }])
+  await cancelMigration(client)
+  await domain.blockJobSetSpeed('vda', '0')
+  expect(await job.done).toMatchObject({ state: 'completed', verified: true })
+  await expectWhole(live)
+})
+
+describe('while QEMU may not write to the images', () => {
+  test.each([
+    ['saved', save],
+    ['being migrated', beginSlowMigration],
+  ])('(%s) a pull is refused, its plan says so first, and nothing is begun', async (_, happen) => {
+    const { live, client } = await start()
+    await client.execute('cont')
+    const domain = await live.domain()
+    await happen(client)
+    const { refusals } = await domain.plan('vda')
+    expect(refusals[0]).toMatchObject({ code: 'GUEST_BUSY' })
+    await expect(domain.blockPull('vda')).rejects.toMatchObject({
+      code: 'GUEST_BUSY',
+      message: refusals[0]?.message,
+      retryable: true,
+    })
+    expect(await live.jobs()).toEqual([])
+  })
+
+  test('a job that was left at pending is left, and finished once the guest goes on', async () => {
+    const { live, client } = await start()
+    await client.execute('cont')
+    const puller = GuestPuller.start(live, slow)
+    await puller.running()
+    await puller.kill()
+    const [{ device }] = await client.execute('query-block-jobs')
+    await client.execute('block-job-set-speed', { device, speed: 0 })
+    await expect.poll(() => live.jobs()).toMatchObject([{ status: 'pending' }])
+    await save(client)
+    await expect((await live.domain()).reap()).rejects.toMatchObject({ code: 'GUEST_BUSY' })
+    await untilStatus(client, 'postmigrate')
+    expect(await live.jobs()).toMatchObject([{ status: 'pending' }])
+    await client.execute('cont')
+    expect(await (await live.domain()).reap()).toMatchObject([{ outcome: { state: 'completed', verified: true } }])
+    await expectWhole(live)
+  })
+})
+
+test('a job that ran while nobody followed it and its guest was saved is begun again by a reap', async () => {
+  const { live, client } = await start()
+  await client.execute('cont')
+  const puller = GuestPuller.start(live, slow)
+  await puller.running()
+  await puller.kill()
+  await save(client)
+  const [{ device }] = await client.execute('query-block-jobs')
+  await client.execute('block-job-set-speed', { device, speed: 0 })
+  await expect.poll(() => live.jobs()).toMatchObject([{ status: 'pending' }])
+  await client.execute('cont')
+  expect(await (await live.domain()).reap()).toMatchObject([{ outcome: { state: 'completed', verified: true } }])
+  await expectWhole(live)
+})
+
+test('a job that a dead process left paused goes on with whoever adopts it', async () => {
+  const { live, client } = await start()
+  await client.execute('cont')
+  const puller = GuestPuller.start(live, slow)
+  await puller.running()
+  await beginSlowMigration(client)
+  await expect.poll(() => live.jobs()).toMatchObject([{ status: 'paused' }])
+  await puller.kill()
+  await cancelMigration(client)
+  expect(await live.jobs()).toMatchObject([{ status: 'paused' }])
+  const domain = await live.domain()
+  await domain.blockJobSetSpeed('vda', '0')
+  expect(await domain.reap()).toMatchObject([{ outcome: { state: 'completed', verified: true } }])
+  await expectWhole(live)
+})
