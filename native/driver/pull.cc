@@ -4,8 +4,6 @@
 // image. All of it before the first write, so that whatever is refused here has left everything as
 // it was.
 
-#include "driver/pull.h"
-
 #include <filesystem>
 #include <utility>
 
@@ -16,6 +14,7 @@
 #include "core/image/qcow2/qcow2_image.h"
 #include "core/image/qcow2/support.h"
 #include "driver/local_pull.h"
+#include "driver/pull.h"
 #include "driver/pull_survey.h"
 
 namespace blockpull::driver {
@@ -80,6 +79,17 @@ Result<image::BackingReference> reference_to(const image::Chain& chain, std::siz
                                  .format = image::format_name(chain.layers[base].image->format())};
 }
 
+/// Another descriptor, and nothing that the page cache still has: what is read comes from the disk.
+Result<std::unique_ptr<io::File>> open_anew(const std::string& path, io::FileId pulled) {
+  BLOCKPULL_TRY(file, io::PosixFile::open(path, io::Access::kReadOnly));
+  if (file->id() != pulled) {
+    return make_error(ErrorKind::kIo,
+                      text("image '", path, "' was replaced by another file during the pull"));
+  }
+  file->forget_cached_pages();
+  return std::unique_ptr<io::File>(std::move(file));
+}
+
 Result<std::unique_ptr<PullTarget>> open_target(const PullOptions& options, bool lock) {
   auto target = std::make_unique<PullTarget>();
   image::ChainOptions chain_options = options.chain;
@@ -92,6 +102,10 @@ Result<std::unique_ptr<PullTarget>> open_target(const PullOptions& options, bool
     // Too long, or the folder is not to be reached from the root.
     target->absolute_path = options.path;
   }
+  target->open_anew = [path = target->absolute_path,
+                       pulled = target->chain.layers.front().file->id()] {
+    return open_anew(path, pulled);
+  };
   target->base = target->chain.layers.size();
   if (options.base) {
     BLOCKPULL_TRY(base, find_base(target->chain, *options.base));
