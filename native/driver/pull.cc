@@ -4,6 +4,8 @@
 // image. All of it before the first write, so that whatever is refused here has left everything as
 // it was.
 
+#include "driver/pull.h"
+
 #include <filesystem>
 #include <utility>
 
@@ -14,7 +16,6 @@
 #include "core/image/qcow2/qcow2_image.h"
 #include "core/image/qcow2/support.h"
 #include "driver/local_pull.h"
-#include "driver/pull.h"
 #include "driver/pull_survey.h"
 
 namespace blockpull::driver {
@@ -22,6 +23,8 @@ namespace {
 
 class Prepared final : public PreparedPull {
  public:
+  [[nodiscard]] std::vector<ChainFile> files() const override { return files_of(target->chain); }
+
   std::shared_ptr<job::Job> start(job::Engine& engine, job::JobOptions options) override {
     return job::Job::start(engine,
                            std::make_unique<LocalPull>(std::move(target), std::move(metadata)),

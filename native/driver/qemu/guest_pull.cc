@@ -56,6 +56,18 @@ class Prepared final : public PreparedGuestPull {
 
   [[nodiscard]] const StreamPlan& plan() const override { return stream_.plan; }
   [[nodiscard]] bool was_there() const override { return stream_.was_there; }
+
+  [[nodiscard]] std::vector<ChainFile> files() const override {
+    std::vector<ChainFile> files{{plan().path, {}}};
+    for (const std::string& path : plan().released) {
+      files.push_back({path, {}});
+    }
+    if (plan().base) {
+      files.push_back({plan().base->path, {}});
+    }
+    return files;
+  }
+
   [[nodiscard]] std::shared_ptr<const GuestPullEnd> end() const override { return end_; }
 
   std::shared_ptr<job::Job> start(job::Engine& engine, job::JobOptions options) override {
