@@ -87,6 +87,11 @@ Result<GuestPlan> plan_of_view(const GuestView& view, const GuestPullOptions& op
     plan.layers.push_back(view.graph.nodes()[node]);
   }
   plan.base = found.base;
+  for (std::size_t i = 1; i < plan.base; ++i) {
+    if (!view.graph.is_shared(chain, chain[i])) {
+      plan.released.push_back(plan.layers[i].filename);
+    }
+  }
   if (const qmp::BlockJob* const job = job_in_the_way(view, plan, chain)) {
     plan.refusals.push_back(
         make_error(ErrorKind::kJobActive,
@@ -103,7 +108,7 @@ PullPlan measure(const GuestPlan& plan,
   measured.virtual_size = plan.stream.virtual_size;
   measured.method = plan.stream.has_work ? "block-stream" : "none";
   measured.refusals = plan.refusals;
-  measured.released = plan.stream.released;
+  measured.released = plan.released;
   if (plan.stream.base) {
     measured.base = plan.stream.base->path;
   }

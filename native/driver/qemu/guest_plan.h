@@ -39,6 +39,8 @@ struct GuestPlan {
   std::vector<BlockNode> layers;
   /// Index of the layer that stays, layers.size() when none does.
   std::size_t base = 0;
+  /// Paths of the layers that drop out and that no other disk of this guest reads.
+  std::vector<std::string> released;
 };
 
 /// Fails as preflight() does.

@@ -18,9 +18,7 @@ void read_layers(const BlockGraph& graph, std::size_t top, StreamPlan& plan) {
       plan.has_work = i > 1;
       return;
     }
-    if (!graph.is_shared(chain, chain[i])) {
-      plan.released.push_back(layer.filename);
-    }
+    plan.released.push_back(layer.filename);
   }
   plan.has_work = chain.size() > 1;
 }

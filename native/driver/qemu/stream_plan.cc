@@ -162,9 +162,7 @@ Result<std::string> Planner::name_of_base(std::size_t base) const {
 
 void Planner::release_layers(std::size_t base, StreamPlan& plan) const {
   for (std::size_t i = 1; i < base; ++i) {
-    if (!graph_.is_shared(chain_, chain_[i])) {
-      plan.released.push_back(layer(i).filename);
-    }
+    plan.released.push_back(layer(i).filename);
   }
 }
 

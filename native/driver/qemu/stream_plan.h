@@ -74,7 +74,7 @@ struct StreamPlan {
   bool auto_finalize = false;
   /// Some layer drops out, so the chain shows whether the job was done.
   bool has_work = true;
-  /// Paths of the layers that drop out and that no other disk of this guest reads.
+  /// Paths of the layers that drop out. Who else needs them is judged when the pull has ended.
   std::vector<std::string> released;
 };
 
