@@ -149,10 +149,11 @@ export async function virDomainBlockRebase(
 
 async function startPull(
   dom: VirDomain,
-  request: Omit<NativeBlockPullRequest, 'uuid' | 'detached' | 'onError'>,
+  request: Omit<NativeBlockPullRequest, 'uuid' | 'detached' | 'onError' | 'siblings'>,
 ): Promise<number> {
   const { conn, uuid } = checkDomain(dom)
-  await called(() => conn.native.blockPull({ uuid, ...request, detached: false, onError: 'report' }, () => undefined))
+  const ours = { detached: false, onError: 'report', siblings: null } as const
+  await called(() => conn.native.blockPull({ uuid, ...request, ...ours }, () => undefined))
   return 0
 }
 

@@ -109,10 +109,17 @@ interface NativeEnding {
   readonly bytesMoved: bigint
   readonly seconds: number
   readonly method: string
-  /** Paths of the layers that the image no longer needs, as the chain names them: relative where it was. */
+  /**
+   * Paths of the layers that the image no longer needs and nobody known does, as the chain names them: relative where
+   * it was. None unless `verified`.
+   */
   readonly released: readonly string[]
   /** Sentences about what went wrong beside the job, a domain XML that could not be rewritten for example. */
   readonly warnings: readonly string[]
+  /** Completed, and read back from the disk that the header states the new chain. */
+  readonly verified: boolean
+  /** Completed, and flushed by a way that tells of a failure. */
+  readonly durable: boolean
 }
 
 /** How a job ended; only one that completed has no error. */
@@ -152,6 +159,8 @@ export interface NativePullRequest extends NativeImageRequest {
   readonly base: string | null
   /** Bytes a second, 0 for no limit. */
   readonly bytesPerSecond: bigint
+  /** Folders of images that may need what would be released, or `null`. */
+  readonly siblings: readonly string[] | null
 }
 
 export interface NativePlan {
@@ -222,6 +231,8 @@ export interface NativeBlockPullRequest extends NativeDiskRequest {
   readonly detached: boolean
   /** What a failed read or write does: the job fails, or, of a running domain, waits to be resumed. */
   readonly onError: 'report' | 'stop' | 'enospc'
+  /** Folders of images that may need what would be released, or `null`. */
+  readonly siblings: readonly string[] | null
 }
 
 /** A job that an earlier process had left in a QEMU, and how it ended. */

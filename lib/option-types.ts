@@ -20,8 +20,17 @@ export interface SizeOptions {
   readonly bigint?: boolean | undefined
 }
 
+/** Where it is looked for who else needs a file that a pull would release. */
+export interface SiblingOptions {
+  /**
+   * Folders whose qcow2 images are looked at, each with its chain: what one of them needs is not `released`. Not the
+   * folders in them, and at most 10000 files in each. Default: none.
+   */
+  readonly siblings?: readonly string[] | undefined
+}
+
 /** Options of `domain.plan` and, but for the signal, of every pull of a domain's disk. */
-export interface DiskPlanOptions extends Limit, SizeOptions {
+export interface DiskPlanOptions extends Limit, SizeOptions, SiblingOptions {
   /** The layer that stays as backing file: a path, or `vda[2]`. Default: none, everything is pulled. */
   readonly base?: string | null | undefined
 }
@@ -69,7 +78,7 @@ export interface ImageOptions extends SizeOptions {
 }
 
 /** Options of `plan`. */
-export interface PlanOptions extends ImageOptions, Limit {
+export interface PlanOptions extends ImageOptions, Limit, SiblingOptions {
   /** Path of the layer that stays as backing file. Default: none, everything is pulled. */
   readonly base?: string | null | undefined
 }

@@ -18,6 +18,7 @@ import type {
   ImageOptions,
   Limit,
   PullImageOptions,
+  SiblingOptions,
   SizeOptions,
 } from './option-types.js'
 import { parseBandwidth, parseSize } from './quantities.js'
@@ -30,6 +31,7 @@ export interface DiskPull {
   readonly detached: boolean
   readonly signal: AbortSignal | null
   readonly bigint: boolean
+  readonly siblings: readonly string[] | null
   readonly onError: 'report' | 'stop' | 'enospc'
 }
 
@@ -53,6 +55,10 @@ function readLimit({ bandwidth, bytesPerSecond }: Limit): bigint {
     bandwidth,
     "a string with a unit such as '50MiB/s', or bytesPerSecond for a number",
   )
+}
+
+function readSiblings({ siblings }: SiblingOptions): readonly string[] | null {
+  return check.checkStringsOrNull('siblings', siblings, 'an array of folders')
 }
 
 /** The limit given to `setBandwidth` and `blockJobSetSpeed`: '50MiB/s' or an object. */
@@ -87,7 +93,7 @@ function checkImageOnError(given: unknown): void {
 }
 
 export function readDiskPull(call: string, options: BlockRebaseOptions | undefined, relative: boolean): DiskPull {
-  const keys = ['base', 'bigint', ...limitKeys, ...(call === 'plan' ? [] : diskStartKeys)] as const
+  const keys = ['base', 'bigint', 'siblings', ...limitKeys, ...(call === 'plan' ? [] : diskStartKeys)] as const
   const given = check.checkOptions(call, options, relative ? [...keys, 'relative'] : keys)
   const read = {
     base: check.checkStringOrNull('base', given.base),
@@ -96,6 +102,7 @@ export function readDiskPull(call: string, options: BlockRebaseOptions | undefin
     detached: check.checkBoolean('detached', given.detached),
     signal: check.checkSignal('signal', given.signal),
     bigint: check.checkBoolean('bigint', given.bigint),
+    siblings: readSiblings(given),
     onError: readOnError(given.onError),
   }
   return read
@@ -140,10 +147,11 @@ export function readImagePull(
   path: unknown,
   options: PullImageOptions | undefined,
 ): Read<NativePullRequest> & { readonly signal: AbortSignal | null } {
-  const keys = ['base', ...limitKeys, ...imageKeys, ...(call === 'plan' ? [] : startKeys)] as const
+  const keys = ['base', 'siblings', ...limitKeys, ...imageKeys, ...(call === 'plan' ? [] : startKeys)] as const
   const given = check.checkOptions(call, options, keys)
   const base = check.checkStringOrNull('base', given.base)
-  const request = { ...readFormats(path, given), base, bytesPerSecond: readLimit(given) }
+  const siblings = readSiblings(given)
+  const request = { ...readFormats(path, given), base, bytesPerSecond: readLimit(given), siblings }
   const signal = check.checkSignal('signal', given.signal)
   const bigint = check.checkBoolean('bigint', given.bigint)
   checkImageOnError(given.onError)

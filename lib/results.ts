@@ -65,6 +65,8 @@ export function toOutcome<Size extends number | bigint>(
     method: native.method,
     released: native.released,
     warnings: native.warnings,
+    verified: native.verified,
+    durable: native.durable,
   }
   const { state, error } = native
   if (error === null) return { ...ending, state, error }

@@ -53,12 +53,25 @@ interface Ending<Size extends number | bigint> {
   readonly seconds: number
   readonly method: Method
   /**
-   * Paths of the files that the image no longer needs, as the chain names them: relative where the image was named
-   * relative.
+   * Paths of the files that the image no longer needs and that nobody known needs, as the chain names them: relative
+   * where the image was named relative. Known are the other disks of its QEMU, those of all domains of the connection,
+   * running or shut off, the images that this process has open, and what lies in the folders that `siblings` names. Of
+   * two disks that are pulled over one base, the later one releases it. Where one of their chains cannot be read, this
+   * is empty, and a warning names it; of a bare image, others may need a file all the same.
    */
   readonly released: readonly string[]
   /** Sentences about what went wrong beside the job, a domain XML that could not be rewritten for example. */
   readonly warnings: readonly string[]
+  /**
+   * Whether the end was read back: nothing is missing in the image, and its header states the new chain. Where a
+   * completed job has `false`, `released` is empty, and a warning says why. Otherwise `false`.
+   */
+  readonly verified: boolean
+  /**
+   * Whether all of it was flushed, in a way that would have told of a failure. Where a completed job has `false`, a
+   * warning says why: keep the backing files until the guest has shut off. Otherwise `false`.
+   */
+  readonly durable: boolean
 }
 
 /** What `job.done` resolves to. */
@@ -128,7 +141,9 @@ export interface Plan<Size extends number | bigint = number> {
   readonly refusals: readonly BlockPullError[]
   /**
    * Paths of the files that the image would no longer need, as the chain names them: relative where the image was
-   * named relative.
+   * named relative. Left out is what another disk of its QEMU has, what the headers of the connection's domains lead
+   * to, and what the images in the folders of `siblings` need; all of it where one of those cannot be read. The QEMUs
+   * of other domains, and this process's other jobs, are only asked when the pull has ended.
    */
   readonly released: readonly string[]
   /** The backing file after the pull, or `null` when the image would stand on its own. */

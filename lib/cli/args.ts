@@ -43,6 +43,14 @@ export const imageOptions: Readonly<Record<string, OptionSyntax>> = {
   'allow-backing': { value: 'DIR', multiple: true, help: 'only take backing files under DIR (repeatable)' },
 }
 
+/** For commands that tell which files are no longer needed. */
+export const siblingOption: Readonly<Record<string, OptionSyntax>> = {
+  siblings: { value: 'DIR', multiple: true, help: 'look who else needs a file in DIR (repeatable)' },
+}
+
+/** What people are told who have not said where others may be. */
+export const siblingHint = 'other images may; --siblings DIR looks'
+
 /** A command line that was understood. */
 export class Arguments {
   readonly positionals: readonly string[]

@@ -42,8 +42,10 @@ export interface Ending {
   readonly seconds: number
   readonly method: string
   readonly released: readonly string[]
-  /** False for what will end without us, and so without our flush. */
-  readonly durable?: false
+  /** Of a job: those of its outcome. */
+  readonly verified?: boolean
+  /** False also for what will end without us, and so without our flush. */
+  readonly durable?: boolean
 }
 
 const nothingMoved = { bytesMoved: 0, seconds: 0, method: 'none', released: [] }
@@ -73,8 +75,8 @@ export function endingOfError(error: unknown): Ending {
 
 /** The ending of a job. */
 export function endingOfJob(outcome: Outcome<Amount>): Ending {
-  const { state, error, bytesMoved, seconds, method, released } = outcome
-  const facts = { state, bytesMoved, seconds, method, released }
+  const { state, error, bytesMoved, seconds, method, released, verified, durable } = outcome
+  const facts = { state, bytesMoved, seconds, method, released, verified, durable }
   if (error === null) return { exitCode: ExitCode.DONE, code: null, message: null, ...facts }
   if (state === 'cancelled') {
     const kept = 'what was copied is kept, and another pull goes on from there'

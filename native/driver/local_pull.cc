@@ -86,8 +86,28 @@ void LocalPull::sync_only() {
   stage_ = Stage::kEnd;
   on_lane<void>([this] { return target_->chain.active().file().sync(); },
                 [this](Result<void> synced) {
-                  finish(synced.ok() ? std::nullopt : std::optional(std::move(synced).error()));
+                  if (synced.ok()) {
+                    read_back();
+                  } else {
+                    finish(std::move(synced).error());
+                  }
                 });
+}
+
+void LocalPull::read_back() {
+  stage_ = Stage::kEnd;
+  on_lane<std::string>([this] { return target_->read_back(); },
+                       [this](Result<std::string> doubt) {
+                         if (!doubt.ok()) {
+                           // Of a disk that does not hold what was flushed to it nobody knows what
+                           // it holds: nothing is written any more.
+                           finish(std::move(doubt).error());
+                           return;
+                         }
+                         doubt_ = std::move(doubt).value();
+                         board_->settled = total_;
+                         finish(std::nullopt);
+                       });
 }
 
 /// What is called from inside a pump (a buffer came free, a piece ended) runs it once more.
@@ -248,12 +268,11 @@ void LocalPull::complete() {
   auto unused = std::make_shared<std::vector<ClusterRange>>(mover_->take_unused_grants());
   on_lane<void>([this, unused] { return metadata_->complete(*unused); },
                 [this](Result<void> completed) {
-                  if (!completed.ok()) {
+                  if (completed.ok()) {
+                    read_back();
+                  } else {
                     fail(std::move(completed).error());
-                    return;
                   }
-                  board_->settled = total_;
-                  finish(std::nullopt);
                 });
 }
 
@@ -301,8 +320,13 @@ void LocalPull::finish(std::optional<Error> error) {
   }
   job::Ending ending{.error = std::move(error), .released = {}};
   if (!ending.error) {
-    ending.released = target_->intermediate_paths();
     ending.durable = true;
+    ending.verified = doubt_.empty();
+    if (ending.verified) {
+      ending.released = target_->intermediate_paths();
+    } else {
+      ending.warnings.push_back(doubt_);
+    }
   }
   finish_(std::move(ending));
 }

@@ -3,7 +3,7 @@
 // The pull of a shut-off disk as a work item: it joins the mover, which never blocks, and the
 // metadata, which does, one metadata call at a time.
 //
-//     lane    survey ─▶ begin ─▶ refill ⇄ commit ─▶ complete     one blocking call at a time
+//     lane    survey ─▶ begin ─▶ refill ⇄ commit ─▶ complete ─▶ read back    one call at a time
 //                                any error, stop ─▶ wind_up
 //     mover                      reads and writes all the while
 //
@@ -19,6 +19,7 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "driver/mover.h"
@@ -50,6 +51,8 @@ class LocalPull final : public job::Work {
   void commit();
   void complete();
   void sync_only();
+  /// Completed only if the header, read anew, states what was promised.
+  void read_back();
   void finish(std::optional<Error> error);
   void fail(Error error);
   [[nodiscard]] bool wants_commit() const;
@@ -80,6 +83,8 @@ class LocalPull final : public job::Work {
   bool plan_at_end_ = false;
   std::optional<job::Stop> stop_;
   std::optional<Error> error_;
+  /// Why the end was not read back; empty when it was.
+  std::string doubt_;
 
   /// Written and not linked yet: runs, clusters in them, and since when.
   std::vector<LinkRun> links_;

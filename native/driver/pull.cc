@@ -23,6 +23,8 @@ namespace {
 
 class Prepared final : public PreparedPull {
  public:
+  [[nodiscard]] std::vector<ChainFile> files() const override { return files_of(target->chain); }
+
   std::shared_ptr<job::Job> start(job::Engine& engine, job::JobOptions options) override {
     return job::Job::start(engine,
                            std::make_unique<LocalPull>(std::move(target), std::move(metadata)),
@@ -80,6 +82,17 @@ Result<image::BackingReference> reference_to(const image::Chain& chain, std::siz
                                  .format = image::format_name(chain.layers[base].image->format())};
 }
 
+/// Another descriptor, and nothing that the page cache still has: what is read comes from the disk.
+Result<std::unique_ptr<io::File>> open_anew(const std::string& path, io::FileId pulled) {
+  BLOCKPULL_TRY(file, io::PosixFile::open(path, io::Access::kReadOnly));
+  if (file->id() != pulled) {
+    return make_error(ErrorKind::kIo,
+                      text("image '", path, "' was replaced by another file during the pull"));
+  }
+  file->forget_cached_pages();
+  return std::unique_ptr<io::File>(std::move(file));
+}
+
 Result<std::unique_ptr<PullTarget>> open_target(const PullOptions& options, bool lock) {
   auto target = std::make_unique<PullTarget>();
   image::ChainOptions chain_options = options.chain;
@@ -92,6 +105,10 @@ Result<std::unique_ptr<PullTarget>> open_target(const PullOptions& options, bool
     // Too long, or the folder is not to be reached from the root.
     target->absolute_path = options.path;
   }
+  target->open_anew = [path = target->absolute_path,
+                       pulled = target->chain.layers.front().file->id()] {
+    return open_anew(path, pulled);
+  };
   target->base = target->chain.layers.size();
   if (options.base) {
     BLOCKPULL_TRY(base, find_base(target->chain, *options.base));

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "core/image/chain.h"
+#include "driver/chain_file.h"
 #include "job/engine.h"
 #include "job/job.h"
 
@@ -61,6 +62,9 @@ void judge_space(PullPlan& plan, const std::string& path);
 class PreparedPull {
  public:
   virtual ~PreparedPull() = default;
+
+  /// The image's chain before the pull, top first; by name alone where it is a guest's.
+  [[nodiscard]] virtual std::vector<ChainFile> files() const = 0;
 
   /// Once.
   [[nodiscard]] virtual std::shared_ptr<job::Job> start(job::Engine& engine,

@@ -10,6 +10,8 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -38,12 +40,19 @@ struct PullTarget {
   /// Whether zeros that hide a base can be stated in a table instead of being written.
   [[nodiscard]] bool can_write_zero_clusters() const { return active().header().version >= 3; }
 
+  /// Opens the active image's file once more, by its name; kIo where that leads to another file.
+  std::function<Result<std::unique_ptr<io::File>>()> open_anew;
+
   /// Paths of the intermediate layers, the upper one first.
   [[nodiscard]] std::vector<std::string> intermediate_paths() const;
 
   /// kIo when the active image's name leads to another file by now, kNotFound when to none: who
   /// asks by that name would not see the pull.
   [[nodiscard]] Result<void> check_in_place() const;
+
+  /// Reads the active image's header anew. kIo when it does not state what the pull has promised;
+  /// a sentence when it cannot be looked at from here, and an empty one otherwise.
+  [[nodiscard]] Result<std::string> read_back() const;
 };
 
 }  // namespace blockpull::driver

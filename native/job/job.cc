@@ -152,7 +152,7 @@ void Job::work_finished(Ending ending) {
   auto shared_ending = std::make_shared<Ending>(std::move(ending));
   host_.post([self, shared_ending] {
     self->host_.run_blocking([self, shared_ending] { self->close_work(*shared_ending); },
-                             [self] { self->announce(); });
+                             [self] { self->judge(); });
   });
 }
 
@@ -175,6 +175,22 @@ void Job::close_work(const Ending& ending) {
   }
   const std::lock_guard lock(mutex_);
   outcome_ = std::move(outcome);
+}
+
+void Job::judge() {
+  // It may call back at once, and announce() empties the options.
+  const EndJudge judge = std::exchange(options_.judge_end, nullptr);
+  if (!judge) {
+    announce();
+    return;
+  }
+  judge(outcome_, [self = shared_from_this()](Outcome judged) {
+    {
+      const std::lock_guard lock(self->mutex_);
+      self->outcome_ = std::move(judged);
+    }
+    self->announce();
+  });
 }
 
 void Job::announce() {

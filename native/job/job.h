@@ -71,12 +71,18 @@ struct Outcome {
   bool durable = false;
 };
 
+/// Takes an outcome, and gives it back, once and on the same thread, when it is judged.
+using EndJudge = std::function<void(Outcome, std::function<void(Outcome)>)>;
+
 struct JobOptions {
   /// Bytes a second, 0 for no limit.
   std::uint64_t bandwidth = 0;
   /// Runs on a thread that may block, when the work is over and its files are closed, before the
   /// end is told; may add warnings, not change the state.
   std::function<void(Outcome&)> before_end;
+  /// Runs on the host's thread after that, and may take its time without holding a thread; the end
+  /// is told when it gives the outcome back. May change what was released and add warnings.
+  EndJudge judge_end;
   /// Hears the end.
   std::function<void(const Outcome&)> on_end;
 };
@@ -113,6 +119,7 @@ class Job : public std::enable_shared_from_this<Job> {
   void begin();
   void work_finished(Ending ending);
   void close_work(const Ending& ending);
+  void judge();
   void announce();
   void sample_rate();
 

@@ -91,6 +91,8 @@ napi_value make_outcome(napi_env env, const job::Outcome& outcome) {
       .text("method", outcome.method)
       .texts("released", outcome.released)
       .texts("warnings", outcome.warnings)
+      .boolean("verified", outcome.verified)
+      .boolean("durable", outcome.durable)
       .object();
 }
 
@@ -153,6 +155,7 @@ std::optional<virt::ImagePullRequest> read_image_pull(napi_env env, napi_value v
   pull.image = read_image_of(request);
   pull.base = request.optional_text("base");
   pull.bytes_per_second = request.u64("bytesPerSecond");
+  pull.siblings = request.optional_texts("siblings").value_or(std::vector<std::string>());
   return if_ok(request, std::move(pull));
 }
 
@@ -179,6 +182,7 @@ std::optional<virt::BlockPullRequest> read_block_pull(napi_env env, napi_value v
   pull.bandwidth = request.u64("bandwidth");
   pull.flags = request.u32("flags");
   pull.on_error = read_on_error(request);
+  pull.siblings = request.optional_texts("siblings").value_or(std::vector<std::string>());
   if (request.boolean("detached")) {
     pull.finisher = virt::Finisher::kWhoeverIsNext;
   }

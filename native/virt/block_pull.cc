@@ -13,8 +13,10 @@
 #include "virt/block_jobs.h"
 #include "virt/checks.h"
 #include "virt/job_reports.h"
+#include "virt/known_chains.h"
 #include "virt/pull_in_guest.h"
 #include "virt/pull_refusal.h"
+#include "virt/released_layers.h"
 
 namespace blockpull::virt {
 namespace {
@@ -35,6 +37,7 @@ struct Target {
   bool is_running = false;
   std::optional<driver::BaseChoice> base;
   bool require_relative = false;
+  std::vector<std::string> siblings;
 };
 
 const CallNames& names_of(const BlockPullRequest& request) {
@@ -97,6 +100,8 @@ Result<Target> find_target(Connection& connection, const BlockPullRequest& reque
     BLOCKPULL_TRY(base, parse_base(*request.base, target.disk));
     target.base = std::move(base);
   }
+  BLOCKPULL_CHECK(lifted(check_siblings(request.siblings), &reported));
+  target.siblings = request.siblings;
   return target;
 }
 
@@ -132,6 +137,10 @@ blockpull::Result<NewBacking> look_at_headers(const driver::PullOptions& pulled)
   return NewBacking(driver::KeptLayer{below.path, image::format_name(below.image->format())});
 }
 
+ReleaseScope scope_of(const std::shared_ptr<Connection>& connection, const Target& target) {
+  return release_scope(connection, target.domain.uuid, target.siblings);
+}
+
 job::JobOptions job_options(const Connection& connection, const Target& target,
                             const driver::PullOptions& pulled,
                             std::function<void(const job::Outcome&)> on_end) {
@@ -146,9 +155,10 @@ job::JobOptions job_options(const Connection& connection, const Target& target,
 }
 
 /// The pull of a disk that is shut off, by our own engine.
-Result<std::shared_ptr<job::Job>> pull_here(Connection& connection, const Target& target,
-                                            const BlockPullRequest& request,
+Result<std::shared_ptr<job::Job>> pull_here(const std::shared_ptr<Connection>& on,
+                                            const Target& target, const BlockPullRequest& request,
                                             std::function<void(const job::Outcome&)> on_end) {
+  Connection& connection = *on;
   BLOCKPULL_TRY(options, local_options(connection, target));
   auto place =
       connection.jobs().reserve({target.domain.uuid, target.disk.target, target.disk.source});
@@ -162,6 +172,7 @@ Result<std::shared_ptr<job::Job>> pull_here(Connection& connection, const Target
   BLOCKPULL_TRY(bandwidth, read_bandwidth(request));
   job::JobOptions job = job_options(connection, target, options, std::move(on_end));
   job.bandwidth = bandwidth;
+  job.judge_end = judge_release(connection.engine(), (*prepared)->files(), scope_of(on, target));
   auto started = connection.jobs().start(*std::move(place), connection.engine(),
                                          std::move(prepared).value(), std::move(job));
   if (started == nullptr) {
@@ -174,6 +185,7 @@ Result<GuestPullRequest> guest_request(const Connection& connection, Target targ
                                        const BlockPullRequest& request) {
   GuestPullRequest asked;
   asked.on = {std::move(target.domain), std::move(target.disk)};
+  asked.siblings = std::move(target.siblings);
   asked.options.base = std::move(target.base);
   asked.options.require_relative = target.require_relative;
   BLOCKPULL_TRY(bandwidth, read_bandwidth(request));
@@ -217,13 +229,14 @@ Result<Target> checked_target(Connection& connection, const BlockPullRequest& re
   return target;
 }
 
-Result<TimedPlan> plan_here(Connection& connection, const Target& target,
+Result<TimedPlan> plan_here(const std::shared_ptr<Connection>& connection, const Target& target,
                             const BlockPullRequest& request) {
-  BLOCKPULL_TRY(options, local_options(connection, target));
-  auto plan = driver::plan_pull(connection.engine(), options);
+  BLOCKPULL_TRY(options, local_options(*connection, target));
+  auto plan = driver::plan_pull(connection->engine(), options);
   if (!plan.ok()) {
     return pull_refused(std::move(plan).error(), asked_of_driver(target));
   }
+  judge_planned(scope_of(connection, target), options.path, *plan);
   BLOCKPULL_TRY(bandwidth, read_bandwidth(request));
   return timed(std::move(plan).value(), bandwidth);
 }
@@ -239,7 +252,7 @@ void block_pull(const std::shared_ptr<Connection>& connection, const BlockPullRe
     return;
   }
   if (!target->is_running) {
-    answer(pull_here(*connection, *target, request, std::move(on_end)));
+    answer(pull_here(connection, *target, request, std::move(on_end)));
     return;
   }
   auto asked = guest_request(*connection, std::move(target).value(), request);
@@ -260,7 +273,7 @@ void plan_block_pull(const std::shared_ptr<Connection>& connection, const BlockP
   }
   if (!target->is_running) {
     answer(PlanReading([connection, request, target = std::move(target).value()] {
-      return plan_here(*connection, target, request);
+      return plan_here(connection, target, request);
     }));
     return;
   }
@@ -270,17 +283,21 @@ void plan_block_pull(const std::shared_ptr<Connection>& connection, const BlockP
     return;
   }
   const std::uint64_t bandwidth = asked->options.bytes_per_second;
-  plan_in_guest(
-      connection, std::move(asked).value(),
-      [bandwidth, answer = std::move(answer)](Result<driver::GuestPlan> plan) {
-        if (!plan.ok()) {
-          answer(std::move(plan).error());
-          return;
-        }
-        answer(PlanReading([bandwidth, plan = std::move(plan).value()]() -> Result<TimedPlan> {
-          return timed(driver::measure(plan), bandwidth);
-        }));
-      });
+  ReleaseScope scope = release_scope(connection, asked->on.domain.uuid, asked->siblings);
+  scope.is_in_guest = true;
+  plan_in_guest(connection, std::move(asked).value(),
+                [scope, bandwidth, answer = std::move(answer)](Result<driver::GuestPlan> plan) {
+                  if (!plan.ok()) {
+                    answer(std::move(plan).error());
+                    return;
+                  }
+                  answer(PlanReading(
+                      [scope, bandwidth, plan = std::move(plan).value()]() -> Result<TimedPlan> {
+                        auto measured = driver::measure(plan);
+                        judge_planned(scope, plan.stream.path, measured);
+                        return timed(std::move(measured), bandwidth);
+                      }));
+                });
 }
 
 }  // namespace blockpull::virt

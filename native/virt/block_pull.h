@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/qmp/commands.h"
 #include "virt/answer.h"
@@ -40,6 +41,8 @@ struct BlockPullRequest {
   Finisher finisher = Finisher::kThisProcess;
   /// A job of our own engine always ends with the first error.
   qmp::OnError on_error = qmp::OnError::kReport;
+  /// Folders of images that may need what would be released.
+  std::vector<std::string> siblings;
 };
 
 /// Answers once the job runs; `on_end` hears its end on the engine's thread, after the connection's

@@ -13,6 +13,8 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "driver/qemu/guest_pull.h"
 #include "virt/guest_disk.h"
@@ -23,10 +25,13 @@ namespace blockpull::virt {
 struct Asked {
   bool is_asked_for = false;
   std::function<void(const job::Outcome&)> on_end;
+  /// Folders of images that may need what would be released.
+  std::vector<std::string> siblings;
 };
 
 /// nullptr when the connection has been closed.
-[[nodiscard]] std::shared_ptr<job::Job> follow(Connection& connection, const GuestDisk& on,
+[[nodiscard]] std::shared_ptr<job::Job> follow(const std::shared_ptr<Connection>& connection,
+                                               const GuestDisk& on,
                                                std::unique_ptr<driver::PreparedGuestPull> prepared,
                                                std::uint64_t bandwidth, Asked asked);
 

@@ -60,7 +60,7 @@ Result<GuestJob> find_in_view(const Search& search, const driver::GuestView& vie
   const auto plan = driver::plan_of_job(view, *job);
   if (plan && may_adopt) {
     found.job =
-        adopt(*connection, monitor, {on.domain, disk_of(on.domain, *plan)}, *plan, job->speed);
+        adopt(connection, monitor, {on.domain, disk_of(on.domain, *plan)}, *plan, job->speed);
   }
   if (found.job == nullptr) {
     found.unfollowed = *job;

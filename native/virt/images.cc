@@ -7,6 +7,8 @@
 #include <utility>
 
 #include "core/base/limits.h"
+#include "virt/known_chains.h"
+#include "virt/released_layers.h"
 
 namespace blockpull::virt {
 namespace {
@@ -56,6 +58,15 @@ blockpull::Result<void> create(const CreateRequest& request) {
   return image::create_image(options);
 }
 
+/// Who else may need what the pull of a bare image releases.
+ReleaseScope scope_of(const ImagePullRequest& request, const driver::PullOptions& options) {
+  ReleaseScope scope;
+  scope.siblings = request.siblings;
+  scope.sibling_options = options.chain;
+  scope.sibling_options.format = image::Format::kQcow2;
+  return scope;
+}
+
 /// The chain for reading, without locks.
 blockpull::Result<image::Chain> open_unlocked(const ImageRequest& request) {
   BLOCKPULL_TRY(options, chain_options(request));
@@ -85,8 +96,10 @@ Result<std::shared_ptr<job::Job>> pull_image(job::Engine& engine, LiveJobs& jobs
     return closed();
   }
   BLOCKPULL_TRY(options, lifted(pull_options(request), &plain));
+  BLOCKPULL_CHECK(lifted(check_siblings(request.siblings), &plain));
   BLOCKPULL_TRY(prepared, lifted(driver::prepare_pull(engine, options), &plain));
   job::JobOptions job_options;
+  job_options.judge_end = judge_release(engine, prepared->files(), scope_of(request, options));
   job_options.bandwidth = request.bytes_per_second;
   job_options.on_end = std::move(on_end);
   auto job = jobs.start(*std::move(place), engine, std::move(prepared), std::move(job_options));
@@ -98,7 +111,9 @@ Result<std::shared_ptr<job::Job>> pull_image(job::Engine& engine, LiveJobs& jobs
 
 Result<TimedPlan> plan_image(job::Engine& engine, const ImagePullRequest& request) {
   BLOCKPULL_TRY(options, lifted(pull_options(request), &plain));
+  BLOCKPULL_CHECK(lifted(check_siblings(request.siblings), &plain));
   BLOCKPULL_TRY(plan, lifted(driver::plan_pull(engine, options), &plain));
+  judge_planned(scope_of(request, options), options.path, plan);
   return timed(std::move(plan), request.bytes_per_second);
 }
 
@@ -119,6 +134,7 @@ std::optional<Result<image::Digest>> DigestCall::step() {
       return Answer(plain(std::move(opened).error()));
     }
     chain_.emplace(std::move(opened).value());
+    open_ = OpenChains::of_process()->add(driver::files_of(*chain_));
     digest_.emplace(*chain_);
   }
   const auto goes_on = digest_->step(kDigestStep);

@@ -21,6 +21,7 @@
 #include "driver/pull.h"
 #include "virt/error_map.h"
 #include "virt/live_jobs.h"
+#include "virt/open_chains.h"
 
 namespace blockpull::virt {
 
@@ -39,6 +40,8 @@ struct ImagePullRequest {
   std::optional<std::string> base;
   /// 0 for no limit.
   std::uint64_t bytes_per_second = 0;
+  /// Folders of images that may need what would be released.
+  std::vector<std::string> siblings;
 };
 
 struct CreateRequest {
@@ -83,6 +86,8 @@ class DigestCall {
 
  private:
   const ImageRequest request_;
+  /// What it reads is needed until it is over.
+  std::shared_ptr<OpenChains::Entry> open_;
   std::optional<image::Chain> chain_;
   std::optional<image::GuestDigest> digest_;
 };

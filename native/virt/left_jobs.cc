@@ -36,12 +36,12 @@ void add_those_about_to_end(Connection& connection, const Domain& domain,
 
 }  // namespace
 
-std::shared_ptr<job::Job> adopt(Connection& connection,
+std::shared_ptr<job::Job> adopt(const std::shared_ptr<Connection>& connection,
                                 const std::shared_ptr<qmp::Monitor>& monitor, const GuestDisk& on,
                                 const driver::StreamPlan& plan, std::uint64_t bandwidth) {
-  auto prepared = driver::prepare_adoption(connection.engine(), monitor, plan);
+  auto prepared = driver::prepare_adoption(connection->engine(), monitor, plan);
   if (!prepared.ok()) {
-    return connection.engine().registry().find_in_guest(monitor->path(), plan.job_id);
+    return connection->engine().registry().find_in_guest(monitor->path(), plan.job_id);
   }
   return follow(connection, on, std::move(prepared).value(), bandwidth, Asked{});
 }
@@ -69,7 +69,7 @@ void adopt_in_guest(const std::shared_ptr<Connection>& connection, const Domain&
                        for (const qmp::BlockJob& job : view->jobs) {
                          if (const auto plan = driver::plan_of_job(*view, job)) {
                            const GuestDisk on{domain, disk_of(domain, *plan)};
-                           if (auto followed = adopt(*connection, monitor, on, *plan, job.speed)) {
+                           if (auto followed = adopt(connection, monitor, on, *plan, job.speed)) {
                              add_once(adopted, {std::move(followed), on.disk});
                            }
                          }

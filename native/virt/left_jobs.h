@@ -22,7 +22,7 @@ namespace blockpull::virt {
 
 /// Follows a job that was left, unless somebody in this process does. nullptr when the connection
 /// has been closed.
-[[nodiscard]] std::shared_ptr<job::Job> adopt(Connection& connection,
+[[nodiscard]] std::shared_ptr<job::Job> adopt(const std::shared_ptr<Connection>& connection,
                                               const std::shared_ptr<qmp::Monitor>& monitor,
                                               const GuestDisk& on, const driver::StreamPlan& plan,
                                               std::uint64_t bandwidth);

@@ -8,6 +8,7 @@
 #include "virt/checks.h"
 #include "virt/followed_job.h"
 #include "virt/pull_refusal.h"
+#include "virt/released_layers.h"
 #include "virt/waiting_call.h"
 
 namespace blockpull::virt {
@@ -49,14 +50,32 @@ void go_on_as_asked(job::Job& job, const GuestPullRequest& request) {
   }
 }
 
+/// Who left the job did not know of the siblings of who joins it: those are looked at besides.
+std::function<void(const job::Outcome&)> judged_by_siblings(
+    const std::shared_ptr<Connection>& connection, const GuestPullRequest& request,
+    std::function<void(const job::Outcome&)> on_end) {
+  ReleaseScope scope = release_scope(connection, request.on.domain.uuid, request.siblings);
+  scope.connection = nullptr;
+  const auto judge = judge_release(connection->engine(), {{request.on.disk.source, {}}}, scope);
+  return [connection, judge, on_end = std::move(on_end)](const job::Outcome& outcome) {
+    connection->engine().post([connection, judge, on_end, outcome] {
+      judge(outcome, [connection, on_end](const job::Outcome& judged) { on_end(judged); });
+    });
+  };
+}
+
 /// Gives a job that was left over to who asked for a pull. It may have ended by now.
-Result<std::shared_ptr<job::Job>> join(Connection& connection, GuestPullRequest& request,
-                                       std::shared_ptr<job::Job> job) {
-  if (!connection.jobs().claim_left_over(*job) && !job->outcome()) {
+Result<std::shared_ptr<job::Job>> join(const std::shared_ptr<Connection>& connection,
+                                       GuestPullRequest& request, std::shared_ptr<job::Job> job) {
+  if (!connection->jobs().claim_left_over(*job) && !job->outcome()) {
     return job_active_on(request.on.disk.target);
   }
   go_on_as_asked(*job, request);
-  job->when_ended([job, on_end = std::move(request.on_end)] {
+  auto on_end = std::move(request.on_end);
+  if (on_end && !request.siblings.empty()) {
+    on_end = judged_by_siblings(connection, request, std::move(on_end));
+  }
+  job->when_ended([job, on_end = std::move(on_end)] {
     if (on_end) {
       on_end(job->outcome().value_or(job::Outcome{}));
     }
@@ -83,7 +102,7 @@ void pull_in_guest(const std::shared_ptr<Connection>& connection, GuestPullReque
           return;
         }
         if (started->joined != nullptr) {
-          answer(join(*connection, *asked, std::move(started->joined)));
+          answer(join(connection, *asked, std::move(started->joined)));
           return;
         }
         if (asked->on.disk.source.empty()) {
@@ -91,8 +110,9 @@ void pull_in_guest(const std::shared_ptr<Connection>& connection, GuestPullReque
           asked->on.disk.source = started->prepared->plan().path;
         }
         const bool was_there = started->prepared->was_there();
-        auto job = follow(*connection, asked->on, std::move(started->prepared),
-                          asked->options.bytes_per_second, Asked{true, std::move(asked->on_end)});
+        auto job = follow(connection, asked->on, std::move(started->prepared),
+                          asked->options.bytes_per_second,
+                          Asked{true, std::move(asked->on_end), asked->siblings});
         if (job == nullptr) {
           answer(connection_closed(kBlockPull));
           return;

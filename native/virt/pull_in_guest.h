@@ -10,6 +10,8 @@
 
 #include <functional>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "driver/qemu/guest_pull.h"
 #include "virt/guest_disk.h"
@@ -19,6 +21,8 @@ namespace blockpull::virt {
 struct GuestPullRequest {
   GuestDisk on;
   driver::GuestPullOptions options;
+  /// Folders of images that may need what would be released.
+  std::vector<std::string> siblings;
   std::function<void(const job::Outcome&)> on_end;
 };
 

@@ -38,10 +38,16 @@ const scripts: readonly Expectation[] = [
 ]
 
 const commands: readonly Expectation[] = [
-  { mark: 'pull overlay.qcow2', prints: [/^overlay\.qcow2: pulled, 48\.0 MiB moved/, /no longer needed: base\.qcow2/] },
+  {
+    mark: 'pull overlay.qcow2',
+    prints: [/^overlay\.qcow2: pulled, 48\.0 MiB moved/, /overlay\.qcow2 no longer needs base\.qcow2/],
+  },
   { mark: 'job --connect', prints: [/^no current block job for vda$/m] },
   { mark: 'reap --connect', prints: [/^nothing to reap$/m] },
-  { mark: 'pull --connect', prints: [/^vm0 vda: pulled, 96\.0 MiB moved/, /no longer needed: .*template\.qcow2/] },
+  {
+    mark: 'pull --connect',
+    prints: [/^vm0 vda: pulled, 96\.0 MiB moved/, /vm0 vda no longer needs .*template\.qcow2/],
+  },
   { mark: 'chain', prints: [/^IMAGE/, /^overlay\.qcow2 +qcow2/m, /base\.qcow2 +qcow2 +128\.0 MiB/] },
   { mark: 'create', prints: [/^new\.qcow2: created/] },
   { mark: 'digest', prints: [/^[0-9a-f]{64} {2}overlay\.qcow2$/m] },

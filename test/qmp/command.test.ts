@@ -81,7 +81,7 @@ describe('a pull', () => {
     const { code, stdout, stderr } = await blockpull('pull', ...disk)
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(stdout).toMatch(/^vm0 vda: pulled, 64\.0 MiB gone over in .* s \(.*, block-stream\)\n/)
-    expect(stdout).toContain(`  no longer needed: ${folder}/layer0\n`)
+    expect(stdout).toContain(`  vm0 vda no longer needs ${folder}/layer0\n`)
     expect(await isPulled()).toBe(true)
   })
 

@@ -47,6 +47,8 @@ describe('done', () => {
     await expect(job.done).resolves.toEqual({
       state: 'completed',
       error: null,
+      verified: true,
+      durable: true,
       bytesMoved: 104857600,
       seconds: 2,
       method: 'io_uring',

@@ -61,6 +61,8 @@ export function outcomeOf(state: NativeOutcome['state'], error = failure('IO')):
     method: 'io_uring',
     released: ['/srv/base.qcow2'],
     warnings: [],
+    verified: state === 'completed',
+    durable: state === 'completed',
   }
   return state === 'completed' ? { ...ending, state, error: null } : { ...ending, state, error }
 }

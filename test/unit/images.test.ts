@@ -49,6 +49,7 @@ describe('the calls', () => {
       backingPaths: null,
       base: null,
       bytesPerSecond: 512000n,
+      siblings: null,
     })
   })
 

@@ -22,6 +22,7 @@ describe('options of a pull', () => {
     [{ bytesPerSecond: 1, bandwidth: '1M' }, 'bandwidth and bytesPerSecond are both given'],
     [{ signal: {} }, 'signal is {}; expected an AbortSignal'],
     [{ bigint: 1 }, 'bigint is 1; expected true or false'],
+    [{ siblings: '/srv' }, "siblings is '/srv'; expected an array of folders"],
     [{ onError: 'ignore' }, "onError is 'ignore'; expected 'report', 'stop' or 'enospc'"],
     [{ relative: true }, "option 'relative' is unknown to blockPull"],
     [{ backingPath: [] }, "option 'backingPath' is unknown to blockPull"],
@@ -53,7 +54,7 @@ describe('options of a pull', () => {
 
   it('may be left out, or be undefined one by one', () => {
     const nothing = { base: null, bytesPerSecond: 0n, relative: false, detached: false, signal: null, bigint: false }
-    const empty = { ...nothing, onError: 'report' }
+    const empty = { ...nothing, onError: 'report', siblings: null }
     expect(readDiskPull('blockPull', undefined, false)).toEqual(empty)
     expect(readDiskPull('blockPull', { base: undefined, bandwidth: undefined, signal: undefined }, false)).toEqual(
       empty,
@@ -62,7 +63,8 @@ describe('options of a pull', () => {
 
   it('become one complete request', () => {
     const { signal } = new AbortController()
-    const options = { base: 'b.qcow2', bandwidth: '1M', format: 'qcow2', backingPaths: ['/srv'], signal, bigint: true }
+    const paths = { backingPaths: ['/srv'], siblings: ['/srv/a', '/srv/b'] }
+    const options = { base: 'b.qcow2', bandwidth: '1M', format: 'qcow2', ...paths, signal, bigint: true }
     expect(readImagePull('pullImage', new URL('file:///srv/a%20b.qcow2'), options)).toEqual({
       request: {
         path: '/srv/a b.qcow2',
@@ -71,6 +73,7 @@ describe('options of a pull', () => {
         backingPaths: ['/srv'],
         base: 'b.qcow2',
         bytesPerSecond: 1048576n,
+        siblings: ['/srv/a', '/srv/b'],
       },
       signal,
       bigint: true,

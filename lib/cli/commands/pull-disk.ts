@@ -23,7 +23,8 @@ export async function pullDisk(args: Arguments, context: Context, style: PullSty
   if (args.has('no-wait') && style.timeoutSeconds !== undefined) {
     throw new UsageError('--timeout has no use with --no-wait: nobody is there to cancel the job')
   }
-  const options = { base: args.text('base'), bandwidth: readBandwidth(args), bigint: true as const }
+  const limit = { base: args.text('base'), bandwidth: readBandwidth(args) }
+  const options = { ...limit, siblings: args.list('siblings'), bigint: true as const }
   const start = { ...options, onError: readOnError(args) }
   const access = { backingPaths: args.list('allow-backing'), readOnly: args.has('dry-run') }
   return await withDisk(args, context, access, async (found) => {

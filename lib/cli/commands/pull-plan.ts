@@ -16,6 +16,8 @@ export interface PlanStyle {
   readonly label: string
   readonly image?: string | undefined
   readonly json: boolean
+  /** What is told beside the files that would no longer be needed. */
+  readonly hint?: string | undefined
 }
 
 /** Asks for a plan, tells it, and gives how a pull would end. */
@@ -42,16 +44,16 @@ function writePlan(out: Output, plan: Plan<Amount>, style: PlanStyle): void {
   if (plan.refusals.length > 0) {
     const further = plan.refusals.slice(1).map(({ message }) => ['  also', message])
     // What was refused before it could be counted is not told as 0 bytes.
-    const rows = Number(plan.bytesToMove) === 0 ? further : [...further, ...planRows(plan)]
+    const rows = Number(plan.bytesToMove) === 0 ? further : [...further, ...planRows(plan, style.hint)]
     out.write(`${style.label}: would be refused\n${rows.length === 0 ? '' : formatTable(rows)}`)
   } else if (plan.method === 'none' && plan.released.length === 0) {
     out.write(`${style.label}: nothing to pull\n`)
   } else {
-    out.write(`${style.label}: would be pulled\n${formatTable(planRows(plan))}`)
+    out.write(`${style.label}: would be pulled\n${formatTable(planRows(plan, style.hint))}`)
   }
 }
 
-function planRows(plan: Plan<Amount>): string[][] {
+function planRows(plan: Plan<Amount>, hint: string | undefined): string[][] {
   // Where there is no word on the free space, the files could not be read, and the sizes are estimates.
   const about = plan.bytesFree === null ? 'about ' : ''
   const free = plan.bytesFree === null ? '' : ` of ${formatBytes(plan.bytesFree)} free`
@@ -60,7 +62,8 @@ function planRows(plan: Plan<Amount>): string[][] {
     ['  to allocate', about + formatBytes(plan.bytesToAllocate) + free],
     ...(plan.seconds === null ? [] : [['  at this limit', formatSeconds(plan.seconds)]]),
     ['  backing file then', plan.base ?? 'none'],
-    ...plan.released.map((path) => ['  no longer needed', path]),
+    ...plan.released.map((path) => ['  no longer needs', path]),
+    ...(hint === undefined || plan.released.length === 0 ? [] : [['', hint]]),
   ]
 }
 

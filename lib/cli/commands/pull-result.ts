@@ -17,11 +17,25 @@ export function shorten(label: string): string {
   return label.length > 30 ? `${label.slice(0, 27)}...` : label
 }
 
-export function resultText(label: string, ending: Ending): string {
+/** What a job that completed is not known to be. Why, its warnings say. */
+export function doubtsOf({ verified, durable }: Pick<Ending, 'verified' | 'durable'>): string[] {
+  return [
+    ...(verified === false ? ['not verified: keep the backing files'] : []),
+    ...(durable === false ? ['not known to be durable: keep the backing files until the guest has shut off'] : []),
+  ]
+}
+
+export function resultText(label: string, ending: Ending, hint?: string): string {
   const { bytesMoved, released } = ending
-  if (Number(bytesMoved) === 0 && released.length === 0) return `${label}: nothing to pull\n`
-  const lines = [`${label}: pulled, ${Number(bytesMoved) === 0 ? 'nothing had to be moved' : movedText(ending)}`]
-  for (const path of released) lines.push(`  no longer needed: ${path}`)
+  const doubts = doubtsOf(ending)
+  const isIdle = Number(bytesMoved) === 0 && released.length === 0
+  const moved = Number(bytesMoved) === 0 ? 'nothing had to be moved' : movedText(ending)
+  const needs = released.map((path) => `${label} no longer needs ${path}`)
+  const lines = [
+    isIdle ? `${label}: nothing to pull` : `${label}: pulled, ${moved}`,
+    ...[...doubts, ...needs].map((line) => `  ${line}`),
+    ...(hint === undefined || released.length === 0 ? [] : [`  ${hint}`]),
+  ]
   return `${lines.join('\n')}\n`
 }
 

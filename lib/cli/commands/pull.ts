@@ -16,6 +16,8 @@ import {
   readImageOptions,
   readNumber,
   readOnError,
+  siblingHint,
+  siblingOption,
   UsageError,
 } from '../args.js'
 import type { Command, Context } from '../context.js'
@@ -41,6 +43,7 @@ export const pull: Command = {
     bytes: { help: 'a bare N of --bandwidth is bytes a second' },
     'dry-run': { help: 'only tell what would be done' },
     timeout: { value: 'S', help: 'cancel after S seconds' },
+    ...siblingOption,
     ...imageOptions,
     ...connectionOptions,
     connect: { value: 'URI', short: 'c', help: "the connection; '' takes BLOCKPULL_URI" },
@@ -52,6 +55,9 @@ export const pull: Command = {
     'A running domain is pulled by its QEMU, a shut-off one and an image by blockpull',
     'itself. DISK is a target such as vda, or the path of its active layer; DEVICE is',
     "that path, the name of a device or node, or the id of the guest's device.",
+    '',
+    'A file is told as no longer needed when no disk of a domain of the connection',
+    'needs it, and no image in the folders of --siblings.',
     '',
     'Ctrl-C cancels at a consistent point: what was copied is kept, and another pull',
     'goes on from there. A second Ctrl-C leaves at once. SIGTERM and the end of the',
@@ -83,7 +89,9 @@ const noWaitEnding: Ending = {
 async function pullImages(args: Arguments, context: Context, style: PullStyle): Promise<number> {
   const images = args.positionals
   if (images.length === 0) throw new UsageError('IMAGE is missing; expected IMAGE..., or --connect URI DOMAIN DISK')
-  const limit = { base: args.text('base'), bandwidth: readBandwidth(args) }
+  const siblings = args.list('siblings')
+  const hint = siblings === undefined ? siblingHint : undefined
+  const limit = { base: args.text('base'), bandwidth: readBandwidth(args), siblings }
   const options = { ...limit, ...readImageOptions(args), bigint: true as const }
   const onError = readOnError(args)
   let exitCode: number = ExitCode.DONE
@@ -91,13 +99,13 @@ async function pullImages(args: Arguments, context: Context, style: PullStyle): 
     const image = images.length > 1 ? path : undefined
     let ending: Ending
     if (args.has('dry-run')) {
-      ending = await planned(context, { ...style, label: path, image }, () => context.api.plan(path, options))
+      ending = await planned(context, { ...style, label: path, image, hint }, () => context.api.plan(path, options))
     } else {
       const follow = { ...style, label: shorten(basename(path)), image }
       ending = await followJob(context, follow, (signal) =>
         context.api.pullImage(path, { ...options, onError, signal }),
       )
-      if (ending.state === 'completed' && isTold(style)) context.out.write(resultText(path, ending))
+      if (ending.state === 'completed' && isTold(style)) context.out.write(resultText(path, ending, hint))
     }
     const code = report(context, ending, { json: style.json, image })
     if (exitCode === ExitCode.DONE) exitCode = code

@@ -12,6 +12,7 @@ import { done, type Ending, ExitCode, endingOfAll, endingOfError, endingOfJob } 
 import { connectionOptions, findDomains, withConnection } from '../find-disk.js'
 import { writeJson } from '../json.js'
 import { report, warn } from '../report.js'
+import { doubtsOf } from './pull-result.js'
 
 /** After which a person wonders what is waited for. */
 const silenceMs = 1000
@@ -53,7 +54,7 @@ async function reapDomain(context: Context, domain: Domain, json: boolean): Prom
     for (const job of await domain.reap()) {
       endings.push(endingOf(job))
       if (json) writeJson(context.out, lineOf(domain, job))
-      else context.out.write(`${domain.name} ${job.target}: ${sentenceOf(job.outcome)}\n`)
+      else tell(context, `${domain.name} ${job.target}`, job.outcome)
     }
     return endings
   } catch (error) {
@@ -65,6 +66,12 @@ async function reapDomain(context: Context, domain: Domain, json: boolean): Prom
   } finally {
     clearTimeout(timer)
   }
+}
+
+function tell(context: Context, label: string, outcome: Outcome): void {
+  const doubts = outcome.state === 'completed' ? doubtsOf(outcome) : []
+  context.out.write(`${[`${label}: ${sentenceOf(outcome)}`, ...doubts.map((doubt) => `  ${doubt}`)].join('\n')}\n`)
+  for (const sentence of outcome.warnings) warn(context, sentence)
 }
 
 /** For people each has been told by then, and is not told again. */
@@ -103,7 +110,8 @@ function sentenceOf({ state, error }: Outcome): string {
 }
 
 function lineOf(domain: Domain, { target, path, outcome }: ReapedJob) {
-  const { state, error, bytesMoved, seconds, method, released } = outcome
+  const { state, error, bytesMoved, seconds, method, released, verified, durable } = outcome
   const why = { code: error?.code ?? null, message: error?.message ?? null }
-  return { event: 'reaped', domain: domain.name, target, path, state, ...why, bytesMoved, seconds, method, released }
+  const ended = { bytesMoved, seconds, method, released, verified, durable }
+  return { event: 'reaped', domain: domain.name, target, path, state, ...why, ...ended }
 }

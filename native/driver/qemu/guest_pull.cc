@@ -56,6 +56,20 @@ class Prepared final : public PreparedGuestPull {
 
   [[nodiscard]] const StreamPlan& plan() const override { return stream_.plan; }
   [[nodiscard]] bool was_there() const override { return stream_.plan.was_there; }
+
+  [[nodiscard]] std::vector<ChainFile> files() const override {
+    std::vector<ChainFile> files;
+    for (const BlockNode& layer : plan().layers) {
+      files.push_back({layer.filename, layer.seen && layer.seen->is_qemus
+                                           ? std::optional(layer.seen->id)
+                                           : std::nullopt});
+    }
+    if (files.empty()) {
+      files.push_back({plan().path, {}});
+    }
+    return files;
+  }
+
   [[nodiscard]] std::shared_ptr<const GuestPullEnd> end() const override { return end_; }
 
   std::shared_ptr<job::Job> start(job::Engine& engine, job::JobOptions options) override {

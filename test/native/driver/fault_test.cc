@@ -137,6 +137,22 @@ TEST_P(Fault, ASyncThatFailsIsFinalAndNothingIsWrittenAfterIt) {
   }
 }
 
+TEST_P(Fault, ADiskThatLosesTheHeaderDoesNotCompleteTheJob) {
+  const Outcome whole = pull({}, script(0));
+  ASSERT_TRUE(whole.run.completed()) << whole.run.summary();
+  ASSERT_TRUE(whole.run.ending.verified);
+  ASSERT_TRUE(whole.run.ending.durable);
+  Faults faults;
+  faults.lost_write = whole.disk->writes() - 1;
+  const Outcome outcome = pull(faults, script(0));
+  ASSERT_TRUE(outcome.run.ending.error.has_value()) << "the job says that it completed";
+  EXPECT_EQ(outcome.run.ending.error->kind, ErrorKind::kIo) << outcome.run.summary();
+  EXPECT_FALSE(outcome.run.ending.verified);
+  EXPECT_TRUE(outcome.run.ending.released.empty());
+  EXPECT_EQ(outcome.disk->syncs(), whole.disk->syncs()) << "something was done after the lie";
+  expect_harmless(*outcome.disk);
+}
+
 TEST_P(Fault, AFullDiskFailsTheJobAndLeavesNothingBehind) {
   const Outcome whole = pull({}, script(0));
   std::uint64_t largest = 0;

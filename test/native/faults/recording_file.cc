@@ -51,7 +51,7 @@ Result<void> RecordedDisk::write(std::uint64_t offset, std::span<const std::byte
       index >= faults.failing_write && index - faults.failing_write < faults.failing_writes;
   const bool is_full = offset + from.size() > faults.space;
   std::span<const std::byte> reaches = from;
-  if (is_full || (fails && !faults.tears_failing_write)) {
+  if (is_full || index == faults.lost_write || (fails && !faults.tears_failing_write)) {
     reaches = {};
   } else if (fails) {
     const std::uint64_t middle = (offset + from.size() / 2) / kSector * kSector;

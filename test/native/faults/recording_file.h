@@ -48,6 +48,8 @@ struct Faults {
   int write_errno = 5;
   /// A write that fails has reached the disk up to its middle, rounded down to a sector.
   bool tears_failing_write = false;
+  /// The write that is said to be done, and is not.
+  std::uint64_t lost_write = kNever;
   /// Bytes that the file may have: what goes beyond fails with ENOSPC.
   std::uint64_t space = kNever;
   /// Without it, allocate() only makes the file longer, and it is the write that finds no space.

@@ -167,6 +167,33 @@ TEST_F(JobTest, ACompletedJobTellsWhatItMovedAndReleased) {
   EXPECT_EQ(outcome->warnings, std::vector<std::string>{"careful"});
 }
 
+TEST_F(JobTest, AnEndIsToldOnceItIsJudged) {
+  auto work = std::make_unique<DiaryWork>(diary_);
+  work_ = work.get();
+  std::function<void()> decide;
+  JobOptions options;
+  options.judge_end = [&decide](Outcome outcome, std::function<void(Outcome)> told) {
+    decide = [outcome = std::move(outcome), told = std::move(told)]() mutable {
+      outcome.released.clear();
+      told(std::move(outcome));
+    };
+  };
+  options.on_end = [this](const Outcome& outcome) { ended_.push_back(outcome); };
+  const auto job =
+      Job::start(host_, std::move(work), registry_->claim(kDisk, "a").value(), std::move(options));
+  settle();
+  work_->finish({.error = {}, .released = {"middle.qcow2"}});
+  run_to_end();
+  ASSERT_TRUE(decide);
+  EXPECT_TRUE(ended_.empty());
+  EXPECT_FALSE(job->outcome().has_value());
+  decide();
+  ASSERT_EQ(ended_.size(), 1U);
+  EXPECT_EQ(ended_[0].state, State::kCompleted);
+  EXPECT_EQ(ended_[0].released, std::vector<std::string>{});
+  EXPECT_EQ(job->outcome()->released, std::vector<std::string>{});
+}
+
 TEST_F(JobTest, AnErrorIsFailedAndACancelCancelled) {
   const struct {
     ErrorKind kind;

@@ -24,7 +24,8 @@ describe('a dry run', () => {
         '  to allocate        101.0 MiB of 1000.0 MiB free',
         '  at this limit      2.0 s',
         '  backing file then  /srv/b.qcow2',
-        '  no longer needed   /srv/base.qcow2',
+        '  no longer needs    /srv/base.qcow2',
+        '                     other images may; --siblings DIR looks',
         '',
       ].join('\n'),
     )
@@ -58,7 +59,8 @@ describe('a dry run', () => {
         '  to move            100.0 MiB (io_uring)',
         '  to allocate        101.0 MiB of 1000.0 MiB free',
         '  backing file then  none',
-        '  no longer needed   /srv/base.qcow2',
+        '  no longer needs    /srv/base.qcow2',
+        '                     other images may; --siblings DIR looks',
         '',
       ].join('\n'),
     )
@@ -80,7 +82,7 @@ describe('a dry run', () => {
         '  to move            about 100.0 MiB (block-stream)',
         '  to allocate        about 101.0 MiB',
         '  backing file then  none',
-        '  no longer needed   /srv/base.qcow2',
+        '  no longer needs    /srv/base.qcow2',
         '',
       ].join('\n'),
     )

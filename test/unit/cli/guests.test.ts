@@ -51,7 +51,7 @@ describe('pull of a running domain', () => {
     await expect(exit).resolves.toBe(0)
     expect(terminal.err).toMatch(/vda {2}[█░]+ .* % /)
     expect(terminal.out).toBe(
-      'vda: pulled, 100.0 MiB gone over in 2.0 s (50.0 MiB/s, block-stream)\n  no longer needed: /srv/base.qcow2\n',
+      'vda: pulled, 100.0 MiB gone over in 2.0 s (50.0 MiB/s, block-stream)\n  vda no longer needs /srv/base.qcow2\n',
     )
   })
 
@@ -210,6 +210,14 @@ describe('reap', () => {
     )
     expect(terminal.err).toBe('blockpull: 1 of 3 could not be finished\n')
     expect(requests('lookupDomain')).toMatchObject([{ name: 'vm0' }])
+  })
+
+  it('says what an end is not known to be, and why', async () => {
+    const doubtful = { verified: false, durable: false, warnings: ['QEMU is gone'] }
+    terminal.binding.reaped = [reaped({ ...outcomeOf('completed'), ...doubtful })]
+    await expect(terminal.run(`reap ${connected}`)).resolves.toBe(0)
+    expect(terminal.out).toMatch(/^vm0 vda: completed\n {2}not verified: .*\n {2}not known to be durable: .*\n$/)
+    expect(terminal.err).toBe('blockpull: warning: QEMU is gone\n')
   })
 
   it('prints JSON lines', async () => {

@@ -94,7 +94,8 @@ describe('pull of an image', () => {
     job.end(outcomeOf('completed'))
     await expect(exit).resolves.toBe(0)
     expect(terminal.out).toBe(
-      '/srv/a.qcow2: pulled, 100.0 MiB moved in 2.0 s (50.0 MiB/s, io_uring)\n  no longer needed: /srv/base.qcow2\n',
+      '/srv/a.qcow2: pulled, 100.0 MiB moved in 2.0 s (50.0 MiB/s, io_uring)\n' +
+        '  /srv/a.qcow2 no longer needs /srv/base.qcow2\n  other images may; --siblings DIR looks\n',
     )
     expect(terminal.err).toBe('')
     expect(terminal.isListening).toBe(false)
@@ -113,10 +114,10 @@ describe('pull of an image', () => {
     [4096, 0.01, '4.0 KiB moved in 0.01 s (400.0 KiB/s, io_uring)'],
     [0, 3, 'nothing had to be moved'],
   ])('that moved %d bytes in %d s says "%s"', async (bytes, seconds, words) => {
-    const { exit, job } = await terminal.startPull('pull a.qcow2')
+    const { exit, job } = await terminal.startPull('pull a.qcow2 --siblings /srv')
     job.end({ ...outcomeOf('completed'), bytesMoved: BigInt(bytes), seconds })
     await expect(exit).resolves.toBe(0)
-    expect(terminal.out).toBe(`a.qcow2: pulled, ${words}\n  no longer needed: /srv/base.qcow2\n`)
+    expect(terminal.out).toBe(`a.qcow2: pulled, ${words}\n  a.qcow2 no longer needs /srv/base.qcow2\n`)
   })
 
   it('passes its options on, and tells the limit as understood', async () => {
@@ -124,7 +125,7 @@ describe('pull of an image', () => {
       job.latest = { ...job.latest, bandwidth: 52428800n }
     }
     const { exit, job } = await terminal.startPull(
-      'pull a --bandwidth 50 --base b --format raw --allow-backing /x --allow-backing /y',
+      'pull a --bandwidth 50 --base b --format raw --allow-backing /x --allow-backing /y --siblings /s --siblings /t',
     )
     job.end(outcomeOf('completed'))
     await expect(exit).resolves.toBe(0)
@@ -135,6 +136,7 @@ describe('pull of an image', () => {
       backingFormat: null,
       backingPaths: ['/x', '/y'],
       bytesPerSecond: 52428800n,
+      siblings: ['/s', '/t'],
     })
     expect(terminal.err).toBe('limit: 50.0 MiB/s (52428800 bytes a second)\n')
   })
@@ -193,8 +195,34 @@ describe('pull of an image', () => {
       seconds: 2,
       method: 'io_uring',
       released: ['/srv/base.qcow2'],
+      verified: true,
+      durable: true,
     })
     expect(terminal.err).toBe('')
+  })
+
+  const doubtful = { verified: false, durable: false, warnings: ['QEMU is gone'] }
+
+  it('says plainly that an end was not verified, and is not known to be durable', async () => {
+    const { exit, job } = await terminal.startPull('pull a')
+    job.end({ ...outcomeOf('completed'), ...doubtful, released: [] })
+    await expect(exit).resolves.toBe(0)
+    expect(terminal.out).toBe(
+      [
+        'a: pulled, 100.0 MiB moved in 2.0 s (50.0 MiB/s, io_uring)',
+        '  not verified: keep the backing files',
+        '  not known to be durable: keep the backing files until the guest has shut off',
+        '',
+      ].join('\n'),
+    )
+    expect(terminal.err).toBe('blockpull: warning: QEMU is gone\n')
+  })
+
+  it('says so in its JSON end line', async () => {
+    const { exit, job } = await terminal.startPull('pull a --json')
+    job.end({ ...outcomeOf('completed'), ...doubtful, released: [] })
+    await expect(exit).resolves.toBe(0)
+    expect(terminal.lines.at(-1)).toMatchObject({ state: 'completed', verified: false, durable: false, released: [] })
   })
 
   it('is silent with --quiet, but for a failure', async () => {
