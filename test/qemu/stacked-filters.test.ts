@@ -71,7 +71,8 @@ describe.each([
   ['two of a kind', [throttle, throttle]],
   ['three of a kind', [throttle, throttle, throttle]],
   ['copy-on-read over throttle', [copyOnRead, throttle]],
-  ['compress over preallocate', [compress, preallocate]],
+  ['compress over throttle', [compress, throttle]],
+  ['preallocate over throttle', [preallocate, throttle]],
   ['blkdebug over copy-on-read', [blkdebug, copyOnRead]],
 ] as const)('%s above the image', (_, filters) => {
   test.each(['vb0', 'top', 'filter-0-0'])("is pulled by the name '%s', and no backing file is written", async (disk) => {
@@ -81,12 +82,12 @@ describe.each([
 })
 
 test('filters between the layers do not mislead a pull of everything', async () => {
-  const { live } = await pullUnder([[throttle], [copyOnRead], [throttle, throttle]], null, 'vb0')
+  const { live } = await pullUnder([[throttle], [blkdebug], [throttle, throttle]], null, 'vb0')
   await expectWhole(live)
 })
 
 test('a filter over the base that stays goes on standing over it', async () => {
-  const { live, chain } = await pullUnder([[throttle, copyOnRead], [throttle], [throttle, copyOnRead]], 2, 'vb0')
+  const { live, chain } = await pullUnder([[throttle, copyOnRead], [throttle], [throttle, blkdebug]], 2, 'vb0')
   const stats = await (await live.client()).execute('query-blockstats')
   const names: string[] = []
   for (let node = stats[0]; node !== undefined; node = node.backing) names.push(node['node-name'])

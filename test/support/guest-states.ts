@@ -18,7 +18,8 @@ export async function save(client: QmpClient): Promise<void> {
 
 /** Begins a migration that does not get on until it is cancelled. */
 export async function beginSlowMigration(client: QmpClient): Promise<void> {
-  await client.execute('migrate', { uri: 'exec:sleep 600' })
+  await client.execute('migrate-set-parameters', { 'max-bandwidth': 4096 })
+  await client.execute('migrate', { uri: 'exec:cat >/dev/null' })
   await expect.poll(() => client.execute('query-migrate'), { interval: 20 }).toMatchObject({ status: 'active' })
 }
 
