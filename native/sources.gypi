@@ -41,6 +41,7 @@
       "native/core/qmp/json.cc",
       "native/core/qmp/message.cc",
       "native/core/qmp/monitor.cc",
+      "native/core/qmp/monitor_errors.cc",
       "native/core/qmp/monitor_session.cc",
       "native/core/qmp/reactor.cc",
       "native/core/qmp/splitter.cc",
