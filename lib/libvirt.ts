@@ -147,12 +147,16 @@ export async function virDomainBlockRebase(
   })
 }
 
+/** The calls of this module give nothing by which a start could be given up. */
+const neverGivenUp = 0n
+
 async function startPull(
   dom: VirDomain,
   request: Omit<NativeBlockPullRequest, 'uuid' | 'detached' | 'onError'>,
 ): Promise<number> {
   const { conn, uuid } = checkDomain(dom)
-  await called(() => conn.native.blockPull({ uuid, ...request, detached: false, onError: 'report' }, () => undefined))
+  const start = { uuid, ...request, detached: false, onError: 'report', ticket: neverGivenUp } as const
+  await called(() => conn.native.blockPull(start, () => undefined))
   return 0
 }
 

@@ -19,6 +19,7 @@ State state_of(const Ending& ending) {
       return State::kCancelled;
     case ErrorKind::kJobVanished:
     case ErrorKind::kClosed:
+    case ErrorKind::kMonitorTimeout:
       return State::kUnknown;
     default:
       return State::kFailed;

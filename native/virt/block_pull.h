@@ -18,6 +18,7 @@
 #include "virt/answer.h"
 #include "virt/connection.h"
 #include "virt/images.h"
+#include "virt/pull_start.h"
 
 namespace blockpull::virt {
 
@@ -39,6 +40,8 @@ struct BlockPullRequest {
   Finisher finisher = Finisher::kThisProcess;
   /// A job of our own engine always ends with the first error.
   qmp::OnError on_error = qmp::OnError::kReport;
+  /// By which a caller gives up waiting for a guest's QEMU; may be null.
+  std::shared_ptr<PullStart> start;
 };
 
 /// Answers once the job runs; `on_end` hears its end on the engine's thread, after the connection's

@@ -13,6 +13,7 @@
 
 #include "driver/qemu/guest_pull.h"
 #include "virt/guest_disk.h"
+#include "virt/pull_start.h"
 
 namespace blockpull::virt {
 
@@ -20,9 +21,12 @@ struct GuestPullRequest {
   GuestDisk on;
   driver::GuestPullOptions options;
   std::function<void(const job::Outcome&)> on_end;
+  /// Whoever called may give it up.
+  std::shared_ptr<PullStart> start;
 };
 
-/// Answers once the job runs.
+/// Answers once the job runs; kMonitorTimeout where it was given up, with the operation
+/// "block-stream" if QEMU may begin it yet.
 void pull_in_guest(const std::shared_ptr<Connection>& connection, GuestPullRequest request,
                    Answer<std::shared_ptr<job::Job>> answer);
 

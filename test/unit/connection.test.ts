@@ -102,6 +102,7 @@ describe('calls on a disk', () => {
       base: null,
       detached: false,
       onError: 'report',
+      ticket: expect.any(BigInt),
       bandwidth: 50n * mebibyte,
       flags: 64,
     })

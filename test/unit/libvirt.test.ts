@@ -69,6 +69,7 @@ describe('calls', () => {
       base: null,
       detached: false,
       onError: 'report',
+      ticket: 0n,
       bandwidth: 50n,
       flags: 0x80000000,
     })
