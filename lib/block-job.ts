@@ -19,13 +19,36 @@ import { readNewLimit } from './options.js'
 import { type SizeReader, sizeReader, toOutcome, toProgress } from './results.js'
 import type { Completion, Outcome, Progress } from './structs.js'
 
+/** How long a guest's QEMU has after an abort to say what became of a start. Shorter than the two seconds promised. */
+const lastPatienceMs = 1500
+
 /** What a job is started with. */
 export interface JobStart<Size extends number | bigint> {
   readonly start: (onUpdate: (update: NativeJobUpdate) => void) => Promise<NativeJob>
+  /** Makes `start` reject where it still waits for a guest's QEMU. */
+  readonly giveUp?: () => void
   readonly signal: AbortSignal | null
   readonly bigint: boolean
   /** Told of a failure that nobody awaits. */
   readonly onJobFailed: (error: BlockPullError, job: BlockJob<Size>) => void
+}
+
+/** Waits for a job to run, and when its signal is aborted not much longer. */
+async function untilItRuns<Size extends number | bigint>(request: JobStart<Size>, feed: JobFeed): Promise<NativeJob> {
+  const { signal, giveUp } = request
+  let timer: NodeJS.Timeout | undefined
+  const release =
+    signal === null || giveUp === undefined
+      ? undefined
+      : onAbort(signal, () => {
+          timer = setTimeout(giveUp, lastPatienceMs)
+        })
+  try {
+    return await called(() => request.start(feed.receive))
+  } finally {
+    release?.()
+    clearTimeout(timer)
+  }
 }
 
 /** Starts a job; resolves once it runs. A signal that is aborted meanwhile ends it first. */
@@ -34,7 +57,7 @@ export async function startJob<Size extends number | bigint>(request: JobStart<S
   const { signal } = request
   if (signal?.aborted) throw new AbortError(signal.reason)
   const feed = new JobFeed()
-  const native = await called(() => request.start(feed.receive))
+  const native = await untilItRuns(request, feed)
   const size = sizeReader<Size>(request.bigint)
   feed.seed(native.progress())
   try {

@@ -33,6 +33,9 @@ export interface JobFailure {
   readonly job: BlockJob | BlockJob<bigint>
 }
 
+/** The ticket of the last pull that this process began; each has its own. */
+let lastTicket = 0n
+
 /** A domain of a connection; `connection.lookupByName` and its like give these. */
 export class Domain {
   readonly name: string
@@ -64,8 +67,12 @@ export class Domain {
    * whom), `UNSUPPORTED` (the disk is no local file; QEMU would damage it, or is too old; `onError` of a disk that is
    * shut off), `READ_ONLY`, `NOT_FOUND`,
    * `ACCESS_DENIED`, `FORMAT_UNKNOWN`, `FEATURE_UNSUPPORTED`, `IMAGE_CORRUPT`, `CHAIN_LOOP`, `POLICY`, `CLOSED`;
-   * while the guest runs also with `MONITOR_BUSY`, `MONITOR_LOST`, `MONITOR_TIMEOUT`, `QEMU_ERROR`. Nothing has been
-   * written then.
+   * while the guest runs also with `MONITOR_BUSY`, `MONITOR_LOST`, `MONITOR_TIMEOUT`, `QEMU_ERROR`, and with
+   * `INVALID_ARGUMENT` where its socket is no QMP monitor. Nothing has been written then.
+   *
+   * A QEMU that does not answer is waited for until `monitorTimeouts` end that, or for two seconds once `signal` is
+   * aborted: `MONITOR_TIMEOUT`. Where `syscall` is 'block-stream', QEMU may begin the pull all the same, and `reap`
+   * finishes it.
    *
    * ```js
    * const job = await domain.blockPull('vda', { bandwidth: '50MiB/s' })
@@ -229,8 +236,11 @@ export class Domain {
 
   async #start(pull: DiskPull, request: NativeBlockPullRequest): Promise<BlockJob> {
     const domain = { name: this.name, uuid: this.uuid }
+    lastTicket += 1n
+    const ticket = lastTicket
     return await startJob<number>({
-      start: (onUpdate) => this.#native.blockPull(request, onUpdate),
+      start: (onUpdate) => this.#native.blockPull({ ...request, ticket }, onUpdate),
+      giveUp: () => this.#native.giveUp({ ticket }),
       signal: pull.signal,
       bigint: pull.bigint,
       onJobFailed: (error, job) => this.#onJobFailed({ domain, disk: request.disk, error, job }),

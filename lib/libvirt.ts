@@ -147,12 +147,15 @@ export async function virDomainBlockRebase(
   })
 }
 
+/** The calls of this module give nothing by which a start could be given up. */
+const neverGivenUp = 0n
+
 async function startPull(
   dom: VirDomain,
-  request: Omit<NativeBlockPullRequest, 'uuid' | 'detached' | 'onError' | 'siblings'>,
+  request: Omit<NativeBlockPullRequest, 'uuid' | 'detached' | 'onError' | 'siblings' | 'ticket'>,
 ): Promise<number> {
   const { conn, uuid } = checkDomain(dom)
-  const ours = { detached: false, onError: 'report', siblings: null } as const
+  const ours = { detached: false, onError: 'report', siblings: null, ticket: neverGivenUp } as const
   await called(() => conn.native.blockPull({ uuid, ...request, ...ours }, () => undefined))
   return 0
 }

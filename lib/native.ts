@@ -103,6 +103,10 @@ export interface NativeProgress {
   readonly method: string
   /** Code of the error on which the job waits to be resumed, 'NO_SPACE' or 'IO', or `null`. */
   readonly stoppedOn: string | null
+  /** 'moving' | 'paused' (its guest is migrated or saved) | 'pending' (everything is moved; its end is to come) */
+  readonly phase: string
+  /** For how long QEMU has not answered; 0: it answers. */
+  readonly silentNs: bigint
 }
 
 interface NativeEnding {
@@ -235,6 +239,12 @@ export interface NativeBlockPullRequest extends NativeDiskRequest {
   readonly siblings: readonly string[] | null
 }
 
+/** A pull that begins. */
+export interface NativeBlockPullStart extends NativeBlockPullRequest {
+  /** By which `giveUp` finds it; the caller's own. */
+  readonly ticket: bigint
+}
+
 /** A job that an earlier process had left in a QEMU, and how it ended. */
 export interface NativeReapedJob {
   readonly target: string
@@ -250,7 +260,12 @@ export interface NativeConnection {
   domainXml(request: NativeDomainRequest): Promise<string>
   /** Those of the XML or, where that states none and the domain runs, those of its QEMU. */
   listDisks(request: NativeDomainRequest): Promise<readonly NativeDiskDescription[]>
-  blockPull(request: NativeBlockPullRequest, onUpdate: (update: NativeJobUpdate) => void): Promise<NativeJob>
+  blockPull(request: NativeBlockPullStart, onUpdate: (update: NativeJobUpdate) => void): Promise<NativeJob>
+  /**
+   * Waits no longer for the QEMU that a `blockPull` is asked of, which then rejects with 'MONITOR_TIMEOUT'; its
+   * `syscall` is 'block-stream' where QEMU may begin the job yet. Does nothing to one that QEMU has answered.
+   */
+  giveUp(request: { readonly ticket: bigint }): void
   plan(request: NativeBlockPullRequest): Promise<NativePlan>
   blockJobInfo(request: NativeDiskRequest & { readonly flags: number }): Promise<NativeBlockJobInfo | null>
   blockJobSetSpeed(request: NativeDiskRequest & { readonly bandwidth: bigint; readonly flags: number }): Promise<void>

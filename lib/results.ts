@@ -50,6 +50,8 @@ export function toProgress<Size extends number | bigint>(
     bandwidth: size(native.bandwidth, 'bandwidth'),
     method: native.method,
     stoppedOn: native.stoppedOn as StopCode | null,
+    phase: native.phase as Progress['phase'],
+    silentSeconds: Number(native.silentNs / 1_000_000_000n),
   }
 }
 

@@ -26,7 +26,10 @@ export interface Disk {
 
 /** Where a job is. The latest value, not a history. */
 export interface Progress<Size extends number | bigint = number> {
-  /** 'unknown': QEMU vanished with the job, or the connection that followed it was closed. */
+  /**
+   * 'unknown': QEMU vanished with the job, has not answered when it was aborted, or the connection that followed it was
+   * closed.
+   */
   readonly state: 'running' | 'aborting' | 'completed' | 'failed' | 'cancelled' | 'unknown'
   /** Guest bytes settled: copied, or found not to need it. A resumed pull starts high. */
   readonly cur: Size
@@ -46,6 +49,13 @@ export interface Progress<Size extends number | bigint = number> {
    * on. Only of a running domain's disk, and only if the pull was started with `onError`.
    */
   readonly stoppedOn: StopCode | null
+  /**
+   * 'moving'; 'paused' while the guest is migrated or saved; 'pending' once everything is moved, and its end is to
+   * be made durable. Of a disk that is shut off always 'moving'.
+   */
+  readonly phase: 'moving' | 'paused' | 'pending'
+  /** Whole seconds for which the guest's QEMU has not answered; 0 while it does. */
+  readonly silentSeconds: number
 }
 
 interface Ending<Size extends number | bigint> {
@@ -82,7 +92,8 @@ export interface Completion<Size extends number | bigint = number> extends Endin
 
 /**
  * How a job ended that did not complete; `job.done` rejects with `error`. 'unknown' is for running guests: a job
- * that vanished with its QEMU (`JOB_VANISHED`), or that goes on there without its connection (`CLOSED`).
+ * that vanished with its QEMU (`JOB_VANISHED`), or that is left there, as its connection was closed (`CLOSED`) or QEMU
+ * does not answer (`MONITOR_TIMEOUT`).
  */
 export interface Interruption<Size extends number | bigint = number> extends Ending<Size> {
   readonly state: 'failed' | 'cancelled' | 'unknown'

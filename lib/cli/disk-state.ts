@@ -6,24 +6,30 @@
 // process; but its lock on the image is, and names the process. So a disk that is shut off and has no job here is
 // looked at: who has it open for writing, and is no QEMU, pulls it.
 
-import { type BlockJobInfo, BlockPullError, type Disk, type Domain } from '../index.js'
+import type { BlockJobInfo, Disk, Domain } from '../index.js'
 import type { Context } from './context.js'
+import { isFailure } from './exit-codes.js'
+import type { Wait } from './waiting.js'
 
 export interface DiskState extends Disk {
   readonly job: BlockJobInfo<bigint> | null
   readonly inUseBy: string | null
   /** Code of the error that kept it from being looked at. */
   readonly error: string | null
+  /** Its sentence. */
+  readonly message: string | null
 }
 
-export async function diskState(context: Context, domain: Domain, disk: Disk): Promise<DiskState> {
+export async function diskState(context: Context, wait: Wait, domain: Domain, disk: Disk): Promise<DiskState> {
   try {
     const job = await domain.blockJobInfo(disk.target, { bigint: true })
     const isLocal = job === null && domain.state === 'shut off'
-    return { ...disk, job, inUseBy: isLocal ? await userOf(context, disk) : null, error: null }
-  } catch (error) {
-    if (!BlockPullError.is(error)) throw error
-    return { ...disk, job: null, inUseBy: null, error: error.code }
+    const inUseBy = isLocal ? await userOf(context, disk) : null
+    return { ...disk, job, inUseBy, error: null, message: null }
+  } catch (thrown) {
+    const error = wait.explain(thrown)
+    if (!isFailure(error)) throw error
+    return { ...disk, job: null, inUseBy: null, error: error.code, message: error.message }
   }
 }
 

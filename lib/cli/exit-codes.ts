@@ -32,6 +32,11 @@ export class CommandFailure extends Error {
   }
 }
 
+/** What is told, rather than thrown on as a defect. */
+export function isFailure(error: unknown): error is BlockPullError | CommandFailure {
+  return BlockPullError.is(error) || error instanceof CommandFailure
+}
+
 export interface Ending {
   readonly exitCode: number
   /** 'started': it goes on, and nobody has seen it end. */
@@ -69,8 +74,9 @@ export function endingOfError(error: unknown): Ending {
     const words = 'cancelled before anything was copied'
     return { exitCode: ExitCode.CANCELLED, state: 'cancelled', code: 'CANCELLED', message: words, ...nothingMoved }
   }
-  const code = BlockPullError.is(error) || error instanceof CommandFailure ? error.code : null
-  return { exitCode: exitCodeOf(code), state: 'failed', code, message, ...nothingMoved }
+  const code = isFailure(error) ? error.code : null
+  const state = mayHaveBegun(error) ? 'unknown' : 'failed'
+  return { exitCode: exitCodeOf(code), state, code, message, ...nothingMoved }
 }
 
 /** The ending of a job. */
@@ -90,6 +96,11 @@ export function endingOfJob(outcome: Outcome<Amount>): Ending {
 export function endingOfAll(endings: readonly Ending[]): Ending {
   const worst = endings.find(({ exitCode }) => exitCode === ExitCode.FAILED)
   return worst ?? endings.find(({ exitCode }) => exitCode !== ExitCode.DONE) ?? done
+}
+
+/** Whether QEMU was asked for a job and has not answered: it may begin it yet. */
+function mayHaveBegun(error: unknown): boolean {
+  return BlockPullError.is(error) && error.code === 'MONITOR_TIMEOUT' && error.syscall === 'block-stream'
 }
 
 export function exitCodeOf(code: string | null): number {

@@ -7,6 +7,7 @@
 // whatever QEMU calls it. Nobody listening there is a failure, where a domain of a folder would be shut off.
 // Connections are closed on every way out.
 
+import { statSync } from 'node:fs'
 import { basename } from 'node:path'
 import type { Connection, ConnectOptions, Domain } from '../index.js'
 import { type Arguments, type OptionSyntax, UsageError } from './args.js'
@@ -47,8 +48,19 @@ export async function findDomains(args: Arguments, connection: Connection, name?
   const domains = await connection.listAllDomains()
   const socket = args.text('qmp')
   if (socket === undefined || domains.some(({ state }) => state !== 'shut off')) return domains
+  throw nobodyAt(socket)
+}
+
+/** Why nobody listens there. */
+function nobodyAt(socket: string): CommandFailure {
+  const about = statSync(socket, { throwIfNoEntry: false })
+  if (about !== undefined && !about.isSocket()) {
+    const what = about.isFile() ? 'a plain file' : about.isDirectory() ? 'a folder' : 'a pipe or a device'
+    const hint = "expected the path of a running QEMU's QMP socket"
+    return new CommandFailure('INVALID_ARGUMENT', `monitor '${socket}' is ${what}, not a socket; ${hint}`)
+  }
   const hint = 'QEMU is not running, or its QMP socket has another path'
-  throw new CommandFailure('MONITOR_LOST', `nobody listens on monitor '${socket}': ${hint}`)
+  return new CommandFailure('MONITOR_LOST', `nobody listens on monitor '${socket}': ${hint}`)
 }
 
 /** A disk that the command line names. */

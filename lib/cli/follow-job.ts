@@ -2,24 +2,20 @@
 //
 // A job followed to its end: the progress line or JSON lines, Ctrl-C, and the timeout.
 //
-// The first interrupt (or the timeout) aborts the job, which then ends at a consistent point; the second leaves at
-// once with 130, and the crash-safety of the image does the rest. Whatever happens the terminal line is cleared,
-// the listener is gone and the timer stopped, so that the process can end by itself.
+// The first interrupt (or the timeout) aborts the job, which then ends at a consistent point, or is left to a QEMU that
+// does not answer; the second leaves at once with 130, and the crash-safety of the image does the rest. Whatever
+// happens the terminal line is cleared, the listener is gone and the timer stopped, so that the process can end by
+// itself.
 
-import type { BlockJob, Outcome, StopCode } from '../index.js'
+import type { BlockJob, Outcome, Progress, StopCode } from '../index.js'
 import type { Context } from './context.js'
-import { type Ending, ExitCode, endingOfError, endingOfJob } from './exit-codes.js'
-import { stopWords } from './job-words.js'
+import { type Ending, endingOfError, endingOfJob } from './exit-codes.js'
+import { longSilenceSeconds, stopWords } from './job-words.js'
 import { progressLine, toJson } from './json.js'
-import { formatLimit } from './measures.js'
+import { type Amount, formatLimit } from './measures.js'
 import { ProgressLine } from './render.js'
 import { warn } from './report.js'
-
-/**
- * One request can arrive twice: Ctrl-C from the terminal and from npm or timeout(1), the end of a terminal from the
- * kernel and from the shell. Nobody presses twice as fast.
- */
-const onePressMs = 200
+import { onPresses } from './waiting.js'
 
 export interface FollowStyle {
   /** What the progress line calls the job. */
@@ -47,11 +43,8 @@ export async function followJob(
 ): Promise<Ending> {
   const controller = new AbortController()
   const line = isTold(style) ? new ProgressLine(context.err, context.environment, style.label) : null
-  let interruptedAt = Number.NEGATIVE_INFINITY
-  const release = context.onInterrupt(() => {
-    if (context.now() - interruptedAt < onePressMs) return
-    interruptedAt = context.now()
-    if (controller.signal.aborted) return context.exitNow(ExitCode.INTERRUPTED_TWICE)
+  const isStopping = () => controller.signal.aborted
+  const release = onPresses(context, isStopping, () => {
     controller.abort()
     line?.say('stopping at a consistent point; interrupt again to leave at once')
   })
@@ -61,14 +54,16 @@ export async function followJob(
     hasTimedOut = true
     controller.abort()
   }
+  function told(ending: Ending): Ending {
+    const isOver = hasTimedOut && (ending.state === 'cancelled' || ending.code === 'MONITOR_TIMEOUT')
+    return isOver ? { ...ending, message: `timeout of ${style.timeoutSeconds} s is over: ${ending.message}` } : ending
+  }
   try {
     const job = await start(controller.signal)
     tellLimit(context, style, job)
-    const ending = endingOfJob(await watch(context, style, job, line))
-    if (!hasTimedOut || ending.state !== 'cancelled') return ending
-    return { ...ending, message: `timeout of ${style.timeoutSeconds} s is over: ${ending.message}` }
+    return told(endingOfJob(await watch(context, style, job, line)))
   } catch (error) {
-    return endingOfError(error)
+    return told(endingOfError(error))
   } finally {
     clearTimeout(timer)
     release()
@@ -96,6 +91,26 @@ function tellStop(context: Context, line: ProgressLine, code: StopCode | null): 
   context.err.write(`${sentence}\n`)
 }
 
+/** Tells once of each silence of QEMU, and of its end. */
+class Silence {
+  readonly #context: Context
+  #isTold = false
+
+  constructor(context: Context) {
+    this.#context = context
+  }
+
+  tell({ state, silentSeconds }: Progress<Amount>, line: ProgressLine): void {
+    const isSilent = silentSeconds >= longSilenceSeconds
+    if (isSilent === this.#isTold || (state !== 'running' && state !== 'aborting')) return
+    this.#isTold = isSilent
+    line.clear()
+    const why = 'it is stopped, hangs, or waits for its storage; Ctrl-C ends the waiting'
+    const sentence = isSilent ? `QEMU has not answered for ${silentSeconds} s; ${why}` : 'QEMU answers again'
+    this.#context.err.write(`${sentence}\n`)
+  }
+}
+
 async function watch(
   context: Context,
   style: FollowStyle,
@@ -104,7 +119,9 @@ async function watch(
 ): Promise<Outcome<bigint>> {
   let told = ''
   let stoppedOn: StopCode | null = null
+  const silence = new Silence(context)
   for await (const progress of job) {
+    if (line !== null) silence.tell(progress, line)
     if (line !== null && progress.state === 'running' && progress.stoppedOn !== stoppedOn) {
       stoppedOn = progress.stoppedOn
       tellStop(context, line, stoppedOn)

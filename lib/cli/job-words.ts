@@ -2,7 +2,14 @@
 //
 // virsh's words for the block jobs of a disk: what `virsh blockjob` and `virsh event` print. Pure functions.
 
-import { type BlockJobEvent, type BlockJobInfo, BlockJobStatus, BlockJobType, type StopCode } from '../index.js'
+import {
+  type BlockJobEvent,
+  type BlockJobInfo,
+  BlockJobStatus,
+  BlockJobType,
+  type Progress,
+  type StopCode,
+} from '../index.js'
 import { type Amount, formatBytes, formatLimit, formatShare } from './measures.js'
 
 const typeNames: ReadonlyMap<number, string> = new Map([
@@ -24,9 +31,18 @@ export function typeName(type: number): string {
   return typeNames.get(type) ?? 'Unknown job'
 }
 
+/** A QEMU that has not answered for so long is worth a word. */
+export const longSilenceSeconds = 10
+
 /** What a job waits on. */
 export function stopWords(code: StopCode): string {
   return code === 'NO_SPACE' ? 'disk full' : 'I/O error'
+}
+
+/** What a job does that moves nothing at the moment; '' for one that does. */
+export function phaseWords(phase: Progress<Amount>['phase']): string {
+  if (phase === 'paused') return 'paused while the guest is migrated or saved'
+  return phase === 'pending' ? 'waits to be finished' : ''
 }
 
 /** 'pull, 42.0 %', for a column; ', disk full' after that for one that waits. */

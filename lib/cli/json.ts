@@ -28,8 +28,10 @@ export function toJson(line: JsonLine): string {
 }
 
 export function progressLine(progress: Progress<Amount>, image?: string) {
-  const { cur, end, bytesMoved, bytesToMove, bytesPerSecond, etaSeconds, method, stoppedOn } = progress
-  const facts = { cur, end, bytesMoved, bytesToMove, bytesPerSecond, etaSeconds, method, stoppedOn }
+  const { cur, end, bytesMoved, bytesToMove, bytesPerSecond, etaSeconds, method } = progress
+  const { stoppedOn, phase, silentSeconds } = progress
+  const work = { cur, end, bytesMoved, bytesToMove, bytesPerSecond, etaSeconds, method }
+  const facts = { ...work, stoppedOn, phase, silentSeconds }
   return { event: 'progress', ...(image !== undefined && { image }), ...facts }
 }
 

@@ -10,7 +10,7 @@
 
 import type { Progress as SizedProgress } from '../index.js'
 import type { Output } from './context.js'
-import { stopWords } from './job-words.js'
+import { longSilenceSeconds, phaseWords, stopWords } from './job-words.js'
 import { type Amount, formatClock, formatRate } from './measures.js'
 
 type Progress = SizedProgress<Amount>
@@ -35,10 +35,10 @@ function percentOf({ cur, end, state }: Progress): number {
 export function renderLine(label: string, progress: Progress, style: LineStyle): string {
   const percent = percentOf(progress)
   const facts = [`${percent.toFixed(1).padStart(5)} %`]
-  if (progress.state === 'aborting') facts.push('stopping')
-  else if (progress.stoppedOn !== null) facts.push(`waiting: ${stopWords(progress.stoppedOn)}`)
+  const still = stillWords(progress)
+  if (still !== '') facts.push(still)
   else if (progress.bytesPerSecond > 0) facts.push(formatRate(progress.bytesPerSecond).padStart(12))
-  if (progress.etaSeconds !== null && progress.state === 'running' && progress.stoppedOn === null) {
+  if (progress.etaSeconds !== null && progress.state === 'running' && still === '') {
     facts.push(`${formatClock(progress.etaSeconds)} left`)
   }
   if (progress.method !== 'none') facts.push(progress.method)
@@ -49,6 +49,13 @@ export function renderLine(label: string, progress: Progress, style: LineStyle):
   const parts = [label, ...facts]
   while (parts.length > 1 && parts.join('  ').length > style.width) parts.pop()
   return parts.join('  ').slice(0, Math.max(0, style.width))
+}
+
+/** Why nothing moves; '' where something does. */
+function stillWords({ state, stoppedOn, phase, silentSeconds }: Progress): string {
+  if (state === 'aborting') return 'stopping'
+  if (silentSeconds >= longSilenceSeconds) return `no answer for ${formatClock(silentSeconds)}`
+  return stoppedOn === null ? phaseWords(phase) : `waiting: ${stopWords(stoppedOn)}`
 }
 
 function renderBar(percent: number, width: number, style: LineStyle): string {

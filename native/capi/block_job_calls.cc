@@ -31,11 +31,12 @@ int pull(const Call& call, virDomainPtr dom, virt::BlockPullRequest request) {
 }
 
 /// Returns once the job is over, or at once where it is over or nobody wants to wait.
-void wait_for_end(const Started& job) {
-  if (job != nullptr) {
-    static_cast<void>(
-        answer_of<void>([&](auto answer) { job->when_ended([answer] { answer({}); }); }));
+virt::Result<void> wait_for_end(const Started& job) {
+  if (job == nullptr) {
+    return {};
   }
+  return answer_of<void>(
+      [&](auto answer) { job->when_ended([answer, job] { answer(virt::end_of_wait(*job)); }); });
 }
 
 }  // namespace
@@ -84,8 +85,7 @@ int virDomainBlockJobAbort(virDomainPtr dom, const char* disk, unsigned int flag
   if (!call.succeeded(ending)) {
     return -1;
   }
-  blockpull::capi::wait_for_end(*ending);
-  return 0;
+  return call.status(blockpull::capi::wait_for_end(*ending));
 }
 
 int virDomainBlockJobSetSpeed(virDomainPtr dom, const char* disk, unsigned long bandwidth,

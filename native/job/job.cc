@@ -18,8 +18,8 @@ State state_of(const Ending& ending) {
     case ErrorKind::kCancelled:
       return State::kCancelled;
     case ErrorKind::kJobVanished:
-    case ErrorKind::kMonitorTimeout:
     case ErrorKind::kClosed:
+    case ErrorKind::kMonitorTimeout:
       return State::kUnknown;
     default:
       return State::kFailed;

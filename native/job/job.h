@@ -4,7 +4,8 @@
 //
 //     start ─▶ running ────────────┬─▶ completed    no error, also when a stop came too late
 //                 │                ├─▶ failed       any error but those below
-//                 │                ├─▶ unknown      kJobVanished, kMonitorTimeout, kClosed: its end was not seen
+//                 │                ├─▶ unknown      kJobVanished, kClosed, kMonitorTimeout: its
+//                 │                │                end was not seen
 //                 │                │
 //                 └ stop ─▶ aborting ─▶ cancelled   kCancelled
 //

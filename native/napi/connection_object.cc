@@ -5,6 +5,7 @@
 #include "napi/connection_object.h"
 
 #include <array>
+#include <map>
 #include <memory>
 #include <utility>
 
@@ -26,6 +27,8 @@ struct ConnectionObject {
 
   std::shared_ptr<virt::Connection> connection;
   std::shared_ptr<EventChannel> events;
+  /// Pulls that QEMU may not have begun, by the caller's tickets.
+  std::map<std::uint64_t, std::weak_ptr<virt::PullStart>> starts;
 };
 
 using ConnectionCall = Call<ConnectionObject>;
@@ -125,9 +128,14 @@ napi_value list_disks(const ConnectionCall& call) {
 
 napi_value block_pull(const ConnectionCall& call) {
   auto request = read_block_pull(call.env, call.arguments[0]);
-  if (!request || !check_callback(call.env, call.arguments[1])) {
+  const auto ticket = request ? read_ticket(call.env, call.arguments[0]) : std::nullopt;
+  if (!ticket || !check_callback(call.env, call.arguments[1])) {
     return nullptr;
   }
+  request->start = std::make_shared<virt::PullStart>();
+  auto& starts = call.object->starts;
+  std::erase_if(starts, [](const auto& start) { return start.second.expired(); });
+  starts[*ticket] = request->start;
   auto& environment = Environment::of(call.env);
   auto channel =
       std::make_shared<JobChannel>(call.env, call.arguments[1], environment.dispatcher());
@@ -142,6 +150,17 @@ napi_value block_pull(const ConnectionCall& call) {
         Environment::of(env).attach(channel, job);
         return make_job_object(env, channel);
       });
+}
+
+napi_value give_up(const ConnectionCall& call) {
+  const auto ticket = read_ticket(call.env, call.arguments[0]);
+  const auto known = ticket ? call.object->starts.find(*ticket) : call.object->starts.end();
+  if (known != call.object->starts.end()) {
+    if (const auto start = known->second.lock()) {
+      start->give_up();
+    }
+  }
+  return nullptr;
 }
 
 napi_value plan(const ConnectionCall& call) {
@@ -212,6 +231,15 @@ napi_value block_job_resume(const ConnectionCall& call) {
   return start_change(call, *std::move(request), &virt::block_job_resume);
 }
 
+napi_value promise_of_wait(napi_env env, const std::shared_ptr<job::Job>& job) {
+  return promise_of_answer<Nothing>(
+      env,
+      [job](const virt::Answer<Nothing>& answer) {
+        job->when_ended([job, answer] { answer(nothing(virt::end_of_wait(*job))); });
+      },
+      &convert_nothing);
+}
+
 napi_value block_job_abort(const ConnectionCall& call) {
   auto request = read_disk_request(call.env, call.arguments[0]);
   if (!request) {
@@ -224,9 +252,7 @@ napi_value block_job_abort(const ConnectionCall& call) {
         virt::block_job_abort(connection, request, std::move(answer));
       },
       [](napi_env env, Ending& job) {
-        return job == nullptr
-                   ? make_undefined(env)
-                   : promise_of_end(env, [&job](auto told) { job->when_ended(std::move(told)); });
+        return job == nullptr ? make_undefined(env) : promise_of_wait(env, job);
       });
 }
 
@@ -267,6 +293,7 @@ napi_value make_connection_object(napi_env env, std::unique_ptr<ConnectionObject
       method_property<ConnectionObject, &domain_xml>("domainXml"),
       method_property<ConnectionObject, &list_disks>("listDisks"),
       method_property<ConnectionObject, &block_pull>("blockPull"),
+      method_property<ConnectionObject, &give_up>("giveUp"),
       method_property<ConnectionObject, &plan>("plan"),
       method_property<ConnectionObject, &block_job_info>("blockJobInfo"),
       method_property<ConnectionObject, &block_job_set_speed>("blockJobSetSpeed"),

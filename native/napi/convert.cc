@@ -69,6 +69,18 @@ napi_value make_disk(napi_env env, const virt::Disk& disk) {
       .object();
 }
 
+const char* phase_name(job::Phase phase) {
+  switch (phase) {
+    case job::Phase::kPaused:
+      return "paused";
+    case job::Phase::kPending:
+      return "pending";
+    case job::Phase::kMoving:
+      break;
+  }
+  return "moving";
+}
+
 /// An error's code, for Record::text_or_null.
 std::string_view code_or_empty(std::optional<ErrorKind> kind) {
   return kind ? virt::mapping_of(*kind).js_code : std::string_view();
@@ -187,6 +199,11 @@ std::optional<virt::BlockPullRequest> read_block_pull(napi_env env, napi_value v
     pull.finisher = virt::Finisher::kWhoeverIsNext;
   }
   return if_ok(request, std::move(pull));
+}
+
+std::optional<std::uint64_t> read_ticket(napi_env env, napi_value value) {
+  Request request(env, value);
+  return if_ok(request, request.u64("ticket"));
 }
 
 std::optional<virt::DiskRequest> read_disk_request(napi_env env, napi_value value) {
@@ -316,6 +333,8 @@ napi_value make_progress(napi_env env, const job::Progress& progress) {
       .u64("bandwidth", progress.bandwidth)
       .text("method", progress.method)
       .text_or_null("stoppedOn", code_or_empty(progress.stopped_on))
+      .text("phase", phase_name(progress.phase))
+      .u64("silentNs", progress.silent_ns)
       .object();
 }
 

@@ -41,6 +41,8 @@ struct LookupRequest {
 [[nodiscard]] std::optional<virt::ImagePullRequest> read_image_pull(napi_env env, napi_value value);
 [[nodiscard]] std::optional<virt::CreateRequest> read_create(napi_env env, napi_value value);
 [[nodiscard]] std::optional<virt::BlockPullRequest> read_block_pull(napi_env env, napi_value value);
+/// Of a pull that may be given up.
+[[nodiscard]] std::optional<std::uint64_t> read_ticket(napi_env env, napi_value value);
 [[nodiscard]] std::optional<virt::DiskRequest> read_disk_request(napi_env env, napi_value value);
 [[nodiscard]] std::optional<virt::SpeedRequest> read_speed(napi_env env, napi_value value);
 [[nodiscard]] std::optional<LookupRequest> read_lookup(napi_env env, napi_value value);

@@ -13,10 +13,16 @@
 namespace blockpull::napi {
 namespace {
 
+/// A silence is told in seconds.
+std::uint64_t silent_seconds(const job::Progress& progress) {
+  return progress.silent_ns / 1'000'000'000;
+}
+
 bool is_news(const job::Progress& now, const job::Progress& before) {
   return now.state != before.state || now.settled != before.settled || now.moved != before.moved ||
          now.bytes_per_second != before.bytes_per_second || now.bandwidth != before.bandwidth ||
-         now.to_move != before.to_move;
+         now.to_move != before.to_move || now.stopped_on != before.stopped_on ||
+         now.phase != before.phase || silent_seconds(now) != silent_seconds(before);
 }
 
 }  // namespace

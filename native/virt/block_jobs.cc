@@ -251,6 +251,16 @@ std::optional<BlockJobInfo> info_of(const job::Progress& progress, Flags flags) 
   return info;
 }
 
+Result<void> end_of_wait(const job::Job& job) {
+  const auto outcome = job.outcome();
+  if (!outcome || !outcome->error) {
+    return {};
+  }
+  const ErrorKind kind = outcome->error->kind;
+  const bool goes_on = kind == ErrorKind::kMonitorTimeout || kind == ErrorKind::kClosed;
+  return goes_on ? Result<void>(reported(*outcome->error)) : Result<void>();
+}
+
 std::shared_ptr<job::Job> job_on_image(Connection& connection, const std::string& path) {
   const auto disk = io::identify(path);
   if (!disk.ok()) {

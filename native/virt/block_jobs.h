@@ -67,6 +67,10 @@ void block_job_resume(const std::shared_ptr<Connection>& connection, const DiskR
 void block_job_abort(const std::shared_ptr<Connection>& connection, const DiskRequest& request,
                      Answer<std::shared_ptr<job::Job>> answer);
 
+/// What a wait for that end has come to, when it is there: kMonitorTimeout, kClosed where the job
+/// goes on in its QEMU without us.
+[[nodiscard]] Result<void> end_of_wait(const job::Job& job);
+
 /// libvirt's view of where a job is; absent once it has ended.
 [[nodiscard]] std::optional<BlockJobInfo> info_of(const job::Progress& progress, Flags flags);
 

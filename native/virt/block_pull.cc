@@ -261,6 +261,7 @@ void block_pull(const std::shared_ptr<Connection>& connection, const BlockPullRe
     return;
   }
   asked->on_end = std::move(on_end);
+  asked->start = request.start;
   pull_in_guest(connection, std::move(asked).value(), std::move(answer));
 }
 

@@ -19,6 +19,7 @@
 #include "virt/answer.h"
 #include "virt/connection.h"
 #include "virt/images.h"
+#include "virt/pull_start.h"
 
 namespace blockpull::virt {
 
@@ -43,6 +44,8 @@ struct BlockPullRequest {
   qmp::OnError on_error = qmp::OnError::kReport;
   /// Folders of images that may need what would be released.
   std::vector<std::string> siblings;
+  /// By which a caller gives up waiting for a guest's QEMU; may be null.
+  std::shared_ptr<PullStart> start;
 };
 
 /// Answers once the job runs; `on_end` hears its end on the engine's thread, after the connection's

@@ -47,7 +47,8 @@ std::function<void(const job::Outcome&)> tell_end(EventSink sink, JobSubject sub
                                                   std::function<void(const job::Outcome&)> told) {
   return [sink = std::move(sink), subject = std::move(subject),
           told = std::move(told)](const job::Outcome& outcome) {
-    const bool goes_on = outcome.error && outcome.error->kind == ErrorKind::kClosed;
+    const bool goes_on = outcome.error && (outcome.error->kind == ErrorKind::kClosed ||
+                                           outcome.error->kind == ErrorKind::kMonitorTimeout);
     if (!goes_on) {
       sink(event_of(subject, outcome));
     }

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include "core/base/text.h"
 #include "virt/checks.h"
 #include "virt/followed_job.h"
 #include "virt/pull_refusal.h"
@@ -38,6 +39,27 @@ driver::FindFollower followers_in(const std::shared_ptr<Connection>& connection,
     const bool is_left_over = job != nullptr && connection->jobs().is_left_over(*job);
     return driver::Follower{job != nullptr, is_left_over ? std::move(job) : nullptr};
   };
+}
+
+/// The same for a pull that may be given up. Followers are looked for last before QEMU is asked,
+/// and a job with a follower that cannot be joined is not asked for.
+driver::FindFollower followers_while_wanted(driver::FindFollower find,
+                                            std::shared_ptr<PullStart> start) {
+  return [find = std::move(find), start = std::move(start)](const std::string& job_id) {
+    return start->ask() ? find(job_id) : driver::Follower{true, nullptr};
+  };
+}
+
+/// What a pull ends with that was given up before QEMU had answered.
+Failure given_up(const std::string& path, bool was_asked) {
+  const auto* const what =
+      was_asked ? "' has not answered 'block-stream', and is waited for no longer; a pull that it "
+                  "begins all the same is left there, and 'blockpull reap' finishes it"
+                : "' has not answered, and is waited for no longer; nothing was begun";
+  Failure failure = report(ErrorKind::kMonitorTimeout, text("QEMU behind '", path, what));
+  failure.error.operation = was_asked ? "block-stream" : "";
+  failure.error.path = path;
+  return failure;
 }
 
 /// A job that was left goes on under the limit of who pulls now; also one that has stopped on an
@@ -92,11 +114,19 @@ void pull_in_guest(const std::shared_ptr<Connection>& connection, GuestPullReque
     return;
   }
   request.options.disk = name_for_qemu(request.on.disk);
+  const auto start = request.start ? request.start : std::make_shared<PullStart>();
+  start->when_given_up(
+      [answer, path = monitor->path()](bool was_asked) { answer(given_up(path, was_asked)); });
   const auto asked = std::make_shared<GuestPullRequest>(std::move(request));
   driver::prepare_guest_pull(
-      connection->shared_engine(), monitor, asked->options, followers_in(connection, *monitor),
-      [connection, asked,
+      connection->shared_engine(), monitor, asked->options,
+      followers_while_wanted(followers_in(connection, *monitor), start),
+      [connection, asked, start,
        answer = std::move(answer)](blockpull::Result<driver::GuestPullStart> started) {
+        if (!start->take()) {
+          // A job that was begun is taken back, as nobody has it.
+          return;
+        }
         if (!started.ok()) {
           answer(refused(std::move(started).error(), *asked));
           return;

@@ -15,6 +15,7 @@
 
 #include "driver/qemu/guest_pull.h"
 #include "virt/guest_disk.h"
+#include "virt/pull_start.h"
 
 namespace blockpull::virt {
 
@@ -24,9 +25,12 @@ struct GuestPullRequest {
   /// Folders of images that may need what would be released.
   std::vector<std::string> siblings;
   std::function<void(const job::Outcome&)> on_end;
+  /// Whoever called may give it up.
+  std::shared_ptr<PullStart> start;
 };
 
-/// Answers once the job runs.
+/// Answers once the job runs; kMonitorTimeout where it was given up, with the operation
+/// "block-stream" if QEMU may begin it yet.
 void pull_in_guest(const std::shared_ptr<Connection>& connection, GuestPullRequest request,
                    Answer<std::shared_ptr<job::Job>> answer);
 

@@ -3,9 +3,9 @@
 // QEMU serves one client of a monitor at a time and lets few wait. A queue that is full for a moment is waited out;
 // one that stays full, or a client that stays, is what MONITOR_BUSY is for.
 
-import { readFileSync } from 'node:fs'
 import { createConnection, type Socket } from 'node:net'
 import { afterAll, expect, onTestFinished, test } from 'vitest'
+import { freeze, wake } from '../support/freeze.js'
 import { LiveDisk } from '../support/live-disk.js'
 import { makeChain } from '../support/stream-case.js'
 import { TempFolder } from '../support/temp-folder.js'
@@ -15,12 +15,6 @@ afterAll(() => temp.remove())
 
 const start = async () =>
   LiveDisk.start(await makeChain(temp.folder(), { size: '1M', io: ['write -P 1 0 1M'] }, { size: '1M' }))
-
-/** Stops a process where it stands; resolves once it does. */
-async function freeze(pid: number): Promise<void> {
-  process.kill(pid, 'SIGSTOP')
-  await expect.poll(() => readFileSync(`/proc/${pid}/stat`, 'utf8')).toMatch(/\) T /)
-}
 
 /** Connects until the kernel takes no more; QEMU stands still meanwhile. */
 async function fillQueue(path: string): Promise<Socket[]> {
@@ -48,7 +42,7 @@ test('a queue that is full for a moment is waited out', async () => {
   expect(domain.state).toBe('running')
   const pull = domain.blockPull('vda')
   for (const other of others) other.destroy()
-  process.kill(live.qemu.pid, 'SIGCONT')
+  wake(live.qemu.pid)
   await (await pull).done
   await live.shutOff()
   expect(await live.complaints(null)).toEqual([])

@@ -3,16 +3,14 @@
 // The command on running guests, as a process, against a real QEMU: what it prints and exits with, and what has
 // become of the job and the image. How lines are worded is tested without a process, in test/unit/cli.
 
-import { spawn } from 'node:child_process'
 import { symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
-import { blockpull, commandFile } from '../support/command.js'
-import { leashed } from '../support/leash.mjs'
+import { afterAll, describe, expect, test } from 'vitest'
+import { blockpull } from '../support/command.js'
 import { difference, flatten, info } from '../support/qemu.js'
 import type { QmpClient } from '../support/qmp-client.mjs'
-import { codeOf, type Ended } from '../support/run-program.js'
+import { start } from '../support/start-command.js'
 import { startQemu } from '../support/start-qemu.js'
 import { makeChain } from '../support/stream-case.js'
 import { TempFolder } from '../support/temp-folder.js'
@@ -38,24 +36,6 @@ async function startGuest(monitors = 2) {
     return backing === undefined && (await difference(`${folder}/flat.raw`, top)) === null
   }
   return { folder, top, qemu, uri, disk: ['--connect', uri, 'vm0', 'vda'], isPulled }
-}
-
-/** A command that runs; `until` waits for what it prints on standard output. */
-function start(...args: readonly string[]) {
-  const child = spawn(...leashed(process.execPath, [commandFile, ...args]))
-  onTestFinished(() => void child.kill('SIGKILL'))
-  const printed = { stdout: '', stderr: '' }
-  for (const name of ['stdout', 'stderr'] as const) child[name].on('data', (text) => (printed[name] += text))
-  const ended = new Promise<Ended>((resolve) => {
-    child.once('close', (code, signal) => resolve({ code: code ?? codeOf(signal), ...printed }))
-  })
-  const until = async (words: RegExp, stream: 'stdout' | 'stderr' = 'stdout') => {
-    const late = ended.then(({ code, stdout, stderr }) => {
-      throw new Error(`the command ended with ${code} before it said ${words}: ${stdout}${stderr}`)
-    })
-    await Promise.race([late, expect.poll(() => printed[stream], { timeout: 20_000 }).toMatch(words)])
-  }
-  return { child, ended, until }
 }
 
 /** A pull at 4 MiB/s that has begun. */
@@ -132,9 +112,9 @@ describe('a pull', () => {
 
   test('that runs out of its time ends with 3, and its job with it', async () => {
     const { disk, qemu } = await startGuest()
-    const { code, stderr } = await blockpull('pull', '--bandwidth', '1M', '--timeout', '1', ...disk)
+    const { code, stderr } = await blockpull('pull', '--bandwidth', '1M', '--timeout', '3', ...disk)
     expect(code).toBe(3)
-    expect(stderr).toMatch(/^limit: 1\.0 MiB\/s .*\nblockpull: timeout of 1 s is over: cancelled after/)
+    expect(stderr).toMatch(/^limit: 1\.0 MiB\/s .*\nblockpull: timeout of 3 s is over: cancelled after/)
     expect(await jobs(await qemu.connect(1))).toEqual([])
   })
 

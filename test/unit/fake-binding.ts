@@ -50,6 +50,8 @@ export function progressAt(cur: bigint, more: Partial<NativeProgress> = {}): Nat
     bandwidth: 0n,
     method: 'io_uring',
     stoppedOn: null,
+    phase: 'moving',
+    silentNs: 0n,
     ...more,
   }
 }
@@ -164,6 +166,11 @@ export class FakeBinding implements NativeBinding {
   layers: NativeLayer[] = [layerOf('/srv/a.qcow2')]
   /** Runs when a job starts, before the call that started it resolves. */
   onStart: (job: FakeJob) => void = () => undefined
+  /** Calls, by name or by name and UUID, that wait for endWaits() or the end of the connection. */
+  readonly untilClosed = new Set<string>()
+  #endings: ((reason: NativeFailure) => void)[] = []
+  /** Runs when a start is given up. */
+  onGiveUp: () => void = () => undefined
   send: (event: NativeBlockJobEvent) => void = () => undefined
 
   /** The request of the last call. */
@@ -212,14 +219,26 @@ export class FakeBinding implements NativeBinding {
       listDisks: async (request) =>
         await this.#answer('listDisks', request, () => this.guestDisks ?? findDomain().disks),
       blockPull: async (request, onUpdate) => await this.#answer('blockPull', request, () => this.#start(onUpdate)),
+      giveUp: (request) => {
+        this.calls.push({ name: 'giveUp', request })
+        this.onGiveUp()
+      },
       plan: async (request) => await this.#answer('plan', request, () => this.nextPlan),
       blockJobInfo: async (request) => await this.#answer('blockJobInfo', request, () => this.info),
       blockJobSetSpeed: async (request) => await this.#answer('blockJobSetSpeed', request, () => undefined),
       blockJobResume: async (request) => await this.#answer('blockJobResume', request, () => undefined),
       blockJobAbort: async (request) => await this.#answer('blockJobAbort', request, () => undefined),
       reapJobs: async (request) => await this.#answer('reapJobs', request, () => this.reaped),
-      close: async () => await this.#answer('close', {}, () => undefined),
+      close: async () => {
+        this.endWaits(failure('CLOSED'))
+        await this.#answer('close', {}, () => undefined)
+      },
     }
+  }
+
+  /** Ends all calls that wait. */
+  endWaits(reason: NativeFailure): void {
+    for (const end of this.#endings.splice(0)) end(reason)
   }
 
   #start(onUpdate: (update: NativeJobUpdate) => void): FakeJob {
@@ -232,6 +251,10 @@ export class FakeBinding implements NativeBinding {
   async #answer<T>(name: string, request: unknown, answer: () => T): Promise<T> {
     this.calls.push({ name, request })
     await Promise.resolve()
+    const { uuid = '' } = request as { readonly uuid?: string }
+    if (this.untilClosed.has(name) || this.untilClosed.has(`${name} ${uuid}`)) {
+      await new Promise((_, reject) => this.#endings.push(reject))
+    }
     if (this.failures.has(name)) throw this.failures.get(name)
     return answer()
   }

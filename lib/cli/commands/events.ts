@@ -7,7 +7,7 @@
 // waits for is followed from then on, to its durable end, as `reap` would. One that begins and ends between two looks
 // is missed. Jobs of other programs, and those that a process waits for, are theirs to tell of.
 
-import type { BlockJobEvent, Connection, Domain } from '../../index.js'
+import { type BlockJobEvent, BlockPullError, type Connection, type Domain } from '../../index.js'
 import { longestTimeoutSeconds, readNumber } from '../args.js'
 import type { Command, Context } from '../context.js'
 import { done } from '../exit-codes.js'
@@ -83,6 +83,8 @@ class Looks {
       await domain.reap()
       this.#warned.delete(domain.uuid)
     } catch (error) {
+      // The end of this command closes the connection.
+      if (BlockPullError.is(error) && error.code === 'CLOSED') return
       if (!this.#warned.has(domain.uuid)) {
         warn(this.#context, `jobs of domain '${domain.name}' are not told for now: ${(error as Error).message}`)
       }

@@ -16,6 +16,7 @@ import { jobSentence, rawJob } from '../job-words.js'
 import { writeJson } from '../json.js'
 import { formatLimit } from '../measures.js'
 import { report } from '../report.js'
+import { untilStopped } from '../waiting.js'
 
 export const job: Command = {
   name: 'job',
@@ -41,12 +42,10 @@ export const job: Command = {
   run: async (args, context) => {
     checkOptions(args)
     const isChange = args.has('abort') || args.has('bandwidth') || args.has('resume')
+    const hint = isChange ? ', which may do yet what it was asked' : ''
     return await withDisk(args, context, { readOnly: !isChange }, async (found) => {
       try {
-        if (args.has('abort')) await abort(args, context, found)
-        else if (args.has('bandwidth')) await setLimit(args, context, found)
-        else if (args.has('resume')) await resume(args, context, found)
-        else await show(args, context, found)
+        await untilStopped(context, found.connection, () => serve(args, context, found), { hint })
       } catch (error) {
         if (BlockPullError.is(error) && error.code === 'NO_JOB') await refuseIfPulled(context, found)
         throw error
@@ -54,6 +53,13 @@ export const job: Command = {
       return report(context, done, { json: args.has('json') })
     })
   },
+}
+
+async function serve(args: Arguments, context: Context, found: FoundDisk): Promise<void> {
+  if (args.has('abort')) await abort(args, context, found)
+  else if (args.has('bandwidth')) await setLimit(args, context, found)
+  else if (args.has('resume')) await resume(args, context, found)
+  else await show(args, context, found)
 }
 
 /** virsh's rules: what shows excludes what changes. */

@@ -4,18 +4,20 @@
 //
 // A running domain's QEMU is asked for jobs, and for disks where no XML states them. All domains are asked at once,
 // and one whose monitor is in use shows MONITOR_BUSY. A disk that cannot be looked at shows the code of the error in
-// place of its job; neither keeps the others from being listed. The exit code is 4 where somebody who wants that
-// disk has to wait: for another process that pulls it, or for the monitor.
+// place of its job; neither keeps the others from being listed, nor does a QEMU that somebody stops waiting for. The
+// exit code is 4 where somebody who wants that disk has to wait: for another process that pulls it, or for the monitor;
+// and 1 where waiting does not help, since the socket is no QMP monitor.
 
-import { BlockPullError, type Disk, type Domain } from '../../index.js'
+import type { Disk, Domain } from '../../index.js'
 import type { Command, Context } from '../context.js'
 import { type DiskState, diskState, isPulledElsewhere } from '../disk-state.js'
-import { done, type Ending, ExitCode } from '../exit-codes.js'
+import { done, type Ending, ExitCode, isFailure } from '../exit-codes.js'
 import { connectionOptions, findDomains, withConnection } from '../find-disk.js'
 import { jobShare } from '../job-words.js'
 import { writeJson } from '../json.js'
 import { formatTable } from '../measures.js'
 import { report } from '../report.js'
+import { untilStopped, type Wait } from '../waiting.js'
 
 /** A QEMU that is free greets at once. */
 const monitorTimeouts = { connect: 2000 }
@@ -27,17 +29,21 @@ export const list: Command = {
   options: connectionOptions,
   notes: [
     'MONITOR_BUSY: another program is connected to the QMP socket of that domain, or',
-    'its QEMU hangs. Exit code 4: that, or a disk that another process pulls.',
+    'its QEMU hangs, or the socket is not a QMP one, and says nothing. Exit code 4:',
+    'that, or a disk that another process pulls. 1: the socket speaks no QMP.',
   ],
   run: async (args, context) => {
     args.exactly()
     const json = args.has('json')
     return await withConnection(args, context, { readOnly: true, monitorTimeouts }, async (connection) => {
       const domains = await findDomains(args, connection)
-      const listed = await Promise.all(domains.map((domain) => domainState(context, domain)))
+      const { listed, hasEnded } = await untilStopped(context, connection, async (wait) => {
+        const listed = await Promise.all(domains.map((domain) => domainState(context, wait, domain)))
+        return { listed, hasEnded: wait.hasEnded }
+      })
       if (json) for (const domain of listed) writeJson(context.out, { event: 'domain', ...domain })
       else context.out.write(formatTable([['DOMAIN', 'STATE', 'DISK', 'JOB'], ...listed.flatMap(rowsOf)]))
-      return report(context, endingOf(listed), { json })
+      return report(context, endingOf(listed, hasEnded), { json })
     })
   },
 }
@@ -48,26 +54,29 @@ interface DomainState {
   readonly state: string
   /** Code of the error that kept its QEMU from being asked. */
   readonly error: string | null
+  /** Its sentence. */
+  readonly message: string | null
   readonly disks: readonly DiskState[]
 }
 
-async function domainState(context: Context, domain: Domain): Promise<DomainState> {
+async function domainState(context: Context, wait: Wait, domain: Domain): Promise<DomainState> {
   const { name, uuid, state } = domain
   try {
-    const disks = await disksOf(context, domain, await domain.listDisks())
-    return { name, uuid, state, error: null, disks }
-  } catch (error) {
-    if (!BlockPullError.is(error)) throw error
-    return { name, uuid, state, error: error.code, disks: [] }
+    const disks = await disksOf(context, wait, domain, await domain.listDisks())
+    return { name, uuid, state, error: null, message: null, disks }
+  } catch (thrown) {
+    const error = wait.explain(thrown)
+    if (!isFailure(error)) throw error
+    return { name, uuid, state, error: error.code, message: error.message, disks: [] }
   }
 }
 
 /** One after another, as a monitor that did not answer for one disk will not for the next. */
-async function disksOf(context: Context, domain: Domain, disks: readonly Disk[]): Promise<DiskState[]> {
+async function disksOf(context: Context, wait: Wait, domain: Domain, disks: readonly Disk[]): Promise<DiskState[]> {
   const states: DiskState[] = []
   for (const disk of disks) {
     const silent = states.find(({ error }) => error?.startsWith('MONITOR_'))
-    states.push(silent ? { ...silent, ...disk } : await diskState(context, domain, disk))
+    states.push(silent ? { ...silent, ...disk } : await diskState(context, wait, domain, disk))
   }
   return states
 }
@@ -84,18 +93,38 @@ function jobText(disk: DiskState): string {
   return `${isPulledElsewhere(disk) ? 'pulled' : 'in use'} by ${disk.inUseBy}`
 }
 
-function endingOf(listed: readonly DomainState[]): Ending {
+function endingOf(listed: readonly DomainState[], hasEnded: boolean): Ending {
+  const noMonitors = listed.flatMap(noMonitorOf)
   const pulled = listed.flatMap(({ disks }) => disks.filter(isPulledElsewhere)).length
-  const errorsOf = ({ error, disks }: DomainState) => [error, ...disks.map((disk) => disk.error)]
-  const silent = listed.filter((domain) => errorsOf(domain).some((code) => code?.startsWith('MONITOR_')))
-  const reasons: string[] = []
+  const silent = listed.filter((domain) => errorsOf(domain).some(({ error }) => error?.startsWith('MONITOR_')))
+  const whose = silent.map(({ name }) => `'${name}'`).join(', ')
+  if (hasEnded && silent.length > 0) {
+    const message = `interrupted before the monitor of ${whose} had answered`
+    return { ...done, exitCode: ExitCode.FAILED, state: 'failed', code: 'MONITOR_TIMEOUT', message }
+  }
+  const reasons = [...noMonitors]
   if (pulled > 0) reasons.push(`${pulled} ${pulled === 1 ? 'disk is' : 'disks are'} in use by another process`)
   if (silent.length > 0) {
-    const whose = silent.map(({ name }) => `'${name}'`).join(', ')
-    reasons.push(`the monitor of ${whose} did not answer: another program is connected to it, or QEMU hangs`)
+    const why = 'another program is connected to it, or QEMU hangs, or it is no QMP socket'
+    reasons.push(`the monitor of ${whose} did not answer: ${why}`)
   }
   if (reasons.length === 0) return done
-  const message = `${reasons.join('; ')}; try again when it is done`
+  const message = reasons.join('; ')
+  if (noMonitors.length > 0) {
+    return { ...done, exitCode: ExitCode.FAILED, state: 'failed', code: 'INVALID_ARGUMENT', message }
+  }
   const code = pulled > 0 ? 'LOCKED' : 'MONITOR_BUSY'
-  return { ...done, exitCode: ExitCode.BUSY, state: 'failed', code, message }
+  return { ...done, exitCode: ExitCode.BUSY, state: 'failed', code, message: `${message}; try again when it is done` }
+}
+
+/** A domain that cannot be asked however often it is tried, because of its monitor. */
+function noMonitorOf(domain: DomainState): string[] {
+  const found = errorsOf(domain).find(({ error }) => error === 'INVALID_ARGUMENT')
+  return found === undefined ? [] : [`domain '${domain.name}': ${found.message}`]
+}
+
+type Failed = Pick<DomainState, 'error' | 'message'>
+
+function errorsOf(domain: DomainState): readonly Failed[] {
+  return [domain, ...domain.disks]
 }

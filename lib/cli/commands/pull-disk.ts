@@ -12,6 +12,7 @@ import { done, type Ending, endingOfError, endingOfJob } from '../exit-codes.js'
 import { type FoundDisk, withDisk } from '../find-disk.js'
 import { followJob, isTold, tellLimit } from '../follow-job.js'
 import { report } from '../report.js'
+import { onPresses, untilStopped } from '../waiting.js'
 import { planned } from './pull-plan.js'
 import { type PullStyle, resultText, shorten } from './pull-result.js'
 
@@ -28,12 +29,13 @@ export async function pullDisk(args: Arguments, context: Context, style: PullSty
   const start = { ...options, onError: readOnError(args) }
   const access = { backingPaths: args.list('allow-backing'), readOnly: args.has('dry-run') }
   return await withDisk(args, context, access, async (found) => {
-    const { domain, disk, label } = found
+    const { connection, domain, disk, label } = found
     let ending: Ending
     if (args.has('dry-run')) {
-      ending = await planned(context, { ...style, label }, () => domain.plan(disk, options))
+      const ask = () => untilStopped(context, connection, () => domain.plan(disk, options), style)
+      ending = await planned(context, { ...style, label }, ask)
     } else if (args.has('no-wait')) {
-      ending = await startOnly(found, start, (job) => tellLimit(context, style, job))
+      ending = await startOnly(context, found, start, (job) => tellLimit(context, style, job))
       if (ending.state === 'started' && isTold(style)) context.out.write(startedText(label))
     } else {
       const follow = { ...style, label: shorten(label) }
@@ -44,14 +46,23 @@ export async function pullDisk(args: Arguments, context: Context, style: PullSty
   })
 }
 
-/** Has QEMU start the job, and lets go of it. */
+/** Has QEMU start the job, and lets go of it; an interrupt before that takes it back. */
 async function startOnly(
+  context: Context,
   { connection, domain, disk }: FoundDisk,
   options: BlockPullOptions & { readonly bigint: true },
   onStart: (job: BlockJob<bigint>) => void,
 ): Promise<Ending> {
+  const controller = new AbortController()
+  const { signal } = controller
+  const release = onPresses(
+    context,
+    () => signal.aborted,
+    () => controller.abort(),
+  )
   try {
-    const job = await domain.blockPull(disk, { ...options, detached: true })
+    const job = await domain.blockPull(disk, { ...options, detached: true, signal })
+    release()
     onStart(job)
     await Promise.all([connection.close(), job.done.catch(() => undefined)])
     const { outcome } = job
@@ -59,6 +70,8 @@ async function startOnly(
     return { ...done, state: 'started', method: outcome?.method ?? 'none', durable: false }
   } catch (error) {
     return endingOfError(error)
+  } finally {
+    release()
   }
 }
 

@@ -4,15 +4,17 @@
 //
 // A pull of a running guest that lost its process waits in QEMU until somebody finishes it; a job that still runs,
 // one that was started with --no-wait for example, is waited for. All domains are served at once, and one that cannot
-// be reached keeps none of the others. An interrupt leaves what still runs to QEMU: the next reap finds it.
+// be reached keeps none of the others. An interrupt leaves what still runs to QEMU, also to one that does not answer:
+// the next reap finds it.
 
-import { BlockPullError, type Connection, type Domain, type Outcome, type ReapedJob } from '../../index.js'
+import type { Domain, Outcome, ReapedJob } from '../../index.js'
 import type { Command, Context } from '../context.js'
-import { done, type Ending, ExitCode, endingOfAll, endingOfError, endingOfJob } from '../exit-codes.js'
+import { done, type Ending, ExitCode, endingOfAll, endingOfError, endingOfJob, isFailure } from '../exit-codes.js'
 import { connectionOptions, findDomains, withConnection } from '../find-disk.js'
 import { writeJson } from '../json.js'
 import { report, warn } from '../report.js'
 import { doubtsOf } from './pull-result.js'
+import { untilStopped, type Wait } from '../waiting.js'
 
 /** After which a person wonders what is waited for. */
 const silenceMs = 1000
@@ -33,19 +35,16 @@ export const reap: Command = {
     const [name] = args.has('qmp') || args.positionals.length === 0 ? args.exactly() : args.exactly('DOMAIN')
     return await withConnection(args, context, {}, async (connection) => {
       const domains = await findDomains(args, connection, name)
-      const release = context.onInterrupt(interruptOf(context, connection))
-      try {
-        const endings = (await Promise.all(domains.map((domain) => reapDomain(context, domain, json)))).flat()
+      return await untilStopped(context, connection, async (wait) => {
+        const endings = (await Promise.all(domains.map((domain) => reapDomain(context, wait, domain, json)))).flat()
         if (endings.length === 0 && !json) context.out.write('nothing to reap\n')
         return report(context, summary(endings, json), { json })
-      } finally {
-        release()
-      }
+      })
     })
   },
 }
 
-async function reapDomain(context: Context, domain: Domain, json: boolean): Promise<Ending[]> {
+async function reapDomain(context: Context, wait: Wait, domain: Domain, json: boolean): Promise<Ending[]> {
   const timer = setTimeout(() => {
     if (!json) context.err.write(`waiting for '${domain.name}'; Ctrl-C leaves its jobs to QEMU\n`)
   }, silenceMs)
@@ -57,8 +56,9 @@ async function reapDomain(context: Context, domain: Domain, json: boolean): Prom
       else tell(context, `${domain.name} ${job.target}`, job.outcome)
     }
     return endings
-  } catch (error) {
-    if (!BlockPullError.is(error)) throw error
+  } catch (thrown) {
+    const error = wait.explain(thrown)
+    if (!isFailure(error)) throw error
     const { code, message } = error
     if (json) writeJson(context.out, { event: 'unreached', domain: domain.name, code, message })
     else warn(context, `domain '${domain.name}' cannot be reached: ${message}`)
@@ -80,16 +80,6 @@ function summary(endings: readonly Ending[], json: boolean): Ending {
   const bad = endings.filter(({ exitCode }) => exitCode === ExitCode.FAILED || exitCode === ExitCode.BUSY).length
   if (bad === 0 || (json && endings.length === 1)) return ending
   return { ...ending, message: `${bad} of ${endings.length} could not be finished` }
-}
-
-/** The first interrupt leaves the jobs to QEMU; the second one a QEMU that does not answer. */
-function interruptOf(context: Context, connection: Connection): () => void {
-  let isLeaving = false
-  return () => {
-    if (isLeaving) return context.exitNow(ExitCode.INTERRUPTED_TWICE)
-    isLeaving = true
-    void connection.close()
-  }
 }
 
 /** What is left to QEMU, because of an interrupt, is no failure. */

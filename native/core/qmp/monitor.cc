@@ -31,6 +31,8 @@ class Handle final : public Monitor {
 
   [[nodiscard]] bool is_up() const override { return session_->is_up(); }
 
+  [[nodiscard]] Nanoseconds silent_for() const override { return session_->silent_for(); }
+
   void reach(std::function<void(Result<Peer>)> told) override {
     reactor_->post([session = session_, told = std::move(told)]() mutable {
       session->reach(std::move(told));

@@ -100,11 +100,14 @@ class Monitor {
   /// connect would only fill the few places that QEMU keeps for clients that wait.
   [[nodiscard]] virtual bool is_up() const { return false; }
 
-  /// For how long something has been owed without a byte having come; 0 when nothing is owed.
+  /// For how long an answer, or the greeting, is owed and not a byte has come; 0 when nothing is
+  /// owed, and where nobody listens. A command that had its time is still owed, and so is the
+  /// greeting of one that was busy, while a listener has it tried again.
   [[nodiscard]] virtual Nanoseconds silent_for() const { return Nanoseconds(0); }
 
   /// Connects if need be and says who is there. kMonitorBusy: somebody accepts and sends no
-  /// greeting.
+  /// greeting. kInvalidArgument: what is there speaks no QMP. kUnsupported: the path is an address
+  /// of another kind.
   virtual void reach(std::function<void(Result<Peer>)> told) = 0;
 
   virtual void execute(Command command, Answer answer) = 0;

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 
 #include "core/base/text.h"
+#include "core/qmp/monitor_errors.h"
 #include "core/qmp/unix_socket.h"
 
 namespace blockpull::qmp {
@@ -38,22 +39,6 @@ constexpr int kReadsAtOnce = 4;
 
 /// Bytes that wait to be sent. Commands are small, so a peer that leaves so many unread is dead.
 constexpr std::size_t kUnsentBytes = std::size_t{4} << 20U;
-
-/// The error class stands where a system call would.
-Error qemu_error(const std::string& command, CommandError&& said, const std::string& path) {
-  Error error = make_error(ErrorKind::kQemuError, text("unable to execute QEMU command '", command,
-                                                       "': ", said.description));
-  error.operation = std::move(said.error_class);
-  return std::move(error).with_path(path);
-}
-
-Error busy(const std::string& path, std::string_view what) {
-  return make_error(ErrorKind::kMonitorBusy,
-                    text("monitor '", path, "' ", what,
-                         ": another program is connected to it, or QEMU hangs; QEMU serves one "
-                         "client at a time, so give the guest a monitor of its own for blockpull"))
-      .with_path(path);
-}
 
 /// QEMUs of one version list the same, some 20 KB of names: a thousand monitors share them.
 std::shared_ptr<const CommandSet> shared_set(CommandSet commands) {
@@ -161,6 +146,7 @@ void MonitorSession::connect() {
     return;
   }
   state_ = State::kGreeting;
+  begin_silence();
   const Nanoseconds now = reactor_->clock().now();
   timer_ = start_timer(greeting_due_.value_or(now + deadlines_.connect) - now,
                        &MonitorSession::greeting_overdue);
@@ -171,8 +157,9 @@ void MonitorSession::connect() {
 void MonitorSession::queue_up() {
   const Nanoseconds now = reactor_->clock().now();
   greeting_due_ = greeting_due_.value_or(now + deadlines_.connect);
+  begin_silence();
   if (now >= *greeting_due_) {
-    lose(busy(path_, "has others waiting for it already"));
+    lose_ungreeted("has others waiting for it already");
     return;
   }
   state_ = State::kQueued;
@@ -193,11 +180,38 @@ void MonitorSession::disconnect() {
   stop_timer();
   state_ = State::kIdle;
   is_up_ = false;
+  silent_since_ = Nanoseconds(0);
+}
+
+void MonitorSession::begin_silence() {
+  if (silent_since_.load() == Nanoseconds(0)) {
+    silent_since_ = reactor_->clock().now();
+  }
+}
+
+/// Something has come.
+void MonitorSession::end_silence() {
+  const bool is_owed = !in_flight_.empty() || state_ == State::kGreeting;
+  silent_since_ = is_owed ? reactor_->clock().now() : Nanoseconds(0);
+}
+
+Nanoseconds MonitorSession::silent_for() const {
+  const Nanoseconds since = silent_since_;
+  return since == Nanoseconds(0) ? since : reactor_->clock().now() - since;
 }
 
 void MonitorSession::greeting_overdue() {
   const auto waited = duration_cast<milliseconds>(deadlines_.connect).count();
-  lose(busy(path_, text("sent no greeting in ", waited, " ms")));
+  lose_ungreeted(text("sent no greeting in ", waited, " ms"));
+}
+
+/// One that is tried again has been silent all the time.
+void MonitorSession::lose_ungreeted(std::string_view what) {
+  const Nanoseconds since = silent_since_;
+  lose(busy(path_, what));
+  if (state_ == State::kBackoff) {
+    silent_since_ = since;
+  }
 }
 
 void MonitorSession::on_ready(std::uint32_t events) {
@@ -228,20 +242,34 @@ Result<void> MonitorSession::read_some() {
                         text("monitor '", path_, "' broke off: ", errno_text(errno)));
     }
     if (count == 0) {
-      return make_error(ErrorKind::kMonitorLost, text("monitor '", path_, "' was closed by QEMU"));
+      return make_error(
+          ErrorKind::kMonitorLost,
+          text("monitor '", path_, "' was closed by ",
+               state_ == State::kGreeting ? "who listens there, without a greeting" : "QEMU"));
     }
-    Result<void> taken;
-    BLOCKPULL_CHECK(splitter_.feed({buffer.data(), static_cast<std::size_t>(count)},
-                                   [&](std::string_view object) {
-                                     taken = take(object);
-                                     return taken.ok() && socket_.is_open();
-                                   }));
-    BLOCKPULL_CHECK(std::move(taken));
+    BLOCKPULL_CHECK(take_bytes({buffer.data(), static_cast<std::size_t>(count)}));
     if (!socket_.is_open()) {
       return {};
     }
   }
   return {};
+}
+
+Result<void> MonitorSession::take_bytes(std::string_view bytes) {
+  Result<void> taken;
+  auto fed = splitter_.feed(bytes, [&](std::string_view object) {
+    taken = take(object);
+    return taken.ok() && socket_.is_open();
+  });
+  if (!fed.ok()) {
+    taken = std::move(fed);
+  }
+  // What has greeted before is a QMP monitor, whatever it begins with now.
+  if (!taken.ok() && state_ == State::kGreeting && !peer_.is_there) {
+    return no_qmp(path_, bytes);
+  }
+  end_silence();
+  return taken;
 }
 
 Result<void> MonitorSession::write_some() {
@@ -299,7 +327,7 @@ Result<void> MonitorSession::take_reply(Reply reply) {
   in_flight_.erase(found);
   reactor_->cancel_call(answered.timer);
   if (reply.error) {
-    answered.answer(qemu_error(answered.name, std::move(*reply.error), path_));
+    answered.answer(qemu_error(path_, answered.name, *std::move(reply.error)));
   } else {
     answered.answer(std::move(reply.value));
   }
@@ -368,6 +396,7 @@ void MonitorSession::send(Command command, Monitor::Answer answer) {
           self->expire(id);
         }
       });
+  begin_silence();
   in_flight_.emplace(id, InFlight{std::move(command.name), std::move(answer), timer, patience});
   auto written = write_some();
   if (written.ok() && out_.size() > kUnsentBytes) {
@@ -392,11 +421,7 @@ void MonitorSession::expire(std::uint64_t id) {
   }
   const InFlight overdue = std::move(found->second);
   in_flight_.erase(found);
-  const auto elapsed = duration_cast<milliseconds>(overdue.patience).count();
-  overdue.answer(make_error(ErrorKind::kMonitorTimeout,
-                            text("QEMU behind '", path_, "' has not answered '", overdue.name,
-                                 "' for ", elapsed, " ms; it hangs, or waits for its storage"))
-                     .with_path(path_));
+  overdue.answer(unanswered(path_, overdue.name, overdue.patience));
   rest_if_unused();
 }
 

@@ -34,6 +34,8 @@ class MonitorSession : public std::enable_shared_from_this<MonitorSession> {
 
   /// From any thread.
   [[nodiscard]] bool is_up() const { return is_up_; }
+  /// Monitor::silent_for; from any thread.
+  [[nodiscard]] Nanoseconds silent_for() const;
 
  private:
   enum class State : std::uint8_t { kIdle, kQueued, kGreeting, kNegotiating, kReady, kBackoff };
@@ -56,6 +58,7 @@ class MonitorSession : public std::enable_shared_from_this<MonitorSession> {
   void disconnect();
   void on_ready(std::uint32_t events);
   [[nodiscard]] Result<void> read_some();
+  [[nodiscard]] Result<void> take_bytes(std::string_view bytes);
   [[nodiscard]] Result<void> write_some();
   [[nodiscard]] Result<void> take(std::string_view object);
   [[nodiscard]] Result<void> take_reply(Reply reply);
@@ -63,7 +66,10 @@ class MonitorSession : public std::enable_shared_from_this<MonitorSession> {
   void become_ready();
   void send(Command command, Monitor::Answer answer);
   void expire(std::uint64_t id);
+  void begin_silence();
+  void end_silence();
   void lose(const Error& why);
+  void lose_ungreeted(std::string_view what);
   void find_nobody();
   void fail_waiting(const Error& why);
   void tell_listeners(Link link);
@@ -82,6 +88,8 @@ class MonitorSession : public std::enable_shared_from_this<MonitorSession> {
   State state_ = State::kIdle;
   /// state_ is kReady.
   std::atomic<bool> is_up_{false};
+  /// Since when silent_for() counts, by the reactor's clock; 0: nothing is owed.
+  std::atomic<Nanoseconds> silent_since_{Nanoseconds(0)};
   bool closed_ = false;
   UniqueFd socket_;
   Splitter splitter_;

@@ -4,25 +4,79 @@
 
 #include <cerrno>
 #include <cstring>
+#include <string_view>
 #include <utility>
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
 #include "core/base/text.h"
+#include "core/qmp/monitor_errors.h"
 
 namespace blockpull::qmp {
 namespace {
 
 /// Nothing is wrong with the monitor, and a later try may find a descriptor.
-Error no_socket(int error_number, const std::string& path) {
-  Error error = system_error("socket", error_number, path);
+Error no_socket(std::string_view operation, int error_number, const std::string& path) {
+  Error error = system_error(operation, error_number, path);
   if (error_number == EMFILE || error_number == ENFILE) {
     error.kind = ErrorKind::kMonitorLost;
     error.message += "; each monitor needs a file descriptor, so raise RLIMIT_NOFILE (ulimit -n)";
   }
   return error;
+}
+
+/// Where a socket is reached, and what must stay open meanwhile.
+struct Address {
+  sockaddr_un socket{};
+  /// Of its folder, where the path is too long; closed otherwise.
+  UniqueFd folder;
+  /// In `folder`.
+  std::string name;
+};
+
+constexpr std::size_t kLongest = sizeof(sockaddr_un::sun_path) - 1;
+
+Address address_of(const std::string& path) {
+  Address address;
+  address.socket.sun_family = AF_UNIX;
+  std::memcpy(address.socket.sun_path, path.c_str(), path.size());
+  return address;
+}
+
+/// A longer path than sockaddr_un holds goes by way of its folder, which the kernel finds by its
+/// descriptor.
+Result<Address> long_address_of(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  std::string name = path.substr(slash == std::string::npos ? 0 : slash + 1);
+  UniqueFd opened(::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!opened.is_open()) {
+    return no_socket("open", errno, path);
+  }
+  const std::string way = text("/proc/self/fd/", opened.get(), "/");
+  if (way.size() + name.size() > kLongest) {
+    return make_error(ErrorKind::kInvalidArgument,
+                      text("monitor's file name '", name, "' has ", name.size(),
+                           " bytes; a socket that is not found by a path of at most ", kLongest,
+                           " can have ", kLongest - way.size(), ", so give it a shorter name"))
+        .with_path(path);
+  }
+  Address address = address_of(way + name);
+  address.folder = std::move(opened);
+  address.name = std::move(name);
+  return address;
+}
+
+/// Without /proc there is no way to the folder, and a guest that may run is not taken for one that
+/// does not.
+bool is_out_of_reach(const Address& address, int error_number) {
+  struct stat about {};
+
+  return error_number == ENOENT && address.folder.is_open() &&
+         ::fstatat(address.folder.get(), address.name.c_str(), &about, 0) == 0;
 }
 
 }  // namespace
@@ -38,37 +92,38 @@ Result<Connecting> connect_monitor(const std::string& path) {
 
   if (path.empty() || ::stat(path.c_str(), &about) != 0) {
     if (path.empty() || errno == ENOENT || errno == ENOTDIR) {
-      return Connecting{};
+      auto refused = refuse_address(path);
+      return refused ? Result<Connecting>(*std::move(refused)) : Connecting{};
     }
     return system_error("stat", errno, path);
   }
-  sockaddr_un address{};
-  constexpr std::size_t kLongest = sizeof address.sun_path - 1;
-  if (path.size() > kLongest) {
-    return make_error(
-               ErrorKind::kInvalidArgument,
-               text("monitor path '", path, "' has ", path.size(),
-                    " bytes; a socket's path has at most ", kLongest, ", so use a shorter folder"))
-        .with_path(path);
-  }
-  address.sun_family = AF_UNIX;
-  std::memcpy(address.sun_path, path.c_str(), path.size());
+  BLOCKPULL_TRY(address, path.size() > kLongest ? long_address_of(path) : address_of(path));
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd.is_open()) {
-    return no_socket(errno, path);
+    return no_socket("socket", errno, path);
   }
-  const auto* const generic = reinterpret_cast<const sockaddr*>(&address);
-  if (::connect(fd.get(), generic, sizeof address) == 0) {
+  const auto* const generic = reinterpret_cast<const sockaddr*>(&address.socket);
+  if (::connect(fd.get(), generic, sizeof address.socket) == 0) {
     return Connecting{Reached::kConnected, std::move(fd)};
   }
-  if (errno == EAGAIN) {
+  const int error_number = errno;
+  if (error_number == EAGAIN) {
     return Connecting{Reached::kQueueFull, UniqueFd()};
   }
   // ENOTSOCK and the like: whatever lies there, no guest listens on it.
-  if (errno == ECONNREFUSED || errno == ENOENT || errno == ENOTSOCK || errno == EPROTOTYPE) {
+  const bool is_nobody = error_number == ECONNREFUSED || error_number == ENOENT ||
+                         error_number == ENOTSOCK || error_number == EPROTOTYPE;
+  if (is_out_of_reach(address, error_number)) {
+    return make_error(
+               ErrorKind::kUnsupported,
+               text("monitor path '", path, "' has ", path.size(), " bytes; one of more than ",
+                    kLongest, " is reached through /proc, which is not there, so mount it"))
+        .with_path(path);
+  }
+  if (is_nobody) {
     return Connecting{};
   }
-  return system_error("connect", errno, path);
+  return system_error("connect", error_number, path);
 }
 
 }  // namespace blockpull::qmp

@@ -7,6 +7,8 @@
 //                                                   greeting tells
 //     the backlog is full (EAGAIN)                  a QEMU is there, and others wait for it
 //
+// A path that sockaddr_un cannot hold, 107 bytes, is reached through its folder.
+//
 // A UNIX connect succeeds or fails at once, so there is no deadline to keep.
 
 #pragma once
@@ -30,8 +32,9 @@ struct Connecting {
 /// The process that listens at the other end (SO_PEERCRED); 0 where that cannot be told.
 [[nodiscard]] int peer_process(int fd);
 
-/// kNobody for an empty path. kInvalidArgument for a path that sockaddr_un cannot hold, if a file
-/// is there; kAccessDenied and the like where it cannot be told.
+/// kNobody for an empty path. kUnsupported for an address that is no path, kInvalidArgument for the
+/// name of a file that cannot be reached by its folder either; kAccessDenied and the like where it
+/// cannot be told.
 [[nodiscard]] Result<Connecting> connect_monitor(const std::string& path);
 
 }  // namespace blockpull::qmp

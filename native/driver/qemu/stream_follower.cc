@@ -425,23 +425,26 @@ void StreamFollower::stop(job::Stop how) {
   if (!finish_) {
     return;
   }
-  if (how == job::Stop::kCancel) {
+  if (how == job::Stop::kAbandon) {
+    leave();
+    return;
+  }
+  if (how == job::Stop::kLeave) {
+    is_leaving_ = true;
+    leave_when_answered();
+  } else {
     unwanted_.is_aborted = true;
     if (is_between_ && step_ == Step::kNone) {
       fail(stream_aborted(plan_));
-      return;
+    } else {
+      look();
     }
+  }
+  if (finish_) {
+    host_->cancel_call(patience_timer_);
     patience_timer_ =
         host_->call_at(host_->clock().now() + kPatience, [this] { stop_waiting_if_silent(); });
-    look();
     stop_waiting_if_silent();
-    return;
-  }
-  is_leaving_ = true;
-  if (how == job::Stop::kAbandon) {
-    leave();
-  } else {
-    leave_when_answered();
   }
 }
 
@@ -458,7 +461,12 @@ void StreamFollower::leave() {
 }
 
 void StreamFollower::stop_waiting_if_silent() {
-  if (finish_ && unwanted_.is_aborted && monitor_->silent_for() >= kPatience) {
+  if (!finish_ || monitor_->silent_for() < kPatience) {
+    return;
+  }
+  if (is_leaving_) {
+    leave();
+  } else if (unwanted_.is_aborted) {
     fail(stream_silent(plan_, monitor_->path()));
   }
 }

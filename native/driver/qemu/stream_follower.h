@@ -113,7 +113,7 @@ class StreamFollower : public std::enable_shared_from_this<StreamFollower> {
   /// then closes has set it, or cancelled.
   void leave_when_answered();
   void leave();
-  /// An abort ends the waiting where QEMU does not answer.
+  /// Who aborts, or leaves, waits no longer for a QEMU that does not answer.
   void stop_waiting_if_silent();
 
   const std::shared_ptr<qmp::Monitor> monitor_;

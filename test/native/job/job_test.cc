@@ -194,12 +194,14 @@ TEST_F(JobTest, AnEndIsToldOnceItIsJudged) {
   EXPECT_EQ(job->outcome()->released, std::vector<std::string>{});
 }
 
-TEST_F(JobTest, AnErrorIsFailedAndACancelCancelled) {
+TEST_F(JobTest, AnErrorIsFailedACancelCancelledAndAnEndNobodySawUnknown) {
   const struct {
     ErrorKind kind;
     State state;
   } rows[] = {{ErrorKind::kIo, State::kFailed},
               {ErrorKind::kNoSpace, State::kFailed},
+              {ErrorKind::kClosed, State::kUnknown},
+              {ErrorKind::kMonitorTimeout, State::kUnknown},
               {ErrorKind::kCancelled, State::kCancelled}};
   for (const auto& row : rows) {
     const auto job = started();

@@ -175,9 +175,20 @@ describe('list', () => {
     await expect(terminal.run(`list ${connected}`)).resolves.toBe(4)
     expect(terminal.out).toMatch(/\nvm0 {5}running {2}(-|vda) +MONITOR_BUSY\n$/)
     expect(terminal.err).toMatch(
-      /^blockpull: the monitor of 'vm0' did not answer: another program .* or QEMU hangs; try/,
+      /^blockpull: the monitor of 'vm0' did not answer: another program .* or QEMU hangs, or it .*; try/,
     )
   })
+
+  it.each(['listDisks', 'blockJobInfo'])(
+    'names a socket that is no QMP monitor, met in %s, and goes on',
+    async (call) => {
+      const message = "monitor '/run/hmp' is QEMU's human monitor, not QMP"
+      terminal.binding.failures.set(call, failure('INVALID_ARGUMENT', { message }))
+      await expect(terminal.run(`list ${connected} --json`)).resolves.toBe(1)
+      expect(terminal.lines.at(-1)).toMatchObject({ state: 'failed', code: 'INVALID_ARGUMENT' })
+      expect(terminal.err).toBe(`blockpull: domain 'vm0': ${message}\n`)
+    },
+  )
 
   it('asks a monitor that does not answer once', async () => {
     terminal.binding.guestDisks = ['vda', 'vdb'].map((target) => ({ target, source: `/srv/${target}`, format: 'raw' }))
@@ -186,6 +197,20 @@ describe('list', () => {
     expect(requests('blockJobInfo')).toHaveLength(1)
     const disks = ['vda', 'vdb'].map((target) => expect.objectContaining({ target, error: 'MONITOR_TIMEOUT' }))
     expect(terminal.lines[0]).toMatchObject({ event: 'domain', name: 'vm0', error: null, disks })
+  })
+})
+
+describe('a file that is no socket', () => {
+  it.each([
+    [import.meta.filename, 'a plain file'],
+    [import.meta.dirname, 'a folder'],
+    ['/dev/null', 'a pipe or a device'],
+  ])('is called what it is: %s', async (path, what) => {
+    terminal.binding.domains = [vm0]
+    await expect(terminal.run(`pull --qmp ${path} vda`)).resolves.toBe(1)
+    expect(terminal.err).toBe(
+      `blockpull: monitor '${path}' is ${what}, not a socket; expected the path of a running QEMU's QMP socket\n`,
+    )
   })
 })
 
@@ -244,19 +269,6 @@ describe('reap', () => {
     expect(terminal.out).toBe('vm0 vda: goes on\n')
     expect(terminal.err).toMatch(/^blockpull: interrupted: the job on 'vda' goes on in QEMU/)
     expect(terminal.isListening).toBe(false)
-  })
-})
-
-describe('a reap that QEMU does not answer', () => {
-  it('is left by a second interrupt', async () => {
-    Object.assign(terminal.binding, { reaped: new Promise(() => undefined) })
-    void terminal.run(`reap ${connected}`)
-    while (!terminal.isListening) await turn()
-    terminal.interrupt()
-    await turn()
-    expect({ exited: terminal.exited, closed: requests('close').length }).toEqual({ exited: null, closed: 1 })
-    terminal.interrupt()
-    expect(terminal.exited).toBe(130)
   })
 })
 

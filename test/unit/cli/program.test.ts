@@ -183,6 +183,8 @@ describe('pull of an image', () => {
       etaSeconds: 10,
       method: 'io_uring',
       stoppedOn: null,
+      phase: 'moving',
+      silentSeconds: 0,
     })
     expect(second).toMatchObject({ event: 'progress', cur: 52428800 })
     expect(third).toMatchObject({ event: 'progress', cur: 104857600 })

@@ -2,6 +2,9 @@
 //
 // How a monitor's connection is made, kept, lost and made again.
 
+#include <utility>
+#include <vector>
+
 #include <gtest/gtest.h>
 
 #include "core/qmp/monitor.h"
@@ -109,13 +112,47 @@ TEST_F(MonitorConnectionTest, OneThatIsLetGoInAFullQueueAnswersThatItWas) {
   EXPECT_EQ(told().kind(), ErrorKind::kClosed);
 }
 
-TEST_F(MonitorConnectionTest, AGarbledGreetingLosesIt) {
+TEST_F(MonitorConnectionTest, WhatGreetsOtherwiseIsNamedWithHowItBegins) {
+  const std::vector<std::pair<std::string, std::string>> greetings{
+      {"QEMU 7.2.22 monitor - type 'help' for more information\r\n", "human monitor, not QMP"},
+      {"(qemu) ", "human monitor, not QMP"},
+      {"HTTP/1.1 400 Bad Request\r\n", "begins with 'HTTP/1.1 400 Bad Request..' (byte 0x48)"},
+      {"\xff\xfd", "begins with '..' (byte 0xff)"},
+      {R"({"jsonrpc": "2.0"})", "speaks no QMP"},
+      {"{]", "speaks no QMP"},
+  };
+  for (const auto& [greeting, words] : greetings) {
+    open();
+    reach();
+    ServedClient client = accept();
+    client.say(greeting);
+    const Told reached = told();
+    EXPECT_EQ(reached.kind(), ErrorKind::kInvalidArgument) << greeting;
+    EXPECT_NE(reached.error.message.find(words), std::string::npos) << reached.error.message;
+    EXPECT_TRUE(client.is_left());
+    monitor_.reset();
+  }
+}
+
+TEST_F(MonitorConnectionTest, WhatHasSpokenQmpBeforeIsOnlyLostByGarbage) {
+  ServedClient client = connect();
+  static_cast<void>(listen());
+  EXPECT_EQ(links_->take(), Link::kUp);
+  client.hang_up();
+  EXPECT_EQ(links_->take(), Link::kLost);
+  execute("query-block");
+  ServedClient again = accept();
+  again.say("QEMU 7.2.22 monitor - type 'help' for more information\r\n");
+  EXPECT_EQ(told().kind(), ErrorKind::kMonitorLost);
+}
+
+TEST_F(MonitorConnectionTest, OneThatClosesWithoutAGreetingIsLost) {
   open();
   reach();
-  ServedClient client = accept();
-  client.say("HTTP/1.1 400 Bad Request\r\n");
-  EXPECT_EQ(told().kind(), ErrorKind::kMonitorLost);
-  EXPECT_TRUE(client.is_left());
+  accept().hang_up();
+  const Told reached = told();
+  EXPECT_EQ(reached.kind(), ErrorKind::kMonitorLost);
+  EXPECT_NE(reached.error.message.find("without a greeting"), std::string::npos);
 }
 
 TEST_F(MonitorConnectionTest, ARefusedNegotiationIsToldWithQemusWords) {
@@ -254,6 +291,71 @@ TEST_F(MonitorConnectionTest, AListenerHearsThatQemuHasEndedAndThatAnotherIsTher
     link = links_->take();
   }
   EXPECT_EQ(link, Link::kUp);
+}
+
+TEST_F(MonitorConnectionTest, IsSilentForAsLongAsAGreetingOrAnAnswerIsOwed) {
+  open();
+  EXPECT_EQ(monitor_->silent_for(), Nanoseconds(0));
+  reach();
+  settle();
+  EXPECT_GT(monitor_->silent_for(), Nanoseconds(0));
+  ServedClient client = accept();
+  client.greet();
+  EXPECT_TRUE(told().ok);
+  settle();
+  EXPECT_EQ(monitor_->silent_for(), Nanoseconds(0));
+  execute("query-block");
+  settle();
+  EXPECT_GT(monitor_->silent_for(), Nanoseconds(0));
+  client.answer(client.expect("query-block"), R"("here")");
+  EXPECT_EQ(told().text, "here");
+  settle();
+  EXPECT_EQ(monitor_->silent_for(), Nanoseconds(0));
+}
+
+TEST_F(MonitorConnectionTest, AnythingThatComesBeginsTheSilenceAnew) {
+  const MonotonicClock clock;
+  ServedClient client = connect();
+  static_cast<void>(listen());
+  execute("query-block");
+  settle();
+  const Nanoseconds asked = clock.now();
+  while (clock.now() - asked < milliseconds(2)) {
+  }
+  const Nanoseconds before = clock.now();
+  client.tell("STOP");
+  EXPECT_EQ(events_->take(), "STOP");
+  settle();
+  EXPECT_GT(monitor_->silent_for(), Nanoseconds(0));
+  EXPECT_LE(monitor_->silent_for(), clock.now() - before);
+}
+
+TEST_F(MonitorConnectionTest, WhatHadItsTimeIsOwedStill) {
+  ServedClient client = connect({std::chrono::seconds(5), milliseconds(50), milliseconds(50)});
+  static_cast<void>(listen());
+  execute("query-block");
+  const Request asked = client.expect("query-block");
+  EXPECT_EQ(told().kind(), ErrorKind::kMonitorTimeout);
+  EXPECT_GE(monitor_->silent_for(), milliseconds(50));
+  client.answer(asked, "{}");
+  client.tell("STOP");
+  EXPECT_EQ(events_->take(), "STOP");
+  settle();
+  EXPECT_EQ(monitor_->silent_for(), Nanoseconds(0));
+}
+
+TEST_F(MonitorConnectionTest, OneThatIsBusyAgainAndAgainIsSilentAllTheTime) {
+  open(kImpatient);
+  static_cast<void>(listen());
+  for (int round = 0; round < 2; ++round) {
+    ServedClient silent = accept();
+    EXPECT_TRUE(silent.is_left());
+  }
+  EXPECT_GE(monitor_->silent_for(), 2 * kImpatient.connect);
+  server_->stop();
+  EXPECT_EQ(links_->take(), Link::kGone);
+  settle();
+  EXPECT_EQ(monitor_->silent_for(), Nanoseconds(0));
 }
 
 TEST_F(MonitorConnectionTest, OneMonitorASocketForAsLongAsSomebodyHasIt) {

@@ -14,6 +14,7 @@
 
 #include <gtest/gtest.h>
 
+#include "core/qmp/scripted_server.h"
 #include "files/temp_folder.h"
 
 namespace blockpull::qmp {
@@ -54,14 +55,45 @@ TEST_F(UnixSocketTest, TellsARunningGuestByItsMonitor) {
   EXPECT_EQ(reached(path), Reached::kNobody);
 }
 
-TEST_F(UnixSocketTest, SaysThatAMonitorsPathIsTooLong) {
+TEST_F(UnixSocketTest, ReachesALongPathThroughItsFolder) {
   const std::string folder = folder_ / std::string(120, 'd');
   std::filesystem::create_directory(folder);
-  std::ofstream(folder + "/vm0.qmp") << "";
-  const auto connecting = connect_monitor(folder + "/vm0.qmp");
+  const std::string path = folder + "/vm0.qmp";
+  EXPECT_EQ(reached(path), Reached::kNobody);
+  {
+    ScriptedServer server(folder_ / "short");
+    std::filesystem::rename(folder_ / "short", path);
+    EXPECT_EQ(reached(path), Reached::kConnected);
+    EXPECT_TRUE(server.accept());
+  }
+  EXPECT_EQ(reached(path), Reached::kNobody);
+}
+
+TEST_F(UnixSocketTest, SaysThatTheNameOfAMonitorsFileIsTooLong) {
+  const std::string name(120, 'n');
+  const std::string path = folder_ / name;
+  std::ofstream(path) << "";
+  const auto connecting = connect_monitor(path);
   ASSERT_FALSE(connecting.ok());
-  EXPECT_NE(connecting.error().message.find("has at most 107"), std::string::npos);
-  EXPECT_EQ(reached(folder + "/vm1.qmp"), Reached::kNobody);
+  EXPECT_EQ(connecting.error().kind, ErrorKind::kInvalidArgument);
+  EXPECT_NE(connecting.error().message.find("'" + name + "' has 120 bytes"), std::string::npos);
+  EXPECT_NE(connecting.error().message.find("path of at most 107 can have"), std::string::npos);
+  EXPECT_EQ(reached(path + "2"), Reached::kNobody);
+}
+
+TEST_F(UnixSocketTest, RefusesAddressesThatAreNoPath) {
+  for (const auto* const address :
+       {"tcp:127.0.0.1:4444", "tcp:vm0:1,server=on", "telnet::4444", "localhost:4444", "[::1]:4444",
+        "@vm0", "unix:/run/vm0.qmp,server=on,wait=off"}) {
+    const auto connecting = connect_monitor(address);
+    ASSERT_FALSE(connecting.ok()) << address;
+    EXPECT_EQ(connecting.error().kind, ErrorKind::kUnsupported);
+    EXPECT_NE(connecting.error().message.find("only the path of a UNIX socket is supported, so"),
+              std::string::npos);
+  }
+  for (const auto* const path : {"vm:0a", "vm:", "vm:123456", "./vm:1", "/run/@vm0", "vm0.tcp:"}) {
+    EXPECT_EQ(reached(path), Reached::kNobody) << path;
+  }
 }
 
 TEST_F(UnixSocketTest, WithoutADescriptorAMonitorIsLostForNowAndSaysWhatToRaise) {

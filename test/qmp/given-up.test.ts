@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Pulls that are aborted while QEMU does not answer, before there is a job: the call ends soon, says whether QEMU may
+// begin the pull yet, keeps no process alive, and nobody is left with a job that was not wanted.
+
+import { afterAll, expect, test } from 'vitest'
+import type { Domain } from '../../lib/index.js'
+import { faults } from '../qmp-peer/index.mjs'
+import type { Fault } from '../qmp-peer/types.js'
+import { run } from '../support/run-program.js'
+import { TempFolder } from '../support/temp-folder.js'
+import { deeds, endOf, failureOf, HeldReply, jobIn, start, startPeer, timesAsked } from './live-domain.js'
+
+const temp = new TempFolder('given-up')
+afterAll(() => temp.remove())
+
+/** Longer than a test may take: what ends a call earlier is not these. */
+const endless = { connect: 600_000, query: 600_000, change: 600_000 }
+
+/** A domain whose QEMU has told all that a connection asks for by itself. */
+async function settled(...misbehaviour: readonly Fault[]) {
+  const started = await start(temp, [], {}, endless)
+  expect(await started.domain.blockJobInfo('vda')).toBeNull()
+  for (const fault of misbehaviour) started.peer.misbehave(fault)
+  return started
+}
+
+/** A pull whose signal is aborted once `isThere`. */
+async function abortedPull(domain: Domain, isThere: Promise<unknown>) {
+  const controller = new AbortController()
+  const pull = failureOf(domain.blockPull('vda', { signal: controller.signal }))
+  await isThere
+  controller.abort()
+  return await pull
+}
+
+test('a pull that QEMU was asked for may be begun yet; one that it begins is taken back', async () => {
+  const held = new HeldReply('block-stream')
+  const { peer, domain, events } = await settled(held)
+  const failure = await abortedPull(domain, held.reached())
+  expect(failure).toMatchObject({ code: 'MONITOR_TIMEOUT', virCode: 68, syscall: 'block-stream', path: peer.path })
+  expect(failure.message).toMatch(/has not answered 'block-stream'.* left there, and 'blockpull reap' finishes it$/)
+  held.release()
+  await peer.received('job-cancel')
+  expect(deeds(peer)).toEqual(['block-stream', 'job-cancel'])
+  expect(peer.statusOf(jobIn(peer))).toBeUndefined()
+  expect(events).toEqual([])
+})
+
+test('a pull that QEMU was not asked for is not begun when it answers', async () => {
+  const held = new HeldReply('query-block')
+  const { peer, domain } = await settled(held)
+  const failure = await abortedPull(domain, held.reached())
+  expect(failure).toMatchObject({ code: 'MONITOR_TIMEOUT', syscall: null })
+  expect(failure.message).toMatch(/has not answered, and is waited for no longer; nothing was begun$/)
+  held.release()
+  expect(await domain.blockJobInfo('vda')).toBeNull()
+  expect(timesAsked(peer, 'block-stream')).toBe(0)
+})
+
+test('a pull that was given up keeps no other one off the disk', async () => {
+  const held = new HeldReply('block-stream')
+  const { peer, domain } = await settled(held)
+  await abortedPull(domain, held.reached())
+  held.release()
+  await peer.received('job-cancel')
+  peer.pace(2 ** 20)
+  expect(await endOf(await domain.blockPull('vda'))).toBe('completed')
+})
+
+test('a QEMU that answers soon after the abort has its job cancelled, as always', async () => {
+  const held = new HeldReply('block-stream')
+  const { peer, domain } = await settled(held)
+  const controller = new AbortController()
+  const pull = domain.blockPull('vda', { signal: controller.signal })
+  await held.reached()
+  controller.abort()
+  held.release()
+  await expect(pull).rejects.toMatchObject({ name: 'AbortError' })
+  expect(deeds(peer)).toEqual(['block-stream', 'job-cancel'])
+})
+
+test.each([
+  ['greets', faults.mute(), null],
+  ['lists its commands', faults.neverAnswer('query-commands'), null],
+  ['tells its devices', faults.neverAnswer('query-block'), null],
+  ['begins the job', faults.neverAnswer('block-stream'), 'block-stream'],
+])('a process whose QEMU never %s ends once its pull is aborted, connection or not', async (_what, fault, syscall) => {
+  const peer = await startPeer(temp, [fault])
+  const program = `
+    import { connect } from ${JSON.stringify(new URL('../../dist/index.js', import.meta.url).href)}
+    const disks = [{ target: 'vda', source: '/vms/top.qcow2', format: 'qcow2' }]
+    const domains = [{ name: 'vm0', qmp: ${JSON.stringify(peer.path)}, disks }]
+    const connection = await connect({ domains, monitorTimeouts: ${JSON.stringify(endless)} })
+    const domain = await connection.lookupByName('vm0')
+    const pull = domain.blockPull('vda', { signal: AbortSignal.timeout(500) })
+    await pull.catch(({ code, syscall }) => console.log(code, syscall))`
+  const ended = await run(process.execPath, ['--input-type=module', '-e', program])
+  expect(ended).toEqual({ code: 0, stdout: `MONITOR_TIMEOUT ${syscall}\n`, stderr: '' })
+})
+
+test('an abort that waits hears that its job goes on when its connection is closed', async () => {
+  const ignore: Fault = { received: ({ name }) => (name === 'job-cancel' ? 'ignore' : undefined) }
+  const { peer, connection, domain } = await start(temp, [ignore], {}, { change: 400 })
+  const job = await domain.blockPull('vda')
+  const abort = failureOf(domain.blockJobAbort('vda'))
+  await peer.received('job-cancel')
+  await connection.close()
+  expect(await abort).toMatchObject({ code: 'CLOSED' })
+  expect(await endOf(job)).toBe('unknown CLOSED')
+})
