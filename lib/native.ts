@@ -83,8 +83,12 @@ export interface NativeBlockJobInfo {
   readonly bandwidth: bigint
   readonly cur: bigint
   readonly end: bigint
-  /** Not libvirt's: code of the error on which the job waits to be resumed, or `null`. */
+  /** Not libvirt's, nor what follows: 'running' | 'paused' | 'stopped' | 'pending' | 'aborting' */
+  readonly state: string
+  /** Code of the error on which the job waits to be resumed, or `null`. */
   readonly stoppedOn: string | null
+  /** The job belongs to another program. */
+  readonly foreign: boolean
 }
 
 /** Where a job is, from memory. */

@@ -97,8 +97,16 @@ export interface BlockJobInfo<Size extends number | bigint = number> {
   /** As libvirt counts: never equal to `end`; 0 of 1 for a disk of size 0. */
   readonly cur: Size
   readonly end: Size
+  /**
+   * 'pending': nothing is left to copy, and the job waits to be finished: by the process that follows it, or by
+   * `domain.reap()`; a job of another program by that program. 'stopped': it waits on an error, `stoppedOn`, to be
+   * resumed. 'paused': it is held still, while its guest is saved for example. 'aborting': it is being ended.
+   */
+  readonly state: 'running' | 'paused' | 'stopped' | 'pending' | 'aborting'
   /** As in `Progress`. */
   readonly stoppedOn: StopCode | null
+  /** Whether it belongs to another program: it is told of then, and not served by `reap`, speed or abort. */
+  readonly foreign: boolean
 }
 
 /** libvirt's struct of the same name. `bandwidth` is in MiB/s unless the flag for bytes was given. */

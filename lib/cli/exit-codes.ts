@@ -34,8 +34,11 @@ export class CommandFailure extends Error {
 
 export interface Ending {
   readonly exitCode: number
-  /** 'started': it goes on, and nobody has seen it end. */
-  readonly state: 'completed' | 'failed' | 'cancelled' | 'unknown' | 'started'
+  /**
+   * 'completed': the pull is, or what else was asked for. 'started': it goes on, and nobody has seen it end.
+   * 'planned': it would be begun. 'done': a job was shown or changed, which says nothing of how it ends.
+   */
+  readonly state: 'completed' | 'failed' | 'cancelled' | 'unknown' | 'started' | 'planned' | 'done'
   readonly code: string | null
   readonly message: string | null
   readonly bytesMoved: Amount
@@ -84,10 +87,11 @@ export function endingOfJob(outcome: Outcome<Amount>): Ending {
   return { exitCode: exitCodeOf(error.code), code: error.code, message: error.message, ...facts }
 }
 
-/** The ending of a command that did several things: done, unless one of them was not. */
+/** The ending of a command that did several things: completed, unless one of them is not. */
 export function endingOfAll(endings: readonly Ending[]): Ending {
   const worst = endings.find(({ exitCode }) => exitCode === ExitCode.FAILED)
-  return worst ?? endings.find(({ exitCode }) => exitCode !== ExitCode.DONE) ?? done
+  const bad = worst ?? endings.find(({ exitCode }) => exitCode !== ExitCode.DONE)
+  return bad ?? endings.find(({ state }) => state !== 'completed') ?? done
 }
 
 export function exitCodeOf(code: string | null): number {

@@ -297,7 +297,9 @@ napi_value make_info(napi_env env, const std::optional<virt::BlockJobInfo>& info
       .u64("bandwidth", info->bandwidth)
       .u64("cur", info->cur)
       .u64("end", info->end)
+      .text("state", virt::name_of(info->does))
       .text_or_null("stoppedOn", code_or_empty(info->stopped_on))
+      .boolean("foreign", info->is_foreign)
       .object();
 }
 

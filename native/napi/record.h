@@ -47,6 +47,12 @@ class Record {
     return value(name, out);
   }
 
+  Record& boolean(const char* name, bool truth) {
+    napi_value out = nullptr;
+    napi_get_boolean(env_, truth, &out);
+    return value(name, out);
+  }
+
   Record& u64(const char* name, std::uint64_t number) {
     napi_value out = nullptr;
     napi_create_bigint_uint64(env_, number, &out);

@@ -4,7 +4,8 @@
 //
 // A plan with refusals ends as the pull itself would, with the first refusal's sentence on stderr and its exit code,
 // so that a script can ask before it acts; what else speaks against it is told here, and what the pull would do once
-// nothing does. Writes to the result stream only.
+// nothing does. Where nothing refuses it, it ends as planned, since nothing is completed. Writes to the result stream
+// only.
 
 import type { Plan } from '../../index.js'
 import type { Context, Output } from '../context.js'
@@ -66,5 +67,5 @@ function planRows(plan: Plan<Amount>): string[][] {
 
 function planEnding(plan: Plan<Amount>): Ending {
   const [refusal] = plan.refusals
-  return refusal === undefined ? done : endingOfError(refusal)
+  return refusal === undefined ? { ...done, state: 'planned' } : endingOfError(refusal)
 }

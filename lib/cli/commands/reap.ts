@@ -8,7 +8,7 @@
 
 import { BlockPullError, type Connection, type Domain, type Outcome, type ReapedJob } from '../../index.js'
 import type { Command, Context } from '../context.js'
-import { done, type Ending, ExitCode, endingOfAll, endingOfError, endingOfJob } from '../exit-codes.js'
+import { type Ending, ExitCode, endingOfAll, endingOfError, endingOfJob } from '../exit-codes.js'
 import { connectionOptions, findDomains, withConnection } from '../find-disk.js'
 import { writeJson } from '../json.js'
 import { report, warn } from '../report.js'
@@ -87,9 +87,9 @@ function interruptOf(context: Context, connection: Connection): () => void {
 
 /** What is left to QEMU, because of an interrupt, is no failure. */
 function endingOf({ outcome, target }: ReapedJob): Ending {
-  // Somebody wanted it to end so.
-  if (outcome.state === 'cancelled') return done
   const ending = endingOfJob(outcome)
+  // Somebody wanted it to end so.
+  if (ending.state === 'cancelled') return { ...ending, exitCode: ExitCode.DONE }
   if (outcome.error?.code !== 'CLOSED') return ending
   const message = `interrupted: the job on '${target}' goes on in QEMU, and the next reap finds it`
   return { ...ending, exitCode: ExitCode.CANCELLED, state: 'cancelled', code: 'CANCELLED', message }

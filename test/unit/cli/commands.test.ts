@@ -31,6 +31,14 @@ describe('a dry run', () => {
     expect(terminal.binding.jobs).toEqual([])
   })
 
+  it('does not end as completed', async () => {
+    terminal.binding.nextPlan = planOf()
+    await expect(terminal.run('pull a --dry-run --json')).resolves.toBe(0)
+    expect(terminal.lines).toMatchObject([{ event: 'plan' }, { event: 'end', state: 'planned', bytesMoved: 0 }])
+    await expect(terminal.run('pull a b --dry-run --json')).resolves.toBe(0)
+    expect(terminal.out).not.toContain('completed')
+  })
+
   it('ends as the pull would when that would be refused', async () => {
     terminal.binding.nextPlan = planOf({ refusals: [failure('LOCKED'), failure('NO_SPACE')] })
     await expect(terminal.run('pull a --dry-run --json')).resolves.toBe(4)
@@ -216,7 +224,15 @@ describe('a virtual size above 2^53', () => {
     job.end(outcomeOf('completed'))
     await expect(exit).resolves.toBe(0)
     expect(terminal.out).toContain('"cur":18014398509481984,"end":18014398509481985,')
-    terminal.binding.info = { type: 1, bandwidth: 0n, cur: 2n ** 53n, end: virtualSize - 1n, stoppedOn: null }
+    terminal.binding.info = {
+      type: 1,
+      bandwidth: 0n,
+      cur: 2n ** 53n,
+      end: virtualSize - 1n,
+      state: 'running',
+      stoppedOn: null,
+      foreign: false,
+    }
     terminal.out = ''
     await expect(terminal.run('list --connect qemu:///embed?root=/srv')).resolves.toBe(0)
     expect(terminal.out).toContain('pull, 50.0 %')
@@ -227,7 +243,15 @@ describe('list', () => {
   const line = 'list --connect qemu:///embed?root=/srv'
 
   it('shows domains, disks and jobs', async () => {
-    terminal.binding.info = { type: 1, bandwidth: 0n, cur: 42n, end: 100n, stoppedOn: null }
+    terminal.binding.info = {
+      type: 1,
+      bandwidth: 0n,
+      cur: 42n,
+      end: 100n,
+      state: 'running',
+      stoppedOn: null,
+      foreign: false,
+    }
     await expect(terminal.run(line)).resolves.toBe(0)
     expect(terminal.out).toBe('DOMAIN  STATE     DISK  JOB\nvm0     shut off  vda   pull, 42.0 %\n')
     expect(terminal.binding.calls[0]?.request).toMatchObject({ readOnly: true })
