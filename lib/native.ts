@@ -27,6 +27,8 @@ export interface NativeFailure {
   readonly holder: string | null
   /** On a full disk: about how many bytes the pull still has to write, free space not subtracted; or `null`. */
   readonly bytesNeeded: bigint | null
+  /** What else may help, in a sentence of its own, where the message is libvirt's to the letter; or `null`. */
+  readonly hint: string | null
   readonly cause: NativeFailure | null
 }
 

@@ -132,7 +132,10 @@ export interface Plan<Size extends number | bigint = number> {
   readonly method: Method
   /** Seconds that it takes at the limit given, or `null` without a limit. */
   readonly seconds: number | null
-  /** What would refuse the pull, the first as the pull itself would say it; empty when it would run. */
+  /**
+   * What would refuse the pull, in the order in which it would, with the codes and sentences that it would reject
+   * with; empty when it would run. Too little space, which a pull meets only on its way, comes last.
+   */
   readonly refusals: readonly BlockPullError[]
   /**
    * Paths of the files that the image would no longer need, as the chain names them: relative where the image was

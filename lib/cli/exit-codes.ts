@@ -41,6 +41,8 @@ export interface Ending {
   readonly state: 'completed' | 'failed' | 'cancelled' | 'unknown' | 'started' | 'planned' | 'done'
   readonly code: string | null
   readonly message: string | null
+  /** What else may help, of a failure. */
+  readonly hint: string | null
   readonly bytesMoved: Amount
   readonly seconds: number
   readonly method: string
@@ -49,7 +51,7 @@ export interface Ending {
   readonly durable?: false
 }
 
-const nothingMoved = { bytesMoved: 0, seconds: 0, method: 'none', released: [] }
+const nothingMoved = { hint: null, bytesMoved: 0, seconds: 0, method: 'none', released: [] }
 
 /** The ending of a command that did what it was asked. */
 export const done: Ending = {
@@ -71,13 +73,15 @@ export function endingOfError(error: unknown): Ending {
     return { exitCode: ExitCode.CANCELLED, state: 'cancelled', code: 'CANCELLED', message: words, ...nothingMoved }
   }
   const code = BlockPullError.is(error) || error instanceof CommandFailure ? error.code : null
-  return { exitCode: exitCodeOf(code), state: 'failed', code, message, ...nothingMoved }
+  const hint = BlockPullError.is(error) ? error.hint : null
+  return { exitCode: exitCodeOf(code), state: 'failed', code, message, ...nothingMoved, hint }
 }
 
 /** The ending of a job. */
 export function endingOfJob(outcome: Outcome<Amount>): Ending {
   const { state, error, bytesMoved, seconds, method, released } = outcome
-  const facts = { state, bytesMoved, seconds, method, released }
+  const hint = BlockPullError.is(error) ? error.hint : null
+  const facts = { state, hint, bytesMoved, seconds, method, released }
   if (error === null) return { exitCode: ExitCode.DONE, code: null, message: null, ...facts }
   if (state === 'cancelled') {
     const kept = 'what was copied is kept, and another pull goes on from there'

@@ -34,8 +34,8 @@ export function progressLine(progress: Progress<Amount>, image?: string) {
 }
 
 export function endLine(ending: Ending, image?: string) {
-  const { state, code, message, bytesMoved, seconds, method, released, durable } = ending
-  const facts = { state, code, message, bytesMoved, seconds, method, released }
+  const { state, code, message, hint, bytesMoved, seconds, method, released, durable } = ending
+  const facts = { state, code, message, hint, bytesMoved, seconds, method, released }
   const ordered = durable === undefined ? facts : { ...facts, durable }
   return { event: 'end', ...(image !== undefined && { image }), ...ordered }
 }

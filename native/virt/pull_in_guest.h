@@ -10,6 +10,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "driver/qemu/guest_pull.h"
 #include "virt/guest_disk.h"
@@ -19,8 +20,16 @@ namespace blockpull::virt {
 struct GuestPullRequest {
   GuestDisk on;
   driver::GuestPullOptions options;
+  /// What is said where the base is not found: the name of one that cannot be in this chain is
+  /// refused after a disk that is not there.
+  std::optional<Failure> base_refusal;
+  /// What is said where `options.late_refusal` is the driver's refusal.
+  std::optional<Failure> late_refusal;
   std::function<void(const job::Outcome&)> on_end;
 };
+
+/// What the driver refuses such a pull for, in the words of a connection.
+[[nodiscard]] Failure refused_in_guest(Error error, const GuestPullRequest& request);
 
 /// Answers once the job runs.
 void pull_in_guest(const std::shared_ptr<Connection>& connection, GuestPullRequest request,

@@ -36,12 +36,14 @@ export async function planned(
 
 function writePlan(out: Output, plan: Plan<Amount>, style: PlanStyle): void {
   if (style.json) {
-    const refusals = plan.refusals.map(({ code, message }) => ({ code, message }))
+    const refusals = plan.refusals.map(({ code, message, hint }) => ({ code, message, hint }))
     writeJson(out, { event: 'plan', ...(style.image !== undefined && { image: style.image }), ...plan, refusals })
     return
   }
   if (plan.refusals.length > 0) {
-    const further = plan.refusals.slice(1).map(({ message }) => ['  also', message])
+    const further = plan.refusals
+      .slice(1)
+      .flatMap(({ message, hint }) => [['  also', message], ...(hint === null ? [] : [['', hint]])])
     // What was refused before it could be counted is not told as 0 bytes.
     const rows = Number(plan.bytesToMove) === 0 ? further : [...further, ...planRows(plan)]
     out.write(`${style.label}: would be refused\n${rows.length === 0 ? '' : formatTable(rows)}`)

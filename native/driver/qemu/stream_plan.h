@@ -55,6 +55,8 @@ struct GuestPullOptions {
   /// copied may be lost with a QEMU that is killed right after.
   bool will_be_followed = true;
   qmp::OnError on_error = qmp::OnError::kReport;
+  /// What the caller's other arguments are refused with, where nothing is wrong with the disk.
+  std::optional<Error> late_refusal;
 };
 
 struct StreamPlan {

@@ -45,7 +45,10 @@ describe('a dry run', () => {
     expect(terminal.lines[0]).toMatchObject({
       event: 'plan',
       bytesToMove: 104857600,
-      refusals: [{ code: 'LOCKED' }, { code: 'NO_SPACE' }],
+      refusals: [
+        { code: 'LOCKED', hint: null },
+        { code: 'NO_SPACE', hint: null },
+      ],
     })
     expect(terminal.lines[1]).toMatchObject({ event: 'end', state: 'failed', code: 'LOCKED' })
   })
@@ -71,6 +74,15 @@ describe('a dry run', () => {
       ].join('\n'),
     )
     expect(terminal.err).toBe("blockpull: LOCKED happened in 'a.qcow2'\n")
+  })
+
+  it('tells the hints of what else speaks against it', async () => {
+    const refusals = [failure('LOCKED'), failure('JOB_ACTIVE', { hint: "job 'b0' works on 'a.qcow2'" })]
+    terminal.binding.nextPlan = planOf({ bytesToMove: 0n, refusals })
+    await expect(terminal.run('pull a --dry-run')).resolves.toBe(4)
+    expect(terminal.out).toBe(
+      "a: would be refused\n  also  JOB_ACTIVE happened in 'a.qcow2'\n        job 'b0' works on 'a.qcow2'\n",
+    )
   })
 
   it('tells no bytes where a refusal came before they could be counted', async () => {

@@ -58,6 +58,15 @@ describe('pull of a running domain', () => {
     )
   })
 
+  it('prints a hint on a line of its own, and in the end line', async () => {
+    const hint = "QEMU has no device and no node 'vdz'; it has 'vda'"
+    const message = "invalid argument: disk 'vdz' not found in domain"
+    terminal.binding.failures.set('blockPull', failure('NO_DISK', { message, hint }))
+    await expect(terminal.run(`pull ${connected} vm0 vdz --json`)).resolves.toBe(1)
+    expect(terminal.err).toBe(`blockpull: ${message}\n  hint: ${hint}\n`)
+    expect(terminal.lines).toMatchObject([{ event: 'end', state: 'failed', code: 'NO_DISK', message, hint }])
+  })
+
   describe('with --no-wait', () => {
     const left = { ...outcomeOf('unknown', failure('CLOSED')), method: 'block-stream' }
 

@@ -189,6 +189,7 @@ describe('pull of an image', () => {
       state: 'completed',
       code: null,
       message: null,
+      hint: null,
       bytesMoved: 104857600,
       seconds: 2,
       method: 'io_uring',
