@@ -84,8 +84,9 @@ export function endingOfJob(outcome: Outcome<Amount>): Ending {
   const facts = { state, hint, bytesMoved, seconds, method, released }
   if (error === null) return { exitCode: ExitCode.DONE, code: null, message: null, ...facts }
   if (state === 'cancelled') {
+    // What this command did not ask for says who did.
     const kept = 'what was copied is kept, and another pull goes on from there'
-    const message = `cancelled after ${formatBytes(bytesMoved)}; ${kept}`
+    const message = `cancelled after ${formatBytes(bytesMoved)}; ${BlockPullError.is(error) ? error.message : kept}`
     return { exitCode: ExitCode.CANCELLED, code: 'CANCELLED', message, ...facts }
   }
   return { exitCode: exitCodeOf(error.code), code: error.code, message: error.message, ...facts }

@@ -97,7 +97,6 @@ function endingOf({ outcome, target }: ReapedJob): Ending {
 
 function sentenceOf({ state, error }: Outcome): string {
   if (error === null) return 'completed'
-  if (state === 'cancelled') return 'cancelled; what was copied is kept'
   if (error.code === 'CLOSED') return 'goes on'
   return `${state}: ${error.message}`
 }

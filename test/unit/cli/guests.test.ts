@@ -248,7 +248,7 @@ describe('reap', () => {
     await expect(terminal.run(`reap ${connected} vm0`)).resolves.toBe(1)
     expect(terminal.out).toBe(
       "vm0 vda: completed\nvm0 vdb: failed: NO_SPACE happened in 'a.qcow2'\n" +
-        'vm0 vdc: cancelled; what was copied is kept\n',
+        "vm0 vdc: cancelled: CANCELLED happened in 'a.qcow2'\n",
     )
     expect(terminal.err).toBe('blockpull: 1 of 3 could not be finished\n')
     expect(requests('lookupDomain')).toMatchObject([{ name: 'vm0' }])
