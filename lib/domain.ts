@@ -103,7 +103,7 @@ export class Domain {
 
   /**
    * What `blockPull` would do: bytes to move and to allocate, time at the limit, and in `refusals` what would refuse
-   * it. Changes nothing and takes no lock; QEMU is only asked.
+   * it, the first as `blockPull` itself would say it. Changes nothing and takes no lock; QEMU is only asked.
    *
    * Under a running guest the numbers are of the moment, counted in the tables of the files that QEMU has open. Where
    * these cannot be read from here, `bytesFree` is `null`, and the others are estimates by what QEMU tells. A job that
@@ -111,7 +111,8 @@ export class Domain {
    *
    * Rejects with `NO_DOMAIN`, `NO_DISK`, `NO_BASE`, `CLOSED`; while the guest runs also with `MONITOR_BUSY`,
    * `MONITOR_LOST`, `MONITOR_TIMEOUT`, `QEMU_ERROR`; while it is shut off with `JOB_ACTIVE` (the disk has a job),
-   * `UNSUPPORTED` (the disk is no local file), and as `inspectChain` does when the chain cannot be read.
+   * `UNSUPPORTED` (the disk is no local file), and as `inspectChain` does when the chain cannot be read; or, where a
+   * pull would be refused before it met that, as the pull (`LOCKED`, `JOB_ACTIVE`).
    *
    * ```js
    * const { bytesToMove, seconds, refusals } = await domain.plan('vda', { bandwidth: '50MiB/s' })

@@ -72,6 +72,7 @@ export interface BlockPullErrorDetails {
   readonly offset?: bigint | null
   readonly holder?: string | null
   readonly bytesNeeded?: bigint | null
+  readonly hint?: string | null
   readonly cause?: unknown
 }
 
@@ -96,6 +97,11 @@ export class BlockPullError extends Error {
    * failures; rounded above `Number.MAX_SAFE_INTEGER`.
    */
   readonly bytesNeeded: number | null
+  /**
+   * What else may help, in a sentence of its own, or `null`: the message is libvirt's to the letter where libvirt has
+   * one, and what QEMU said, or has in place of a disk that was not found, stands here.
+   */
+  readonly hint: string | null
   /** Whether the same call may succeed later. */
   readonly retryable: boolean
 
@@ -115,6 +121,7 @@ export class BlockPullError extends Error {
     this.offset = details.offset == null ? null : Number(details.offset)
     this.holder = details.holder ?? null
     this.bytesNeeded = details.bytesNeeded == null ? null : Number(details.bytesNeeded)
+    this.hint = details.hint ?? null
     this.retryable = retryableCodes.has(details.code)
   }
 

@@ -27,6 +27,8 @@ export interface NativeFailure {
   readonly holder: string | null
   /** On a full disk: about how many bytes the pull still has to write, free space not subtracted; or `null`. */
   readonly bytesNeeded: bigint | null
+  /** What else may help, in a sentence of its own, where the message is libvirt's to the letter; or `null`. */
+  readonly hint: string | null
   readonly cause: NativeFailure | null
 }
 
@@ -83,8 +85,12 @@ export interface NativeBlockJobInfo {
   readonly bandwidth: bigint
   readonly cur: bigint
   readonly end: bigint
-  /** Not libvirt's: code of the error on which the job waits to be resumed, or `null`. */
+  /** Not libvirt's, nor what follows: 'running' | 'paused' | 'stopped' | 'pending' | 'aborting' */
+  readonly state: string
+  /** Code of the error on which the job waits to be resumed, or `null`. */
   readonly stoppedOn: string | null
+  /** The job belongs to another program. */
+  readonly foreign: boolean
 }
 
 /** Where a job is, from memory. */

@@ -85,7 +85,9 @@ export function toBlockJobInfo<Size extends number | bigint>(
     bandwidth: size(native.bandwidth, 'bandwidth'),
     cur: size(native.cur, 'cur'),
     end: size(native.end, 'end'),
+    state: native.state as BlockJobInfo['state'],
     stoppedOn: native.stoppedOn as StopCode | null,
+    foreign: native.foreign,
   }
 }
 

@@ -121,8 +121,16 @@ export interface BlockJobInfo<Size extends number | bigint = number> {
   /** As libvirt counts: never equal to `end`; 0 of 1 for a disk of size 0. */
   readonly cur: Size
   readonly end: Size
+  /**
+   * 'pending': nothing is left to copy, and the job waits to be finished: by the process that follows it, or by
+   * `domain.reap()`; a job of another program by that program. 'stopped': it waits on an error, `stoppedOn`, to be
+   * resumed. 'paused': it is held still, while its guest is saved for example. 'aborting': it is being ended.
+   */
+  readonly state: 'running' | 'paused' | 'stopped' | 'pending' | 'aborting'
   /** As in `Progress`. */
   readonly stoppedOn: StopCode | null
+  /** Whether it belongs to another program: it is told of then, and not served by `reap`, speed or abort. */
+  readonly foreign: boolean
 }
 
 /** libvirt's struct of the same name. `bandwidth` is in MiB/s unless the flag for bytes was given. */
@@ -148,7 +156,10 @@ export interface Plan<Size extends number | bigint = number> {
   readonly method: Method
   /** Seconds that it takes at the limit given, or `null` without a limit. */
   readonly seconds: number | null
-  /** What would refuse the pull, the first as the pull itself would say it; empty when it would run. */
+  /**
+   * What would refuse the pull, in the order in which it would, with the codes and sentences that it would reject
+   * with; empty when it would run. Too little space, which a pull meets only on its way, comes last.
+   */
   readonly refusals: readonly BlockPullError[]
   /**
    * Paths of the files that the image would no longer need, as the chain names them: relative where the image was

@@ -39,10 +39,15 @@ export function isFailure(error: unknown): error is BlockPullError | CommandFail
 
 export interface Ending {
   readonly exitCode: number
-  /** 'started': it goes on, and nobody has seen it end. */
-  readonly state: 'completed' | 'failed' | 'cancelled' | 'unknown' | 'started'
+  /**
+   * 'completed': the pull is, or what else was asked for. 'started': it goes on, and nobody has seen it end.
+   * 'planned': it would be begun. 'done': a job was shown or changed, which says nothing of how it ends.
+   */
+  readonly state: 'completed' | 'failed' | 'cancelled' | 'unknown' | 'started' | 'planned' | 'done'
   readonly code: string | null
   readonly message: string | null
+  /** What else may help, of a failure. */
+  readonly hint: string | null
   readonly bytesMoved: Amount
   readonly seconds: number
   readonly method: string
@@ -53,7 +58,7 @@ export interface Ending {
   readonly durable?: boolean
 }
 
-const nothingMoved = { bytesMoved: 0, seconds: 0, method: 'none', released: [] }
+const nothingMoved = { hint: null, bytesMoved: 0, seconds: 0, method: 'none', released: [] }
 
 /** The ending of a command that did what it was asked. */
 export const done: Ending = {
@@ -75,27 +80,31 @@ export function endingOfError(error: unknown): Ending {
     return { exitCode: ExitCode.CANCELLED, state: 'cancelled', code: 'CANCELLED', message: words, ...nothingMoved }
   }
   const code = isFailure(error) ? error.code : null
+  const hint = BlockPullError.is(error) ? error.hint : null
   const state = mayHaveBegun(error) ? 'unknown' : 'failed'
-  return { exitCode: exitCodeOf(code), state, code, message, ...nothingMoved }
+  return { exitCode: exitCodeOf(code), state, code, message, ...nothingMoved, hint }
 }
 
 /** The ending of a job. */
 export function endingOfJob(outcome: Outcome<Amount>): Ending {
   const { state, error, bytesMoved, seconds, method, released, verified, durable } = outcome
-  const facts = { state, bytesMoved, seconds, method, released, verified, durable }
+  const hint = BlockPullError.is(error) ? error.hint : null
+  const facts = { state, hint, bytesMoved, seconds, method, released, verified, durable }
   if (error === null) return { exitCode: ExitCode.DONE, code: null, message: null, ...facts }
   if (state === 'cancelled') {
+    // What this command did not ask for says who did.
     const kept = 'what was copied is kept, and another pull goes on from there'
-    const message = `cancelled after ${formatBytes(bytesMoved)}; ${kept}`
+    const message = `cancelled after ${formatBytes(bytesMoved)}; ${BlockPullError.is(error) ? error.message : kept}`
     return { exitCode: ExitCode.CANCELLED, code: 'CANCELLED', message, ...facts }
   }
   return { exitCode: exitCodeOf(error.code), code: error.code, message: error.message, ...facts }
 }
 
-/** The ending of a command that did several things: done, unless one of them was not. */
+/** The ending of a command that did several things: completed, unless one of them is not. */
 export function endingOfAll(endings: readonly Ending[]): Ending {
   const worst = endings.find(({ exitCode }) => exitCode === ExitCode.FAILED)
-  return worst ?? endings.find(({ exitCode }) => exitCode !== ExitCode.DONE) ?? done
+  const bad = worst ?? endings.find(({ exitCode }) => exitCode !== ExitCode.DONE)
+  return bad ?? endings.find(({ state }) => state !== 'completed') ?? done
 }
 
 /** Whether QEMU was asked for a job and has not answered: it may begin it yet. */

@@ -45,20 +45,35 @@ export function phaseWords(phase: Progress<Amount>['phase']): string {
   return phase === 'pending' ? 'waits to be finished' : ''
 }
 
-/** 'pull, 42.0 %', for a column; ', disk full' after that for one that waits. */
-export function jobShare({ type, cur, end, stoppedOn }: BlockJobInfo<Amount>): string {
-  const name = typeName(type)
-    .replace(/^Block /, '')
-    .toLowerCase()
-  return `${name}, ${formatShare(cur, end)}${stoppedOn === null ? '' : `, ${stopWords(stoppedOn)}`}`
+/** Of a job that has not ended, and so never all of it. */
+function share({ cur, end }: BlockJobInfo<Amount>): string {
+  return formatShare(cur, end).replace(/^100\.0/, '99.9')
 }
 
-/** 'Block Pull, 42.0 % (420.0 MiB of 1000.0 MiB), limit: none' */
+const stateWords = { running: '', stopped: '', pending: '', paused: 'paused', aborting: 'stopping' } as const
+
+/** 'pull, 42.0 %', for a column; then what keeps it from going on, ', disk full' for example. */
+export function jobShare(job: BlockJobInfo<Amount>): string {
+  const name = typeName(job.type)
+    .replace(/^Block /, '')
+    .toLowerCase()
+  if (job.state === 'pending') return `${name}, waits to be finished`
+  const why = job.stoppedOn === null ? stateWords[job.state] : stopWords(job.stoppedOn)
+  return `${name}, ${share(job)}${why === '' ? '' : `, ${why}`}`
+}
+
+/** 'Block Pull, 42.0 % (420.0 MiB of 1000.0 MiB), limit: none', and what keeps it from going on. */
 export function jobSentence(job: BlockJobInfo<Amount>): string {
+  if (job.state === 'pending') {
+    const who = job.foreign
+      ? 'by the program that began it'
+      : "by the process that follows it, or where that is gone by 'blockpull reap'"
+    return `${typeName(job.type)}, nothing is left to copy, waits to be finished ${who}`
+  }
   const amounts = `${formatBytes(job.cur)} of ${formatBytes(job.end)}`
-  const facts = [`${typeName(job.type)}, ${formatShare(job.cur, job.end)} (${amounts})`]
-  facts.push(`limit: ${formatLimit(job.bandwidth)}`)
+  const facts = [`${typeName(job.type)}, ${share(job)} (${amounts})`, `limit: ${formatLimit(job.bandwidth)}`]
   if (job.stoppedOn !== null) facts.push(`waits to be resumed: ${stopWords(job.stoppedOn)}`)
+  else if (stateWords[job.state] !== '') facts.push(stateWords[job.state])
   return facts.join(', ')
 }
 

@@ -17,7 +17,10 @@ export interface ReportStyle {
 
 /** Tells how it ended; gives the exit code. */
 export function report(context: Context, ending: Ending, style: ReportStyle): number {
-  if (ending.exitCode !== 0) context.err.write(`blockpull: ${ending.message}\n`)
+  if (ending.exitCode !== 0) {
+    context.err.write(`blockpull: ${ending.message}\n`)
+    if (ending.hint !== null) context.err.write(`  hint: ${ending.hint}\n`)
+  }
   if (style.json) writeJson(context.out, endLine(ending, style.image))
   return ending.exitCode
 }

@@ -93,10 +93,13 @@ Result<std::unique_ptr<io::File>> open_anew(const std::string& path, io::FileId 
   return std::unique_ptr<io::File>(std::move(file));
 }
 
-Result<std::unique_ptr<PullTarget>> open_target(const PullOptions& options, bool lock) {
+/// For a pull, with its locks; or for a plan, which is told what a pull would be refused with.
+Result<std::unique_ptr<PullTarget>> open_target(const PullOptions& options,
+                                                std::vector<Error>* pull_refusals) {
   auto target = std::make_unique<PullTarget>();
   image::ChainOptions chain_options = options.chain;
-  chain_options.lock_for_pull = lock;
+  chain_options.lock_for_pull = pull_refusals == nullptr;
+  chain_options.pull_refusals = pull_refusals;
   BLOCKPULL_TRY(chain, image::open_chain(options.path, chain_options));
   target->chain = std::move(chain);
   std::error_code unknown_folder;
@@ -167,22 +170,33 @@ void judge_space(PullPlan& plan, const std::string& path) {
   }
 }
 
-Result<PullPlan> plan_pull(job::Engine& engine, const PullOptions& options) {
-  BLOCKPULL_TRY(target, open_target(options, false));
-  PullPlan plan;
+namespace {
+
+/// Step by step as prepare_pull.
+Result<void> fill(PullPlan& plan, job::Engine& engine, const PullOptions& options) {
+  BLOCKPULL_TRY(disk, io::identify(options.path));
+  if (auto claimed = engine.registry().claim_refusal(disk, options.path)) {
+    plan.refusals.push_back(*std::move(claimed));
+  }
+  BLOCKPULL_TRY(target, open_target(options, &plan.refusals));
   plan.virtual_size = target->chain.active().virtual_size();
-  if (auto writable = io::check_writable(options.path); target->has_work && !writable.ok()) {
-    plan.refusals.push_back(std::move(writable).error());
-  }
-  if (auto in_use = io::in_use_error(*target->chain.layers.front().file)) {
-    plan.refusals.push_back(*std::move(in_use));
-  }
   BLOCKPULL_CHECK(count(plan, *target));
   judge_space(plan, options.path);
   plan.method = plan.bytes_to_move > 0 ? engine.method() : "none";
   plan.released = target->intermediate_paths();
   if (target->keeps_base()) {
     plan.base = target->chain.layers[target->base].path;
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<PullPlan> plan_pull(job::Engine& engine, const PullOptions& options) {
+  PullPlan plan;
+  if (auto filled = fill(plan, engine, options); !filled.ok()) {
+    // A pull would not have come so far.
+    return plan.refusals.empty() ? std::move(filled).error() : std::move(plan.refusals.front());
   }
   return plan;
 }
@@ -193,7 +207,7 @@ Result<std::unique_ptr<PreparedPull>> prepare_pull(job::Engine& engine,
   BLOCKPULL_TRY(disk, io::identify(options.path));
   BLOCKPULL_TRY(claim, engine.registry().claim(disk, options.path));
   prepared->claim = std::move(claim);
-  BLOCKPULL_TRY(target, open_target(options, true));
+  BLOCKPULL_TRY(target, open_target(options, nullptr));
   prepared->target = std::move(target);
   BLOCKPULL_TRY(metadata, judge(*prepared->target));
   prepared->metadata = std::move(metadata);

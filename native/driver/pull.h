@@ -44,14 +44,17 @@ struct PullPlan {
   /// Absent when the files cannot be read from here, a guest's: the two above are estimates then.
   std::optional<std::uint64_t> bytes_free;
   const char* method = "none";
+  /// The first is what a pull would be refused with.
   std::vector<Error> refusals;
   std::vector<std::string> released;
   std::optional<std::string> base;
 };
 
-/// What a pull would do now. Takes no lock; an active image that somebody writes to or that a pull
-/// must not write to, and a filesystem with too little space, are among `refusals`. Fails when the
-/// chain cannot be read, or has no such base or none that can be stated as asked.
+/// What a pull would do now. Takes no lock; files that somebody uses, and an active image that a
+/// pull cannot or must not write to, are among `refusals`, in the order in which prepare_pull()
+/// would meet them; a filesystem with too little space, which a pull meets on its way, comes last.
+/// Fails when the chain cannot be read, or has no such base or none that can be stated as asked,
+/// and also then with what prepare_pull() would say.
 [[nodiscard]] Result<PullPlan> plan_pull(job::Engine& engine, const PullOptions& options);
 
 /// Fills in the free space beside the image at `path`, and refuses where the plan takes more.

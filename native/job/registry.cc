@@ -17,6 +17,13 @@ std::string key_of(const std::string& monitor, const std::string& job_id) {
   return text("job ", job_id, " of ", monitor);
 }
 
+Error has_job(const std::string& path) {
+  return make_error(
+             ErrorKind::kJobActive,
+             text("image '", path, "' already has a job in this process; wait for it or abort it"))
+      .with_path(path);
+}
+
 }  // namespace
 
 Registry::Claim& Registry::Claim::operator=(Claim&& other) noexcept {
@@ -65,12 +72,14 @@ std::shared_ptr<Job> Registry::find(const std::string& disk) {
 Result<Registry::Claim> Registry::claim(io::FileId disk, const std::string& path) {
   auto claim = try_claim(key_of(disk));
   if (!claim) {
-    return make_error(ErrorKind::kJobActive,
-                      text("image '", path,
-                           "' already has a job in this process; wait for it or abort it"))
-        .with_path(path);
+    return has_job(path);
   }
   return *std::move(claim);
+}
+
+std::optional<Error> Registry::claim_refusal(io::FileId disk, const std::string& path) {
+  const std::lock_guard lock(mutex_);
+  return claims_.contains(key_of(disk)) ? std::optional(has_job(path)) : std::nullopt;
 }
 
 Result<Registry::Claim> Registry::claim_in_guest(const std::string& monitor,

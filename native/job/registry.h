@@ -48,6 +48,9 @@ class Registry : public std::enable_shared_from_this<Registry> {
   [[nodiscard]] Result<Claim> claim(io::FileId disk, const std::string& path);
   [[nodiscard]] Result<Claim> claim_in_guest(const std::string& monitor, const std::string& job_id);
 
+  /// What claim() would refuse now, if it would.
+  [[nodiscard]] std::optional<Error> claim_refusal(io::FileId disk, const std::string& path);
+
   /// The job on that disk, or nullptr.
   [[nodiscard]] std::shared_ptr<Job> find(io::FileId disk);
   [[nodiscard]] std::shared_ptr<Job> find_in_guest(const std::string& monitor,

@@ -86,15 +86,11 @@ std::string_view code_or_empty(std::optional<ErrorKind> kind) {
   return kind ? virt::mapping_of(*kind).js_code : std::string_view();
 }
 
-napi_value make_plain_failure(napi_env env, const Error& error) {
-  return make_failure(env, virt::plain(error));
-}
-
 napi_value make_outcome(napi_env env, const job::Outcome& outcome) {
   Record record(env);
   record.text("state", job::state_name(outcome.state));
   if (outcome.error) {
-    record.value("error", make_plain_failure(env, *outcome.error));
+    record.value("error", make_failure(env, virt::plain(*outcome.error)));
   } else {
     record.null("error");
   }
@@ -269,6 +265,7 @@ napi_value make_failure(napi_env env, const virt::Failure& failure) {
       .text_or_null("syscall", error.operation)
       .text_or_null("path", error.path)
       .text_or_null("holder", error.holder)
+      .text_or_null("hint", error.hint)
       .null("cause");
   error.error_number != 0 ? record.number("errno", error.error_number) : record.null("errno");
   error.offset ? record.u64("offset", *error.offset) : record.null("offset");
@@ -318,7 +315,9 @@ napi_value make_info(napi_env env, const std::optional<virt::BlockJobInfo>& info
       .u64("bandwidth", info->bandwidth)
       .u64("cur", info->cur)
       .u64("end", info->end)
+      .text("state", virt::name_of(info->does))
       .text_or_null("stoppedOn", code_or_empty(info->stopped_on))
+      .boolean("foreign", info->is_foreign)
       .object();
 }
 
@@ -353,7 +352,7 @@ napi_value make_plan(napi_env env, const virt::TimedPlan& timed) {
       .u64("bytesToAllocate", plan.bytes_to_allocate)
       .u64("virtualSize", plan.virtual_size)
       .text("method", plan.method)
-      .value("refusals", make_array(env, plan.refusals, &make_plain_failure))
+      .value("refusals", make_array(env, timed.refusals, &make_failure))
       .texts("released", plan.released)
       .text_or_null("base", plan.base.value_or(""));
   plan.bytes_free ? record.u64("bytesFree", *plan.bytes_free) : record.null("bytesFree");

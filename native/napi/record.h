@@ -47,9 +47,9 @@ class Record {
     return value(name, out);
   }
 
-  Record& boolean(const char* name, bool boolean) {
+  Record& boolean(const char* name, bool truth) {
     napi_value out = nullptr;
-    napi_get_boolean(env_, boolean, &out);
+    napi_get_boolean(env_, truth, &out);
     return value(name, out);
   }
 

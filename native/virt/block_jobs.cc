@@ -12,6 +12,7 @@
 #include "core/base/checked.h"
 #include "core/base/limits.h"
 #include "core/base/text.h"
+#include "driver/qemu/job_id.h"
 #include "virt/checks.h"
 #include "virt/guest_jobs.h"
 
@@ -115,6 +116,20 @@ BlockJobType type_of(const qmp::BlockJob& job) {
   return job.type == "backup" ? BlockJobType::kBackup : BlockJobType::kUnknown;
 }
 
+job::Phase phase_of(qmp::JobStatus status) {
+  switch (status) {
+    case qmp::JobStatus::kPaused:
+    case qmp::JobStatus::kStandby:
+      return job::Phase::kPaused;
+    case qmp::JobStatus::kWaiting:
+    case qmp::JobStatus::kPending:
+    case qmp::JobStatus::kConcluded:
+      return job::Phase::kPending;
+    default:
+      return job::Phase::kMoving;
+  }
+}
+
 /// What libvirt makes of QEMU's numbers.
 std::optional<BlockJobInfo> qemu_info_of(const qmp::BlockJob& job, Flags flags) {
   job::Progress progress;
@@ -122,9 +137,14 @@ std::optional<BlockJobInfo> qemu_info_of(const qmp::BlockJob& job, Flags flags) 
   progress.total = job.length;
   progress.bandwidth = job.speed;
   progress.stopped_on = job.stopped_on;
+  progress.phase = phase_of(job.status);
+  if (job.status == qmp::JobStatus::kAborting) {
+    progress.state = job::State::kAborting;
+  }
   auto info = info_of(progress, flags);
   if (info) {
     info->type = type_of(job);
+    info->is_foreign = !driver::is_our_job(job.id);
   }
   return info;
 }
@@ -230,7 +250,39 @@ Result<std::shared_ptr<job::Job>> abort(Connection& connection, const RunningJob
   return is_async ? nullptr : running.job;
 }
 
+JobDoes what_it_does(const job::Progress& progress) {
+  if (progress.state == job::State::kAborting) {
+    return JobDoes::kAbort;
+  }
+  if (progress.stopped_on) {
+    return JobDoes::kStop;
+  }
+  switch (progress.phase) {
+    case job::Phase::kPaused:
+      return JobDoes::kPause;
+    case job::Phase::kPending:
+      return JobDoes::kWaitForEnd;
+    default:
+      return JobDoes::kRun;
+  }
+}
+
 }  // namespace
+
+const char* name_of(JobDoes what) {
+  switch (what) {
+    case JobDoes::kPause:
+      return "paused";
+    case JobDoes::kStop:
+      return "stopped";
+    case JobDoes::kWaitForEnd:
+      return "pending";
+    case JobDoes::kAbort:
+      return "aborting";
+    default:
+      return "running";
+  }
+}
 
 std::optional<BlockJobInfo> info_of(const job::Progress& progress, Flags flags) {
   if (job::has_ended(progress.state)) {
@@ -242,6 +294,7 @@ std::optional<BlockJobInfo> info_of(const job::Progress& progress, Flags flags) 
                        : divide_up(progress.bandwidth, limits::kMiB);
   info.cur = progress.settled;
   info.end = progress.total;
+  info.does = what_it_does(progress);
   info.stopped_on = progress.stopped_on;
   if (info.end == 0) {
     info.end = 1;

@@ -35,15 +35,36 @@ struct SpeedRequest {
   std::uint64_t bandwidth = 0;
 };
 
-/// virDomainBlockJobInfo, quirks included: `cur` never reaches `end`, and 0 of 0 is 0 of 1.
+/// What a job does at the moment. A job in a guest's QEMU that somebody else brings to its end is
+/// also pending when it has ended there and waits to be dismissed.
+enum class JobDoes : std::uint8_t {
+  kRun,
+  /// Held still, for example while its guest is saved.
+  kPause,
+  /// Waits on an error until somebody resumes it.
+  kStop,
+  /// Has nothing left to copy, and waits to be finished.
+  kWaitForEnd,
+  /// Is being ended before it is done.
+  kAbort,
+};
+
+/// "running", "paused", "stopped", "pending", "aborting".
+[[nodiscard]] const char* name_of(JobDoes what);
+
+/// virDomainBlockJobInfo, quirks included: `cur` never reaches `end`, and 0 of 0 is 0 of 1. What
+/// comes after these four, libvirt's struct has no place for.
 struct BlockJobInfo {
   BlockJobType type = BlockJobType::kPull;
   /// MiB/s rounded up, or bytes a second if the flag says so; 0 for no limit.
   std::uint64_t bandwidth = 0;
   std::uint64_t cur = 0;
   std::uint64_t end = 0;
-  /// The error on which it waits to be resumed; libvirt's struct has no place for it.
+  JobDoes does = JobDoes::kRun;
+  /// The error on which it waits to be resumed.
   std::optional<ErrorKind> stopped_on;
+  /// Another program's, which is only told of.
+  bool is_foreign = false;
 };
 
 /// virDomainGetBlockJobInfo; absent: no job on that disk.

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // First what libvirt's public entry point refuses, then its driver's checks, then the image's own,
-// and the bandwidth last: that is the order in which libvirt's driver meets them.
+// and the bandwidth last: that is the order in which libvirt's driver meets them. A disk that only
+// QEMU knows of may turn out not to be there, so what is wrong with the other arguments is told
+// after QEMU was asked.
 
 #include "virt/block_pull.h"
 
+#include <algorithm>
+#include <limits>
 #include <string_view>
 #include <utility>
 
@@ -35,9 +39,15 @@ struct Target {
   Domain domain;
   Disk disk;
   bool is_running = false;
+  /// The domain's XML has it.
+  bool is_described = false;
   std::optional<driver::BaseChoice> base;
   bool require_relative = false;
   std::vector<std::string> siblings;
+  /// Of a disk that is not described: why the chain cannot have that base.
+  std::optional<Failure> base_refusal;
+  /// Of a plan under a running guest, which tells of the job that a pull is refused for.
+  std::optional<Failure> busy;
 };
 
 const CallNames& names_of(const BlockPullRequest& request) {
@@ -65,9 +75,39 @@ Result<void> check_pull_call(const Connection& connection, const BlockPullReques
 }
 
 /// A guest's QEMU may have disks that no XML describes.
-Result<Disk> find_target_disk(const Target& target, const std::string& name) {
+Result<void> find_target_disk(Target& target, const std::string& name) {
   auto disk = find_disk(target.domain, name);
-  return disk.ok() || !target.is_running ? disk : undescribed_disk(name);
+  target.is_described = disk.ok();
+  if (!disk.ok() && !target.is_running) {
+    return std::move(disk).error();
+  }
+  target.disk = disk.ok() ? std::move(disk).value() : undescribed_disk(name);
+  return {};
+}
+
+/// An index that no chain has.
+constexpr auto kNoLayer = std::numeric_limits<std::size_t>::max();
+
+/// From what the disk is to the base, in libvirt's order.
+Result<void> judge_disk(Target& target, const std::optional<std::string>& base) {
+  BLOCKPULL_CHECK(check_disk_takes_jobs(target.disk));
+  if (!target.is_running) {
+    BLOCKPULL_CHECK(check_disk_is_local_image(target.disk));
+  }
+  if (!base) {
+    return {};
+  }
+  auto parsed = parse_base(*base, target.disk);
+  if (!parsed.ok() && target.is_described) {
+    return std::move(parsed).error();
+  }
+  if (parsed.ok()) {
+    target.base = std::move(parsed).value();
+  } else {
+    target.base = driver::BaseChoice{*base, kNoLayer};
+    target.base_refusal = std::move(parsed).error();
+  }
+  return {};
 }
 
 /// The checks from the domain to the base, in libvirt's order.
@@ -82,23 +122,19 @@ Result<Target> find_target(Connection& connection, const BlockPullRequest& reque
   }
   BLOCKPULL_TRY(state, connection.state_of(target.domain));
   target.is_running = state == DomainState::kRunning;
-  BLOCKPULL_TRY(disk, find_target_disk(target, request.disk));
-  target.disk = std::move(disk);
-  // A plan under a running guest tells of the job, whoever's, beside what else would refuse a pull.
-  const bool tells_of_job = is_plan && target.is_running;
+  BLOCKPULL_CHECK(find_target_disk(target, request.disk));
   const auto own = connection.jobs().find(target.domain.uuid, target.disk.target);
   const bool is_busy =
       own ? !own->is_left_over : job_on_image(connection, target.disk.source) != nullptr;
-  if (!tells_of_job && is_busy) {
-    return job_active_on(target.disk.target);
+  if (is_busy) {
+    target.busy = job_active_on(target.disk.target);
+    // A plan under a running guest tells what else would refuse a pull, beside that job.
+    if (!is_plan || !target.is_running) {
+      return *std::move(target.busy);
+    }
   }
-  BLOCKPULL_CHECK(check_disk_takes_jobs(target.disk));
-  if (!target.is_running) {
-    BLOCKPULL_CHECK(check_disk_is_local_image(target.disk));
-  }
-  if (request.base) {
-    BLOCKPULL_TRY(base, parse_base(*request.base, target.disk));
-    target.base = std::move(base);
+  if (auto judged = judge_disk(target, request.base); !judged.ok()) {
+    return target.busy ? *std::move(target.busy) : std::move(judged).error();
   }
   BLOCKPULL_CHECK(lifted(check_siblings(request.siblings), &reported));
   target.siblings = request.siblings;
@@ -181,16 +217,21 @@ Result<std::shared_ptr<job::Job>> pull_here(const std::shared_ptr<Connection>& o
   return started;
 }
 
-Result<GuestPullRequest> guest_request(const Connection& connection, Target target,
-                                       const BlockPullRequest& request) {
+GuestPullRequest guest_request(const Connection& connection, Target target,
+                               const BlockPullRequest& request) {
   GuestPullRequest asked;
   asked.on = {std::move(target.domain), std::move(target.disk)};
   asked.siblings = std::move(target.siblings);
   asked.options.base = std::move(target.base);
   asked.options.require_relative = target.require_relative;
-  BLOCKPULL_TRY(bandwidth, read_bandwidth(request));
-  asked.options.bytes_per_second = bandwidth;
   asked.options.backing_paths = connection.options().backing_paths;
+  asked.base_refusal = std::move(target.base_refusal);
+  if (auto bandwidth = read_bandwidth(request); bandwidth.ok()) {
+    asked.options.bytes_per_second = *bandwidth;
+  } else {
+    asked.late_refusal = std::move(bandwidth).error();
+    asked.options.late_refusal = asked.late_refusal->error;
+  }
   asked.options.on_error = request.on_error;
   return asked;
 }
@@ -238,7 +279,31 @@ Result<TimedPlan> plan_here(const std::shared_ptr<Connection>& connection, const
   }
   judge_planned(scope_of(connection, target), options.path, *plan);
   BLOCKPULL_TRY(bandwidth, read_bandwidth(request));
-  return timed(std::move(plan).value(), bandwidth);
+  return timed(std::move(plan).value(), bandwidth, [&target](Error error) {
+    return pull_refused(std::move(error), asked_of_driver(target));
+  });
+}
+
+/// The plan with its sizes; first among its refusals is the job that the disk has.
+TimedPlan measured(const driver::GuestPlan& plan, const GuestPullRequest& asked,
+                   const ReleaseScope& scope, const std::optional<Failure>& busy) {
+  driver::PullPlan sized = driver::measure(plan);
+  judge_planned(scope, plan.stream.path, sized);
+  TimedPlan told =
+      timed(std::move(sized), asked.options.bytes_per_second,
+            [&asked](Error error) { return refused_in_guest(std::move(error), asked); });
+  if (busy) {
+    auto& refusals = told.refusals;
+    const auto same = std::find_if(refusals.begin(), refusals.end(), [](const Failure& any) {
+      return any.error.kind == ErrorKind::kJobActive;
+    });
+    if (same == refusals.end()) {
+      refusals.insert(refusals.begin(), *busy);
+    } else {
+      std::rotate(refusals.begin(), same, std::next(same));
+    }
+  }
+  return told;
 }
 
 }  // namespace
@@ -255,14 +320,10 @@ void block_pull(const std::shared_ptr<Connection>& connection, const BlockPullRe
     answer(pull_here(connection, *target, request, std::move(on_end)));
     return;
   }
-  auto asked = guest_request(*connection, std::move(target).value(), request);
-  if (!asked.ok()) {
-    answer(std::move(asked).error());
-    return;
-  }
-  asked->on_end = std::move(on_end);
-  asked->start = request.start;
-  pull_in_guest(connection, std::move(asked).value(), std::move(answer));
+  GuestPullRequest asked = guest_request(*connection, std::move(target).value(), request);
+  asked.on_end = std::move(on_end);
+  asked.start = request.start;
+  pull_in_guest(connection, std::move(asked), std::move(answer));
 }
 
 void plan_block_pull(const std::shared_ptr<Connection>& connection, const BlockPullRequest& request,
@@ -278,25 +339,20 @@ void plan_block_pull(const std::shared_ptr<Connection>& connection, const BlockP
     }));
     return;
   }
-  auto asked = guest_request(*connection, std::move(target).value(), request);
-  if (!asked.ok()) {
-    answer(std::move(asked).error());
-    return;
-  }
-  const std::uint64_t bandwidth = asked->options.bytes_per_second;
-  ReleaseScope scope = release_scope(connection, asked->on.domain.uuid, asked->siblings);
+  const auto busy = target->busy;
+  const GuestPullRequest asked = guest_request(*connection, std::move(target).value(), request);
+  ReleaseScope scope = release_scope(connection, asked.on.domain.uuid, asked.siblings);
   scope.is_in_guest = true;
-  plan_in_guest(connection, std::move(asked).value(),
-                [scope, bandwidth, answer = std::move(answer)](Result<driver::GuestPlan> plan) {
+  plan_in_guest(connection, asked,
+                [scope, asked, busy,
+                 answer = std::move(answer)](Result<driver::GuestPlan> plan) {
                   if (!plan.ok()) {
-                    answer(std::move(plan).error());
+                    answer(busy ? *busy : std::move(plan).error());
                     return;
                   }
                   answer(PlanReading(
-                      [scope, bandwidth, plan = std::move(plan).value()]() -> Result<TimedPlan> {
-                        auto measured = driver::measure(plan);
-                        judge_planned(scope, plan.stream.path, measured);
-                        return timed(std::move(measured), bandwidth);
+                      [scope, asked, busy, plan = std::move(plan).value()]() -> Result<TimedPlan> {
+                        return measured(plan, asked, scope, busy);
                       }));
                 });
 }

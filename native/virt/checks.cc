@@ -103,7 +103,7 @@ Result<Disk> find_disk(const Domain& domain, std::string_view name) {
       return disk;
     }
   }
-  return report(ErrorKind::kNoDisk, text("disk '", name, "' not found in domain"));
+  return no_disk(name);
 }
 
 Disk undescribed_disk(const std::string& name) {
@@ -111,6 +111,10 @@ Disk undescribed_disk(const std::string& name) {
   disk.target = name;
   disk.source = name.starts_with('/') ? name : std::string();
   return disk;
+}
+
+Failure no_disk(std::string_view name) {
+  return report(ErrorKind::kNoDisk, text("disk '", name, "' not found in domain"));
 }
 
 Failure no_job_on(std::string_view target) {

@@ -54,6 +54,9 @@ struct CallNames {
 /// another name.
 [[nodiscard]] Disk undescribed_disk(const std::string& name);
 
+/// 8: the domain has no disk of that name.
+[[nodiscard]] Failure no_disk(std::string_view name);
+
 /// 8: as libvirt words it, with the target unquoted.
 [[nodiscard]] Failure no_job_on(std::string_view target);
 

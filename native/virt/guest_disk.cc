@@ -6,8 +6,8 @@
 #include <string_view>
 #include <utility>
 
-#include "core/base/text.h"
 #include "driver/qemu/guest_view.h"
+#include "virt/checks.h"
 #include "virt/waiting_call.h"
 
 namespace blockpull::virt {
@@ -62,8 +62,9 @@ Disk disk_of(const Domain& domain, const driver::StreamPlan& plan) {
 }
 
 Failure no_such_disk(const Disk& disk, const Error& why) {
-  return report(ErrorKind::kNoDisk,
-                text("disk '", disk.target, "' not found in domain: ", why.message));
+  Failure failure = no_disk(disk.target);
+  failure.error.hint = why.message;
+  return failure;
 }
 
 void list_disks(const std::shared_ptr<Connection>& connection, const std::string& uuid,

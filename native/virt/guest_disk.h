@@ -32,7 +32,8 @@ struct GuestDisk {
 /// as QEMU calls it.
 [[nodiscard]] Disk disk_of(const Domain& domain, const driver::StreamPlan& plan);
 
-/// What is said when QEMU has no such disk; `why` tells what it has.
+/// What is said when QEMU has no such disk: libvirt's sentence; `why` tells what it has, and is the
+/// hint.
 [[nodiscard]] Failure no_such_disk(const Disk& disk, const Error& why);
 
 /// The disks that the domain's XML states, or, where that states none and the domain runs, those

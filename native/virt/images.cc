@@ -75,8 +75,12 @@ blockpull::Result<image::Chain> open_unlocked(const ImageRequest& request) {
 
 }  // namespace
 
-TimedPlan timed(driver::PullPlan plan, std::uint64_t bytes_per_second) {
+TimedPlan timed(driver::PullPlan plan, std::uint64_t bytes_per_second,
+                const std::function<Failure(Error)>& say) {
   TimedPlan out;
+  for (Error& refusal : std::exchange(plan.refusals, {})) {
+    out.refusals.push_back(say(std::move(refusal)));
+  }
   out.plan = std::move(plan);
   if (bytes_per_second != 0) {
     out.seconds =
@@ -114,7 +118,7 @@ Result<TimedPlan> plan_image(job::Engine& engine, const ImagePullRequest& reques
   BLOCKPULL_CHECK(lifted(check_siblings(request.siblings), &plain));
   BLOCKPULL_TRY(plan, lifted(driver::plan_pull(engine, options), &plain));
   judge_planned(scope_of(request, options), options.path, plan);
-  return timed(std::move(plan), request.bytes_per_second);
+  return timed(std::move(plan), request.bytes_per_second, &plain);
 }
 
 Result<std::vector<driver::LayerInfo>> inspect_chain(const ImageRequest& request) {

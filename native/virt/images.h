@@ -54,14 +54,17 @@ struct CreateRequest {
   std::uint32_t version = 0;
 };
 
-/// A plan, and what it takes at a limit.
+/// A plan as its caller is told of it, and what it takes at a limit.
 struct TimedPlan {
   driver::PullPlan plan;
+  /// Those of `plan`, taken from there, as the pull itself would say them.
+  std::vector<Failure> refusals;
   /// Absent without a limit.
   std::optional<double> seconds;
 };
 
-[[nodiscard]] TimedPlan timed(driver::PullPlan plan, std::uint64_t bytes_per_second);
+[[nodiscard]] TimedPlan timed(driver::PullPlan plan, std::uint64_t bytes_per_second,
+                              const std::function<Failure(Error)>& say);
 
 /// Returns once the job runs. The job is among `jobs` until its end; kClosed when they are closed.
 [[nodiscard]] Result<std::shared_ptr<job::Job>> pull_image(

@@ -17,20 +17,6 @@ namespace {
 
 constexpr std::string_view kBlockPull = "virDomainBlockPull";
 
-/// Two of the kinds are QEMU's here, and mean its devices; elsewhere they are a file's.
-Failure refused(Error error, const GuestPullRequest& request) {
-  const Disk& disk = request.on.disk;
-  switch (error.kind) {
-    case ErrorKind::kNoDisk:
-      return no_such_disk(disk, error);
-    case ErrorKind::kReadOnly:
-      return report(error.kind, ErrorCode::kInternalError, ErrorDomain::kQemu, error.message);
-    default:
-      return pull_refused(std::move(error),
-                          {disk, request.options.base, request.options.require_relative});
-  }
-}
-
 /// A left-over job that this connection follows may be joined; every other one is somebody's.
 driver::FindFollower followers_in(const std::shared_ptr<Connection>& connection,
                                   const qmp::Monitor& monitor) {
@@ -107,6 +93,25 @@ Result<std::shared_ptr<job::Job>> join(const std::shared_ptr<Connection>& connec
 
 }  // namespace
 
+/// Two of the kinds are QEMU's here, and mean its devices; elsewhere they are a file's.
+Failure refused_in_guest(Error error, const GuestPullRequest& request) {
+  const Disk& disk = request.on.disk;
+  if (error.kind == ErrorKind::kNoDisk) {
+    return no_such_disk(disk, error);
+  }
+  if (error.kind == ErrorKind::kReadOnly) {
+    return report(error.kind, ErrorCode::kInternalError, ErrorDomain::kQemu, error.message);
+  }
+  if (error.kind == ErrorKind::kNoBase && request.base_refusal) {
+    return *request.base_refusal;
+  }
+  if (error.kind == ErrorKind::kOverflow && request.late_refusal) {
+    return *request.late_refusal;
+  }
+  return pull_refused(std::move(error),
+                      {disk, request.options.base, request.options.require_relative});
+}
+
 void pull_in_guest(const std::shared_ptr<Connection>& connection, GuestPullRequest request,
                    Answer<std::shared_ptr<job::Job>> answer) {
   const auto monitor = begin_waiting(*connection, request.on.domain, kBlockPull, answer);
@@ -128,7 +133,7 @@ void pull_in_guest(const std::shared_ptr<Connection>& connection, GuestPullReque
           return;
         }
         if (!started.ok()) {
-          answer(refused(std::move(started).error(), *asked));
+          answer(refused_in_guest(std::move(started).error(), *asked));
           return;
         }
         if (started->joined != nullptr) {
@@ -167,7 +172,7 @@ void plan_in_guest(const std::shared_ptr<Connection>& connection, GuestPullReque
         if (plan.ok()) {
           answer(std::move(plan).value());
         } else {
-          answer(refused(std::move(plan).error(), request));
+          answer(refused_in_guest(std::move(plan).error(), request));
         }
       });
 }

@@ -10,6 +10,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,10 +25,18 @@ struct GuestPullRequest {
   driver::GuestPullOptions options;
   /// Folders of images that may need what would be released.
   std::vector<std::string> siblings;
+  /// What is said where the base is not found: the name of one that cannot be in this chain is
+  /// refused after a disk that is not there.
+  std::optional<Failure> base_refusal;
+  /// What is said where `options.late_refusal` is the driver's refusal.
+  std::optional<Failure> late_refusal;
   std::function<void(const job::Outcome&)> on_end;
   /// Whoever called may give it up.
   std::shared_ptr<PullStart> start;
 };
+
+/// What the driver refuses such a pull for, in the words of a connection.
+[[nodiscard]] Failure refused_in_guest(Error error, const GuestPullRequest& request);
 
 /// Answers once the job runs; kMonitorTimeout where it was given up, with the operation
 /// "block-stream" if QEMU may begin it yet.

@@ -2,20 +2,17 @@
 
 #include "virt/pull_refusal.h"
 
+#include <string>
 #include <utility>
 
-#include "core/base/text.h"
 #include "virt/base_name.h"
 #include "virt/checks.h"
 
 namespace blockpull::virt {
 namespace {
 
-/// QEMU's own words stay, behind libvirt's. They have an operation: the class of QEMU's error.
-Failure with_words_of_qemu(Failure failure, const Error& said) {
-  if (!said.operation.empty()) {
-    failure.error.message += text(" (", said.message, ")");
-  }
+Failure with_hint(Failure failure, std::string hint) {
+  failure.error.hint = std::move(hint);
   return failure;
 }
 
@@ -23,11 +20,13 @@ Failure with_words_of_qemu(Failure failure, const Error& said) {
 
 Failure pull_refused(Error error, const AskedPull& asked) {
   if (error.kind == ErrorKind::kJobActive) {
-    return with_words_of_qemu(job_active_on(asked.disk.target), error);
+    return with_hint(job_active_on(asked.disk.target), std::move(error.message));
   }
   // libvirt's sentence names the active layer, of which only a source tells.
   if (error.kind == ErrorKind::kNoBase && asked.base && !asked.disk.source.empty()) {
-    return with_words_of_qemu(no_such_base(*asked.base, asked.disk), error);
+    // QEMU's words have an operation, the class of its error; ours would say the same again.
+    return with_hint(no_such_base(*asked.base, asked.disk),
+                     error.operation.empty() ? std::string() : std::move(error.message));
   }
   // Without a path: nothing is wrong with a file, but with what was asked.
   if (error.kind == ErrorKind::kUnsupported && asked.require_relative && error.path.empty()) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What the driver refuses a pull for, in the words of a connection, whoever was to do the work:
-// libvirt says it of the disk's target and of the base that was named.
+// libvirt says it of the disk's target and of the base that was named. Where that is libvirt's own
+// sentence, what the driver or QEMU said goes into the hint.
 //
 // Pure functions.
 

@@ -32,10 +32,9 @@ describe('030, a commit of another program in the same chain', () => {
     const commit = { 'job-id': 'theirs', device: 'top', 'top-node': 'low', 'base-node': 'base', speed: 1 << 16 }
     await client.execute('block-commit', commit)
     const options = { base: base === null ? null : pathAt(live.chain, base) }
-    const words =
-      /disk 'vda' already in active block job \(.*Node '.*' is busy: block device is in use by block job: commit/
-    const message = expect.stringMatching(words)
-    await expect(live.pull(options)).rejects.toMatchObject({ code: 'JOB_ACTIVE', message, retryable: true })
+    const message = "Operation not supported: disk 'vda' already in active block job"
+    const hint = expect.stringMatching(/Node '.*' is busy: block device is in use by block job: commit/)
+    await expect(live.pull(options)).rejects.toMatchObject({ code: 'JOB_ACTIVE', message, hint, retryable: true })
     const [job] = await client.execute('query-block-jobs')
     expect(job).toMatchObject({ device: 'theirs', type: 'commit', speed: 1 << 16 })
     await client.execute('block-job-set-speed', { device: 'theirs', speed: 0 })

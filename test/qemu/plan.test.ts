@@ -8,6 +8,7 @@ import { afterAll, describe, expect, test } from 'vitest'
 import type { PlanOptions } from '../../lib/index.js'
 import { LiveDisk } from '../support/live-disk.js'
 import { qemuImg } from '../support/qemu.js'
+import { expectSameRefusal } from '../support/same-refusal.js'
 import { type CaseChain, makeChain, pathAt } from '../support/stream-case.js'
 import { TempFolder } from '../support/temp-folder.js'
 
@@ -75,12 +76,11 @@ describe('a plan', () => {
 /** Wants a plan to be told, first among its refusals or instead of it, what the pull is then refused with. */
 async function expectSame(live: LiveDisk, options: PlanOptions, code: string): Promise<void> {
   const domain = await live.domain()
-  const told = await domain.plan('vda', options).then(
-    ({ refusals }) => refusals[0],
-    (error: unknown) => error,
+  const error = await expectSameRefusal(
+    () => domain.plan('vda', options),
+    () => domain.blockPull('vda', options),
   )
-  expect(told).toMatchObject({ code })
-  await expect(domain.blockPull('vda', options)).rejects.toMatchObject({ code })
+  expect(error.code).toBe(code)
 }
 
 describe('what the pull is then refused with is told:', () => {

@@ -201,6 +201,12 @@ test('a job that waits since its process was killed is finished and told by reap
   const [job] = await jobs(client)
   await client.execute('block-job-set-speed', { device: job?.id, speed: 0 })
   await expect.poll(async () => (await jobs(client))[0]?.status).toBe('pending')
+  const waits = "waits to be finished by the process that follows it, or where that is gone by 'blockpull reap'"
+  expect((await blockpull('job', ...disk)).stdout).toBe(`vm0 vda: Block Pull, nothing is left to copy, ${waits}\n`)
+  expect((await blockpull('list', '--connect', uri)).stdout).toMatch(
+    /\nvm0 +running +vda +pull, waits to be finished\n$/,
+  )
+  expect((await blockpull('job', '--raw', ...disk)).stdout).toMatch(/^ type=Block Pull\n bandwidth=0\n cur=\d+\n end=/)
   const { code, stdout } = await blockpull('reap', '--connect', uri, 'vm0')
   expect({ code, stdout }).toEqual({ code: 0, stdout: 'vm0 vda: completed\n' })
   expect((await blockpull('reap', '--connect', uri)).stdout).toBe('nothing to reap\n')

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What QEMU refuses, in libvirt's terms: for each of QEMU's sentences the code of ours, libvirt's code and domain,
-// and libvirt's sentence where it has one; QEMU's own words are always in the message. The sentences are those of
-// QEMU 7.2 and 10.0; two are of older ones.
+// and libvirt's sentence where it has one; QEMU's own words are then the hint, and in the message otherwise. The
+// sentences are those of QEMU 7.2 and 10.0; two are of older ones.
 
-import { afterAll, describe, expect, test } from 'vitest'
+import { writeFileSync } from 'node:fs'
+import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
+import * as virt from '../../lib/libvirt.js'
 import { faults, versions } from '../qmp-peer/index.mjs'
 import { TempFolder } from '../support/temp-folder.js'
 import {
@@ -18,17 +20,18 @@ import {
   safeOrder,
   start,
   startAtFlush,
+  startPeer,
 } from './live-domain.js'
 
 const temp = new TempFolder('refusals')
 afterAll(() => temp.remove())
 
 const told = "internal error: unable to execute QEMU command 'block-stream': "
-const noDisk = "invalid argument: disk 'vda' not found in domain: "
-const busy = "Operation not supported: disk 'vda' already in active block job ("
-const noBase = `invalid argument: could not find image '${images[2]}' beneath '${images[0]}' in chain for 'vda' (`
+const noDisk = "invalid argument: disk 'vda' not found in domain"
+const busy = "Operation not supported: disk 'vda' already in active block job"
+const noBase = `invalid argument: could not find image '${images[2]}' beneath '${images[0]}' in chain for 'vda'`
 
-/** QEMU's words, its class; then our code, libvirt's code and domain, and how the message begins. */
+/** QEMU's words, its class; then our code, libvirt's code and domain, and the message, or how it begins with ': '. */
 const refusals: readonly [string, string, string, number, number, string][] = [
   ["Cannot find device='node0' nor node-name='node0'", 'GenericError', 'NO_DISK', 8, 10, noDisk],
   ["Device 'node0' not found", 'DeviceNotFound', 'NO_DISK', 8, 10, noDisk],
@@ -68,8 +71,12 @@ describe('block-stream is refused with', () => {
     const { domain, events, peer } = await start(temp, [faults.refuse('block-stream', { class: name, desc })])
     const error = await failureOf(domain.blockPull('vda', { base: images[2] }))
     expect(error).toMatchObject({ code, virCode, virDomain, retryable: code === 'JOB_ACTIVE' })
-    expect(error.message.startsWith(begins), error.message).toBe(true)
-    expect(error.message).toContain(`unable to execute QEMU command 'block-stream': ${desc}`)
+    const words = `unable to execute QEMU command 'block-stream': ${desc}`
+    const isWhole = !begins.endsWith(': ')
+    expect(isWhole ? error.message : error.message.slice(0, begins.length)).toBe(begins)
+    if (isWhole) expect(error.hint).toBe(words)
+    else
+      expect({ hint: error.hint, words: error.message }).toEqual({ hint: null, words: expect.stringContaining(words) })
     expect(events).toEqual([])
     expect(deeds(peer)).toEqual(['block-stream'])
   })
@@ -78,10 +85,53 @@ describe('block-stream is refused with', () => {
 describe('before QEMU is asked', () => {
   test('a disk that it does not have is refused in libvirt’s words', async () => {
     const { domain, peer } = await start(temp)
-    const error = await failureOf(domain.blockPull('vdz'))
-    expect(error).toMatchObject({ code: 'NO_DISK', virCode: 8, virDomain: 10 })
-    expect(error.message).toMatch(/^invalid argument: disk 'vdz' not found in domain/)
+    for (const call of [domain.blockPull('vdz'), domain.blockJobInfo('vdz'), domain.blockJobAbort('vdz')]) {
+      const error = await failureOf(call)
+      expect(error).toMatchObject({ code: 'NO_DISK', virCode: 8, virDomain: 10 })
+      expect(error.message).toBe("invalid argument: disk 'vdz' not found in domain")
+      expect(error.hint).toBe("QEMU has no device and no node 'vdz'; it has 'vda'")
+    }
     expect(deeds(peer)).toEqual([])
+  })
+
+  test('a limit that is too large is refused after whatever is wrong with the disk, as in libvirt', async () => {
+    const folder = temp.folder()
+    const peer = await startPeer(temp, [], { path: `${folder}/vm0.qmp` })
+    const disk = (target: string, path: string) =>
+      `<disk type='file'><driver type='qcow2'/><source file='${path}'/><target dev='${target}'/></disk>`
+    const disks = disk('vda', images[0]) + disk('vdb', '/vms/elsewhere.qcow2')
+    writeFileSync(`${folder}/vm0.xml`, `<domain><name>vm0</name><devices>${disks}</devices></domain>`)
+    const connection = await virt.virConnectOpen(`qemu:///embed?root=${folder}`)
+    onTestFinished(async () => void (await virt.virConnectClose(connection)))
+    const domain = await virt.virDomainLookupByName(connection, 'vm0')
+    const refused = async (name: string, base: string | null, bandwidth: bigint, flags = 0) => {
+      const error = await failureOf(virt.virDomainBlockRebase(domain, name, base, bandwidth, flags))
+      return [error.virCode, error.virDomain, error.message]
+    }
+    const tooMuch = 2n ** 43n
+    const none = (name: string) => [8, 10, `invalid argument: disk '${name}' not found in domain`]
+    const overflow = [82, 10, 'numerical overflow: bandwidth must be less than 8796093022207']
+    const bytes = virt.VIR_DOMAIN_BLOCK_REBASE_BANDWIDTH_BYTES
+    expect(await refused('vdz', null, tooMuch)).toEqual(none('vdz'))
+    expect(await refused('vdz', 'vda[1]', tooMuch)).toEqual(none('vdz'))
+    expect(await refused('/vms/none.qcow2', null, tooMuch)).toEqual(none('/vms/none.qcow2'))
+    expect(await refused('vdb', null, tooMuch)).toEqual(none('vdb'))
+    expect(await refused('vda', 'vdz[1]', tooMuch)).toEqual([
+      8,
+      18,
+      expect.stringContaining("target 'vdz' does not match"),
+    ])
+    expect(await refused('vda', 'x', tooMuch)).toEqual([8, 18, expect.stringContaining("could not find image 'x'")])
+    expect(await refused('vda', null, tooMuch)).toEqual(overflow)
+    expect(await refused('vda', null, 2n ** 63n, bytes)).toEqual([
+      1,
+      0,
+      expect.stringContaining('must not be negative'),
+    ])
+    expect(deeds(peer)).toEqual([])
+    await virt.virDomainBlockPull(domain, 'vda', 1, 0)
+    expect(await refused('vda', null, tooMuch)).toEqual([84, 10, busy])
+    await virt.virDomainBlockJobAbort(domain, 'vda', 0)
   })
 
   test('a base that is not in the chain is refused in libvirt’s words', async () => {

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The shape of every refusal: the API and the command say the same, in their ways, and nothing is written, neither
-// to the image nor to what lies beside it.
+// The shape of every refusal: the API and the command say the same, in their ways, a plan has foretold it, and nothing
+// is written, neither to the image nor to what lies beside it.
 
 import { lstatSync, readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { expect } from 'vitest'
-import { BlockPullError, pullImage } from '../../lib/index.js'
+import { type BlockPullError, plan, pullImage } from '../../lib/index.js'
 import { blockpull } from './command.js'
 import { digestsOf } from './files.js'
+import { expectSameRefusal } from './same-refusal.js'
 
 export interface Refusal {
   readonly code: string
@@ -18,14 +19,13 @@ export interface Refusal {
   readonly exitCode?: number
 }
 
-/** Pulls by the API and by the command; both must refuse. Gives the API's error. */
+/** Plans and pulls by the API, and pulls by the command; all must refuse. Gives the API's error. */
 export async function expectRefusal(path: string, refusal: Refusal): Promise<BlockPullError> {
   const before = neighbours(path)
-  const error = await pullImage(path).then(
-    async (job) => new Error(`the pull began, and ended as ${JSON.stringify(await job.abort())}`),
-    (thrown: unknown) => thrown,
+  const error = await expectSameRefusal(
+    () => plan(path),
+    () => pullImage(path),
   )
-  if (!BlockPullError.is(error)) throw error
   expect(error).toMatchObject({ code: refusal.code })
   expect(error.message).toMatch(refusal.sentence)
   const { code, stdout, stderr } = await blockpull('pull', '--json', path)

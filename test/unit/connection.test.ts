@@ -132,10 +132,26 @@ describe('calls on a disk', () => {
   it('blockJobInfo is null without a job', async () => {
     const { domain, binding } = await opened()
     await expect(domain.blockJobInfo('vda')).resolves.toBeNull()
-    binding.info = { type: 1, bandwidth: 1048576n, cur: 5n, end: 2n ** 60n, stoppedOn: null }
+    binding.info = {
+      type: 1,
+      bandwidth: 1048576n,
+      cur: 5n,
+      end: 2n ** 60n,
+      state: 'running',
+      stoppedOn: null,
+      foreign: false,
+    }
     await expect(domain.blockJobInfo('vda')).rejects.toThrow(RangeError)
     const info = await domain.blockJobInfo('vda', { bigint: true })
-    expect(info).toEqual({ type: BlockJobType.PULL, bandwidth: 1048576n, cur: 5n, end: 2n ** 60n, stoppedOn: null })
+    expect(info).toEqual({
+      type: BlockJobType.PULL,
+      bandwidth: 1048576n,
+      cur: 5n,
+      end: 2n ** 60n,
+      state: 'running',
+      stoppedOn: null,
+      foreign: false,
+    })
     expect(binding.last).toMatchObject({ flags: 1 })
   })
 

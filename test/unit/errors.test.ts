@@ -28,6 +28,7 @@ describe('a native failure', () => {
         offset: 65536n,
         holder: 'pid 4711 (qemu-system-x86)',
         bytesNeeded: 4096n,
+        hint: 'make room',
         cause: failure('IO'),
       }),
     )
@@ -41,7 +42,7 @@ describe('a native failure', () => {
       errno: 28,
       syscall: 'pwrite',
     })
-    expect(error).toMatchObject({ path: '/srv/a.qcow2', offset: 65536, bytesNeeded: 4096 })
+    expect(error).toMatchObject({ path: '/srv/a.qcow2', offset: 65536, bytesNeeded: 4096, hint: 'make room' })
     expect(error.holder).toBe('pid 4711 (qemu-system-x86)')
     expect(error.cause).toMatchObject({ code: 'IO', name: 'BlockPullError' })
     expect(error.message).toBe(`${code} happened in 'a.qcow2'`)
@@ -56,6 +57,7 @@ describe('a native failure', () => {
       offset: null,
       holder: null,
       bytesNeeded: null,
+      hint: null,
     })
     expect('cause' in error).toBe(false)
   })

@@ -34,6 +34,7 @@ export function failure(code: string, more: Partial<NativeFailure> = {}): Native
     offset: null,
     holder: null,
     bytesNeeded: null,
+    hint: null,
     cause: null,
     ...more,
   }

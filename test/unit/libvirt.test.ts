@@ -99,7 +99,7 @@ describe('calls', () => {
 
   it('give the job info as a struct, and null where C returns 0', async () => {
     await expect(virt.virDomainGetBlockJobInfo(dom, 'vda', 0)).resolves.toBeNull()
-    binding.info = { type: 1, bandwidth: 50n, cur: 0n, end: 1n, stoppedOn: null }
+    binding.info = { type: 1, bandwidth: 50n, cur: 0n, end: 1n, state: 'running', stoppedOn: null, foreign: false }
     await expect(virt.virDomainGetBlockJobInfo(dom, 'vda')).resolves.toEqual({ type: 1, bandwidth: 50, cur: 0, end: 1 })
     const info = await virt.virDomainGetBlockJobInfo(dom, 'vda', 0, { bigint: true })
     expect(info?.end).toBe(1n)

@@ -48,7 +48,7 @@ export const events: Command = {
       looks.at(await findDomains(args, connection))
       await untilTold(context, timeout, () => looks.again())
       if (!json) context.err.write(`events received: ${received}\n`)
-      return report(context, done, { json })
+      return report(context, { ...done, state: 'done' }, { json })
     })
   },
 }

@@ -50,7 +50,7 @@ export const job: Command = {
         if (BlockPullError.is(error) && error.code === 'NO_JOB') await refuseIfPulled(context, found)
         throw error
       }
-      return report(context, done, { json: args.has('json') })
+      return report(context, { ...done, state: 'done' }, { json: args.has('json') })
     })
   },
 }

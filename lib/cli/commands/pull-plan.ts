@@ -4,7 +4,8 @@
 //
 // A plan with refusals ends as the pull itself would, with the first refusal's sentence on stderr and its exit code,
 // so that a script can ask before it acts; what else speaks against it is told here, and what the pull would do once
-// nothing does. Writes to the result stream only.
+// nothing does. Where nothing refuses it, it ends as planned, since nothing is completed. Writes to the result stream
+// only.
 
 import type { Plan } from '../../index.js'
 import type { Context, Output } from '../context.js'
@@ -37,12 +38,14 @@ export async function planned(
 
 function writePlan(out: Output, plan: Plan<Amount>, style: PlanStyle): void {
   if (style.json) {
-    const refusals = plan.refusals.map(({ code, message }) => ({ code, message }))
+    const refusals = plan.refusals.map(({ code, message, hint }) => ({ code, message, hint }))
     writeJson(out, { event: 'plan', ...(style.image !== undefined && { image: style.image }), ...plan, refusals })
     return
   }
   if (plan.refusals.length > 0) {
-    const further = plan.refusals.slice(1).map(({ message }) => ['  also', message])
+    const further = plan.refusals
+      .slice(1)
+      .flatMap(({ message, hint }) => [['  also', message], ...(hint === null ? [] : [['', hint]])])
     // What was refused before it could be counted is not told as 0 bytes.
     const rows = Number(plan.bytesToMove) === 0 ? further : [...further, ...planRows(plan, style.hint)]
     out.write(`${style.label}: would be refused\n${rows.length === 0 ? '' : formatTable(rows)}`)
@@ -69,5 +72,5 @@ function planRows(plan: Plan<Amount>, hint: string | undefined): string[][] {
 
 function planEnding(plan: Plan<Amount>): Ending {
   const [refusal] = plan.refusals
-  return refusal === undefined ? done : endingOfError(refusal)
+  return refusal === undefined ? { ...done, state: 'planned' } : endingOfError(refusal)
 }

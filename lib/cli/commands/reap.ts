@@ -9,7 +9,7 @@
 
 import type { Domain, Outcome, ReapedJob } from '../../index.js'
 import type { Command, Context } from '../context.js'
-import { done, type Ending, ExitCode, endingOfAll, endingOfError, endingOfJob, isFailure } from '../exit-codes.js'
+import { type Ending, ExitCode, endingOfAll, endingOfError, endingOfJob, isFailure } from '../exit-codes.js'
 import { connectionOptions, findDomains, withConnection } from '../find-disk.js'
 import { writeJson } from '../json.js'
 import { report, warn } from '../report.js'
@@ -84,9 +84,9 @@ function summary(endings: readonly Ending[], json: boolean): Ending {
 
 /** What is left to QEMU, because of an interrupt, is no failure. */
 function endingOf({ outcome, target }: ReapedJob): Ending {
-  // Somebody wanted it to end so.
-  if (outcome.state === 'cancelled') return done
   const ending = endingOfJob(outcome)
+  // Somebody wanted it to end so.
+  if (ending.state === 'cancelled') return { ...ending, exitCode: ExitCode.DONE }
   if (outcome.error?.code !== 'CLOSED') return ending
   const message = `interrupted: the job on '${target}' goes on in QEMU, and the next reap finds it`
   return { ...ending, exitCode: ExitCode.CANCELLED, state: 'cancelled', code: 'CANCELLED', message }
@@ -94,7 +94,6 @@ function endingOf({ outcome, target }: ReapedJob): Ending {
 
 function sentenceOf({ state, error }: Outcome): string {
   if (error === null) return 'completed'
-  if (state === 'cancelled') return 'cancelled; what was copied is kept'
   if (error.code === 'CLOSED') return 'goes on'
   return `${state}: ${error.message}`
 }

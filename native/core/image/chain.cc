@@ -84,6 +84,8 @@ class Opener {
     BLOCKPULL_CHECK(refuse_loop(*file));
     if (options_.lock_for_pull) {
       BLOCKPULL_CHECK(lock(*file, is_top));
+    } else if (options_.pull_refusals != nullptr) {
+      tell_refusals(*file, wanted);
     }
     Layer layer;
     layer.path = wanted.path;
@@ -106,9 +108,22 @@ class Opener {
         .with_path(file.path());
   }
 
+  static io::LockRole role(bool is_top) {
+    return is_top ? io::LockRole::kWriter : io::LockRole::kBackingReader;
+  }
+
+  void tell_refusals(io::PosixFile& file, const Wanted& wanted) const {
+    const bool is_top = chain_.layers.empty();
+    if (auto writable = io::check_writable(wanted.path); is_top && !writable.ok()) {
+      options_.pull_refusals->push_back(explain(std::move(writable).error(), wanted));
+    }
+    if (auto refusal = io::lock_refusal(file, role(is_top))) {
+      options_.pull_refusals->push_back(explain(*std::move(refusal), wanted));
+    }
+  }
+
   static Result<void> lock(io::PosixFile& file, bool is_top) {
-    BLOCKPULL_CHECK(
-        io::lock_image(file, is_top ? io::LockRole::kWriter : io::LockRole::kBackingReader));
+    BLOCKPULL_CHECK(io::lock_image(file, role(is_top)));
 
     struct stat about {};
     if (::stat(file.path().c_str(), &about) != 0) {

@@ -41,6 +41,9 @@ struct ChainOptions {
   /// Takes the locks of a pull: the top as writer, everything below as reader. Without it nothing
   /// is locked.
   bool lock_for_pull = false;
+  /// Where nothing is locked: takes what opening for a pull would be refused with, in the order in
+  /// which it would be, and the chain is opened all the same. nullptr: nobody asks.
+  std::vector<Error>* pull_refusals = nullptr;
 };
 
 struct Layer {

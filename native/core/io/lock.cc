@@ -62,14 +62,16 @@ struct Conflict {
   pid_t pid = 0;
 };
 
-/// The first byte of `permissions` that somebody else has locked.
-Result<std::optional<Conflict>> find_conflict(PosixFile& file, off_t base, unsigned permissions) {
+/// The first byte of `permissions` that somebody else has locked in a way that `type` does not go
+/// with.
+Result<std::optional<Conflict>> find_conflict(PosixFile& file, off_t base, unsigned permissions,
+                                              short type = F_WRLCK) {
   for (unsigned i = 0; i < kPermissions; ++i) {
     if ((permissions >> i & 1U) == 0) {
       continue;
     }
     const off_t byte = base + static_cast<off_t>(i);
-    struct flock lock = byte_lock(F_WRLCK, byte);
+    struct flock lock = byte_lock(type, byte);
     if (::fcntl(file.fd(), F_OFD_GETLK, &lock) != 0) {
       return lock_error(errno, file.path());
     }
@@ -132,9 +134,22 @@ Error conflict_error(PosixFile& file, const Conflict& conflict) {
   return error;
 }
 
-std::optional<Conflict> writer_of(PosixFile& file) {
-  const Result<std::optional<Conflict>> writer = find_conflict(file, kUsedBase, 1U << kWrite);
-  return writer.ok() ? *writer : std::nullopt;
+/// What take_and_compare() would find in the way, in its order.
+Result<std::optional<Conflict>> compare(PosixFile& file, LockBits bits) {
+  struct Question {
+    off_t base;
+    unsigned permissions;
+    short type;
+  };
+  for (const auto& [base, permissions, type] :
+       {Question{kUsedBase, bits.used, F_RDLCK}, Question{kUnsharedBase, bits.unshared, F_RDLCK},
+        Question{kUnsharedBase, bits.used, F_WRLCK}, Question{kUsedBase, bits.unshared, F_WRLCK}}) {
+    BLOCKPULL_TRY(conflict, find_conflict(file, base, permissions, type));
+    if (conflict) {
+      return conflict;
+    }
+  }
+  return std::optional<Conflict>();
 }
 
 }  // namespace
@@ -162,13 +177,17 @@ Result<void> lock_image(PosixFile& file, LockRole role) {
 }
 
 std::string find_writer(PosixFile& file) {
-  const std::optional<Conflict> writer = writer_of(file);
+  const Result<std::optional<Conflict>> found = find_conflict(file, kUsedBase, 1U << kWrite);
+  const std::optional<Conflict> writer = found.ok() ? *found : std::nullopt;
   return writer ? describe_holder(find_lock_holder(file, writer->byte, writer->pid)) : "";
 }
 
-std::optional<Error> in_use_error(PosixFile& file) {
-  const std::optional<Conflict> writer = writer_of(file);
-  return writer ? std::optional(conflict_error(file, *writer)) : std::nullopt;
+std::optional<Error> lock_refusal(PosixFile& file, LockRole role) {
+  Result<std::optional<Conflict>> conflict = compare(file, bits_of(role));
+  if (!conflict.ok()) {
+    return std::move(conflict).error();
+  }
+  return *conflict ? std::optional(conflict_error(file, **conflict)) : std::nullopt;
 }
 
 }  // namespace blockpull::io

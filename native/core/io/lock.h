@@ -37,8 +37,7 @@ enum class LockRole : std::uint8_t {
 /// /proc does not tell, or empty when nobody has. Takes no lock.
 [[nodiscard]] std::string find_writer(PosixFile& file);
 
-/// That somebody has the file locked for writing, as lock_image() says it; absent when nobody has.
-/// Takes no lock.
-[[nodiscard]] std::optional<Error> in_use_error(PosixFile& file);
+/// What lock_image() would refuse now; absent when it would not. Takes no lock.
+[[nodiscard]] std::optional<Error> lock_refusal(PosixFile& file, LockRole role);
 
 }  // namespace blockpull::io

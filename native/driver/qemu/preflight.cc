@@ -126,6 +126,9 @@ Result<Preflight> preflight(const GuestView& view, GuestPullOptions options,
   } else {
     found.refusals.push_back(std::move(there).error());
   }
+  if (options.late_refusal) {
+    found.refusals.push_back(*std::move(options.late_refusal));
+  }
   return found;
 }
 

@@ -49,6 +49,8 @@ struct GuestPullOptions {
   qmp::OnError on_error = qmp::OnError::kReport;
   /// Folders that backing files must lie in; absent: anything that QEMU has open.
   std::optional<std::vector<std::string>> backing_paths = {};
+  /// What the caller's other arguments are refused with, where nothing is wrong with the disk.
+  std::optional<Error> late_refusal = {};
 };
 
 struct StreamPlan {

@@ -51,6 +51,14 @@ TEST_F(RegistryTest, ADiskThatIsClaimedIsRefusedByItsName) {
   EXPECT_EQ(second.error().kind, ErrorKind::kJobActive);
   EXPECT_EQ(second.error().path, "link-to-a.qcow2");
   EXPECT_NE(second.error().message.find("'link-to-a.qcow2'"), std::string::npos);
+  const auto foretold = registry_->claim_refusal(kDisk, "link-to-a.qcow2");
+  ASSERT_TRUE(foretold);
+  EXPECT_EQ(foretold->message, second.error().message);
+}
+
+TEST_F(RegistryTest, NoRefusalIsForetoldOfAFreeDiskWhichStaysFree) {
+  EXPECT_EQ(registry_->claim_refusal(kDisk, "a"), std::nullopt);
+  EXPECT_TRUE(is_free(kDisk));
 }
 
 TEST_F(RegistryTest, ARefusedClaimLeavesTheFirstInForce) {

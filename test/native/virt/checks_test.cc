@@ -148,6 +148,23 @@ TEST(BlockJobInfo, RoundsTheBandwidthUpToMebibytes) {
   EXPECT_EQ(info_of(progress, 0)->bandwidth, 0U);
 }
 
+TEST(BlockJobInfo, SaysWhatTheJobDoes) {
+  const auto said = [](const job::Progress& progress) {
+    return std::string(name_of(info_of(progress, 0)->does));
+  };
+  job::Progress progress;
+  EXPECT_EQ(said(progress), "running");
+  progress.phase = job::Phase::kPaused;
+  EXPECT_EQ(said(progress), "paused");
+  progress.stopped_on = ErrorKind::kNoSpace;
+  EXPECT_EQ(said(progress), "stopped");
+  progress.stopped_on = std::nullopt;
+  progress.phase = job::Phase::kPending;
+  EXPECT_EQ(said(progress), "pending");
+  progress.state = job::State::kAborting;
+  EXPECT_EQ(said(progress), "aborting");
+}
+
 TEST(BlockJobInfo, OfAJobThatHasEndedIsAbsent) {
   job::Progress progress;
   progress.state = job::State::kCompleted;

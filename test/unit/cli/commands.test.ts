@@ -32,13 +32,24 @@ describe('a dry run', () => {
     expect(terminal.binding.jobs).toEqual([])
   })
 
+  it('does not end as completed', async () => {
+    terminal.binding.nextPlan = planOf()
+    await expect(terminal.run('pull a --dry-run --json')).resolves.toBe(0)
+    expect(terminal.lines).toMatchObject([{ event: 'plan' }, { event: 'end', state: 'planned', bytesMoved: 0 }])
+    await expect(terminal.run('pull a b --dry-run --json')).resolves.toBe(0)
+    expect(terminal.out).not.toContain('completed')
+  })
+
   it('ends as the pull would when that would be refused', async () => {
     terminal.binding.nextPlan = planOf({ refusals: [failure('LOCKED'), failure('NO_SPACE')] })
     await expect(terminal.run('pull a --dry-run --json')).resolves.toBe(4)
     expect(terminal.lines[0]).toMatchObject({
       event: 'plan',
       bytesToMove: 104857600,
-      refusals: [{ code: 'LOCKED' }, { code: 'NO_SPACE' }],
+      refusals: [
+        { code: 'LOCKED', hint: null },
+        { code: 'NO_SPACE', hint: null },
+      ],
     })
     expect(terminal.lines[1]).toMatchObject({ event: 'end', state: 'failed', code: 'LOCKED' })
   })
@@ -65,6 +76,15 @@ describe('a dry run', () => {
       ].join('\n'),
     )
     expect(terminal.err).toBe("blockpull: LOCKED happened in 'a.qcow2'\n")
+  })
+
+  it('tells the hints of what else speaks against it', async () => {
+    const refusals = [failure('LOCKED'), failure('JOB_ACTIVE', { hint: "job 'b0' works on 'a.qcow2'" })]
+    terminal.binding.nextPlan = planOf({ bytesToMove: 0n, refusals })
+    await expect(terminal.run('pull a --dry-run')).resolves.toBe(4)
+    expect(terminal.out).toBe(
+      "a: would be refused\n  also  JOB_ACTIVE happened in 'a.qcow2'\n        job 'b0' works on 'a.qcow2'\n",
+    )
   })
 
   it('tells no bytes where a refusal came before they could be counted', async () => {
@@ -218,7 +238,15 @@ describe('a virtual size above 2^53', () => {
     job.end(outcomeOf('completed'))
     await expect(exit).resolves.toBe(0)
     expect(terminal.out).toContain('"cur":18014398509481984,"end":18014398509481985,')
-    terminal.binding.info = { type: 1, bandwidth: 0n, cur: 2n ** 53n, end: virtualSize - 1n, stoppedOn: null }
+    terminal.binding.info = {
+      type: 1,
+      bandwidth: 0n,
+      cur: 2n ** 53n,
+      end: virtualSize - 1n,
+      state: 'running',
+      stoppedOn: null,
+      foreign: false,
+    }
     terminal.out = ''
     await expect(terminal.run('list --connect qemu:///embed?root=/srv')).resolves.toBe(0)
     expect(terminal.out).toContain('pull, 50.0 %')
@@ -229,7 +257,15 @@ describe('list', () => {
   const line = 'list --connect qemu:///embed?root=/srv'
 
   it('shows domains, disks and jobs', async () => {
-    terminal.binding.info = { type: 1, bandwidth: 0n, cur: 42n, end: 100n, stoppedOn: null }
+    terminal.binding.info = {
+      type: 1,
+      bandwidth: 0n,
+      cur: 42n,
+      end: 100n,
+      state: 'running',
+      stoppedOn: null,
+      foreign: false,
+    }
     await expect(terminal.run(line)).resolves.toBe(0)
     expect(terminal.out).toBe('DOMAIN  STATE     DISK  JOB\nvm0     shut off  vda   pull, 42.0 %\n')
     expect(terminal.binding.calls[0]?.request).toMatchObject({ readOnly: true })

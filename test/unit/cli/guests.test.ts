@@ -9,7 +9,10 @@ import { FakeTerminal } from './fake-context.js'
 
 const connected = '--connect qemu:///embed?root=/srv'
 const running = { ...vm0, state: 1 }
-const pullAt = (cur: bigint) => ({ type: 1, bandwidth: 10485760n, cur, end: 104857600n, stoppedOn: null })
+const pullAt = (cur: bigint) => ({
+  ...{ type: 1, bandwidth: 10485760n, cur, end: 104857600n },
+  ...{ state: 'running', stoppedOn: null, foreign: false },
+})
 
 let terminal: FakeTerminal
 beforeEach(() => {
@@ -53,6 +56,15 @@ describe('pull of a running domain', () => {
     expect(terminal.out).toBe(
       'vda: pulled, 100.0 MiB gone over in 2.0 s (50.0 MiB/s, block-stream)\n  vda no longer needs /srv/base.qcow2\n',
     )
+  })
+
+  it('prints a hint on a line of its own, and in the end line', async () => {
+    const hint = "QEMU has no device and no node 'vdz'; it has 'vda'"
+    const message = "invalid argument: disk 'vdz' not found in domain"
+    terminal.binding.failures.set('blockPull', failure('NO_DISK', { message, hint }))
+    await expect(terminal.run(`pull ${connected} vm0 vdz --json`)).resolves.toBe(1)
+    expect(terminal.err).toBe(`blockpull: ${message}\n  hint: ${hint}\n`)
+    expect(terminal.lines).toMatchObject([{ event: 'end', state: 'failed', code: 'NO_DISK', message, hint }])
   })
 
   describe('with --no-wait', () => {
@@ -101,26 +113,56 @@ describe('job', () => {
       ...[' type=Block Pull', ' bandwidth=10', ' cur=44040192', ' end=104857600'],
       ...[' type=Block Pull', ' bandwidth=10485760', ' cur=44040192', ' end=104857600'],
       '{"event":"job","domain":"vm0","disk":"vda",' +
-        '"job":{"type":1,"bandwidth":10485760,"cur":44040192,"end":104857600,"stoppedOn":null}}',
-      expect.stringMatching(/^\{"event":"end","state":"completed"/),
+        '"job":{"type":1,"bandwidth":10485760,"cur":44040192,"end":104857600,' +
+        '"state":"running","stoppedOn":null,"foreign":false}}',
+      expect.stringMatching(/^\{"event":"end","state":"done"/),
       '',
     ])
   })
 
   it('shows what a job waits on, here and in the list', async () => {
-    terminal.binding.info = { ...pullAt(44040192n), stoppedOn: 'NO_SPACE' }
+    terminal.binding.info = { ...pullAt(44040192n), state: 'stopped', stoppedOn: 'NO_SPACE' }
     await expect(terminal.run(line)).resolves.toBe(0)
     await expect(terminal.run(`list ${connected}`)).resolves.toBe(0)
     expect(terminal.out).toContain('waits to be resumed: disk full')
     expect(terminal.out).toContain('pull, 42.0 %, disk full')
   })
 
+  it.each([
+    [false, "by the process that follows it, or where that is gone by 'blockpull reap'"],
+    [true, 'by the program that began it'],
+  ])('says of a pending job that it waits to be finished, foreign: %s', async (foreign, whom) => {
+    terminal.binding.info = { ...pullAt(104857599n), state: 'pending', foreign }
+    await expect(terminal.run(line)).resolves.toBe(0)
+    expect(terminal.out).toBe(`vm0 vda: Block Pull, nothing is left to copy, waits to be finished ${whom}\n`)
+    terminal.out = ''
+    await expect(terminal.run(`list ${connected}`)).resolves.toBe(0)
+    expect(terminal.out).toMatch(/\nvm0 +running +vda +pull, waits to be finished\n$/)
+    terminal.out = ''
+    await expect(terminal.run(`${line} --raw`)).resolves.toBe(0)
+    expect(terminal.out).toBe(' type=Block Pull\n bandwidth=10\n cur=104857599\n end=104857600\n')
+  })
+
+  it.each([
+    ['running', /: Block Pull, 99\.9 % \(.*\), limit: .*second\)\n/, /pull, 99\.9 %\n$/],
+    ['paused', /99\.9 % .*second\), paused\n/, /pull, 99\.9 %, paused\n$/],
+    ['aborting', /99\.9 % .*second\), stopping\n/, /pull, 99\.9 %, stopping\n$/],
+  ])('never says all of a job that is %s', async (state, shown, listed) => {
+    terminal.binding.info = { ...pullAt(104857599n), state }
+    await expect(terminal.run(line)).resolves.toBe(0)
+    expect(terminal.out).toMatch(shown)
+    await expect(terminal.run(`list ${connected}`)).resolves.toBe(0)
+    expect(terminal.out).toMatch(listed)
+  })
+
   it('says that there is none, and exits with 0 as virsh does', async () => {
     await expect(terminal.run(line)).resolves.toBe(0)
     await expect(terminal.run(`${line} --raw`)).resolves.toBe(0)
     expect(terminal.out).toBe('no current block job for vda\n')
+    terminal.out = ''
     await expect(terminal.run(`${line} --json`)).resolves.toBe(0)
     expect(terminal.out).toContain('"job":null}')
+    expect(terminal.lines.at(-1)).toMatchObject({ event: 'end', state: 'done' })
   })
 
   it.each([
@@ -231,7 +273,7 @@ describe('reap', () => {
     await expect(terminal.run(`reap ${connected} vm0`)).resolves.toBe(1)
     expect(terminal.out).toBe(
       "vm0 vda: completed\nvm0 vdb: failed: NO_SPACE happened in 'a.qcow2'\n" +
-        'vm0 vdc: cancelled; what was copied is kept\n',
+        "vm0 vdc: cancelled: CANCELLED happened in 'a.qcow2'\n",
     )
     expect(terminal.err).toBe('blockpull: 1 of 3 could not be finished\n')
     expect(requests('lookupDomain')).toMatchObject([{ name: 'vm0' }])
@@ -252,6 +294,20 @@ describe('reap', () => {
       { event: 'reaped', domain: 'vm0', target: 'vda', path: '/srv/a.qcow2', state: 'completed', code: null },
       { event: 'end', state: 'completed' },
     ])
+  })
+
+  it('of a job that somebody has cancelled is no failure, and does not end as completed', async () => {
+    terminal.binding.reaped = [
+      reaped(outcomeOf('completed')),
+      reaped(outcomeOf('cancelled', failure('CANCELLED', { message: 'cancelled by another program' })), 'vdb'),
+    ]
+    await expect(terminal.run(`reap ${connected} --json`)).resolves.toBe(0)
+    expect(terminal.lines).toMatchObject([
+      { event: 'reaped', target: 'vda', state: 'completed' },
+      { event: 'reaped', target: 'vdb', state: 'cancelled', message: 'cancelled by another program' },
+      { event: 'end', state: 'cancelled', code: 'CANCELLED' },
+    ])
+    expect(terminal.err).toBe('')
   })
 
   it('goes on past a monitor that is busy, and exits with 4', async () => {
@@ -302,7 +358,7 @@ describe('events', () => {
     await expect(exit).resolves.toBe(0)
     expect(terminal.lines).toEqual([
       { event: 'blockJob', ...event(1), error: { code: 'IO', message: "IO happened in 'a.qcow2'" } },
-      expect.objectContaining({ event: 'end', state: 'completed' }),
+      expect.objectContaining({ event: 'end', state: 'done' }),
     ])
   })
 

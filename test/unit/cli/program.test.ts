@@ -193,6 +193,7 @@ describe('pull of an image', () => {
       state: 'completed',
       code: null,
       message: null,
+      hint: null,
       bytesMoved: 104857600,
       seconds: 2,
       method: 'io_uring',
@@ -256,6 +257,8 @@ describe('pull of an image', () => {
     job.end(outcomeOf(state, failure(code)))
     await expect(exit).resolves.toBe(exitCode)
     expect(terminal.lines.at(-1)).toMatchObject({ event: 'end', state, code, bytesMoved: 104857600 })
+    // Also of a cancel that this command did not ask for.
+    expect(terminal.err).toMatch(new RegExp(`^blockpull: .*${code} happened in 'a\\.qcow2'\n$`))
     expect(terminal.err).toMatch(/^blockpull: /)
   })
 

@@ -223,6 +223,24 @@ TEST_F(ChainTest, LockingForAPullExcludesASecondPullAndAllowsAnotherOverlay) {
   EXPECT_EQ(base_as_top.error().kind, ErrorKind::kLocked);
 }
 
+TEST_F(ChainTest, WhatAPullWouldBeRefusedIsToldLayerByLayerAndTheChainOpenedAllTheSame) {
+  std::vector<Error> refusals;
+  ChainOptions asking;
+  asking.pull_refusals = &refusals;
+  EXPECT_TRUE(open_chain(folder_ / "top", asking).ok());
+  EXPECT_TRUE(refusals.empty());
+  ChainOptions locking;
+  locking.lock_for_pull = true;
+  const auto pulled = open_chain(folder_ / "middle", locking);
+  ASSERT_TRUE(pulled.ok());
+  EXPECT_TRUE(open_chain(folder_ / "top", asking).ok());
+  ASSERT_EQ(refusals.size(), 1U);
+  EXPECT_EQ(refusals[0].message, refusal(locking).message);
+  refusals.clear();
+  EXPECT_TRUE(open_chain(folder_ / "middle", asking).ok());
+  EXPECT_EQ(refusals.size(), 1U);
+}
+
 TEST_F(ChainTest, OpeningForAPullWritesNothing) {
   const std::string before = files::content_of(folder_ / "top");
   ChainOptions options;

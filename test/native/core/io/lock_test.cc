@@ -178,11 +178,11 @@ TEST_F(Lock, AHolderInAnotherProcessIsNamedByPidAndName) {
   const std::string words = text("image '", path_, "' is in use by pid ", other.pid());
   EXPECT_TRUE(error.message.starts_with(words)) << error.message;
   EXPECT_EQ(find_writer(*file), error.holder);
-  const std::optional<Error> in_use = in_use_error(*file);
-  ASSERT_TRUE(in_use);
-  EXPECT_EQ(in_use->kind, ErrorKind::kLocked);
-  EXPECT_EQ(in_use->message, error.message);
-  EXPECT_EQ(in_use->holder, error.holder);
+  const std::optional<Error> refusal = lock_refusal(*file, LockRole::kWriter);
+  ASSERT_TRUE(refusal);
+  EXPECT_EQ(refusal->kind, ErrorKind::kLocked);
+  EXPECT_EQ(refusal->message, error.message);
+  EXPECT_EQ(refusal->holder, error.holder);
 }
 
 TEST_F(Lock, ALockOfTheOtherKindIsNamedByItsPid) {
@@ -208,7 +208,27 @@ TEST_F(Lock, NobodyWritesAFileThatIsOnlyRead) {
   EXPECT_EQ(find_writer(*second), "");
   ASSERT_TRUE(lock_image(*first, LockRole::kBackingReader).ok());
   EXPECT_EQ(find_writer(*second), "");
-  EXPECT_FALSE(in_use_error(*second));
+}
+
+TEST_F(Lock, WhatWouldBeRefusedIsToldWithoutALock) {
+  const auto asked = open_file(path_);
+  for (const LockRole role : {LockRole::kWriter, LockRole::kBackingReader}) {
+    EXPECT_FALSE(lock_refusal(*asked, role));
+  }
+  for (const LockRole theirs : {LockRole::kWriter, LockRole::kBackingReader}) {
+    const auto holder = open_file(path_);
+    ASSERT_TRUE(lock_image(*holder, theirs).ok());
+    for (const LockRole ours : {LockRole::kWriter, LockRole::kBackingReader}) {
+      const auto other = open_file(path_);
+      const std::optional<Error> refusal = lock_refusal(*asked, ours);
+      const auto locked = lock_image(*other, ours);
+      EXPECT_EQ(refusal.has_value(), !locked.ok());
+      if (refusal && !locked.ok()) {
+        EXPECT_EQ(refusal->message, locked.error().message);
+      }
+    }
+  }
+  EXPECT_TRUE(lock_image(*asked, LockRole::kWriter).ok());
 }
 
 }  // namespace

@@ -140,6 +140,22 @@ TEST(GuestPlanTest, EveryRefusalIsToldInTheOrderOfAStart) {
   EXPECT_TRUE(refusals(three_layers().view(), onto(2)).empty());
 }
 
+TEST(GuestPlanTest,
+     WhatIsWrongWithOtherArgumentsIsToldOfADiskThatIsThereAndAfterWhatIsWrongWithIt) {
+  const auto with = [](GuestPullOptions options) {
+    options.late_refusal = make_error(ErrorKind::kOverflow, "bandwidth is too large");
+    return options;
+  };
+  const GuestView view = three_layers().view();
+  EXPECT_EQ(refusals(view, with(everything())), std::vector{ErrorKind::kOverflow});
+  EXPECT_EQ(refusals(view, with(everything()), true),
+            (std::vector{ErrorKind::kJobActive, ErrorKind::kOverflow}));
+  EXPECT_EQ(plan(view, with(onto(3))).error().kind, ErrorKind::kNoBase);
+  GuestPullOptions other = with(everything());
+  other.disk.name = "vdx";
+  EXPECT_EQ(plan(view, other).error().kind, ErrorKind::kNoDisk);
+}
+
 TEST(GuestPlanTest, WhatIsRefusedIsDescribedAllTheSame) {
   const Guest guest({{"/no/top"}, {"/no/mid", "qcow2", kCluster}, {"/no/base"}});
   const auto planned = plan(guest.view(), onto(2));
