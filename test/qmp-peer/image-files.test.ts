@@ -4,48 +4,32 @@
 
 import { readdirSync, readlinkSync, rmSync } from 'node:fs'
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
-import { check, difference, flatten, info, map, qemuImg, qemuIo } from '../support/qemu.js'
+import { check, difference, info, map } from '../support/qemu.js'
 import { QmpClient } from '../support/qmp-client.mjs'
 import { TempFolder } from '../support/temp-folder.js'
 import { QmpPeer } from './index.mjs'
+import { makeRealChain, type RealChain } from './real-chain.js'
 import type { DiskDescription, FileLie } from './types.js'
 
 const temp = new TempFolder('image-files')
-const virtualSize = 2 ** 20
-const names = ['top', 'mid', 'base'] as const
 const stream = { 'job-id': 'j', device: 'top', 'auto-finalize': false }
 const flush = { driver: 'blkdebug', 'node-name': 'f', image: 'top', 'take-child-perms': ['write-unchanged'] }
 
 afterAll(() => temp.remove())
 
-interface Started {
+interface Started extends RealChain {
   readonly peer: QmpPeer
   readonly client: QmpClient
-  readonly path: (name: (typeof names)[number]) => string
-  /** What a guest read from the top at first. */
-  readonly flat: string
 }
 
 async function start(lie: FileLie = {}, files: DiskDescription['files'] = 'held'): Promise<Started> {
-  const folder = temp.folder()
-  const path = (name: string): string => `${folder}/${name}.qcow2`
-  await qemuImg('create', '-q', '-f', 'qcow2', path('base'), String(virtualSize))
-  await qemuIo(path('base'), 'qcow2', 'write -P 1 0 512k', 'write -z 512k 64k')
-  for (const [name, backing] of [
-    ['mid', 'base'],
-    ['top', 'mid'],
-  ] as const) {
-    await qemuImg('create', '-q', '-f', 'qcow2', '-b', `${backing}.qcow2`, '-F', 'qcow2', path(name))
-    await qemuIo(path(name), 'qcow2', name === 'mid' ? 'write -P 2 128k 128k' : 'write -P 3 256k 64k')
-  }
-  const flat = `${folder}/flat.raw`
-  await flatten(path('top'), flat)
-  const nodes = names.map((nodeName) => ({ nodeName, filename: path(nodeName), virtualSize }))
-  const peer = await QmpPeer.start({ path: `${folder}/qmp`, disks: [{ device: 'vda', files, nodes }], lie })
+  const chain = await makeRealChain(temp.folder())
+  const disks = [{ device: 'vda', files, nodes: chain.nodes }]
+  const peer = await QmpPeer.start({ path: `${chain.folder}/qmp`, disks, lie })
   onTestFinished(() => peer.stop())
   const client = await QmpClient.connect(peer.path)
   onTestFinished(() => client.close())
-  return { peer, client, path, flat }
+  return { ...chain, peer, client }
 }
 
 /** A stream up to where it waits to be finalized. */
@@ -115,8 +99,7 @@ describe('an honest stream', () => {
 describe('the files', () => {
   test('are open as QEMU has them, until it lets go of them', async () => {
     const started = await start()
-    const { peer, path } = started
-    const folder = path('top').slice(0, -'top.qcow2'.length)
+    const { peer, path, folder } = started
     expect(openFiles(folder)).toEqual([path('base'), path('mid'), path('top')])
     await peer.stop()
     expect(openFiles(folder)).toEqual([])
@@ -124,8 +107,8 @@ describe('the files', () => {
 
   test('that are not held are changed all the same', async () => {
     const started = await start({}, 'unheld')
-    const { client, path, flat } = started
-    expect(openFiles(path('top').slice(0, -'top.qcow2'.length))).toEqual([])
+    const { client, path, flat, folder } = started
+    expect(openFiles(folder)).toEqual([])
     await streamToPending(started)
     await client.execute('job-finalize', { id: 'j' })
     expect(await backingOf(path('top'))).toBe(undefined)

@@ -150,4 +150,7 @@ export interface PeerProcessOptions {
   readonly jobTimeMs?: number
   /** Virtual size of each disk; default 1 GiB. */
   readonly diskBytes?: number
+  /** In place of that disk, and what is done wrong to their files; for one peer whose files another process holds. */
+  readonly disks?: readonly DiskDescription[]
+  readonly lie?: FileLie
 }
