@@ -43,13 +43,18 @@ const asking = {
   'query-name': { only: 'system', run: ({ name }) => (name === undefined ? {} : { name }) },
   'query-uuid': { only: 'system', run: ({ uuid }) => ({ UUID: uuid }) },
   'query-status': { only: 'system', run: describeStatus },
-  'query-block': { run: (machine) => (machine.version.program === 'system' ? machine.graph.queryBlock() : []) },
+  'query-migrate': { only: 'system', run: ({ migration }) => migration.describe() },
+  'query-cpus-fast': { since: 212, only: 'system', run: describeProcessors },
+  'query-block': { run: (machine) => (machine.version.program === 'system' ? machine.answers.queryBlock() : []) },
+  'query-blockstats': {
+    run: (machine) => (machine.version.program === 'system' ? machine.answers.queryBlockStats() : []),
+  },
   'query-named-block-nodes': {
     since: 200,
     args: { flat: may('boolean', 500) },
     run: (machine, { flat }) => machine.queryNodes(flat ?? false),
   },
-  'x-debug-query-block-graph': { since: 400, run: ({ graph }) => graph.queryEdges() },
+  'x-debug-query-block-graph': { since: 400, run: (machine) => machine.queryEdges() },
   'query-jobs': { since: 300, run: (machine) => listJobs(machine, (job) => job.describe()) },
   'query-block-jobs': { run: (machine) => listJobs(machine, (job) => describeBlockJob(machine, job)) },
 }
@@ -117,6 +122,8 @@ const others = {
   stop: { only: 'system', run: (machine) => machine.setRunning(false) },
   cont: { only: 'system', run: (machine) => machine.setRunning(true) },
   quit: { run: (machine) => machine.quit() },
+  migrate: { only: 'system', args: { uri: must('string') }, run: ({ migration }) => migration.begin() },
+  migrate_cancel: { only: 'system', run: ({ migration }) => migration.cancel() },
   'human-monitor-command': {
     only: 'system',
     args: { 'command-line': must('string'), 'cpu-index': may('integer') },
@@ -210,6 +217,14 @@ function describeStatus({ runState: status, versionNumber }) {
   return { running: status === 'running', status, ...(versionNumber < 900 && { singlestep: false }) }
 }
 
+/** @param {Machine} machine */
+function describeProcessors({ threadId }) {
+  if (threadId === null) return []
+  const props = { 'core-id': 0, 'thread-id': 0, 'socket-id': 0 }
+  const place = { 'cpu-index': 0, 'qom-path': '/machine/unattached/device[0]', target: 'x86_64' }
+  return [{ ...place, props, 'thread-id': threadId }]
+}
+
 /** @param {Machine} machine @param {(job: StreamJob) => object} describe */
 function listJobs({ jobs }, describe) {
   return [...jobs.values()].map(describe)
@@ -239,12 +254,13 @@ function describeSchema(machine) {
 }
 
 /** What the human monitor prints. @param {Machine} machine @param {string} line */
-function runHuman({ graph }, line) {
+function runHuman({ graph, files }, line) {
   const flush = line.match(/^qemu-io (\S+) "?flush"?$/)
   if (flush === null) return `unknown command: '${line.split(' ', 1)}'\r\n`
   try {
     const name = flush[1] ?? ''
     graph.find(graph.drives.some((drive) => drive.device === name) ? name : '', name)
+    files.flush()
     return ''
   } catch (failure) {
     if (!(failure instanceof QmpFailure)) throw failure
@@ -253,18 +269,22 @@ function runHuman({ graph }, line) {
 }
 
 /** @param {Machine} machine @param {any} args */
-function addNode({ graph }, { 'node-name': nodeName, filename = '', driver: format, image }) {
+function addNode(machine, args) {
+  const { 'node-name': nodeName, driver: format, image, 'take-child-perms': permissions = [] } = args
   if (nodeName === undefined) throw new QmpFailure("'node-name' must be specified for the root node")
-  if (format === 'blkdebug') graph.addFilter(graph.find(image), nodeName)
-  else graph.add({ nodeName, filename, format, virtualSize: 0 })
+  if (format === 'blkdebug') return machine.addFlushFilter(image, nodeName, permissions.length > 0)
+  const filename = args.file?.filename ?? args.filename ?? ''
+  const stated = machine.files.headerOf(filename)
+  machine.graph.add({ nodeName, filename, format, ...stated }, args['read-only'] ?? false)
 }
 
-/** Options are not looked at: what a reopen changes is not modelled, and what it flushes neither.
+/** Options are not looked at: what a reopen changes is not modelled. It flushes.
  * @param {Machine} machine @param {any} args */
-function reopenNodes({ graph }, { options }) {
+function reopenNodes({ graph, files }, { options }) {
   for (const { 'node-name': nodeName } of options) {
     if (nodeName === undefined) throw new QmpFailure('node-name not specified')
     if (graph.named(nodeName) === undefined) throw new QmpFailure(`Failed to find node with node-name='${nodeName}'`)
+    files.flush()
   }
 }
 

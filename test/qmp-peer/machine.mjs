@@ -3,7 +3,10 @@
 // The modelled QEMU: its disks, its jobs and whether the guest runs. It knows no socket and no JSON; commands.mjs
 // calls it, and what it raises goes to whoever made it. It outlives connections, as QEMU does.
 
+import { BlockAnswers } from './block-answers.mjs'
 import { BlockGraph } from './block-graph.mjs'
+import { ImageFiles } from './image-files.mjs'
+import { Migration } from './migration.mjs'
 import { QemuCrash, QmpFailure } from './qmp-failure.mjs'
 import { StreamJob } from './stream-job.mjs'
 import { numberOf } from './versions.mjs'
@@ -21,20 +24,32 @@ export class Machine {
   /** @type {NodeJS.Timeout | undefined} */
   #ticker
   #emit
+  #crash
   /** @type {Map<string, StreamJob>} */
   jobs = new Map()
   hasQuit = false
 
-  /** @param {import('./types.js').PeerOptions & { version: VersionProfile }} options @param {Emit} emit */
-  constructor(options, emit) {
+  /** @param {import('./types.js').PeerOptions & { version: VersionProfile }} options @param {Emit} emit
+   * @param {() => void} crash what it means to die while no command is carried out */
+  constructor(options, emit, crash) {
     this.version = options.version
     this.name = options.name
     this.uuid = options.uuid ?? '00000000-0000-0000-0000-000000000000'
-    this.graph = new BlockGraph(options.version, options.disks ?? [])
-    this.runState = options.isStopped ? 'prelaunch' : 'running'
+    this.threadId = options.threadId === undefined ? process.pid : options.threadId
+    this.graph = new BlockGraph(options.disks ?? [])
+    this.answers = new BlockAnswers(this.graph, options.version, () => this.isActive)
+    this.files = new ImageFiles(options.disks ?? [], options.lie ?? {}, this.graph)
+    this.migration = new Migration(this)
+    this.runState = options.runState ?? (options.isStopped ? 'prelaunch' : 'running')
     this.tickMs = options.tickMs ?? 5
     this.progressPerTick = options.progressPerTick ?? 0
     this.#emit = emit
+    this.#crash = crash
+  }
+
+  /** Whether QEMU may write to its images: a migration gives them away. */
+  get isActive() {
+    return this.runState !== 'inmigrate' && !this.migration.hasImages
   }
 
   get versionNumber() {
@@ -72,9 +87,12 @@ export class Machine {
       const name = args['filter-node-name']
       throw new QmpFailure(`Could not create node: Duplicate nodes with node-name='${name}'`)
     }
+    if (!this.isActive) throw new QmpFailure(`Could not create node: ${this.#inactive(top, 'file')}`)
     const isRefused = options.speed < 0
     const hold = this.#hold(touched, isRefused ? undefined : args['filter-node-name'], options.id)
     const job = new StreamJob(options, this.#emit, {
+      canWrite: () => this.isActive,
+      copied: () => this.files.fill(touched),
       succeeded: () => this.#succeed(touched, base, backingFile),
       unwound: hold.removeFilter,
       gone: () => {
@@ -89,11 +107,32 @@ export class Machine {
     this.setPace()
   }
 
-  /** @param {boolean} runs */
-  setRunning(runs) {
+  /** @param {boolean} runs @param {string} [runState] */
+  setRunning(runs, runState = runs ? 'running' : 'paused') {
+    const wasActive = this.isActive
+    if (runs) this.migration.giveBack()
     if (runs !== (this.runState === 'running')) this.#emit(runs ? 'RESUME' : 'STOP')
-    this.runState = runs ? 'running' : 'paused'
-    for (const job of this.jobs.values()) if (!runs) job.drain()
+    this.runState = runState
+    for (const job of this.jobs.values()) if (!runs || !wasActive) job.drain()
+  }
+
+  /** Adds a filter that flushes what it stands on.
+   * @param {string} image @param {string} name @param {boolean} writes */
+  addFlushFilter(image, name, writes) {
+    const over = this.graph.find(image)
+    const isRefused = !this.isActive && (writes || this.versionNumber >= 1000)
+    if (isRefused) throw new QmpFailure(this.#inactive(over, 'image', name))
+    this.graph.addFilter(over, name)
+  }
+
+  /** Moves a job by hand. @param {StreamJob} job @param {number} bytes */
+  advance(job, bytes) {
+    try {
+      job.advance(bytes)
+    } catch (failure) {
+      if (!(failure instanceof QemuCrash)) throw failure
+      this.#crash()
+    }
   }
 
   quit() {
@@ -105,6 +144,7 @@ export class Machine {
   /** Stops the clock that moves jobs; nothing of the machine is used after. */
   stop() {
     clearInterval(this.#ticker)
+    this.files.close()
   }
 
   /** Starts, changes or stops the clock as the pace and the jobs that there are want it. */
@@ -113,7 +153,7 @@ export class Machine {
     this.#ticker = undefined
     if (this.progressPerTick <= 0 || this.jobs.size === 0) return
     this.#ticker = setInterval(() => {
-      for (const job of [...this.jobs.values()]) job.advance(this.progressPerTick)
+      for (const job of [...this.jobs.values()]) this.advance(job, this.progressPerTick)
     }, this.tickMs)
   }
 
@@ -126,7 +166,12 @@ export class Machine {
   queryNodes(flat) {
     const isLeftOver = [...this.jobs.values()].some((job) => job.status === 'concluded')
     if (isLeftOver && this.versionNumber >= 600) throw new QemuCrash('the nodes were listed beside a concluded stream')
-    return this.graph.queryNodes(flat)
+    return this.answers.queryNodes(flat)
+  }
+
+  queryEdges() {
+    const holders = [...this.jobs.values()].filter((job) => job.status !== 'concluded')
+    return this.answers.queryEdges(holders.map(({ id }) => id))
   }
 
   /** The image that stays, or undefined where none does. @param {BlockNode} top @param {StreamArguments} args */
@@ -182,6 +227,7 @@ export class Machine {
     const [top] = touched
     let filter = top && this.versionNumber >= 600 ? this.graph.insertFilter(top, filterName) : undefined
     for (const node of touched) node.user = jobId
+    if (filter) filter.user = jobId
     const removeFilter = () => {
       if (filter) this.graph.removeFilter(filter)
       filter = undefined
@@ -193,11 +239,22 @@ export class Machine {
     return { removeFilter, release }
   }
 
-  /** @param {BlockNode[]} touched @param {BlockNode | undefined} base @param {string | undefined} backingFile */
+  /** QEMU 7.2 and 10.0 die of a header that they are to write while their images are inactive.
+   * @param {BlockNode[]} touched @param {BlockNode | undefined} base @param {string | undefined} backingFile */
   #succeed([top], base, backingFile) {
     if (top === undefined) return
     if (backingFile !== undefined && backingFile.length > 1023) throw new QmpFailure('Invalid argument')
-    if (top.backing !== base || backingFile !== undefined) this.graph.dropBetween(top, base, backingFile)
+    if (top.backing === base && backingFile === undefined) return
+    if (!this.isActive) throw new QemuCrash('a stream was finalized while its images were inactive')
+    for (const node of this.graph.dropBetween(top, base, backingFile)) this.files.drop(node)
+    this.files.state(top)
+  }
+
+  /** What is said of a node that is to have a filter above it while the images are inactive.
+   * @param {BlockNode} node @param {string} edge @param {string} [filter] */
+  #inactive(node, edge, filter = '#block999') {
+    if (this.versionNumber < 1000) return 'Block node is read-only'
+    return `Inactive '${node.name}' can't be a ${edge} child of active '${filter}'`
   }
 
   /** Under a filter the drive is no longer right above the image, and QEMU then names the node.

@@ -2,7 +2,7 @@
 //
 // Many peers in one process, for tests of scale: `node peer-process.mjs '{"folder": "/tmp/x", "count": 1000}'`.
 // Prints one line once all of them listen, and ends when its standard input does, so that it cannot outlive
-// whoever started it. Each peer has one disk: drive vda, an overlay `top` on a `base`.
+// whoever started it. Each peer has one disk, drive vda, an overlay `top` on a `base`; or the disks that are given.
 
 import { join } from 'node:path'
 import { mute } from './faults.mjs'
@@ -13,7 +13,7 @@ const ticksPerJob = 10
 
 /** @type {import('./types.js').PeerProcessOptions} */
 const options = JSON.parse(process.argv[2] ?? '{}')
-const { folder, count, muteFraction = 0, jobTimeMs = 100, diskBytes = 2 ** 30 } = options
+const { folder, count, muteFraction = 0, jobTimeMs = 100, diskBytes = 2 ** 30, disks, lie = {} } = options
 
 /** Spreads the mute ones evenly. @param {number} index */
 const isMute = (index) => Math.floor((index + 1) * muteFraction) > Math.floor(index * muteFraction)
@@ -23,7 +23,8 @@ const peers = await Promise.all(
     QmpPeer.start({
       path: join(folder, `vm${index}.qmp`),
       name: `vm${index}`,
-      disks: [
+      lie,
+      disks: disks ?? [
         {
           device: 'vda',
           nodes: [

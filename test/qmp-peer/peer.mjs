@@ -62,7 +62,7 @@ export class QmpPeer {
 
   /** Moves a job by hand. @param {string} jobId @param {number} bytes */
   advance(jobId, bytes) {
-    this.#job(jobId).advance(bytes)
+    this.#machine.advance(this.#job(jobId), bytes)
   }
 
   /** Moves a job to its end. @param {string} jobId */
@@ -96,6 +96,35 @@ export class QmpPeer {
   pace(progressPerTick) {
     this.#machine.progressPerTick = progressPerTick
     this.#machine.setPace()
+  }
+
+  /** Begins a migration of the guest, by the phases of which migrateTo() takes it. */
+  migrate() {
+    this.#machine.migration.begin()
+  }
+
+  /** @param {import('./types.js').MigrationPhase} phase by all before it */
+  migrateTo(phase) {
+    this.#machine.migration.goTo(phase)
+  }
+
+  cancelMigration() {
+    this.#machine.migration.cancel()
+  }
+
+  /** @param {string} text */
+  failMigration(text) {
+    this.#machine.migration.fail(text)
+  }
+
+  /** As the command: the guest runs, here, whatever a migration has done. */
+  cont() {
+    this.#machine.setRunning(true)
+  }
+
+  /** As the command `stop`. */
+  pauseGuest() {
+    this.#machine.setRunning(false)
   }
 
   /** Raises an event of any kind. @param {string} name @param {Record<string, unknown>} [data] */
@@ -213,7 +242,8 @@ export class QmpPeer {
   }
 
   #makeMachine() {
-    return new Machine(this.#options, (event, data) => this.raise(event, data))
+    const crash = () => void this.kill()
+    return new Machine(this.#options, (event, data) => this.raise(event, data), crash)
   }
 
   async #shut() {

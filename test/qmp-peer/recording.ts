@@ -4,6 +4,8 @@
 // of events and replies, and the shape (members and their types) of what queries show. Values are not compared,
 // except in refusals, since ids, sizes on disk and times are each side's own.
 
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect } from 'vitest'
 import { QmpClient, QmpError } from '../support/qmp-client.mjs'
 import { startQemu } from '../support/start-qemu.js'
 import { QmpPeer } from './index.mjs'
@@ -16,6 +18,10 @@ export interface Play {
   look(...queries: readonly string[]): Promise<void>
   /** Writes down how a command is refused, word for word, or that the connection ended over it. */
   refused(command: string, args: object): Promise<void>
+  /** Writes down a value, which is to be the same on both sides. */
+  note(value: unknown): void
+  /** Has the guest's state saved, until nothing is left of it here but its disks. */
+  migrate(): Promise<void>
   /** Lets a throttled job run to its end. */
   finish(jobId: string): Promise<void>
   /** The I/O error that is injected into the real one comes by itself; the peer is told. */
@@ -40,27 +46,49 @@ export interface Sides {
 /** A job whose end is near is raced by replies; these are left out of the sequence. */
 const racing = /^(query-.*|block-job-set-speed|qmp_capabilities)$/
 
-export async function recordReal({ folder, machine = 'none', args }: Sides, scenario: Scenario): Promise<Recording> {
+async function recordReal({ folder, machine = 'none', args }: Sides, scenario: Scenario): Promise<Recording> {
   const qemu = await startQemu({ folder, machine, args })
-  return record(qemu.socket, scenario, () => undefined, undefined)
+  const migrate = async (client: QmpClient): Promise<void> => {
+    await client.execute('migrate', { uri: 'exec:cat >/dev/null' })
+    while ((await client.execute('query-status')).status !== 'postmigrate') await sleep(2)
+  }
+  return record(qemu.socket, scenario, { finish: () => undefined, fail: () => undefined, migrate })
 }
 
-export async function recordPeer({ folder, disks }: Sides, scenario: Scenario): Promise<Recording> {
-  const peer = await QmpPeer.start({ path: `${folder}/peer.qmp`, disks, isStopped: true })
+async function recordPeer({ folder, machine, disks }: Sides, scenario: Scenario): Promise<Recording> {
+  const threadId = machine === 'q35' ? process.pid : null
+  const peer = await QmpPeer.start({ path: `${folder}/peer.qmp`, disks, isStopped: true, threadId })
   try {
-    const finish = (jobId: string): void => peer.complete(jobId)
-    return await record(peer.path, scenario, finish, (jobId) => peer.fail(jobId, 'Input/output error'))
+    return await record(peer.path, scenario, {
+      finish: (jobId) => peer.complete(jobId),
+      fail: (jobId) => peer.fail(jobId, 'Input/output error'),
+      migrate: async (client) => {
+        await client.execute('migrate', { uri: 'exec:cat >/dev/null' })
+        peer.migrateTo('postmigrate')
+      },
+    })
   } finally {
     await peer.stop()
   }
 }
 
-async function record(
-  path: string,
-  scenario: Scenario,
-  finish: (jobId: string) => void,
-  fail: ((jobId: string) => void) | undefined,
-): Promise<Recording> {
+/** Plays the scenario against both, and wants the same; gives the sequence. */
+export async function expectTheSame(sides: Sides, scenario: Scenario): Promise<readonly string[]> {
+  const real = await recordReal(sides, scenario)
+  const peer = await recordPeer(sides, scenario)
+  expect(peer.sequence).toEqual(real.sequence)
+  expect(peer.findings).toEqual(real.findings)
+  return real.sequence
+}
+
+/** What either side needs that the other does not. */
+interface Hands {
+  readonly finish: (jobId: string) => void
+  readonly fail: (jobId: string) => void
+  readonly migrate: (client: QmpClient) => Promise<void>
+}
+
+async function record(path: string, scenario: Scenario, hands: Hands): Promise<Recording> {
   const client = await QmpClient.connect(path)
   const findings: unknown[] = []
   try {
@@ -76,11 +104,13 @@ async function record(
         const error = await client.execute(command, args).catch((reason: unknown) => reason)
         findings.push([command, args, wordsOf(error)])
       },
+      note: (value) => void findings.push(value),
+      migrate: () => hands.migrate(client),
       async finish(jobId) {
         await client.execute('block-job-set-speed', { device: jobId, speed: 0 })
-        finish(jobId)
+        hands.finish(jobId)
       },
-      fail: (jobId) => fail?.(jobId),
+      fail: hands.fail,
     })
     return { sequence: sequenceOf(client), findings }
   } finally {

@@ -7,7 +7,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { qemuImg, qemuIo } from '../support/qemu.js'
 import { TempFolder } from '../support/temp-folder.js'
-import { recordPeer, recordReal, type Scenario, type Sides } from './recording.js'
+import { expectTheSame, type Sides } from './recording.js'
 
 const temp = new TempFolder('same-as-qemu')
 const size = 4 * 2 ** 20
@@ -15,8 +15,8 @@ const size = 4 * 2 ** 20
 const slow = { speed: 65_536 }
 const byHand = { 'auto-finalize': false, 'auto-dismiss': false }
 /** The last one kills QEMU beside a concluded stream: there is a test of that. */
-const queries = ['query-jobs', 'query-block-jobs', 'query-block', 'query-named-block-nodes']
-const withoutNodes = queries.slice(0, 3)
+const queries = ['query-jobs', 'query-block-jobs', 'query-block', 'query-blockstats', 'query-named-block-nodes']
+const withoutNodes = queries.slice(0, 4)
 
 beforeAll(async () => {
   await qemuImg('create', '-q', '-f', 'qcow2', temp.file('base.qcow2'), String(size))
@@ -88,18 +88,11 @@ async function overlay(path: string, backing: string): Promise<void> {
   await qemuImg('create', '-q', '-f', 'qcow2', '-b', backing, '-F', 'qcow2', path)
 }
 
-async function expectTheSame(sides: Sides, scenario: Scenario): Promise<readonly string[]> {
-  const real = await recordReal(sides, scenario)
-  const peer = await recordPeer(sides, scenario)
-  expect(peer.sequence).toEqual(real.sequence)
-  expect(peer.findings).toEqual(real.findings)
-  return real.sequence
-}
-
 describe('a pull', () => {
   test('that is finalized and dismissed by hand looks the same at every stage', async () => {
     const sequence = await expectTheSame(await chain(), async ({ client, look, finish }) => {
-      await look('query-version', 'query-name', 'query-uuid', 'query-status', ...queries)
+      await look('query-version', 'query-name', 'query-uuid', 'query-status', 'query-migrate', 'query-cpus-fast')
+      await look(...queries)
       await client.execute('block-stream', { 'job-id': 'j', device: 'vda', ...slow, ...byHand })
       await look(...queries)
       await finish('j')
@@ -172,6 +165,7 @@ describe('a pull', () => {
       expect({ device, qdev, node: inserted['node-name'] }).toEqual({
         ...{ device: '', qdev: '/machine/peripheral/disk0/virtio-backend', node: 'top' },
       })
+      await look('query-cpus-fast')
       await refused('block-stream', { device: 'disk0' })
       await client.execute('block-stream', { 'job-id': 'j', device: 'top', ...slow, ...byHand })
       await finish('j')

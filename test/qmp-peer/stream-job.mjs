@@ -47,13 +47,17 @@ export class StreamJob {
   ioStatus = 'ok'
   /** What the job will fail with once it ends. @type {string | undefined} */
   #firstError
+  /** Whether all that it went over was written. */
+  #isWhole = true
   #isPausedByUser = false
   #emit
   #ends
 
   /** @param {StreamOptions} options @param {Emit} emit
-   * @param {{ succeeded: () => void, unwound: () => void, gone: () => void }} ends what becomes of the images:
-   *   `succeeded` may throw and so fail the job, `unwound` follows either outcome, `gone` is when nobody can see it */
+   * @param {{ canWrite: () => boolean, copied: () => void, succeeded: () => void, unwound: () => void,
+   *   gone: () => void }} ends what becomes of the images: `copied` is once all was gone over and written, which it is
+   *   while the images are active, `succeeded` may throw and so fail the job, `unwound` follows either outcome, `gone`
+   *   is when nobody can see it */
   constructor(options, emit, ends) {
     this.id = options.id
     this.options = options
@@ -77,6 +81,7 @@ export class StreamJob {
   /** Gets on by so many bytes. @param {number} bytes */
   advance(bytes) {
     if (!this.isMoving) return
+    this.#isWhole &&= this.#ends.canWrite()
     this.offset = Math.min(this.options.length, this.offset + bytes)
     if (this.offset === this.options.length) this.#reachEnd()
   }
@@ -110,8 +115,8 @@ export class StreamJob {
   }
 
   resume() {
-    this.check('resume')
     if (!this.#isPausedByUser) throw new QmpFailure("Can't resume a job that was not paused")
+    this.check('resume')
     this.#isPausedByUser = false
     this.ioStatus = 'ok'
     this.#become('running')
@@ -187,6 +192,7 @@ export class StreamJob {
 
   #reachEnd() {
     if (this.#firstError !== undefined) return this.#abort(this.#firstError)
+    if (this.#isWhole) this.#ends.copied()
     this.#become('waiting')
     this.#become('pending')
     if (this.options.autoFinalize) this.#finish()

@@ -13,8 +13,24 @@ export interface NodeDescription {
   /** Internal snapshots, as `query-block` shows them. */
   readonly snapshots?: readonly { readonly id: string; readonly name: string }[]
   readonly extendedL2?: boolean
-  /** The backing file as the header says it; default is the file name of the next node. */
-  readonly backingFilename?: string
+  /**
+   * The backing file as the header says it; default is the file name of the next node. `null`: it states none, as
+   * the image that -drive snapshot=on puts over a disk.
+   */
+  readonly backingFilename?: string | null
+  /** As with cache=unsafe: a flush is answered and does nothing. */
+  readonly noFlush?: boolean
+  /** The real file, where QEMU's name for it leads to none here, or to another one. */
+  readonly path?: string
+}
+
+/** A node that changes nothing of what is read through it, over the next one in the list. */
+export interface FilterDescription {
+  /** Its driver: 'throttle', 'copy-on-read', 'copy-before-write', ... */
+  readonly filter: string
+  readonly nodeName?: string
+  /** One of QEMU's own, which `query-block` and `query-blockstats` leave out. */
+  readonly isImplicit?: boolean
 }
 
 /** A chain, top first. With neither `device` nor `qdev` it is a node that no drive uses, as with -blockdev. */
@@ -22,8 +38,28 @@ export interface DiskDescription {
   readonly device?: string
   /** Path of the guest's device; `query-block` then lists the disk even where it has no `device`. */
   readonly qdev?: string
-  readonly nodes: readonly NodeDescription[]
+  readonly nodes: readonly (NodeDescription | FilterDescription)[]
+  /**
+   * Its images are real files, which a stream fills and lets go of as QEMU does: 'held' are open in this process,
+   * the top for writing; 'unheld' are not, as if QEMU were where this process cannot look.
+   */
+  readonly files?: 'held' | 'unheld'
 }
+
+/** What a QEMU does wrong to real files while it answers as if all were right. */
+export interface FileLie {
+  /** The image of this node is filled and let go of in place of the top. */
+  readonly fills?: string
+  /** The job counts, and copies nothing. */
+  readonly skipsWrites?: boolean
+  /** What makes the copy readable, the L1 and L2 tables, is in the file only after so many flushes were answered. */
+  readonly flushesUntilEntries?: number
+  /** What the header states after the end: 'unchanged' is what it did before. */
+  readonly header?: 'unchanged' | { readonly states: string }
+}
+
+/** How far a migration is, in order; `switchover` is where the guest stands and its images are inactive. */
+export type MigrationPhase = 'setup' | 'active' | 'switchover' | 'completed' | 'postmigrate'
 
 export interface VersionProfile {
   readonly major: number
@@ -46,6 +82,12 @@ export interface PeerOptions {
   readonly uuid?: string
   /** As with -S: the guest has not been started. Default is a guest that runs. */
   readonly isStopped?: boolean
+  /** As `query-status` says it, where that is neither of the two: 'inmigrate', 'io-error', ... */
+  readonly runState?: string
+  /** Of the guest's one processor, as `query-cpus-fast` tells it; default is this process; `null`: there is none. */
+  readonly threadId?: number | null
+  /** What it does wrong to the real files of its disks. */
+  readonly lie?: FileLie
   /** Bytes that a running job gets on by in each tick; default 0: only `advance()` moves it. */
   readonly progressPerTick?: number
   /** Milliseconds between ticks; default 5. */
@@ -108,4 +150,7 @@ export interface PeerProcessOptions {
   readonly jobTimeMs?: number
   /** Virtual size of each disk; default 1 GiB. */
   readonly diskBytes?: number
+  /** In place of that disk, and what is done wrong to their files; for one peer whose files another process holds. */
+  readonly disks?: readonly DiskDescription[]
+  readonly lie?: FileLie
 }

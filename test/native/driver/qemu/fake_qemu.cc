@@ -22,13 +22,29 @@ std::string file_of(const std::string& node) {
 }  // namespace
 
 std::string FakeQemu::commands() const {
-  std::vector<const char*> names{
-      "query-block",         "query-block-jobs", "x-debug-query-block-graph",
-      "block-stream",        "job-cancel",       "query-named-block-nodes",
-      "job-finalize",        "job-dismiss",      "blockdev-add",
-      "block-job-set-speed", "block-job-resume", "human-monitor-command"};
+  std::vector<const char*> names{"query-block",
+                                 "query-block-jobs",
+                                 "x-debug-query-block-graph",
+                                 "query-blockstats",
+                                 "query-status",
+                                 "query-migrate",
+                                 "block-stream",
+                                 "job-cancel",
+                                 "query-named-block-nodes",
+                                 "job-finalize",
+                                 "job-dismiss",
+                                 "blockdev-add",
+                                 "block-job-set-speed",
+                                 "block-job-resume",
+                                 "job-pause",
+                                 "job-resume",
+                                 "human-monitor-command",
+                                 "blockdev-del"};
   if (can_reopen) {
     names.push_back("blockdev-reopen");
+  }
+  if (thread_id) {
+    names.push_back("query-cpus-fast");
   }
   std::string list;
   for (const char* const name : names) {
@@ -41,16 +57,42 @@ std::size_t FakeQemu::count(std::string_view name) const {
   return static_cast<std::size_t>(std::count(executed.begin(), executed.end(), name));
 }
 
-Result<std::string> FakeQemu::execute(const std::string& name, const qmp::Json& arguments) {
-  executed.push_back(name);
+std::optional<std::string> FakeQemu::answer(const std::string& name) {
   if (name == "query-block-jobs") {
     return jobs();
   }
   if (name == "query-block") {
     return devices();
   }
+  if (name == "query-blockstats") {
+    return stats();
+  }
   if (name == "x-debug-query-block-graph") {
     return graph();
+  }
+  if (name == "query-status") {
+    return text(R"({"status": ")", run_state, R"(", "running": )",
+                run_state == "running" ? "true" : "false", "}");
+  }
+  if (name == "query-migrate") {
+    return migration.empty() ? "{}" : text(R"({"status": ")", migration, R"("})");
+  }
+  if (name == "query-cpus-fast") {
+    return text(R"([{"cpu-index": 0, "thread-id": )", thread_id.value_or(0), "}]");
+  }
+  if (name == "query-named-block-nodes") {
+    if (second_node.empty()) {
+      faults_of_client.emplace_back("nodes were listed");
+    }
+    return second_nodes();
+  }
+  return std::nullopt;
+}
+
+Result<std::string> FakeQemu::execute(const std::string& name, const qmp::Json& arguments) {
+  executed.push_back(name);
+  if (auto told = answer(name)) {
+    return *std::move(told);
   }
   if (name == "human-monitor-command") {
     const std::string line = arguments.member("command-line").text_or_empty();
@@ -58,21 +100,25 @@ Result<std::string> FakeQemu::execute(const std::string& name, const qmp::Json& 
     return '"' + said.value_or("") + '"';
   }
   if (name.starts_with("blockdev-")) {
-    return act_on_filter(name, arguments);
+    return act_on_node(name, arguments);
   }
   if (name == "block-stream") {
     return start(arguments);
   }
-  if (name == "query-named-block-nodes") {
-    faults_of_client.push_back("nodes were listed");
-  }
   return act_on_job(name, arguments);
+}
+
+bool FakeQemu::is_active() const {
+  return run_state != "inmigrate" && run_state != "finish-migrate" && run_state != "postmigrate";
 }
 
 Result<std::string> FakeQemu::start(const qmp::Json& arguments) {
   const std::string id = arguments.member("job-id").text_or_empty();
   if (stream_fault) {
     return refused(*stream_fault);
+  }
+  if (!is_active()) {
+    return refused("Could not create node: Block node is read-only");
   }
   if (job) {
     return refused(text("Job ID '", id, "' already in use"));
@@ -93,14 +139,35 @@ Result<std::string> FakeQemu::start(const qmp::Json& arguments) {
   return std::string("{}");
 }
 
-Result<std::string> FakeQemu::act_on_filter(const std::string& name, const qmp::Json& arguments) {
-  if (name == "blockdev-add") {
-    if (arguments.member("image").text_or_empty() != "top" ||
-        arguments.member("take-child-perms").size() != 1) {
-      return refused("a filter that does not flush");
+Result<std::string> FakeQemu::act_on_node(const std::string& name, const qmp::Json& arguments) {
+  const std::string node = arguments.member("node-name").text_or_empty();
+  if (name == "blockdev-add" && arguments.member("read-only").is_true()) {
+    if (!second_node.empty()) {
+      return refused(text("Duplicate nodes with node-name='", node, "'"));
     }
+    second_node = node;
+    second_file = arguments.member("file").member("filename").text_or_empty();
+    return std::string("{}");
+  }
+  if (name == "blockdev-del" && !second_node.empty() && node == second_node) {
+    second_node.clear();
+    second_file.clear();
+    return std::string("{}");
+  }
+  if (name == "blockdev-add" && (arguments.member("image").text_or_empty() != "top" ||
+                                 arguments.member("take-child-perms").size() != 1)) {
+    return refused("a filter that does not flush");
+  }
+  return act_on_filter(name);
+}
+
+Result<std::string> FakeQemu::act_on_filter(const std::string& name) {
+  if (name == "blockdev-add") {
     if (has_filter) {
       return refused("Duplicate nodes with node-name='x'");
+    }
+    if (!is_active()) {
+      return refused("Block node is read-only");
     }
     has_filter = true;
     return std::string("{}");
@@ -126,12 +193,18 @@ Result<std::string> FakeQemu::act_on_job(const std::string& name, const qmp::Jso
   const auto not_in_state = [&] {
     return refused(text("Job '", id, "' in state '", job->status, "' cannot accept '", name, "'"));
   };
-  if (name == "block-job-resume") {
-    if (!job->stopped_on) {
+  if (name == "block-job-resume" || name == "job-resume") {
+    if (!job->stopped_on && !job->is_paused) {
       return refused("Can't resume a job that was not paused");
     }
     job->stopped_on.reset();
+    job->is_paused = false;
     job->status = "running";
+  } else if (name == "job-pause" && (job->stopped_on || job->is_paused)) {
+    return refused("Job is already paused");
+  } else if (name == "job-pause" && job->status == "running") {
+    job->is_paused = true;
+    job->status = "paused";
   } else if (name == "block-job-set-speed") {
     job->speed = arguments.member("speed").number().value_or(0);
   } else if (name == "job-cancel") {
@@ -139,6 +212,9 @@ Result<std::string> FakeQemu::act_on_job(const std::string& name, const qmp::Jso
   } else if (name == "job-finalize" && job->status == "pending") {
     if (!copy_durable) {
       faults_of_client.emplace_back("finalized before the copy was durable");
+    }
+    if (!is_active()) {
+      faults_of_client.emplace_back("finalized while the images were inactive");
     }
     conclude(std::nullopt);
   } else {
@@ -148,6 +224,9 @@ Result<std::string> FakeQemu::act_on_job(const std::string& name, const qmp::Jso
 }
 
 void FakeQemu::finish_copying() {
+  if (job->is_paused) {
+    return;
+  }
   job->offset = kSize;
   job->status = "pending";
   if (job->auto_finalize) {
@@ -196,7 +275,7 @@ std::string FakeQemu::jobs() const {
   return text(R"([{"device": ")", job->id, R"(", "type": "stream", "status": ")", job->status,
               R"(", "len": )", kSize, R"(, "offset": )", job->offset, R"(, "speed": )", job->speed,
               R"(, "auto-finalize": )", job->auto_finalize ? "true" : "false", R"(, "paused": )",
-              job->stopped_on ? "true" : "false", R"(, "io-status": ")",
+              job->stopped_on || job->is_paused ? "true" : "false", R"(, "io-status": ")",
               job->stopped_on.value_or("ok"), R"("}])");
 }
 
@@ -210,6 +289,33 @@ std::string FakeQemu::devices() const {
   return text(R"([{"device": "vda", "inserted": {"node-name": "top", "image": {)",
               R"("filename": "/vms/top.qcow2", "format": "qcow2", "virtual-size": )", kSize,
               backing, "}}}]");
+}
+
+std::string FakeQemu::stats() const {
+  std::string backing;
+  for (auto node = below.rbegin(); node != below.rend(); ++node) {
+    backing = text(R"(, "backing": {"node-name": ")", *node, "\"", backing, "}");
+  }
+  return text(R"([{"device": "vda", "node-name": "top")", backing, "}]");
+}
+
+/// What the header in the file states, which is of memory as the rest is.
+std::string FakeQemu::second_nodes() const {
+  if (second_node.empty()) {
+    return "[]";
+  }
+  std::string stated;
+  const auto found = std::find_if(below.begin(), below.end(), [this](const std::string& node) {
+    return file_of(node) == second_file;
+  });
+  const auto next = second_file == file_of("top") ? below.begin()
+                    : found == below.end()        ? found
+                                                  : std::next(found);
+  if (next != below.end()) {
+    stated = text(R"(, "backing-filename": ")", file_of(*next), "\"");
+  }
+  return text(R"([{"node-name": ")", second_node, R"(", "drv": "qcow2", "image": {"filename": ")",
+              second_file, R"(", "format": "qcow2", "virtual-size": )", kSize, stated, "}}]");
 }
 
 std::string FakeQemu::graph() const {

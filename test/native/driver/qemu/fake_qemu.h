@@ -10,7 +10,8 @@
 //                                      to be judged
 //
 // A job that ends is told by an event and is gone. What a failed flush was to write is lost for
-// good: later ones succeed and do not write it.
+// good: later ones succeed and do not write it. While a migration has the images, QEMU would die of
+// a job that is finalized, so that is a fault of whoever asks, too.
 //
 // Thread rule: one thread at a time.
 
@@ -38,6 +39,8 @@ class FakeQemu {
     std::optional<std::string> base_node;
     /// `io-status` of one that waits on an error.
     std::optional<std::string> stopped_on;
+    /// By job-pause; it does not move.
+    bool is_paused = false;
   };
 
   struct Event {
@@ -54,7 +57,7 @@ class FakeQemu {
   /// Names in objects, as query-commands answers.
   [[nodiscard]] std::string commands() const;
 
-  /// The copying is over; the job waits, unless it finalizes itself.
+  /// The copying is over; the job waits, unless it finalizes itself. One that is paused stays.
   void finish_copying();
   /// It fails, or is done.
   void conclude(const std::optional<std::string>& error);
@@ -71,6 +74,15 @@ class FakeQemu {
   bool copy_lost = false;
   /// Whether there is a filter of ours above "top".
   bool has_filter = false;
+  /// The second node over one of the files, for reading, and that file; empty where there is none.
+  std::string second_node;
+  std::string second_file;
+  /// As query-status says it.
+  std::string run_state = "running";
+  /// The status in query-migrate; empty where there never was a migration.
+  std::string migration;
+  /// Of the guest's one processor; absent: the command is not offered.
+  std::optional<int> thread_id;
   bool can_reopen = true;
   /// A job has copied everything before its start is answered.
   bool is_fast = false;
@@ -89,13 +101,20 @@ class FakeQemu {
  private:
   [[nodiscard]] Result<std::string> act_on_job(const std::string& name, const qmp::Json& arguments);
   [[nodiscard]] Result<std::string> start(const qmp::Json& arguments);
-  [[nodiscard]] Result<std::string> act_on_filter(const std::string& name,
-                                                  const qmp::Json& arguments);
+  /// The answer to a question, or nothing where `name` is none.
+  [[nodiscard]] std::optional<std::string> answer(const std::string& name);
+  [[nodiscard]] Result<std::string> act_on_node(const std::string& name,
+                                                const qmp::Json& arguments);
+  [[nodiscard]] Result<std::string> act_on_filter(const std::string& name);
+  /// Whether QEMU may write to its images.
+  [[nodiscard]] bool is_active() const;
   void end_job(const std::string& event, const std::optional<std::string>& error);
   /// Says why not.
   [[nodiscard]] std::optional<std::string> flush();
   [[nodiscard]] std::string jobs() const;
   [[nodiscard]] std::string devices() const;
+  [[nodiscard]] std::string stats() const;
+  [[nodiscard]] std::string second_nodes() const;
   [[nodiscard]] std::string graph() const;
 };
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What QEMU 7.2.22 has answered, kept in answers/: query-block, x-debug-query-block-graph and,
-// where the file has them, query-named-block-nodes and query-block-jobs, each cut down to the
-// members that say which images there are. The disks:
+// What QEMU 7.2.22 has answered, kept in answers/: query-block, query-blockstats,
+// x-debug-query-block-graph and, where the file has them, query-status, query-migrate,
+// query-named-block-nodes and query-block-jobs, each cut down to the members that say which images
+// there are. The disks:
 //
 //     drive-guest                  -drive vda: top.qcow2 ─▶ sub/mid.qcow2 ─▶ ../base.img; a second
 //                                  -drive, by a relative name: other.qcow2 ─▶ base.img
@@ -20,7 +21,8 @@
 
 namespace blockpull::driver {
 
-/// The object in answers/<name>.json: "devices", "graph", "nodes", "jobs".
+/// The object in answers/<name>.json: "devices", "stats", "graph", "status", "migrate", "nodes",
+/// "jobs".
 [[nodiscard]] qmp::Json recorded(const std::string& name);
 
 }  // namespace blockpull::driver
