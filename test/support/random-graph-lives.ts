@@ -14,6 +14,7 @@ import type { GraphPull, Told } from './random-graph-pull.js'
 import type { GraphStage } from './random-graph-stage.js'
 import { within } from './random-live-pull.js'
 
+const gone = 'QEMU has ended'
 const migrating = 'a migration'
 const migrationWords = /migrat|inactive|incoming|run ?state|saved/i
 
@@ -29,8 +30,7 @@ export async function liveThrough(stage: GraphStage, beside: JobBeside | null): 
     await end()
   }
   if (life === 'pull when saved') {
-    await save(stage)
-    await mustBeRefused(stage)
+    if (await save(stage)) await mustBeRefused(stage)
     await resume(stage)
   }
   const pull = await begun(stage)
@@ -70,8 +70,8 @@ async function stopForAWhile(stage: GraphStage): Promise<void> {
   await stage.machine.cont()
 }
 
-/** Saves the machine to a file; its images are inactive then. */
-async function save(stage: GraphStage): Promise<void> {
+/** Saves the machine to a file; its images are inactive then. QEMU may find that it cannot. */
+async function save(stage: GraphStage): Promise<boolean> {
   const { machine, model } = stage
   endangerJobs(stage)
   await machine.stop()
@@ -81,6 +81,7 @@ async function save(stage: GraphStage): Promise<void> {
   const how = await machine.migrated()
   stage.note(`saved: ${how}`)
   if (how === 'completed') model.flushedUpTo(mark)
+  return how === 'completed'
 }
 
 async function resume(stage: GraphStage): Promise<void> {
@@ -105,7 +106,9 @@ async function beginMigration(stage: GraphStage): Promise<() => Promise<void>> {
   await machine.migrate(other === null ? 'exec:cat > /dev/null' : `unix:${socketPath(stage)}`)
   return async () => {
     await machine.client.execute('migrate_cancel')
-    stage.note(`the migration is cancelled: ${await machine.migrated()}`)
+    const how = await machine.migrated()
+    stage.note(`the migration is cancelled: ${how}`)
+    if (how === 'completed') await machine.cont()
     await machine.client.execute('migrate-set-parameters', { 'max-bandwidth': 1 << 30 })
     await other?.kill()
     stage.reasons.delete(migrating)
@@ -114,18 +117,21 @@ async function beginMigration(stage: GraphStage): Promise<() => Promise<void>> {
 
 async function cancelledMigration(stage: GraphStage): Promise<void> {
   const cancel = await beginMigration(stage)
+  // The guest writes nothing meanwhile: the images may be inactive already.
   await pause(stage.random.below(250))
-  if (stage.random.chance(0.5)) await stage.something()
   await cancel()
 }
 
 /** The machine is saved, its QEMU quits, and another one resumes it. */
 async function moveByFile(stage: GraphStage, pull: GraphPull): Promise<Told> {
   const source = stage.machine
-  await save(stage)
+  const isSaved = await save(stage)
   await pause(stage.random.below(150))
-  stage.note('QEMU quits')
-  await source.quit()
+  if (!isSaved) {
+    await resume(stage)
+    return await stage.finish(pull)
+  }
+  await leave(stage, source)
   const told = await within('the pull', pull.told)
   stage.model.flushedUpTo()
   await takeOver(stage, await secondMachine(stage, `exec:cat ${savedFile(stage)}`))
@@ -153,9 +159,15 @@ async function moveOver(stage: GraphStage, pull: GraphPull): Promise<Told> {
   await Promise.race([pull.told, pause(random.below(600))])
   await source.liftLimits().catch(() => undefined)
   await Promise.race([pull.told, pause(200)])
-  stage.note('the first QEMU quits')
-  await source.quit()
+  await leave(stage, source)
   return await within('the pull', pull.told)
+}
+
+/** The QEMU whose machine is elsewhere ends. */
+async function leave(stage: GraphStage, source: GraphMachine): Promise<void> {
+  stage.note('the first QEMU quits')
+  stage.reasons.set(gone, /^MONITOR_LOST/)
+  await source.quit()
 }
 
 async function secondMachine(stage: GraphStage, from: string): Promise<GraphMachine> {

@@ -26,7 +26,10 @@ export interface MachineJob {
 
 export class GraphMachine {
   hasEnded = false
+  /** Whether the machine has ever run; its firmware may have started the disk's I/O thread then. */
+  hasRun = false
   #how = ''
+  #isExported = false
   #isExpectedToEnd = false
 
   private constructor(
@@ -61,13 +64,15 @@ export class GraphMachine {
     return this.recipe.program === 'qemu-storage-daemon'
   }
 
-  /** What is wrong where it ended and nobody had asked it to. */
-  get complaints(): string[] {
+  /** What is wrong where it ended and nobody had asked it to; one that is just about to end is waited for. */
+  async complaints(): Promise<string[]> {
+    if (this.client.isClosed) await Promise.race([this.qemu.ended, pause(1000)])
     if (!this.hasEnded || this.#isExpectedToEnd) return []
     return [`QEMU ended by itself, with ${this.#how}: ${this.qemu.printed.trim()}`]
   }
 
   async cont(): Promise<void> {
+    this.hasRun = true
     await this.client.execute('cont')
   }
 
@@ -88,6 +93,11 @@ export class GraphMachine {
     }
   }
 
+  /** Whether the guest can do something: HMP does not know of a disk that an I/O thread serves, and QEMU dies. */
+  get canDoIo(): boolean {
+    return this.isDaemon ? this.#isExported : !(this.recipe.hasIothread && this.hasRun)
+  }
+
   /** One command of qemu-io as the guest. */
   async guestIo(command: string): Promise<void> {
     if (!this.isDaemon) {
@@ -95,13 +105,11 @@ export class GraphMachine {
       await this.client.execute('human-monitor-command', { 'command-line': line })
       return
     }
-    await this.#export()
     await qemuIo(`nbd+unix:///disk?socket=${join(this.folder, 'nbd')}`, 'raw', command)
   }
 
-  #isExported = false
-  async #export(): Promise<void> {
-    if (this.#isExported) return
+  /** A storage daemon serves the disk to a guest elsewhere. */
+  async export(): Promise<void> {
     this.#isExported = true
     await this.client.execute('nbd-server-start', {
       addr: { type: 'unix', data: { path: join(this.folder, 'nbd') } },

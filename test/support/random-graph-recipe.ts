@@ -81,7 +81,7 @@ export interface Recipe {
   readonly secondOver: number | null
   readonly beside: Beside | null
   readonly life: Life
-  /** The machine runs its firmware, without a guest. */
+  /** The machine runs its firmware, without a guest; a storage daemon serves the disk to one. */
   readonly isRunning: boolean
   /** A folder with XML, or a description without disks. */
   readonly hasXml: boolean
@@ -127,7 +127,7 @@ export function chooseRecipe(random: Random, chain: ChainFacts): Recipe {
     isInline: random.chance(0.3),
     hasIothread: !isDaemon && random.chance(0.3),
     copiesOnRead: style === 'drive' && !isSnapshot && random.chance(0.15),
-    isRunning: !isDaemon && !writesBelow && random.chance(0.4),
+    isRunning: !writesBelow && random.chance(0.4),
     ask: {
       name: random.pick(names),
       by: random.chance(0.15) ? 'command' : 'api',
@@ -183,8 +183,10 @@ function chooseLife(random: Random, filters: readonly Filter[], isBeside: boolea
   if (filters.some(isWriterBelow)) return random.pick(['none', 'cancelled migration'])
   // QEMU lets nobody migrate beside a job that writes.
   if (isBeside) return random.pick(['none', 'stop'])
-  // A QEMU that comes in cannot open one that stands on what is read-only.
-  const isAlone = filters.some(({ kind, place }) => kind === 'copy-before-write' && place === 'between')
+  // A QEMU that comes in opens one only over the active image itself.
+  const isAlone = filters.some(({ kind, place }) => {
+    return kind === 'copy-before-write' && (place === 'between' || filters.length > 1)
+  })
   if (isAlone) return random.pick(['none', 'stop', 'save', 'pull when saved'])
   return random.pick([
     'none',

@@ -28,9 +28,9 @@ export type Tally = Map<string, number>
 /** Plays one round; null, or what went wrong. */
 export async function playRound(random: Random, temp: TempFolder, tally: Tally): Promise<string | null> {
   const stage = await setStage(random, temp)
-  const complaints = await play(stage).catch((error: unknown) => [
+  const complaints = await play(stage).catch(async (error: unknown) => [
     error instanceof Error ? `${error.stack}` : `${error}`,
-    ...stage.machineComplaints,
+    ...(await stage.machineComplaints()),
   ])
   await stage.close().catch((error: unknown) => complaints.push(`closing: ${error}`))
   await stage.kill()
@@ -99,7 +99,7 @@ async function play(stage: GraphStage): Promise<string[]> {
   }
   complaints.push(...(await machineComplaints(stage)))
   await beside?.end()
-  complaints.push(...stage.machineComplaints)
+  complaints.push(...(await stage.machineComplaints()))
   await end(stage)
   complaints.push(...(await fileComplaints(stage)))
   if (second !== null && digestOf(second) !== secondWas) complaints.push(`the second disk '${second}' has changed`)

@@ -69,8 +69,8 @@ export class GraphStage {
   }
 
   /** What is wrong with the QEMU that has the images. */
-  get machineComplaints(): readonly string[] {
-    return this.#machine?.complaints ?? []
+  async machineComplaints(): Promise<readonly string[]> {
+    return (await this.#machine?.complaints()) ?? []
   }
 
   get puller(): GraphPuller {
@@ -85,6 +85,7 @@ export class GraphStage {
   async start(): Promise<void> {
     this.enter(await GraphMachine.start(this.recipe, this.images, 'first'), this.recipe.hasXml)
     if (this.recipe.isRunning) await this.machine.cont()
+    if (this.machine.isDaemon && this.recipe.isRunning) await this.machine.export()
   }
 
   /** From now on this QEMU is the one. */
@@ -124,7 +125,7 @@ export class GraphStage {
   /** One or a few things that a guest does, and time that passes. */
   async something(): Promise<void> {
     const { random } = this
-    const mayTouch = !this.recipe.isSnapshot && !this.recipe.filters.some(isWriterBelow)
+    const mayTouch = !this.recipe.isSnapshot && !this.recipe.filters.some(isWriterBelow) && this.machine.canDoIo
     const what = random.pick(mayTouch ? ['write', 'write', 'write', 'read', 'flush', 'wait'] : ['wait'])
     if (what === 'wait') await pause(random.below(60))
     if (what === 'write') await this.#write()
