@@ -64,7 +64,8 @@ export class QemuProcess {
     })
   }
 
-  /** Starts it and waits until it greets on its last socket, the others being there by then. @param {QemuOptions} options */
+  /** Starts it and waits until it greets on its last socket, when the others are there, too.
+   * @param {QemuOptions} options */
   static async start(options) {
     const qemu = new QemuProcess(options)
     await qemu.untilItGreets()

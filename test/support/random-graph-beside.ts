@@ -29,7 +29,9 @@ export class JobBeside {
     const device = rootName(stage.recipe)
     try {
       if (beside.kind === 'commit') {
-        await client.execute('block-commit', { 'job-id': id, device, speed: slow, ...this.#range() })
+        // It waits to be finalized, so that a small one does not change the chain before its time.
+        const job = { 'job-id': id, device, speed: slow, 'auto-finalize': false }
+        await client.execute('block-commit', { ...job, ...this.#range() })
         stage.written.add(stage.paths[beside.into] ?? '')
       } else {
         await this.#addTarget()
@@ -52,7 +54,7 @@ export class JobBeside {
     stage.note(`the ${beside.kind}: ${beside.end}`)
     const there = (await stage.machine.jobs()).some((job) => job.id === id)
     if (!there) return
-    if (beside.end === 'cancel') client.send('block-job-cancel', { device: id, force: true })
+    if (beside.end === 'cancel') client.send('job-cancel', { id })
     else client.send('block-job-set-speed', { device: id, speed: 0 })
     await within(`the end of the ${beside.kind}`, this.#isGone())
     const { from, into } = beside
@@ -67,6 +69,7 @@ export class JobBeside {
     for (;;) {
       const job = (await this.stage.machine.jobs()).find((any) => any.id === id)
       if (job === undefined) return
+      if (job.status === 'pending') client.send('job-finalize', { id })
       if (job.status === 'ready') client.send('block-job-cancel', { device: id })
       await pause(20)
     }

@@ -84,8 +84,8 @@ export class GraphStage {
 
   async start(): Promise<void> {
     this.enter(await GraphMachine.start(this.recipe, this.images, 'first'), this.recipe.hasXml)
-    if (this.recipe.isRunning) await this.machine.cont()
-    if (this.machine.isDaemon && this.recipe.isRunning) await this.machine.export()
+    if (!this.recipe.isRunning) return
+    await (this.machine.isDaemon ? this.machine.export() : this.machine.cont())
   }
 
   /** From now on this QEMU is the one. */
