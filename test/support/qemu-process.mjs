@@ -64,7 +64,8 @@ export class QemuProcess {
     })
   }
 
-  /** Starts it and waits until it greets on its first socket. @param {QemuOptions} options */
+  /** Starts it and waits until it greets on its last socket, when the others are there, too.
+   * @param {QemuOptions} options */
   static async start(options) {
     const qemu = new QemuProcess(options)
     await qemu.untilItGreets()
@@ -109,7 +110,7 @@ export class QemuProcess {
     while (performance.now() < until) {
       if (this.#hasEnded) throw new Error(`QEMU ended at its start: ${this.#printed}`)
       try {
-        const client = await QmpClient.open(this.socket)
+        const client = await QmpClient.open(this.sockets.at(-1) ?? '')
         await client.greeting()
         return await client.close()
       } catch {

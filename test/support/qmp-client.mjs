@@ -116,6 +116,10 @@ export class QmpClient {
     return this.#wait('a message without an id', (message) => 'error' in message && !('id' in message), patience)
   }
 
+  get isClosed() {
+    return this.#socket.destroyed
+  }
+
   async close() {
     this.#socket.destroy()
     await this.closed

@@ -12,7 +12,7 @@ afterAll(async () => {
   for (const qemu of ofThisFile) await qemu.kill()
 })
 
-/** Starts it and waits until it greets on its first socket. */
+/** Starts it and waits until it greets on its last socket, when the others are there, too. */
 export async function startQemu(options: QemuOptions): Promise<QemuProcess> {
   const qemu = new QemuProcess(options)
   if (TestRunner.getCurrentTest() === undefined) ofThisFile.add(qemu)
