@@ -169,7 +169,8 @@ async function expectOneEnd(run: Run): Promise<void> {
     return
   }
   const end = await endOf(job)
-  expect(['completed', 'unknown JOB_VANISHED']).toContain(end)
+  // A QEMU that was started anew with its old chain, after it had said that it was done, has not done it.
+  expect(['completed', 'unknown JOB_VANISHED', 'failed JOB_FAILED']).toContain(end)
   if (end === 'completed') expect(isDurable(run)).toBe(true)
   expect(events).toHaveLength(1)
 }

@@ -74,6 +74,7 @@ describe('retryable', () => {
       'MONITOR_BUSY',
       'MONITOR_LOST',
       'MONITOR_TIMEOUT',
+      'GUEST_BUSY',
     ])
   })
 })

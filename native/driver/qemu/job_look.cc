@@ -10,18 +10,36 @@ namespace {
 
 using qmp::Json;
 
-/// Filled by the answers, which come one after another on one thread.
+/// Filled by the answers, which come on one thread.
 struct Asked {
   std::function<void(Result<JobLook>)> then;
+  std::uint32_t owed = 0;
   JobLook look;
   Json status;
+  Json migration;
   std::optional<Error> error;
 };
 
-void fail_once(Asked& asked, const Error& error) {
-  if (!asked.error) {
-    asked.error = error;
-  }
+using Take = void (*)(Asked&, const Json&);
+
+void ask(qmp::Monitor& monitor, const std::shared_ptr<Asked>& asked, qmp::Command command,
+         Take take) {
+  monitor.execute(std::move(command), [asked, take](const Result<Json>& answer) {
+    if (answer.ok()) {
+      take(*asked, *answer);
+    } else if (!asked->error) {
+      asked->error = answer.error();
+    }
+    if (--asked->owed > 0) {
+      return;
+    }
+    if (asked->error) {
+      asked->then(*asked->error);
+      return;
+    }
+    asked->look.state = read_run_state(asked->status, asked->migration);
+    asked->then(std::move(asked->look));
+  });
 }
 
 }  // namespace
@@ -30,37 +48,15 @@ void look_at_jobs(const std::shared_ptr<qmp::Monitor>& monitor, bool has_run_sta
                   std::function<void(Result<JobLook>)> then) {
   const auto asked = std::make_shared<Asked>();
   asked->then = std::move(then);
-  monitor->execute(qmp::query_block_jobs(), [asked, has_run_state](const Result<Json>& jobs) {
-    if (jobs.ok()) {
-      asked->look.jobs = qmp::read_block_jobs(*jobs);
-    } else {
-      fail_once(*asked, jobs.error());
-    }
-    if (!has_run_state) {
-      asked->then(asked->error ? Result<JobLook>(*asked->error) : std::move(asked->look));
-    }
-  });
-  if (!has_run_state) {
-    return;
+  asked->owed = has_run_state ? 3 : 1;
+  ask(*monitor, asked, qmp::query_block_jobs(),
+      [](Asked& all, const Json& jobs) { all.look.jobs = qmp::read_block_jobs(jobs); });
+  if (has_run_state) {
+    ask(*monitor, asked, {"query-status", "", false},
+        [](Asked& all, const Json& status) { all.status = status; });
+    ask(*monitor, asked, {"query-migrate", "", false},
+        [](Asked& all, const Json& migration) { all.migration = migration; });
   }
-  monitor->execute({"query-status", "", false}, [asked](const Result<Json>& status) {
-    if (status.ok()) {
-      asked->status = *status;
-    } else {
-      fail_once(*asked, status.error());
-    }
-  });
-  monitor->execute({"query-migrate", "", false}, [asked](const Result<Json>& migration) {
-    if (!migration.ok()) {
-      fail_once(*asked, migration.error());
-    }
-    if (asked->error) {
-      asked->then(*asked->error);
-      return;
-    }
-    asked->look.state = read_run_state(asked->status, *migration);
-    asked->then(std::move(asked->look));
-  });
 }
 
 }  // namespace blockpull::driver
