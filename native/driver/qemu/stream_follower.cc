@@ -205,6 +205,8 @@ void StreamFollower::conclude() {
     // If we die here, the job waits at pending with everything durable, and the next one to look
     // finalizes it.
     finalize_sent_ = true;
+    // A refusal, or an answer that is lost, begins it all again.
+    is_ready_ = false;
     execute(Step::kFinalize, qmp::job_finalize(plan_.job_id), &StreamFollower::look_after);
     return;
   }
