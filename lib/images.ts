@@ -92,8 +92,8 @@ export const pullImage = calls.pullImage
 
 /**
  * What `pullImage` would do, and in `refusals` what would refuse the pull of a chain that can be read, the first as
- * `pullImage` itself would say it. Changes nothing and takes no lock. Rejects with `NO_BASE`, and as `inspectChain` does
- * when the chain cannot be read; or, where a pull would be refused before it met that, as the pull (`LOCKED`).
+ * `pullImage` itself would say it. Changes nothing and takes no lock. Rejects with `NO_BASE`, and as `inspectChain`
+ * does when the chain cannot be read; or, where a pull would be refused before it met that, as the pull (`LOCKED`).
  */
 export const plan = calls.plan
 

@@ -89,7 +89,7 @@ describe('a pull that ended when nobody followed it', () => {
   test.each([
     ['a whole one', null],
     ['one down to a base', 'base'],
-  ] as const)('%s, that nobody need wait for: it waits, and the XML describes the new chain once reap has answered', async (_, base) => {
+  ] as const)('%s, that nobody need wait for: once reap has answered, the XML describes the new chain', async (_, base) => {
     const { vms, chain } = await makeFolder()
     const live = await LiveDisk.start(chain)
     const connection = await connect(vms.uri)

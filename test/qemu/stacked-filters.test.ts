@@ -75,7 +75,7 @@ describe.each([
   ['preallocate over throttle', [preallocate, throttle]],
   ['blkdebug over copy-on-read', [blkdebug, copyOnRead]],
 ] as const)('%s above the image', (_, filters) => {
-  test.each(['vb0', 'top', 'filter-0-0'])("is pulled by the name '%s', and no backing file is written", async (disk) => {
+  test.each(['vb0', 'top', 'filter-0-0'])("is pulled by the name '%s' and writes no backing file", async (disk) => {
     const { live } = await pullUnder([filters], null, disk)
     await expectWhole(live)
   })

@@ -15,7 +15,8 @@ afterAll(() => temp.remove())
 
 /** No edges between its nodes: a client has to do with what `query-block` and `query-blockstats` show. */
 function cannotTellItsGraph(): Fault[] {
-  const known = 'query-block query-blockstats query-block-jobs block-stream job-finalize job-cancel human-monitor-command'
+  const queries = 'query-block query-blockstats query-block-jobs'
+  const known = `${queries} block-stream job-finalize job-cancel human-monitor-command`
   const answer = known.split(' ').map((name) => ({ name }))
   return [faults.answer('query-commands', answer), faults.refuse('x-debug-query-block-graph', { desc: 'gone' })]
 }

@@ -81,6 +81,11 @@ struct BlockJob {
   std::optional<std::string> error;
 
   [[nodiscard]] bool is_pending() const { return status == JobStatus::kPending; }
+  /// It takes no command any more.
+  [[nodiscard]] bool is_ending() const {
+    return status == JobStatus::kAborting || status == JobStatus::kConcluded ||
+           status == JobStatus::kNull;
+  }
 };
 
 [[nodiscard]] Command query_block_jobs();

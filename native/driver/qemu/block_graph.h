@@ -138,8 +138,8 @@ class BlockGraph {
   /// file that was opened twice.
   [[nodiscard]] bool is_shared(const std::vector<std::size_t>& chain, std::size_t node) const;
 
-  /// Whether some disk reads the file of `layer`, which need not be an image of this graph any more.
-  /// The nodes in `except` are no disk's where no device stands on them.
+  /// Whether some disk reads the file of `layer`, which need not be an image of this graph any
+  /// more. The nodes in `except` are no disk's where no device stands on them.
   [[nodiscard]] bool is_read_by_others(const BlockNode& layer,
                                        const std::set<std::string>& except) const;
 

@@ -7,15 +7,16 @@
 //
 // The sizes are counted in the tables of the files, as for a disk that is shut off: without a lock
 // and as of the moment; QEMU may hold newer tables in memory, by which less needs copying. That is
-// done where the files can be shown to be those that QEMU has open (guest_files.h). Elsewhere (QEMU in a container, backing files over the network, formats that only
-// QEMU reads) they are estimated by what QEMU tells,
+// done where the files can be shown to be those that QEMU has open (guest_files.h). Elsewhere (QEMU
+// in a container, backing files over the network, formats that only QEMU reads) they are estimated
+// by what QEMU tells,
 //
 //     the least of   the disk's size
 //                    what the layers that drop out take on their disks, together
 //
 // which is too much where layers hide each other, and too little where they are compressed.
 //
-// Thread rule: plan_of_view may look up names; measure blocks for as long as the tables take to read.
+// Thread rule: plan_of_view looks up names; measure blocks for as long as the tables take to read.
 
 #pragma once
 

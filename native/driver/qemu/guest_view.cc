@@ -218,8 +218,8 @@ class ViewQuery : public std::enable_shared_from_this<ViewQuery> {
   bool began_again_ = false;
 };
 
-/// What follows from a view changes what the next one of the same guest is for: who adopts a job has
-/// it before anybody else looks. Of the process, as the monitors are.
+/// What follows from a view changes what the next one of the same guest is for: who adopts a job
+/// has it before anybody else looks. Of the process, as the monitors are.
 Turns& turns() {
   static auto* const of_process = new Turns;
   return *of_process;

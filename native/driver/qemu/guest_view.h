@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a running guest has, at one moment: who serves its monitor, its images, its jobs, and whether
-// QEMU may write. Only queries are sent, and of those only what no QEMU ends over (block_graph.h
-// says which do that).
+// What a running guest has, at one moment: who serves its monitor, its images, its jobs, and
+// whether QEMU may write. Only queries are sent, and of those only what no QEMU ends over
+// (block_graph.h says which do that).
 //
 //     reach ─▶ devices ─▶ statistics ─▶ edges ─▶ jobs ─▶ state ─▶ devices once more ─▶ the view
 //                                                  │

@@ -6,8 +6,7 @@ namespace blockpull::driver {
 namespace {
 
 bool has_stopped_by_itself(const qmp::BlockJob& job) {
-  return job.is_pending() || job.status == qmp::JobStatus::kWaiting ||
-         job.stopped_on.has_value();
+  return job.is_pending() || job.status == qmp::JobStatus::kWaiting || job.stopped_on.has_value();
 }
 
 }  // namespace

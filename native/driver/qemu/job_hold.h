@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Holds a stream still for as long as its guest is migrated or saved, and tells whether that came in
-// time (inactive_watch.h says why it must).
+// Holds a stream still for as long as its guest is migrated or saved, and tells whether that came
+// in time (inactive_watch.h says why it must).
 //
 //     look ─▶ a migration goes on, or the images are inactive?
 //               yes, and the job runs             ─▶ pause it

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What others ask of a job that is followed: another limit, to go on after an error. It goes to QEMU
-// beside the follower's own steps, and who asks and then leaves is waited for.
+// What others ask of a job that is followed: another limit, to go on after an error. It goes to
+// QEMU beside the follower's own steps, and who asks and then leaves is waited for.
 //
 // Thread rule: the follower's, but for `told` and `then`, which run on the reactor's thread.
 

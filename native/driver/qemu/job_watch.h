@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Ears for one job in QEMU and for what happens to its guest, opened before the job is started: a job can end before QEMU has
-// answered the command that started it, and one that has ended is listed no more. What is heard is
-// kept until somebody asks.
+// Ears for one job in QEMU and for what happens to its guest, opened before the job is started: a
+// job can end before QEMU has answered the command that started it, and one that has ended is
+// listed no more. What is heard is kept until somebody asks.
 //
 // Thread rule: any thread.
 

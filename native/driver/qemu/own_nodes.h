@@ -26,8 +26,8 @@ namespace blockpull::driver {
 
 [[nodiscard]] qmp::Command removal_of_own_node(const std::string& name);
 
-/// Removes those that other processes have left in that QEMU, which has shown `graph`. Tells nobody:
-/// one that is gone already, or that cannot go, was not in the way of a pull.
+/// Removes those that other processes have left in that QEMU, which has shown `graph`. Tells
+/// nobody: one that is gone already, or that cannot go, was not in the way of a pull.
 void remove_left_nodes(const std::shared_ptr<qmp::Monitor>& monitor, const BlockGraph& graph);
 
 }  // namespace blockpull::driver

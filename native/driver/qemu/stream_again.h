@@ -19,8 +19,8 @@
 namespace blockpull::driver {
 
 /// Gives the ears for the new job's end, opened before it was asked for: it can end before QEMU has
-/// answered. kGuestBusy while QEMU may not write; kUnsupported where the chain is another one; QEMU's refusals
-/// as start_stream() has them.
+/// answered. kGuestBusy while QEMU may not write; kUnsupported where the chain is another one;
+/// QEMU's refusals as start_stream() has them.
 void begin_stream_again(const std::shared_ptr<qmp::Monitor>& monitor, const StreamPlan& plan,
                         std::uint64_t bytes_per_second,
                         std::function<void(Result<std::shared_ptr<JobWatch>>)> then);

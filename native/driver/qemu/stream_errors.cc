@@ -2,7 +2,6 @@
 
 #include "driver/qemu/stream_errors.h"
 
-#include <string>
 #include <utility>
 
 #include "core/base/text.h"
@@ -46,6 +45,17 @@ Error stream_ended(const StreamPlan& plan, const JobEnd& end) {
   }
   const std::string said = end.error.value_or("QEMU was told to quit");
   return stream_failed(plan, kind_of(said), said);
+}
+
+Error stream_not_begun_again(const StreamPlan& plan, const Error& why) {
+  return stream_failed(
+      plan, why.kind,
+      text("QEMU had skipped what it should have copied, so it was cancelled, and ",
+           "cannot be begun again: ", why.message));
+}
+
+std::string cancel_refused(const StreamPlan& plan, std::string_view said) {
+  return text("QEMU refused to cancel the pull of disk '", plan.disk_name, "': ", said);
 }
 
 Error stream_vanished(const StreamPlan& plan, std::string_view why) {

@@ -5,6 +5,7 @@
 
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "core/base/error.h"
@@ -24,6 +25,12 @@ namespace blockpull::driver {
 
 /// An end that nobody here asked for: kCancelled where another client did, else QEMU's failure.
 [[nodiscard]] Error stream_ended(const StreamPlan& plan, const JobEnd& end);
+
+/// It was cancelled because QEMU had skipped something, and that is how it stays.
+[[nodiscard]] Error stream_not_begun_again(const StreamPlan& plan, const Error& why);
+
+/// A warning, of a job that ended otherwise than somebody wanted.
+[[nodiscard]] std::string cancel_refused(const StreamPlan& plan, std::string_view said);
 
 /// kJobVanished.
 [[nodiscard]] Error stream_vanished(const StreamPlan& plan, std::string_view why);

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "core/base/text.h"
 #include "driver/qemu/job_progress.h"
 #include "driver/qemu/stream_again.h"
 #include "driver/qemu/stream_errors.h"
@@ -138,20 +137,11 @@ void StreamFollower::take_missing() {
 void StreamFollower::act(const qmp::BlockJob& job) {
   bytes_per_second_ = job.speed;
   show_on_board(*board_, job, plan_.virtual_size, hold_.is_held(job));
-  // What was asked before a resume is answered before it.
   if (!requests_.are_owed()) {
     board_->stopped_on = job.stopped_on;
   }
-  if (step_ != Step::kNone) {
+  if (step_ != Step::kNone || job.is_ending()) {
     return;
-  }
-  switch (job.status) {
-    case qmp::JobStatus::kAborting:
-    case qmp::JobStatus::kConcluded:
-    case qmp::JobStatus::kNull:
-      return;
-    default:
-      break;
   }
   if (job.stopped_on && !requests_.are_owed() && fails_rather_than_stops_) {
     unwanted_.stop_error = stream_stopped(plan_, *job.stopped_on);
@@ -301,9 +291,7 @@ void StreamFollower::begun_again(const Result<std::shared_ptr<JobWatch>>& begun)
   if (!begun.ok()) {
     const Error& why = begun.error();
     if (!is_unknown(why) && why.kind != ErrorKind::kGuestBusy) {
-      fail(stream_failed(plan_, why.kind,
-                         text("QEMU had skipped what it should have copied, so it was cancelled, ",
-                              "and cannot be begun again: ", why.message)));
+      fail(stream_not_begun_again(plan_, why));
     }
     return;
   }
@@ -365,7 +353,6 @@ void StreamFollower::check_chain() {
     } else if (is_done == false) {
       fail(stream_vanished(plan_, "QEMU has it no more, and the disk has its old backing file"));
     }
-    // Else the next look finds the job missing again.
   });
 }
 
@@ -392,8 +379,7 @@ void StreamFollower::finish(job::Ending ending) {
   }
   const bool is_cancelled = ending.error && ending.error->kind == ErrorKind::kCancelled;
   if (cancels_.are_in_vain() && !is_cancelled) {
-    ending.warnings.push_back(text("QEMU refused to cancel the pull of disk '", plan_.disk_name,
-                                   "': ", cancels_.refusal));
+    ending.warnings.push_back(cancel_refused(plan_, cancels_.refusal));
   }
   std::exchange(finish_, nullptr)(std::move(ending));
 }

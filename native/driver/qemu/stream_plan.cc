@@ -27,8 +27,8 @@ std::string combine(const std::string& overlay, const std::string& name) {
                                                          : overlay.substr(0, slash + 1) + name;
 }
 
-/// Whether `name`, stated in the header of `overlay`, leads to `image`: by what QEMU calls it, or by
-/// the file itself where both can be seen.
+/// Whether `name`, stated in the header of `overlay`, leads to `image`: by what QEMU calls it, or
+/// by the file itself where both can be seen.
 bool leads_to(const BlockNode& overlay, const std::string& name, const BlockNode& image) {
   if (combine(overlay.filename, name) == image.filename) {
     return true;

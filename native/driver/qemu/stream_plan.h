@@ -61,7 +61,8 @@ struct StreamPlan {
   /// Path of the active layer as QEMU names it.
   std::string path;
   std::uint64_t virtual_size = 0;
-  /// The chain before the pull, top first; empty where QEMU's devices do not show the disk any more.
+  /// The chain before the pull, top first; empty where QEMU's devices do not show the disk any
+  /// more.
   std::vector<BlockNode> layers;
   /// Index of the layer that stays, layers.size() when none does.
   std::size_t base_index = 0;
@@ -69,7 +70,8 @@ struct StreamPlan {
   std::optional<std::string> backing_file;
   std::optional<KeptLayer> base;
   qmp::OnError on_error = qmp::OnError::kReport;
-  /// QEMU finalizes the job by itself, as it was told by version 0.1.0 for jobs that nobody follows.
+  /// QEMU finalizes the job by itself, as it was told by version 0.1.0 for jobs that nobody
+  /// follows.
   bool auto_finalize = false;
   /// Some layer drops out, so the chain shows whether the job was done.
   bool has_work = true;
