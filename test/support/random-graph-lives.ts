@@ -87,7 +87,7 @@ async function save(stage: GraphStage): Promise<boolean> {
 async function resume(stage: GraphStage): Promise<void> {
   stage.note('the machine is resumed')
   await stage.machine.cont()
-  stage.reasons.delete(migrating)
+  stage.passed.add(migrating)
 }
 
 async function saveForAWhile(stage: GraphStage): Promise<void> {
@@ -111,7 +111,7 @@ async function beginMigration(stage: GraphStage): Promise<() => Promise<void>> {
     if (how === 'completed') await machine.cont()
     await machine.client.execute('migrate-set-parameters', { 'max-bandwidth': 1 << 30 })
     await other?.kill()
-    stage.reasons.delete(migrating)
+    stage.passed.add(migrating)
   }
 }
 
@@ -179,11 +179,13 @@ async function takeOver(stage: GraphStage, target: GraphMachine): Promise<void> 
   await target.leaves('inmigrate')
   await target.cont()
   stage.enter(target, false)
-  stage.reasons.delete(migrating)
+  stage.passed.add(gone)
+  stage.passed.add(migrating)
 }
 
 function endangerJobs(stage: GraphStage): void {
   stage.mayFail = true
+  stage.passed.delete(migrating)
   stage.reasons.set(migrating, migrationWords)
 }
 

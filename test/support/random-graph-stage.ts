@@ -26,6 +26,8 @@ export class GraphStage {
   /** Files that the round itself writes to, beside the active image. */
   readonly written = new Set<string>()
   readonly reasons: Reasons
+  /** Reasons that are gone for whoever asks from now on. */
+  readonly passed = new Set<string>()
   /** The chains that the headers may lead through. */
   chains: string[][]
   hasWritten = false
@@ -102,6 +104,8 @@ export class GraphStage {
   /** Asks for the pull of the recipe. */
   ask(): GraphPull {
     const { name, by, base, bytesPerSecond } = this.recipe.ask
+    for (const reason of this.passed) this.reasons.delete(reason)
+    this.passed.clear()
     this.note(`pull by ${by} of ${name} '${this.puller.disk}', base ${base}, ${bytesPerSecond} bytes a second`)
     const pull = this.puller.ask(bytesPerSecond)
     void pull.told.then(({ how, code, message, released }) => {
@@ -127,6 +131,7 @@ export class GraphStage {
     const { random } = this
     const mayTouch = !this.recipe.isSnapshot && !this.recipe.filters.some(isWriterBelow) && this.machine.canDoIo
     const what = random.pick(mayTouch ? ['write', 'write', 'write', 'read', 'flush', 'wait'] : ['wait'])
+    if (what === 'read' || what === 'flush') this.note(`the guest: ${what}`)
     if (what === 'wait') await pause(random.below(60))
     if (what === 'write') await this.#write()
     if (what === 'read') {
