@@ -22,9 +22,8 @@ bool is_protocol(std::string_view driver) {
 
 bool is_filter(std::string_view driver) {
   constexpr std::array<std::string_view, 11> kFilters{
-      "copy-on-read",      "throttle",   "blkdebug",       "blklogwrites",
-      "copy-before-write", "backup-top", "mirror_top",     "commit_top",
-      "preallocate",       "compress",   "snapshot-access"};
+      kCopyOnRead,  "throttle",   "blkdebug",    "blklogwrites", "copy-before-write", "backup-top",
+      "mirror_top", "commit_top", "preallocate", "compress",     "snapshot-access"};
   return std::find(kFilters.begin(), kFilters.end(), driver) != kFilters.end();
 }
 
@@ -73,7 +72,8 @@ std::string_view id_in(std::string_view qdev) {
 
 }  // namespace
 
-Result<void> BlockGraph::link(std::size_t parent, std::size_t child, std::string filter) {
+Result<void> BlockGraph::link(std::size_t parent, std::size_t child,
+                              const std::vector<Filter>& filters) {
   if (nodes_[parent].backing && *nodes_[parent].backing != child) {
     return make_error(ErrorKind::kQemuError,
                       text("QEMU shows both '", nodes_[*nodes_[parent].backing].filename, "' and '",
@@ -81,7 +81,12 @@ Result<void> BlockGraph::link(std::size_t parent, std::size_t child, std::string
                            "'; without knowing which is so nothing is done"));
   }
   nodes_[parent].backing = child;
-  nodes_[parent].filter_above_backing = std::move(filter);
+  nodes_[parent].filter_above_backing = filters.empty() ? std::string() : filters.front().name;
+  for (const Filter& filter : filters) {
+    if (filter.driver == kCopyOnRead) {
+      nodes_[parent].copies_into_backing = filter.name;
+    }
+  }
   nodes_[child].is_backing = true;
   return {};
 }
@@ -108,20 +113,20 @@ Result<std::optional<std::size_t>> BlockGraph::add_chain(const qmp::Json& device
   BLOCKPULL_TRY(levels, read_levels(device, stats));
   std::optional<std::size_t> top;
   std::optional<std::size_t> above;
-  std::vector<std::string> filters;
+  std::vector<Filter> filters;
   for (const ImageLevel& level : levels) {
     BlockNode node = read_image(level.image);
     node.name = level.node_name;
     if (is_filter(node.driver)) {
-      filters.push_back(node.name);
+      filters.push_back({std::move(node.name), std::move(node.driver)});
       continue;
     }
     BLOCKPULL_TRY(added, add(std::move(node)));
-    for (const std::string& filter : filters) {
-      filters_.emplace(filter, added);
+    for (const Filter& filter : filters) {
+      filters_.emplace(filter.name, added);
     }
     if (above) {
-      BLOCKPULL_CHECK(link(*above, added, filters.empty() ? std::string() : filters.front()));
+      BLOCKPULL_CHECK(link(*above, added, filters));
     } else {
       top = added;
       nodes_[added].is_inactive = inserted.member("active").boolean() == false;
@@ -177,7 +182,7 @@ Result<BlockGraph> BlockGraph::of_devices(const qmp::Json& query_block,
 Result<BlockGraph> BlockGraph::of_nodes(const qmp::Json& named_nodes, const qmp::Json& edges) {
   BlockGraph graph;
   const GraphEdges known(edges);
-  std::map<std::string, std::string, std::less<>> filters;
+  std::map<std::string, std::string, std::less<>> drivers;
   for (std::size_t i = 0; i < named_nodes.size(); ++i) {
     const qmp::Json& listed = named_nodes.at(i);
     BlockNode node = read_image(listed.member("image"));
@@ -186,27 +191,30 @@ Result<BlockGraph> BlockGraph::of_nodes(const qmp::Json& named_nodes, const qmp:
     node.is_inactive = listed.member("active").boolean() == false;
     node.ignores_flushes = listed.member("cache").member("no-flush").is_true();
     if (is_filter(node.driver)) {
-      filters.emplace(node.name, known.below_filter(node.name));
+      drivers.emplace(node.name, node.driver);
     } else {
       BLOCKPULL_TRY(added, graph.add(std::move(node)));
       static_cast<void>(added);
     }
   }
-  const auto image_below = [&filters](std::string name) {
-    for (std::size_t steps = 0; steps <= filters.size() && filters.contains(name); ++steps) {
-      name = filters.find(name)->second;
+  // From a node down to the first that is no filter.
+  const auto filters_from = [&](std::string name, std::vector<Filter>& filters) {
+    while (drivers.contains(name) && filters.size() < drivers.size()) {
+      filters.push_back({name, drivers.find(name)->second});
+      name = known.below_filter(name);
     }
-    return name;
+    return graph.find_node(name);
   };
-  for (const auto& [filter, child] : filters) {
-    if (const auto image = graph.find_node(image_below(child))) {
+  for (const auto& [filter, driver] : drivers) {
+    std::vector<Filter> below;
+    if (const auto image = filters_from(filter, below)) {
       graph.filters_.emplace(filter, *image);
     }
   }
   for (std::size_t i = 0; i < graph.nodes_.size(); ++i) {
-    const std::string child = known.backing_of(graph.nodes_[i].name);
-    if (const auto image = graph.find_node(image_below(child))) {
-      BLOCKPULL_CHECK(graph.link(i, *image, filters.contains(child) ? child : std::string()));
+    std::vector<Filter> between;
+    if (const auto image = filters_from(known.backing_of(graph.nodes_[i].name), between)) {
+      BLOCKPULL_CHECK(graph.link(i, *image, between));
     }
   }
   graph.add_names(known);

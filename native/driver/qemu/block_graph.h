@@ -73,6 +73,8 @@ struct BlockNode {
   /// Index of the node below, through filters, and the topmost of these or "".
   std::optional<std::size_t> backing;
   std::string filter_above_backing;
+  /// The first of these that writes to what it stands over whatever is read through it, or "".
+  std::string copies_into_backing;
   /// Some other node has it as its backing.
   bool is_backing = false;
 };
@@ -82,6 +84,9 @@ struct BlockNode {
 
 /// Drivers that change nothing of what is read through them.
 [[nodiscard]] bool is_filter(std::string_view driver);
+
+/// The one of these that copies what it reads into the image that it stands over.
+inline constexpr std::string_view kCopyOnRead = "copy-on-read";
 
 struct BlockDevice {
   /// The BlockBackend's name; empty for a -blockdev.
@@ -157,7 +162,14 @@ class BlockGraph {
   void add_names(const GraphEdges& edges);
   /// The node of that name, added if it is not there.
   [[nodiscard]] Result<std::size_t> add(BlockNode node);
-  [[nodiscard]] Result<void> link(std::size_t parent, std::size_t child, std::string filter);
+  struct Filter {
+    std::string name;
+    std::string driver;
+  };
+
+  /// `filters`: those between the two, the upper one first.
+  [[nodiscard]] Result<void> link(std::size_t parent, std::size_t child,
+                                  const std::vector<Filter>& filters);
 
   std::vector<BlockNode> nodes_;
   std::vector<BlockDevice> devices_;

@@ -67,6 +67,7 @@ class Planner {
 
   [[nodiscard]] Result<std::size_t> find_base() const;
   [[nodiscard]] Result<void> check_is_kept() const;
+  [[nodiscard]] Result<void> check_filters() const;
   [[nodiscard]] Result<void> check_is_whole() const;
   [[nodiscard]] Result<void> check_layers(std::size_t base, const qmp::QemuVersion& version) const;
   [[nodiscard]] Result<std::string> name_of_base(std::size_t base) const;
@@ -129,6 +130,20 @@ Result<void> Planner::check_is_kept() const {
                       "' is a temporary file that goes away with the guest (snapshot=on or a "
                       "transient disk), so a pull would fill it in vain; '",
                       layer(1).filename, "' is the disk, and can be pulled when it is shut off"));
+}
+
+/// A pull reads every layer, and what it reads through such a filter QEMU writes below.
+Result<void> Planner::check_filters() const {
+  for (std::size_t i = 0; i + 1 < depth(); ++i) {
+    if (const std::string& filter = layer(i).copies_into_backing; !filter.empty()) {
+      return refused(ErrorKind::kUnsupported,
+                     text("filter '", filter, "' copies what is read into backing file '",
+                          layer(i + 1).filename,
+                          "', which a pull would write to by it; remove that copy-on-read filter, ",
+                          "or open the backing file read-only"));
+    }
+  }
+  return {};
 }
 
 /// QEMU, told to open the image without its backing file, would do nothing and call it completed;
@@ -241,8 +256,10 @@ Result<JudgedStream> plan_stream(const BlockGraph& graph, std::size_t top,
     judged.refusals.push_back(std::move(whole).error());
   }
   if (plan.has_work) {
-    if (auto kept = planner.check_is_kept(); !kept.ok()) {
-      judged.refusals.push_back(std::move(kept).error());
+    for (const auto& sound : {planner.check_is_kept(), planner.check_filters()}) {
+      if (!sound.ok()) {
+        judged.refusals.push_back(sound.error());
+      }
     }
     if (auto sound = planner.check_layers(base, version); !sound.ok()) {
       judged.refusals.push_back(std::move(sound).error());

@@ -12,6 +12,8 @@
 //     a base stays that has no format node        the header would name "file" as its format
 //     QEMU has the image open alone, and its      nothing is done, and QEMU calls that completed
 //     header states a backing file
+//     a copy-on-read filter stands over a layer   QEMU writes to that layer what the stream reads
+//     below the active image
 //     the active image is a temporary file        it goes away with the guest, and what the guest's
 //     (snapshot=on, <transient/>)                 own disk is would be told as released
 //
