@@ -67,8 +67,9 @@ export class Domain {
    * whom), `UNSUPPORTED` (the disk is no local file; QEMU would damage it, or is too old; `onError` of a disk that is
    * shut off), `READ_ONLY`, `NOT_FOUND`,
    * `ACCESS_DENIED`, `FORMAT_UNKNOWN`, `FEATURE_UNSUPPORTED`, `IMAGE_CORRUPT`, `CHAIN_LOOP`, `POLICY`, `CLOSED`;
-   * while the guest runs also with `MONITOR_BUSY`, `MONITOR_LOST`, `MONITOR_TIMEOUT`, `QEMU_ERROR`, and with
-   * `INVALID_ARGUMENT` where its socket is no QMP monitor. Nothing has been written then.
+   * while the guest runs also with `MONITOR_BUSY`, `MONITOR_LOST`, `MONITOR_TIMEOUT`, `QEMU_ERROR`,
+   * `GUEST_BUSY` (it is being migrated or saved), and with `INVALID_ARGUMENT` where its socket is no QMP monitor.
+   * Nothing has been written then.
    *
    * A QEMU that does not answer is waited for until `monitorTimeouts` end that, or for two seconds once `signal` is
    * aborted: `MONITOR_TIMEOUT`. Where `syscall` is 'block-stream', QEMU may begin the pull all the same, and `reap`
@@ -199,11 +200,12 @@ export class Domain {
 
   /**
    * Waits for the end of every job of ours in the domain's QEMU, those that earlier processes left too, which are
-   * brought to it durably, and tells how each ended. The guest's disks are flushed in any case, since a job that was
-   * started `detached` may have ended before. A job that was left and stopped on an error (`onError`) fails with it;
+   * brought to it durably, and tells how each ended. The guest's disks are flushed in any case, since a job of an
+   * earlier version may have ended by itself before. A job that was left and stopped on an error (`onError`) fails with it;
    * one that this connection was asked for is waited for until somebody resumes it.
    * `connect` does the same in the background. Rejects with `NO_DOMAIN`, `MONITOR_BUSY`, `MONITOR_LOST`,
-   * `MONITOR_TIMEOUT`, `READ_ONLY`, `CLOSED`.
+   * `MONITOR_TIMEOUT`, `GUEST_BUSY` (it is being migrated or saved: its jobs are left as they are), `READ_ONLY`,
+   * `CLOSED`.
    *
    * ```js
    * for (const { target, outcome } of await domain.reap()) console.log(target, outcome.state)

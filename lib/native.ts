@@ -237,7 +237,7 @@ export interface NativeBlockPullRequest extends NativeDiskRequest {
   readonly base: string | null
   readonly bandwidth: bigint
   readonly flags: number
-  /** Of a running domain only: QEMU ends the job by itself, whether this process lives or not. */
+  /** Of a running domain only: nobody need wait for the job; the next connection, or a reap, finishes it. */
   readonly detached: boolean
   /** What a failed read or write does: the job fails, or, of a running domain, waits to be resumed. */
   readonly onError: 'report' | 'stop' | 'enospc'

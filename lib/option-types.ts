@@ -49,8 +49,9 @@ export interface StartOptions {
 /** Options of `domain.blockPull`. */
 export interface BlockPullOptions extends DiskPlanOptions, StartOptions {
   /**
-   * For a running domain: QEMU ends the job by itself, whether this process lives or not, so what it copied is lost
-   * if QEMU is killed right after. Refused for one that is shut off. Default: false.
+   * For a running domain: nobody need wait. This process finishes the job if it lives; else the job waits in QEMU,
+   * with its backing file, until the next connection or `reap` finishes it. Refused for a domain that is shut off.
+   * Default: false.
    */
   readonly detached?: boolean | undefined
 }

@@ -89,24 +89,27 @@ describe('a pull that ended when nobody followed it', () => {
   test.each([
     ['a whole one', null],
     ['one down to a base', 'base'],
-  ] as const)('%s, that nobody need wait for: once reap has answered, the XML describes the new chain', async (_, base) => {
-    const { vms, chain } = await makeFolder()
-    const live = await LiveDisk.start(chain)
-    const connection = await connect(vms.uri)
-    const domain = await connection.lookupByName('vm0')
-    const client = await live.client()
-    const job = await domain.blockPull('vda', { base: base && vms.base, detached: true, ...slow })
-    await connection.close()
-    await expect(job.done).rejects.toMatchObject({ code: 'CLOSED' })
-    const [{ device }] = await client.execute('query-block-jobs')
-    await client.execute('block-job-set-speed', { device, speed: 0 })
-    await client.event('BLOCK_JOB_PENDING')
-    expect(vms.read('vm0')).toContain(vms.middle)
-    expect(await (await domainOf(vms)).reap()).toMatchObject([{ outcome: { state: 'completed', verified: true } }])
-    expect(vms.read('vm0')).toBe(vms.xml('vm0', vms.disk(base === null ? '<backingStore/>' : vms.lower)))
-    await live.shutOff()
-    expect(await live.complaints(base && vms.base)).toEqual([])
-  })
+  ] as const)(
+    '%s, that nobody need wait for: once reap has answered, the XML describes the new chain',
+    async (_, base) => {
+      const { vms, chain } = await makeFolder()
+      const live = await LiveDisk.start(chain)
+      const connection = await connect(vms.uri)
+      const domain = await connection.lookupByName('vm0')
+      const client = await live.client()
+      const job = await domain.blockPull('vda', { base: base && vms.base, detached: true, ...slow })
+      await connection.close()
+      await expect(job.done).rejects.toMatchObject({ code: 'CLOSED' })
+      const [{ device }] = await client.execute('query-block-jobs')
+      await client.execute('block-job-set-speed', { device, speed: 0 })
+      await client.event('BLOCK_JOB_PENDING')
+      expect(vms.read('vm0')).toContain(vms.middle)
+      expect(await (await domainOf(vms)).reap()).toMatchObject([{ outcome: { state: 'completed', verified: true } }])
+      expect(vms.read('vm0')).toBe(vms.xml('vm0', vms.disk(base === null ? '<backingStore/>' : vms.lower)))
+      await live.shutOff()
+      expect(await live.complaints(base && vms.base)).toEqual([])
+    },
+  )
 
   test('the XML stays where QEMU has the image open otherwise than its header says', async () => {
     const { vms, chain } = await makeFolder()

@@ -3,7 +3,7 @@
 // `blockpull pull --connect` and `--qmp`: one disk of a domain, running or shut off.
 //
 // The same to the user whoever does the work. Only a running domain's QEMU can go on alone, so only there
-// `--no-wait` is of use: the job then ends without our flush, which is said, unless `blockpull reap` waits for it.
+// `--no-wait` is of use: the job then waits in QEMU, with its backing file, for `blockpull reap`, which is said.
 
 import type { BlockJob, BlockPullOptions } from '../../index.js'
 import { type Arguments, readBandwidth, readOnError, UsageError } from '../args.js'
@@ -78,8 +78,8 @@ async function startOnly(
 function startedText(label: string): string {
   return [
     `${label}: pull started, and QEMU goes on with it by itself`,
-    "  not made durable by blockpull: keep the backing files until 'blockpull reap' has waited",
-    '  for its end, or the guest has shut off',
+    "  it is not finished before 'blockpull reap' has waited for its end; until then the disk",
+    '  keeps its backing files, also if the guest shuts off',
     '',
   ].join('\n')
 }

@@ -13,8 +13,8 @@ import { type Ending, ExitCode, endingOfAll, endingOfError, endingOfJob, isFailu
 import { connectionOptions, findDomains, withConnection } from '../find-disk.js'
 import { writeJson } from '../json.js'
 import { report, warn } from '../report.js'
-import { doubtsOf } from './pull-result.js'
 import { untilStopped, type Wait } from '../waiting.js'
+import { doubtsOf } from './pull-result.js'
 
 /** After which a person wonders what is waited for. */
 const silenceMs = 1000
