@@ -201,8 +201,8 @@ export class Domain {
   /**
    * Waits for the end of every job of ours in the domain's QEMU, those that earlier processes left too, which are
    * brought to it durably, and tells how each ended. The guest's disks are flushed in any case, since a job of an
-   * earlier version may have ended by itself before. A job that was left and stopped on an error (`onError`) fails with it;
-   * one that this connection was asked for is waited for until somebody resumes it.
+   * earlier version may have ended by itself before. A job that was left and stopped on an error (`onError`) fails with
+   * it; one that this connection was asked for is waited for until somebody resumes it.
    * `connect` does the same in the background. Rejects with `NO_DOMAIN`, `MONITOR_BUSY`, `MONITOR_LOST`,
    * `MONITOR_TIMEOUT`, `GUEST_BUSY` (it is being migrated or saved: its jobs are left as they are), `READ_ONLY`,
    * `CLOSED`.

@@ -5,7 +5,7 @@
 
 import { symlinkSync } from 'node:fs'
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
-import { type BlockPullError, connect, type Domain } from '../../lib/index.js'
+import { connect, type Domain } from '../../lib/index.js'
 import * as virt from '../../lib/libvirt.js'
 import { VmFolder } from '../addon/vm-folder.js'
 import { GuestPuller } from '../support/guest-puller.js'

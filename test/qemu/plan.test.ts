@@ -26,8 +26,6 @@ const layers = (): Promise<CaseChain> =>
     { name: 'top', size: '8M', io: ['write -P 3 3M 1M'] },
   )
 
-const onDisk = (path: string) => statSync(path).blocks * 512
-
 describe('a plan', () => {
   test.each([
     ['everything', () => ({}), 4 * mebibyte],
