@@ -289,9 +289,9 @@ TimedPlan measured(const driver::GuestPlan& plan, const GuestPullRequest& asked,
                    const ReleaseScope& scope, const std::optional<Failure>& busy) {
   driver::PullPlan sized = driver::measure(plan);
   judge_planned(scope, plan.stream.path, sized);
-  TimedPlan told =
-      timed(std::move(sized), asked.options.bytes_per_second,
-            [&asked](Error error) { return refused_in_guest(std::move(error), asked); });
+  TimedPlan told = timed(std::move(sized), asked.options.bytes_per_second, [&asked](Error error) {
+    return refused_in_guest(std::move(error), asked);
+  });
   if (busy) {
     auto& refusals = told.refusals;
     const auto same = std::find_if(refusals.begin(), refusals.end(), [](const Failure& any) {
@@ -344,8 +344,7 @@ void plan_block_pull(const std::shared_ptr<Connection>& connection, const BlockP
   ReleaseScope scope = release_scope(connection, asked.on.domain.uuid, asked.siblings);
   scope.is_in_guest = true;
   plan_in_guest(connection, asked,
-                [scope, asked, busy,
-                 answer = std::move(answer)](Result<driver::GuestPlan> plan) {
+                [scope, asked, busy, answer = std::move(answer)](Result<driver::GuestPlan> plan) {
                   if (!plan.ok()) {
                     answer(busy ? *busy : std::move(plan).error());
                     return;

@@ -31,8 +31,7 @@ void OpenChains::Entry::leave(std::vector<driver::ChainFile>& files) {
 }
 
 const std::shared_ptr<OpenChains>& OpenChains::of_process() {
-  static const auto* const chains =
-      new std::shared_ptr<OpenChains>(std::make_shared<OpenChains>());
+  static const auto* const chains = new std::shared_ptr<OpenChains>(std::make_shared<OpenChains>());
   return *chains;
 }
 

@@ -123,40 +123,40 @@ void pull_in_guest(const std::shared_ptr<Connection>& connection, GuestPullReque
   start->when_given_up(
       [answer, path = monitor->path()](bool was_asked) { answer(given_up(path, was_asked)); });
   const auto asked = std::make_shared<GuestPullRequest>(std::move(request));
-  driver::prepare_guest_pull(
-      connection->shared_engine(), monitor, asked->options,
-      followers_while_wanted(followers_in(connection, *monitor), start),
-      [connection, asked, start,
-       answer = std::move(answer)](blockpull::Result<driver::GuestPullStart> started) {
-        if (!start->take()) {
-          // A job that was begun is taken back, as nobody has it.
-          return;
-        }
-        if (!started.ok()) {
-          answer(refused_in_guest(std::move(started).error(), *asked));
-          return;
-        }
-        if (started->joined != nullptr) {
-          answer(join(connection, *asked, std::move(started->joined)));
-          return;
-        }
-        if (asked->on.disk.source.empty()) {
-          asked->on.disk.target = started->prepared->plan().disk_name;
-          asked->on.disk.source = started->prepared->plan().path;
-        }
-        const bool was_there = started->prepared->was_there();
-        auto job = follow(connection, asked->on, std::move(started->prepared),
-                          asked->options.bytes_per_second,
-                          Asked{true, std::move(asked->on_end), asked->siblings});
-        if (job == nullptr) {
-          answer(connection_closed(kBlockPull));
-          return;
-        }
-        if (was_there) {
-          go_on_as_asked(*job, *asked);
-        }
-        answer(std::move(job));
-      });
+  driver::prepare_guest_pull(connection->shared_engine(), monitor, asked->options,
+                             followers_while_wanted(followers_in(connection, *monitor), start),
+                             [connection, asked, start, answer = std::move(answer)](
+                                 blockpull::Result<driver::GuestPullStart> started) {
+                               if (!start->take()) {
+                                 // A job that was begun is taken back, as nobody has it.
+                                 return;
+                               }
+                               if (!started.ok()) {
+                                 answer(refused_in_guest(std::move(started).error(), *asked));
+                                 return;
+                               }
+                               if (started->joined != nullptr) {
+                                 answer(join(connection, *asked, std::move(started->joined)));
+                                 return;
+                               }
+                               if (asked->on.disk.source.empty()) {
+                                 asked->on.disk.target = started->prepared->plan().disk_name;
+                                 asked->on.disk.source = started->prepared->plan().path;
+                               }
+                               const bool was_there = started->prepared->was_there();
+                               auto job =
+                                   follow(connection, asked->on, std::move(started->prepared),
+                                          asked->options.bytes_per_second,
+                                          Asked{true, std::move(asked->on_end), asked->siblings});
+                               if (job == nullptr) {
+                                 answer(connection_closed(kBlockPull));
+                                 return;
+                               }
+                               if (was_there) {
+                                 go_on_as_asked(*job, *asked);
+                               }
+                               answer(std::move(job));
+                             });
 }
 
 void plan_in_guest(const std::shared_ptr<Connection>& connection, GuestPullRequest request,
