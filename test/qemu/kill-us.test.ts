@@ -123,7 +123,7 @@ describe('killed', () => {
     const asked = proxy.commands.length
     const connection = await live.connect({ readOnly: true })
     const domain = await connection.lookupByName('vm0')
-    expect(await domain.blockJobInfo('vda')).toMatchObject({ type: BlockJobType.PULL, end: 4 << 20 })
+    expect(await domain.blockJobInfo('vda')).toMatchObject({ type: BlockJobType.PULL, end: 4 << 20, state: 'pending' })
     expect(proxy.commands.slice(asked).filter((name) => !/^(qmp_|query-|x-debug-query-)/.test(name))).toEqual([])
     expect(await live.jobs()).toEqual(waiting)
   })

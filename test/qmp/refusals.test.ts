@@ -85,8 +85,9 @@ describe('block-stream is refused with', () => {
 describe('before QEMU is asked', () => {
   test('a disk that it does not have is refused in libvirt’s words', async () => {
     const { domain, peer } = await start(temp)
-    for (const call of [domain.blockPull('vdz'), domain.blockJobInfo('vdz'), domain.blockJobAbort('vdz')]) {
-      const error = await failureOf(call)
+    const { blockPull, blockJobInfo, blockJobAbort } = domain
+    for (const call of [blockPull, blockJobInfo, blockJobAbort] as readonly ((disk: string) => Promise<unknown>)[]) {
+      const error = await failureOf(call.call(domain, 'vdz'))
       expect(error).toMatchObject({ code: 'NO_DISK', virCode: 8, virDomain: 10 })
       expect(error.message).toBe("invalid argument: disk 'vdz' not found in domain")
       expect(error.hint).toBe("QEMU has no device and no node 'vdz'; it has 'vda'")
