@@ -232,9 +232,9 @@ struct Misfit {
   const char* words;
 };
 
-class MisfitTest : public testing::TestWithParam<Misfit> {};
+class TwoAnswersTest : public testing::TestWithParam<Misfit> {};
 
-TEST_P(MisfitTest, IsRefusedWithWhatDoesNotFit) {
+TEST_P(TwoAnswersTest, IsRefusedWithWhatDoesNotFit) {
   const auto devices = qmp::Json::parse(GetParam().devices);
   const auto stats = qmp::Json::parse(GetParam().stats);
   ASSERT_TRUE(devices.ok() && stats.ok());
@@ -252,7 +252,7 @@ constexpr const char* kTwoDisks = R"([
     "backing-image": {"filename": "/c", "format": "qcow2"}}}}])";
 
 INSTANTIATE_TEST_SUITE_P(
-    Answers, MisfitTest,
+    Answers, TwoAnswersTest,
     testing::Values(
         Misfit{kTwoDisks, "[]", "2 devices and its 'query-blockstats' 0"},
         Misfit{kTwoDisks, R"([{"device": "b"}, {"device": "a"}])", "shows device 'b' in its place"},
