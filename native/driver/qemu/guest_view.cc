@@ -226,7 +226,7 @@ Turns& turns() {
 }
 
 /// Looks at the files and tells, on a thread that may block.
-void tell_seen(job::Engine& engine, const std::shared_ptr<Result<GuestView>>& view,
+void tell_seen(job::Host& host, const std::shared_ptr<Result<GuestView>>& view,
                const ViewTold& then, Turns::Turn turn) {
   const auto work = [view, then, turn = std::move(turn)] {
     if (view->ok()) {
@@ -234,7 +234,7 @@ void tell_seen(job::Engine& engine, const std::shared_ptr<Result<GuestView>>& vi
     }
     then(std::move(*view));
   };
-  engine.post([&engine, work] { engine.run_blocking(work, [] {}); });
+  host.post([&host, work] { host.run_blocking(work, [] {}); });
 }
 
 }  // namespace
@@ -243,13 +243,13 @@ void query_guest(const std::shared_ptr<qmp::Monitor>& monitor, ViewTold then) {
   std::make_shared<ViewQuery>(monitor, std::move(then))->begin();
 }
 
-void view_guest(const std::shared_ptr<job::Engine>& engine,
+void view_guest(const std::shared_ptr<job::Host>& host,
                 const std::shared_ptr<qmp::Monitor>& monitor, ViewTold then) {
-  if (engine == nullptr) {
+  if (host == nullptr) {
     then(make_error(ErrorKind::kClosed, "the connection was closed"));
     return;
   }
-  const auto take = [weak = std::weak_ptr(engine), path = monitor->path(),
+  const auto take = [weak = std::weak_ptr(host), path = monitor->path(),
                      then = std::move(then)](Result<GuestView> view) {
     const auto shared = std::make_shared<Result<GuestView>>(std::move(view));
     turns().wait(path, [weak, shared, then](Turns::Turn turn) {

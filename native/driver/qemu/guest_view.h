@@ -24,7 +24,7 @@
 #include "core/qmp/monitor.h"
 #include "driver/qemu/block_graph.h"
 #include "driver/qemu/run_state.h"
-#include "job/engine.h"
+#include "job/host.h"
 
 namespace blockpull::driver {
 
@@ -45,8 +45,8 @@ using ViewTold = std::function<void(Result<GuestView>)>;
 void query_guest(const std::shared_ptr<qmp::Monitor>& monitor, ViewTold then);
 
 /// The same, and what is seen of the files from here. Calls of `then` for one guest come one after
-/// another. kClosed where the engine has ended.
-void view_guest(const std::shared_ptr<job::Engine>& engine,
+/// another. kClosed where the host has ended.
+void view_guest(const std::shared_ptr<job::Host>& host,
                 const std::shared_ptr<qmp::Monitor>& monitor, ViewTold then);
 
 }  // namespace blockpull::driver

@@ -34,6 +34,8 @@ class JobHold {
   /// What is to be asked of the job.
   [[nodiscard]] Move next(const qmp::BlockJob& job) const;
 
+  /// A pause is under way. Its answer may be lost, and then it is not known whether it stands.
+  void pause_asked() { may_be_left_paused_ = true; }
   void pause_answered(const Result<void>& answer);
   /// A refusal says that it was not paused.
   void resume_answered();
@@ -57,7 +59,7 @@ class JobHold {
   InactiveWatch inactive_;
   /// It stands still since we asked for it.
   bool is_paused_ = false;
-  /// An earlier process may have asked for that, and died.
+  /// An earlier process may have asked for that, and died; or we have, and were not answered.
   bool may_be_left_paused_ = false;
 };
 

@@ -49,9 +49,12 @@ class NodeWitness : public std::enable_shared_from_this<NodeWitness> {
     ask({"blockdev-add", node, true}, [](NodeWitness& self, const Result<Json>& added) {
       if (added.ok()) {
         self.list_nodes();
-      } else {
-        self.then_({});
+        return;
       }
+      if (added.error().kind != ErrorKind::kQemuError) {
+        self.ask_for_removal();
+      }
+      self.then_({});
     });
   }
 
@@ -69,8 +72,17 @@ class NodeWitness : public std::enable_shared_from_this<NodeWitness> {
             check_stated(promised_, nodes->at(i).member("image").member("backing-filename").text());
       }
     }
-    ask(removal_of_own_node(name_),
-        [verdict](NodeWitness& self, const Result<Json>& /*removed*/) { self.then_(verdict); });
+    ask(removal_of_own_node(name_), [verdict](NodeWitness& self, const Result<Json>& removed) {
+      if (!removed.ok() && removed.error().kind != ErrorKind::kQemuError) {
+        self.ask_for_removal();
+      }
+      self.then_(verdict);
+    });
+  }
+
+  /// Whether the node is there is not known, and nobody else would remove it.
+  void ask_for_removal() {
+    ask(removal_of_own_node(name_), [](NodeWitness& /*self*/, const Result<Json>& /*removed*/) {});
   }
 
   void ask(qmp::Command command, std::function<void(NodeWitness&, const Result<Json>&)> then) {

@@ -17,17 +17,17 @@ using qmp::Json;
 
 class StreamStart : public std::enable_shared_from_this<StreamStart> {
  public:
-  StreamStart(std::weak_ptr<job::Engine> engine, std::shared_ptr<qmp::Monitor> monitor,
+  StreamStart(std::weak_ptr<job::Host> host, std::shared_ptr<qmp::Monitor> monitor,
               GuestPullOptions options, FindFollower find_follower,
               std::function<void(Result<StartedStream>)> then)
-      : engine_(std::move(engine)),
+      : host_(std::move(host)),
         monitor_(std::move(monitor)),
         options_(std::move(options)),
         find_follower_(std::move(find_follower)),
         then_(std::move(then)) {}
 
   void begin() {
-    view_guest(engine_.lock(), monitor_, [self = shared_from_this()](Result<GuestView> view) {
+    view_guest(host_.lock(), monitor_, [self = shared_from_this()](Result<GuestView> view) {
       auto ready = self->prepare(std::move(view));
       if (!ready.ok()) {
         self->then_(std::move(ready).error());
@@ -111,7 +111,7 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
     }
   }
 
-  const std::weak_ptr<job::Engine> engine_;
+  const std::weak_ptr<job::Host> host_;
   const std::shared_ptr<qmp::Monitor> monitor_;
   const GuestPullOptions options_;
   const FindFollower find_follower_;
@@ -156,10 +156,10 @@ qmp::Command command_for(const StreamPlan& plan, std::uint64_t bytes_per_second)
   return qmp::block_stream(stream);
 }
 
-void start_stream(const std::shared_ptr<job::Engine>& engine,
+void start_stream(const std::shared_ptr<job::Host>& host,
                   const std::shared_ptr<qmp::Monitor>& monitor, const GuestPullOptions& options,
                   FindFollower find_follower, std::function<void(Result<StartedStream>)> then) {
-  std::make_shared<StreamStart>(engine, monitor, options, std::move(find_follower), std::move(then))
+  std::make_shared<StreamStart>(host, monitor, options, std::move(find_follower), std::move(then))
       ->begin();
 }
 

@@ -37,7 +37,7 @@ struct StartedStream {
 
 /// The job that QEMU has started, or had already. Refusals are those of preflight();
 /// QEMU's own come as kJobActive, kNoDisk, kNoBase, kReadOnly, kUnsupported, or kQemuError.
-void start_stream(const std::shared_ptr<job::Engine>& engine,
+void start_stream(const std::shared_ptr<job::Host>& host,
                   const std::shared_ptr<qmp::Monitor>& monitor, const GuestPullOptions& options,
                   FindFollower find_follower, std::function<void(Result<StartedStream>)> then);
 

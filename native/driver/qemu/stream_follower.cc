@@ -154,6 +154,7 @@ void StreamFollower::act(const qmp::BlockJob& job) {
   }
   switch (hold_.next(job)) {
     case JobHold::Move::kPause:
+      hold_.pause_asked();
       execute(Step::kPause, qmp::job_pause(plan_.job_id), &StreamFollower::pause_answered);
       break;
     case JobHold::Move::kResume:

@@ -47,39 +47,6 @@ std::string locked_bytes(PosixFile& file) {
   return bytes;
 }
 
-/// A process of its own that takes something and keeps it until it is killed, with the test.
-class OtherProcess {
- public:
-  explicit OtherProcess(const std::function<bool()>& take) {
-    std::array<int, 2> ready{};
-    EXPECT_EQ(::pipe(ready.data()), 0);
-    pid_ = ::fork();
-    if (pid_ == 0) {
-      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-      static_cast<void>(!::write(ready[1], take() ? "y" : "n", 1));
-      ::pause();
-      ::_exit(0);
-    }
-    ::close(ready[1]);
-    char answer = 0;
-    has_taken_ = ::read(ready[0], &answer, 1) == 1 && answer == 'y';
-    ::close(ready[0]);
-  }
-  ~OtherProcess() {
-    ::kill(pid_, SIGKILL);
-    ::waitpid(pid_, nullptr, 0);
-  }
-  OtherProcess(const OtherProcess&) = delete;
-  OtherProcess& operator=(const OtherProcess&) = delete;
-
-  [[nodiscard]] pid_t pid() const { return pid_; }
-  [[nodiscard]] bool has_taken() const { return has_taken_; }
-
- private:
-  pid_t pid_ = -1;
-  bool has_taken_ = false;
-};
-
 class Lock : public testing::Test {
  protected:
   const files::TempFolder folder_;
@@ -165,7 +132,7 @@ TEST_F(Lock, AHolderInThisProcessIsNamedAsSuch) {
 
 TEST_F(Lock, AHolderInAnotherProcessIsNamedByPidAndName) {
   std::unique_ptr<PosixFile> theirs;
-  const OtherProcess other([this, &theirs] {
+  const files::OtherProcess other([this, &theirs] {
     theirs = open_file(path_);
     return lock_image(*theirs, LockRole::kWriter).ok();
   });
@@ -187,7 +154,7 @@ TEST_F(Lock, AHolderInAnotherProcessIsNamedByPidAndName) {
 
 TEST_F(Lock, ALockOfTheOtherKindIsNamedByItsPid) {
   const auto file = open_file(path_);
-  const OtherProcess other([this] {
+  const files::OtherProcess other([this] {
     const int fd = ::open(path_.c_str(), O_RDWR);
     struct flock lock {};
     lock.l_type = F_WRLCK;

@@ -6,19 +6,27 @@
 
 #include <gtest/gtest.h>
 
+#include "core/base/text.h"
 #include "driver/qemu/recorded_answers.h"
 
 namespace blockpull::driver {
 namespace {
 
+/// The graph, which is expected to be one.
+BlockGraph known(Result<BlockGraph> graph) {
+  EXPECT_TRUE(graph.ok()) << graph.error().message;
+  return graph.ok() ? std::move(graph).value() : BlockGraph();
+}
+
 BlockGraph guest(const std::string& name) {
   const qmp::Json answers = recorded(name);
-  return BlockGraph::of_devices(answers.member("devices"), answers.member("graph"));
+  return known(BlockGraph::of_devices(answers.member("devices"), answers.member("stats"),
+                                      answers.member("graph")));
 }
 
 BlockGraph daemon(const std::string& name) {
   const qmp::Json answers = recorded(name);
-  return BlockGraph::of_nodes(answers.member("nodes"), answers.member("graph"));
+  return known(BlockGraph::of_nodes(answers.member("nodes"), answers.member("graph")));
 }
 
 std::vector<std::string> names(const BlockGraph& graph, std::optional<std::size_t> top) {
@@ -37,8 +45,8 @@ TEST(BlockGraphTest, WhatIsNoAnswerIsNoImage) {
   for (const char* const answer : {"[]", "{}", R"([{}, null, {"inserted": {}}])"}) {
     const auto json = qmp::Json::parse(answer);
     ASSERT_TRUE(json.ok());
-    EXPECT_TRUE(BlockGraph::of_devices(*json, *json).nodes().empty()) << answer;
-    EXPECT_FALSE(BlockGraph::of_nodes(*json, *json).find_node("")) << answer;
+    EXPECT_TRUE(known(BlockGraph::of_devices(*json, *json, *json)).nodes().empty()) << answer;
+    EXPECT_FALSE(known(BlockGraph::of_nodes(*json, *json)).find_node("")) << answer;
   }
 }
 
@@ -109,8 +117,10 @@ TEST(BlockGraphTest, AJobThatWritesToAnImageIsNotOnTheBackingOfThat) {
     "image": {"filename": "/t", "format": "mirror_top", "backing-image":
       {"filename": "/t", "format": "qcow2", "backing-image": {"filename": "/b", "format": "raw"}}}
     }}])");
-  ASSERT_TRUE(graph.ok() && devices.ok());
-  const BlockGraph mirrored = BlockGraph::of_devices(*devices, *graph);
+  const auto stats = qmp::Json::parse(R"([{"device": "vda", "node-name": "filter", "backing":
+    {"node-name": "top", "backing": {"node-name": "base"}}}])");
+  ASSERT_TRUE(graph.ok() && devices.ok() && stats.ok());
+  const BlockGraph mirrored = known(BlockGraph::of_devices(*devices, *stats, *graph));
   const auto top = mirrored.find_node("top");
   const auto base = mirrored.find_node("base");
   ASSERT_TRUE(top && base);
@@ -120,12 +130,17 @@ TEST(BlockGraphTest, AJobThatWritesToAnImageIsNotOnTheBackingOfThat) {
   EXPECT_FALSE(mirrored.is_job_over("mirror", *base));
 }
 
-TEST(BlockGraphTest, WithoutTheGraphOnlyTopmostImagesHaveNames) {
-  const BlockGraph graph =
-      BlockGraph::of_devices(recorded("drive-guest").member("devices"), qmp::Json());
+TEST(BlockGraphTest, WithoutTheGraphAllImagesHaveNamesAndNothingIsKnownOfJobs) {
+  const qmp::Json answers = recorded("drive-guest-with-job");
+  const BlockGraph graph = known(
+      BlockGraph::of_devices(answers.member("devices"), answers.member("stats"), qmp::Json()));
   const auto top = graph.find_device("vda");
-  EXPECT_EQ(names(graph, top), (Names{"#block124", "", ""}));
+  ASSERT_TRUE(top);
+  EXPECT_EQ(names(graph, top),
+            names(guest("drive-guest"), guest("drive-guest").find_device("vda")));
   EXPECT_EQ(graph.disk_name(*top), "vda");
+  EXPECT_TRUE(graph.node_names().empty());
+  EXPECT_FALSE(graph.is_job_on("blockpull-x", *top));
   EXPECT_EQ(graph.nodes()[graph.chain_from(*top)[2]].filename, "/vms/sub/../base.img");
 }
 
@@ -178,43 +193,89 @@ TEST(BlockGraphTest, ALoopOrAVeryDeepAnswerComesToAnEnd) {
   const auto nodes = qmp::Json::parse(R"([{"node-name": "a", "drv": "qcow2"},
                                           {"node-name": "b", "drv": "qcow2"}])");
   ASSERT_TRUE(graph.ok() && nodes.ok());
-  const BlockGraph loop = BlockGraph::of_nodes(*nodes, *graph);
+  const BlockGraph loop = known(BlockGraph::of_nodes(*nodes, *graph));
   EXPECT_LE(loop.chain_from(0).size(), 256U);
-  std::string deep = R"({"filename": "/last"})";
-  for (int i = 0; i < 400; ++i) {
-    deep = R"({"filename": "/x", "format": "qcow2", "backing-image": )" + deep + "}";
-  }
-  const auto devices =
-      qmp::Json::parse(R"([{"device": "d", "inserted": {"image": )" + deep + "}}]");
-  ASSERT_TRUE(devices.ok());
-  EXPECT_LE(BlockGraph::of_devices(*devices, qmp::Json()).nodes().size(), 256U);
 }
 
-struct FileName {
-  const char* told;
-  const char* path;
+/// Of images "n0", "n1", … down to that depth.
+Result<BlockGraph> chain_of(std::size_t depth) {
+  std::string image;
+  std::string stats;
+  for (std::size_t i = depth; i-- > 0;) {
+    image = text(R"({"filename": "/)", i, R"(", "format": "qcow2")",
+                 image.empty() ? image : text(R"(, "backing-image": )", image), "}");
+    stats = text(i == 0 ? R"({"device": "d", )" : "{", R"("node-name": "n)", i, "\"",
+                 stats.empty() ? stats : text(R"(, "backing": )", stats), "}");
+  }
+  const auto devices = qmp::Json::parse(
+      text(R"([{"device": "d", "inserted": {"node-name": "n0", "image": )", image, "}}]"));
+  const auto told = qmp::Json::parse(text("[", stats, "]"));
+  EXPECT_TRUE(devices.ok() && told.ok());
+  return BlockGraph::of_devices(*devices, *told, qmp::Json());
+}
+
+TEST(BlockGraphTest, AChainIsReadWholeOrRefused) {
+  EXPECT_EQ(known(chain_of(1)).nodes().size(), 1U);
+  const BlockGraph deepest = known(chain_of(256));
+  EXPECT_EQ(deepest.nodes().size(), 256U);
+  EXPECT_EQ(names(deepest, 0).back(), "n255");
+  const auto too_deep = chain_of(257);
+  ASSERT_FALSE(too_deep.ok());
+  EXPECT_EQ(too_deep.error().kind, ErrorKind::kQemuError);
+  EXPECT_NE(too_deep.error().message.find("deeper than 256 levels"), std::string::npos);
+}
+
+/// Two answers that are not of one moment.
+struct Misfit {
+  const char* devices;
+  const char* stats;
+  const char* words;
 };
 
-class FileNameTest : public testing::TestWithParam<FileName> {};
+class TwoAnswersTest : public testing::TestWithParam<Misfit> {};
 
-TEST_P(FileNameTest, IsTakenOutOfWhatQemuTells) {
-  const auto devices =
-      qmp::Json::parse(std::string(R"([{"device": "d", "inserted": {"image": {"filename": )") +
-                       GetParam().told + R"(, "format": "qcow2"}}}])");
-  ASSERT_TRUE(devices.ok());
-  EXPECT_EQ(BlockGraph::of_devices(*devices, qmp::Json()).nodes().at(0).filename, GetParam().path);
+TEST_P(TwoAnswersTest, IsRefusedWithWhatDoesNotFit) {
+  const auto devices = qmp::Json::parse(GetParam().devices);
+  const auto stats = qmp::Json::parse(GetParam().stats);
+  ASSERT_TRUE(devices.ok() && stats.ok());
+  const auto graph = BlockGraph::of_devices(*devices, *stats, qmp::Json());
+  ASSERT_FALSE(graph.ok());
+  EXPECT_EQ(graph.error().kind, ErrorKind::kQemuError);
+  EXPECT_NE(graph.error().message.find(GetParam().words), std::string::npos)
+      << graph.error().message;
 }
 
+constexpr const char* kTwoDisks = R"([
+  {"device": "a", "inserted": {"node-name": "n1", "image": {"filename": "/1", "format": "qcow2",
+    "backing-image": {"filename": "/b", "format": "qcow2"}}}},
+  {"device": "b", "inserted": {"node-name": "n2", "image": {"filename": "/2", "format": "qcow2",
+    "backing-image": {"filename": "/c", "format": "qcow2"}}}}])";
+
 INSTANTIATE_TEST_SUITE_P(
-    Names, FileNameTest,
-    testing::Values(FileName{R"("/a/b.qcow2")", "/a/b.qcow2"}, FileName{R"("b.qcow2")", "b.qcow2"},
-                    FileName{R"("json:{\"driver\": \"qcow2\", \"file\": {\"filename\": \"/a\"}}")",
-                             "/a"},
-                    FileName{R"("json:{\"driver\": \"qcow2\", \"file.filename\": \"/a\"}")", "/a"},
-                    FileName{R"("json:{\"driver\": \"file\", \"filename\": \"/a\"}")", "/a"},
-                    FileName{R"("json:{\"driver\": \"qcow2\", \"file\": \"node\"}")",
-                             R"(json:{"driver": "qcow2", "file": "node"})"},
-                    FileName{R"("json:{no json")", "json:{no json"}));
+    Answers, TwoAnswersTest,
+    testing::Values(
+        Misfit{kTwoDisks, "[]", "2 devices and its 'query-blockstats' 0"},
+        Misfit{kTwoDisks, R"([{"device": "b"}, {"device": "a"}])", "shows device 'b' in its place"},
+        // One node that would be two images.
+        Misfit{kTwoDisks, R"([{"device": "a", "node-name": "n1", "backing": {"node-name": "x"}},
+                              {"device": "b", "node-name": "n2", "backing": {"node-name": "x"}}])",
+               "shows node 'x' as '/b' and as '/c'"}));
+
+TEST(BlockGraphTest, OneNodeHasOneBacking) {
+  const auto devices = qmp::Json::parse(R"([
+    {"device": "a", "inserted": {"node-name": "n", "image": {"filename": "/n", "format": "qcow2",
+      "backing-image": {"filename": "/b", "format": "qcow2"}}}},
+    {"device": "b", "inserted": {"node-name": "n", "image": {"filename": "/n", "format": "qcow2",
+      "backing-image": {"filename": "/c", "format": "qcow2"}}}}])");
+  const auto stats = qmp::Json::parse(R"([
+    {"device": "a", "node-name": "n", "backing": {"node-name": "b"}},
+    {"device": "b", "node-name": "n", "backing": {"node-name": "c"}}])");
+  ASSERT_TRUE(devices.ok() && stats.ok());
+  const auto graph = BlockGraph::of_devices(*devices, *stats, qmp::Json());
+  ASSERT_FALSE(graph.ok());
+  EXPECT_NE(graph.error().message.find("both '/b' and '/c' below node 'n'"), std::string::npos)
+      << graph.error().message;
+}
 
 }  // namespace
 }  // namespace blockpull::driver

@@ -75,7 +75,9 @@ std::optional<std::string> FakeQemu::answer(const std::string& name) {
                 run_state == "running" ? "true" : "false", "}");
   }
   if (name == "query-migrate") {
-    return migration.empty() ? "{}" : text(R"({"status": ")", migration, R"("})");
+    return migration.empty()
+               ? "{}"
+               : text(R"({"status": ")", migration, R"(", "total-time": )", migrations, "}");
   }
   if (name == "query-cpus-fast") {
     return text(R"([{"cpu-index": 0, "thread-id": )", thread_id.value_or(0), "}]");
@@ -112,6 +114,28 @@ bool FakeQemu::is_active() const {
   return run_state != "inmigrate" && run_state != "finish-migrate" && run_state != "postmigrate";
 }
 
+void FakeQemu::begin_migration() {
+  migration = "active";
+  ++migrations;
+}
+
+void FakeQemu::hand_over() {
+  migration = "completed";
+  run_state = "postmigrate";
+  events.push_back({"STOP", "{}"});
+  note_skipped();
+}
+
+void FakeQemu::come_back(const std::string& status) {
+  migration = status;
+  run_state = "running";
+  events.push_back({"RESUME", "{}"});
+}
+
+void FakeQemu::note_skipped() {
+  copy_skipped = copy_skipped || (job && job->status == "running" && !is_active());
+}
+
 Result<std::string> FakeQemu::start(const qmp::Json& arguments) {
   const std::string id = arguments.member("job-id").text_or_empty();
   if (stream_fault) {
@@ -133,6 +157,7 @@ Result<std::string> FakeQemu::start(const qmp::Json& arguments) {
   }
   copy_durable = false;
   copy_lost = false;
+  copy_skipped = false;
   if (is_fast) {
     finish_copying();
   }
@@ -166,7 +191,10 @@ Result<std::string> FakeQemu::act_on_filter(const std::string& name) {
     if (has_filter) {
       return refused("Duplicate nodes with node-name='x'");
     }
-    if (!is_active()) {
+    if (filter_fault) {
+      return refused(*filter_fault);
+    }
+    if (!is_active() || is_read_only) {
       return refused("Block node is read-only");
     }
     has_filter = true;
@@ -200,6 +228,7 @@ Result<std::string> FakeQemu::act_on_job(const std::string& name, const qmp::Jso
     job->stopped_on.reset();
     job->is_paused = false;
     job->status = "running";
+    note_skipped();
   } else if (name == "job-pause" && (job->stopped_on || job->is_paused)) {
     return refused("Job is already paused");
   } else if (name == "job-pause" && job->status == "running") {
@@ -215,6 +244,9 @@ Result<std::string> FakeQemu::act_on_job(const std::string& name, const qmp::Jso
     }
     if (!is_active()) {
       faults_of_client.emplace_back("finalized while the images were inactive");
+    }
+    if (copy_skipped) {
+      faults_of_client.emplace_back("finalized a copy that QEMU has skipped");
     }
     conclude(std::nullopt);
   } else {

@@ -11,7 +11,8 @@
 //
 // A job that ends is told by an event and is gone. What a failed flush was to write is lost for
 // good: later ones succeed and do not write it. While a migration has the images, QEMU would die of
-// a job that is finalized, so that is a fault of whoever asks, too.
+// a job that is finalized, so that is a fault of whoever asks, too, and a job that runs then skips
+// what it should write.
 //
 // Thread rule: one thread at a time.
 
@@ -63,6 +64,14 @@ class FakeQemu {
   void conclude(const std::optional<std::string>& error);
   void cancel();
 
+  /// A migration begins; it hands the images over; the guest runs here again.
+  void begin_migration();
+  void hand_over();
+  void come_back(const std::string& status);
+
+  /// Whether QEMU may write to its images.
+  [[nodiscard]] bool is_active() const;
+
   /// Whether a kill now would leave the guest's data in place.
   [[nodiscard]] bool is_durable() const { return copy_durable && header_durable; }
 
@@ -72,6 +81,8 @@ class FakeQemu {
   bool copy_durable = true;
   bool header_durable = true;
   bool copy_lost = false;
+  /// The last job has skipped what it should have written.
+  bool copy_skipped = false;
   /// Whether there is a filter of ours above "top".
   bool has_filter = false;
   /// The second node over one of the files, for reading, and that file; empty where there is none.
@@ -81,6 +92,8 @@ class FakeQemu {
   std::string run_state = "running";
   /// The status in query-migrate; empty where there never was a migration.
   std::string migration;
+  /// How many there were.
+  std::uint64_t migrations = 0;
   /// Of the guest's one processor; absent: the command is not offered.
   std::optional<int> thread_id;
   bool can_reopen = true;
@@ -90,6 +103,10 @@ class FakeQemu {
   std::deque<Event> events;
   /// What the next flush says instead of nothing.
   std::optional<std::string> flush_fault;
+  /// What the next filters over a node are refused with.
+  std::optional<std::string> filter_fault;
+  /// "top" is open for reading only.
+  bool is_read_only = false;
   /// What block-stream is refused with.
   std::optional<std::string> stream_fault;
   std::vector<std::string> faults_of_client;
@@ -106,8 +123,7 @@ class FakeQemu {
   [[nodiscard]] Result<std::string> act_on_node(const std::string& name,
                                                 const qmp::Json& arguments);
   [[nodiscard]] Result<std::string> act_on_filter(const std::string& name);
-  /// Whether QEMU may write to its images.
-  [[nodiscard]] bool is_active() const;
+  void note_skipped();
   void end_job(const std::string& event, const std::optional<std::string>& error);
   /// Says why not.
   [[nodiscard]] std::optional<std::string> flush();

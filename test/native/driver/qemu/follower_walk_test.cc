@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Random walks of the follower: whatever QEMU, its storage, the link, other programs and the user
-// do, and in whatever order, it ends once and its promises hold. A failure prints its seed.
+// Random walks of the follower: whatever QEMU, its storage, the link, migrations, other programs and the
+// user do, and in whatever order, it ends once and its promises hold. A failure prints its seed.
 
 #include <array>
 #include <random>
@@ -76,11 +76,14 @@ class Walk {
         rig_.monitor->tell_change();
         break;
       case 8:
-        if (is_alive && qemu.job->status == "pending" && is_one_in(3)) {
+        if (is_alive && qemu.job->status == "pending" && qemu.is_active() && is_one_in(3)) {
           // Another program, whose own flush had no fault.
           qemu.flush_fault.reset();
           qemu.conclude(std::nullopt);
         }
+        break;
+      case 9:
+        migrate();
         break;
       default:
         step();
@@ -92,6 +95,29 @@ class Walk {
       rig_.qemu.job.reset();
     } else {
       rig_.qemu.cancel();
+      was_cancelled_elsewhere_ = true;
+    }
+  }
+
+  /// One step of a migration. The images go no sooner than a look could have shown it: memory takes
+  /// longer to copy than a finalize that is on its way.
+  void migrate() {
+    constexpr std::size_t kLooks = 3;
+    FakeQemu& qemu = rig_.qemu;
+    const std::size_t looks = qemu.count("query-migrate");
+    if (!qemu.is_active()) {
+      qemu.come_back(is_one_in(2) ? "completed" : "failed");
+    } else if (qemu.migration != "active") {
+      if (is_one_in(4)) {
+        qemu.begin_migration();
+        looks_before_ = looks;
+      }
+    } else if (looks >= looks_before_ + kLooks) {
+      if (is_one_in(4)) {
+        qemu.migration = "cancelled";
+      } else {
+        qemu.hand_over();
+      }
     }
   }
 
@@ -112,14 +138,25 @@ class Walk {
 
   /// From now on all goes well.
   std::string settle() {
-    rig_.qemu.flush_fault.reset();
-    if (rig_.qemu.job) {
-      rig_.qemu.finish_copying();
+    FakeQemu& qemu = rig_.qemu;
+    qemu.flush_fault.reset();
+    if (!qemu.is_active()) {
+      qemu.come_back("completed");
+    } else if (qemu.migration == "active") {
+      qemu.migration = "cancelled";
     }
-    if (!rig_.run()) {
+    for (int turns = 0; turns < FollowerRig::kTurns && rig_.ends.empty(); ++turns) {
+      if (qemu.job && qemu.job->status == "running") {
+        qemu.finish_copying();
+      }
+      rig_.monitor->restore();
+      rig_.step();
+    }
+    if (rig_.ends.size() != 1) {
       return rig_.ends.empty() ? "it does not end" : "it ended twice";
     }
-    if (rig_.ended_with() == ErrorKind::kCancelled && !was_stopped_) {
+    const bool is_asked_for = was_stopped_ || was_cancelled_elsewhere_;
+    if (rig_.ended_with() == ErrorKind::kCancelled && !is_asked_for) {
       return "it was cancelled, and nobody had asked";
     }
     while (rig_.step()) {
@@ -131,6 +168,8 @@ class Walk {
   std::mt19937_64 random_;
   FollowerRig rig_;
   bool was_stopped_ = false;
+  bool was_cancelled_elsewhere_ = false;
+  std::size_t looks_before_ = 0;
 };
 
 TEST(FollowerWalkTest, HoldsItsPromisesOnAnyPath) {

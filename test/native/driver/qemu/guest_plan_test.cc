@@ -5,10 +5,14 @@
 #include "driver/qemu/guest_plan.h"
 
 #include <filesystem>
+#include <map>
+
+#include <unistd.h>
 
 #include <gtest/gtest.h>
 
 #include "core/base/text.h"
+#include "driver/qemu/guest_files.h"
 #include "driver/qemu/job_id.h"
 #include "files/sample_chain.h"
 #include "files/temp_folder.h"
@@ -39,6 +43,7 @@ class Guest {
     GuestView view;
     view.peer = peer_;
     std::string image;
+    std::string stats;
     std::string nodes = text(R"({"id": 90, "type": "block-job", "name": ")", job_id, R"("}, )",
                              R"({"id": 91, "type": "block-driver", "name": "filter"}, )",
                              R"({"id": 92, "type": "block-driver", "name": "file"})");
@@ -52,6 +57,8 @@ class Guest {
                                  : text(R"(, "backing-filename": ")", layers_[i + 1].file,
                                         R"(", "backing-image": )", image),
                    "}");
+      stats = text(i == 0 ? R"({"device": "vda", )" : "{", R"("node-name": "n)", i, "\"",
+                   stats.empty() ? stats : text(R"(, "backing": )", stats), "}");
       nodes += text(R"(, {"id": )", i, R"(, "type": "block-driver", "name": "n)", i, "\"}");
       edges += edge("file", i, 92) + (i == 0 ? std::string() : edge("backing", i - 1, i));
     }
@@ -65,8 +72,12 @@ class Guest {
         text(R"([{"device": "vda", "inserted": {"node-name": "n0", "image": )", image, "}}]"));
     const auto graph = qmp::Json::parse(
         text(R"({"nodes": [)", nodes, R"(], "edges": [)", edges.substr(0, edges.size() - 2), "]}"));
-    EXPECT_TRUE(devices.ok() && graph.ok());
-    view.graph = BlockGraph::of_devices(*devices, *graph);
+    const auto names = qmp::Json::parse(text("[", stats, "]"));
+    EXPECT_TRUE(devices.ok() && graph.ok() && names.ok());
+    auto read = BlockGraph::of_devices(*devices, *names, *graph);
+    EXPECT_TRUE(read.ok()) << read.error().message;
+    view.graph = std::move(read).value();
+    view.state.status = "running";
     if (!job_id.empty()) {
       qmp::BlockJob job;
       job.id = job_id;
@@ -161,7 +172,7 @@ TEST(GuestPlanTest, WhatIsRefusedIsDescribedAllTheSame) {
   const auto planned = plan(guest.view(), onto(2));
   ASSERT_TRUE(planned.ok());
   ASSERT_EQ(planned->refusals.size(), 1U);
-  const PullPlan measured = measure(*planned, std::nullopt);
+  const PullPlan measured = measure(*planned);
   EXPECT_EQ(measured.released, std::vector<std::string>{"/no/mid"});
   EXPECT_EQ(measured.base, "/no/base");
   EXPECT_EQ(measured.refusals.front().message, planned->refusals.front().message);
@@ -189,7 +200,7 @@ TEST(GuestPlanTest, OurJobThatAStartWouldTakeOverRefusesNothing) {
 TEST(GuestPlanTest, FilesThatAreNotHereAreEstimatedByTheirSizesOnDisk) {
   const auto measured = [](const GuestPullOptions& options, std::optional<std::uint64_t> mid) {
     const Guest guest({{"/no/top"}, {"/no/mid", "qcow2", kSize, mid}, {"/no/base"}});
-    return measure(*plan(guest.view(), options), std::nullopt);
+    return measure(*plan(guest.view(), options));
   };
   const PullPlan to_base = measured(onto(2), 2 * kCluster);
   EXPECT_EQ(to_base.bytes_to_move, 2 * kCluster);
@@ -205,6 +216,28 @@ TEST(GuestPlanTest, FilesThatAreNotHereAreEstimatedByTheirSizesOnDisk) {
   EXPECT_STREQ(none.method, "none");
 }
 
+TEST(GuestPlanTest, AGuestThatQemuMayNotWriteForIsRefused) {
+  struct State {
+    const char* status;
+    const char* migration;
+    bool is_refused;
+  };
+  const std::vector<State> states{{"running", "", false},
+                                  {"paused", "completed", false},
+                                  {"postmigrate", "completed", true},
+                                  {"running", "active", true},
+                                  {"inmigrate", "", true},
+                                  {"running", "failed", false}};
+  for (const State& state : states) {
+    GuestView view = three_layers().view();
+    view.state = {state.status, state.migration, ""};
+    EXPECT_EQ(refusals(view, everything()),
+              state.is_refused ? std::vector{ErrorKind::kGuestBusy} : std::vector<ErrorKind>{})
+        << state.status << " " << state.migration;
+  }
+}
+
+/// The process of the test is the QEMU, and has the files open.
 class GuestFilesTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -219,18 +252,30 @@ class GuestFilesTest : public testing::Test {
     files::write_cluster(folder_ / "mid", 1, 'm');
     files::write_cluster(folder_ / "mid", 2, 'm');
     files::write_cluster(folder_ / "top", 2, 't');
+    for (const char* const name : {"top", "mid", "base"}) {
+      open(folder_ / name);
+    }
   }
 
-  /// With what QEMU has open instead of top, mid and base, if it is something else.
-  [[nodiscard]] PullPlan measured(const GuestPullOptions& options, std::vector<Layer> layers = {},
-                                  std::optional<std::vector<std::string>> paths = {}) const {
+  void open(const std::string& path) {
+    auto file = io::PosixFile::open(path, io::Access::kReadOnly);
+    ASSERT_TRUE(file.ok()) << path;
+    open_[path] = std::move(file).value();
+  }
+
+  /// With what QEMU tells instead of top, mid and base, if it is something else.
+  [[nodiscard]] PullPlan measured(const GuestPullOptions& options,
+                                  std::vector<Layer> layers = {}) const {
     if (layers.empty()) {
       layers = {{folder_ / "top"}, {folder_ / "mid"}, {folder_ / "base"}};
     }
-    return measure(*plan(Guest(layers).view(), options), paths);
+    GuestView view = Guest(layers).view();
+    see_files(view.graph, {::getpid()});
+    return measure(*plan(view, options));
   }
 
   const files::TempFolder folder_;
+  std::map<std::string, std::unique_ptr<io::PosixFile>> open_;
 };
 
 TEST_F(GuestFilesTest, ThatAreHereAreCountedClusterByCluster) {
@@ -243,31 +288,52 @@ TEST_F(GuestFilesTest, ThatAreHereAreCountedClusterByCluster) {
   EXPECT_EQ(measured(onto(1)).bytes_to_move, 0U);
 }
 
-TEST_F(GuestFilesTest, ThatQemuHasOpenByARelativeNameAreNotLookedForFromHere) {
+TEST_F(GuestFilesTest, ThatQemuHasOpenByARelativeNameAreLookedForInQemusFolder) {
   std::vector<Layer> layers;
   for (const char* const name : {"top", "mid", "base"}) {
     layers.push_back({std::filesystem::relative(folder_ / name).string()});
   }
-  EXPECT_FALSE(measured(everything(), layers).bytes_free);
+  EXPECT_EQ(measured(everything(), layers).bytes_to_move, 2 * kCluster);
+  EXPECT_TRUE(measured(everything(), layers).bytes_free);
+  // Of a QEMU that cannot be looked into the folder is not known.
+  const GuestView view = Guest(layers).view();
+  EXPECT_FALSE(measure(*plan(view, everything())).bytes_free);
 }
 
 TEST_F(GuestFilesTest, ThatAreNotWhatQemuHasOpenAreNotCounted) {
   const std::string top = folder_ / "top";
   const std::string mid = folder_ / "mid";
   const std::string base = folder_ / "base";
-  for (const std::vector<Layer>& layers : {std::vector<Layer>{{top}, {mid}},
-                                           {{top}, {mid}, {mid}},
-                                           {{top}, {mid}, {"base"}},
-                                           {{top}, {mid}, {base, "qcow2", 2 * kSize}},
+  files::create_overlay(folder_ / "other", kSize, "base", image::Format::kQcow2);
+  for (const std::vector<Layer>& layers : {std::vector<Layer>{{top}, {mid}, {"base"}},
+                                           {{top}, {folder_ / "other"}, {base}},
+                                           {{top}, {folder_ / "gone"}, {base}},
+                                           {{top}, {mid}, {"nbd://host/base"}},
                                            {{top, "qed"}, {mid}, {base}}}) {
     EXPECT_FALSE(measured(everything(), layers).bytes_free);
   }
   EXPECT_TRUE(measured(everything(), {{top}, {mid}, {base}}).bytes_free);
+  // Another file of that name, and none.
+  std::filesystem::rename(folder_ / "other", mid);
+  EXPECT_FALSE(measured(everything(), {{top}, {mid}, {base}}).bytes_free);
+  std::filesystem::remove(mid);
+  EXPECT_FALSE(measured(everything(), {{top}, {mid}, {base}}).bytes_free);
 }
 
-TEST_F(GuestFilesTest, OutsideOfTheFoldersThatAreAllowedAreNotCounted) {
-  EXPECT_FALSE(measured(everything(), {}, std::vector<std::string>{"/proc"}).bytes_free);
-  EXPECT_TRUE(measured(everything(), {}, std::vector<std::string>{folder_ / ""}).bytes_free);
+TEST_F(GuestFilesTest, OutsideOfTheFoldersThatAreAllowedAreRefused) {
+  const auto refused = [this](const std::string& folder, bool is_qemu_seen = true) {
+    GuestView view = Guest({{folder_ / "top"}, {folder_ / "mid"}, {folder_ / "base"}}).view();
+    if (is_qemu_seen) {
+      see_files(view.graph, {::getpid()});
+    }
+    GuestPullOptions options = everything();
+    options.backing_paths = std::vector<std::string>{folder};
+    return refusals(view, options);
+  };
+  EXPECT_TRUE(refused(folder_ / "").empty());
+  EXPECT_EQ(refused("/proc"), std::vector{ErrorKind::kPolicy});
+  // Where it cannot be shown that they are inside.
+  EXPECT_EQ(refused(folder_ / "", false), std::vector{ErrorKind::kPolicy});
 }
 
 }  // namespace

@@ -10,17 +10,20 @@
 #include "driver/qemu/flush.h"
 #include "driver/qemu/job_id.h"
 #include "driver/qemu/left_job.h"
+#include "faults/inline_host.h"
 
 namespace blockpull::driver {
 namespace {
 
 class StartStreamTest : public testing::Test {
  protected:
+  StartStreamTest() : arena_(io::BufferArena::create(io::BufferArena::kBlock).value()) {}
+
   void ask(bool is_followed = false) {
     options_.disk.path = "/vms/top.qcow2";
     options_.disk.name = "vda";
     start_stream(
-        monitor_, options_,
+        host_, monitor_, options_,
         [is_followed](const std::string&) {
           return Follower{is_followed, nullptr};
         },
@@ -29,18 +32,32 @@ class StartStreamTest : public testing::Test {
 
   /// Goes on until the monitor is about to do `command`.
   void run_to(const std::string& command) {
-    while (monitor_->next() != command && monitor_->step()) {
+    while (monitor_->next() != command && step()) {
     }
   }
 
+  /// One thing, whoever has something to do; the monitor first.
+  bool step() { return monitor_->step() || host_->step(); }
+
   const Result<StartedStream>& run() {
-    while (monitor_->step()) {
+    while (step()) {
     }
     EXPECT_EQ(told_.size(), 1U);
     return told_.at(0);
   }
 
+  /// Files of the layers that drop out.
+  static std::vector<std::string> dropped(const StreamPlan& plan) {
+    std::vector<std::string> files;
+    for (std::size_t i = 1; i < plan.base_index; ++i) {
+      files.push_back(plan.layers[i].filename);
+    }
+    return files;
+  }
+
   const std::string id_ = job_id_for("vda", "top");
+  const std::unique_ptr<io::BufferArena> arena_;
+  std::shared_ptr<faults::InlineHost> host_ = std::make_shared<faults::InlineHost>(*arena_, 0);
   FakeQemu qemu_;
   const std::shared_ptr<FakeMonitor> monitor_ = std::make_shared<FakeMonitor>(qemu_);
   GuestPullOptions options_;
@@ -61,7 +78,20 @@ TEST_F(StartStreamTest, AsksForAJobThatWaits) {
   EXPECT_FALSE(qemu_.job->auto_finalize);
   EXPECT_EQ(qemu_.job->base_node, "base");
   EXPECT_EQ(qemu_.job->speed, 4096U);
+  EXPECT_FALSE(plan->plan.was_there);
+  EXPECT_TRUE(plan->plan.has_run_state);
+  EXPECT_EQ(plan->plan.state.status, "running");
   EXPECT_TRUE(qemu_.faults_of_client.empty());
+}
+
+TEST_F(StartStreamTest, AViewAsksForNothingThatEndsAQemuAndForTheImagesTwice) {
+  qemu_.thread_id = 1;
+  ask();
+  run_to("block-stream");
+  EXPECT_EQ(qemu_.executed,
+            (std::vector<std::string>{
+                "query-block", "query-blockstats", "x-debug-query-block-graph", "query-block-jobs",
+                "query-status", "query-migrate", "query-cpus-fast", "query-block"}));
 }
 
 TEST_F(StartStreamTest, AChainThatGetsShorterBetweenTwoAnswersIsLookedAtAgain) {
@@ -72,18 +102,38 @@ TEST_F(StartStreamTest, AChainThatGetsShorterBetweenTwoAnswersIsLookedAtAgain) {
   qemu_.below = {"mid", "base"};
   const auto& stream = run();
   ASSERT_TRUE(stream.ok()) << stream.error().message;
-  EXPECT_EQ(stream->plan.depth, 3U);
-  EXPECT_EQ(stream->plan.released, std::vector<std::string>{"/vms/mid.qcow2"});
+  EXPECT_EQ(stream->plan.layers.size(), 3U);
+  EXPECT_EQ(dropped(stream->plan), std::vector<std::string>{"/vms/mid.qcow2"});
   EXPECT_EQ(qemu_.job->base_node, "base");
-  EXPECT_EQ(qemu_.count("query-block"), 2U);
+  EXPECT_EQ(qemu_.count("query-block"), 4U);
 }
 
-TEST_F(StartStreamTest, OneThatNobodyWillFollowFinalizesItself) {
-  options_.will_be_followed = false;
+TEST_F(StartStreamTest, AnswersOfUnequalDepthAreAskedForAgain) {
+  qemu_.below = {"snap", "mid", "base"};
   ask();
-  EXPECT_TRUE(run().ok());
-  EXPECT_TRUE(told_[0]->plan.auto_finalize);
-  EXPECT_TRUE(qemu_.job->auto_finalize);
+  run_to("query-blockstats");
+  qemu_.below = {"mid", "base"};
+  run_to("x-debug-query-block-graph");
+  qemu_.below = {"snap", "mid", "base"};
+  const auto& stream = run();
+  ASSERT_TRUE(stream.ok()) << stream.error().message;
+  EXPECT_EQ(stream->plan.layers.size(), 4U);
+  EXPECT_EQ(qemu_.count("query-blockstats"), 2U);
+}
+
+TEST_F(StartStreamTest, AChainThatGoesOnChangingIsRefused) {
+  ask();
+  for (std::size_t looks = 1; told_.empty(); ++looks) {
+    run_to("x-debug-query-block-graph");
+    qemu_.below.insert(qemu_.below.begin(), "snap");
+    while (qemu_.count("query-block") < 2 * looks && step()) {
+    }
+    while (monitor_->next() != "query-blockstats" && step()) {
+    }
+  }
+  EXPECT_EQ(run().error().kind, ErrorKind::kQemuError);
+  EXPECT_EQ(qemu_.count("query-block"), 8U);
+  EXPECT_FALSE(qemu_.job);
 }
 
 TEST_F(StartStreamTest, AJobOfOursThatKeepsAnotherBaseIsNotTakenOver) {
@@ -105,18 +155,22 @@ TEST_F(StartStreamTest, AJobOfOursThatLivesIsTakenOverAsItIs) {
   ask();
   const auto& stream = run();
   ASSERT_TRUE(stream.ok());
-  EXPECT_TRUE(stream->was_there);
+  EXPECT_TRUE(stream->plan.was_there);
   EXPECT_EQ(qemu_.count("block-stream"), 0U);
   EXPECT_EQ(qemu_.count("block-job-set-speed"), 0U);
   ASSERT_TRUE(stream->plan.base);
   EXPECT_EQ(stream->plan.base->path, "/vms/base.qcow2");
-  EXPECT_EQ(stream->plan.released, std::vector<std::string>{"/vms/mid.qcow2"});
+  EXPECT_EQ(dropped(stream->plan), std::vector<std::string>{"/vms/mid.qcow2"});
 }
 
 TEST_F(StartStreamTest, TheEndOfAJobThatEndsAtOnceIsHeard) {
-  options_.will_be_followed = false;
   qemu_.is_fast = true;
   ask();
+  run_to("block-stream");
+  monitor_->step();
+  ASSERT_TRUE(qemu_.job);
+  EXPECT_EQ(qemu_.job->status, "pending");
+  qemu_.conclude(std::nullopt);
   EXPECT_TRUE(run().ok());
   ASSERT_TRUE(told_[0]->watch->end());
   EXPECT_FALSE(told_[0]->watch->end()->error);
@@ -130,7 +184,8 @@ TEST_F(StartStreamTest, OneThatThisProcessFollowsIsActive) {
 
 TEST_F(StartStreamTest, AQuestionThatIsRefusedOrLateIsToldOnceAndLeavesNoJob) {
   for (const char* const command :
-       {"query-block", "x-debug-query-block-graph", "query-block-jobs", "block-stream"}) {
+       {"query-block", "query-blockstats", "x-debug-query-block-graph", "query-block-jobs",
+        "query-status", "query-migrate", "block-stream"}) {
     for (const Failing how : {Failing::kRefused, Failing::kLate}) {
       told_.clear();
       ask();
@@ -145,7 +200,8 @@ TEST_F(StartStreamTest, AQuestionThatIsRefusedOrLateIsToldOnceAndLeavesNoJob) {
 
 TEST_F(StartStreamTest, AnAnswerThatWasLostIsAskedForAgain) {
   for (const char* const command :
-       {"query-block", "x-debug-query-block-graph", "query-block-jobs", "block-stream"}) {
+       {"query-block", "query-blockstats", "x-debug-query-block-graph", "query-block-jobs",
+        "query-status", "query-migrate", "block-stream"}) {
     for (const Failing how : {Failing::kLostBefore, Failing::kLostAfter}) {
       told_.clear();
       qemu_.job.reset();
@@ -164,11 +220,13 @@ TEST_F(StartStreamTest, ACancelAfterATimeoutHoldsItsMonitor) {
   const std::weak_ptr<FakeMonitor> weak = monitor;
   options_.disk.path = "/vms/top.qcow2";
   start_stream(
-      monitor, options_, [](const std::string&) { return Follower(); },
+      host_, monitor, options_, [](const std::string&) { return Follower(); },
       [this](Result<StartedStream> stream) { told_.push_back(std::move(stream)); });
-  while (monitor->next() != "block-stream" && monitor->step()) {
+  while (monitor->next() != "block-stream" && (monitor->step() || host_->step())) {
   }
   monitor->step(Failing::kLate);
+  while (host_->step()) {
+  }
   EXPECT_EQ(monitor->next(), "job-cancel");
   FakeMonitor* const held = monitor.get();
   monitor.reset();
@@ -182,6 +240,47 @@ TEST_F(StartStreamTest, WithoutItsQemuItIsLost) {
   ask();
   monitor_->end_qemu();
   EXPECT_EQ(run().error().kind, ErrorKind::kMonitorLost);
+}
+
+TEST_F(StartStreamTest, WithoutItsHostItIsClosed) {
+  for (const bool was_there : {true, false}) {
+    told_.clear();
+    ask();
+    if (was_there) {
+      run_to("query-block");
+    }
+    host_.reset();
+    while (monitor_->step()) {
+    }
+    ASSERT_EQ(told_.size(), 1U) << was_there;
+    EXPECT_EQ(told_[0].error().kind, ErrorKind::kClosed) << was_there;
+    EXPECT_FALSE(qemu_.job);
+  }
+}
+
+TEST_F(StartStreamTest, WhatAnotherProcessHasLeftOverTheDiskIsRemoved) {
+  qemu_.has_filter = true;
+  ask();
+  EXPECT_TRUE(run().ok());
+  // The graph does not show it as one of ours.
+  EXPECT_TRUE(qemu_.has_filter);
+}
+
+TEST_F(StartStreamTest, WhileTheGuestIsMigratedOrAwayNothingIsBegun) {
+  for (const char* const migration : {"setup", "active", "device", "of-the-future"}) {
+    told_.clear();
+    qemu_.migration = migration;
+    ask();
+    EXPECT_EQ(run().error().kind, ErrorKind::kGuestBusy) << migration;
+  }
+  qemu_.migration = "completed";
+  for (const char* const state : {"inmigrate", "postmigrate", "finish-migrate", "of-the-future"}) {
+    told_.clear();
+    qemu_.run_state = state;
+    ask();
+    EXPECT_EQ(run().error().kind, ErrorKind::kGuestBusy) << state;
+  }
+  EXPECT_EQ(qemu_.count("block-stream"), 0U);
 }
 
 struct Refusal {
@@ -212,8 +311,12 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST_F(StartStreamTest, ForeignJobsHaveNoPlanAndOursDo) {
   GuestView view;
-  view.graph = BlockGraph::of_devices(
-      qmp::Json::parse(qemu_.execute("query-block", {}).value()).value(), qmp::Json());
+  const auto answer = [this](const char* name) {
+    return qmp::Json::parse(qemu_.execute(name, {}).value()).value();
+  };
+  view.graph = BlockGraph::of_devices(answer("query-block"), answer("query-blockstats"),
+                                      answer("x-debug-query-block-graph"))
+                   .value();
   qmp::BlockJob job;
   job.id = id_;
   job.type = "stream";
@@ -221,7 +324,8 @@ TEST_F(StartStreamTest, ForeignJobsHaveNoPlanAndOursDo) {
   ASSERT_TRUE(ours);
   EXPECT_EQ(ours->node, "top");
   EXPECT_EQ(ours->disk_name, "vda");
-  EXPECT_EQ(ours->depth, 3U);
+  EXPECT_EQ(ours->layers.size(), 3U);
+  EXPECT_TRUE(ours->was_there);
   job.type = "commit";
   EXPECT_FALSE(plan_of_job(view, job));
   job.type = "stream";
@@ -233,16 +337,16 @@ TEST_F(StartStreamTest, ForeignJobsHaveNoPlanAndOursDo) {
 
 class FlushTest : public StartStreamTest {
  protected:
-  Result<void> flushed(Failing how = Failing::kNothing) {
-    std::optional<Result<void>> told;
-    flush_node(monitor_, "top", JobPhase::kHasEnded,
-               [&told](Result<void> result) { told = std::move(result); });
+  Result<Flushed> flushed(Failing how = Failing::kNothing, JobPhase phase = JobPhase::kHasEnded) {
+    std::optional<Result<Flushed>> told;
+    flush_node(monitor_, "top", phase,
+               [&told](Result<Flushed> result) { told = std::move(result); });
     run_to("flush");
     monitor_->step(how);
     while (monitor_->step()) {
     }
     EXPECT_TRUE(told);
-    return told.value_or(Result<void>());
+    return told.value_or(Result<Flushed>(Flushed{}));
   }
 };
 
@@ -250,7 +354,9 @@ TEST_F(FlushTest, ReopensAFilterAndRemovesIt) {
   for (const bool was_left : {false, true}) {
     qemu_.has_filter = was_left;
     qemu_.header_durable = false;
-    EXPECT_TRUE(flushed().ok());
+    const auto done = flushed();
+    ASSERT_TRUE(done.ok());
+    EXPECT_TRUE(done->is_certain);
     EXPECT_TRUE(qemu_.header_durable);
     EXPECT_FALSE(qemu_.has_filter);
   }
@@ -266,13 +372,51 @@ TEST_F(FlushTest, ReopensAFilterAndRemovesIt) {
 TEST_F(FlushTest, WithoutReopenSucceedsOnlyWhenQemuPrintsNothing) {
   qemu_.can_reopen = false;
   qemu_.header_durable = false;
-  EXPECT_TRUE(flushed().ok());
+  const auto done = flushed();
+  ASSERT_TRUE(done.ok());
+  EXPECT_FALSE(done->is_certain);
   EXPECT_TRUE(qemu_.header_durable);
   qemu_.flush_fault = "qemu-io: No space left";
   const auto failed = flushed();
   ASSERT_FALSE(failed.ok());
   EXPECT_EQ(failed.error().kind, ErrorKind::kIo);
   EXPECT_NE(failed.error().message.find("qemu-io: No space left"), std::string::npos);
+}
+
+TEST_F(FlushTest, OfANodeThatIsReadOnlySaysWhyAndIsDoneWhereTheJobHasEnded) {
+  // QEMU's own, for the time of the job.
+  qemu_.is_read_only = true;
+  EXPECT_TRUE(flushed().ok());
+  EXPECT_EQ(flushed(Failing::kNothing, JobPhase::kWaits).error().kind, ErrorKind::kGuestBusy);
+  // That of a guest which is elsewhere.
+  qemu_.run_state = "postmigrate";
+  for (const JobPhase phase : {JobPhase::kWaits, JobPhase::kHasEnded}) {
+    EXPECT_EQ(flushed(Failing::kNothing, phase).error().kind, ErrorKind::kGuestBusy);
+  }
+  EXPECT_EQ(qemu_.count("human-monitor-command"), 0U);
+}
+
+TEST_F(FlushTest, GoesByHandOnlyWhereThereIsNoFilter) {
+  struct Refused {
+    const char* words;
+    bool is_by_hand;
+  };
+  const std::vector<Refused> cases{{"Unknown driver 'blkdebug'", true},
+                                   {"Parameter 'driver' does not accept value 'blkdebug'", true},
+                                   {"Driver 'blkdebug' is not whitelisted", true},
+                                   {"Node 'top' is busy", false},
+                                   {"something new", false}};
+  for (const Refused& refused : cases) {
+    qemu_.executed.clear();
+    qemu_.filter_fault = refused.words;
+    const auto told = flushed();
+    EXPECT_EQ(told.ok(), refused.is_by_hand) << refused.words;
+    EXPECT_EQ(qemu_.count("human-monitor-command"), refused.is_by_hand ? 1U : 0U);
+    if (!told.ok()) {
+      EXPECT_EQ(told.error().kind, ErrorKind::kQemuError);
+      EXPECT_NE(told.error().message.find(refused.words), std::string::npos);
+    }
+  }
 }
 
 TEST_F(FlushTest, SaysWhatBecameOfTheMonitor) {

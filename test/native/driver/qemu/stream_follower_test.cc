@@ -29,7 +29,13 @@ TEST(StreamFollowerTest, FlushesBeforeItFinalizesAndBeforeItTells) {
   EXPECT_TRUE(rig.qemu.is_durable());
   ASSERT_TRUE(rig.run());
   EXPECT_EQ(rig.ended_with(), std::nullopt);
-  EXPECT_EQ(rig.ends[0].released, rig.plan.released);
+  EXPECT_FALSE(rig.ends[0].verified);
+  EXPECT_TRUE(rig.ends[0].durable);
+  EXPECT_TRUE(rig.ends[0].released.empty());
+  ASSERT_EQ(rig.ends[0].warnings.size(), 1U);
+  EXPECT_NE(rig.ends[0].warnings[0].find("could not be read back from its files"),
+            std::string::npos);
+  EXPECT_NE(rig.ends[0].warnings[0].find("'/vms/top.qcow2' is not there"), std::string::npos);
   EXPECT_EQ(rig.board.settled, FakeQemu::kSize);
   EXPECT_EQ(rig.board.method.load(), std::string("block-stream"));
   EXPECT_FALSE(rig.qemu.job);
@@ -40,8 +46,8 @@ TEST(StreamFollowerTest, FlushesBeforeItFinalizesAndBeforeItTells) {
 
 TEST(StreamFollowerTest, WhereNoLayerDropsOutNothingIsMoved) {
   FollowerRig rig;
+  rig.keep("mid", 1);
   rig.plan.has_work = false;
-  rig.plan.released = {};
   rig.start();
   EXPECT_EQ(rig.board.to_move, 0U);
   ASSERT_TRUE(rig.run_to("query-block-jobs"));
@@ -71,7 +77,7 @@ TEST(StreamFollowerTest, LooksAgainWithoutAnyEvent) {
 TEST(StreamFollowerTest, EventsOfOtherJobsAreNoReasonToLook) {
   FollowerRig rig;
   rig.start();
-  while (rig.qemu.count("query-block-jobs") == 0 || rig.host->outstanding() > 1) {
+  while (rig.qemu.count("query-migrate") == 0 || rig.host->outstanding() > 1) {
     ASSERT_TRUE(rig.step());
   }
   rig.qemu.job->id = "of-another";
@@ -98,6 +104,7 @@ TEST_P(FailingStepTest, EndsAsItsFailureSays) {
       << (rig.ends[0].error ? rig.ends[0].error->message : "completed");
   EXPECT_EQ(rig.broken_promise(), "");
   EXPECT_FALSE(rig.qemu.job);
+  EXPECT_EQ(rig.left_node(), "");
 }
 
 constexpr std::optional<ErrorKind> kCompletes;
@@ -107,6 +114,11 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(FailingStep{"query-block-jobs", Failing::kRefused, kCompletes},
                     FailingStep{"query-block-jobs", Failing::kLate, kCompletes},
                     FailingStep{"query-block-jobs", Failing::kLostBefore, kCompletes},
+                    FailingStep{"query-status", Failing::kRefused, kCompletes},
+                    FailingStep{"query-status", Failing::kLate, kCompletes},
+                    FailingStep{"query-status", Failing::kLostBefore, kCompletes},
+                    FailingStep{"query-migrate", Failing::kRefused, kCompletes},
+                    FailingStep{"query-migrate", Failing::kLostAfter, kCompletes},
                     FailingStep{"flush", Failing::kRefused, ErrorKind::kIo},
                     FailingStep{"flush", Failing::kLate, kCompletes},
                     FailingStep{"flush", Failing::kLostBefore, kCompletes},
@@ -115,7 +127,7 @@ INSTANTIATE_TEST_SUITE_P(
                     FailingStep{"job-finalize", Failing::kLate, kCompletes},
                     FailingStep{"job-finalize", Failing::kLostBefore, kCompletes},
                     FailingStep{"job-finalize", Failing::kLostAfter, kCompletes},
-                    FailingStep{"blockdev-add", Failing::kRefused, kCompletes},
+                    FailingStep{"blockdev-add", Failing::kRefused, ErrorKind::kQemuError},
                     FailingStep{"blockdev-add", Failing::kLate, kCompletes},
                     FailingStep{"blockdev-add", Failing::kLostBefore, kCompletes},
                     FailingStep{"blockdev-add", Failing::kLostAfter, kCompletes},
@@ -123,6 +135,10 @@ INSTANTIATE_TEST_SUITE_P(
                     FailingStep{"blockdev-del", Failing::kLate, kCompletes},
                     FailingStep{"blockdev-del", Failing::kLostBefore, kCompletes},
                     FailingStep{"blockdev-del", Failing::kLostAfter, kCompletes},
+                    FailingStep{"query-named-block-nodes", Failing::kRefused, kCompletes},
+                    FailingStep{"query-named-block-nodes", Failing::kLate, kCompletes},
+                    FailingStep{"query-named-block-nodes", Failing::kLostBefore, kCompletes},
+                    FailingStep{"query-named-block-nodes", Failing::kLostAfter, kCompletes},
                     FailingStep{"query-block", Failing::kRefused, kCompletes},
                     FailingStep{"query-block", Failing::kLostBefore, kCompletes},
                     FailingStep{"x-debug-query-block-graph", Failing::kLate, kCompletes}));
@@ -147,6 +163,56 @@ INSTANTIATE_TEST_SUITE_P(Ways, LastFlushTest,
                                          FailingStep{"", Failing::kLate, kCompletes},
                                          FailingStep{"", Failing::kLostBefore, kCompletes},
                                          FailingStep{"", Failing::kLostAfter, kCompletes}));
+
+/// The second node, by which the header is read, is the third that is added, and the third that
+/// goes.
+class SecondNodeTest : public testing::TestWithParam<FailingStep> {};
+
+TEST_P(SecondNodeTest, GoesAgainWhateverFails) {
+  FollowerRig rig;
+  ASSERT_TRUE(rig.start_copied());
+  while (rig.qemu.count(GetParam().step) < 2 || rig.monitor->next() != GetParam().step) {
+    ASSERT_TRUE(rig.step());
+  }
+  rig.monitor->step(GetParam().how);
+  ASSERT_TRUE(rig.run());
+  EXPECT_EQ(rig.ended_with(), kCompletes);
+  EXPECT_EQ(rig.broken_promise(), "");
+  EXPECT_EQ(rig.left_node(), "");
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Ways, SecondNodeTest,
+    testing::Values(FailingStep{"blockdev-add", Failing::kRefused, kCompletes},
+                    FailingStep{"blockdev-add", Failing::kLate, kCompletes},
+                    FailingStep{"blockdev-add", Failing::kLostBefore, kCompletes},
+                    FailingStep{"blockdev-add", Failing::kLostAfter, kCompletes},
+                    FailingStep{"blockdev-del", Failing::kLate, kCompletes},
+                    FailingStep{"blockdev-del", Failing::kLostBefore, kCompletes},
+                    FailingStep{"blockdev-del", Failing::kLostAfter, kCompletes}));
+
+TEST(StreamFollowerTest, AHeaderThatTheSecondNodeShowsToBeAnotherIsAFailure) {
+  for (const bool keeps_base : {false, true}) {
+    FollowerRig rig;
+    if (keeps_base) {
+      rig.keep_base();
+      rig.plan.backing_file = "/vms/elsewhere.qcow2";
+    }
+    ASSERT_TRUE(rig.start_copied());
+    ASSERT_TRUE(rig.run_to("query-named-block-nodes"));
+    if (!keeps_base) {
+      rig.qemu.below = {"base"};
+    }
+    ASSERT_TRUE(rig.run());
+    ASSERT_EQ(rig.ended_with(), ErrorKind::kJobFailed);
+    EXPECT_NE(rig.ends[0].error->message.find("states backing file '/vms/base.qcow2'"),
+              std::string::npos)
+        << rig.ends[0].error->message;
+    EXPECT_NE(rig.ends[0].error->message.find("keep its backing files"), std::string::npos);
+    EXPECT_EQ(rig.broken_promise(), "");
+    EXPECT_EQ(rig.left_node(), "");
+  }
+}
 
 /// What is found when the link is back, by the status; "" for none.
 struct FoundStatus {
@@ -214,12 +280,25 @@ INSTANTIATE_TEST_SUITE_P(Words, HeardEndTest,
                                          HeardEnd{"No space left on device", ErrorKind::kNoSpace},
                                          HeardEnd{"what else", ErrorKind::kJobFailed}));
 
-TEST(StreamFollowerTest, ACancelOfAnotherProgramIsAFailure) {
+TEST(StreamFollowerTest, ACancelOfAnotherProgramIsACancel) {
   FollowerRig rig;
   ASSERT_TRUE(rig.start_watching());
   rig.qemu.cancel();
   ASSERT_TRUE(rig.run());
-  EXPECT_EQ(rig.ended_with(), ErrorKind::kJobFailed);
+  ASSERT_EQ(rig.ended_with(), ErrorKind::kCancelled);
+  EXPECT_NE(rig.ends[0].error->message.find("by another program"), std::string::npos);
+  EXPECT_EQ(rig.broken_promise(), "");
+}
+
+TEST(StreamFollowerTest, ACancelByAQemuThatIsToldToQuitIsAFailure) {
+  FollowerRig rig;
+  ASSERT_TRUE(rig.start_watching());
+  rig.qemu.events.push_back({"SHUTDOWN", "{}"});
+  rig.qemu.cancel();
+  ASSERT_TRUE(rig.run());
+  ASSERT_EQ(rig.ended_with(), ErrorKind::kJobFailed);
+  EXPECT_NE(rig.ends[0].error->message.find("told to quit"), std::string::npos);
+  EXPECT_EQ(rig.broken_promise(), "");
 }
 
 TEST(StreamFollowerTest, AnEndThatNobodyHeardCountsOnlyWhenItIsToBeExpected) {
@@ -277,7 +356,7 @@ TEST(StreamFollowerTest, AJobThatSomebodyFinalizesDuringAFailingFlushIsNotComple
 }
 
 TEST(StreamFollowerTest, AStopAtAnyStepEndsItOnceAndOnlyAsWhatItIs) {
-  for (int stop_after = 0; stop_after < 60; ++stop_after) {
+  for (int stop_after = 0; stop_after < 120; ++stop_after) {
     FollowerRig rig;
     rig.start_and_take(stop_after);
     rig.follower->stop(job::Stop::kCancel);
@@ -311,8 +390,8 @@ TEST(StreamFollowerTest, AJobThatQemuRefusesToCancelGoesOnAndEndsWithAWarning) {
     run_uncancellable(rig, copied_after);
     ASSERT_EQ(rig.ends.size(), 1U) << copied_after;
     EXPECT_EQ(rig.ended_with(), std::nullopt) << copied_after;
-    ASSERT_EQ(rig.ends[0].warnings.size(), 1U) << copied_after;
-    EXPECT_EQ(rig.ends[0].warnings[0],
+    ASSERT_EQ(rig.ends[0].warnings.size(), 2U) << copied_after;
+    EXPECT_EQ(rig.ends[0].warnings[1],
               "QEMU refused to cancel the pull of disk 'vda': job-cancel is refused");
     EXPECT_EQ(rig.broken_promise(), "") << copied_after;
   }
@@ -351,7 +430,7 @@ TEST(StreamFollowerTest, AFailedFlushIsTheEndAlsoWhereQemuRefusesToCancel) {
 }
 
 TEST(StreamFollowerTest, WhenQemuEndsAtAnyStepItsEndIsNotKnownUnlessItWasSeen) {
-  for (int dies_after = 0; dies_after < 60; ++dies_after) {
+  for (int dies_after = 0; dies_after < 120; ++dies_after) {
     FollowerRig rig;
     rig.keep_base();
     rig.start_and_take(dies_after);

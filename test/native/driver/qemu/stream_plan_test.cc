@@ -25,9 +25,22 @@ struct Layer {
   std::string format = "qcow2";
 };
 
-/// A chain, top first, as query-block and the graph tell of it.
+/// What query-block, query-blockstats and the graph tell.
+BlockGraph graph_of(const std::string& devices, const std::string& stats,
+                    const std::string& edges = "{}") {
+  const auto images = qmp::Json::parse(devices);
+  const auto names = qmp::Json::parse(stats);
+  const auto graph = qmp::Json::parse(edges);
+  EXPECT_TRUE(images.ok() && names.ok() && graph.ok());
+  auto read = BlockGraph::of_devices(*images, *names, *graph);
+  EXPECT_TRUE(read.ok()) << read.error().message;
+  return read.ok() ? std::move(read).value() : BlockGraph();
+}
+
+/// A chain, top first.
 BlockGraph chain_of(const std::vector<Layer>& layers) {
   std::string image;
+  std::string stats;
   std::string nodes;
   std::string edges;
   for (std::size_t i = layers.size(); i-- > 0;) {
@@ -37,6 +50,8 @@ BlockGraph chain_of(const std::vector<Layer>& layers) {
                                                      R"(", "backing-image": )", image);
     image = text(R"({"filename": ")", layer.file, R"(", "format": ")", layer.format,
                  R"(", "virtual-size": )", layer.size, backing, "}");
+    stats = text(i == 0 ? R"({"device": "vda", )" : "{", R"("node-name": ")", layer.name, "\"",
+                 stats.empty() ? stats : text(R"(, "backing": )", stats), "}");
     nodes += text(nodes.empty() ? "" : ", ", R"({"type": "block-driver", "id": )", i + 1,
                   R"(, "name": ")", layer.name, "\"}");
     if (i > 0) {
@@ -44,12 +59,10 @@ BlockGraph chain_of(const std::vector<Layer>& layers) {
                     R"(, "child": )", i + 1, "}");
     }
   }
-  const auto devices = qmp::Json::parse(text(R"([{"device": "vda", "inserted": {"node-name": ")",
-                                             layers[0].name, R"(", "image": )", image, "}}]"));
-  const auto graph =
-      qmp::Json::parse(text(R"({"nodes": [)", nodes, R"(], "edges": [)", edges, "]}"));
-  EXPECT_TRUE(devices.ok() && graph.ok());
-  return BlockGraph::of_devices(*devices, *graph);
+  return graph_of(text(R"([{"device": "vda", "inserted": {"node-name": ")", layers[0].name,
+                       R"(", "image": )", image, "}}]"),
+                  text("[", stats, "]"),
+                  text(R"({"nodes": [)", nodes, R"(], "edges": [)", edges, "]}"));
 }
 
 GuestPullOptions onto(const std::string& base) {
@@ -82,9 +95,21 @@ Result<StreamPlan> plan(const BlockGraph& graph, const GuestPullOptions& options
   return judged.plan;
 }
 
+/// Files of the layers that drop out.
+std::vector<std::string> dropped(const StreamPlan& plan) {
+  std::vector<std::string> files;
+  for (std::size_t i = 1; i < plan.base_index; ++i) {
+    files.push_back(plan.layers[i].filename);
+  }
+  return files;
+}
+
 BlockGraph recorded_guest(const std::string& name) {
   const qmp::Json answers = recorded(name);
-  return BlockGraph::of_devices(answers.member("devices"), answers.member("graph"));
+  auto read = BlockGraph::of_devices(answers.member("devices"), answers.member("stats"),
+                                     answers.member("graph"));
+  EXPECT_TRUE(read.ok()) << name;
+  return read.ok() ? std::move(read).value() : BlockGraph();
 }
 
 TEST(StreamPlanTest, EverythingIsPulledWhereNoBaseIsNamed) {
@@ -94,7 +119,9 @@ TEST(StreamPlanTest, EverythingIsPulledWhereNoBaseIsNamed) {
   EXPECT_EQ(planned->path, "/vms/top.qcow2");
   EXPECT_EQ(planned->virtual_size, 2097152U);
   EXPECT_FALSE(planned->base_node || planned->backing_file || planned->base);
-  EXPECT_EQ(planned->released,
+  EXPECT_TRUE(planned->has_work);
+  EXPECT_EQ(planned->layers.size(), 3U);
+  EXPECT_EQ(dropped(*planned),
             (std::vector<std::string>{"/vms/sub/mid.qcow2", "/vms/sub/../base.img"}));
 }
 
@@ -107,7 +134,8 @@ TEST(StreamPlanTest, ABaseIsFoundByEachOfItsNames) {
     EXPECT_EQ(planned->base_node, "#block539");
     EXPECT_EQ(planned->backing_file, "sub/../base.img");
     EXPECT_EQ(planned->base->format, "raw");
-    EXPECT_EQ(planned->released, std::vector<std::string>{"/vms/sub/mid.qcow2"});
+    EXPECT_EQ(planned->layers.size(), 3U);
+    EXPECT_EQ(dropped(*planned), std::vector<std::string>{"/vms/sub/mid.qcow2"});
   }
 }
 
@@ -176,15 +204,17 @@ TEST(StreamPlanTest, ABaseThatIsNextAlreadyIsNoWorkAndNoReasonToRefuse) {
   options.disk.name = "ext";
   const auto planned = plan(graph, options);
   ASSERT_TRUE(planned.ok());
-  EXPECT_TRUE(planned->released.empty());
+  EXPECT_FALSE(planned->has_work);
+  EXPECT_TRUE(dropped(*planned).empty());
   EXPECT_EQ(planned->backing_file, "base.img");
 }
 
 TEST(StreamPlanTest, AnImageThatIsOpenWithoutTheBackingFileThatItStatesIsRefused) {
-  const auto devices = qmp::Json::parse(
+  const BlockGraph graph = graph_of(
       R"([{"device": "vda", "inserted": {"node-name": "top", "image": {"filename": "/v/top",
-          "format": "qcow2", "virtual-size": 65536, "backing-filename": "/v/base"}}}])");
-  const auto planned = plan(BlockGraph::of_devices(*devices, qmp::Json()), everything());
+          "format": "qcow2", "virtual-size": 65536, "backing-filename": "/v/base"}}}])",
+      R"([{"device": "vda", "node-name": "top"}])");
+  const auto planned = plan(graph, everything());
   ASSERT_FALSE(planned.ok());
   EXPECT_EQ(planned.error().kind, ErrorKind::kUnsupported);
   EXPECT_NE(planned.error().message.find("without the backing file '/v/base'"), std::string::npos);
@@ -204,11 +234,12 @@ TEST(StreamPlanTest, ExtendedL2IsRefusedBeforeQemu82) {
 TEST(StreamPlanTest, InternalSnapshotsAreRefusedWhereSomethingWouldBePulled) {
   const BlockGraph alone = recorded_guest("unsafe-images");
   EXPECT_TRUE(plan(alone, everything("snap")).ok());
-  const auto devices = qmp::Json::parse(R"([{"device": "vda", "inserted": {"node-name": "top",
+  const BlockGraph graph = graph_of(
+      R"([{"device": "vda", "inserted": {"node-name": "top",
     "image": {"filename": "/t", "format": "qcow2", "snapshots": [{"name": "s"}],
-              "backing-filename": "b", "backing-image": {"filename": "/b", "format": "raw"}}}}])");
-  ASSERT_TRUE(devices.ok());
-  const auto planned = plan(BlockGraph::of_devices(*devices, qmp::Json()), everything());
+              "backing-filename": "b", "backing-image": {"filename": "/b", "format": "raw"}}}}])",
+      R"([{"device": "vda", "node-name": "top", "backing": {"node-name": "base"}}])");
+  const auto planned = plan(graph, everything());
   ASSERT_FALSE(planned.ok());
   EXPECT_EQ(planned.error().kind, ErrorKind::kFeatureUnsupported);
   EXPECT_EQ(planned.error().path, "/t");
@@ -253,15 +284,44 @@ TEST(StreamPlanTest, ABaseWithoutAFormatIsRefused) {
   }
 }
 
-TEST(StreamPlanTest, ADiskWithoutTheNameOfItsNodeIsRefused) {
-  const auto devices = qmp::Json::parse(
-      R"([{"device": "vda", "inserted": {"node-name": "filter", "image": {"format": "throttle",
-          "filename": "", "backing-image": {"filename": "/top", "format": "qcow2"}}}}])");
-  const auto graph = BlockGraph::of_devices(*devices, qmp::Json());
-  EXPECT_TRUE(graph.has_unnamed());
-  const auto top = find_disk_node(graph, {"/top", "", "vda"});
-  ASSERT_TRUE(top.ok()) << top.error().message;
-  EXPECT_EQ(plan_stream(graph, *top, everything(), kVersion).error().kind, ErrorKind::kUnsupported);
+TEST(StreamPlanTest, AFilterOverTheBaseStaysWithIt) {
+  const BlockGraph graph = chain_of({{"slow", "/v/top", "", 1 << 20, "throttle"},
+                                     {"top", "/v/top", "mid"},
+                                     {"mid", "/v/mid", "base"},
+                                     {"cor", "/v/base", "", 1 << 20, "copy-on-read"},
+                                     {"slow2", "/v/base", "", 1 << 20, "throttle"},
+                                     {"base", "/v/base", ""}});
+  const auto planned = plan(graph, onto(2));
+  ASSERT_TRUE(planned.ok()) << planned.error().message;
+  EXPECT_EQ(planned->node, "top");
+  EXPECT_EQ(planned->base_node, "cor");
+  EXPECT_EQ(planned->backing_file, "base");
+  EXPECT_EQ(planned->base->path, "/v/base");
+  EXPECT_EQ(planned->base->format, "qcow2");
+  EXPECT_EQ(dropped(*planned), std::vector<std::string>{"/v/mid"});
+  EXPECT_EQ(plan(graph, onto("base"))->base_node, "cor");
+}
+
+TEST(StreamPlanTest, ATemporaryFileIsNotFilled) {
+  struct Temporary {
+    const char* file;
+    const char* stated;
+    bool is_refused;
+  };
+  const std::vector<Temporary> tops{{"/tmp/vl.A1b2C3", "", true},
+                                    {"/tmp/vl.A1b2C3", "base", false},
+                                    {"/v/top.TRANSIENT-vm0", "base", true},
+                                    {"/tmp/vl.disk", "", false}};
+  for (const Temporary& top : tops) {
+    // Without a stated name the chain is one that QEMU was told.
+    const BlockGraph graph = chain_of({{"top", top.file, top.stated}, {"base", "/v/base", ""}});
+    const auto planned = plan(graph, everything());
+    EXPECT_EQ(planned.ok(), !top.is_refused) << top.file << " " << top.stated;
+    if (!planned.ok()) {
+      EXPECT_EQ(planned.error().kind, ErrorKind::kUnsupported);
+      EXPECT_NE(planned.error().message.find("'/v/base' is the disk"), std::string::npos);
+    }
+  }
 }
 
 TEST(StreamPlanTest, AJobsIdHasOnlyWhatQemuTakes) {
@@ -312,14 +372,14 @@ std::string why_not(const BlockGraph& graph, const DiskName& disk) {
 /// Guests of `count` disks: 'disk0' on node 'node0', and so on.
 BlockGraph disks_of(std::size_t count) {
   std::string devices;
+  std::string stats;
   for (std::size_t i = 0; i < count; ++i) {
-    devices +=
-        text(i == 0 ? "[" : ", ", R"({"device": "disk)", i, R"(", "inserted": {"node-name": "node)",
-             i, R"(", "image": {"filename": "/vms/)", i, R"(.qcow2", "format": "qcow2"}}})");
+    const char* const comma = i == 0 ? "" : ", ";
+    devices += text(comma, R"({"device": "disk)", i, R"(", "inserted": {"node-name": "node)", i,
+                    R"(", "image": {"filename": "/vms/)", i, R"(.qcow2", "format": "qcow2"}}})");
+    stats += text(comma, R"({"device": "disk)", i, R"(", "node-name": "node)", i, "\"}");
   }
-  const auto answer = qmp::Json::parse(count == 0 ? "[]" : devices + "]");
-  EXPECT_TRUE(answer.ok());
-  return BlockGraph::of_devices(*answer, qmp::Json());
+  return graph_of(text("[", devices, "]"), text("[", stats, "]"));
 }
 
 TEST(StreamPlanTest, WhereADiskIsNotFoundItIsToldWhatQemuHas) {

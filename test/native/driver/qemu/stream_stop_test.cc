@@ -61,7 +61,9 @@ TEST_F(StreamStopTest, ALookThatWasAskedForBeforeTheResumeDoesNotShowItStoppedNo
   rig_.follower->fail_rather_than_stop();  // makes it look
   ASSERT_TRUE(rig_.run_to("query-block-jobs"));
   resume();
-  rig_.step();
+  while (rig_.monitor->next() != "block-job-resume") {
+    rig_.step();
+  }
   rig_.host->step();
   EXPECT_EQ(rig_.board.stopped_on.load(), std::nullopt);
   rig_.step();

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What is asked of a job while its guest is migrated, and afterwards.
+
+#include "driver/qemu/job_hold.h"
+
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace blockpull::driver {
+namespace {
+
+using Move = JobHold::Move;
+using qmp::JobStatus;
+
+const RunState kRuns{"running", "", ""};
+const RunState kActive{"running", "active", "1"};
+const RunState kAway{"postmigrate", "completed", "1"};
+const RunState kBack{"running", "completed", "1"};
+
+qmp::BlockJob job(JobStatus status, std::optional<ErrorKind> stopped_on = {}) {
+  qmp::BlockJob job;
+  job.status = status;
+  job.stopped_on = stopped_on;
+  return job;
+}
+
+Error refusal(const char* words) {
+  return make_error(ErrorKind::kQemuError, words);
+}
+
+/// What is asked of a job that nobody has paused yet.
+struct First {
+  JobStatus status;
+  std::optional<ErrorKind> stopped_on;
+  Move where_it_may_write;
+  Move where_not;
+};
+
+TEST(JobHoldTest, OnlyAJobThatRunsIsPaused) {
+  const std::vector<First> cases{
+      {JobStatus::kCreated, {}, Move::kNothing, Move::kPause},
+      {JobStatus::kRunning, {}, Move::kNothing, Move::kPause},
+      // Paused by QEMU itself, for a moment.
+      {JobStatus::kPaused, {}, Move::kNothing, Move::kPause},
+      {JobStatus::kReady, {}, Move::kNothing, Move::kPause},
+      {JobStatus::kOther, {}, Move::kNothing, Move::kPause},
+      {JobStatus::kWaiting, {}, Move::kNothing, Move::kWait},
+      {JobStatus::kPending, {}, Move::kNothing, Move::kWait},
+      {JobStatus::kPaused, ErrorKind::kNoSpace, Move::kNothing, Move::kWait}};
+  for (const First& first : cases) {
+    const qmp::BlockJob shown = job(first.status, first.stopped_on);
+    JobHold hold(kRuns, false);
+    hold.observe(&shown, kRuns, false);
+    EXPECT_EQ(hold.next(shown), first.where_it_may_write);
+    for (const RunState& state : {kActive, kAway, RunState{"inmigrate", "", ""}}) {
+      JobHold away(kRuns, false);
+      away.observe(&shown, state, false);
+      EXPECT_TRUE(away.must_stand());
+      EXPECT_EQ(away.next(shown), first.where_not) << state.status << state.migration;
+      EXPECT_FALSE(away.is_held(shown));
+    }
+  }
+}
+
+TEST(JobHoldTest, OneThatIsPausedWaitsAndIsResumedOnceTheGuestIsBack) {
+  const qmp::BlockJob running = job(JobStatus::kRunning);
+  const qmp::BlockJob paused = job(JobStatus::kPaused);
+  JobHold hold(kRuns, false);
+  hold.observe(&running, kActive, false);
+  ASSERT_EQ(hold.next(running), Move::kPause);
+  hold.pause_asked();
+  hold.pause_answered({});
+  // It was asked, and has not come to a stop yet.
+  hold.observe(&running, kActive, false);
+  EXPECT_EQ(hold.next(running), Move::kWait);
+  EXPECT_FALSE(hold.is_held(running));
+  hold.observe(&paused, kActive, false);
+  EXPECT_EQ(hold.next(paused), Move::kWait);
+  EXPECT_TRUE(hold.is_held(paused));
+  hold.observe(&paused, kAway, true);
+  EXPECT_EQ(hold.next(paused), Move::kWait);
+  hold.observe(&paused, kBack, true);
+  EXPECT_EQ(hold.next(paused), Move::kResume);
+  EXPECT_FALSE(hold.is_tainted());
+  hold.resume_answered();
+  EXPECT_EQ(hold.next(running), Move::kNothing);
+  EXPECT_EQ(hold.next(paused), Move::kNothing);
+}
+
+/// What QEMU says to a pause.
+struct PauseAnswer {
+  Result<void> answer;
+  bool is_held;
+};
+
+TEST(JobHoldTest, ARefusalToPauseIsNoPauseUnlessItIsPausedAlready) {
+  const std::vector<PauseAnswer> cases{
+      {{}, true},
+      {refusal("Job is already paused"), true},
+      {refusal("Job 'x' in state 'waiting' cannot accept command verb 'pause'"), false},
+      {refusal("Job not found"), false}};
+  const qmp::BlockJob running = job(JobStatus::kRunning);
+  const qmp::BlockJob paused = job(JobStatus::kPaused);
+  for (const PauseAnswer& said : cases) {
+    JobHold hold(kRuns, false);
+    hold.observe(&running, kActive, false);
+    hold.pause_asked();
+    hold.pause_answered(said.answer);
+    EXPECT_EQ(hold.is_held(paused), said.is_held);
+    hold.observe(&running, kActive, false);
+    EXPECT_EQ(hold.next(running), said.is_held ? Move::kWait : Move::kPause);
+    hold.observe(&paused, kAway, true);
+    EXPECT_EQ(hold.is_tainted(), true);
+  }
+}
+
+TEST(JobHoldTest, APauseWhoseAnswerWasLostIsTakenBackWhereTheGuestIsNotMigratedAnyMore) {
+  const qmp::BlockJob running = job(JobStatus::kRunning);
+  const qmp::BlockJob paused = job(JobStatus::kPaused);
+  JobHold hold(kRuns, false);
+  hold.observe(&running, kActive, false);
+  ASSERT_EQ(hold.next(running), Move::kPause);
+  hold.pause_asked();
+  hold.observe(&paused, {"running", "cancelled", "1"}, false);
+  EXPECT_FALSE(hold.is_held(paused));
+  EXPECT_EQ(hold.next(paused), Move::kResume);
+  hold.resume_answered();
+  EXPECT_EQ(hold.next(paused), Move::kNothing);
+}
+
+TEST(JobHoldTest, OneThatAnEarlierProcessLeftPausedGoesOn) {
+  const qmp::BlockJob paused = job(JobStatus::kPaused);
+  const qmp::BlockJob stopped = job(JobStatus::kPaused, ErrorKind::kIo);
+  const qmp::BlockJob pending = job(JobStatus::kPending);
+  const qmp::BlockJob running = job(JobStatus::kRunning);
+  JobHold hold(kRuns, true);
+  hold.observe(&paused, kRuns, false);
+  EXPECT_EQ(hold.next(paused), Move::kResume);
+  EXPECT_EQ(hold.next(stopped), Move::kNothing);
+  EXPECT_EQ(hold.next(pending), Move::kNothing);
+  EXPECT_EQ(hold.next(running), Move::kNothing);
+  hold.resume_answered();
+  EXPECT_EQ(hold.next(paused), Move::kNothing);
+}
+
+TEST(JobHoldTest, OneThatStoodByItselfThroughAMigrationLacksNothing) {
+  for (const qmp::BlockJob& stands : {job(JobStatus::kPending), job(JobStatus::kWaiting),
+                                      job(JobStatus::kPaused, ErrorKind::kNoSpace)}) {
+    JobHold hold(kRuns, false);
+    hold.observe(&stands, kActive, false);
+    hold.observe(&stands, kAway, true);
+    hold.observe(&stands, kBack, true);
+    EXPECT_FALSE(hold.is_tainted());
+    EXPECT_FALSE(hold.must_stand());
+    EXPECT_EQ(hold.next(stands), Move::kNothing);
+  }
+}
+
+TEST(JobHoldTest, OneThatIsPausedByOthersMayBeResumedByThem) {
+  const qmp::BlockJob paused = job(JobStatus::kPaused);
+  JobHold hold(kRuns, false);
+  hold.observe(&paused, kActive, false);
+  hold.observe(&paused, kAway, true);
+  EXPECT_TRUE(hold.is_tainted());
+}
+
+TEST(JobHoldTest, WithoutAJobNothingRuns) {
+  JobHold hold(kRuns, false);
+  hold.observe(nullptr, kRuns, false);
+  hold.observe(nullptr, kAway, true);
+  hold.observe(nullptr, kBack, true);
+  EXPECT_FALSE(hold.is_tainted());
+  EXPECT_EQ(hold.state(), kBack);
+}
+
+TEST(JobHoldTest, WhatIsBegunAgainIsNotPausedAndHasSkippedNothing) {
+  const qmp::BlockJob running = job(JobStatus::kRunning);
+  const qmp::BlockJob paused = job(JobStatus::kPaused);
+  JobHold hold(kRuns, true);
+  hold.observe(&running, kActive, false);
+  hold.pause_asked();
+  hold.pause_answered({});
+  hold.observe(&paused, kBack, true);
+  ASSERT_TRUE(hold.is_tainted());
+  hold.begin_again();
+  EXPECT_FALSE(hold.is_tainted());
+  EXPECT_FALSE(hold.is_held(paused));
+  hold.observe(&running, kBack, false);
+  EXPECT_FALSE(hold.is_tainted());
+  EXPECT_EQ(hold.next(running), Move::kNothing);
+}
+
+}  // namespace
+}  // namespace blockpull::driver
