@@ -47,7 +47,7 @@ describe('an outcome', () => {
     const drive = `if=none,id=d0,file=${chain.top},format=qcow2,cache=unsafe`
     const live = await LiveDisk.start(chain, { diskArgs: ['-drive', drive, '-device', 'virtio-blk-pci,drive=d0'] })
     const outcome = await live.pull()
-    expect(outcome).toMatchObject({ state: 'completed', verified: true, durable: false })
+    expect(outcome).toMatchObject({ state: 'completed', verified: true, durable: false, released: [] })
     expect(outcome.warnings).toEqual([expect.stringContaining('cache=unsafe')])
     await expectWhole(live)
   })

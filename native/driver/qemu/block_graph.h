@@ -41,7 +41,6 @@ class GraphEdges;
 struct SeenFile {
   /// Absolute; differs from QEMU's name where that is relative to QEMU's folder.
   std::string path;
-  std::string canonical_path;
   io::FileId id;
   /// QEMU has this very file open: the name means the same file there and here.
   bool is_qemus = false;

@@ -2,8 +2,6 @@
 
 #include "driver/qemu/guest_files.h"
 
-#include <algorithm>
-#include <filesystem>
 #include <optional>
 #include <utility>
 
@@ -36,8 +34,7 @@ void see(BlockNode& image, const std::optional<io::ProcessFiles>& qemu) {
     image.is_deleted = qemu && qemu->has_deleted(path);
     return;
   }
-  std::error_code unknown;
-  SeenFile seen{path, std::filesystem::canonical(path, unknown).string(), *id, false};
+  SeenFile seen{path, *id, false};
   seen.is_qemus = qemu && qemu->has(*id);
   image.seen = std::move(seen);
 }

@@ -43,7 +43,7 @@ class JobHold {
   /// It stands since we asked for it.
   [[nodiscard]] bool is_held(const qmp::BlockJob& job) const;
 
-  /// QEMU may not write now.
+  /// The stream should stand still for now.
   [[nodiscard]] bool must_stand() const { return inactive_.must_stand(); }
 
   /// The job may have skipped what it should have written.

@@ -48,7 +48,7 @@ class NodeWitness : public std::enable_shared_from_this<NodeWitness> {
                                  .text();
     ask({"blockdev-add", node, true}, [](NodeWitness& self, const Result<Json>& added) {
       if (added.ok()) {
-        self.list_nodes();
+        self.list_if_free_of_jobs();
         return;
       }
       if (added.error().kind != ErrorKind::kQemuError) {
@@ -58,10 +58,17 @@ class NodeWitness : public std::enable_shared_from_this<NodeWitness> {
     });
   }
 
-  void list_nodes() {
-    const std::string flat = qmp::JsonWriter().member("flat", true).text();
-    ask({"query-named-block-nodes", flat, false},
-        [](NodeWitness& self, const Result<Json>& nodes) { self.judge(nodes); });
+  /// Asked again, as a job of another program may have begun since, and concluded.
+  void list_if_free_of_jobs() {
+    ask(qmp::query_block_jobs(), [](NodeWitness& self, const Result<Json>& jobs) {
+      if (!jobs.ok() || jobs->size() > 0) {
+        self.judge(Json());
+        return;
+      }
+      const std::string flat = qmp::JsonWriter().member("flat", true).text();
+      self.ask({"query-named-block-nodes", flat, false},
+               [](NodeWitness& again, const Result<Json>& nodes) { again.judge(nodes); });
+    });
   }
 
   void judge(const Result<Json>& nodes) {

@@ -3,7 +3,9 @@
 // The header of an image whose file is not to be seen from here, read back by QEMU itself: by a
 // second node that it opens for this, read-only, and that it has nothing of in memory.
 //
+//     query-block-jobs none?
 //     blockdev-add     the same file, read-only, without its backing file
+//     query-block-jobs none still?
 //     query-named-block-nodes
 //     blockdev-del
 //

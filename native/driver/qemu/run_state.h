@@ -36,7 +36,7 @@ struct RunState {
 [[nodiscard]] RunState read_run_state(const qmp::Json& query_status,
                                       const qmp::Json& query_migrate);
 
-/// A migration goes on, and has not handed over yet: QEMU writes to the images for now.
+/// A migration goes on.
 [[nodiscard]] bool is_migrating(const RunState& state);
 
 /// The images are inactive, or may be so at any moment.

@@ -298,8 +298,8 @@ void StreamConclusion::take_view(const Result<GuestView>& view) {
       }
     }
   }
-  release_layers(view.ok() ? &*view : nullptr);
   judge_durability();
+  release_layers(view.ok() ? &*view : nullptr);
   answer(Result<Confirmation>(std::move(told_)));
 }
 
@@ -319,7 +319,8 @@ void StreamConclusion::judge_durability() {
 }
 
 void StreamConclusion::release_layers(const GuestView* view) {
-  if (!told_.is_verified) {
+  // What a power loss may still take back needs its files.
+  if (!told_.is_verified || !told_.is_durable) {
     return;
   }
   std::set<std::string> chain_before;

@@ -352,7 +352,7 @@ void StreamFollower::check_chain() {
       done_ = true;
       look();
     } else if (is_done == false) {
-      fail(stream_vanished(plan_, "QEMU has it no more, and the disk has its old backing file"));
+      fail(stream_vanished(plan_, "QEMU has it no more, and does not show the new chain"));
     }
   });
 }

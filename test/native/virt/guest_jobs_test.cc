@@ -172,8 +172,12 @@ TEST_F(GuestJobsTest, ABaseStaysWhereOneIsNamed) {
   finish_copying();
   const auto outcome = ends_->take();
   ASSERT_TRUE(outcome);
-  EXPECT_EQ(outcome->released, std::vector<std::string>{"/vms/mid.qcow2"});
-  EXPECT_TRUE(outcome->warnings.empty());
+  EXPECT_EQ(outcome->state, job::State::kCompleted);
+  // Nobody can see its files.
+  EXPECT_FALSE(outcome->verified);
+  EXPECT_TRUE(outcome->durable);
+  EXPECT_TRUE(outcome->released.empty());
+  EXPECT_EQ(outcome->warnings.size(), 1U);
   pull(connection, "/vms/mid.qcow2");
   EXPECT_EQ(answered(), ErrorKind::kNoBase);
 }

@@ -6,20 +6,16 @@
 
 #include "core/io/lock.h"
 
-#include <array>
-#include <functional>
 #include <memory>
 #include <optional>
 
 #include <fcntl.h>
-#include <signal.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <gtest/gtest.h>
 
 #include "core/base/text.h"
+#include "files/other_process.h"
 #include "files/temp_folder.h"
 
 namespace blockpull::io {
