@@ -153,7 +153,11 @@ export class GraphMachine {
 
   async quit(): Promise<void> {
     this.#isExpectedToEnd = true
-    if (!this.hasEnded) await this.qemu.quit(this.client).catch(() => this.qemu.ended)
+    if (this.hasEnded) return
+    this.client.send('quit')
+    const ended = this.qemu.ended.then(() => true)
+    if (await Promise.race([ended, pause(patienceMs, false)])) return
+    throw new Error(`QEMU has not ended ${patienceMs / 1000} seconds after it was told to`)
   }
 
   async kill(): Promise<void> {

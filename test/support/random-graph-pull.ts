@@ -5,6 +5,7 @@
 
 import { symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { BlockPullError, type ConnectDescription, type Connection, connect, type Outcome } from '../../lib/index.js'
 import { blockpull } from './command.js'
 import type { GraphMachine } from './random-graph-machine.js'
@@ -111,7 +112,8 @@ export class GraphPuller {
     const told = blockpull('pull', '--json', ...target, ...options).then(({ stdout, stderr }) =>
       toldByCommand(stdout, stderr),
     )
-    return new GraphPull(told, told)
+    // It runs by itself; when its job has begun is not told here.
+    return new GraphPull(Promise.race([told, pause(400)]), told)
   }
 
   get #target(): string | ConnectDescription {

@@ -5,6 +5,7 @@
 //
 //     images ─▶ QEMU ─▶ [job beside] ─▶ pull, and a life ─▶ [the pull again] ─▶ QEMU ends ─▶ verdict
 
+import { setTimeout as pause } from 'node:timers/promises'
 import { digestOf } from './files.js'
 import { qemuIo } from './qemu.js'
 import type { Random } from './random.js'
@@ -28,7 +29,7 @@ export type Tally = Map<string, number>
 /** Plays one round; null, or what went wrong. */
 export async function playRound(random: Random, temp: TempFolder, tally: Tally): Promise<string | null> {
   const stage = await setStage(random, temp)
-  const complaints = await play(stage).catch(async (error: unknown) => [
+  const complaints = await Promise.race([play(stage), tooLate()]).catch(async (error: unknown) => [
     error instanceof Error ? `${error.stack}` : `${error}`,
     ...(await stage.machineComplaints()),
   ])
@@ -46,6 +47,12 @@ export async function playRound(random: Random, temp: TempFolder, tally: Tally):
   return [...complaints.map((complaint) => complaint.trim()), recipe, 'what happened:', ...stage.log, ...made].join(
     '\n  ',
   )
+}
+
+/** What hangs is a failure that tells its story, before the test's own time is over. */
+async function tooLate(): Promise<never> {
+  await pause(90_000, undefined, { ref: false })
+  throw new Error('the round is not over after 90 seconds')
 }
 
 function count(tally: Tally, what: string): void {
