@@ -82,9 +82,12 @@ describe('a pull of a domain', () => {
     const job = await domain.blockPull('vda', slowly)
     vms.write('vm0', '<unclosed>')
     job.setBandwidth('0')
-    const { state, warnings } = await job.done
-    expect(state).toBe('completed')
-    expect(warnings).toEqual([expect.stringContaining("domain XML of 'vm0' was not updated")])
+    const { state, released, warnings } = await job.done
+    expect({ state, released }).toEqual({ state: 'completed', released: [] })
+    expect(warnings).toEqual([
+      expect.stringContaining("domain XML of 'vm0' was not updated"),
+      expect.stringMatching(/cannot be read: .*vm0\.xml/),
+    ])
   })
 
   test('that is aborted is told as such, and the XML stays', async () => {

@@ -36,7 +36,7 @@ test('a request of the wrong shape is a TypeError', () => {
 })
 
 test('a property of the wrong type is named', () => {
-  const pull = { ...image, base: null, bytesPerSecond: 0n }
+  const pull = { ...image, base: null, bytesPerSecond: 0n, siblings: null }
   const refused = (property: string, value: unknown, expected: string) =>
     expect(() => binding['pullImage']?.({ ...pull, [property]: value }, ignore)).toThrow(
       `request.${property} must be ${expected}`,
@@ -62,9 +62,9 @@ test('an exception of a getter passes through', () => {
 
 test('a callback that is none is a TypeError', () => {
   for (const callback of nonsense.filter((value) => typeof value !== 'function')) {
-    expect(() => binding['pullImage']?.({ ...image, base: null, bytesPerSecond: 0n }, callback)).toThrow(
-      'callback must be a function',
-    )
+    expect(() =>
+      binding['pullImage']?.({ ...image, base: null, bytesPerSecond: 0n, siblings: null }, callback),
+    ).toThrow('callback must be a function')
   }
 })
 

@@ -32,6 +32,8 @@ class Watched final : public driver::PreparedPull {
   explicit Watched(std::function<void()> gone) : gone_(std::move(gone)) {}
   ~Watched() override { gone_(); }
 
+  [[nodiscard]] std::vector<driver::ChainFile> files() const override { return {}; }
+
   std::shared_ptr<job::Job> start(job::Engine& /*engine*/, job::JobOptions /*options*/) override {
     ADD_FAILURE() << "a pull was started after close()";
     return nullptr;
