@@ -225,6 +225,7 @@
       "test/native/driver/qemu/served_qemu.cc",
       "test/native/driver/qemu/start_stream_test.cc",
       "test/native/driver/qemu/stream_follower_test.cc",
+      "test/native/driver/qemu/stream_leaving_test.cc",
       "test/native/driver/qemu/stream_plan_test.cc",
       "test/native/driver/qemu/stream_stop_test.cc",
       "test/native/driver/qemu/stream_witness_test.cc",

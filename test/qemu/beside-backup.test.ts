@@ -116,8 +116,8 @@ describe('a job of another program', () => {
   ])('(%s, by %s of %j) makes QEMU refuse the pull, which works once it is gone', async (type, command, args) => {
     const { live, client, domain, begin, ids } = await startDisk()
     await begin(command, args)
-    const message = expect.stringMatching(`is busy: block device is in use by block job: ${type}`)
-    await expect(domain.blockPull('vda')).rejects.toMatchObject({ code: 'JOB_ACTIVE', message })
+    const hint = expect.stringMatching(`is busy: block device is in use by block job: ${type}`)
+    await expect(domain.blockPull('vda')).rejects.toMatchObject({ code: 'JOB_ACTIVE', hint })
     expect(await ids()).toEqual(['theirs'])
     await client.execute('block-job-cancel', { device: 'theirs', force: true })
     await expect.poll(ids).toEqual([])

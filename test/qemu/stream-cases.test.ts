@@ -240,7 +240,7 @@ describe('030, what is not there or must not be written', () => {
     await expect(domain.blockPull('vdb')).rejects.toMatchObject({ code: 'NO_DISK' })
     await expect(domain.blockPull('vda')).rejects.toMatchObject({
       code: 'NO_DISK',
-      message: expect.stringMatching(/nowhere/),
+      hint: expect.stringMatching(/nowhere/),
     })
     await expectGood(live, 1)
   })

@@ -63,7 +63,13 @@ std::optional<ProcessFiles> ProcessFiles::of(pid_t pid) {
     }
   }
   files.folder_ = read_link(text(process, "/cwd"));
+  files.root_ = text(process, "/root");
   return files;
+}
+
+bool ProcessFiles::finds(const std::string& path, const FileId& id) const {
+  const auto there = identify(text(root_, path));
+  return there.ok() && *there == id;
 }
 
 bool ProcessFiles::has_deleted(std::string_view path) const {

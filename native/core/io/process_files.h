@@ -30,6 +30,10 @@ class ProcessFiles {
   /// Whether it holds a file open that was at `path` and has no name any more.
   [[nodiscard]] bool has_deleted(std::string_view path) const;
 
+  /// Whether it would find that file by that absolute path: a process may have other mounts, and
+  /// two files that swap their names there.
+  [[nodiscard]] bool finds(const std::string& path, const FileId& id) const;
+
   /// Its working directory as seen from here, or "".
   [[nodiscard]] const std::string& folder() const { return folder_; }
 
@@ -37,6 +41,8 @@ class ProcessFiles {
   std::set<FileId> ids_;
   std::set<std::string, std::less<>> deleted_;
   std::string folder_;
+  /// Its root, through /proc.
+  std::string root_;
 };
 
 }  // namespace blockpull::io

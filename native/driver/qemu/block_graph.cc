@@ -8,8 +8,8 @@
 #include "core/base/limits.h"
 #include "core/base/text.h"
 #include "driver/qemu/graph_answers.h"
-#include "driver/qemu/graph_edges.h"
 #include "driver/qemu/job_id.h"
+#include "driver/qemu/own_nodes.h"
 
 namespace blockpull::driver {
 
@@ -175,7 +175,8 @@ Result<BlockGraph> BlockGraph::of_devices(const qmp::Json& query_block,
     }
     graph.devices_.push_back(std::move(device));
   }
-  graph.add_names(GraphEdges(edges));
+  graph.edges_ = GraphEdges(edges);
+  graph.add_names(*graph.edges_);
   return graph;
 }
 
@@ -314,6 +315,46 @@ bool BlockGraph::is_read_by_others(const BlockNode& layer,
     }
   }
   return false;
+}
+
+std::string BlockGraph::node_of_nobody(const std::set<std::string>& except) const {
+  if (!edges_) {
+    return {};
+  }
+  std::set<std::string> known = except;
+  for (const BlockNode& image : nodes_) {
+    known.insert(image.name);
+  }
+  for (const auto& [filter, image] : filters_) {
+    known.insert(filter);
+  }
+  // What is below a known node beside its backing is a part of it, unless it has a backing itself:
+  // then it is an image that lies below one that shows nothing of it.
+  std::vector<std::string> parts(known.begin(), known.end());
+  while (!parts.empty()) {
+    const std::string parent = std::move(parts.back());
+    parts.pop_back();
+    const auto [first, last] = edges_->children().equal_range(parent);
+    for (auto child = first; child != last; ++child) {
+      const auto& [role, name] = child->second;
+      const bool is_part = role == "file" || role == "data-file" || role == "image";
+      if (is_part && edges_->backing_of(name).empty() && known.insert(name).second) {
+        parts.push_back(name);
+      }
+    }
+  }
+  // A filter that lost its place over a known image reads nothing else.
+  const auto stands_on_known = [&](std::string name) {
+    for (std::size_t steps = 0; steps < node_names_.size() && !known.contains(name); ++steps) {
+      name = edges_->is_like_filter(name) ? edges_->below_filter(name) : std::string();
+    }
+    return known.contains(name);
+  };
+  const auto stranger =
+      std::find_if(node_names_.begin(), node_names_.end(), [&](const std::string& name) {
+        return !edges_->backing_of(name).empty() && !is_own_node(name) && !stands_on_known(name);
+      });
+  return stranger == node_names_.end() ? std::string() : *stranger;
 }
 
 std::string BlockGraph::node_of_our_job(std::string_view job_id) const {

@@ -32,10 +32,9 @@
 #include "core/base/result.h"
 #include "core/io/posix_file.h"
 #include "core/qmp/json.h"
+#include "driver/qemu/graph_edges.h"
 
 namespace blockpull::driver {
-
-class GraphEdges;
 
 /// What of an image's file can be seen from here, under the name that QEMU gives it.
 struct SeenFile {
@@ -147,6 +146,12 @@ class BlockGraph {
   [[nodiscard]] bool is_read_by_others(const BlockNode& layer,
                                        const std::set<std::string>& except) const;
 
+  /// A node with a backing that no disk shows and that is no part of one, or "": one that waits to
+  /// be plugged in, or is exported, or lies below what is no image; what it reads is not told. The
+  /// nodes in `except` are known. "" where QEMU does not tell the edges, and where all nodes were
+  /// listed.
+  [[nodiscard]] std::string node_of_nobody(const std::set<std::string>& except) const;
+
   /// The name of the node whose hash is in the id of a job of ours; also of one that no device
   /// shows any more. "" where there is none.
   [[nodiscard]] std::string node_of_our_job(std::string_view job_id) const;
@@ -173,6 +178,8 @@ class BlockGraph {
   std::vector<BlockNode> nodes_;
   std::vector<BlockDevice> devices_;
   std::vector<std::string> node_names_;
+  /// Absent where all nodes were listed.
+  std::optional<GraphEdges> edges_;
   /// Names of filters, and the index of the image below each.
   std::map<std::string, std::size_t, std::less<>> filters_;
   /// Names of the nodes that a job works on, by its id.

@@ -22,6 +22,7 @@ GraphEdges::GraphEdges(const qmp::Json& graph) {
     } else if (const auto node = drivers.find(parent); node != drivers.end()) {
       // Others are beside the data: a log, a backup's target, a data file.
       const std::string role = edges.at(i).member("name").text_or_empty();
+      children_.emplace(node->second, Child{role, child->second});
       if (role == "backing") {
         backing_.emplace(node->second, child->second);
       } else if (role == "file" || role == "image") {

@@ -37,6 +37,13 @@ class GraphEdges {
   /// What a filter passes on: its one child that is data.
   [[nodiscard]] std::string below_filter(const std::string& node) const;
 
+  /// The nodes below a node in every role: its file, its backing, a log, a target.
+  struct Child {
+    std::string role;
+    std::string name;
+  };
+  [[nodiscard]] const std::multimap<std::string, Child>& children() const { return children_; }
+
   /// Whether a node that is not known as an image is a filter over one: an image that has a backing
   /// has a file beside it, and a file has nothing below it.
   [[nodiscard]] bool is_like_filter(const std::string& node) const;
@@ -49,6 +56,7 @@ class GraphEdges {
   [[nodiscard]] static std::string at(const Links& links, const std::string& name);
 
   std::vector<std::string> node_names_;
+  std::multimap<std::string, Child> children_;
   Links backing_;
   /// The child "file" or "image".
   Links file_;

@@ -35,7 +35,7 @@ void see(BlockNode& image, const std::optional<io::ProcessFiles>& qemu) {
     return;
   }
   SeenFile seen{path, *id, false};
-  seen.is_qemus = qemu && qemu->has(*id);
+  seen.is_qemus = qemu && qemu->has(*id) && qemu->finds(path, *id);
   image.seen = std::move(seen);
 }
 

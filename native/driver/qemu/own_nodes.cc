@@ -3,7 +3,6 @@
 #include "driver/qemu/own_nodes.h"
 
 #include <chrono>
-#include <string_view>
 
 #include <unistd.h>
 
@@ -21,6 +20,12 @@ std::string client_digits(const std::string& monitor) {
   return hash_digits(text(::getpid(), " since ", began, " on ", monitor));
 }
 
+}  // namespace
+
+std::string name_of_own_node(const std::string& purpose, const std::string& monitor) {
+  return text(kPrefix, hash_digits(purpose), "-", client_digits(monitor));
+}
+
 bool is_own_node(std::string_view name) {
   if (!name.starts_with(kPrefix)) {
     return false;
@@ -29,12 +34,6 @@ bool is_own_node(std::string_view name) {
   const std::size_t dash = hashes.find('-');
   return dash != std::string_view::npos && is_hash(hashes.substr(0, dash)) &&
          is_hash(hashes.substr(dash + 1));
-}
-
-}  // namespace
-
-std::string name_of_own_node(const std::string& purpose, const std::string& monitor) {
-  return text(kPrefix, hash_digits(purpose), "-", client_digits(monitor));
 }
 
 qmp::Command removal_of_own_node(const std::string& name) {

@@ -14,6 +14,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "core/qmp/monitor.h"
 #include "driver/qemu/block_graph.h"
@@ -23,6 +24,8 @@ namespace blockpull::driver {
 /// QEMU's node names end at 31 characters. Those for two purposes must not meet, nor those of two
 /// clients for one.
 [[nodiscard]] std::string name_of_own_node(const std::string& purpose, const std::string& monitor);
+
+[[nodiscard]] bool is_own_node(std::string_view name);
 
 [[nodiscard]] qmp::Command removal_of_own_node(const std::string& name);
 

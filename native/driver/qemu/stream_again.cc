@@ -21,8 +21,7 @@ bool is_same_chain(const BlockGraph& graph, std::size_t top, const StreamPlan& p
                     });
 }
 
-Result<void> check_again(const GuestView& view, const StreamPlan& plan) {
-  BLOCKPULL_CHECK(check_may_write(view.state));
+Result<void> check_same_chain(const GuestView& view, const StreamPlan& plan) {
   const auto top = view.graph.find_node(plan.node);
   const bool was_backing = !plan.layers.empty() && plan.layers.front().is_backing;
   if (top && is_same_chain(view.graph, *top, plan) &&
@@ -53,7 +52,9 @@ void begin_stream_again(const std::shared_ptr<qmp::Monitor>& monitor, const Stre
     if (has_begun) {
       // The answer to an earlier try was lost.
       then(std::move(watch));
-    } else if (auto same = check_again(*view, plan); !same.ok()) {
+    } else if (auto may = check_may_write(view->state); !may.ok()) {
+      then(std::move(may).error());
+    } else if (auto same = check_same_chain(*view, plan); !same.ok()) {
       then(std::move(same).error());
     } else {
       monitor->execute(command_for(plan, bytes_per_second),

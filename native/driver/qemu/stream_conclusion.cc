@@ -2,7 +2,6 @@
 
 #include "driver/qemu/stream_conclusion.h"
 
-#include <set>
 #include <utility>
 
 #include "core/base/text.h"
@@ -16,6 +15,18 @@ using Verdict = Preparation::Verdict;
 
 /// What lacks when it is looked at so often does lack: a guest's writes only add.
 constexpr std::uint32_t kLooksBelieved = 2;
+
+/// Names of those layers whose names still lead to the files that they led to.
+std::set<std::string> still_in_place(const std::vector<BlockNode>& layers) {
+  std::set<std::string> names;
+  for (const BlockNode& layer : layers) {
+    const auto id = layer.seen ? io::identify(layer.seen->path) : Result<io::FileId>(io::FileId());
+    if (layer.seen && id.ok() && *id == layer.seen->id) {
+      names.insert(layer.name);
+    }
+  }
+  return names;
+}
 
 bool may_be_tried_later(const Error& error) {
   return is_unknown(error) || error.kind == ErrorKind::kGuestBusy;
@@ -263,14 +274,17 @@ void StreamConclusion::look_at_chain() {
       if (self == nullptr) {
         return;
       }
+      const auto in_place = std::make_shared<std::set<std::string>>();
       self->host_.run_blocking(
-          [shared] {
+          [shared, in_place, layers = self->plan_.layers] {
             if (shared->ok()) {
               see_files((*shared)->graph, (*shared)->processes);
             }
+            *in_place = still_in_place(layers);
           },
-          [weak, shared] {
+          [weak, shared, in_place] {
             if (const auto again = weak.lock()) {
+              again->in_place_ = *in_place;
               again->take_view(*shared);
             }
           });
@@ -327,9 +341,20 @@ void StreamConclusion::release_layers(const GuestView* view) {
   for (const BlockNode& layer : plan_.layers) {
     chain_before.insert(layer.name);
   }
+  if (const std::string unknown =
+          view == nullptr ? std::string() : view->graph.node_of_nobody(chain_before);
+      !unknown.empty()) {
+    told_.warnings.push_back(text("files that '", plan_.path,
+                                  "' no longer needs are not told: QEMU has node '", unknown,
+                                  "', which no disk shows, and what it stands on is not known"));
+    return;
+  }
   for (std::size_t i = 1; plan_.has_work && i < plan_.base_index; ++i) {
     const BlockNode& layer = plan_.layers[i];
-    if (view == nullptr || !view->graph.is_read_by_others(layer, chain_before)) {
+    if (!in_place_.contains(layer.name)) {
+      told_.warnings.push_back(
+          text("'", layer.filename, "' is another file by now, and is not told as released"));
+    } else if (view == nullptr || !view->graph.is_read_by_others(layer, chain_before)) {
       told_.released.push_back(layer.filename);
     }
   }

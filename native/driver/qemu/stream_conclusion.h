@@ -19,6 +19,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -116,6 +117,8 @@ class StreamConclusion : public std::enable_shared_from_this<StreamConclusion> {
   /// How often something was seen to lack since the last begin.
   std::uint32_t times_lacking_ = 0;
   bool is_certain_ = true;
+  /// Names of the layers that are where they were.
+  std::set<std::string> in_place_;
   Confirmation told_;
 };
 

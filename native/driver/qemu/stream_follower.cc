@@ -326,8 +326,7 @@ void StreamFollower::cancel_answered(Result<void> result) {
 }
 
 void StreamFollower::take_end(const JobEnd& end) {
-  // The answers to what was asked of the job are of no interest any more; how its flush and its
-  // files are is.
+  // What was asked of the job no longer matters; a flush and a read under way do.
   step_ = step_ == Step::kPrepare ? step_ : Step::kNone;
   if (!end.was_cancelled && !end.error) {
     done_ = true;

@@ -36,7 +36,7 @@ BlockNode node_of(const std::string& path, const std::string& driver = "qcow2") 
   node.filename = path;
   const auto id = io::identify(path);
   EXPECT_TRUE(id.ok()) << path;
-  node.seen = SeenFile{path, path, id.ok() ? *id : io::FileId(), true};
+  node.seen = SeenFile{path, id.ok() ? *id : io::FileId(), true};
   return node;
 }
 

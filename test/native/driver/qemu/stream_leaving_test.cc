@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What others ask of a followed job beside its steps: to let go of it, to cancel and let go, another
+// limit.
+
+#include <gtest/gtest.h>
+
+#include "driver/qemu/follower_rig.h"
+#include "driver/qemu/stream_follower.h"
+
+namespace blockpull::driver {
+namespace {
+
+TEST(StreamLeavingTest, WhoLeavesLeavesTheJobAsItIs) {
+  for (const job::Stop how : {job::Stop::kLeave, job::Stop::kAbandon}) {
+    FollowerRig rig;
+    ASSERT_TRUE(rig.start_watching());
+    rig.follower->stop(how);
+    rig.follower->stop(job::Stop::kCancel);
+    EXPECT_EQ(rig.ended_with(), ErrorKind::kClosed);
+    while (rig.step()) {
+    }
+    EXPECT_EQ(rig.ends.size(), 1U);
+    EXPECT_TRUE(rig.qemu.job);
+    EXPECT_EQ(rig.qemu.count("job-cancel"), 0U);
+    EXPECT_EQ(rig.broken_promise(), "");
+  }
+}
+
+TEST(StreamLeavingTest, WhoCancelsAndLeavesHasCancelled) {
+  FollowerRig rig;
+  ASSERT_TRUE(rig.start_watching());
+  rig.follower->stop(job::Stop::kCancel);
+  rig.follower->stop(job::Stop::kLeave);
+  EXPECT_TRUE(rig.ends.empty());
+  ASSERT_TRUE(rig.run());
+  EXPECT_EQ(rig.qemu.count("job-cancel"), 1U);
+  EXPECT_FALSE(rig.qemu.job);
+}
+
+TEST(StreamLeavingTest, WhatTheMonitorSaysAfterTheEndFindsNoHost) {
+  FollowerRig rig;
+  ASSERT_TRUE(rig.start_watching());
+  rig.follower->stop(job::Stop::kLeave);
+  rig.host.reset();
+  rig.monitor->step();
+  EXPECT_EQ(rig.ends.size(), 1U);
+}
+
+TEST(StreamLeavingTest, ALimitIsHandedOnWhileItRuns) {
+  FollowerRig rig;
+  rig.make();
+  rig.follower->set_bandwidth(7, {});
+  EXPECT_EQ(rig.monitor->next(), "");
+  rig.start();
+  rig.follower->set_bandwidth(4096, {});
+  while (rig.monitor->step()) {
+  }
+  EXPECT_EQ(rig.qemu.job->speed, 4096U);
+}
+
+}  // namespace
+}  // namespace blockpull::driver
