@@ -47,6 +47,9 @@ class InactiveWatch {
 
   [[nodiscard]] const RunState& state() const { return state_; }
 
+  /// The job was asked to go on: from now on it may run, seen or not.
+  void let_go() { stood_before_ = false; }
+
   /// The stream is begun again.
   void begin_again();
 

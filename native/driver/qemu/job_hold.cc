@@ -43,6 +43,13 @@ void JobHold::pause_answered(const Result<void>& answer) {
   is_paused_ = answer.ok() || answer.error().message.find("already paused") != std::string::npos;
 }
 
+void JobHold::resuming() {
+  inactive_.let_go();
+  is_paused_ = false;
+  // Should the connection break over it, nobody knows.
+  may_be_left_paused_ = true;
+}
+
 void JobHold::resume_answered() {
   is_paused_ = false;
   may_be_left_paused_ = false;

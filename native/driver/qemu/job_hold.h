@@ -37,6 +37,9 @@ class JobHold {
   /// A pause is under way. Its answer may be lost, and then it is not known whether it stands.
   void pause_asked() { may_be_left_paused_ = true; }
   void pause_answered(const Result<void>& answer);
+  /// It is asked to go on, by us or by somebody else: it may run before the next look, and stand
+  /// again by then.
+  void resuming();
   /// A refusal says that it was not paused.
   void resume_answered();
 

@@ -121,8 +121,7 @@ void StreamFollower::take_missing() {
   if (const auto end = watch_->end()) {
     take_end(*end);
   } else if (unwanted_.is_again) {
-    // The connection broke over the cancel. If it was not that which ended it, the chain is another
-    // one, and nothing is begun.
+    // The connection broke over the cancel; begin_again() sees whether that ended it.
     is_between_ = true;
     step_ = Step::kNone;
   } else if (!finalize_sent_ && !plan_.auto_finalize) {
@@ -158,6 +157,7 @@ void StreamFollower::act(const qmp::BlockJob& job) {
       execute(Step::kPause, qmp::job_pause(plan_.job_id), &StreamFollower::pause_answered);
       break;
     case JobHold::Move::kResume:
+      hold_.resuming();
       execute(Step::kResume, qmp::job_resume(plan_.job_id), &StreamFollower::resume_answered);
       break;
     case JobHold::Move::kWait:
@@ -326,7 +326,6 @@ void StreamFollower::cancel_answered(Result<void> result) {
 }
 
 void StreamFollower::take_end(const JobEnd& end) {
-  // What was asked of the job no longer matters; a flush and a read under way do.
   step_ = step_ == Step::kPrepare ? step_ : Step::kNone;
   if (!end.was_cancelled && !end.error) {
     done_ = true;
@@ -475,6 +474,7 @@ void StreamFollower::resume(std::function<void(Result<void>)> told) {
   if (board_ != nullptr) {
     board_->stopped_on = std::nullopt;
   }
+  hold_.resuming();
   request(qmp::block_job_resume(plan_.job_id), std::move(told));
 }
 

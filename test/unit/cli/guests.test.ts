@@ -71,7 +71,7 @@ describe('pull of a running domain', () => {
     const left = { ...outcomeOf('unknown', failure('CLOSED')), method: 'block-stream' }
 
     it.each([
-      ['', /^vm0 vda: pull started, and QEMU goes on.*\n {2}not made durable by blockpull/],
+      ['', /^vm0 vda: pull started, and QEMU goes on.*\n {2}it is not finished before .blockpull reap. has waited/],
       [' --quiet', /^$/],
       [' --json', /^\{"event":"end","state":"started",.*"durable":false\}\n$/],
     ])('is detached, and says what that means%s', async (style, printed) => {

@@ -284,22 +284,29 @@ TEST(StreamPlanTest, ABaseWithoutAFormatIsRefused) {
   }
 }
 
+TEST(StreamPlanTest, AFilterThatCopiesIntoABackingFileIsRefused) {
+  const BlockGraph graph = chain_of({{"top", "/v/top", "base"},
+                                     {"cor", "/v/base", "", 1 << 20, "copy-on-read"},
+                                     {"base", "/v/base", ""}});
+  EXPECT_EQ(plan(graph, everything()).error().kind, ErrorKind::kUnsupported);
+}
+
 TEST(StreamPlanTest, AFilterOverTheBaseStaysWithIt) {
   const BlockGraph graph = chain_of({{"slow", "/v/top", "", 1 << 20, "throttle"},
                                      {"top", "/v/top", "mid"},
                                      {"mid", "/v/mid", "base"},
-                                     {"cor", "/v/base", "", 1 << 20, "copy-on-read"},
+                                     {"debug", "/v/base", "", 1 << 20, "blkdebug"},
                                      {"slow2", "/v/base", "", 1 << 20, "throttle"},
                                      {"base", "/v/base", ""}});
   const auto planned = plan(graph, onto(2));
   ASSERT_TRUE(planned.ok()) << planned.error().message;
   EXPECT_EQ(planned->node, "top");
-  EXPECT_EQ(planned->base_node, "cor");
+  EXPECT_EQ(planned->base_node, "debug");
   EXPECT_EQ(planned->backing_file, "base");
   EXPECT_EQ(planned->base->path, "/v/base");
   EXPECT_EQ(planned->base->format, "qcow2");
   EXPECT_EQ(dropped(*planned), std::vector<std::string>{"/v/mid"});
-  EXPECT_EQ(plan(graph, onto("base"))->base_node, "cor");
+  EXPECT_EQ(plan(graph, onto("base"))->base_node, "debug");
 }
 
 TEST(StreamPlanTest, ATemporaryFileIsNotFilled) {
