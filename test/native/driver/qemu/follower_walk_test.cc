@@ -2,7 +2,7 @@
 //
 // Random walks of the follower: whatever QEMU, its storage, the link, other programs and the user
 // do, and in whatever order, it ends once and its promises hold. A failure prints its seed.
-// Migrations are walked through by the tests of real QEMUs, whose order of answers no fake has.
+// Migrations are no part of it; the tests on a real QEMU have them.
 
 #include <array>
 #include <random>
