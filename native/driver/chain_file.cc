@@ -32,7 +32,7 @@ std::vector<ChainFile> files_of(const image::Chain& chain) {
   return files;
 }
 
-bool is_same_file(const ChainFile& one, const ChainFile& other) {
+bool may_be_same_file(const ChainFile& one, const ChainFile& other) {
   if (one.id && other.id) {
     return *one.id == *other.id;
   }
@@ -42,6 +42,11 @@ bool is_same_file(const ChainFile& one, const ChainFile& other) {
     return a.lexically_normal() == b.lexically_normal();
   }
   return a.filename() == b.filename();
+}
+
+bool is_same_file(const ChainFile& one, const ChainFile& other) {
+  return one.id.has_value() == other.id.has_value() &&
+         (one.id ? *one.id == *other.id : one.path == other.path);
 }
 
 }  // namespace blockpull::driver

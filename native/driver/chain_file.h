@@ -3,9 +3,10 @@
 // A file of a chain, to be compared with files of other chains: who else needs it? Two names may
 // lead to one file, so the inode decides. What cannot be seen from here (a QEMU in a container, a
 // name that is relative to QEMU's folder) is compared by name; where a name is relative, its last
-// part decides, so that a file is rather taken for needed than for free.
+// part decides, so that a file is rather taken for needed than for free. What is not to count needs
+// to be known for sure.
 //
-// Thread rule: any thread; all but is_same_file() and files_of() block for a stat of each file.
+// Thread rule: any thread; own_file(), guest_file() and find_by_name() block for a stat.
 
 #pragma once
 
@@ -37,6 +38,10 @@ void find_by_name(std::vector<ChainFile>& files);
 /// Those of an open chain, top first.
 [[nodiscard]] std::vector<ChainFile> files_of(const image::Chain& chain);
 
+/// Whether the two may be one file; in doubt they are.
+[[nodiscard]] bool may_be_same_file(const ChainFile& one, const ChainFile& other);
+
+/// Whether they are; in doubt they are not.
 [[nodiscard]] bool is_same_file(const ChainFile& one, const ChainFile& other);
 
 }  // namespace blockpull::driver

@@ -208,7 +208,7 @@ std::vector<std::string> withhold(const KnownChains& known, Unneeded& unneeded) 
         break;  // What lies below is the image's own chain, which the pull has changed.
       }
       std::erase_if(unneeded.files, [&file](const driver::ChainFile& other) {
-        return driver::is_same_file(other, file);
+        return driver::may_be_same_file(other, file);
       });
     }
   }

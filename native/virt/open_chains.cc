@@ -10,7 +10,7 @@ namespace {
 
 bool has_file(const std::vector<driver::ChainFile>& chain, const driver::ChainFile& file) {
   return std::any_of(chain.begin(), chain.end(), [&file](const driver::ChainFile& layer) {
-    return driver::is_same_file(layer, file);
+    return driver::may_be_same_file(layer, file);
   });
 }
 

@@ -19,7 +19,7 @@ namespace {
 
 /// How long the guests of other domains may take to tell what they have open. QEMU answers within
 /// milliseconds; who waits for the end of a pull is not to wait for one that has stopped.
-constexpr Nanoseconds kPatience{3'000'000'000};
+constexpr Nanoseconds kPatience{4'000'000'000};
 
 /// Of the chains that could not be read, so many are named.
 constexpr std::size_t kNamed = 4;

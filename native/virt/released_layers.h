@@ -5,7 +5,7 @@
 // open, and the folders of siblings that the caller names.
 //
 //     ends ─▶ wait ─┬─▶ look at domains at rest ─▶ ask guests ─▶ read what they said ─▶ each end,
-//                   │        blocking               3 s at most        blocking         in its turn
+//                   │        blocking               4 s at most        blocking         in its turn
 //                   └─ those of one connection that wait are judged by one look
 //
 // One look at a time in this process, and each begins when the pulls that it judges have ended. So

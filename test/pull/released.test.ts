@@ -126,7 +126,7 @@ describe('who cannot be asked may need anything', () => {
     await muteMonitor(join(folder, 'mute.qmp'))
     const { released, warnings } = await pulledDisk(domain)
     expect(released).toEqual([])
-    expect(warnings).toEqual([expect.stringContaining("domain 'mute': its monitor has not answered within 3 s")])
+    expect(warnings).toEqual([expect.stringContaining("domain 'mute': its monitor has not answered within 4 s")])
   })
 
   test('a sibling whose chain is torn', async () => {

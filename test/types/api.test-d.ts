@@ -75,6 +75,7 @@ test('an error narrows to its codes', () => {
 
 test('options may be undefined, and wrong ones do not compile', () => {
   assertType(pullImage('a', { signal: undefined, base: undefined, bandwidth: undefined }))
+  assertType(pullImage('a', { siblings: ['/srv/images'] }))
   // @ts-expect-error: a number has no unit
   assertType(pullImage('a', { bandwidth: 50 }))
   // @ts-expect-error: misspelt
