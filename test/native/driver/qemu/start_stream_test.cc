@@ -92,6 +92,7 @@ TEST_F(StartStreamTest, AViewAsksForNothingThatEndsAQemuAndForTheImagesTwice) {
             (std::vector<std::string>{
                 "query-block", "query-blockstats", "x-debug-query-block-graph", "query-block-jobs",
                 "query-status", "query-migrate", "query-cpus-fast", "query-block"}));
+  run();
 }
 
 TEST_F(StartStreamTest, AChainThatGetsShorterBetweenTwoAnswersIsLookedAtAgain) {
