@@ -138,7 +138,7 @@ class Opener {
     if (is_top) {
       file.forget_cached_pages();
     }
-    return {};
+    return file.settle();
   }
 
   static Result<std::unique_ptr<Image>> read(std::unique_ptr<io::File> file,

@@ -27,8 +27,8 @@ struct KernelFile {
   int direct_fd = -1;
   /// What O_DIRECT wants offsets, lengths and addresses to be a multiple of.
   std::uint32_t direct_alignment = 0;
-  /// Length of a read-only file when it was opened: where a read meets an earlier end, somebody has
-  /// cut the file. 0 for a file that we write.
+  /// Bytes that the file has had: when it was opened, or as we have made it since. Where a read
+  /// meets an earlier end, somebody else has cut the file.
   std::uint64_t kept_size = 0;
 };
 
@@ -49,7 +49,8 @@ class File {
   /// Length in bytes.
   [[nodiscard]] virtual Result<std::uint64_t> size() = 0;
 
-  /// Fills `into`; bytes past the end of the file read as zeros.
+  /// Fills `into`; bytes past the end of the file read as zeros, unless the file had them when it
+  /// was opened: kLocked, somebody has cut it.
   [[nodiscard]] virtual Result<void> read_at(std::uint64_t offset, std::span<std::byte> into) = 0;
 
   /// Writes all of `from`, or fails. Nothing is durable before sync().
@@ -74,7 +75,8 @@ class File {
   /// that cannot is no error.
   [[nodiscard]] virtual Result<void> punch(std::uint64_t offset, std::uint64_t length) = 0;
 
-  /// The run that begins at `offset`, which lies before the end of the file.
+  /// The run that begins at `offset`, which lies before the end of the file. kLocked: somebody has
+  /// cut the file.
   [[nodiscard]] virtual Result<FileRun> run_at(std::uint64_t offset) = 0;
 
   /// Whether [offset, offset + length), which lies before the end of the file, is known to be a

@@ -139,9 +139,22 @@ Result<std::unique_ptr<PosixFile>> PosixFile::create(const std::string& path) {
 PosixFile::PosixFile(std::string path, UniqueFd fd, const struct stat& about, Access access)
     : path_(std::move(path)),
       fd_(std::move(fd)),
-      id_{about.st_dev, about.st_ino},
+      opened_(state_of(about)),
       access_(access),
-      kept_size_(access == Access::kReadOnly ? static_cast<std::uint64_t>(about.st_size) : 0) {}
+      kept_size_(opened_.size_bytes) {}
+
+Result<void> PosixFile::settle() {
+  BLOCKPULL_TRY(settled, settled_state_of(fd_.get(), path_));
+  opened_ = settled;
+  kept_size_ = settled.size_bytes;
+  return {};
+}
+
+void PosixFile::grow_kept_size(std::uint64_t end) {
+  std::uint64_t kept = kept_size_.load();
+  while (kept < end && !kept_size_.compare_exchange_weak(kept, end)) {
+  }
+}
 
 Result<std::uint64_t> PosixFile::size() {
   struct stat about {};
@@ -160,6 +173,9 @@ Result<void> PosixFile::read_at(std::uint64_t offset, std::span<std::byte> into)
     });
     if (got < 0) {
       return error_at("read", errno, path_, offset + done);
+    }
+    if (got == 0 && offset + done < kept_size_) {
+      return shorter_error(path_, kept_size_, offset + done);
     }
     if (got == 0) {
       std::memset(into.data() + done, 0, into.size() - done);
@@ -181,6 +197,7 @@ Result<void> PosixFile::write_at(std::uint64_t offset, std::span<const std::byte
       return error_at("write", put < 0 ? errno : EIO, path_, offset + done);
     }
     done += static_cast<std::size_t>(put);
+    grow_kept_size(offset + done);
   }
   return {};
 }
@@ -198,9 +215,12 @@ Result<void> PosixFile::sync() {
 }
 
 Result<void> PosixFile::truncate(std::uint64_t size) {
+  // Who reads meanwhile must not take our own cut for somebody else's.
+  kept_size_ = std::min(kept_size_.load(), size);
   if (repeat_interrupted([&] { return ::ftruncate(fd_.get(), static_cast<off_t>(size)); }) != 0) {
     return error_at("ftruncate", errno, path_, size);
   }
+  kept_size_ = size;
   return {};
 }
 
@@ -211,6 +231,7 @@ Result<void> PosixFile::allocate(std::uint64_t offset, std::uint64_t length) {
   if (repeat_interrupted([&] {
         return ::fallocate(fd_.get(), 0, static_cast<off_t>(offset), static_cast<off_t>(length));
       }) == 0) {
+    grow_kept_size(offset + length);
     return {};
   }
   if (errno != EOPNOTSUPP && errno != ENOSYS) {
@@ -238,13 +259,18 @@ Result<void> PosixFile::punch(std::uint64_t offset, std::uint64_t length) {
 }
 
 Result<FileRun> PosixFile::run_at(std::uint64_t offset) {
-  BLOCKPULL_TRY(end, size());
-  FileRun run{offset, end > offset ? end - offset : 0, false};
   const off_t data = ::lseek(fd_.get(), static_cast<off_t>(offset), SEEK_DATA);
+  const int error_number = errno;
+  // After the question: what a file has lost by then is no hole.
+  BLOCKPULL_TRY(end, size());
+  if (end < kept_size_) {
+    return shorter_error(path_, kept_size_, end);
+  }
+  FileRun run{offset, end > offset ? end - offset : 0, false};
   if (data < 0) {
     // ENXIO: nothing but a hole up to the end. Any other answer means that this filesystem cannot
     // tell.
-    run.hole = errno == ENXIO;
+    run.hole = error_number == ENXIO;
     return run;
   }
   const auto data_offset = static_cast<std::uint64_t>(data);

@@ -19,17 +19,11 @@
 
 #include "core/base/unique_fd.h"
 #include "core/io/file.h"
+#include "core/io/file_state.h"
 
 namespace blockpull::io {
 
 enum class Access : std::uint8_t { kReadOnly, kReadWrite };
-
-/// Which inode: the same file whatever it was opened by.
-struct FileId {
-  std::uint64_t device = 0;
-  std::uint64_t inode = 0;
-  auto operator<=>(const FileId&) const = default;
-};
 
 /// The inode that `path` stands for, without opening it; symbolic links are followed.
 [[nodiscard]] Result<FileId> identify(const std::string& path);
@@ -67,7 +61,20 @@ class PosixFile final : public File {
   [[nodiscard]] Result<FileRun> run_at(std::uint64_t offset) override;
   [[nodiscard]] KernelFile kernel_file() override;
 
-  [[nodiscard]] FileId id() const { return id_; }
+  [[nodiscard]] FileId id() const { return opened_.id; }
+
+  /// Takes the file as it is now for what it was when it was opened: to be called once it is
+  /// locked, before anything is read. Waits as settled_state_of() does.
+  [[nodiscard]] Result<void> settle();
+
+  /// As it was when it was opened, or settled.
+  [[nodiscard]] const FileState& opened() const { return opened_; }
+
+  /// As it is now.
+  [[nodiscard]] Result<FileState> state() const { return state_of(fd_.get(), path_); }
+
+  /// Bytes that the file must have: those it was opened with, or that we have made of it since.
+  [[nodiscard]] std::uint64_t kept_size() const { return kept_size_.load(); }
 
   [[nodiscard]] int fd() const { return fd_.get(); }
 
@@ -82,13 +89,14 @@ class PosixFile final : public File {
   PosixFile(std::string path, UniqueFd fd, const struct stat& about, Access access);
 
   void open_direct();
+  void grow_kept_size(std::uint64_t end);
 
   const std::string path_;
   const UniqueFd fd_;
-  const FileId id_;
+  FileState opened_;
   const Access access_;
   /// See KernelFile::kept_size.
-  const std::uint64_t kept_size_;
+  std::atomic<std::uint64_t> kept_size_;
   /// Set by the first failed sync, never cleared.
   std::atomic<int> sync_error_{0};
   std::once_flag direct_once_;

@@ -7,7 +7,7 @@
 #include <cstring>
 
 #include "core/base/checked.h"
-#include "core/base/text.h"
+#include "core/io/file_state.h"
 
 namespace blockpull::io {
 namespace {
@@ -60,15 +60,13 @@ TransferState account(Request& request, ssize_t result) {
 
 Error transfer_error(const Request& request, int error_number) {
   const bool reads = request.op == Request::Op::kRead;
+  const std::uint64_t at = request.offset + request.transferred;
+  if (reads && error_number == 0) {
+    return shorter_error(request.file->path(), request.file->kernel_file().kept_size, at);
+  }
   Error error = system_error(reads ? "read" : "write", error_number == 0 ? EIO : error_number,
                              request.file->path());
-  if (reads && error_number == 0) {
-    error.message =
-        text("file '", request.file->path(), "' has become shorter: it had ",
-             request.file->kernel_file().kept_size, " bytes when it was opened, and ends at ",
-             request.offset + request.transferred, " now; somebody writes to it, find out who");
-  }
-  error.offset = request.offset + request.transferred;
+  error.offset = at;
   return error;
 }
 

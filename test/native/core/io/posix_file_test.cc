@@ -67,6 +67,45 @@ TEST(PosixFile, ReadsPastTheEndAreZeros) {
   EXPECT_TRUE(all_zero(bytes));
 }
 
+/// Of a read and of a question for a hole at `offset`.
+void expect_cut(PosixFile& file, std::uint64_t offset) {
+  std::vector<std::byte> bytes(8);
+  for (const Error& error : {file.read_at(offset, bytes).error(), file.run_at(offset).error()}) {
+    EXPECT_EQ(error.kind, ErrorKind::kLocked);
+    EXPECT_NE(error.message.find("has become shorter"), std::string::npos) << error.message;
+  }
+}
+
+TEST(PosixFile, WhatAFileHadWhenItWasOpenedAndHasNoLongerIsNoZeros) {
+  const files::TempFolder folder;
+  const std::string path = folder.write("a", std::string(8192, 'a'));
+  for (const Access access : {Access::kReadOnly, Access::kReadWrite}) {
+    const auto file = PosixFile::open(path, access);
+    ASSERT_TRUE(file.ok());
+    ASSERT_EQ(::truncate(path.c_str(), 4096), 0);
+    std::vector<std::byte> bytes(8);
+    EXPECT_TRUE((*file)->read_at(4088, bytes).ok());
+    EXPECT_TRUE((*file)->read_at(8192, bytes).ok());
+    expect_cut(**file, 4096);
+    ASSERT_EQ(::truncate(path.c_str(), 8192), 0);
+  }
+}
+
+TEST(PosixFile, WhatWeMakeOfAFileIsWhatItMustHave) {
+  const files::TempFolder folder;
+  const std::string path = folder.write("a", std::string(8192, 'a'));
+  const auto file = PosixFile::open(path, Access::kReadWrite);
+  ASSERT_TRUE(file.ok());
+  std::vector<std::byte> bytes(8);
+  ASSERT_TRUE((*file)->truncate(4096).ok());
+  EXPECT_TRUE((*file)->read_at(4096, bytes).ok());
+  ASSERT_TRUE((*file)->allocate(4096, 4096).ok());
+  ASSERT_TRUE((*file)->write_at(8192, bytes).ok());
+  EXPECT_EQ((*file)->kept_size(), 8200U);
+  ASSERT_EQ(::truncate(path.c_str(), 4096), 0);
+  expect_cut(**file, 4096);
+}
+
 TEST(PosixFile, AnOffsetThatNoFileHasIsAnError) {
   const files::TempFolder folder;
   const auto file = PosixFile::create(folder / "a");
