@@ -12,6 +12,7 @@
 #include <zstd.h>
 
 #include "core/base/text.h"
+#include "core/image/qcow2/inflate_prefix.h"
 
 namespace blockpull::image::qcow2 {
 namespace {
@@ -32,31 +33,36 @@ struct FreeZstd {
   void operator()(ZSTD_DCtx* each) const { ZSTD_freeDCtx(each); }
 };
 
-Result<void> inflate_deflate(std::span<const std::byte> compressed, std::span<std::byte> into) {
+Result<std::size_t> inflate_deflate(std::span<const std::byte> compressed,
+                                    std::span<std::byte> into) {
   const std::unique_ptr<libdeflate_decompressor, FreeDeflate> decoder(
       libdeflate_alloc_decompressor());
   if (decoder == nullptr) {
     return no_memory("deflate");
   }
-  // Without a place for the length, anything but a full cluster is an error.
-  switch (libdeflate_deflate_decompress(decoder.get(), compressed.data(), compressed.size(),
-                                        into.data(), into.size(), nullptr)) {
+  std::size_t taken = 0;
+  switch (libdeflate_deflate_decompress_ex(decoder.get(), compressed.data(), compressed.size(),
+                                           into.data(), into.size(), &taken, nullptr)) {
     case LIBDEFLATE_SUCCESS:
-      return {};
+      return taken;
     case LIBDEFLATE_SHORT_OUTPUT:
       return corrupt("its deflate stream is shorter than the cluster");
-    case LIBDEFLATE_INSUFFICIENT_SPACE:
-      return corrupt("its deflate stream is longer than the cluster");
     default:
-      return corrupt("its deflate stream is invalid");
+      break;
   }
+  // The stream is invalid, or longer than the cluster; its beginning may still fill it.
+  if (inflate_prefix(compressed, into)) {
+    return compressed.size();
+  }
+  return corrupt("its deflate stream is invalid");
 }
 
-Result<void> inflate_zstd(std::span<const std::byte> compressed, std::span<std::byte> into) {
+Result<std::size_t> inflate_zstd(std::span<const std::byte> compressed, std::span<std::byte> into) {
   const std::unique_ptr<ZSTD_DCtx, FreeZstd> decoder(ZSTD_createDCtx());
   if (decoder == nullptr) {
     return no_memory("zstd");
   }
+  const std::size_t given = compressed.size();
   while (!into.empty()) {
     const std::size_t frame = ZSTD_findFrameCompressedSize(compressed.data(), compressed.size());
     if (ZSTD_isError(frame) != 0) {
@@ -70,13 +76,13 @@ Result<void> inflate_zstd(std::span<const std::byte> compressed, std::span<std::
     compressed = compressed.subspan(frame);
     into = into.subspan(got);
   }
-  return {};
+  return given - compressed.size();
 }
 
 }  // namespace
 
-Result<void> inflate_cluster(CompressionType type, std::span<const std::byte> compressed,
-                             std::span<std::byte> into) {
+Result<std::size_t> inflate_cluster(CompressionType type, std::span<const std::byte> compressed,
+                                    std::span<std::byte> into) {
   return type == CompressionType::kZstd ? inflate_zstd(compressed, into)
                                         : inflate_deflate(compressed, into);
 }

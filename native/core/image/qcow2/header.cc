@@ -95,7 +95,14 @@ class Judge {
       return corrupt(text("backing file name of '", path_, "' lies at ", offset, " to ",
                           offset + length, "; it must lie behind the header and in the file"));
     }
-    const auto bytes = first_.subspan(offset, length);
+    auto bytes = first_.subspan(offset, length);
+    // Programs that store their strings with the zero that ends them; QEMU reads it as that.
+    while (!bytes.empty() && bytes.back() == std::byte{0}) {
+      bytes = bytes.first(bytes.size() - 1);
+    }
+    if (bytes.empty()) {
+      return {};
+    }
     if (std::find(bytes.begin(), bytes.end(), std::byte{0}) != bytes.end()) {
       return corrupt(text("backing file name of '", path_, "' contains a zero byte"));
     }
@@ -163,9 +170,10 @@ class Judge {
       return corrupt(text(what, " of '", path_, "' begins at ", offset,
                           "; it must begin at a multiple of ", header_.cluster_size()));
     }
-    if (!fits(offset, bytes, file_size_)) {
+    if (!lies_in_file(offset, bytes, file_size_, header_.cluster_size())) {
       return corrupt(text(what, " of '", path_, "' has ", bytes, " bytes at ", offset,
-                          " and does not fit into the file's ", file_size_));
+                          " and does not fit into the file's ", file_size_,
+                          "; less than a cluster of it may be missing"));
     }
     return {};
   }
@@ -257,6 +265,11 @@ const Extension* Header::find(std::uint32_t type) const {
   const auto found = std::find_if(extensions.begin(), extensions.end(),
                                   [type](const Extension& each) { return each.type == type; });
   return found == extensions.end() ? nullptr : &*found;
+}
+
+bool lies_in_file(std::uint64_t offset, std::uint64_t bytes, std::uint64_t file_size,
+                  std::uint64_t cluster_size) {
+  return fits(offset, bytes, round_up(file_size, kSector) + cluster_size - 1);
 }
 
 Result<Header> parse_header(std::span<const std::byte> first, std::uint64_t file_size,

@@ -2,7 +2,7 @@
 //
 // The qcow2 header and its extensions, read and judged. Everything that can be wrong with a header
 // is found here, before any table is looked at, with QEMU's bounds (`layout.h`,
-// `core/base/limits.h`); whether a *table* lies inside the file is checked here too, so that no
+// `core/base/limits.h`); whether a *table* lies in the file is checked here too, so that no
 // later code allocates for a table that cannot be there. Parsing touches no file: the first cluster
 // (or what there is of it) comes in as bytes.
 
@@ -72,6 +72,11 @@ struct Header {
 
   [[nodiscard]] const Extension* find(std::uint32_t type) const;
 };
+
+/// Whether a table or cluster lies in a file of that length, but for the end of the file: as in
+/// QEMU, what is missing there reads as zeros, as long as it is less than a cluster.
+[[nodiscard]] bool lies_in_file(std::uint64_t offset, std::uint64_t bytes, std::uint64_t file_size,
+                                std::uint64_t cluster_size);
 
 /// Reads a header from the beginning of a file of `file_size` bytes. `first` holds the file's first
 /// cluster, or the whole file when it is shorter (2 MiB, the largest cluster, are always enough).

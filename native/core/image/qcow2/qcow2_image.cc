@@ -104,9 +104,9 @@ Result<Extent> Qcow2Image::run_in_slice(std::uint64_t guest_offset, std::uint64_
 Result<Extent> Qcow2Image::run_in_table(std::uint64_t table, std::uint64_t guest_offset,
                                         std::uint64_t length) {
   const std::uint64_t cluster_size = header_.cluster_size();
-  BLOCKPULL_TRY(is_inside, lies_in_file(table, cluster_size));
-  if (!is_aligned(table, cluster_size) || !is_inside) {
-    return corrupt(text("L2 table at ", Hex{table}, " does not lie in the file at a multiple of ",
+  BLOCKPULL_TRY(begins_inside, begins_in_file(table));
+  if (!is_aligned(table, cluster_size) || !begins_inside) {
+    return corrupt(text("L2 table at ", Hex{table}, " does not begin in the file at a multiple of ",
                         cluster_size),
                    guest_offset);
   }
@@ -122,8 +122,8 @@ Result<Extent> Qcow2Image::run_in_table(std::uint64_t table, std::uint64_t guest
                    guest_offset);
   }
   if (run.extent.status == Status::kCompressed) {
-    BLOCKPULL_TRY(begins_inside, lies_in_file(run.extent.host.value, 1));
-    if (!begins_inside) {
+    BLOCKPULL_TRY(stream_inside, begins_in_file(run.extent.host.value));
+    if (!stream_inside) {
       return corrupt(text("compressed cluster at ", Hex{run.extent.host.value},
                           " lies behind the end of the file"),
                      guest_offset);
@@ -132,12 +132,12 @@ Result<Extent> Qcow2Image::run_in_table(std::uint64_t table, std::uint64_t guest
   return run.extent;
 }
 
-Result<bool> Qcow2Image::lies_in_file(std::uint64_t host_offset, std::uint64_t length) {
-  if (!fits(host_offset, length, known_file_size_)) {
+Result<bool> Qcow2Image::begins_in_file(std::uint64_t host_offset) {
+  if (host_offset >= known_file_size_) {
     BLOCKPULL_TRY(file_size, file_->size());
     known_file_size_ = file_size;
   }
-  return fits(host_offset, length, known_file_size_);
+  return host_offset < known_file_size_;
 }
 
 Error Qcow2Image::corrupt(const std::string& what, std::uint64_t guest_offset) const {
@@ -148,12 +148,12 @@ Error Qcow2Image::corrupt(const std::string& what, std::uint64_t guest_offset) c
 
 Result<void> Qcow2Image::inflate(std::span<const std::byte> compressed,
                                  std::span<std::byte> into) const {
-  Result<void> inflated = inflate_cluster(header_.compression, compressed, into);
+  auto inflated = inflate_cluster(header_.compression, compressed, into);
   if (!inflated.ok()) {
     inflated.error().message += text(" (in '", file_->path(), "')");
     return std::move(inflated).error().with_path(file_->path());
   }
-  return inflated;
+  return {};
 }
 
 }  // namespace blockpull::image

@@ -4,9 +4,10 @@
 // subclusters. Writing is not here: `allocator.h`, `link_writer.h` and `header_edit.h` share the
 // header and the table cache of this object.
 //
-// Stricter than QEMU where QEMU loses data silently: an L1 or L2 table that does not lie inside the
-// file is kImageCorrupt, not a run of zeros. A data cluster past the end of the file reads as zeros
-// (a file may have been truncated sparsely); reserved bits are ignored when reading.
+// Stricter than QEMU where QEMU loses data silently: an L1 or L2 table that does not begin in the
+// file is kImageCorrupt, not a run of zeros. What a file that ends inside a table or a cluster has
+// behind its end reads as zeros, as in QEMU, and so does a data cluster past it (a file may have
+// been truncated sparsely); reserved bits are ignored when reading.
 
 #pragma once
 
@@ -57,7 +58,7 @@ class Qcow2Image final : public Image {
   [[nodiscard]] Result<Extent> run_in_slice(std::uint64_t guest_offset, std::uint64_t length);
   [[nodiscard]] Result<Extent> run_in_table(std::uint64_t table, std::uint64_t guest_offset,
                                             std::uint64_t length);
-  [[nodiscard]] Result<bool> lies_in_file(std::uint64_t host_offset, std::uint64_t length);
+  [[nodiscard]] Result<bool> begins_in_file(std::uint64_t host_offset);
   [[nodiscard]] Error corrupt(const std::string& what, std::uint64_t guest_offset) const;
 
   const std::unique_ptr<io::File> file_;

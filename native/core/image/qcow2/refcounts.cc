@@ -29,7 +29,7 @@ Result<std::uint64_t> Refcounts::block_offset(std::uint64_t index) {
   }
   BLOCKPULL_TRY(file_size, image_.file().size());
   const bool sound = offset == entry && is_aligned(offset, header.cluster_size()) &&
-                     fits(offset, header.cluster_size(), file_size);
+                     lies_in_file(offset, header.cluster_size(), file_size, header.cluster_size());
   if (!sound) {
     return make_error(
                ErrorKind::kImageCorrupt,

@@ -57,7 +57,8 @@ class Walk {
   Result<void> l1(std::uint64_t index, std::uint64_t entry) {
     const std::uint64_t offset = entry & kOffsetMask;
     const bool sound = (entry & kL1Reserved) == 0 && (entry & kCopied) != 0 && offset != 0 &&
-                       is_aligned(offset, cluster_size_) && fits(offset, cluster_size_, file_size_);
+                       is_aligned(offset, cluster_size_) &&
+                       lies_in_file(offset, cluster_size_, file_size_, cluster_size_);
     if (!sound) {
       return corrupt(text("L1 entry ", index, " is ", Hex{entry}));
     }
@@ -76,6 +77,7 @@ class Walk {
       if ((entry & kCopied) != 0) {
         return corrupt(text("the entry of a compressed cluster is ", Hex{entry}));
       }
+      map_.note_compressed(cluster);
       const std::uint64_t first = cluster.offset / cluster_size_;
       const std::uint64_t last = (cluster.offset + cluster.length - 1) / cluster_size_;
       return explain(map_.mark({first, last - first + 1}, ReferenceMap::Sharing::kShared,
@@ -103,6 +105,7 @@ class Walk {
   }
 
   Result<void> mark(std::uint64_t offset, std::uint64_t bytes, const char* what) {
+    map_.note_plain_end(offset + bytes);
     return explain(map_.mark({offset / cluster_size_, divide_up(bytes, cluster_size_)},
                              ReferenceMap::Sharing::kExclusive, what));
   }

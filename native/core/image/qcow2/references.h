@@ -11,12 +11,14 @@
 
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <unordered_map>
 
+#include "core/image/qcow2/l2_entry.h"
 #include "core/image/qcow2/refcounts.h"
 
 namespace blockpull::image::qcow2 {
@@ -36,6 +38,20 @@ class ReferenceMap {
   /// One past the highest marked cluster.
   [[nodiscard]] std::uint64_t end() const { return end_; }
 
+  /// Where what is not compressed ends, to the byte.
+  void note_plain_end(std::uint64_t end_bytes) {
+    plain_end_bytes_ = std::max(plain_end_bytes_, end_bytes);
+  }
+  [[nodiscard]] std::uint64_t plain_end_bytes() const { return plain_end_bytes_; }
+
+  /// The compressed cluster that begins last; length 0: there is none.
+  void note_compressed(const CompressedCluster& cluster) {
+    if (cluster.offset >= last_compressed_.offset) {
+      last_compressed_ = cluster;
+    }
+  }
+  [[nodiscard]] const CompressedCluster& last_compressed() const { return last_compressed_; }
+
  private:
   static constexpr std::uint64_t kChunkClusters = 32768;
   /// 16384 chunks of 8 KiB are 128 MiB: 32 TiB of 64 KiB clusters, 256 GiB of 512-byte clusters.
@@ -49,6 +65,8 @@ class ReferenceMap {
 
   std::unordered_map<std::uint64_t, std::unique_ptr<Chunk>> chunks_;
   std::uint64_t end_ = 0;
+  std::uint64_t plain_end_bytes_ = 0;
+  CompressedCluster last_compressed_{0, 0};
 };
 
 /// Marks everything that the image refers to. kImageCorrupt for an entry that cannot be right:

@@ -46,14 +46,14 @@ std::string fault_of(const Entry& entry, const Header& header, std::uint64_t fil
   if (entry.extra_bytes > kMaxExtraBytes) {
     return text("has ", entry.extra_bytes, " bytes of extra data; the limit is ", kMaxExtraBytes);
   }
-  if (!fits(entry.offset, entry.bytes, file_size)) {
+  if (!lies_in_file(entry.offset, entry.bytes, file_size, header.cluster_size())) {
     return text("has ", entry.bytes, " bytes at ", entry.offset, "; the file ends at ", file_size);
   }
   if (l1_bytes > limits::kL1TableBytes) {
     return text("has an L1 table of ", l1_bytes, " bytes; the limit is ", limits::kL1TableBytes);
   }
   if (!is_aligned(entry.l1_offset, header.cluster_size()) ||
-      !fits(entry.l1_offset, l1_bytes, file_size)) {
+      !lies_in_file(entry.l1_offset, l1_bytes, file_size, header.cluster_size())) {
     return text("has its L1 table of ", l1_bytes, " bytes at ", entry.l1_offset,
                 "; it must begin at a multiple of ", header.cluster_size(),
                 " and lie in the file's ", file_size, " bytes");

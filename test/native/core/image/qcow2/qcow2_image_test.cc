@@ -104,11 +104,17 @@ TEST(Qcow2Image, AnL1EntryThatIsUnalignedOrOutsideTheFileIsDamage) {
   }
 }
 
-TEST(Qcow2Image, AnL2TableCutByTheEndOfTheFileIsDamageAndNotZeros) {
+TEST(Qcow2Image, AnL2TableCutByTheEndOfTheFileHasZerosThereAndOneBehindItIsDamage) {
   SampleImage sample;
-  sample.set64(sample.at(SampleImage::kL1Cluster), sample.at(SampleImage::kClusters - 1));
-  sample.bytes().resize(sample.bytes().size() - 512);
-  EXPECT_NE(damage_at(*opened(sample), 0).find("does not lie in the file"), std::string::npos);
+  const std::uint64_t table = sample.at(SampleImage::kClusters - 1);
+  sample.set64(sample.at(SampleImage::kL1Cluster), table);
+  sample.set64(table, sample.at(5) | kCopied);
+  sample.bytes().resize(table + 8);
+  const auto image = opened(sample);
+  EXPECT_EQ(image->status({0}, 4096)->status, Status::kData);
+  EXPECT_EQ(image->status({4096}, 4096)->status, Status::kUnallocated);
+  sample.bytes().resize(table);
+  EXPECT_NE(damage_at(*opened(sample), 0).find("does not begin in the file"), std::string::npos);
 }
 
 TEST(Qcow2Image, DamagedL2EntriesNameTheGuestOffset) {

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A deflate decoder (RFC 1951) that stops when its output is full. libdeflate wants to see the end
+// of a stream; QEMU asks zlib for one cluster and takes what came, whether the stream goes on, is
+// cut off or turns bad behind it. This serves the few clusters that libdeflate refuses: plain and
+// slow, and it judges a stream where zlib would, up to the point at which it needs room for one
+// more byte.
+//
+// Thread rule: any thread; the state lives in the call.
+
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+namespace blockpull::image::qcow2 {
+
+/// Whether the beginning of `stream` fills all of `into`.
+[[nodiscard]] bool inflate_prefix(std::span<const std::byte> stream, std::span<std::byte> into);
+
+}  // namespace blockpull::image::qcow2
