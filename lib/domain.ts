@@ -261,6 +261,7 @@ function pullRequest(uuid: string, disk: string, pull: DiskPull): NativeBlockPul
     bandwidth: pull.bytesPerSecond,
     detached: pull.detached,
     onError: pull.onError,
+    trailingData: pull.trailingData,
     siblings: pull.siblings,
     flags: pull.base === null ? vir.VIR_DOMAIN_BLOCK_PULL_BANDWIDTH_BYTES : vir.VIR_DOMAIN_BLOCK_REBASE_BANDWIDTH_BYTES,
   }

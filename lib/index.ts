@@ -27,6 +27,7 @@ export type {
   PullImageOptions,
   SizeOptions,
   StartOptions,
+  TrailingOptions,
 } from './option-types.js'
 export type {
   BlockJobEvent,
@@ -42,4 +43,5 @@ export type {
   Progress,
   ReapedJob,
   StopCode,
+  TrailingBytes,
 } from './structs.js'

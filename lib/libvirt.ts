@@ -150,13 +150,15 @@ export async function virDomainBlockRebase(
 /** The calls of this module give nothing by which a start could be given up. */
 const neverGivenUp = 0n
 
+/** What libvirt has no words for. */
+const ours = { detached: false, onError: 'report', trailingData: 'refuse', siblings: null } as const
+
 async function startPull(
   dom: VirDomain,
-  request: Omit<NativeBlockPullRequest, 'uuid' | 'detached' | 'onError' | 'siblings' | 'ticket'>,
+  request: Omit<NativeBlockPullRequest, 'uuid' | keyof typeof ours | 'ticket'>,
 ): Promise<number> {
   const { conn, uuid } = checkDomain(dom)
-  const ours = { detached: false, onError: 'report', siblings: null, ticket: neverGivenUp } as const
-  await called(() => conn.native.blockPull({ uuid, ...request, ...ours }, () => undefined))
+  await called(() => conn.native.blockPull({ uuid, ...request, ...ours, ticket: neverGivenUp }, () => undefined))
   return 0
 }
 

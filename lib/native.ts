@@ -130,6 +130,14 @@ interface NativeEnding {
   readonly verified: boolean
   /** Completed, and flushed by a way that tells of a failure. */
   readonly durable: boolean
+  /** What lay behind the image and was kept or discarded, `null`: nothing. */
+  readonly trailingData: NativeTrailingData | null
+}
+
+/** Bytes behind an image, and where they began. */
+export interface NativeTrailingData {
+  readonly offset: bigint
+  readonly bytes: bigint
 }
 
 /** How a job ended; only one that completed has no error. */
@@ -171,6 +179,8 @@ export interface NativePullRequest extends NativeImageRequest {
   readonly bytesPerSecond: bigint
   /** Folders of images that may need what would be released, or `null`. */
   readonly siblings: readonly string[] | null
+  /** For what another program has put behind the image. */
+  readonly trailingData: 'refuse' | 'keep' | 'discard'
 }
 
 export interface NativePlan {
@@ -187,6 +197,8 @@ export interface NativePlan {
   readonly released: readonly string[]
   /** The backing file after the pull, or `null`. */
   readonly base: string | null
+  /** What would be kept or discarded behind the image, `null`: nothing. */
+  readonly trailingData: NativeTrailingData | null
 }
 
 /** One layer of a chain, the active one first. */
@@ -241,6 +253,8 @@ export interface NativeBlockPullRequest extends NativeDiskRequest {
   readonly detached: boolean
   /** What a failed read or write does: the job fails, or, of a running domain, waits to be resumed. */
   readonly onError: 'report' | 'stop' | 'enospc'
+  /** For what another program has put behind the image of a domain that is shut off. */
+  readonly trailingData: 'refuse' | 'keep' | 'discard'
   /** Folders of images that may need what would be released, or `null`. */
   readonly siblings: readonly string[] | null
 }

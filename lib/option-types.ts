@@ -29,8 +29,17 @@ export interface SiblingOptions {
   readonly siblings?: readonly string[] | undefined
 }
 
+/** What becomes of bytes that another program has put behind the image, into its file. */
+export interface TrailingOptions {
+  /**
+   * 'keep': they end the file again, also where the pull is killed in the middle. 'discard', for one image that is
+   * named by itself: they are written over. Default: such an image is refused. A running domain takes neither.
+   */
+  readonly trailingData?: 'keep' | 'discard' | undefined
+}
+
 /** Options of `domain.plan` and, but for the signal, of every pull of a domain's disk. */
-export interface DiskPlanOptions extends Limit, SizeOptions, SiblingOptions {
+export interface DiskPlanOptions extends Limit, SizeOptions, SiblingOptions, TrailingOptions {
   /** The layer that stays as backing file: a path, or `vda[2]`. Default: none, everything is pulled. */
   readonly base?: string | null | undefined
 }
@@ -79,7 +88,7 @@ export interface ImageOptions extends SizeOptions {
 }
 
 /** Options of `plan`. */
-export interface PlanOptions extends ImageOptions, Limit, SiblingOptions {
+export interface PlanOptions extends ImageOptions, Limit, SiblingOptions, TrailingOptions {
   /** Path of the layer that stays as backing file. Default: none, everything is pulled. */
   readonly base?: string | null | undefined
 }

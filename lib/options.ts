@@ -20,6 +20,7 @@ import type {
   PullImageOptions,
   SiblingOptions,
   SizeOptions,
+  TrailingOptions,
 } from './option-types.js'
 import { parseBandwidth, parseSize } from './quantities.js'
 
@@ -33,7 +34,10 @@ export interface DiskPull {
   readonly bigint: boolean
   readonly siblings: readonly string[] | null
   readonly onError: 'report' | 'stop' | 'enospc'
+  readonly trailingData: TrailingPolicy
 }
+
+type TrailingPolicy = NativePullRequest['trailingData']
 
 const limitKeys = ['bandwidth', 'bytesPerSecond'] as const
 const startKeys = ['onError', 'signal'] as const
@@ -82,6 +86,12 @@ function readOnError(onError: unknown): (typeof errorPolicies)[number] {
   return policy
 }
 
+function readTrailing({ trailingData }: TrailingOptions): TrailingPolicy {
+  if (trailingData === undefined) return 'refuse'
+  if (trailingData === 'keep' || trailingData === 'discard') return trailingData
+  throw check.wrongType('trailingData', trailingData, "'keep' or 'discard'")
+}
+
 /** Refuses what only a guest's QEMU does. */
 function checkImageOnError(given: unknown): void {
   const onError = readOnError(given)
@@ -93,7 +103,14 @@ function checkImageOnError(given: unknown): void {
 }
 
 export function readDiskPull(call: string, options: BlockRebaseOptions | undefined, relative: boolean): DiskPull {
-  const keys = ['base', 'bigint', 'siblings', ...limitKeys, ...(call === 'plan' ? [] : diskStartKeys)] as const
+  const keys = [
+    'base',
+    'bigint',
+    'siblings',
+    'trailingData',
+    ...limitKeys,
+    ...(call === 'plan' ? [] : diskStartKeys),
+  ] as const
   const given = check.checkOptions(call, options, relative ? [...keys, 'relative'] : keys)
   const read = {
     base: check.checkStringOrNull('base', given.base),
@@ -104,6 +121,7 @@ export function readDiskPull(call: string, options: BlockRebaseOptions | undefin
     bigint: check.checkBoolean('bigint', given.bigint),
     siblings: readSiblings(given),
     onError: readOnError(given.onError),
+    trailingData: readTrailing(given),
   }
   return read
 }
@@ -147,11 +165,13 @@ export function readImagePull(
   path: unknown,
   options: PullImageOptions | undefined,
 ): Read<NativePullRequest> & { readonly signal: AbortSignal | null } {
-  const keys = ['base', 'siblings', ...limitKeys, ...imageKeys, ...(call === 'plan' ? [] : startKeys)] as const
+  const pullKeys = ['base', 'siblings', 'trailingData', ...limitKeys, ...imageKeys] as const
+  const keys = [...pullKeys, ...(call === 'plan' ? [] : startKeys)] as const
   const given = check.checkOptions(call, options, keys)
   const base = check.checkStringOrNull('base', given.base)
   const siblings = readSiblings(given)
-  const request = { ...readFormats(path, given), base, bytesPerSecond: readLimit(given), siblings }
+  const limit = { bytesPerSecond: readLimit(given), trailingData: readTrailing(given) }
+  const request = { ...readFormats(path, given), base, ...limit, siblings }
   const signal = check.checkSignal('signal', given.signal)
   const bigint = check.checkBoolean('bigint', given.bigint)
   checkImageOnError(given.onError)

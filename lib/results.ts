@@ -13,8 +13,9 @@ import type {
   NativeOutcome,
   NativePlan,
   NativeProgress,
+  NativeTrailingData,
 } from './native.js'
-import type { BlockJobEvent, BlockJobInfo, Layer, Outcome, Plan, Progress, StopCode } from './structs.js'
+import type { BlockJobEvent, BlockJobInfo, Layer, Outcome, Plan, Progress, StopCode, TrailingBytes } from './structs.js'
 
 /** Makes a size of the addon one of the caller's. */
 export type SizeReader<Size extends number | bigint> = (value: bigint, name: string) => Size
@@ -55,6 +56,13 @@ export function toProgress<Size extends number | bigint>(
   }
 }
 
+function toTrailing<Size extends number | bigint>(
+  native: NativeTrailingData | null,
+  size: SizeReader<Size>,
+): TrailingBytes<Size> | null {
+  return native && { offset: size(native.offset, 'offset'), bytes: size(native.bytes, 'bytes') }
+}
+
 /** `signal` is the one the job was started with: cancelled because of it is an AbortError. */
 export function toOutcome<Size extends number | bigint>(
   native: NativeOutcome,
@@ -69,6 +77,7 @@ export function toOutcome<Size extends number | bigint>(
     warnings: native.warnings,
     verified: native.verified,
     durable: native.durable,
+    trailingData: toTrailing(native.trailingData, size),
   }
   const { state, error } = native
   if (error === null) return { ...ending, state, error }
@@ -102,6 +111,7 @@ export function toPlan<Size extends number | bigint>(native: NativePlan, size: S
     refusals: native.refusals.map((refusal) => errorFromNative(refusal)),
     released: native.released,
     base: native.base,
+    trailingData: toTrailing(native.trailingData, size),
   }
 }
 

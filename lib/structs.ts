@@ -82,6 +82,15 @@ interface Ending<Size extends number | bigint> {
    * warning says why: keep the backing files until the guest has shut off. Otherwise `false`.
    */
   readonly durable: boolean
+  /** What another program had put behind the image and was kept or discarded, as `trailingData` said; `null`: none. */
+  readonly trailingData: TrailingBytes<Size> | null
+}
+
+/** Bytes behind the end of an image, in its file. */
+export interface TrailingBytes<Size extends number | bigint = number> {
+  /** Where they began. */
+  readonly offset: Size
+  readonly bytes: Size
 }
 
 /** What `job.done` resolves to. */
@@ -170,6 +179,8 @@ export interface Plan<Size extends number | bigint = number> {
   readonly released: readonly string[]
   /** The backing file after the pull, or `null` when the image would stand on its own. */
   readonly base: string | null
+  /** What would be kept or discarded behind the image, as `trailingData` says; `null`: nothing. */
+  readonly trailingData: TrailingBytes<Size> | null
 }
 
 /** One layer of a chain. */

@@ -7,7 +7,7 @@
 // command is made of the same table, so that neither can drift. Pure functions.
 
 import { parseArgs } from 'node:util'
-import type { BlockPullOptions } from '../index.js'
+import type { BlockPullOptions, PullImageOptions } from '../index.js'
 import { nearest } from '../nearest.js'
 
 /** A command line that cannot be understood: exit code 2. */
@@ -151,6 +151,16 @@ export function readBandwidth(args: Arguments): string | undefined {
   if (/^\d{1,19}(\.\d{1,18})?\s*([kKmMgGtTpPeE](iB|B)?|B)(\/s)?$/.test(text)) return text
   throw new UsageError(`--bandwidth is '${text}'; expected '50' (MiB/s), '500K', '50M' or '1G' (bytes a second)`)
 }
+
+/** The `--trailing-data` of a command line. */
+export function readTrailingData(args: Arguments): PullImageOptions['trailingData'] {
+  const how = args.text('trailing-data')
+  if (how === undefined || how === 'keep' || how === 'discard') return how
+  throw new UsageError(`--trailing-data is '${how}'; expected 'keep' or 'discard'`)
+}
+
+/** What is said where several images, or a domain's, are to lose bytes that nobody has looked at. */
+export const discardUsage = '--trailing-data discard takes one IMAGE, named by itself; name it alone'
 
 /** The `--on-error` of a command line. */
 export function readOnError(args: Arguments): BlockPullOptions['onError'] {

@@ -6,7 +6,7 @@
 // the exit code are made of it. Usage errors are ours (`UsageError`) and the API's TypeErrors and RangeErrors, for
 // what the API calls a wrong argument is a wrong option here.
 
-import { BlockPullError, type ErrorCode, type Outcome } from '../index.js'
+import { BlockPullError, type ErrorCode, type Outcome, type TrailingBytes } from '../index.js'
 import { UsageError } from './args.js'
 import { type Amount, formatBytes } from './measures.js'
 
@@ -56,6 +56,8 @@ export interface Ending {
   readonly verified?: boolean
   /** False also for what will end without us, and so without our flush. */
   readonly durable?: boolean
+  /** Of a job: what lay behind the image and was kept or discarded. */
+  readonly trailingData?: TrailingBytes<Amount> | null
 }
 
 const nothingMoved = { hint: null, bytesMoved: 0, seconds: 0, method: 'none', released: [] }
@@ -87,9 +89,9 @@ export function endingOfError(error: unknown): Ending {
 
 /** The ending of a job. */
 export function endingOfJob(outcome: Outcome<Amount>): Ending {
-  const { state, error, bytesMoved, seconds, method, released, verified, durable } = outcome
+  const { state, error, bytesMoved, seconds, method, released, verified, durable, trailingData } = outcome
   const hint = BlockPullError.is(error) ? error.hint : null
-  const facts = { state, hint, bytesMoved, seconds, method, released, verified, durable }
+  const facts = { state, hint, bytesMoved, seconds, method, released, verified, durable, trailingData }
   if (error === null) return { exitCode: ExitCode.DONE, code: null, message: null, ...facts }
   if (state === 'cancelled') {
     // What this command did not ask for says who did.

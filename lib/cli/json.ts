@@ -37,7 +37,8 @@ export function progressLine(progress: Progress<Amount>, image?: string) {
 
 export function endLine(ending: Ending, image?: string) {
   const { state, code, message, hint, bytesMoved, seconds, method, released, verified, durable } = ending
+  const { trailingData } = ending
   // What is undefined, of an end that no job came to, is left out of the line.
-  const facts = { state, code, message, hint, bytesMoved, seconds, method, released, verified, durable }
+  const facts = { state, code, message, hint, bytesMoved, seconds, method, released, verified, durable, trailingData }
   return { event: 'end', ...(image !== undefined && { image }), ...facts }
 }

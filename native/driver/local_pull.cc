@@ -104,10 +104,17 @@ void LocalPull::read_back() {
                            finish(std::move(doubt).error());
                            return;
                          }
-                         doubt_ = std::move(doubt).value();
+                         is_verified_ = doubt->empty();
+                         warn(std::move(doubt).value());
                          board_->settled = total_;
                          finish(std::nullopt);
                        });
+}
+
+void LocalPull::warn(std::string warning) {
+  if (!warning.empty()) {
+    warnings_.push_back(std::move(warning));
+  }
 }
 
 /// What is called from inside a pump (a buffer came free, a piece ended) runs it once more.
@@ -256,8 +263,10 @@ void LocalPull::commit() {
                   if (committed.ok()) {
                     return;
                   }
-                  if (committed.error().kind == ErrorKind::kNoSpace) {
-                    // No room for tables; wind_up tries once more with the space of what is unused.
+                  if (committed.error().kind == ErrorKind::kNoSpace ||
+                      committed.error().kind == ErrorKind::kLocked) {
+                    // No room for tables: wind_up tries once more with the space of what is unused.
+                    // Or a layer was changed: it gives the copies back.
                     links_.insert(links_.end(), links->begin(), links->end());
                   }
                   fail(std::move(committed).error());
@@ -266,14 +275,15 @@ void LocalPull::commit() {
 
 void LocalPull::complete() {
   auto unused = std::make_shared<std::vector<ClusterRange>>(mover_->take_unused_grants());
-  on_lane<void>([this, unused] { return metadata_->complete(*unused); },
-                [this](Result<void> completed) {
-                  if (completed.ok()) {
-                    read_back();
-                  } else {
-                    fail(std::move(completed).error());
-                  }
-                });
+  on_lane<std::string>([this, unused] { return metadata_->complete(*unused); },
+                       [this](Result<std::string> completed) {
+                         if (!completed.ok()) {
+                           fail(std::move(completed).error());
+                           return;
+                         }
+                         warn(std::move(completed).value());
+                         read_back();
+                       });
 }
 
 /// The end of a job that does not complete: keeps what has been moved, if that is still allowed.
@@ -319,13 +329,15 @@ void LocalPull::finish(std::optional<Error> error) {
     mover_->stop();
   }
   job::Ending ending{.error = std::move(error), .released = {}};
+  if (metadata_ != nullptr) {
+    ending.trailing = metadata_->trailing();
+  }
   if (!ending.error) {
     ending.durable = true;
-    ending.verified = doubt_.empty();
+    ending.verified = is_verified_;
+    ending.warnings = std::move(warnings_);
     if (ending.verified) {
       ending.released = target_->intermediate_paths();
-    } else {
-      ending.warnings.push_back(doubt_);
     }
   }
   finish_(std::move(ending));

@@ -53,6 +53,7 @@ class LocalPull final : public job::Work {
   void sync_only();
   /// Completed only if the header, read anew, states what was promised.
   void read_back();
+  void warn(std::string warning);
   void finish(std::optional<Error> error);
   void fail(Error error);
   [[nodiscard]] bool wants_commit() const;
@@ -83,8 +84,10 @@ class LocalPull final : public job::Work {
   bool plan_at_end_ = false;
   std::optional<job::Stop> stop_;
   std::optional<Error> error_;
-  /// Why the end was not read back; empty when it was.
-  std::string doubt_;
+  /// The end was read back.
+  bool is_verified_ = false;
+  /// Of a pull that completes.
+  std::vector<std::string> warnings_;
 
   /// Written and not linked yet: runs, clusters in them, and since when.
   std::vector<LinkRun> links_;

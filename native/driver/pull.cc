@@ -6,7 +6,6 @@
 
 #include "driver/pull.h"
 
-#include <filesystem>
 #include <utility>
 
 #include <sys/statvfs.h>
@@ -102,12 +101,7 @@ Result<std::unique_ptr<PullTarget>> open_target(const PullOptions& options,
   chain_options.pull_refusals = pull_refusals;
   BLOCKPULL_TRY(chain, image::open_chain(options.path, chain_options));
   target->chain = std::move(chain);
-  std::error_code unknown_folder;
-  target->absolute_path = std::filesystem::absolute(options.path, unknown_folder);
-  if (!io::identify(target->absolute_path).ok()) {
-    // Too long, or the folder is not to be reached from the root.
-    target->absolute_path = options.path;
-  }
+  target->absolute_path = absolute_name(options.path);
   target->open_anew = [path = target->absolute_path,
                        pulled = target->chain.layers.front().file->id()] {
     return open_anew(path, pulled);
@@ -117,6 +111,8 @@ Result<std::unique_ptr<PullTarget>> open_target(const PullOptions& options,
     BLOCKPULL_TRY(base, find_base(target->chain, *options.base));
     target->base = base;
   }
+  target->trailing = options.trailing;
+  target->watch = LayerWatch(target->chain, target->base);
   target->has_work = target->chain.layers.size() > 1 && target->base != 1;
   if (target->has_work && target->keeps_base()) {
     BLOCKPULL_TRY(backing, reference_to(target->chain, target->base, options.require_relative));
@@ -150,6 +146,7 @@ Result<void> count(PullPlan& plan, const PullTarget& target) {
   if (*metadata == nullptr) {
     return {};
   }
+  plan.trailing = (*metadata)->trailing();
   BLOCKPULL_TRY(totals, survey(target));
   plan.bytes_to_move = totals.bytes_to_move;
   plan.bytes_to_allocate = totals.bytes_to_allocate;

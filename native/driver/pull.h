@@ -16,6 +16,7 @@
 
 #include "core/image/chain.h"
 #include "driver/chain_file.h"
+#include "driver/trailing_data.h"
 #include "job/engine.h"
 #include "job/job.h"
 
@@ -35,6 +36,8 @@ struct PullOptions {
   std::optional<BaseChoice> base;
   /// Refuse (kUnsupported) when the new backing file could not be stated relative to the overlay.
   bool require_relative = false;
+  /// For what lies behind the image in its file.
+  TrailingData trailing = TrailingData::kRefuse;
 };
 
 struct PullPlan {
@@ -48,6 +51,8 @@ struct PullPlan {
   std::vector<Error> refusals;
   std::vector<std::string> released;
   std::optional<std::string> base;
+  /// What would be kept or discarded behind the image.
+  std::optional<job::Trailing> trailing;
 };
 
 /// What a pull would do now. Takes no lock; files that somebody uses, and an active image that a

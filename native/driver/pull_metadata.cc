@@ -7,13 +7,18 @@
 #include <utility>
 
 #include "core/base/limits.h"
+#include "core/image/qcow2/disk_tail.h"
 #include "core/image/qcow2/qcow2_image.h"
+#include "driver/tail_warning.h"
 
 namespace blockpull::driver {
 namespace {
 
 using image::qcow2::Allocator;
 using image::qcow2::HeaderEdit;
+
+/// For tables that a small image may get, whatever its clusters.
+constexpr std::uint64_t kSpareRoom = limits::kRefcountTableBytes + 4 * limits::kMiB;
 
 /// A call of refill() lasts about so long: a cancel waits for it.
 constexpr std::chrono::milliseconds kTurn{20};
@@ -23,20 +28,57 @@ constexpr std::chrono::milliseconds kTurn{20};
 Result<std::unique_ptr<PullMetadata>> PullMetadata::open(const PullTarget& target) {
   BLOCKPULL_TRY(allocator, Allocator::open(target.active()));
   BLOCKPULL_TRY(header_edit, HeaderEdit::plan(target.active(), target.new_backing));
+  BLOCKPULL_TRY(trailing, find_trailing_data(target.active(), allocator, target.trailing));
   return std::unique_ptr<PullMetadata>(
-      new PullMetadata(target, std::move(allocator), std::move(header_edit)));
+      new PullMetadata(target, std::move(allocator), std::move(header_edit), std::move(trailing)));
 }
 
-PullMetadata::PullMetadata(const PullTarget& target, Allocator allocator, HeaderEdit header_edit)
+PullMetadata::PullMetadata(const PullTarget& target, Allocator allocator, HeaderEdit header_edit,
+                           TrailingFound trailing)
     : target_(target),
       allocator_(std::move(allocator)),
       link_writer_(target.active(), allocator_),
       header_edit_(std::move(header_edit)),
+      trailing_(std::move(trailing)),
+      first_end_(allocator_.end()),
       survey_(target),
-      planner_(target.chain, target.base, target.can_write_zero_clusters()) {}
+      planner_(target.chain, target.base, target.can_write_zero_clusters()) {
+  if (trailing_.kept) {
+    // Nothing may be taken, or cut off, before it is raised.
+    allocator_.hold_from(trailing_.kept->held_from());
+  }
+}
+
+Result<PullMetadata::Totals> PullMetadata::survey() {
+  BLOCKPULL_TRY(totals, survey_.next());
+  bytes_to_allocate_ = totals.bytes_to_allocate;
+  return totals;
+}
 
 Result<void> PullMetadata::begin() {
+  if (trailing_.kept) {
+    // Twice what the clusters take: refcounts of 64 bits and their tables add an eighth of it, and a
+    // hole costs nothing.
+    const std::uint64_t room = 2 * bytes_to_allocate_ + kSpareRoom;
+    const std::uint64_t end = allocator_.end() * target_.active().cluster_size();
+    BLOCKPULL_CHECK(trailing_.kept->raise(end + room));
+    allocator_.hold_from(trailing_.kept->held_from() - trailing_.kept->length());
+  }
   return allocator_.begin();
+}
+
+/// Brings the trailer down to the end of the image, once nothing more is taken behind it.
+Result<void> PullMetadata::settle_trailer() {
+  if (!trailing_.kept) {
+    return {};
+  }
+  // Where something unknown may own what lies there, the trailer goes behind all of it.
+  const bool has_grown = allocator_.end() != first_end_ || !allocator_.owns_all_space();
+  BLOCKPULL_CHECK(trailing_.kept->settle(
+      has_grown ? std::optional(allocator_.end() * target_.active().cluster_size())
+                : std::nullopt));
+  allocator_.hold_from(trailing_.kept->held_from());
+  return {};
 }
 
 Result<PullMetadata::Refill> PullMetadata::refill(const RefillRequest& request) {
@@ -80,6 +122,8 @@ Result<ClusterRange> PullMetadata::reserve_most(std::uint64_t clusters) {
 }
 
 Result<void> PullMetadata::commit(const std::vector<LinkRun>& links) {
+  // All of it has been read by now.
+  BLOCKPULL_CHECK(target_.watch.check_content());
   BLOCKPULL_CHECK(link_writer_.prepare(links));
   // If we die here, the next open sees data and tables that nothing refers to: leaks of this batch.
   BLOCKPULL_CHECK(target_.active().file().sync());
@@ -97,31 +141,68 @@ Result<void> PullMetadata::give_back(const std::vector<ClusterRange>& unused) {
   return allocator_.trim();
 }
 
-Result<void> PullMetadata::complete(const std::vector<ClusterRange>& unused) {
+Result<std::string> PullMetadata::complete(const std::vector<ClusterRange>& unused) {
+  BLOCKPULL_TRY(warning, clear_tail());
   BLOCKPULL_CHECK(give_back(unused));
+  BLOCKPULL_CHECK(settle_trailer());
+  BLOCKPULL_CHECK(header_edit_.prepare(target_.active()));
   BLOCKPULL_CHECK(target_.check_in_place());
-  return header_edit_.apply(target_.active());
+  BLOCKPULL_CHECK(target_.watch.check());
+  BLOCKPULL_CHECK(header_edit_.apply(target_.active()));
+  return warning;
+}
+
+/// What a growing disk would show once the longer backing file, and with it QEMU's reason to write
+/// zeros there, is gone.
+Result<std::string> PullMetadata::clear_tail() {
+  image::Qcow2Image& active = target_.active();
+  if (target_.chain.layers[1].image->virtual_size() <= active.virtual_size()) {
+    return std::string();
+  }
+  BLOCKPULL_TRY(tail, image::qcow2::find_disk_tail(active));
+  if (!tail) {
+    return std::string();
+  }
+  if (tail->is_compressed) {
+    return tail_warning(active.file().path(), active.virtual_size(), tail->length);
+  }
+  // If we die here, or before the flush that comes next, the next open sees some of these bytes or
+  // zeros; no guest reads them, and the backing file is there still.
+  BLOCKPULL_CHECK(image::qcow2::clear_disk_tail(active, *tail));
+  return std::string();
 }
 
 Result<void> PullMetadata::wind_up(const std::vector<LinkRun>& links,
                                    const std::vector<ClusterRange>& unused) {
+  const Result<void> ended = end_links(links, unused);
+  // Also where the links failed: then, too, the file ends with what it must end with.
+  const bool may_write = !target_.active().file().sync_failed();
+  const Result<void> settled = may_write ? settle_trailer() : Result<void>();
+  return ended.ok() ? settled : ended;
+}
+
+Result<void> PullMetadata::end_links(const std::vector<LinkRun>& links,
+                                     const std::vector<ClusterRange>& unused) {
   // First what is unused: on a full disk, tables for the links may need its space.
   BLOCKPULL_CHECK(give_back(unused));
   if (links.empty() || links_in_doubt_) {
     return {};
   }
   if (Result<void> linked = commit(links); !linked.ok()) {
-    if (linked.error().kind != ErrorKind::kNoSpace || links_in_doubt_) {
+    const bool is_changed = linked.error().kind == ErrorKind::kLocked;
+    if ((linked.error().kind != ErrorKind::kNoSpace && !is_changed) || links_in_doubt_) {
       return linked;
     }
-    // Not even the tables fit: the copies go, the chain still has the bytes.
+    // Not even the tables fit, or the copies may be of what somebody has put into a layer: they go,
+    // the chain still has the bytes.
     std::vector<ClusterRange> copies;
     for (const LinkRun& run : links) {
       if (!run.zero) {
         copies.push_back({run.host_cluster, run.count});
       }
     }
-    return give_back(copies);
+    BLOCKPULL_CHECK(give_back(copies));
+    return is_changed ? linked : Result<void>();
   }
   // If we die here, the next open sees each of the last links made or not.
   return target_.active().file().sync();

@@ -7,7 +7,8 @@
 //     begin    make the image ours to write
 //     refill   plan ahead, reserve host clusters for it
 //     commit   new tables ─ flush ─ links                       (a checkpoint: every 64 MiB or 5 s)
-//     complete give back what is unused ─ flush ─ cut the chain in the header ─ flush
+//     complete zeros behind the end of the disk ─ give back what is unused ─ flush ─ look whether all files are what they were ─
+//              cut the chain in the header ─ flush
 //     wind_up  give back, commit once more, without cutting the chain: cancel and failure
 //
 // Crash story, whatever the instant: what the header reaches is durable and counted; each guest
@@ -20,6 +21,8 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "core/image/qcow2/allocator.h"
@@ -59,27 +62,41 @@ class PullMetadata {
   /// Judges the active image of a target that has work; writes nothing.
   [[nodiscard]] static Result<std::unique_ptr<PullMetadata>> open(const PullTarget& target);
 
+  /// What lies behind the image and is kept or discarded, if anything.
+  [[nodiscard]] const std::optional<job::Trailing>& trailing() const { return trailing_.told; }
+
   /// Walks on for some ms; to be called until `finished`.
-  [[nodiscard]] Result<Totals> survey() { return survey_.next(); }
+  [[nodiscard]] Result<Totals> survey();
   [[nodiscard]] Result<void> begin();
   /// kNoSpace when not one more cluster can be had.
   [[nodiscard]] Result<Refill> refill(const RefillRequest& request);
+  /// kLocked: somebody has changed a layer; nothing is linked then.
   [[nodiscard]] Result<void> commit(const std::vector<LinkRun>& links);
-  /// Everything that was moved must have been committed. kIo when the image was replaced meanwhile.
-  [[nodiscard]] Result<void> complete(const std::vector<ClusterRange>& unused);
+  /// Everything that was moved must have been committed. kLocked when the image or a layer was
+  /// replaced or changed meanwhile. Gives a warning for the outcome, or an empty one.
+  [[nodiscard]] Result<std::string> complete(const std::vector<ClusterRange>& unused);
   [[nodiscard]] Result<void> wind_up(const std::vector<LinkRun>& links,
                                      const std::vector<ClusterRange>& unused);
 
  private:
   PullMetadata(const PullTarget& target, image::qcow2::Allocator allocator,
-               image::qcow2::HeaderEdit header_edit);
+               image::qcow2::HeaderEdit header_edit, TrailingFound trailing);
+  [[nodiscard]] Result<void> settle_trailer();
   [[nodiscard]] Result<ClusterRange> reserve_most(std::uint64_t clusters);
+  [[nodiscard]] Result<std::string> clear_tail();
+  [[nodiscard]] Result<void> end_links(const std::vector<LinkRun>& links,
+                                       const std::vector<ClusterRange>& unused);
   [[nodiscard]] Result<void> give_back(const std::vector<ClusterRange>& unused);
 
   const PullTarget& target_;
   image::qcow2::Allocator allocator_;
   image::qcow2::LinkWriter link_writer_;
   const image::qcow2::HeaderEdit header_edit_;
+  TrailingFound trailing_;
+  /// Where the image ended at first, in clusters.
+  const std::uint64_t first_end_;
+  /// Bytes that the survey has found to be needed.
+  std::uint64_t bytes_to_allocate_ = 0;
   /// Linking has failed midway: the tables may refer to clusters that we believe unlinked. Nothing
   /// more is linked then, and no copy given back.
   bool links_in_doubt_ = false;

@@ -30,12 +30,22 @@ Result<void> PullTarget::check_in_place() const {
     return {};
   }
   BLOCKPULL_TRY(there, io::identify(absolute_path));
-  if (there == layer.file->id()) {
+  if (there != layer.file->id()) {
+    return make_error(ErrorKind::kLocked,
+                      text("image '", layer.path,
+                           "' was replaced by another file during the pull; the file that was "
+                           "there before still needs its backing file"))
+        .with_path(layer.path);
+  }
+  BLOCKPULL_TRY(now, layer.file->state());
+  if (now.size_bytes == layer.file->kept_size()) {
     return {};
   }
-  return make_error(ErrorKind::kIo, text("image '", layer.path,
-                                         "' was replaced by another file during the pull; the file "
-                                         "that was there before still needs its backing file"))
+  return make_error(ErrorKind::kLocked,
+                    text("image '", layer.path, "' has ", now.size_bytes, " bytes, the pull left ",
+                         layer.file->kept_size(),
+                         "; it keeps its backing file, find out who writes to it and run "
+                         "'qemu-img check' on it"))
       .with_path(layer.path);
 }
 

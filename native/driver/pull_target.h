@@ -18,6 +18,8 @@
 
 #include "core/image/chain.h"
 #include "core/image/qcow2/qcow2_image.h"
+#include "driver/layer_watch.h"
+#include "driver/trailing_data.h"
 
 namespace blockpull::driver {
 
@@ -28,8 +30,12 @@ struct PullTarget {
   std::string absolute_path;
   /// Index of the layer that stays, chain.layers.size() when none does.
   std::size_t base = 0;
+  /// Over the layers of `chain` that are not written.
+  LayerWatch watch;
   /// What the header will state; absent when no backing file stays.
   std::optional<image::BackingReference> new_backing;
+  /// For what lies behind the active image in its file.
+  TrailingData trailing = TrailingData::kRefuse;
   /// False for a pull that has nothing to do: no backing file, or the base is the immediate one.
   /// The active image may be raw then.
   bool has_work = false;
@@ -46,8 +52,8 @@ struct PullTarget {
   /// Paths of the intermediate layers, the upper one first.
   [[nodiscard]] std::vector<std::string> intermediate_paths() const;
 
-  /// kIo when the active image's name leads to another file by now, kNotFound when to none: who
-  /// asks by that name would not see the pull.
+  /// kLocked when the active image's name leads to another file by now, kNotFound when to none: who
+  /// asks by that name would not see the pull. kLocked also when somebody else changed its length.
   [[nodiscard]] Result<void> check_in_place() const;
 
   /// Reads the active image's header anew. kIo when it does not state what the pull has promised;

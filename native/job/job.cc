@@ -170,6 +170,7 @@ void Job::close_work(const Ending& ending) {
   outcome.warnings = ending.warnings;
   outcome.verified = ending.verified && !ending.error;
   outcome.durable = ending.durable && !ending.error;
+  outcome.trailing = ending.trailing;
   if (options_.before_end) {
     options_.before_end(outcome);
   }

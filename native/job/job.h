@@ -70,6 +70,8 @@ struct Outcome {
   /// Ending::verified and Ending::durable; both false unless completed.
   bool verified = false;
   bool durable = false;
+  /// Ending::trailing, whatever the end.
+  std::optional<Trailing> trailing = {};
 };
 
 /// Takes an outcome, and gives it back, once and on the same thread, when it is judged.

@@ -49,6 +49,13 @@ struct Board {
   std::atomic<std::uint64_t> silent_ns{0};
 };
 
+/// Bytes behind an image that are not its own.
+struct Trailing {
+  /// Where they were when the work began.
+  std::uint64_t offset = 0;
+  std::uint64_t bytes = 0;
+};
+
 /// What a work item ends with.
 struct Ending {
   /// Absent: completed. kCancelled: stopped as asked.
@@ -62,6 +69,8 @@ struct Ending {
   bool verified = false;
   /// Completed, and flushed by a way that tells of a failure. A warning says why it was not.
   bool durable = false;
+  /// What was behind the image and was, as asked, kept or discarded; absent: nothing.
+  std::optional<Trailing> trailing = {};
 };
 
 enum class Stop : std::uint8_t {

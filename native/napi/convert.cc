@@ -61,6 +61,13 @@ qmp::OnError read_on_error(Request& request) {
   return policy == "enospc" ? qmp::OnError::kEnospc : qmp::OnError::kReport;
 }
 
+driver::TrailingData read_trailing(Request& request) {
+  const std::string wanted = request.text("trailingData");
+  return wanted == "keep"      ? driver::TrailingData::kKeep
+         : wanted == "discard" ? driver::TrailingData::kDiscard
+                               : driver::TrailingData::kRefuse;
+}
+
 napi_value make_disk(napi_env env, const virt::Disk& disk) {
   return Record(env)
       .text("target", disk.target)
@@ -86,6 +93,15 @@ std::string_view code_or_empty(std::optional<ErrorKind> kind) {
   return kind ? virt::mapping_of(*kind).js_code : std::string_view();
 }
 
+napi_value make_trailing(napi_env env, const std::optional<job::Trailing>& trailing) {
+  if (!trailing) {
+    napi_value null = nullptr;
+    napi_get_null(env, &null);
+    return null;
+  }
+  return Record(env).u64("offset", trailing->offset).u64("bytes", trailing->bytes).object();
+}
+
 napi_value make_outcome(napi_env env, const job::Outcome& outcome) {
   Record record(env);
   record.text("state", job::state_name(outcome.state));
@@ -101,6 +117,7 @@ napi_value make_outcome(napi_env env, const job::Outcome& outcome) {
       .texts("warnings", outcome.warnings)
       .boolean("verified", outcome.verified)
       .boolean("durable", outcome.durable)
+      .value("trailingData", make_trailing(env, outcome.trailing))
       .object();
 }
 
@@ -163,6 +180,7 @@ std::optional<virt::ImagePullRequest> read_image_pull(napi_env env, napi_value v
   pull.image = read_image_of(request);
   pull.base = request.optional_text("base");
   pull.bytes_per_second = request.u64("bytesPerSecond");
+  pull.trailing = read_trailing(request);
   pull.siblings = request.optional_texts("siblings").value_or(std::vector<std::string>());
   return if_ok(request, std::move(pull));
 }
@@ -190,6 +208,7 @@ std::optional<virt::BlockPullRequest> read_block_pull(napi_env env, napi_value v
   pull.bandwidth = request.u64("bandwidth");
   pull.flags = request.u32("flags");
   pull.on_error = read_on_error(request);
+  pull.trailing = read_trailing(request);
   pull.siblings = request.optional_texts("siblings").value_or(std::vector<std::string>());
   if (request.boolean("detached")) {
     pull.finisher = virt::Finisher::kWhoeverIsNext;
@@ -355,6 +374,7 @@ napi_value make_plan(napi_env env, const virt::TimedPlan& timed) {
       .value("refusals", make_array(env, timed.refusals, &make_failure))
       .texts("released", plan.released)
       .text_or_null("base", plan.base.value_or(""));
+  record.value("trailingData", make_trailing(env, plan.trailing));
   plan.bytes_free ? record.u64("bytesFree", *plan.bytes_free) : record.null("bytesFree");
   timed.seconds ? record.number("seconds", *timed.seconds) : record.null("seconds");
   return record.object();

@@ -141,7 +141,8 @@ Result<Target> find_target(Connection& connection, const BlockPullRequest& reque
   return target;
 }
 
-Result<driver::PullOptions> local_options(const Connection& connection, const Target& target) {
+Result<driver::PullOptions> local_options(const Connection& connection, const Target& target,
+                                          const BlockPullRequest& request) {
   BLOCKPULL_TRY(format, lifted(image::parse_format(target.disk.format), &reported));
   driver::PullOptions options;
   options.path = target.disk.source;
@@ -149,6 +150,7 @@ Result<driver::PullOptions> local_options(const Connection& connection, const Ta
   options.chain.backing_paths = connection.options().backing_paths;
   options.base = target.base;
   options.require_relative = target.require_relative;
+  options.trailing = request.trailing;
   return options;
 }
 
@@ -195,7 +197,7 @@ Result<std::shared_ptr<job::Job>> pull_here(const std::shared_ptr<Connection>& o
                                             const Target& target, const BlockPullRequest& request,
                                             std::function<void(const job::Outcome&)> on_end) {
   Connection& connection = *on;
-  BLOCKPULL_TRY(options, local_options(connection, target));
+  BLOCKPULL_TRY(options, local_options(connection, target, request));
   auto place =
       connection.jobs().reserve({target.domain.uuid, target.disk.target, target.disk.source});
   if (!place) {
@@ -236,6 +238,22 @@ GuestPullRequest guest_request(const Connection& connection, Target target,
   return asked;
 }
 
+/// What our own engine alone can do, and what is only for an image that is named by itself.
+Result<void> check_trailing(const Target& target, const BlockPullRequest& request) {
+  if (request.trailing == driver::TrailingData::kDiscard) {
+    return report(ErrorKind::kUnsupported,
+                  text("discarding what lies behind the image of disk '", target.disk.target,
+                       "' of a domain is not supported; pull its image by its name"));
+  }
+  if (target.is_running && request.trailing == driver::TrailingData::kKeep) {
+    return report(ErrorKind::kUnsupported,
+                  text("domain '", target.domain.name,
+                       "' is running, its QEMU writes the file of the image, and keeping what lies "
+                       "behind it is not supported; shut the domain off first"));
+  }
+  return {};
+}
+
 /// What only a guest's QEMU can do, and what needs somebody to wait.
 Result<void> check_manner(const Target& target, const BlockPullRequest& request) {
   const bool may_stop = request.on_error != qmp::OnError::kReport;
@@ -264,6 +282,7 @@ Result<Target> checked_target(Connection& connection, const BlockPullRequest& re
                               bool is_plan) {
   BLOCKPULL_CHECK(check_pull_call(connection, request, is_plan));
   BLOCKPULL_TRY(target, find_target(connection, request, is_plan));
+  BLOCKPULL_CHECK(check_trailing(target, request));
   if (!is_plan) {
     BLOCKPULL_CHECK(check_manner(target, request));
   }
@@ -272,7 +291,7 @@ Result<Target> checked_target(Connection& connection, const BlockPullRequest& re
 
 Result<TimedPlan> plan_here(const std::shared_ptr<Connection>& connection, const Target& target,
                             const BlockPullRequest& request) {
-  BLOCKPULL_TRY(options, local_options(*connection, target));
+  BLOCKPULL_TRY(options, local_options(*connection, target, request));
   auto plan = driver::plan_pull(connection->engine(), options);
   if (!plan.ok()) {
     return pull_refused(std::move(plan).error(), asked_of_driver(target));

@@ -44,6 +44,8 @@ struct BlockPullRequest {
   qmp::OnError on_error = qmp::OnError::kReport;
   /// Folders of images that may need what would be released.
   std::vector<std::string> siblings;
+  /// Of a domain that is shut off.
+  driver::TrailingData trailing = driver::TrailingData::kRefuse;
   /// By which a caller gives up waiting for a guest's QEMU; may be null.
   std::shared_ptr<PullStart> start;
 };

@@ -43,6 +43,7 @@ blockpull::Result<driver::PullOptions> pull_options(const ImagePullRequest& requ
   if (request.base) {
     options.base = driver::BaseChoice{*request.base, std::nullopt};
   }
+  options.trailing = request.trailing;
   return options;
 }
 

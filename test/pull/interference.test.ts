@@ -41,7 +41,12 @@ describe('the image that is pulled', () => {
     const job = await begun(chain)
     renameSync(chain.top, `${chain.folder}/moved`)
     renameSync(`${chain.folder}/copy`, chain.top)
-    await expectFailure(job, { code: 'IO', path: chain.top, message: expect.stringContaining('was replaced') })
+    await expectFailure(job, {
+      code: 'LOCKED',
+      retryable: true,
+      path: chain.top,
+      message: expect.stringContaining('was replaced'),
+    })
     for (const path of [chain.top, `${chain.folder}/moved`]) {
       expect((await check(path)).code).toBe(0)
       expect(await difference(`${chain.folder}/flat.raw`, path)).toBeNull()
@@ -79,7 +84,7 @@ describe('a backing file', () => {
       const chain = await overlay(format)
       const job = await begun(chain)
       truncateSync(pathAt(chain, 1), 4 * 1048576)
-      await expectFailure(job, { code: 'IO', message: expect.stringMatching(/layer0' has become shorter/) })
+      await expectFailure(job, { code: 'LOCKED', message: expect.stringMatching(/layer0' has become shorter/) })
       expect((await check(chain.top)).code).toBe(0)
       expect(await info(chain.top)).toMatchObject({ 'backing-filename': 'layer0' })
     },

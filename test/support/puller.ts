@@ -11,7 +11,11 @@ export type IoPath = 'io_uring' | 'threads'
 
 export interface PullRequest {
   readonly path: string
-  readonly options?: { readonly base?: string; readonly bytesPerSecond?: number }
+  readonly options?: {
+    readonly base?: string
+    readonly bytesPerSecond?: number
+    readonly trailingData?: 'keep' | 'discard'
+  }
   /** Aborts the job so long after it began. */
   readonly abortAfterMs?: number
   /** Kills the pulling process so long after the job began, if it runs that long; fractions count. */

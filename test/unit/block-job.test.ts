@@ -49,6 +49,7 @@ describe('done', () => {
       error: null,
       verified: true,
       durable: true,
+      trailingData: null,
       bytesMoved: 104857600,
       seconds: 2,
       method: 'io_uring',

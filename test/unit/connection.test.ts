@@ -103,6 +103,7 @@ describe('calls on a disk', () => {
       detached: false,
       onError: 'report',
       siblings: null,
+      trailingData: 'refuse',
       ticket: expect.any(BigInt),
       bandwidth: 50n * mebibyte,
       flags: 64,

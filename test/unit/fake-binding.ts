@@ -66,6 +66,7 @@ export function outcomeOf(state: NativeOutcome['state'], error = failure('IO')):
     warnings: [],
     verified: state === 'completed',
     durable: state === 'completed',
+    trailingData: null,
   }
   return state === 'completed' ? { ...ending, state, error: null } : { ...ending, state, error }
 }
@@ -74,6 +75,7 @@ export const planOf = (more: Partial<NativePlan> = {}): NativePlan => ({
   bytesToMove: 100n * mebibyte,
   bytesToAllocate: 101n * mebibyte,
   bytesFree: 1000n * mebibyte,
+  trailingData: null,
   virtualSize: 200n * mebibyte,
   method: 'io_uring',
   seconds: null,

@@ -50,6 +50,7 @@ describe('the calls', () => {
       base: null,
       bytesPerSecond: 512000n,
       siblings: null,
+      trailingData: 'refuse',
     })
   })
 

@@ -70,6 +70,7 @@ describe('calls', () => {
       detached: false,
       onError: 'report',
       siblings: null,
+      trailingData: 'refuse',
       ticket: 0n,
       bandwidth: 50n,
       flags: 0x80000000,

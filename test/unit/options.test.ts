@@ -24,6 +24,7 @@ describe('options of a pull', () => {
     [{ bigint: 1 }, 'bigint is 1; expected true or false'],
     [{ siblings: '/srv' }, "siblings is '/srv'; expected an array of folders"],
     [{ onError: 'ignore' }, "onError is 'ignore'; expected 'report', 'stop' or 'enospc'"],
+    [{ trailingData: 'drop' }, "trailingData is 'drop'; expected 'keep' or 'discard'"],
     [{ relative: true }, "option 'relative' is unknown to blockPull"],
     [{ backingPath: [] }, "option 'backingPath' is unknown to blockPull"],
   ])('refuses %o', (options, message) => {
@@ -54,7 +55,7 @@ describe('options of a pull', () => {
 
   it('may be left out, or be undefined one by one', () => {
     const nothing = { base: null, bytesPerSecond: 0n, relative: false, detached: false, signal: null, bigint: false }
-    const empty = { ...nothing, onError: 'report', siblings: null }
+    const empty = { ...nothing, onError: 'report', siblings: null, trailingData: 'refuse' }
     expect(readDiskPull('blockPull', undefined, false)).toEqual(empty)
     expect(readDiskPull('blockPull', { base: undefined, bandwidth: undefined, signal: undefined }, false)).toEqual(
       empty,
@@ -64,7 +65,15 @@ describe('options of a pull', () => {
   it('become one complete request', () => {
     const { signal } = new AbortController()
     const paths = { backingPaths: ['/srv'], siblings: ['/srv/a', '/srv/b'] }
-    const options = { base: 'b.qcow2', bandwidth: '1M', format: 'qcow2', ...paths, signal, bigint: true }
+    const options = {
+      base: 'b.qcow2',
+      bandwidth: '1M',
+      format: 'qcow2',
+      ...paths,
+      signal,
+      bigint: true,
+      trailingData: 'keep',
+    } as const
     expect(readImagePull('pullImage', new URL('file:///srv/a%20b.qcow2'), options)).toEqual({
       request: {
         path: '/srv/a b.qcow2',
@@ -74,6 +83,7 @@ describe('options of a pull', () => {
         base: 'b.qcow2',
         bytesPerSecond: 1048576n,
         siblings: ['/srv/a', '/srv/b'],
+        trailingData: 'keep',
       },
       signal,
       bigint: true,

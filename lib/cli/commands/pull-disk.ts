@@ -6,7 +6,7 @@
 // `--no-wait` is of use: the job then waits in QEMU, with its backing file, for `blockpull reap`, which is said.
 
 import type { BlockJob, BlockPullOptions } from '../../index.js'
-import { type Arguments, readBandwidth, readOnError, UsageError } from '../args.js'
+import { type Arguments, discardUsage, readBandwidth, readOnError, readTrailingData, UsageError } from '../args.js'
 import type { Context } from '../context.js'
 import { done, type Ending, endingOfError, endingOfJob } from '../exit-codes.js'
 import { type FoundDisk, withDisk } from '../find-disk.js'
@@ -24,7 +24,9 @@ export async function pullDisk(args: Arguments, context: Context, style: PullSty
   if (args.has('no-wait') && style.timeoutSeconds !== undefined) {
     throw new UsageError('--timeout has no use with --no-wait: nobody is there to cancel the job')
   }
-  const limit = { base: args.text('base'), bandwidth: readBandwidth(args) }
+  const trailingData = readTrailingData(args)
+  if (trailingData === 'discard') throw new UsageError(discardUsage)
+  const limit = { base: args.text('base'), bandwidth: readBandwidth(args), trailingData }
   const options = { ...limit, siblings: args.list('siblings'), bigint: true as const }
   const start = { ...options, onError: readOnError(args) }
   const access = { backingPaths: args.list('allow-backing'), readOnly: args.has('dry-run') }

@@ -65,9 +65,14 @@ function planRows(plan: Plan<Amount>, hint: string | undefined): string[][] {
     ['  to allocate', about + formatBytes(plan.bytesToAllocate) + free],
     ...(plan.seconds === null ? [] : [['  at this limit', formatSeconds(plan.seconds)]]),
     ['  backing file then', plan.base ?? 'none'],
+    ...trailingRow(plan),
     ...plan.released.map((path) => ['  no longer needs', path]),
     ...(hint === undefined || plan.released.length === 0 ? [] : [['', hint]]),
   ]
+}
+
+function trailingRow({ trailingData: found }: Plan<Amount>): string[][] {
+  return found === null ? [] : [['  behind the image', `${formatBytes(found.bytes)} from offset ${found.offset}`]]
 }
 
 function planEnding(plan: Plan<Amount>): Ending {

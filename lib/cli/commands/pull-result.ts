@@ -33,10 +33,14 @@ export function resultText(label: string, ending: Ending, hint?: string): string
   const needs = released.map((path) => `${label} no longer needs ${path}`)
   const lines = [
     isIdle ? `${label}: nothing to pull` : `${label}: pulled, ${moved}`,
-    ...[...doubts, ...needs].map((line) => `  ${line}`),
+    ...[...doubts, ...trailingText(ending), ...needs].map((line) => `  ${line}`),
     ...(hint === undefined || released.length === 0 ? [] : [`  ${hint}`]),
   ]
   return `${lines.join('\n')}\n`
+}
+
+function trailingText({ trailingData: found }: Ending): string[] {
+  return found ? [`${found.bytes} bytes lay behind the image, from offset ${found.offset} on`] : []
 }
 
 function movedText({ bytesMoved, seconds, method }: Ending): string {

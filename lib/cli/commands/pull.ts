@@ -10,12 +10,14 @@
 import { basename } from 'node:path'
 import {
   type Arguments,
+  discardUsage,
   imageOptions,
   longestTimeoutSeconds,
   readBandwidth,
   readImageOptions,
   readNumber,
   readOnError,
+  readTrailingData,
   siblingHint,
   siblingOption,
   UsageError,
@@ -42,6 +44,7 @@ export const pull: Command = {
     bandwidth: { value: 'N', help: 'limit: N MiB/s, or 500K, 50M, 1G bytes a second' },
     bytes: { help: 'a bare N of --bandwidth is bytes a second' },
     'dry-run': { help: 'only tell what would be done' },
+    'trailing-data': { value: 'HOW', help: 'keep, discard: what another program put behind IMAGE' },
     timeout: { value: 'S', help: 'cancel after S seconds' },
     ...siblingOption,
     ...imageOptions,
@@ -91,7 +94,9 @@ async function pullImages(args: Arguments, context: Context, style: PullStyle): 
   if (images.length === 0) throw new UsageError('IMAGE is missing; expected IMAGE..., or --connect URI DOMAIN DISK')
   const siblings = args.list('siblings')
   const hint = siblings === undefined ? siblingHint : undefined
-  const limit = { base: args.text('base'), bandwidth: readBandwidth(args), siblings }
+  const trailingData = readTrailingData(args)
+  if (trailingData === 'discard' && images.length > 1) throw new UsageError(discardUsage)
+  const limit = { base: args.text('base'), bandwidth: readBandwidth(args), siblings, trailingData }
   const options = { ...limit, ...readImageOptions(args), bigint: true as const }
   const onError = readOnError(args)
   let exitCode: number = ExitCode.DONE

@@ -6,6 +6,7 @@
 
 #include "core/base/text.h"
 #include "driver/qemu/guest_files.h"
+#include "driver/qemu/last_cluster.h"
 #include "driver/qemu/node_witness.h"
 
 namespace blockpull::driver {
@@ -275,16 +276,21 @@ void StreamConclusion::look_at_chain() {
         return;
       }
       const auto in_place = std::make_shared<std::set<std::string>>();
+      const auto warning = std::make_shared<std::string>();
       self->host_.run_blocking(
-          [shared, in_place, layers = self->plan_.layers] {
+          [shared, in_place, warning, plan = self->plan_] {
             if (shared->ok()) {
               see_files((*shared)->graph, (*shared)->processes);
             }
-            *in_place = still_in_place(layers);
+            *in_place = still_in_place(plan.layers);
+            *warning = warn_of_last_cluster(plan);
           },
-          [weak, shared, in_place] {
+          [weak, shared, in_place, warning] {
             if (const auto again = weak.lock()) {
               again->in_place_ = *in_place;
+              if (!warning->empty()) {
+                again->told_.warnings.push_back(*warning);
+              }
               again->take_view(*shared);
             }
           });

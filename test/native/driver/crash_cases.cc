@@ -118,6 +118,40 @@ void add_new_blocks(std::vector<CrashCase>& cases) {
   cases.push_back(unlimited);
 }
 
+/// What lies behind the end of the disk in its last cluster must not show once that grows.
+void add_short_disks(std::vector<CrashCase>& cases) {
+  CrashCase last = small_case("EndsInsideACluster", 4);
+  last.top.cluster_bits = 12;
+  last.top.virtual_size = 66 * kKiB + 512;
+  last.top.data_clusters = {2, 16};
+  cases.push_back(last);
+  CrashCase over = base_case("EndsInsideAClusterOverBase", 4);
+  over.top.cluster_bits = 13;
+  over.top.virtual_size = 60 * kKiB + 512;
+  over.top.data_clusters = {1, 7};
+  cases.push_back(over);
+}
+
+/// Bytes of another program behind the image.
+void add_trailers(std::vector<CrashCase>& cases) {
+  CrashCase one = small_case("Trailer1Byte", 4);
+  one.keeps_trailer = true;
+  one.top.garbage_behind = 1;
+  cases.push_back(one);
+  CrashCase leaky = small_case("TrailerBehindLeaks64Bit", 6);
+  leaky.keeps_trailer = true;
+  leaky.top.garbage_behind = 700;
+  leaky.top.leaked_clusters = 5;
+  leaky.top.first_data_cluster = 60;
+  cases.push_back(leaky);
+  CrashCase over = base_case("TrailerOverBase", 4);
+  over.keeps_trailer = true;
+  over.top.cluster_bits = 12;
+  over.top.data_clusters = {3, 9};
+  over.top.garbage_behind = 9000;
+  cases.push_back(over);
+}
+
 void add_larger_clusters(std::vector<CrashCase>& cases) {
   CrashCase four = small_case("Clusters4KiB1Bit", 0);
   four.top.cluster_bits = 12;
@@ -134,7 +168,7 @@ void add_larger_clusters(std::vector<CrashCase>& cases) {
   // Strips of zeros are not written, so what was there before would show.
   CrashCase garbage = sixty_four;
   garbage.name = "Clusters64KiBInStripsOverGarbage";
-  garbage.top.garbage_behind = 600 * kKiB;
+  garbage.top.garbage_behind = 640 * kKiB;
   cases.push_back(garbage);
   CrashCase old = old_case(base_case("Version2OverBase4KiB", 4), 12);
   old.top.data_clusters = {3, 9};
@@ -168,6 +202,8 @@ std::vector<CrashCase> crash_cases() {
   add_new_blocks(cases);
   add_growing_tables(cases);
   add_larger_clusters(cases);
+  add_short_disks(cases);
+  add_trailers(cases);
   return cases;
 }
 
@@ -180,7 +216,13 @@ CrashCase random_case(std::mt19937_64& random) {
   made.top.data_clusters = every(random() % 9 + 2, random() % 5, clusters);
   made.top.leaked_clusters = random() % 3 == 0 ? random() % 9 : 0;
   made.top.autoclear = random() % 4 == 0 ? 0x50 : 0;
-  made.top.garbage_behind = random() % 4 == 0 ? random() % (100 * kKiB) : 0;
+  // Where something unknown may own what nothing refers to, old copies stay.
+  made.keeps_trailer = random() % 4 == 0 && made.top.autoclear == 0;
+  made.top.garbage_behind = made.keeps_trailer || random() % 3 == 0 ? random() % (100 * kKiB) : 0;
+  if (!made.keeps_trailer) {
+    // Whole clusters, as a killed writer leaves them.
+    made.top.garbage_behind &= ~(made.top.cluster_size() - 1);
+  }
   made.top.has_end_marker = random() % 3 != 0;
   made.top.seed = random();
   made.bandwidth = random() % 3 == 0 ? 0 : 8192;

@@ -22,8 +22,14 @@ struct CrashCase {
   faults::BackingFiles backings;
   /// What stays; empty: nothing.
   std::string base;
+  /// What lies behind the image is somebody's, and is kept.
+  bool keeps_trailer = false;
   /// Bytes a second: so few that a pull takes several checkpoints. 0: no limit.
   std::uint64_t bandwidth = 8192;
+
+  [[nodiscard]] TrailingData trailing() const {
+    return keeps_trailer ? TrailingData::kKeep : TrailingData::kRefuse;
+  }
 };
 
 [[nodiscard]] std::vector<CrashCase> crash_cases();

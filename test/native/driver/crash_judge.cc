@@ -33,11 +33,26 @@ std::uint64_t test_seed() {
   return seed;
 }
 
+namespace {
+
+std::uint64_t trailer_bytes(const CrashCase& crash_case) {
+  return crash_case.keeps_trailer ? crash_case.top.garbage_behind : 0;
+}
+
+}  // namespace
+
 CrashJudge::CrashJudge(const CrashCase& crash_case)
     : case_(crash_case),
       start_(faults::build_image(crash_case.top)),
       expected_(faults::read_disk(start_, crash_case.backings)),
-      before_(check_image(start_)) {}
+      before_(check_image(start_)),
+      trailer_(start_.read(start_.size() - trailer_bytes(crash_case), trailer_bytes(crash_case))) {}
+
+std::string CrashJudge::missing_trailer(const Content& image) const {
+  const bool ends_so = image.size() >= trailer_.size() &&
+                       image.read(image.size() - trailer_.size(), trailer_.size()) == trailer_;
+  return ends_so ? "" : "the file does not end with what was behind the image";
+}
 
 std::string CrashJudge::differing_byte(const Content& image) const {
   const std::vector<std::byte> now = faults::read_disk(image, case_.backings);
@@ -48,6 +63,13 @@ std::string CrashJudge::differing_byte(const Content& image) const {
   return text("the guest reads other bytes from ", std::distance(now.begin(), at.first), " on");
 }
 
+bool CrashJudge::is_over_longer() const {
+  const auto& [content, is_raw] = case_.backings.at(case_.top.backing_name);
+  const std::uint64_t size =
+      is_raw ? content.size() : faults::read_disk(content, case_.backings).size();
+  return size > case_.top.virtual_size;
+}
+
 std::string CrashJudge::fault_of(const Content& image) const {
   const Verdict verdict = check_image(image);
   if (!verdict.is_sound()) {
@@ -55,6 +77,12 @@ std::string CrashJudge::fault_of(const Content& image) const {
   }
   if (verdict.backing_name != case_.top.backing_name && verdict.backing_name != case_.base) {
     return text("the header names '", verdict.backing_name, "'");
+  }
+  // Until the copy is whole, the trailer is where it was.
+  const std::uint64_t home = start_.size() - trailer_.size();
+  if (const std::string fault = missing_trailer(image);
+      !fault.empty() && image.read(home, trailer_.size()) != trailer_) {
+    return fault;
   }
   return differing_byte(image);
 }
@@ -68,9 +96,18 @@ bool CrashJudge::may_have_leaks(const Verdict& verdict) const {
 }
 
 std::string CrashJudge::fault_of_completed(const Content& image) const {
-  const Verdict verdict = check_image(image);
+  Verdict verdict = check_image(image);
+  if (std::string fault = missing_trailer(image); !fault.empty()) {
+    return fault;
+  }
+  if (verdict.tail_bytes == trailer_.size()) {
+    verdict.tail_bytes = 0;
+  }
   if (!verdict.is_sound() || (!verdict.is_clean() && !may_have_leaks(verdict))) {
     return verdict.summary();
+  }
+  if (verdict.bytes_behind_disk != 0 && is_over_longer()) {
+    return text(verdict.bytes_behind_disk, " bytes would show if the disk grew");
   }
   const bool keeps_base = !case_.base.empty();
   const char* const format = keeps_base && case_.backings.at(case_.base).is_raw ? "raw" : "qcow2";
@@ -88,6 +125,7 @@ std::string CrashJudge::fault_after_pull(const Content& image) const {
   const auto disk = std::make_shared<RecordedDisk>(image);
   PullScript script;
   script.base = case_.base;
+  script.trailing = case_.trailing();
   const PullRun run = run_pull(disk, case_.backings, script);
   if (!run.completed()) {
     return text("the next pull ", run.summary());

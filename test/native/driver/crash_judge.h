@@ -32,13 +32,18 @@ class CrashJudge {
   [[nodiscard]] std::string fault_of_completed(const faults::Content& image) const;
 
  private:
+  /// The layer right below is longer than the disk.
+  [[nodiscard]] bool is_over_longer() const;
   [[nodiscard]] std::string differing_byte(const faults::Content& image) const;
+  /// Empty: the file ends with the trailer that is to be kept, or there is none to keep.
+  [[nodiscard]] std::string missing_trailer(const faults::Content& image) const;
   [[nodiscard]] bool may_have_leaks(const faults::Verdict& verdict) const;
 
   const CrashCase& case_;
   const faults::Content start_;
   const std::vector<std::byte> expected_;
   const faults::Verdict before_;
+  const std::vector<std::byte> trailer_;
 };
 
 /// Whether to look at everything (BLOCKPULL_SOAK=1) or at a sample.

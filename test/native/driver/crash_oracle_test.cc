@@ -92,6 +92,7 @@ TEST_F(CrashOracle, QemuAgreesWithTheCheckerOnCrashStates) {
     const auto disk = std::make_shared<RecordedDisk>(judge.start());
     PullScript script;
     script.base = crash_case.base;
+    script.trailing = crash_case.trailing();
     script.bandwidth = crash_case.bandwidth;
     ASSERT_TRUE(run_pull(disk, crash_case.backings, script).completed());
     CrashWalk walk(disk->start(), disk->log());

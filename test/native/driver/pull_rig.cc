@@ -109,6 +109,7 @@ PullRun run_pull(const std::shared_ptr<RecordedDisk>& disk, const BackingFiles& 
     return run;
   }
   auto target = target_of(std::move(chain).value(), script.base, backings);
+  target->trailing = script.trailing;
   target->open_anew = [disk]() -> Result<std::unique_ptr<io::File>> {
     return std::unique_ptr<io::File>(std::make_unique<RecordingFile>(disk));
   };

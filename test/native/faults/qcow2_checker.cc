@@ -89,10 +89,30 @@ class Check {
     compare();
     const std::uint64_t end = references_.empty() ? 0 : references_.rbegin()->first + 1;
     verdict_.tail_bytes = image_.size() > end * cluster_ ? image_.size() - end * cluster_ : 0;
+    count_behind_disk();
     return std::move(verdict_);
   }
 
  private:
+  void count_behind_disk() {
+    const std::uint64_t past = fields_.virtual_size % cluster_;
+    const std::uint64_t guest = fields_.virtual_size / cluster_;
+    const std::uint64_t index = guest / (cluster_ / 8);
+    if (past == 0 || index >= fields_.l1_entries) {
+      return;
+    }
+    const std::uint64_t table =
+        number(image_.read(fields_.l1_offset + index * 8, 8), 0, 8) & kOffset;
+    const std::uint64_t entry =
+        table == 0 ? 0 : number(image_.read(table + guest % (cluster_ / 8) * 8, 8), 0, 8);
+    if ((entry & kOffset) == 0 || (entry & 1U) != 0) {
+      return;
+    }
+    const auto behind = image_.read((entry & kOffset) + past, cluster_ - past);
+    verdict_.bytes_behind_disk = behind.size() - static_cast<std::uint64_t>(std::count(
+                                                     behind.begin(), behind.end(), std::byte{0}));
+  }
+
   void corrupt(const char* what, std::uint64_t where) {
     std::ostringstream sentence;
     sentence << what << " (0x" << std::hex << where << ")";

@@ -28,6 +28,8 @@ struct Verdict {
   std::vector<std::uint64_t> leaks;
   /// Bytes of the file behind the last cluster that anything refers to.
   std::uint64_t tail_bytes = 0;
+  /// Bytes, not zeros, behind the end of the disk in its last cluster.
+  std::uint64_t bytes_behind_disk = 0;
   /// As the header states them, or empty.
   std::string backing_name;
   std::string backing_format;

@@ -137,6 +137,7 @@ describe('pull of an image', () => {
       backingPaths: ['/x', '/y'],
       bytesPerSecond: 52428800n,
       siblings: ['/s', '/t'],
+      trailingData: 'refuse',
     })
     expect(terminal.err).toBe('limit: 50.0 MiB/s (52428800 bytes a second)\n')
   })
@@ -200,6 +201,7 @@ describe('pull of an image', () => {
       released: ['/srv/base.qcow2'],
       verified: true,
       durable: true,
+      trailingData: null,
     })
     expect(terminal.err).toBe('')
   })

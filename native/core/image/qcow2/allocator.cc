@@ -10,6 +10,7 @@
 #include "core/base/limits.h"
 #include "core/base/text.h"
 #include "core/image/qcow2/refcount_entry.h"
+#include "core/image/qcow2/trailing_bytes.h"
 
 namespace blockpull::image::qcow2 {
 namespace {
@@ -44,6 +45,8 @@ Result<Allocator> Allocator::open(Qcow2Image& image) {
                   [](const Extension& extension) { return is_known(extension.type); });
   BLOCKPULL_TRY(references, find_references(image));
   allocator.end_ = references.end();
+  BLOCKPULL_TRY(end_of_use, qcow2::end_of_use(image, references));
+  allocator.end_of_use_ = end_of_use;
   BLOCKPULL_CHECK(allocator.judge_refcounts(references));
   if (!allocator.owns_all_space_) {
     BLOCKPULL_TRY(file_size, image.file().size());
@@ -109,6 +112,7 @@ Result<void> Allocator::judge_entries(const ReferenceMap& references, ClusterRan
     }
     if (counted && !referenced) {
       append_leak(leaks_, range.first + i);
+      leaks_end_ = (range.first + i + 1) * cluster_size();
     }
   }
   return {};
@@ -194,13 +198,20 @@ Result<ClusterRange> Allocator::reserve(std::uint64_t count) {
   }
   BLOCKPULL_TRY(batch, plan_batch(count));
   BLOCKPULL_TRY(blocks, missing_blocks(batch));
+  if (held_from_ && batch.range().end() * cluster_size() > *held_from_) {
+    return make_error(ErrorKind::kIo,
+                      text("image '", image_.file().path(), "' would grow to ",
+                           batch.range().end() * cluster_size(), " bytes, over what is kept at ",
+                           *held_from_, "; pull again to go on"))
+        .with_path(image_.file().path());
+  }
   // If we die here, the next open sees a longer file and nothing else.
   if (auto space =
           image_.file().allocate(batch.first * cluster_size(), batch.total() * cluster_size());
       !space.ok()) {
     if (space.error().kind == ErrorKind::kNoSpace) {
       // Part of it may have been allocated.
-      BLOCKPULL_CHECK(image_.file().truncate(batch.first * cluster_size()));
+      BLOCKPULL_CHECK(cut_off(batch.first * cluster_size()));
     }
     return std::move(space).error();
   }
@@ -335,10 +346,39 @@ Result<void> Allocator::trim() {
   if (file_size <= end_ * cluster_size()) {
     return {};
   }
-  BLOCKPULL_CHECK(image_.file().truncate(end_ * cluster_size()));
+  BLOCKPULL_CHECK(cut_off(end_ * cluster_size()));
   // If we die here, the next open sees the longer file. Once the chain is cut there is no next pull
   // that would shorten it, so this must not be overtaken by the header.
   return image_.file().sync();
+}
+
+Result<void> Allocator::cut_off(std::uint64_t end_bytes) {
+  if (!held_from_) {
+    return image_.file().truncate(end_bytes);
+  }
+  return end_bytes < *held_from_ ? clear(end_bytes, *held_from_) : Result<void>();
+}
+
+/// What is reserved there later must read as zeros, also where a filesystem cannot punch.
+Result<void> Allocator::clear(std::uint64_t from, std::uint64_t to) {
+  io::File& file = image_.file();
+  BLOCKPULL_CHECK(file.punch(from, to - from));
+  std::vector<std::byte> bytes;
+  while (from < to) {
+    BLOCKPULL_TRY(run, file.run_at(from));
+    const std::uint64_t end = from + std::min(run.length, to - from);
+    while (!run.hole && from < end) {
+      bytes.resize(std::min(limits::kMiB, end - from));
+      BLOCKPULL_CHECK(file.read_at(from, bytes));
+      if (!all_zero(bytes)) {
+        std::fill(bytes.begin(), bytes.end(), std::byte{0});
+        BLOCKPULL_CHECK(file.write_at(from, bytes));
+      }
+      from += bytes.size();
+    }
+    from = end;
+  }
+  return {};
 }
 
 }  // namespace blockpull::image::qcow2

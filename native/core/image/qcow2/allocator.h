@@ -42,6 +42,10 @@ class Allocator {
   /// something that is referred to has refcount 0.
   [[nodiscard]] static Result<Allocator> open(Qcow2Image& image);
 
+  /// From here on, the file's bytes from `offset` on are not ours: nothing is reserved there, and
+  /// where the file would be cut off, what lies before them is cleared.
+  void hold_from(std::uint64_t offset) { held_from_ = offset; }
+
   /// Makes the image ours to write: unknown autoclear bits are cleared and durable, leaks taken
   /// back, and what the file has behind the last cluster in use is cut off.
   [[nodiscard]] Result<void> begin();
@@ -62,6 +66,14 @@ class Allocator {
 
   /// One past the last cluster in use.
   [[nodiscard]] std::uint64_t end() const { return end_; }
+
+  /// Whether what nothing refers to is certainly nobody's.
+  [[nodiscard]] bool owns_all_space() const { return owns_all_space_; }
+
+  /// As open() found it: where use ends to the byte, and where the last leaked cluster does, 0 where
+  /// there is none.
+  [[nodiscard]] std::uint64_t end_of_use() const { return end_of_use_; }
+  [[nodiscard]] std::uint64_t leaks_end() const { return leaks_end_; }
 
  private:
   struct NewBlock {
@@ -87,6 +99,8 @@ class Allocator {
                                            std::span<const std::byte> entries);
   [[nodiscard]] Error missing_refcount(std::uint64_t cluster) const;
   [[nodiscard]] Result<void> take_back_leaks();
+  [[nodiscard]] Result<void> cut_off(std::uint64_t end_bytes);
+  [[nodiscard]] Result<void> clear(std::uint64_t from, std::uint64_t to);
   [[nodiscard]] Result<Batch> plan_batch(std::uint64_t usable);
   [[nodiscard]] Result<std::vector<NewBlock>> missing_blocks(const Batch& batch);
   [[nodiscard]] Result<void> write_refcounts(const Batch& batch,
@@ -100,6 +114,9 @@ class Allocator {
   Qcow2Image& image_;
   Refcounts refcounts_;
   std::uint64_t end_ = 0;
+  std::uint64_t end_of_use_ = 0;
+  std::uint64_t leaks_end_ = 0;
+  std::optional<std::uint64_t> held_from_;
   /// Found by open(): refcounted, referred to by nothing, and certainly nobody's; not all where
   /// there are very many.
   std::vector<ClusterRange> leaks_;

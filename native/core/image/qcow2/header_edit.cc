@@ -103,13 +103,17 @@ Result<void> HeaderEdit::plan_replacement(Qcow2Image& image, const BackingRefere
   return {};
 }
 
-Result<void> HeaderEdit::apply(Qcow2Image& image) const {
-  if (name_) {
-    BLOCKPULL_CHECK(image.tables().store(name_->offset, name_->bytes));
-    // If we die here, the next open sees the old header; the new name lies in bytes that nothing
-    // reads.
-    BLOCKPULL_CHECK(image.file().sync());
+Result<void> HeaderEdit::prepare(Qcow2Image& image) const {
+  if (!name_) {
+    return {};
   }
+  BLOCKPULL_CHECK(image.tables().store(name_->offset, name_->bytes));
+  // If we die here, the next open sees the old header; the new name lies in bytes that nothing
+  // reads.
+  return image.file().sync();
+}
+
+Result<void> HeaderEdit::apply(Qcow2Image& image) const {
   std::vector<std::byte> sector(kSector);
   BLOCKPULL_CHECK(image.file().read_at(0, sector));
   std::uint64_t end = 0;

@@ -36,7 +36,11 @@ class HeaderEdit {
   [[nodiscard]] static Result<HeaderEdit> plan(Qcow2Image& image,
                                                const std::optional<BackingReference>& backing);
 
-  /// Writes and flushes. Everything that the new header implies must be durable already.
+  /// What comes before the switch: writes the new name where nothing reads it, and flushes.
+  [[nodiscard]] Result<void> prepare(Qcow2Image& image) const;
+
+  /// The switch, after prepare(): writes and flushes. Everything that the new header implies must
+  /// be durable already.
   [[nodiscard]] Result<void> apply(Qcow2Image& image) const;
 
  private:

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Bytes behind the end of the disk, in its last cluster.
+//
+//     cluster   │ … guest bytes … │ behind the end │         a disk that ends inside a cluster
+//     backing   │ b b b b b b b b   b b b b b b b b b b …    and is longer
+//
+// QEMU's copy-on-write fills the whole cluster from the backing file. Nobody reads what lies behind
+// the end, and while the backing file is longer than the disk QEMU writes zeros there when the disk
+// grows. Once the backing file is gone it does not, and a grown disk would show those bytes.
+//
+// Thread rule: one thread at a time, on one that may block.
+
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "core/base/result.h"
+#include "core/image/qcow2/qcow2_image.h"
+
+namespace blockpull::image::qcow2 {
+
+struct DiskTail {
+  /// Where it lies in the file, and its bytes; inside the stream where that is compressed.
+  std::uint64_t host_offset = 0;
+  std::uint64_t length = 0;
+  bool is_compressed = false;
+};
+
+/// Absent where nothing lies there but zeros.
+[[nodiscard]] Result<std::optional<DiskTail>> find_disk_tail(Qcow2Image& image);
+
+/// Writes zeros over one that is not compressed; not yet durable. Whatever part of that a crash
+/// leaves, no guest byte is in it.
+[[nodiscard]] Result<void> clear_disk_tail(Qcow2Image& image, const DiskTail& tail);
+
+}  // namespace blockpull::image::qcow2

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "core/image/qcow2/kept_trailer.h"
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "core/base/bytes.h"
+#include "core/base/checked.h"
+#include "core/base/limits.h"
+#include "core/base/text.h"
+#include "core/image/sha256.h"
+
+namespace blockpull::image::qcow2 {
+namespace {
+
+/// The mark is a sector, which a disk writes whole, right before the copy:
+///
+///     0 magic │ 8 where the mark lies │ 16 source │ 24 length │ 32 SHA-256 of the trailer, in hex │
+///     96 SHA-256 of what is before it, in hex │ 160 zeros
+constexpr std::string_view kMagic = "BPTRAIL1";
+constexpr std::size_t kTrailerDigest = 32;
+constexpr std::size_t kMarkDigest = 96;
+constexpr std::size_t kDigest = 64;
+
+using Mark = std::array<std::byte, kSector>;
+
+std::string digest_of(std::span<const std::byte> bytes) {
+  Sha256 sha;
+  sha.update(bytes);
+  return sha.finish();
+}
+
+bool says(std::span<const std::byte> bytes, std::string_view words) {
+  const auto wanted = std::as_bytes(std::span(words));
+  return std::equal(bytes.begin(), bytes.end(), wanted.begin(), wanted.end());
+}
+
+void put_words(std::span<std::byte> bytes, std::string_view words) {
+  const auto from = std::as_bytes(std::span(words));
+  std::copy(from.begin(), from.end(), bytes.begin());
+}
+
+Mark make_mark(std::uint64_t at, std::uint64_t source, std::span<const std::byte> trailer) {
+  Mark mark{};
+  const std::span<std::byte> bytes(mark);
+  put_words(bytes, kMagic);
+  put_be_at<std::uint64_t>(bytes, 8, at);
+  put_be_at<std::uint64_t>(bytes, 16, source);
+  put_be_at<std::uint64_t>(bytes, 24, trailer.size());
+  put_words(bytes.subspan(kTrailerDigest), digest_of(trailer));
+  put_words(bytes.subspan(kMarkDigest), digest_of(bytes.first(kMarkDigest)));
+  return mark;
+}
+
+bool is_mark(std::span<const std::byte> sector, std::uint64_t at) {
+  return says(sector.first(kMagic.size()), kMagic) && be_at<std::uint64_t>(sector, 8) == at &&
+         says(sector.subspan(kMarkDigest, kDigest), digest_of(sector.first(kMarkDigest))) &&
+         be_at<std::uint64_t>(sector, 24) <= KeptTrailer::kMostBytes;
+}
+
+/// A trailer, and where it lies.
+struct Found {
+  std::uint64_t offset = 0;
+  std::vector<std::byte> bytes;
+};
+
+/// What the mark speaks of: the copy behind it, or, where that was not finished, the trailer where
+/// it was before. Absent: neither.
+Result<std::optional<Found>> follow_mark(io::File& file, std::span<const std::byte> mark,
+                                         std::uint64_t at) {
+  for (const std::uint64_t offset : {at + kSector, be_at<std::uint64_t>(mark, 16)}) {
+    Found found{offset, std::vector<std::byte>(be_at<std::uint64_t>(mark, 24))};
+    BLOCKPULL_CHECK(file.read_at(offset, found.bytes));
+    if (says(mark.subspan(kTrailerDigest, kDigest), digest_of(found.bytes))) {
+      return std::optional(std::move(found));
+    }
+  }
+  return std::optional<Found>();
+}
+
+/// The last mark in [from, to), both multiples of a sector, that leads to a trailer.
+Result<std::optional<Found>> find_mark(io::File& file, std::uint64_t from, std::uint64_t to) {
+  std::vector<std::byte> chunk;
+  while (to > from) {
+    const std::uint64_t begin = std::max(from, to - std::min(to, limits::kMiB));
+    chunk.resize(to - begin);
+    BLOCKPULL_CHECK(file.read_at(begin, chunk));
+    for (std::uint64_t at = chunk.size(); at > 0; at -= kSector) {
+      const auto sector = std::span(chunk).subspan(at - kSector, kSector);
+      if (!is_mark(sector, begin + at - kSector)) {
+        continue;
+      }
+      BLOCKPULL_TRY(found, follow_mark(file, sector, begin + at - kSector));
+      if (found) {
+        return found;
+      }
+    }
+    to = begin;
+  }
+  return std::optional<Found>();
+}
+
+}  // namespace
+
+Result<std::optional<KeptTrailer>> KeptTrailer::find_raised(Qcow2Image& image,
+                                                            std::uint64_t end_of_use) {
+  BLOCKPULL_TRY(file_size, image.file().size());
+  // The copy is the last thing in the file, so the mark is no farther from the end than this.
+  const std::uint64_t reach = kMostBytes + 2 * kSector;
+  const std::uint64_t from =
+      round_up(std::max(end_of_use, file_size - std::min(file_size, reach)), kSector);
+  BLOCKPULL_TRY(found, find_mark(image.file(), from, round_down(file_size, kSector)));
+  if (!found) {
+    return std::optional<KeptTrailer>();
+  }
+  return std::optional(
+      KeptTrailer(image, end_of_use, found->offset, std::move(found->bytes), file_size));
+}
+
+Result<std::optional<KeptTrailer>> KeptTrailer::find(Qcow2Image& image, std::uint64_t end_of_use,
+                                                     std::uint64_t from) {
+  BLOCKPULL_TRY(raised, find_raised(image, end_of_use));
+  if (raised) {
+    return raised;
+  }
+  BLOCKPULL_TRY(file_size, image.file().size());
+  if (file_size <= from) {
+    return std::optional<KeptTrailer>();
+  }
+  const std::string& path = image.file().path();
+  if (file_size - from > kMostBytes) {
+    return make_error(ErrorKind::kFeatureUnsupported,
+                      text("image '", path, "' has ", file_size - from, " bytes from ", from,
+                           " on, behind what it uses; the most that can be kept are ", kMostBytes,
+                           ", save them elsewhere and discard them"))
+        .with_path(path);
+  }
+  std::vector<std::byte> bytes(file_size - from);
+  BLOCKPULL_CHECK(image.file().read_at(from, bytes));
+  return all_zero(bytes)
+             ? std::optional<KeptTrailer>()
+             : std::optional(KeptTrailer(image, end_of_use, from, std::move(bytes), file_size));
+}
+
+Result<void> KeptTrailer::raise(std::uint64_t room_end) {
+  io::File& file = image_->file();
+  BLOCKPULL_TRY(file_size, file.size());
+  // Behind the trailer where it is now, too: it must be whole until the copy is.
+  const std::uint64_t least = std::max(room_end + bytes_.size(), file_size) + kSector;
+  const std::uint64_t copy = round_up(least, image_->cluster_size());
+  const Mark mark = make_mark(copy - kSector, source_, bytes_);
+  BLOCKPULL_CHECK(file.write_at(copy - kSector, mark));
+  // If we die here, the next open sees the trailer where it was, and a mark that leads to it.
+  BLOCKPULL_CHECK(file.sync());
+  BLOCKPULL_CHECK(file.write_at(copy, bytes_));
+  // If we die here, the next open sees that, or the whole copy at the end of the file.
+  BLOCKPULL_CHECK(file.sync());
+  is_raised_ = true;
+  held_from_ = copy - kSector;
+  return {};
+}
+
+Result<void> KeptTrailer::settle(std::optional<std::uint64_t> image_end) {
+  if (std::exchange(is_settled_, true)) {
+    return {};
+  }
+  io::File& file = image_->file();
+  if (!is_raised_) {
+    BLOCKPULL_TRY(file_size, file.size());
+    if (file_size == first_size_) {
+      return {};
+    }
+    BLOCKPULL_CHECK(file.truncate(first_size_));
+    // If we die here, the next open sees what raise() may leave.
+    return file.sync();
+  }
+  const std::uint64_t offset = image_end.value_or(home_);
+  BLOCKPULL_CHECK(file.write_at(offset, bytes_));
+  // If we die here, the next open sees the copy that was raised, at the end of the file.
+  BLOCKPULL_CHECK(file.sync());
+  held_from_ = offset;
+  BLOCKPULL_CHECK(file.truncate(offset + bytes_.size()));
+  // If we die here, the next open sees either copy at the end of the file.
+  return file.sync();
+}
+
+}  // namespace blockpull::image::qcow2

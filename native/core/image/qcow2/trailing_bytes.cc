@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "core/image/qcow2/trailing_bytes.h"
+
+#include <algorithm>
+#include <string_view>
+#include <vector>
+
+#include "core/base/bytes.h"
+#include "core/base/checked.h"
+#include "core/base/limits.h"
+#include "core/image/qcow2/compressed.h"
+
+namespace blockpull::image::qcow2 {
+namespace {
+
+/// Ends a checkpoint record, before its length in 8 bytes.
+constexpr std::string_view kCheckpointMagic = "GONDCPT1";
+constexpr std::uint64_t kMagicEnd = 16;
+
+/// Read at a time.
+constexpr std::uint64_t kChunk = limits::kMiB;
+
+constexpr std::uint32_t kMaxExtraBytes = 1024;
+
+/// Whether all of [from, to) is zeros; holes are not read.
+Result<bool> is_all_zero(io::File& file, std::uint64_t from, std::uint64_t to) {
+  std::vector<std::byte> bytes;
+  while (from < to) {
+    BLOCKPULL_TRY(run, file.run_at(from));
+    const std::uint64_t length = std::min(run.length, to - from);
+    for (std::uint64_t at = 0; !run.hole && at < length; at += bytes.size()) {
+      bytes.resize(std::min(kChunk, length - at));
+      BLOCKPULL_CHECK(file.read_at(from + at, bytes));
+      if (!all_zero(bytes)) {
+        return false;
+      }
+    }
+    from += length;
+  }
+  return true;
+}
+
+Result<bool> ends_with_magic(io::File& file, std::uint64_t end) {
+  if (end < kMagicEnd) {
+    return false;
+  }
+  std::vector<std::byte> bytes(kCheckpointMagic.size());
+  BLOCKPULL_CHECK(file.read_at(end - kMagicEnd, bytes));
+  const auto magic = std::as_bytes(std::span(kCheckpointMagic));
+  return std::equal(bytes.begin(), bytes.end(), magic.begin());
+}
+
+/// The rest of an entry that has been looked at; the last one may lack what pads it to 8 bytes.
+std::span<const std::byte> behind(std::span<const std::byte> entries, std::uint64_t length) {
+  return entries.subspan(std::min<std::uint64_t>(round_up(length, 8), entries.size()));
+}
+
+bool is_bitmap_directory(std::span<const std::byte> bytes, std::uint64_t cluster_size) {
+  constexpr std::uint64_t kFixed = 24;
+  while (bytes.size() >= kFixed) {
+    const auto granularity = std::to_integer<unsigned>(bytes[17]);
+    const std::uint64_t length =
+        kFixed + be_at<std::uint16_t>(bytes, 18) + std::uint64_t{be_at<std::uint32_t>(bytes, 20)};
+    const bool sound = is_aligned(be_at<std::uint64_t>(bytes, 0), cluster_size) &&
+                       be_at<std::uint32_t>(bytes, 12) <= 7 && bytes[16] == std::byte{1} &&
+                       granularity >= 9 && granularity <= 31 && length <= bytes.size();
+    if (!sound) {
+      return false;
+    }
+    bytes = behind(bytes, length);
+  }
+  return bytes.empty();
+}
+
+bool is_snapshot_table(std::span<const std::byte> bytes, std::uint64_t cluster_size) {
+  constexpr std::uint64_t kFixed = 40;
+  while (bytes.size() >= kFixed) {
+    const std::uint64_t extra = be_at<std::uint32_t>(bytes, 36);
+    const std::uint64_t length = kFixed + extra + be_at<std::uint16_t>(bytes, 12) +
+                                 std::uint64_t{be_at<std::uint16_t>(bytes, 14)};
+    const bool sound = is_aligned(be_at<std::uint64_t>(bytes, 0), cluster_size) &&
+                       extra <= kMaxExtraBytes && length <= bytes.size();
+    if (!sound) {
+      return false;
+    }
+    bytes = behind(bytes, length);
+  }
+  return bytes.empty();
+}
+
+/// Of clusters: an L1 table, or that of a bitmap, where bit 0 stands for one without a cluster.
+bool is_cluster_table(std::span<const std::byte> bytes, std::uint64_t cluster_size) {
+  if (bytes.size() % kEntryBytes != 0) {
+    return false;
+  }
+  for (std::uint64_t at = 0; at < bytes.size(); at += kEntryBytes) {
+    const auto entry = be_at<std::uint64_t>(bytes, at);
+    const std::uint64_t offset = entry & kOffsetMask;
+    const bool is_ones = entry == 1;
+    if (!is_ones && ((entry & kL1Reserved) != 0 || !is_aligned(offset, cluster_size))) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/// Whether a part of a cluster, at the end of a file, is a table that QEMU has given up.
+bool is_given_up_table(std::span<const std::byte> bytes, std::uint64_t cluster_size) {
+  return is_bitmap_directory(bytes, cluster_size) || is_snapshot_table(bytes, cluster_size) ||
+         is_cluster_table(bytes, cluster_size);
+}
+
+}  // namespace
+
+Result<std::uint64_t> end_of_use(Qcow2Image& image, const ReferenceMap& references) {
+  const std::uint64_t end = references.plain_end_bytes();
+  const CompressedCluster& last = references.last_compressed();
+  if (last.length == 0 || last.offset + last.length <= end) {
+    return end;
+  }
+  std::vector<std::byte> stream(last.length);
+  std::vector<std::byte> cluster(image.cluster_size());
+  BLOCKPULL_CHECK(image.file().read_at(last.offset, stream));
+  const auto taken = inflate_cluster(image.header().compression, stream, cluster);
+  // One that is damaged is told when it is read.
+  return std::max(end, last.offset + (taken.ok() ? *taken : last.length));
+}
+
+Result<TrailingOwner> owner_of_trailing(Qcow2Image& image, std::uint64_t end_of_use) {
+  io::File& file = image.file();
+  const std::uint64_t cluster_size = image.cluster_size();
+  BLOCKPULL_TRY(file_size, file.size());
+  BLOCKPULL_TRY(nothing, is_all_zero(file, end_of_use, file_size));
+  if (nothing) {
+    return TrailingOwner::kNothing;
+  }
+  if (is_aligned(file_size, cluster_size)) {
+    BLOCKPULL_TRY(has_magic, ends_with_magic(file, file_size));
+    return has_magic ? TrailingOwner::kForeign : TrailingOwner::kLeftover;
+  }
+  const std::uint64_t last = round_down(file_size, cluster_size);
+  if (last >= end_of_use) {
+    std::vector<std::byte> bytes(file_size - last);
+    BLOCKPULL_CHECK(file.read_at(last, bytes));
+    if (!all_zero(bytes) && is_given_up_table(bytes, cluster_size)) {
+      return TrailingOwner::kLeftover;
+    }
+  }
+  return TrailingOwner::kForeign;
+}
+
+}  // namespace blockpull::image::qcow2

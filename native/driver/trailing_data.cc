@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "driver/trailing_data.h"
+
+#include <utility>
+
+#include "core/base/text.h"
+#include "core/image/qcow2/trailing_bytes.h"
+
+namespace blockpull::driver {
+namespace {
+
+using image::qcow2::KeptTrailer;
+using image::qcow2::TrailingOwner;
+
+std::optional<job::Trailing> about(const std::optional<KeptTrailer>& trailer) {
+  return trailer ? std::optional(job::Trailing{trailer->offset(), trailer->length()})
+                 : std::nullopt;
+}
+
+/// Foreign bytes, and where they begin.
+Result<std::optional<job::Trailing>> find_foreign(image::Qcow2Image& image,
+                                                  std::uint64_t end_of_use) {
+  BLOCKPULL_TRY(owner, image::qcow2::owner_of_trailing(image, end_of_use));
+  if (owner == TrailingOwner::kNothing) {
+    return std::optional<job::Trailing>();
+  }
+  BLOCKPULL_TRY(raised, KeptTrailer::find_raised(image, end_of_use));
+  if (raised) {
+    return about(raised);
+  }
+  if (owner == TrailingOwner::kLeftover) {
+    return std::optional<job::Trailing>();
+  }
+  BLOCKPULL_TRY(file_size, image.file().size());
+  return std::optional(job::Trailing{end_of_use, file_size - end_of_use});
+}
+
+}  // namespace
+
+Result<TrailingFound> find_trailing_data(image::Qcow2Image& image,
+                                         const image::qcow2::Allocator& allocator,
+                                         TrailingData wanted) {
+  TrailingFound found;
+  const std::uint64_t end_of_use = allocator.end_of_use();
+  if (wanted == TrailingData::kKeep) {
+    // Whole clusters that have a refcount are what a killed pull has left.
+    BLOCKPULL_TRY(file_size, image.file().size());
+    const std::uint64_t leaks_end = allocator.leaks_end();
+    const bool has_leaks = leaks_end > end_of_use && leaks_end <= file_size;
+    BLOCKPULL_TRY(kept, KeptTrailer::find(image, end_of_use, has_leaks ? leaks_end : end_of_use));
+    found.told = about(kept);
+    found.kept = std::move(kept);
+    return found;
+  }
+  BLOCKPULL_TRY(foreign, find_foreign(image, end_of_use));
+  found.told = foreign;
+  if (!foreign || wanted == TrailingData::kDiscard) {
+    return found;
+  }
+  const std::string& path = image.file().path();
+  return make_error(
+             ErrorKind::kFeatureUnsupported,
+             text("image '", path, "' has ", foreign->bytes, " bytes behind its end, from offset ",
+                  foreign->offset,
+                  " on, which another program may have put there; a pull writes "
+                  "over them, so say trailingData 'keep' (--trailing-data keep), or 'discard'"))
+      .with_path(path);
+}
+
+}  // namespace blockpull::driver

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Whose the bytes behind an image are, one kind at a time.
+
+#include "core/image/qcow2/trailing_bytes.h"
+
+#include <string_view>
+
+#include <gtest/gtest.h>
+
+#include "core/base/bytes.h"
+#include "faults/image_recipe.h"
+#include "faults/recording_file.h"
+
+namespace blockpull::image::qcow2 {
+namespace {
+
+constexpr std::uint64_t kCluster = 4096;
+
+/// An image of three data clusters with `trailing` behind it, and what is said of it.
+class TrailingBytes : public testing::Test {
+ protected:
+  TrailingOwner owner_of(std::span<const std::byte> trailing) {
+    faults::ImageRecipe recipe;
+    recipe.cluster_bits = 12;
+    recipe.virtual_size = 64 * kCluster;
+    recipe.data_clusters = {1, 2, 9};
+    faults::Content content = faults::build_image(recipe);
+    image_end_ = content.size();
+    content.write(image_end_, trailing);
+    auto image = Qcow2Image::open(std::make_unique<faults::RecordingFile>(
+        std::make_shared<faults::RecordedDisk>(std::move(content))));
+    EXPECT_TRUE(image.ok());
+    const auto references = find_references(**image);
+    EXPECT_TRUE(references.ok());
+    const auto end = end_of_use(**image, *references);
+    EXPECT_TRUE(end.ok());
+    EXPECT_EQ(*end, image_end_);
+    const auto owner = owner_of_trailing(**image, *end);
+    EXPECT_TRUE(owner.ok());
+    return owner.ok() ? *owner : TrailingOwner::kNothing;
+  }
+
+  TrailingOwner owner_of(std::string_view text) { return owner_of(std::as_bytes(std::span(text))); }
+
+  std::uint64_t image_end_ = 0;
+};
+
+TEST_F(TrailingBytes, NothingAndZerosAreNothing) {
+  EXPECT_EQ(owner_of(std::string_view()), TrailingOwner::kNothing);
+  EXPECT_EQ(owner_of(std::vector<std::byte>(5000)), TrailingOwner::kNothing);
+}
+
+TEST_F(TrailingBytes, TextIsForeignToTheByte) {
+  EXPECT_EQ(owner_of("}"), TrailingOwner::kForeign);
+  EXPECT_EQ(owner_of(std::string(kCluster + 1, 'x')), TrailingOwner::kForeign);
+}
+
+TEST_F(TrailingBytes, WholeClustersAreALeftoverButForAKnownMagic) {
+  std::string clusters(2 * kCluster, 'x');
+  EXPECT_EQ(owner_of(clusters), TrailingOwner::kLeftover);
+  clusters.replace(clusters.size() - 16, 8, "GONDCPT1");
+  EXPECT_EQ(owner_of(clusters), TrailingOwner::kForeign);
+}
+
+TEST_F(TrailingBytes, ATableOfClustersAtTheEndIsALeftover) {
+  std::vector<std::byte> table(24);
+  put_be_at<std::uint64_t>(table, 0, (5 * kCluster) | kCopied);
+  put_be_at<std::uint64_t>(table, 16, 1);
+  EXPECT_EQ(owner_of(table), TrailingOwner::kLeftover);
+  put_be_at<std::uint64_t>(table, 8, 5 * kCluster + 512);
+  EXPECT_EQ(owner_of(table), TrailingOwner::kForeign);
+}
+
+TEST_F(TrailingBytes, ABitmapDirectoryAtTheEndIsALeftoverAndAHalfOneIsNot) {
+  std::vector<std::byte> directory(32);
+  put_be_at<std::uint64_t>(directory, 0, 7 * kCluster);
+  put_be_at<std::uint32_t>(directory, 8, 1);
+  put_be_at<std::uint32_t>(directory, 12, 2);
+  directory[16] = std::byte{1};
+  directory[17] = std::byte{16};
+  put_be_at<std::uint16_t>(directory, 18, 5);
+  std::copy_n(std::as_bytes(std::span("named", 5)).begin(), 5, directory.begin() + 24);
+  EXPECT_EQ(owner_of(directory), TrailingOwner::kLeftover);
+  put_be_at<std::uint16_t>(directory, 18, 500);
+  EXPECT_EQ(owner_of(directory), TrailingOwner::kForeign);
+}
+
+TEST_F(TrailingBytes, ASnapshotTableAtTheEndIsALeftover) {
+  std::vector<std::byte> table(40 + 24 + 4);
+  put_be_at<std::uint64_t>(table, 0, 6 * kCluster);
+  put_be_at<std::uint32_t>(table, 8, 1);
+  put_be_at<std::uint16_t>(table, 12, 1);
+  put_be_at<std::uint16_t>(table, 14, 3);
+  put_be_at<std::uint32_t>(table, 36, 24);
+  std::fill_n(table.begin() + 64, 4, std::byte{'a'});
+  EXPECT_EQ(owner_of(table), TrailingOwner::kLeftover);
+  table.push_back(std::byte{'b'});
+  EXPECT_EQ(owner_of(table), TrailingOwner::kForeign);
+}
+
+}  // namespace
+}  // namespace blockpull::image::qcow2
