@@ -101,7 +101,7 @@
       "native/driver/qemu/stream_plan.cc",
       "native/driver/qemu/stream_verifier.cc",
       "native/driver/qemu/stream_witness.cc",
-      "native/driver/trailing_data.cc"
+      "native/driver/trailing_policy.cc"
     ],
     "virt_sources": [
       "native/virt/base_name.cc",

@@ -16,7 +16,7 @@
 
 #include "core/image/chain.h"
 #include "driver/chain_file.h"
-#include "driver/trailing_data.h"
+#include "driver/trailing_policy.h"
 #include "job/engine.h"
 #include "job/job.h"
 

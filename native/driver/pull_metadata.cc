@@ -57,8 +57,8 @@ Result<PullMetadata::Totals> PullMetadata::survey() {
 
 Result<void> PullMetadata::begin() {
   if (trailing_.kept) {
-    // Twice what the clusters take: refcounts of 64 bits and their tables add an eighth of it, and a
-    // hole costs nothing.
+    // Twice what the clusters take: refcounts of 64 bits and their tables add an eighth of it, and
+    // a hole costs nothing.
     const std::uint64_t room = 2 * bytes_to_allocate_ + kSpareRoom;
     const std::uint64_t end = allocator_.end() * target_.active().cluster_size();
     BLOCKPULL_CHECK(trailing_.kept->raise(end + room));
@@ -69,7 +69,8 @@ Result<void> PullMetadata::begin() {
 
 /// Brings the trailer down to the end of the image, once nothing more is taken behind it.
 Result<void> PullMetadata::settle_trailer() {
-  if (!trailing_.kept) {
+  if (!trailing_.kept || allocator_.has_failed()) {
+    // Where the image ends is not certain after a failure: the next pull finds it by its mark.
     return {};
   }
   // Where something unknown may own what lies there, the trailer goes behind all of it.
@@ -175,10 +176,8 @@ Result<std::string> PullMetadata::clear_tail() {
 Result<void> PullMetadata::wind_up(const std::vector<LinkRun>& links,
                                    const std::vector<ClusterRange>& unused) {
   const Result<void> ended = end_links(links, unused);
-  // Also where the links failed: then, too, the file ends with what it must end with.
-  const bool may_write = !target_.active().file().sync_failed();
-  const Result<void> settled = may_write ? settle_trailer() : Result<void>();
-  return ended.ok() ? settled : ended;
+  // Where they failed the trailer stays where it was raised to, which is the end of the file.
+  return ended.ok() ? settle_trailer() : ended;
 }
 
 Result<void> PullMetadata::end_links(const std::vector<LinkRun>& links,

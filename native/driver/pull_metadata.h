@@ -7,8 +7,8 @@
 //     begin    make the image ours to write
 //     refill   plan ahead, reserve host clusters for it
 //     commit   new tables ─ flush ─ links                       (a checkpoint: every 64 MiB or 5 s)
-//     complete zeros behind the end of the disk ─ give back what is unused ─ flush ─ look whether all files are what they were ─
-//              cut the chain in the header ─ flush
+//     complete zeros behind the end of the disk ─ give back what is unused ─ flush ─ look whether
+//              all files are what they were ─ cut the chain in the header ─ flush
 //     wind_up  give back, commit once more, without cutting the chain: cancel and failure
 //
 // Crash story, whatever the instant: what the header reaches is durable and counted; each guest

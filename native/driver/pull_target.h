@@ -19,7 +19,7 @@
 #include "core/image/chain.h"
 #include "core/image/qcow2/qcow2_image.h"
 #include "driver/layer_watch.h"
-#include "driver/trailing_data.h"
+#include "driver/trailing_policy.h"
 
 namespace blockpull::driver {
 

@@ -143,7 +143,7 @@ test('discard writes over it, and the outcome says over what', async () => {
   expect(await difference(join(chain.folder, 'flat.raw'), chain.top)).toBeNull()
 })
 
-test('a known magic at a whole cluster is foreign, whole clusters without one are what a killed writer left', async () => {
+test('whole clusters are what a killed writer left, but for a known magic', async () => {
   const padded = Buffer.alloc(65536, 5)
   const leftover = await withTrailer(padded)
   expect((await pulled(leftover.top)).trailingData).toBeNull()

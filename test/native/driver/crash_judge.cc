@@ -78,11 +78,13 @@ std::string CrashJudge::fault_of(const Content& image) const {
   if (verdict.backing_name != case_.top.backing_name && verdict.backing_name != case_.base) {
     return text("the header names '", verdict.backing_name, "'");
   }
-  // Until the copy is whole, the trailer is where it was.
-  const std::uint64_t home = start_.size() - trailer_.size();
-  if (const std::string fault = missing_trailer(image);
-      !fault.empty() && image.read(home, trailer_.size()) != trailer_) {
-    return fault;
+  if (std::string fault = missing_trailer(image); !fault.empty()) {
+    // Until a copy is whole, the trailer is where it was.
+    const std::uint64_t home = start_.size() - trailer_.size();
+    const auto bytes = image.read(home, image.size() - std::min(image.size(), home));
+    if (std::search(bytes.begin(), bytes.end(), trailer_.begin(), trailer_.end()) == bytes.end()) {
+      return fault;
+    }
   }
   return differing_byte(image);
 }

@@ -76,6 +76,11 @@ class Fault : public testing::TestWithParam<CrashCase> {
   /// Nothing is left lying about that the next pull would have to take back.
   void expect_clean(const RecordedDisk& disk) const {
     faults::Verdict verdict = faults::check_image(disk.now());
+    if (GetParam().keeps_trailer && disk.now().size() == disk.start().size() &&
+        verdict.leaks == faults::check_image(disk.start()).leaks) {
+      // The trailer could not be raised, so nothing was begun.
+      return;
+    }
     if (GetParam().keeps_trailer && verdict.tail_bytes == GetParam().top.garbage_behind) {
       verdict.tail_bytes = 0;
     }

@@ -14,9 +14,9 @@ constexpr std::uint64_t kSector = 512;
 constexpr std::uint64_t kPunchedBlock = 4096;
 constexpr std::size_t kFewFragments = 8;
 
-void add_fragments(const Change& change, std::vector<Fragment>& fragments) {
+void add_fragments(const Change& change, std::uint64_t size, std::vector<Fragment>& fragments) {
   if (change.kind == Change::Kind::kResize) {
-    fragments.push_back({&change, 0, 0});
+    fragments.push_back({&change, 0, 0, false});
     return;
   }
   const bool is_write = change.kind == Change::Kind::kWrite;
@@ -24,7 +24,7 @@ void add_fragments(const Change& change, std::vector<Fragment>& fragments) {
   const std::uint64_t end = change.offset + (is_write ? change.bytes.size() : change.length);
   for (std::uint64_t at = change.offset; at < end;) {
     const std::uint64_t unit_end = std::min(end, (at / unit + 1) * unit);
-    fragments.push_back({&change, at, unit_end - at});
+    fragments.push_back({&change, at, unit_end - at, is_write && unit_end > size});
     at = unit_end;
   }
 }
@@ -53,15 +53,25 @@ void apply_fragment(const Fragment& fragment, Content& content) {
 
 Content CrashPoint::state(const Kept& kept) const {
   Content content = durable;
+  std::uint64_t size = durable.size();
   for (std::size_t i = 0; i < pending.size(); ++i) {
-    if (kept[i]) {
-      apply_fragment(pending[i], content);
+    if (!kept[i]) {
+      continue;
+    }
+    const Fragment& fragment = pending[i];
+    apply_fragment(fragment, content);
+    if (fragment.change->kind == Change::Kind::kResize) {
+      size = fragment.change->length;
+    } else if (fragment.grows) {
+      size = std::max(size, fragment.offset + fragment.length);
     }
   }
+  content.resize(size);
   return content;
 }
 
 CrashWalk::CrashWalk(Content start, const std::vector<Change>& log) : log_(log) {
+  size_ = start.size();
   here_.durable = std::move(start);
 }
 
@@ -74,7 +84,12 @@ bool CrashWalk::next() {
     here_.durable = here_.state(Kept(here_.pending.size(), true));
     here_.pending.clear();
   } else if (change.kind != Change::Kind::kFailedSync) {
-    add_fragments(change, here_.pending);
+    add_fragments(change, size_, here_.pending);
+    if (change.kind == Change::Kind::kResize) {
+      size_ = change.length;
+    } else if (change.kind == Change::Kind::kWrite) {
+      size_ = std::max(size_, change.offset + change.bytes.size());
+    }
   }
   return true;
 }

@@ -27,6 +27,9 @@ struct Fragment {
   /// kWrite, kPunch: which bytes of the disk.
   std::uint64_t offset = 0;
   std::uint64_t length = 0;
+  /// The write made the file longer. One that did not shows no bytes behind an end that the disk
+  /// has from before.
+  bool grows = false;
 };
 
 /// One flag for each pending fragment: whether the disk has it.
@@ -53,6 +56,8 @@ class CrashWalk {
  private:
   const std::vector<Change>& log_;
   std::size_t position_ = 0;
+  /// Of the file, after the entries so far.
+  std::uint64_t size_ = 0;
   CrashPoint here_;
 };
 

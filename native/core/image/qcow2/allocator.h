@@ -67,11 +67,14 @@ class Allocator {
   /// One past the last cluster in use.
   [[nodiscard]] std::uint64_t end() const { return end_; }
 
+  /// A write has failed midway, so clusters may be taken that have no refcount.
+  [[nodiscard]] bool has_failed() const { return failed_.has_value(); }
+
   /// Whether what nothing refers to is certainly nobody's.
   [[nodiscard]] bool owns_all_space() const { return owns_all_space_; }
 
-  /// As open() found it: where use ends to the byte, and where the last leaked cluster does, 0 where
-  /// there is none.
+  /// As open() found it: where use ends to the byte, and where the last leaked cluster does, 0
+  /// where there is none.
   [[nodiscard]] std::uint64_t end_of_use() const { return end_of_use_; }
   [[nodiscard]] std::uint64_t leaks_end() const { return leaks_end_; }
 

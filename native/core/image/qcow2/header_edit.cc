@@ -104,10 +104,10 @@ Result<void> HeaderEdit::plan_replacement(Qcow2Image& image, const BackingRefere
 }
 
 Result<void> HeaderEdit::prepare(Qcow2Image& image) const {
-  if (!name_) {
+  if (name_.bytes.empty()) {
     return {};
   }
-  BLOCKPULL_CHECK(image.tables().store(name_->offset, name_->bytes));
+  BLOCKPULL_CHECK(image.tables().store(name_.offset, name_.bytes));
   // If we die here, the next open sees the old header; the new name lies in bytes that nothing
   // reads.
   return image.file().sync();

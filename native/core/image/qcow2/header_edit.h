@@ -53,7 +53,8 @@ class HeaderEdit {
   [[nodiscard]] Result<void> plan_replacement(Qcow2Image& image, const BackingReference& backing);
   void change_reference(std::uint64_t name_offset, std::uint64_t name_length);
 
-  std::optional<Write> name_;
+  /// No bytes: there is no new name.
+  Write name_;
   /// Parts of the first sector that change, in one write.
   std::vector<Write> switch_;
 };

@@ -19,8 +19,8 @@ namespace {
 
 /// The mark is a sector, which a disk writes whole, right before the copy:
 ///
-///     0 magic │ 8 where the mark lies │ 16 source │ 24 length │ 32 SHA-256 of the trailer, in hex │
-///     96 SHA-256 of what is before it, in hex │ 160 zeros
+///     0 magic │ 8 where the mark lies │ 16 source │ 24 length │ 32 SHA-256 of the trailer │
+///     96 SHA-256 of what is before it │ 160 zeros                          digests in hex
 constexpr std::string_view kMagic = "BPTRAIL1";
 constexpr std::size_t kTrailerDigest = 32;
 constexpr std::size_t kMarkDigest = 96;

@@ -51,9 +51,12 @@ Result<bool> ends_with_magic(io::File& file, std::uint64_t end) {
   return std::equal(bytes.begin(), bytes.end(), magic.begin());
 }
 
-/// The rest of an entry that has been looked at; the last one may lack what pads it to 8 bytes.
+/// What follows an entry and the zeros that pad it to 8 bytes, of which the last one may lack some.
+/// Other bytes in their place are left in front.
 std::span<const std::byte> behind(std::span<const std::byte> entries, std::uint64_t length) {
-  return entries.subspan(std::min<std::uint64_t>(round_up(length, 8), entries.size()));
+  const std::uint64_t padded = std::min<std::uint64_t>(round_up(length, 8), entries.size());
+  const bool is_padding = all_zero(entries.subspan(length, padded - length));
+  return entries.subspan(is_padding ? padded : length);
 }
 
 bool is_bitmap_directory(std::span<const std::byte> bytes, std::uint64_t cluster_size) {

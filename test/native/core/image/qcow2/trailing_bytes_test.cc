@@ -95,7 +95,7 @@ TEST_F(TrailingBytes, ASnapshotTableAtTheEndIsALeftover) {
   put_be_at<std::uint32_t>(table, 36, 24);
   std::fill_n(table.begin() + 64, 4, std::byte{'a'});
   EXPECT_EQ(owner_of(table), TrailingOwner::kLeftover);
-  table.push_back(std::byte{'b'});
+  table.push_back(std::byte{98});
   EXPECT_EQ(owner_of(table), TrailingOwner::kForeign);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "driver/trailing_data.h"
+#include "driver/trailing_policy.h"
 
 #include <utility>
 
@@ -50,7 +50,7 @@ Result<TrailingFound> find_trailing_data(image::Qcow2Image& image,
     const bool has_leaks = leaks_end > end_of_use && leaks_end <= file_size;
     BLOCKPULL_TRY(kept, KeptTrailer::find(image, end_of_use, has_leaks ? leaks_end : end_of_use));
     found.told = about(kept);
-    found.kept = std::move(kept);
+    found.kept = kept ? std::make_unique<KeptTrailer>(*std::move(kept)) : nullptr;
     return found;
   }
   BLOCKPULL_TRY(foreign, find_foreign(image, end_of_use));
