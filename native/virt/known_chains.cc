@@ -156,7 +156,7 @@ void add_view(const Domain& domain, const driver::GuestView& view, KnownChains& 
         continue;
       }
       if (const auto& seen = nodes[node].seen; seen && seen->is_qemus) {
-        chain.files.push_back({name, seen->id});
+        chain.files.push_back({seen->path, seen->id});
         continue;
       }
       if (!name.starts_with('/')) {
@@ -190,6 +190,15 @@ void add_siblings(const std::string& folder, const image::ChainOptions& options,
 blockpull::Result<void> check_siblings(const std::vector<std::string>& folders) {
   for (const std::string& folder : folders) {
     BLOCKPULL_CHECK(list_files(folder));
+  }
+  return {};
+}
+
+blockpull::Result<void> make_headers_durable(const KnownChains& known, const std::string& uuid) {
+  for (const KnownChains::Known& chain : known.chains) {
+    if (!uuid.empty() && chain.uuid == uuid && !chain.files.empty()) {
+      BLOCKPULL_CHECK(driver::make_durable(chain.files.front()));
+    }
   }
   return {};
 }

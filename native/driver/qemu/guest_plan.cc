@@ -12,24 +12,6 @@
 namespace blockpull::driver {
 namespace {
 
-/// QEMU lets no job onto an image that another one works on, nor onto its filter, which may lie
-/// right above the base. One that does not tell what its jobs work on has named each after its
-/// disk's device.
-const qmp::BlockJob* job_in_the_way(const GuestView& view, const GuestPlan& plan,
-                                    const std::vector<std::size_t>& chain) {
-  const BlockGraph& graph = view.graph;
-  const auto is_in_the_way = [&](const qmp::BlockJob& job) {
-    const auto base = chain.begin() + static_cast<std::ptrdiff_t>(plan.stream.base_index);
-    return job.id != plan.stream.job_id &&
-           (job.id == graph.disk_name(chain.front()) ||
-            (base != chain.end() && graph.is_job_over(job.id, *base)) ||
-            std::any_of(chain.begin(), base,
-                        [&](std::size_t node) { return graph.is_job_on(job.id, node); }));
-  };
-  const auto found = std::find_if(view.jobs.begin(), view.jobs.end(), is_in_the_way);
-  return found == view.jobs.end() ? nullptr : &*found;
-}
-
 Result<PullSurvey::Totals> count_in_files(const StreamPlan& plan) {
   PullTarget target;
   BLOCKPULL_TRY(chain, open_beside_qemu(plan.layers));
@@ -62,12 +44,8 @@ Result<GuestPlan> plan_of_view(const GuestView& view, const GuestPullOptions& op
       plan.released.push_back(plan.stream.layers[i].filename);
     }
   }
-  if (const qmp::BlockJob* const job = job_in_the_way(view, plan, chain)) {
-    plan.refusals.push_back(
-        make_error(ErrorKind::kJobActive,
-                   text("job '", job->id, "' (", job->type, ") works on '", plan.stream.path,
-                        "' or on a layer that would drop out, and "
-                        "QEMU lets no other job onto it; wait for its end")));
+  if (auto free = check_other_jobs(view, plan.stream, chain); !free.ok()) {
+    plan.refusals.push_back(std::move(free).error());
   }
   return plan;
 }

@@ -20,8 +20,6 @@
 
 #pragma once
 
-#include <functional>
-#include <optional>
 #include <string>
 #include <vector>
 

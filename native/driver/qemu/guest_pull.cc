@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "driver/qemu/guest_view.h"
+#include "driver/qemu/same_chain.h"
+#include "driver/qemu/stream_conclusion.h"
 #include "driver/qemu/stream_follower.h"
 
 namespace blockpull::driver {
@@ -87,6 +89,28 @@ class Prepared final : public PreparedGuestPull {
   bool cancel_unstarted_;
 };
 
+/// The job is claimed by then: nobody takes it for one that was left.
+void look_again(const std::shared_ptr<qmp::Monitor>& monitor, GuestPullStart start,
+                const std::function<void(Result<GuestPullStart>)>& then) {
+  const auto held = std::make_shared<GuestPullStart>(std::move(start));
+  query_guest(monitor, [held, then](const Result<GuestView>& view) {
+    const StreamPlan& plan = held->prepared->plan();
+    // Of one that has ended, or a QEMU that cannot be asked, its follower tells.
+    const bool is_known = view.ok() && qmp::find_job(view->jobs, plan.job_id) != nullptr;
+    const bool is_unsure = !view.ok() && !is_unknown(view.error());
+    auto same = is_known    ? check_same_chain(*view, plan)
+                : is_unsure ? Result<void>(view.error())
+                            : Result<void>();
+    if (same.ok()) {
+      then(std::move(*held));
+      return;
+    }
+    // Cancels it.
+    held->prepared.reset();
+    then(std::move(same).error());
+  });
+}
+
 }  // namespace
 
 void plan_guest_pull(const std::shared_ptr<job::Engine>& engine,
@@ -123,8 +147,14 @@ void prepare_guest_pull(const std::shared_ptr<job::Engine>& engine,
     return std::move(claim).error();
   };
   start_stream(engine, monitor, options, find_follower,
-               [take, then = std::move(then)](Result<StartedStream> stream) {
-                 then(stream.ok() ? take(std::move(stream).value()) : std::move(stream).error());
+               [take, monitor, then = std::move(then)](Result<StartedStream> stream) {
+                 auto started = stream.ok() ? take(std::move(stream).value())
+                                            : Result<GuestPullStart>(std::move(stream).error());
+                 if (started.ok() && started->prepared && !started->prepared->was_there()) {
+                   look_again(monitor, std::move(started).value(), then);
+                 } else {
+                   then(std::move(started));
+                 }
                });
 }
 

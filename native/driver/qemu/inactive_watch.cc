@@ -22,6 +22,10 @@ bool InactiveWatch::was_handed_over(const RunState& state) const {
   if (is_inactive(state)) {
     return true;
   }
+  // It may have come back from one migration and gone into the next.
+  if (has_switched_ && (is_migrating(known_) || is_migrating(state))) {
+    return true;
+  }
   const bool is_another =
       state.migration != known_.migration || state.migration_mark != known_.migration_mark;
   if (state.migration == "completed") {

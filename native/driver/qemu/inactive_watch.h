@@ -16,14 +16,12 @@
 //
 // A migration can begin and end between two looks. It shows by the numbers that query-migrate keeps
 // of the last one, or by RESUME, which every guest sends that goes on after it. A guest that was
-// migrated long ago and is only stopped and continued now looks the same; then the stream is begun
-// again for nothing, and what was copied stays.
+// migrated long ago, or that is about to be, and is only stopped and continued now looks the same;
+// then the stream is begun again for nothing, and what was copied stays.
 //
 // Pure. Thread rule: one thread at a time.
 
 #pragma once
-
-#include <string>
 
 #include "driver/qemu/run_state.h"
 

@@ -50,9 +50,10 @@ void JobHold::resuming() {
   may_be_left_paused_ = true;
 }
 
-void JobHold::resume_answered() {
+void JobHold::resume_answered(const Result<void>& answer) {
   is_paused_ = false;
-  may_be_left_paused_ = false;
+  may_be_left_paused_ =
+      !answer.ok() && answer.error().message.find("not paused") == std::string::npos;
 }
 
 void JobHold::begin_again() {

@@ -40,8 +40,8 @@ class JobHold {
   /// It is asked to go on, by us or by somebody else: it may run before the next look, and stand
   /// again by then.
   void resuming();
-  /// A refusal says that it was not paused.
-  void resume_answered();
+  /// Refused as not paused, it runs; refused otherwise, it is asked again.
+  void resume_answered(const Result<void>& answer);
 
   /// It stands since we asked for it.
   [[nodiscard]] bool is_held(const qmp::BlockJob& job) const;

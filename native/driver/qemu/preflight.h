@@ -51,8 +51,12 @@ struct Preflight {
   std::shared_ptr<job::Job> follower;
 };
 
-/// kNoDisk, kNoBase, or the first refusal where a QEMU that is
-/// too old does not tell of the disk.
+/// kJobActive where another program's job works on what the stream would; `chain` is the disk's. A
+/// start leaves that to QEMU, which may think better of it.
+[[nodiscard]] Result<void> check_other_jobs(const GuestView& view, const StreamPlan& plan,
+                                            const std::vector<std::size_t>& chain);
+
+/// kNoDisk, kNoBase, or the first refusal where a QEMU that is too old does not tell of the disk.
 [[nodiscard]] Result<Preflight> preflight(const GuestView& view, GuestPullOptions options,
                                           const FindFollower& find_follower);
 

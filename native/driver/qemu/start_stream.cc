@@ -98,10 +98,7 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
   }
 
   void take_jobs(const std::vector<qmp::BlockJob>& jobs, const Error& lost) {
-    const bool has_begun = std::any_of(jobs.begin(), jobs.end(), [this](const qmp::BlockJob& job) {
-      return job.id == plan_.job_id;
-    });
-    if (has_begun) {
+    if (qmp::find_job(jobs, plan_.job_id) != nullptr) {
       then_(StartedStream{std::move(plan_), std::move(watch_), nullptr});
     } else if (asked_again_) {
       then_(lost);

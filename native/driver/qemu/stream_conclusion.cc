@@ -6,7 +6,6 @@
 
 #include "core/base/text.h"
 #include "driver/qemu/guest_files.h"
-#include "driver/qemu/node_witness.h"
 
 namespace blockpull::driver {
 namespace {
@@ -60,14 +59,36 @@ void StreamConclusion::forget() {
 void StreamConclusion::prepare(const RunState& state, std::function<void(Preparation)> then) {
   state_ = state;
   prepared_ = std::move(then);
-  flush_node(monitor_, plan_.node, JobPhase::kWaits,
-             [weak = weak_from_this(), post = post_](Result<Flushed> flushed) {
-               post([weak, flushed = std::move(flushed)] {
-                 if (const auto self = weak.lock()) {
-                   self->take_preparing_flush(flushed);
+  flush(FlushTime::kBeforeJobEnds, &StreamConclusion::take_preparing_flush);
+}
+
+void StreamConclusion::flush(FlushTime time, TakeFlush then) {
+  flush_node(monitor_, plan_.node, time,
+             [weak = weak_from_this(), post = post_, then](Result<Flushed> flushed) {
+               post([weak, flushed = std::move(flushed), then] {
+                 const auto self = weak.lock();
+                 if (self != nullptr && flushed.ok()) {
+                   self->sync(*flushed, then);
+                 } else if (self != nullptr) {
+                   (self.get()->*then)(flushed);
                  }
                });
              });
+}
+
+void StreamConclusion::sync(const Flushed& flushed, TakeFlush then) {
+  if (plan_.layers.empty()) {
+    (this->*then)(flushed);
+    return;
+  }
+  const auto synced = std::make_shared<Result<void>>();
+  host_.run_blocking(
+      [synced, top = plan_.layers.front()] { *synced = sync_beside_qemu(top); },
+      [weak = weak_from_this(), synced, flushed, then] {
+        if (const auto self = weak.lock()) {
+          (self.get()->*then)(synced->ok() ? Result<Flushed>(flushed) : synced->error());
+        }
+      });
 }
 
 void StreamConclusion::take_preparing_flush(const Result<Flushed>& flushed) {
@@ -102,9 +123,9 @@ std::optional<Error> StreamConclusion::judge(const Result<ContentSeen>& seen) {
     content_ = Content::kUnseen;
     why_unseen_ = seen->unseen;
     return std::nullopt;
-  } else if (seen->lacking_bytes > 0) {
-    why = text(seen->lacking_bytes, " bytes that it was to copy are not in '", plan_.path,
-               "', the first at guest offset ", seen->first_lacking,
+  } else if (seen->lacking.bytes > 0) {
+    why = text(seen->lacking.bytes, " bytes that it was to copy are not in '", plan_.path,
+               "', the first at guest offset ", seen->lacking.first,
                ", though QEMU says that all is copied");
   } else {
     content_ = Content::kWhole;
@@ -171,14 +192,7 @@ void StreamConclusion::confirm(std::function<void(std::optional<Result<Confirmat
   told_ = {};
   // If we die here, the image stands on its own and its data is durable; should the header be lost
   // with the host's memory, it names the old backing file, which then is still right.
-  flush_node(monitor_, plan_.node, JobPhase::kHasEnded,
-             [weak = weak_from_this(), post = post_](Result<Flushed> flushed) {
-               post([weak, flushed = std::move(flushed)] {
-                 if (const auto self = weak.lock()) {
-                   self->take_last_flush(flushed);
-                 }
-               });
-             });
+  flush(FlushTime::kAfterJobEnded, &StreamConclusion::take_last_flush);
 }
 
 void StreamConclusion::take_last_flush(const Result<Flushed>& flushed) {
@@ -243,7 +257,7 @@ void StreamConclusion::take_header(const Result<std::string>& unseen) {
     not_verified(*unseen);
   }
   read_back_by_node(monitor_, promise_of(plan_),
-                    [weak = weak_from_this(), post = post_](Result<void> verdict) {
+                    [weak = weak_from_this(), post = post_](Result<NodeSeen> verdict) {
                       post([weak, verdict = std::move(verdict)] {
                         if (const auto self = weak.lock()) {
                           self->take_verdict(verdict);
@@ -252,8 +266,9 @@ void StreamConclusion::take_header(const Result<std::string>& unseen) {
                     });
 }
 
-void StreamConclusion::take_verdict(const Result<void>& verdict) {
+void StreamConclusion::take_verdict(const Result<NodeSeen>& verdict) {
   if (verdict.ok()) {
+    ignores_flushes_ = verdict->ignores_flushes;
     look_at_chain();
   } else {
     header_is_wrong(verdict.error());
@@ -306,6 +321,12 @@ void StreamConclusion::take_view(const Result<GuestView>& view) {
                 .with_path(plan_.path)));
         return;
       }
+      if (view->graph.nodes()[*top].is_backing && !plan_.layers.empty() &&
+          !plan_.layers.front().is_backing) {
+        told_.warnings.push_back(text("a snapshot of disk '", plan_.disk_name, "' was taken ",
+                                      "meanwhile: what was filled is '", plan_.path,
+                                      "', which is a backing file of the disk by now"));
+      }
       if (chain.size() > 1) {
         const BlockNode& below = view->graph.nodes()[chain[1]];
         told_.base = KeptLayer{below.filename, below.driver};
@@ -324,7 +345,9 @@ void StreamConclusion::judge_durability() {
         text("this QEMU does not tell whether a flush of disk '", plan_.disk_name,
              "' worked, so it is not known that the pull lasts through a power loss"));
   }
-  if (!plan_.layers.empty() && plan_.layers.front().ignores_flushes) {
+  const bool is_unsafe =
+      ignores_flushes_ || (!plan_.layers.empty() && plan_.layers.front().ignores_flushes);
+  if (is_unsafe) {
     told_.is_durable = false;
     told_.warnings.push_back(text("disk '", plan_.disk_name,
                                   "' ignores flushes (cache=unsafe), so what was pulled is ",

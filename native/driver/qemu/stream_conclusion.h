@@ -2,10 +2,13 @@
 //
 // What a stream's end needs beside QEMU's word for it, before the header changes and after.
 //
-//     prepare     flush ─▶ files: does anything lack? ─▶ ready
-//                   ▲            │ yes, once (the guest writes on)
-//                   └────────────┘
-//     confirm     flush ─▶ files, if nobody has looked ─▶ header ─▶ view ─▶ what may be told
+//     prepare     flush ─▶ sync ─▶ files: does anything lack? ─▶ ready
+//                   ▲                     │ yes, once (the guest writes on)
+//                   └─────────────────────┘
+//     confirm     flush ─▶ sync ─▶ files, if nobody has looked ─▶ header ─▶ view ─▶ what is told
+//
+// QEMU flushes what it has in memory. The file is synced from here as well, as a node below may
+// ignore flushes, which QEMU tells of a disk's topmost node alone.
 //
 // The files are read by another road than the one that filled them (stream_witness.h). Where they
 // are not to be seen from here, the end is told as not verified, with the reason, and nothing is
@@ -25,6 +28,7 @@
 
 #include "driver/qemu/flush.h"
 #include "driver/qemu/guest_view.h"
+#include "driver/qemu/node_witness.h"
 #include "driver/qemu/stream_plan.h"
 #include "driver/qemu/stream_verifier.h"
 #include "job/host.h"
@@ -85,6 +89,10 @@ class StreamConclusion : public std::enable_shared_from_this<StreamConclusion> {
  private:
   enum class Content : std::uint8_t { kNotLooked, kWhole, kUnseen };
 
+  using TakeFlush = void (StreamConclusion::*)(const Result<Flushed>&);
+
+  void flush(FlushTime time, TakeFlush then);
+  void sync(const Flushed& flushed, TakeFlush then);
   void look_at_content(std::function<void(Result<ContentSeen>)> then);
   [[nodiscard]] bool has_old_chain(const BlockGraph& graph, std::size_t top) const;
   [[nodiscard]] std::optional<Error> judge(const Result<ContentSeen>& seen);
@@ -94,7 +102,7 @@ class StreamConclusion : public std::enable_shared_from_this<StreamConclusion> {
   void take_late_content(const Result<ContentSeen>& seen);
   void read_header();
   void take_header(const Result<std::string>& unseen);
-  void take_verdict(const Result<void>& verdict);
+  void take_verdict(const Result<NodeSeen>& verdict);
   void header_is_wrong(Error why);
   void look_at_chain();
   void take_view(const Result<GuestView>& view);
@@ -117,6 +125,8 @@ class StreamConclusion : public std::enable_shared_from_this<StreamConclusion> {
   /// How often something was seen to lack since the last begin.
   std::uint32_t times_lacking_ = 0;
   bool is_certain_ = true;
+  /// QEMU shows a node over the file that ignores flushes.
+  bool ignores_flushes_ = false;
   /// Names of the layers that are where they were.
   std::set<std::string> in_place_;
   Confirmation told_;

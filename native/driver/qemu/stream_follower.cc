@@ -85,11 +85,8 @@ void StreamFollower::look() {
     return;
   }
   asking_ = true;
-  look_at_jobs(monitor_, plan_.has_run_state, [weak = weak_from_this()](Result<JobLook> look) {
-    if (const auto self = weak.lock()) {
-      self->post([look = std::move(look)](StreamFollower& follower) { follower.take_look(look); });
-    }
-  });
+  watch_->begin_look();
+  look_at_jobs(monitor_, plan_.has_run_state, posted(&StreamFollower::take_look));
 }
 
 void StreamFollower::take_look(const Result<JobLook>& look) {
@@ -101,16 +98,15 @@ void StreamFollower::take_look(const Result<JobLook>& look) {
     }
     return;
   }
-  const auto job =
-      std::find_if(look->jobs.begin(), look->jobs.end(),
-                   [this](const qmp::BlockJob& any) { return any.id == plan_.job_id; });
-  const bool runs = job != look->jobs.end() && !done_ && !is_between_;
-  hold_.observe(runs ? &*job : nullptr, look->state, watch_->take_switch());
-  if (done_ || is_between_) {
+  const qmp::BlockJob* const job = done_ ? nullptr : qmp::find_job(look->jobs, plan_.job_id);
+  hold_.observe(job, look->state, watch_->end_look());
+  if (done_) {
     if (step_ == Step::kNone && !hold_.must_stand()) {
-      done_ ? confirm() : begin_again();
+      confirm();
     }
-  } else if (runs) {
+  } else if (is_between_) {
+    begin_again(job != nullptr);
+  } else if (job != nullptr) {
     act(*job);
   } else {
     take_missing();
@@ -187,7 +183,7 @@ void StreamFollower::pause_answered(Result<void> result) {
 }
 
 void StreamFollower::resume_answered(Result<void> result) {
-  hold_.resume_answered();
+  hold_.resume_answered(result);
   look_after(std::move(result));
 }
 
@@ -275,16 +271,17 @@ void StreamFollower::confirmed(const Result<Confirmation>& confirmation) {
                      .durable = confirmation->is_durable});
 }
 
-void StreamFollower::begin_again() {
+/// `has_begun`: QEMU has it already, and the answer to that was lost. What was seen of it since
+/// counts.
+void StreamFollower::begin_again(bool has_begun) {
+  if (step_ != Step::kNone || (hold_.must_stand() && !has_begun)) {
+    return;
+  }
+  if (!has_begun) {
+    hold_.begin_again();
+  }
   step_ = Step::kBegin;
-  begin_stream_again(monitor_, plan_, bytes_per_second_,
-                     [weak = weak_from_this()](Result<std::shared_ptr<JobWatch>> begun) {
-                       if (const auto self = weak.lock()) {
-                         self->post([begun = std::move(begun)](StreamFollower& follower) {
-                           follower.begun_again(begun);
-                         });
-                       }
-                     });
+  begin_stream_again(monitor_, plan_, bytes_per_second_, posted(&StreamFollower::begun_again));
 }
 
 void StreamFollower::begun_again(const Result<std::shared_ptr<JobWatch>>& begun) {
@@ -304,7 +301,6 @@ void StreamFollower::begun_again(const Result<std::shared_ptr<JobWatch>>& begun)
   finalize_sent_ = false;
   unwanted_.is_again = false;
   cancels_ = {};
-  hold_.begin_again();
   conclusion_->forget();
   look();
 }

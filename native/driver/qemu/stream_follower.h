@@ -29,11 +29,9 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <string>
 
 #include "core/qmp/commands.h"
 #include "driver/qemu/guest_pull.h"
-#include "driver/qemu/guest_view.h"
 #include "driver/qemu/job_hold.h"
 #include "driver/qemu/job_look.h"
 #include "driver/qemu/job_requests.h"
@@ -89,7 +87,7 @@ class StreamFollower : public std::enable_shared_from_this<StreamFollower> {
   void prepared(Preparation preparation);
   void confirm();
   void confirmed(const Result<Confirmation>& confirmation);
-  void begin_again();
+  void begin_again(bool has_begun);
   void begun_again(const Result<std::shared_ptr<JobWatch>>& begun);
   void pause_answered(Result<void> result);
   void resume_answered(Result<void> result);
@@ -108,6 +106,16 @@ class StreamFollower : public std::enable_shared_from_this<StreamFollower> {
   void request(qmp::Command command, std::function<void(Result<void>)> told);
   /// Runs `then` on the host's thread, unless the job has ended by then.
   void post(std::function<void(StreamFollower&)> then);
+  /// A callback that hands what it is told to `then`, there.
+  template <typename T>
+  [[nodiscard]] std::function<void(Result<T>)> posted(
+      void (StreamFollower::*then)(const Result<T>&)) {
+    return [weak = weak_from_this(), then](Result<T> told) {
+      if (const auto self = weak.lock()) {
+        self->post([told = std::move(told), then](StreamFollower& f) { (f.*then)(told); });
+      }
+    };
+  }
 
   /// Leaves the job to QEMU, once what was asked of it is answered: who sets a speed or cancels and
   /// then closes has set it, or cancelled.

@@ -2,7 +2,6 @@
 
 #include "driver/qemu/stream_plan.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "core/base/text.h"

@@ -38,8 +38,7 @@ class ContentCheck : public std::enable_shared_from_this<ContentCheck> {
     if (!lacking.ok()) {
       error_ = lacking.error();
     } else {
-      seen_.lacking_bytes = lacking->bytes;
-      seen_.first_lacking = lacking->first;
+      seen_.lacking = *lacking;
     }
     if (is_over_) {
       // Here, where closing the files may take its time.
@@ -97,7 +96,7 @@ PromisedHeader promise_of(const StreamPlan& plan) {
 void check_content(job::Host& host, const StreamPlan& plan, std::function<bool()> is_wanted,
                    std::function<void(Result<ContentSeen>)> then) {
   if (plan.layers.empty()) {
-    then(ContentSeen{"QEMU does not show the disk any more", 0, 0});
+    then(ContentSeen{"QEMU does not show the disk any more", {}});
     return;
   }
   std::make_shared<ContentCheck>(host, plan, std::move(is_wanted), std::move(then))->go_on();
@@ -111,18 +110,12 @@ void check_header(job::Host& host, const StreamPlan& plan,
   }
   struct Check {
     PromisedHeader promised;
-    Result<HeaderSeen> seen = HeaderSeen{};
+    Result<std::string> unseen = std::string();
   };
   const auto check = std::make_shared<Check>();
   check->promised = promise_of(plan);
-  host.run_blocking([check] { check->seen = read_back(check->promised); },
-                    [check, then = std::move(then)] {
-                      if (check->seen.ok()) {
-                        then(check->seen->unseen);
-                      } else {
-                        then(check->seen.error());
-                      }
-                    });
+  host.run_blocking([check] { check->unseen = read_back(check->promised); },
+                    [check, then = std::move(then)] { then(check->unseen); });
 }
 
 }  // namespace blockpull::driver

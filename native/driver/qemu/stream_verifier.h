@@ -9,7 +9,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <string>
 
 #include "driver/qemu/stream_plan.h"
@@ -21,10 +20,7 @@ namespace blockpull::driver {
 struct ContentSeen {
   /// Why the files cannot be read from here, or ""; the rest means nothing then.
   std::string unseen;
-  /// Guest bytes that a layer which is to drop out has and the active image lacks, and the guest
-  /// offset of the first.
-  std::uint64_t lacking_bytes = 0;
-  std::uint64_t first_lacking = 0;
+  StreamWitness::Lacking lacking;
 };
 
 /// Calls `then` once, unless `is_wanted` says meanwhile that nobody waits for it any more.

@@ -119,10 +119,10 @@ Result<void> check_stated(const PromisedHeader& promised,
   return {};
 }
 
-Result<HeaderSeen> read_back(const PromisedHeader& promised) {
+Result<std::string> read_back(const PromisedHeader& promised) {
   const auto opened = open_beside_qemu({promised.top});
   if (!opened.ok()) {
-    return HeaderSeen{opened.error().message};
+    return opened.error().message;
   }
   const auto& backing = opened->active().backing();
   const std::optional<std::string> stated =
@@ -138,7 +138,7 @@ Result<HeaderSeen> read_back(const PromisedHeader& promised) {
           text("'", promised.base->filename, "' is '", promised.base->driver, "'"));
     }
   }
-  return HeaderSeen{};
+  return std::string();
 }
 
 }  // namespace blockpull::driver

@@ -346,8 +346,12 @@ std::string FakeQemu::second_nodes() const {
   if (next != below.end()) {
     stated = text(R"(, "backing-filename": ")", file_of(*next), "\"");
   }
-  return text(R"([{"node-name": ")", second_node, R"(", "drv": "qcow2", "image": {"filename": ")",
-              second_file, R"(", "format": "qcow2", "virtual-size": )", kSize, stated, "}}]");
+  const std::string file_node =
+      text(R"({"node-name": "#block1", "drv": "file", "file": ")", file_of("top"),
+           R"(", "cache": {"no-flush": )", file_ignores_flushes ? "true" : "false", "}}");
+  return text("[", file_node, R"(, {"node-name": ")", second_node,
+              R"(", "drv": "qcow2", "image": {"filename": ")", second_file,
+              R"(", "format": "qcow2", "virtual-size": )", kSize, stated, "}}]");
 }
 
 std::string FakeQemu::graph() const {

@@ -84,7 +84,7 @@ TEST(JobHoldTest, OneThatIsPausedWaitsAndIsResumedOnceTheGuestIsBack) {
   hold.observe(&paused, kBack, true);
   EXPECT_EQ(hold.next(paused), Move::kResume);
   EXPECT_FALSE(hold.is_tainted());
-  hold.resume_answered();
+  hold.resume_answered({});
   EXPECT_EQ(hold.next(running), Move::kNothing);
   EXPECT_EQ(hold.next(paused), Move::kNothing);
 }
@@ -126,7 +126,20 @@ TEST(JobHoldTest, APauseWhoseAnswerWasLostIsTakenBackWhereTheGuestIsNotMigratedA
   hold.observe(&paused, {"running", "cancelled", "1"}, false);
   EXPECT_FALSE(hold.is_held(paused));
   EXPECT_EQ(hold.next(paused), Move::kResume);
-  hold.resume_answered();
+  hold.resume_answered({});
+  EXPECT_EQ(hold.next(paused), Move::kNothing);
+}
+
+TEST(JobHoldTest, OneWhoseResumeIsRefusedIsAskedAgainUnlessItRuns) {
+  const qmp::BlockJob paused = job(JobStatus::kPaused);
+  JobHold hold(kRuns, true);
+  hold.observe(&paused, kRuns, false);
+  ASSERT_EQ(hold.next(paused), Move::kResume);
+  hold.resuming();
+  hold.resume_answered(make_error(ErrorKind::kQemuError, "cannot be done now"));
+  EXPECT_EQ(hold.next(paused), Move::kResume);
+  hold.resuming();
+  hold.resume_answered(make_error(ErrorKind::kQemuError, "Can't resume a job that was not paused"));
   EXPECT_EQ(hold.next(paused), Move::kNothing);
 }
 
@@ -141,7 +154,7 @@ TEST(JobHoldTest, OneThatAnEarlierProcessLeftPausedGoesOn) {
   EXPECT_EQ(hold.next(stopped), Move::kNothing);
   EXPECT_EQ(hold.next(pending), Move::kNothing);
   EXPECT_EQ(hold.next(running), Move::kNothing);
-  hold.resume_answered();
+  hold.resume_answered({});
   EXPECT_EQ(hold.next(paused), Move::kNothing);
 }
 
