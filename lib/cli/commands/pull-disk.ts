@@ -64,6 +64,8 @@ async function startOnly(
     const job = await domain.blockPull(disk, { ...options, detached: true, signal })
     release()
     onStart(job)
+    // Where no layer drops out QEMU has no job, and nobody would find it later.
+    if (job.progress.method === 'none') await job.done.catch(() => undefined)
     await Promise.all([connection.close(), job.done.catch(() => undefined)])
     const { outcome } = job
     if (outcome !== null && outcome.error?.code !== 'CLOSED') return endingOfJob(outcome)

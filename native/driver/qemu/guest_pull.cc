@@ -46,7 +46,7 @@ class Prepared final : public PreparedGuestPull {
         stream_(std::move(stream)),
         end_(std::make_shared<GuestPullEnd>()),
         claim_(std::move(claim)),
-        cancel_unstarted_(!stream_.plan.was_there) {}
+        cancel_unstarted_(stream_.plan.has_work && !stream_.plan.was_there) {}
 
   ~Prepared() override {
     if (cancel_unstarted_) {

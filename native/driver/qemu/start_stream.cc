@@ -52,8 +52,10 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
     watch_ = JobWatch::begin(monitor_, plan_.job_id);
     if (found.there) {
       then_(StartedStream{*std::move(found.there), std::move(watch_), std::move(found.follower)});
-    } else {
+    } else if (plan_.has_work) {
       stream();
+    } else {
+      then_(StartedStream{std::move(plan_), std::move(watch_), nullptr});
     }
     return {};
   }

@@ -41,8 +41,9 @@ void StreamFollower::start(job::Host& host, job::Board& board,
   }
   board_ = &board;
   finish_ = std::move(finish);
-  board_->method = "block-stream";
-  // Where no layer drops out QEMU goes over the disk all the same, and copies nothing.
+  board_->method = plan_.has_job() ? "block-stream" : "none";
+  done_ = !plan_.has_job();
+  // A job where no layer drops out goes over the disk all the same, and copies nothing.
   board_->to_move = plan_.has_work ? plan_.virtual_size : 0;
   const auto post_call = [weak = weak_from_this()](std::function<void()> call) {
     if (const auto self = weak.lock()) {
