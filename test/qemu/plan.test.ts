@@ -102,9 +102,12 @@ describe('what the pull is then refused with is told:', () => {
   test.each([
     ['on the disk', 'top', {}],
     ['on a layer that would drop out', 'mid', {}],
-    ['on the layer that would stay, with its filter above that', 'mid', { base: 'mid' }],
+    ['on the layer that would stay, with its filter above that', 'low', { base: 'low' }],
   ])('another program’s job %s', async (_, device, options) => {
-    const live = await LiveDisk.start(await layers())
+    const names = ['base', 'low', 'mid', 'top']
+    const live = await LiveDisk.start(
+      await makeChain(temp.folder(), ...names.map((name) => ({ name, size: '8M', io: ['write -P 1 0 4M'] }))),
+    )
     const client = await live.client()
     await client.execute('block-stream', { 'job-id': 'theirs', device, speed: 1 })
     await expectSame(live, options, 'JOB_ACTIVE')

@@ -12,6 +12,11 @@
 namespace blockpull::driver {
 namespace {
 
+/// QEMU has begun it just now.
+bool is_new_job(const StreamPlan& plan) {
+  return plan.has_work && !plan.was_there;
+}
+
 /// The follower as a work item.
 class GuestPull final : public job::Work {
  public:
@@ -46,7 +51,7 @@ class Prepared final : public PreparedGuestPull {
         stream_(std::move(stream)),
         end_(std::make_shared<GuestPullEnd>()),
         claim_(std::move(claim)),
-        cancel_unstarted_(stream_.plan.has_work && !stream_.plan.was_there) {}
+        cancel_unstarted_(is_new_job(stream_.plan)) {}
 
   ~Prepared() override {
     if (cancel_unstarted_) {
@@ -89,12 +94,19 @@ class Prepared final : public PreparedGuestPull {
   bool cancel_unstarted_;
 };
 
+/// A look may be refused for the moment.
+constexpr int kLooksAgain = 2;
+
 /// The job is claimed by then: nobody takes it for one that was left.
-void look_again(const std::shared_ptr<qmp::Monitor>& monitor, GuestPullStart start,
+void look_again(const std::shared_ptr<qmp::Monitor>& monitor, int tries,
+                const std::shared_ptr<GuestPullStart>& held,
                 const std::function<void(Result<GuestPullStart>)>& then) {
-  const auto held = std::make_shared<GuestPullStart>(std::move(start));
-  query_guest(monitor, [held, then](const Result<GuestView>& view) {
+  query_guest(monitor, [monitor, tries, held, then](const Result<GuestView>& view) {
     const StreamPlan& plan = held->prepared->plan();
+    if (!view.ok() && !is_unknown(view.error()) && tries > 1) {
+      look_again(monitor, tries - 1, held, then);
+      return;
+    }
     // Of one that has ended, or a QEMU that cannot be asked, its follower tells.
     const bool is_known = view.ok() && qmp::find_job(view->jobs, plan.job_id) != nullptr;
     const bool is_unsure = !view.ok() && !is_unknown(view.error());
@@ -150,8 +162,9 @@ void prepare_guest_pull(const std::shared_ptr<job::Engine>& engine,
                [take, monitor, then = std::move(then)](Result<StartedStream> stream) {
                  auto started = stream.ok() ? take(std::move(stream).value())
                                             : Result<GuestPullStart>(std::move(stream).error());
-                 if (started.ok() && started->prepared && !started->prepared->was_there()) {
-                   look_again(monitor, std::move(started).value(), then);
+                 if (started.ok() && started->prepared && is_new_job(started->prepared->plan())) {
+                   const auto held = std::make_shared<GuestPullStart>(std::move(started).value());
+                   look_again(monitor, kLooksAgain, held, then);
                  } else {
                    then(std::move(started));
                  }

@@ -67,7 +67,7 @@ void JobWatch::hear(qmp::Link link) {
   {
     const std::lock_guard lock(mutex_);
     is_qemu_gone_ = link == qmp::Link::kGone;
-    switches_ += link == qmp::Link::kLost ? 1 : 0;
+    switches_ += link == qmp::Link::kLost ? 2 : 0;
   }
   if (link != qmp::Link::kLost) {
     tell();
@@ -100,9 +100,9 @@ void JobWatch::begin_look() {
   switches_at_look_ = switches_;
 }
 
-bool JobWatch::end_look() {
+std::uint64_t JobWatch::end_look() {
   const std::lock_guard lock(mutex_);
-  return switches_ > std::exchange(switches_known_, switches_at_look_);
+  return switches_ - std::exchange(switches_known_, switches_at_look_);
 }
 
 bool JobWatch::is_qemu_gone() const {

@@ -44,10 +44,10 @@ class JobWatch {
   [[nodiscard]] std::optional<JobEnd> end() const;
   /// A look at the guest is about to be asked for.
   void begin_look();
-  /// That look is answered: whether the guest was stopped or went on since the one before it was
-  /// begun, or may have been while nobody listened. What is heard while a look is under way counts
+  /// That look is answered: how often the guest was stopped or went on since the one before it was
+  /// begun; twice where nobody listened for a time. What is heard while a look is under way counts
   /// for the next one, too: it may have come after QEMU's answer.
-  [[nodiscard]] bool end_look();
+  [[nodiscard]] std::uint64_t end_look();
   /// Nobody listens on the monitor any more.
   [[nodiscard]] bool is_qemu_gone() const;
 
@@ -66,8 +66,8 @@ class JobWatch {
   std::function<void()> told_;
   std::optional<JobEnd> end_;
   bool is_qemu_gone_ = false;
-  /// How often the guest was stopped, went on, or may have; so far, when the last look began, and
-  /// when the last one that was answered began.
+  /// How often the guest was stopped or went on: so far, when the last look began, and when the last
+  /// one that was answered began.
   std::uint64_t switches_ = 0;
   std::uint64_t switches_at_look_ = 0;
   std::uint64_t switches_known_ = 0;

@@ -95,7 +95,7 @@ bool is_in_the_way(const qmp::BlockJob& job, const BlockGraph& graph, const Stre
 Result<void> check_other_jobs(const GuestView& view, const StreamPlan& plan,
                               const std::vector<std::size_t>& chain) {
   for (const qmp::BlockJob& job : view.jobs) {
-    if (is_in_the_way(job, view.graph, plan, chain)) {
+    if (plan.has_work && is_in_the_way(job, view.graph, plan, chain)) {
       return make_error(ErrorKind::kJobActive,
                         text("job '", job.id, "' (", job.type, ") works on '", plan.path,
                              "' or on a layer that would drop out, and "

@@ -33,33 +33,33 @@ class JobWatchTest : public testing::Test {
 TEST_F(JobWatchTest, AStopBeforeALookCountsForThatLookAlone) {
   stop_guest();
   watch_->begin_look();
-  EXPECT_TRUE(watch_->end_look());
+  EXPECT_EQ(watch_->end_look(), 1U);
   watch_->begin_look();
-  EXPECT_FALSE(watch_->end_look());
+  EXPECT_EQ(watch_->end_look(), 0U);
 }
 
 TEST_F(JobWatchTest, AStopWhileALookIsUnderWayCountsForTheNextAsWell) {
   watch_->begin_look();
   stop_guest();
-  EXPECT_TRUE(watch_->end_look());
+  EXPECT_EQ(watch_->end_look(), 1U);
   watch_->begin_look();
-  EXPECT_TRUE(watch_->end_look());
+  EXPECT_EQ(watch_->end_look(), 1U);
   watch_->begin_look();
-  EXPECT_FALSE(watch_->end_look());
+  EXPECT_EQ(watch_->end_look(), 0U);
 }
 
 TEST_F(JobWatchTest, WhatWasHeardBeforeALookThatFailedCountsForTheNext) {
   stop_guest();
   watch_->begin_look();
   watch_->begin_look();
-  EXPECT_TRUE(watch_->end_look());
+  EXPECT_EQ(watch_->end_look(), 1U);
 }
 
 TEST_F(JobWatchTest, AConnectionThatBreaksMayHaveMissedAStop) {
   monitor_->execute({"query-block-jobs", "", false}, [](const Result<qmp::Json>& /*lost*/) {});
   monitor_->step(Failing::kLostBefore);
   watch_->begin_look();
-  EXPECT_TRUE(watch_->end_look());
+  EXPECT_EQ(watch_->end_look(), 2U);
 }
 
 }  // namespace
