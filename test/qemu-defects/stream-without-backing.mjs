@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A block-stream that has nothing to copy puts its filter over the image all the same: the image has no backing file, or
-// the one right below it is the base. For whatever the image does not have, the filter looks further down for a layer
-// that drops out, and finds none: the guest's next read of a place that was never written ends QEMU.
+// A block-stream that has nothing to copy puts its filter over the image all the same: the image has no backing file,
+// or the one right below it is the base. For whatever the image does not have, the filter looks further down for a
+// layer that drops out, and finds none: the guest's next read of a place that was never written ends QEMU.
 
 import { createImage, endInsteadOf, qcow2Node, reproduce, say, startQemu } from './reproduce.mjs'
 

@@ -104,9 +104,14 @@ describe('what the pull is then refused with is told:', () => {
     ['on a layer that would drop out', 'mid', {}],
     ['on the layer that would stay, with its filter above that', 'low', { base: 'low' }],
   ])('another program’s job %s', async (_, device, options) => {
-    const names = ['base', 'low', 'mid', 'top']
     const live = await LiveDisk.start(
-      await makeChain(temp.folder(), ...names.map((name) => ({ name, size: '8M', io: ['write -P 1 0 4M'] }))),
+      await makeChain(
+        temp.folder(),
+        { name: 'base', size: '8M', io: ['write -P 1 0 4M'] },
+        { name: 'low', size: '8M', io: ['write -P 2 3M 3M'] },
+        { name: 'mid', size: '8M', io: ['write -P 3 6M 1M'] },
+        { name: 'top', size: '8M', io: ['write -P 4 7M 1M'] },
+      ),
     )
     const client = await live.client()
     await client.execute('block-stream', { 'job-id': 'theirs', device, speed: 1 })

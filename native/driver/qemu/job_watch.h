@@ -66,8 +66,8 @@ class JobWatch {
   std::function<void()> told_;
   std::optional<JobEnd> end_;
   bool is_qemu_gone_ = false;
-  /// How often the guest was stopped or went on: so far, when the last look began, and when the last
-  /// one that was answered began.
+  /// How often the guest was stopped or went on: so far, when the last look began, and when the
+  /// last one that was answered began.
   std::uint64_t switches_ = 0;
   std::uint64_t switches_at_look_ = 0;
   std::uint64_t switches_known_ = 0;

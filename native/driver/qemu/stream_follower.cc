@@ -57,11 +57,7 @@ void StreamFollower::start(job::Host& host, job::Board& board,
 }
 
 void StreamFollower::listen() {
-  watch_->on_news([weak = weak_from_this()] {
-    if (const auto self = weak.lock()) {
-      self->post([](StreamFollower& follower) { follower.look(); });
-    }
-  });
+  watch_->on_news(posted(&StreamFollower::look));
 }
 
 void StreamFollower::look_again_later() {
@@ -131,7 +127,9 @@ void StreamFollower::take_missing() {
 }
 
 void StreamFollower::act(const qmp::BlockJob& job) {
-  bytes_per_second_ = job.speed;
+  if (!unwanted_.is_again) {
+    bytes_per_second_ = job.speed;
+  }
   show_on_board(*board_, job, plan_.virtual_size, hold_.is_held(job));
   if (!requests_.are_owed()) {
     board_->stopped_on = job.stopped_on;
@@ -282,6 +280,7 @@ void StreamFollower::begin_again(bool has_begun) {
     hold_.begin_again();
   }
   step_ = Step::kBegin;
+  begun_with_ = bytes_per_second_;
   begin_stream_again(monitor_, plan_, bytes_per_second_, posted(&StreamFollower::begun_again));
 }
 
@@ -302,6 +301,9 @@ void StreamFollower::begun_again(const Result<std::shared_ptr<JobWatch>>& begun)
   finalize_sent_ = false;
   unwanted_.is_again = false;
   cancels_ = {};
+  if (bytes_per_second_ != begun_with_) {
+    request(qmp::block_job_set_speed(plan_.job_id, bytes_per_second_), {});
+  }
   conclusion_->forget();
   look();
 }
@@ -457,14 +459,17 @@ void StreamFollower::stop_waiting_if_silent() {
 
 void StreamFollower::set_bandwidth(std::uint64_t bytes_per_second,
                                    std::function<void(Result<void>)> told) {
-  // Before start it is the limit that the job was started with.
-  if (host_ == nullptr || !finish_) {
-    if (told) {
-      told({});
-    }
+  if (is_between_ || unwanted_.is_again) {
+    // The job that is begun next has it.
+    bytes_per_second_ = bytes_per_second;
+  } else if (host_ != nullptr && finish_ && plan_.has_job()) {
+    request(qmp::block_job_set_speed(plan_.job_id, bytes_per_second), std::move(told));
     return;
   }
-  request(qmp::block_job_set_speed(plan_.job_id, bytes_per_second), std::move(told));
+  // Before start it is the limit that the job was started with.
+  if (told) {
+    told({});
+  }
 }
 
 void StreamFollower::resume(std::function<void(Result<void>)> told) {
@@ -483,15 +488,14 @@ void StreamFollower::fail_rather_than_stop() {
 }
 
 void StreamFollower::request(qmp::Command command, std::function<void(Result<void>)> told) {
-  requests_.ask(*monitor_, std::move(command), std::move(told), [weak = weak_from_this()] {
-    if (const auto self = weak.lock()) {
-      self->post([](StreamFollower& follower) {
-        follower.requests_.answered();
-        follower.look();
-        follower.leave_when_answered();
-      });
-    }
-  });
+  requests_.ask(*monitor_, std::move(command), std::move(told),
+                posted(&StreamFollower::request_answered));
+}
+
+void StreamFollower::request_answered() {
+  requests_.answered();
+  look();
+  leave_when_answered();
 }
 
 }  // namespace blockpull::driver

@@ -104,9 +104,17 @@ class StreamFollower : public std::enable_shared_from_this<StreamFollower> {
   void end_step(Step step, Then then, Result<void> result);
   /// Begins what somebody asked for beside the steps; `told`, if there is one, hears the answer.
   void request(qmp::Command command, std::function<void(Result<void>)> told);
+  void request_answered();
   /// Runs `then` on the host's thread, unless the job has ended by then.
   void post(std::function<void(StreamFollower&)> then);
-  /// A callback that hands what it is told to `then`, there.
+  /// A callback that goes on with `then` there, and with what it is told.
+  [[nodiscard]] std::function<void()> posted(void (StreamFollower::*then)()) {
+    return [weak = weak_from_this(), then] {
+      if (const auto self = weak.lock()) {
+        self->post([then](StreamFollower& f) { (f.*then)(); });
+      }
+    };
+  }
   template <typename T>
   [[nodiscard]] std::function<void(Result<T>)> posted(
       void (StreamFollower::*then)(const Result<T>&)) {
@@ -147,6 +155,8 @@ class StreamFollower : public std::enable_shared_from_this<StreamFollower> {
   bool is_ready_ = false;
   /// The limit in force, as QEMU tells it.
   std::uint64_t bytes_per_second_ = 0;
+  /// The limit that the job was last begun again with.
+  std::uint64_t begun_with_ = 0;
   /// From then on the job may have been done although nobody has heard of its end.
   bool finalize_sent_ = false;
   /// The job was seen to conclude without an error; it is to be confirmed.

@@ -74,8 +74,8 @@ struct PromisedHeader {
 [[nodiscard]] Result<void> check_stated(const PromisedHeader& promised,
                                         const std::optional<std::string>& stated);
 
-/// Why the header on the disk could not be read, or "" where it is as promised; kJobFailed with what
-/// it states instead.
+/// Why the header on the disk could not be read, or "" where it is as promised; kJobFailed with
+/// what it states instead.
 [[nodiscard]] Result<std::string> read_back(const PromisedHeader& promised);
 
 }  // namespace blockpull::driver

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Random walks of the follower: whatever QEMU, its storage, the link, migrations, other programs and the
-// user do, and in whatever order, it ends once and its promises hold. A failure prints its seed.
+// Random walks of the follower: whatever QEMU, its storage, the link, migrations, other programs
+// and the user do, and in whatever order, it ends once and its promises hold. A failure prints its
+// seed.
 
 #include <array>
 #include <cstdio>
