@@ -466,7 +466,6 @@ void StreamFollower::set_bandwidth(std::uint64_t bytes_per_second,
     request(qmp::block_job_set_speed(plan_.job_id, bytes_per_second), std::move(told));
     return;
   }
-  // Before start it is the limit that the job was started with.
   if (told) {
     told({});
   }

@@ -56,7 +56,8 @@ class StreamFollower : public std::enable_shared_from_this<StreamFollower> {
 
   void start(job::Host& host, job::Board& board, std::function<void(job::Ending)> finish);
   void stop(job::Stop how);
-  /// `told`, if there is one, hears what QEMU says to it.
+  /// `told`, if there is one, hears what QEMU says to it. Before start() it is the limit that the
+  /// job was started with, and where there is nothing to do there is nothing to limit.
   void set_bandwidth(std::uint64_t bytes_per_second, std::function<void(Result<void>)> told);
   void resume(std::function<void(Result<void>)> told);
   void fail_rather_than_stop();

@@ -5,8 +5,6 @@
 // seed.
 
 #include <array>
-#include <cstdio>
-#include <cstdlib>
 #include <random>
 
 #include <gtest/gtest.h>
