@@ -40,9 +40,9 @@ export const commonOptions: Readonly<Record<string, OptionSyntax>> = {
 /** For commands that open a chain. */
 const backingFormatOption: Readonly<Record<string, OptionSyntax>> = {
   'backing-format': {
-    value: '[FILE=]F',
+    value: 'F',
     multiple: true,
-    help: 'format of FILE, or of the one layer that lacks one',
+    help: 'FILE=F: format of FILE; F: of the one layer without',
   },
 }
 
