@@ -48,7 +48,11 @@ export function checkFilled(name: string, value: unknown, expected: string): str
 }
 
 /** A path as a string or as bytes; a `file:` URL will do. */
-export function checkPath(name: string, value: unknown, expected = 'a path as string, Buffer or file: URL'): NativePath {
+export function checkPath(
+  name: string,
+  value: unknown,
+  expected = 'a path as string, Buffer or file: URL',
+): NativePath {
   const path = value instanceof URL ? pathOfUrl(value) : value
   if (!(path instanceof Uint8Array)) return checkFilled(name, path, expected)
   if (path.length === 0) throw wrongType(name, path, `${expected}, not an empty one`)
@@ -62,7 +66,9 @@ function pathOfUrl(url: URL): NativePath {
     return fileURLToPath(url)
   } catch (error) {
     if (!(error instanceof URIError)) throw error
-    const bytes = url.pathname.replace(/%([0-9a-f]{2})/gi, (_, digits: string) => String.fromCharCode(Number(`0x${digits}`)))
+    const bytes = url.pathname.replace(/%([0-9a-f]{2})/gi, (_, digits: string) =>
+      String.fromCharCode(Number(`0x${digits}`)),
+    )
     return Buffer.from(bytes, 'latin1')
   }
 }

@@ -26,8 +26,8 @@ export interface SizeOptions {
 /** Formats of layers whose overlay states none; what an overlay states is obeyed. Default: such a chain is refused. */
 export interface BackingFormatOptions {
   /**
-   * Formats by file: `{ '/srv/base.img': 'raw' }`, or a Map for a file whose name is no string. Another path of the file
-   * will do. Of a domain's disk, for files of which its XML (`<backingStore>`) says nothing.
+   * Formats by file: `{ '/srv/base.img': 'raw' }`, or a Map for a file whose name is no string. Another path of the
+   * file will do. Of a domain's disk, for files of which its XML (`<backingStore>`) says nothing.
    */
   readonly backingFormats?: Readonly<Record<string, string>> | ReadonlyMap<PathLike, string> | undefined
   /**
@@ -49,8 +49,8 @@ export interface SiblingOptions {
 /** Options of `domain.plan` and, but for the signal, of every pull of a domain's disk. */
 export interface DiskPlanOptions extends Limit, SizeOptions, SiblingOptions, BackingFormatOptions {
   /**
-   * The layer that stays as backing file: a path, the name that a header states, or `vda[2]`. A name that fits two layers
-   * is refused. Default: none, everything is pulled.
+   * The layer that stays as backing file: a path, the name that a header states, or `vda[2]`. A name that fits two
+   * layers is refused. Default: none, everything is pulled.
    */
   readonly base?: PathLike | null | undefined
 }

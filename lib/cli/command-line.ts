@@ -2,10 +2,10 @@
 //
 // The arguments as they were typed, byte for byte.
 //
-// Node gives arguments as strings, and U+FFFD in place of bytes that are no UTF-8: the file they name is then not to be
-// found. The kernel has the bytes. They are kept in the strings that the command works with, each byte that belongs to
-// no character as the lone half of a surrogate pair (0xff as U+DCFF), which nobody can type and no UTF-8 holds. `toPath`
-// makes a name for the API of such a string. Pure functions.
+// Node gives arguments as strings, and U+FFFD in place of bytes that are no UTF-8: the file they name is then not to
+// be found. The kernel has the bytes. They are kept in the strings that the command works with, each byte that belongs
+// to no character as the lone half of a surrogate pair (0xff as U+DCFF), which no UTF-8 holds. `toPath` makes a name
+// for the API of such a string. Pure functions.
 
 import { Buffer } from 'node:buffer'
 

@@ -91,7 +91,17 @@ export function endingOfError(error: unknown): Ending {
 export function endingOfJob(outcome: Outcome<Amount>): Ending {
   const { state, error, bytesMoved, seconds, method, released, releasedBytes, verified, durable } = outcome
   const hint = BlockPullError.is(error) ? error.hint : null
-  const facts = { state, hint, bytesMoved, seconds, method, released, ...(releasedBytes && { releasedBytes }), verified, durable }
+  const facts = {
+    state,
+    hint,
+    bytesMoved,
+    seconds,
+    method,
+    released,
+    ...(releasedBytes && { releasedBytes }),
+    verified,
+    durable,
+  }
   if (error === null) return { exitCode: ExitCode.DONE, code: null, message: null, ...facts }
   if (state === 'cancelled') {
     // What this command did not ask for says who did.

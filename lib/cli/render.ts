@@ -5,8 +5,9 @@
 //     overlay.qcow2  ████████████░░░░░░░░  61.3 %  50.0 MiB/s  0:12 left  io_uring
 //
 // It is drawn on stderr and only where that is a terminal that can go back in a line (not TERM=dumb, not CI). The
-// line never wraps, nor does the terminal scroll: how many columns there are is asked each time, and what does not fit
-// is left out, the bar first, then from the right. Colour only without NO_COLOR, block characters only in a UTF-8 locale. `renderLine` is pure; `ProgressLine` keeps the stream and the clock.
+// line never wraps, so that nothing scrolls: how many columns there are is asked each time, and what does not fit is
+// left out, the bar first, then from the right. Colour only without NO_COLOR, block characters only in a UTF-8 locale.
+// `renderLine` is pure; `ProgressLine` keeps the stream and the clock.
 
 import type { Progress as SizedProgress } from '../index.js'
 import type { Output } from './context.js'

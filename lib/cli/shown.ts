@@ -2,11 +2,12 @@
 //
 // Text as people are shown it: the one place where names are made harmless, and where columns are counted.
 //
-// A file may have any name but '/' and NUL: a line feed that fakes a second line, an escape that clears the terminal,
-// marks that turn the order of letters. All of these are spelled out ('\n', '\x1b', '\u202e'), in whatever carries the
-// name: a cell, the label of the bar, an error's sentence. Only JSON has names as they are. A byte that is no UTF-8 is a
-// lone surrogate in a name that was typed (command-line.ts), and is spelled out as the byte. Everything that the command
-// writes for people comes through `tell`, `formatTable` or the progress line. Pure functions but for `tell`.
+// A file may have any name without '/' and NUL: a line feed that fakes a second line, an escape that clears the
+// terminal, marks that turn the order of letters. All of these are spelled out ('\n', '\x1b', '\u202e'), in whatever
+// carries the name: a cell, the label of the bar, an error's sentence. Only JSON has names as they are. A byte that is
+// no UTF-8 is a lone surrogate in a name that was typed (command-line.ts), and is spelled out as the byte. Everything
+// that the command writes for people comes through `tell`, `formatTable` or the progress line. Pure functions but for
+// `tell`.
 
 import type { Output } from './context.js'
 import { stringWidth } from './string-width.js'

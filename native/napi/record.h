@@ -50,7 +50,8 @@ class Record {
 
   Record& files(const char* name, const char* beside, const std::vector<std::string>& paths) {
     const std::vector<std::string> bytes = bytes_beside(paths);
-    return bytes.empty() ? texts(name, paths).null(beside) : texts(name, paths).texts(beside, bytes);
+    texts(name, paths);
+    return bytes.empty() ? null(beside) : texts(beside, bytes);
   }
 
   Record& number(const char* name, double number) {

@@ -146,9 +146,9 @@ Result<Target> find_target(Connection& connection, const BlockPullRequest& reque
 Result<driver::PullOptions> local_options(const Connection& connection, const Target& target,
                                           const BlockPullRequest& request) {
   BLOCKPULL_TRY(format, lifted(image::parse_format(target.disk.format), &reported));
-  BLOCKPULL_TRY(formats,
-                lifted(stated_formats(request.backing_formats, target.disk.backing_formats),
-                       &reported));
+  BLOCKPULL_TRY(
+      formats,
+      lifted(stated_formats(request.backing_formats, target.disk.backing_formats), &reported));
   driver::PullOptions options;
   options.chain.formats = std::move(formats);
   options.path = target.disk.source;

@@ -8,8 +8,8 @@ import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
 import { afterAll, describe, expect, test } from 'vitest'
 import { connect, digestImage, inspectChain, pullImage } from '../../dist/index.js'
 import { blockpull, commandFile, unprivilegedBlockpull } from '../support/command.js'
-import { difference, flatten, info, qemuImg } from '../support/qemu.js'
 import { writeQcow2 } from '../support/qcow2-builder.mjs'
+import { difference, flatten, info, qemuImg } from '../support/qemu.js'
 import { makeChain } from '../support/stream-case.js'
 import { TempFolder } from '../support/temp-folder.js'
 
@@ -46,7 +46,10 @@ describe('a format that no header states', () => {
   test('is for one layer where no file is named, and refused for two', async () => {
     const { folder, top, flat } = await unstated()
     const bare = await blockpull('pull', top, '--backing-format', 'qcow2')
-    expect(bare).toMatchObject({ code: 1, stderr: expect.stringContaining('a format for one layer does not tell which') })
+    expect(bare).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('a format for one layer does not tell which'),
+    })
     const one = ['--backing-format', `${folder}/middle=qcow2`]
     expect(await blockpull('pull', top, ...one, '--backing-format', 'raw')).toMatchObject({ code: 0 })
     expect(await difference(flat, top)).toBeNull()
@@ -102,7 +105,9 @@ describe('a base', () => {
     writeQcow2(`${folder}/sub/${twice}`, { size, backingFile: `${folder}/${twice}`, backingFormat: 'qcow2' })
     const argv = [commandFile, 'pull', top, '--base', twice]
     const { status, stderr } = spawnSync(process.execPath, argv, { cwd: folder, encoding: 'utf8' })
-    expect(stderr).toMatch(/base 'layer1' fits layer 2 '.*\/sub\/layer1' by its file and layer 3 '.*\/layer1' by its file/)
+    expect(stderr).toMatch(
+      /base 'layer1' fits layer 2 '.*\/sub\/layer1' by its file and layer 3 '.*\/layer1' by its file/,
+    )
     expect(status).toBe(1)
     expect(await blockpull('pull', top, '--base', `${folder}/layer1`)).toMatchObject({ code: 0 })
     expect(await info(top)).toMatchObject({ 'full-backing-filename': `${folder}/layer1` })
@@ -173,7 +178,7 @@ describe('a name that is no text', () => {
   test('is taken by the command, shown harmless, and exact in JSON', async () => {
     const { folder, path } = await oddOverlay()
     // By a shell, as Node passes strings alone.
-    const script = `"$1" "$2" chain "$3/$(printf 'o\\377\\n\\033')" $4 && "$1" "$2" pull "$3/$(printf 'o\\377\\n\\033')"`
+    const script = `odd="$3/$(printf 'o\\377\\n\\033')"; "$1" "$2" chain "$odd" $4 && "$1" "$2" pull "$odd"`
     const shell = (...more: string[]) =>
       spawnSync('sh', ['-c', script, 'sh', process.execPath, commandFile, folder, ...more], { encoding: 'utf8' })
     const told = shell('--json')
@@ -230,7 +235,10 @@ describe('one bad domain', () => {
       `<domain><name>${name}</name><uuid>c7a5fdbd-edaf-9455-926a-d65c16db1809</uuid></domain>`
     for (const name of ['a', 'b']) writeFileSync(`${folder}/${name}.xml`, twin(name))
     const { code, stdout, stderr } = await blockpull('list', '-c', uri)
-    expect({ code, stderr }).toMatchObject({ code: 1, stderr: expect.stringContaining("'a' and domain 'b' have one uuid") })
+    expect({ code, stderr }).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("'a' and domain 'b' have one uuid"),
+    })
     expect(stdout).toMatch(/^a +no state .*\nb +no state .*\ngood +shut off/m)
   })
 })

@@ -86,7 +86,9 @@ describe('options of a pull', () => {
 
 describe('a path', () => {
   it.each([[undefined], [null], [1], [''], [{}], [Buffer.alloc(0)], [Buffer.from('a\0')]])('refuses %o', (path) => {
-    expect(() => readImage('inspectChain', path, undefined)).toThrow(/^path is .*a path as string, Buffer or file: URL/s)
+    expect(() => readImage('inspectChain', path, undefined)).toThrow(
+      /^path is .*a path as string, Buffer or file: URL/s,
+    )
   })
 
   it('may be bytes that are no UTF-8, also in a URL', () => {
@@ -106,7 +108,9 @@ describe('formats by file', () => {
   it('are an object, or a Map for names that are no strings', () => {
     const path = Buffer.from([0x2f, 0xff])
     const given = [{ '/b': 'raw' }, new Map<PathLike, string>([[path, 'raw']])] as const
-    const read = given.map((backingFormats) => readImage('inspectChain', 'a', { backingFormats }).request.backingFormats)
+    const read = given.map(
+      (backingFormats) => readImage('inspectChain', 'a', { backingFormats }).request.backingFormats,
+    )
     expect(read).toEqual([[{ path: '/b', format: 'raw' }], [{ path, format: 'raw' }]])
   })
 

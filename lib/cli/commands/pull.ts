@@ -102,7 +102,9 @@ async function pullImages(args: Arguments, context: Context, style: PullStyle): 
     const image = images.length > 1 ? path : undefined
     let ending: Ending
     if (args.has('dry-run')) {
-      ending = await planned(context, { ...style, label: path, image, hint }, () => context.api.plan(toPath(path), options))
+      ending = await planned(context, { ...style, label: path, image, hint }, () =>
+        context.api.plan(toPath(path), options),
+      )
     } else {
       const follow = { ...style, label: shorten(basename(path)), image }
       ending = await followJob(context, follow, (signal) =>

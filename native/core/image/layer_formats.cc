@@ -44,7 +44,8 @@ Result<void> check_is_raw(io::PosixFile& file) {
     return {};
   }
   return make_error(ErrorKind::kFormatUnknown,
-                    text("it begins as an image of format '", other, "', and is called raw; say so "
+                    text("it begins as an image of format '", other,
+                         "', and is called raw; say so "
                          "of that file (backingFormats, --backing-format FILE=raw) if it is"));
 }
 

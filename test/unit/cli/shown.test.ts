@@ -36,7 +36,13 @@ describe('lines for people', () => {
   })
 
   it('have columns by what a terminal shows', () => {
-    expect(formatTable([['日本', 'x'], ['a\n', 'y'], ['abcd', 'z']])).toBe('日本  x\na\\n   y\nabcd  z\n')
+    expect(
+      formatTable([
+        ['日本', 'x'],
+        ['a\n', 'y'],
+        ['abcd', 'z'],
+      ]),
+    ).toBe('日本  x\na\\n   y\nabcd  z\n')
     expect(padded('日本', 6, true)).toBe('  日本')
     expect([widthOf('日本x'), cut('日本語', 5), cut('👩‍👩‍👧a', 2), cut('abc', 0)]).toEqual([5, '日本', '👩‍👩‍👧', ''])
   })
@@ -80,12 +86,16 @@ describe('arguments', () => {
     expect(typedArguments(argv, () => kernel(...node, Buffer.from('other')))).toBe(argv)
   })
 
-  it.each([[[]], [[0xff]], [[0x80, 0xc3]], [[0xed, 0xa0, 0x80]], [[0xf0, 0x9f, 0x91, 0xa9, 0xf0]], [[0xef, 0xbb, 0xbf]]])(
-    'hold the bytes %j',
-    (bytes) => {
-      expect([...bytesOf(textOf(Uint8Array.from(bytes)))]).toEqual(bytes)
-    },
-  )
+  it.each([
+    [[]],
+    [[0xff]],
+    [[0x80, 0xc3]],
+    [[0xed, 0xa0, 0x80]],
+    [[0xf0, 0x9f, 0x91, 0xa9, 0xf0]],
+    [[0xef, 0xbb, 0xbf]],
+  ])('hold the bytes %j', (bytes) => {
+    expect([...bytesOf(textOf(Uint8Array.from(bytes)))]).toEqual(bytes)
+  })
 })
 
 describe('JSON', () => {

@@ -61,8 +61,8 @@ TEST_F(LayerFormatsTest, WhatIsSaidOfAnotherFileSaysNothing) {
 }
 
 TEST_F(LayerFormatsTest, ABareWordIsForOneLayer) {
-  LayerFormats formats(StatedFormats{.by_domain = {said("image", "qcow2")},
-                                     .for_one_layer = Format::kRaw});
+  LayerFormats formats(
+      StatedFormats{.by_domain = {said("image", "qcow2")}, .for_one_layer = Format::kRaw});
   // The file that the domain speaks of uses it not up.
   EXPECT_EQ(*asked(formats, "image"), Format::kQcow2);
   EXPECT_EQ(*asked(formats, "plain"), Format::kRaw);
@@ -99,9 +99,9 @@ TEST_F(LayerFormatsTest, TwoWhoDisagreeAreRefused) {
 TEST_F(LayerFormatsTest, AFormatThatIsNotServedIsRefusedWhereItIsNeeded) {
   expect_refusal({.by_domain = {said("image", "vmdk")}}, "image", ErrorKind::kFeatureUnsupported,
                  "'vmdk'");
-  EXPECT_EQ(*asked({.by_caller = {said("plain", "raw")}, .by_domain = {said("image", "vmdk")}},
-                   "plain"),
-            Format::kRaw);
+  EXPECT_EQ(
+      *asked({.by_caller = {said("plain", "raw")}, .by_domain = {said("image", "vmdk")}}, "plain"),
+      Format::kRaw);
 }
 
 }  // namespace
