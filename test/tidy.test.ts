@@ -65,9 +65,7 @@ describe('layers', () => {
   test('what the command writes for people comes through what makes names harmless', () => {
     expect(checkWriters(files)).toEqual([])
     const write = (what: string) => checkWriters(sample('lib/cli/commands/a.ts', `context.out.write(${what})`))
-    expect([write('name'), write('`a`'), write('formatTable(rows)')].map(({ length }) => length)).toEqual([
-      1, 1, 0,
-    ])
+    expect([write('name'), write('`a`'), write('formatTable(rows)')].map(({ length }) => length)).toEqual([1, 1, 0])
   })
 
   test('only lib/errors.ts makes a BlockPullError', () => {

@@ -13,6 +13,11 @@
 namespace blockpull::image {
 namespace {
 
+StatedFormats stated(std::vector<FileFormat> by_caller, std::vector<FileFormat> by_domain = {},
+                     std::optional<Format> for_one_layer = {}) {
+  return {std::move(by_caller), std::move(by_domain), for_one_layer};
+}
+
 class LayerFormatsTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -27,8 +32,8 @@ class LayerFormatsTest : public testing::Test {
     return formats.format_of(**file);
   }
 
-  [[nodiscard]] Result<Format> asked(StatedFormats stated, const char* name) const {
-    LayerFormats formats(std::move(stated));
+  [[nodiscard]] Result<Format> asked(StatedFormats said_here, const char* name) const {
+    LayerFormats formats(std::move(said_here));
     return asked(formats, name);
   }
 
@@ -36,9 +41,9 @@ class LayerFormatsTest : public testing::Test {
     return {folder_ / name, format};
   }
 
-  void expect_refusal(StatedFormats stated, const char* name, ErrorKind kind,
+  void expect_refusal(StatedFormats said_here, const char* name, ErrorKind kind,
                       const char* words) const {
-    const auto format = asked(std::move(stated), name);
+    const auto format = asked(std::move(said_here), name);
     ASSERT_FALSE(format.ok()) << words;
     EXPECT_EQ(format.error().kind, kind) << format.error().message;
     EXPECT_NE(format.error().message.find(words), std::string::npos) << format.error().message;
@@ -49,20 +54,19 @@ class LayerFormatsTest : public testing::Test {
 
 TEST_F(LayerFormatsTest, AFileIsToldByInodeAndNotByName) {
   for (const char* const name : {"image", "link"}) {
-    EXPECT_EQ(*asked({.by_caller = {said(name, "qcow2")}}, "image"), Format::kQcow2) << name;
-    EXPECT_EQ(*asked({.by_domain = {said(name, "qcow2")}}, "image"), Format::kQcow2) << name;
+    EXPECT_EQ(*asked(stated({said(name, "qcow2")}), "image"), Format::kQcow2) << name;
+    EXPECT_EQ(*asked(stated({}, {said(name, "qcow2")}), "image"), Format::kQcow2) << name;
   }
 }
 
 TEST_F(LayerFormatsTest, WhatIsSaidOfAnotherFileSaysNothing) {
-  const StatedFormats stated{.by_caller = {said("plain", "qcow2"), said("none", "qcow2")},
-                             .by_domain = {said("plain", "raw")}};
-  expect_refusal(stated, "image", ErrorKind::kFormatUnknown, "states no format for it");
+  const StatedFormats here =
+      stated({said("plain", "qcow2"), said("none", "qcow2")}, {said("plain", "raw")});
+  expect_refusal(here, "image", ErrorKind::kFormatUnknown, "states no format for it");
 }
 
 TEST_F(LayerFormatsTest, ABareWordIsForOneLayer) {
-  LayerFormats formats(
-      StatedFormats{.by_domain = {said("image", "qcow2")}, .for_one_layer = Format::kRaw});
+  LayerFormats formats(stated({}, {said("image", "qcow2")}, Format::kRaw));
   // The file that the domain speaks of uses it not up.
   EXPECT_EQ(*asked(formats, "image"), Format::kQcow2);
   EXPECT_EQ(*asked(formats, "plain"), Format::kRaw);
@@ -76,32 +80,28 @@ TEST_F(LayerFormatsTest, ABareWordIsForOneLayer) {
 
 TEST_F(LayerFormatsTest, RawForWhatBeginsAsAnImageNeedsThatFilesOwnWord) {
   const char* const words = "begins as an image of format 'qcow2'";
-  expect_refusal({.for_one_layer = Format::kRaw}, "image", ErrorKind::kFormatUnknown, words);
-  expect_refusal({.by_domain = {said("image", "raw")}}, "image", ErrorKind::kFormatUnknown, words);
-  EXPECT_EQ(*asked({.by_caller = {said("image", "raw")}}, "image"), Format::kRaw);
-  EXPECT_EQ(
-      *asked({.by_caller = {said("link", "raw")}, .by_domain = {said("image", "raw")}}, "image"),
-      Format::kRaw);
-  EXPECT_EQ(*asked({.by_domain = {said("plain", "raw")}}, "plain"), Format::kRaw);
-  EXPECT_EQ(*asked({.for_one_layer = Format::kRaw}, "plain"), Format::kRaw);
+  expect_refusal(stated({}, {}, Format::kRaw), "image", ErrorKind::kFormatUnknown, words);
+  expect_refusal(stated({}, {said("image", "raw")}), "image", ErrorKind::kFormatUnknown, words);
+  EXPECT_EQ(*asked(stated({said("image", "raw")}), "image"), Format::kRaw);
+  EXPECT_EQ(*asked(stated({said("link", "raw")}, {said("image", "raw")}), "image"), Format::kRaw);
+  EXPECT_EQ(*asked(stated({}, {said("plain", "raw")}), "plain"), Format::kRaw);
+  EXPECT_EQ(*asked(stated({}, {}, Format::kRaw), "plain"), Format::kRaw);
 }
 
 TEST_F(LayerFormatsTest, TwoWhoDisagreeAreRefused) {
   const char* const words = "is stated twice";
-  expect_refusal({.by_caller = {said("image", "raw")}, .by_domain = {said("link", "qcow2")}},
-                 "image", ErrorKind::kInvalidArgument, words);
-  expect_refusal({.by_caller = {said("image", "raw"), said("link", "qcow2")}}, "image",
+  expect_refusal(stated({said("image", "raw")}, {said("link", "qcow2")}), "image",
                  ErrorKind::kInvalidArgument, words);
-  expect_refusal({.by_domain = {said("image", "raw"), said("link", "qcow2")}}, "image",
+  expect_refusal(stated({said("image", "raw"), said("link", "qcow2")}), "image",
+                 ErrorKind::kInvalidArgument, words);
+  expect_refusal(stated({}, {said("image", "raw"), said("link", "qcow2")}), "image",
                  ErrorKind::kInvalidArgument, words);
 }
 
 TEST_F(LayerFormatsTest, AFormatThatIsNotServedIsRefusedWhereItIsNeeded) {
-  expect_refusal({.by_domain = {said("image", "vmdk")}}, "image", ErrorKind::kFeatureUnsupported,
+  expect_refusal(stated({}, {said("image", "vmdk")}), "image", ErrorKind::kFeatureUnsupported,
                  "'vmdk'");
-  EXPECT_EQ(
-      *asked({.by_caller = {said("plain", "raw")}, .by_domain = {said("image", "vmdk")}}, "plain"),
-      Format::kRaw);
+  EXPECT_EQ(*asked(stated({said("plain", "raw")}, {said("image", "vmdk")}), "plain"), Format::kRaw);
 }
 
 }  // namespace
