@@ -61,6 +61,11 @@ export function holdsBytes(text: string): boolean {
   return kept.test(text)
 }
 
+/** A name that the API tells, with the bytes that go beside it. */
+export function nameOf(name: string, bytes: string | null | undefined): string {
+  return bytes == null ? name : textOf(Buffer.from(bytes, 'base64'))
+}
+
 /** What the API takes for a file that was named by `text`. */
 export function toPath(text: string): string | Buffer {
   return holdsBytes(text) ? bytesOf(text) : text

@@ -23,6 +23,9 @@ bool leads_to(const std::string& path, const NamedLayer& layer) {
 
 std::optional<Fit> fit(const std::vector<NamedLayer>& layers, std::size_t index,
                        const std::string& name) {
+  if (name.empty()) {
+    return std::nullopt;
+  }
   const NamedLayer& layer = layers[index];
   const auto beside = image::resolve_backing(layers[index - 1].path, name);
   if (leads_to(name, layer) || (beside.ok() && leads_to(*beside, layer))) {

@@ -4,9 +4,9 @@
 // domain in it that is none.
 
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
 import { afterAll, describe, expect, test } from 'vitest'
-import { connect, digestImage, inspectChain, pullImage } from '../../dist/index.js'
+import { connect, digestImage, inspectChain, plan, pullImage } from '../../dist/index.js'
 import { blockpull, commandFile, unprivilegedBlockpull } from '../support/command.js'
 import { writeQcow2 } from '../support/qcow2-builder.mjs'
 import { difference, flatten, info, qemuImg } from '../support/qemu.js'
@@ -173,6 +173,22 @@ describe('a name that is no text', () => {
     const none = Buffer.concat([path, Buffer.from('none')])
     const pathBytes = none.toString('base64')
     await expect(inspectChain(none)).rejects.toMatchObject({ code: 'NOT_FOUND', pathBytes })
+  })
+
+  test('of a file that is no longer needed is told exactly', async () => {
+    const folder = temp.folder()
+    await makeChain(folder, { name: 'odd0', size: '4M', io: ['write -P 1 0 1M'] })
+    writeQcow2(`${folder}/top`, { size, backingFile: 'odd0', backingFormat: 'qcow2' })
+    // The same name in length, so that the header can be changed in place.
+    const image = readFileSync(`${folder}/top`)
+    image.set(odd, image.indexOf('odd0'))
+    writeFileSync(`${folder}/top`, image)
+    const base = Buffer.concat([Buffer.from(`${folder}/`), odd])
+    renameSync(`${folder}/odd0`, base)
+    const { releasedBytes } = await plan(`${folder}/top`)
+    expect(releasedBytes).toEqual([base.toString('base64')])
+    const { stdout } = await blockpull('pull', `${folder}/top`)
+    expect(stdout).toContain(` no longer needs ${folder}/o\\xff\\n\\x1b\n`)
   })
 
   test('is taken by the command, shown harmless, and exact in JSON', async () => {

@@ -7,7 +7,7 @@
 
 import type { Layer } from '../../index.js'
 import { imageOptions, readImageOptions } from '../args.js'
-import { textOf, toPath } from '../command-line.js'
+import { nameOf, toPath } from '../command-line.js'
 import type { Command } from '../context.js'
 import { done } from '../exit-codes.js'
 import { writeJson } from '../json.js'
@@ -30,14 +30,10 @@ export const chain: Command = {
   },
 }
 
-function nameOf({ path, pathBytes }: Layer<Amount>): string {
-  return pathBytes === null ? path : textOf(Buffer.from(pathBytes, 'base64'))
-}
-
 export function chainText(layers: readonly Layer<Amount>[]): string {
   const whole = layers[0]?.virtualSize ?? 0
   const rows = layers.map((layer, depth) => [
-    depth === 0 ? nameOf(layer) : `└ ${nameOf(layer)}`,
+    `${depth === 0 ? '' : '└ '}${nameOf(layer.path, layer.pathBytes)}`,
     layer.format,
     formatBytes(layer.virtualSize),
     formatBytes(layer.allocatedBytes),

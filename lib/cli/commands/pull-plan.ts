@@ -8,6 +8,7 @@
 // only.
 
 import type { Plan } from '../../index.js'
+import { nameOf } from '../command-line.js'
 import type { Context, Output } from '../context.js'
 import { done, type Ending, endingOfError } from '../exit-codes.js'
 import { writeJson } from '../json.js'
@@ -68,7 +69,7 @@ function planRows(plan: Plan<Amount>, hint: string | undefined): string[][] {
     ['  to allocate', about + formatBytes(plan.bytesToAllocate) + free],
     ...(plan.seconds === null ? [] : [['  at this limit', formatSeconds(plan.seconds)]]),
     ['  backing file then', plan.base ?? 'none'],
-    ...plan.released.map((path) => ['  no longer needs', path]),
+    ...plan.released.map((path, at) => ['  no longer needs', nameOf(path, plan.releasedBytes?.[at])]),
     ...(hint === undefined || plan.released.length === 0 ? [] : [['', hint]]),
   ]
 }

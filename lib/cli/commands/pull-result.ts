@@ -2,6 +2,7 @@
 //
 // What a pull that was done is told as, whether of an image or of a domain's disk. Pure functions.
 
+import { nameOf } from '../command-line.js'
 import type { Ending } from '../exit-codes.js'
 import type { FollowStyle } from '../follow-job.js'
 import { formatBytes, formatRate, formatSeconds } from '../measures.js'
@@ -28,11 +29,11 @@ export function doubtsOf({ verified, durable }: Pick<Ending, 'verified' | 'durab
 }
 
 export function resultLines(label: string, ending: Ending, hint?: string): string[] {
-  const { bytesMoved, released } = ending
+  const { bytesMoved, released, releasedBytes } = ending
   const doubts = doubtsOf(ending)
   const isIdle = Number(bytesMoved) === 0 && released.length === 0
   const moved = Number(bytesMoved) === 0 ? 'nothing had to be moved' : movedText(ending)
-  const needs = released.map((path) => `${label} no longer needs ${path}`)
+  const needs = released.map((path, at) => `${label} no longer needs ${nameOf(path, releasedBytes?.[at])}`)
   return [
     isIdle ? `${label}: nothing to pull` : `${label}: pulled, ${moved}`,
     ...[...doubts, ...needs].map((line) => `  ${line}`),

@@ -52,7 +52,8 @@ TEST_F(FindBase, IsFoundByNameWhereItsFileCannotBeSeen) {
 }
 
 TEST_F(FindBase, IsNoActiveImageAndNoOtherFile) {
-  for (const std::string& name : {folder_ / "top", std::string("top"), std::string("other")}) {
+  for (const std::string& name :
+       {folder_ / "top", std::string("top"), std::string("other"), std::string()}) {
     const auto layer = found(name);
     ASSERT_FALSE(layer.ok()) << name;
     EXPECT_EQ(layer.error().kind, ErrorKind::kNoBase);
