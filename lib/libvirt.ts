@@ -152,11 +152,12 @@ const neverGivenUp = 0n
 
 async function startPull(
   dom: VirDomain,
-  request: Omit<NativeBlockPullRequest, 'uuid' | 'detached' | 'onError' | 'siblings' | 'ticket'>,
+  request: Pick<NativeBlockPullRequest, 'call' | 'disk' | 'base' | 'bandwidth' | 'flags'>,
 ): Promise<number> {
   const { conn, uuid } = checkDomain(dom)
-  const ours = { detached: false, onError: 'report', siblings: null, ticket: neverGivenUp } as const
-  await called(() => conn.native.blockPull({ uuid, ...request, ...ours }, () => undefined))
+  const formats = { backingFormat: null, backingFormats: null }
+  const ours = { exactBase: false, detached: false, onError: 'report', siblings: null, ticket: neverGivenUp } as const
+  await called(() => conn.native.blockPull({ uuid, ...request, ...formats, ...ours }, () => undefined))
   return 0
 }
 

@@ -9,12 +9,13 @@ import { AbortError, errorFromNative } from './errors.js'
 import type {
   NativeBlockJobEvent,
   NativeBlockJobInfo,
+  NativeDiskDescription,
   NativeLayer,
   NativeOutcome,
   NativePlan,
   NativeProgress,
 } from './native.js'
-import type { BlockJobEvent, BlockJobInfo, Layer, Outcome, Plan, Progress, StopCode } from './structs.js'
+import type { BlockJobEvent, BlockJobInfo, Disk, Layer, Outcome, Plan, Progress, StopCode } from './structs.js'
 
 /** Makes a size of the addon one of the caller's. */
 export type SizeReader<Size extends number | bigint> = (value: bigint, name: string) => Size
@@ -66,6 +67,7 @@ export function toOutcome<Size extends number | bigint>(
     seconds: native.seconds,
     method: native.method,
     released: native.released,
+    releasedBytes: native.releasedBytes,
     warnings: native.warnings,
     verified: native.verified,
     durable: native.durable,
@@ -101,6 +103,7 @@ export function toPlan<Size extends number | bigint>(native: NativePlan, size: S
     seconds: native.seconds,
     refusals: native.refusals.map((refusal) => errorFromNative(refusal)),
     released: native.released,
+    releasedBytes: native.releasedBytes,
     base: native.base,
   }
 }
@@ -108,6 +111,7 @@ export function toPlan<Size extends number | bigint>(native: NativePlan, size: S
 export function toLayer<Size extends number | bigint>(native: NativeLayer, size: SizeReader<Size>): Layer<Size> {
   return {
     path: native.path,
+    pathBytes: native.pathBytes,
     format: native.format,
     virtualSize: size(native.virtualSize, 'virtualSize'),
     allocatedBytes: size(native.allocatedBytes, 'allocatedBytes'),
@@ -119,6 +123,12 @@ export function toLayer<Size extends number | bigint>(native: NativeLayer, size:
     backingFormat: native.backingFormat,
     inUseBy: native.inUseBy,
   }
+}
+
+export function toDisk({ target, source, format, backingFormats }: NativeDiskDescription): Disk {
+  if (backingFormats.length === 0) return { target, source, format }
+  const formats = backingFormats.map((stated) => [String(stated.path), stated.format] as const)
+  return { target, source, format, backingFormats: Object.fromEntries(formats) }
 }
 
 export function toBlockJobEvent(native: NativeBlockJobEvent): BlockJobEvent {

@@ -52,6 +52,8 @@ export interface Ending {
   readonly seconds: number
   readonly method: string
   readonly released: readonly string[]
+  /** Where one of these is no UTF-8. */
+  readonly releasedBytes?: readonly string[]
   /** Of a job: those of its outcome. */
   readonly verified?: boolean
   /** False also for what will end without us, and so without our flush. */
@@ -87,9 +89,19 @@ export function endingOfError(error: unknown): Ending {
 
 /** The ending of a job. */
 export function endingOfJob(outcome: Outcome<Amount>): Ending {
-  const { state, error, bytesMoved, seconds, method, released, verified, durable } = outcome
+  const { state, error, bytesMoved, seconds, method, released, releasedBytes, verified, durable } = outcome
   const hint = BlockPullError.is(error) ? error.hint : null
-  const facts = { state, hint, bytesMoved, seconds, method, released, verified, durable }
+  const facts = {
+    state,
+    hint,
+    bytesMoved,
+    seconds,
+    method,
+    released,
+    ...(releasedBytes && { releasedBytes }),
+    verified,
+    durable,
+  }
   if (error === null) return { exitCode: ExitCode.DONE, code: null, message: null, ...facts }
   if (state === 'cancelled') {
     // What this command did not ask for says who did.

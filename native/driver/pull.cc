@@ -36,48 +36,35 @@ class Prepared final : public PreparedPull {
   std::unique_ptr<PullMetadata> metadata;
 };
 
-/// Index of the layer that `base` names; layers below the active one only.
-Result<std::size_t> find_base(const image::Chain& chain, const BaseChoice& base) {
-  const auto& layers = chain.layers;
-  if (base.index) {
-    if (*base.index >= 1 && *base.index < layers.size()) {
-      return *base.index;
+std::vector<NamedLayer> named(const image::Chain& chain) {
+  std::vector<NamedLayer> layers;
+  for (const image::Layer& layer : chain.layers) {
+    NamedLayer name{layer.path, {}, {}, {}};
+    if (!layers.empty()) {
+      name.stated = chain.layers[layers.size() - 1].image->backing()->name;
     }
-    return make_error(ErrorKind::kNoBase, text("could not find backing store index '", *base.index,
-                                               "' in chain for '", layers.front().path, "'"));
-  }
-  const auto wanted = io::identify(base.name);
-  for (std::size_t i = 1; i < layers.size(); ++i) {
-    const auto& stated = layers[i - 1].image->backing();
-    const bool is_name = layers[i].path == base.name || (stated && stated->name == base.name);
-    const bool is_file =
-        wanted.ok() && layers[i].file != nullptr && layers[i].file->id() == *wanted;
-    if (is_name || is_file) {
-      return i;
+    if (layer.file != nullptr) {
+      name.file = layer.file->id();
     }
+    layers.push_back(std::move(name));
   }
-  // A relative name may be meant as the header of the layer above would mean it.
-  for (std::size_t i = 1; i < layers.size(); ++i) {
-    const auto resolved = image::resolve_backing(layers[i - 1].path, base.name);
-    if (resolved.ok() && *resolved == layers[i].path) {
-      return i;
-    }
-  }
-  return make_error(ErrorKind::kNoBase, text("could not find image '", base.name, "' beneath '",
-                                             layers.front().path, "' in its chain"));
+  return layers;
 }
 
 /// What the header of the active image will say once layers[base] is its backing file.
 Result<image::BackingReference> reference_to(const image::Chain& chain, std::size_t base,
                                              bool require_relative) {
-  const std::string& stated = chain.active().backing()->name;
-  if (require_relative && stated.starts_with('/')) {
-    return make_error(ErrorKind::kUnsupported,
-                      text("backing file name '", stated, "' is absolute; the base of '",
-                           chain.layers.front().path, "' cannot be stated relative to it"));
+  const std::string& path = chain.layers.front().path;
+  std::vector<std::string> stated;
+  for (std::size_t layer = 0; layer < base; ++layer) {
+    stated.push_back(chain.layers[layer].image->backing()->name);
   }
-  BLOCKPULL_TRY(
-      name, image::backing_name_for(chain.layers.front().path, chain.layers[base].path, stated));
+  BLOCKPULL_TRY(name, image::backing_name_for({path}, chain.layers[base].path, stated));
+  if (require_relative && name.starts_with('/')) {
+    return make_error(ErrorKind::kUnsupported,
+                      text("backing file name '", name, "' is absolute; the base of '", path,
+                           "' cannot be stated relative to it"));
+  }
   return image::BackingReference{.name = std::move(name),
                                  .format = image::format_name(chain.layers[base].image->format())};
 }
@@ -114,7 +101,7 @@ Result<std::unique_ptr<PullTarget>> open_target(const PullOptions& options,
   };
   target->base = target->chain.layers.size();
   if (options.base) {
-    BLOCKPULL_TRY(base, find_base(target->chain, *options.base));
+    BLOCKPULL_TRY(base, find_base(named(target->chain), *options.base));
     target->base = base;
   }
   target->has_work = target->chain.layers.size() > 1 && target->base != 1;

@@ -16,17 +16,11 @@
 
 #include "core/image/chain.h"
 #include "driver/chain_file.h"
+#include "driver/find_base.h"
 #include "job/engine.h"
 #include "job/job.h"
 
 namespace blockpull::driver {
-
-/// The layer that stays: by a name (its path, the name a header states for it, or another path of
-/// the same file), or by its index in the chain (1 is the first backing file).
-struct BaseChoice {
-  std::string name;
-  std::optional<std::size_t> index;
-};
 
 struct PullOptions {
   std::string path;

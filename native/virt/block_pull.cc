@@ -89,7 +89,8 @@ Result<void> find_target_disk(Target& target, const std::string& name) {
 constexpr auto kNoLayer = std::numeric_limits<std::size_t>::max();
 
 /// From what the disk is to the base, in libvirt's order.
-Result<void> judge_disk(Target& target, const std::optional<std::string>& base) {
+Result<void> judge_disk(Target& target, const BlockPullRequest& request) {
+  const auto& base = request.base;
   BLOCKPULL_CHECK(check_disk_takes_jobs(target.disk));
   if (!target.is_running) {
     BLOCKPULL_CHECK(check_disk_is_local_image(target.disk));
@@ -107,6 +108,7 @@ Result<void> judge_disk(Target& target, const std::optional<std::string>& base) 
     target.base = driver::BaseChoice{*base, kNoLayer};
     target.base_refusal = std::move(parsed).error();
   }
+  target.base->is_exact = request.is_base_exact;
   return {};
 }
 
@@ -133,7 +135,7 @@ Result<Target> find_target(Connection& connection, const BlockPullRequest& reque
       return *std::move(target.busy);
     }
   }
-  if (auto judged = judge_disk(target, request.base); !judged.ok()) {
+  if (auto judged = judge_disk(target, request); !judged.ok()) {
     return target.busy ? *std::move(target.busy) : std::move(judged).error();
   }
   BLOCKPULL_CHECK(lifted(check_siblings(request.siblings), &reported));
@@ -141,9 +143,14 @@ Result<Target> find_target(Connection& connection, const BlockPullRequest& reque
   return target;
 }
 
-Result<driver::PullOptions> local_options(const Connection& connection, const Target& target) {
+Result<driver::PullOptions> local_options(const Connection& connection, const Target& target,
+                                          const BlockPullRequest& request) {
   BLOCKPULL_TRY(format, lifted(image::parse_format(target.disk.format), &reported));
+  BLOCKPULL_TRY(
+      formats,
+      lifted(stated_formats(request.backing_formats, target.disk.backing_formats), &reported));
   driver::PullOptions options;
+  options.chain.formats = std::move(formats);
   options.path = target.disk.source;
   options.chain.format = format;
   options.chain.backing_paths = connection.options().backing_paths;
@@ -195,7 +202,7 @@ Result<std::shared_ptr<job::Job>> pull_here(const std::shared_ptr<Connection>& o
                                             const Target& target, const BlockPullRequest& request,
                                             std::function<void(const job::Outcome&)> on_end) {
   Connection& connection = *on;
-  BLOCKPULL_TRY(options, local_options(connection, target));
+  BLOCKPULL_TRY(options, local_options(connection, target, request));
   auto place =
       connection.jobs().reserve({target.domain.uuid, target.disk.target, target.disk.source});
   if (!place) {
@@ -272,7 +279,7 @@ Result<Target> checked_target(Connection& connection, const BlockPullRequest& re
 
 Result<TimedPlan> plan_here(const std::shared_ptr<Connection>& connection, const Target& target,
                             const BlockPullRequest& request) {
-  BLOCKPULL_TRY(options, local_options(*connection, target));
+  BLOCKPULL_TRY(options, local_options(*connection, target, request));
   auto plan = driver::plan_pull(connection->engine(), options);
   if (!plan.ok()) {
     return pull_refused(std::move(plan).error(), asked_of_driver(target));

@@ -28,9 +28,9 @@ blockpull::Result<std::optional<image::Format>> format_of(const std::optional<st
 blockpull::Result<image::ChainOptions> chain_options(const ImageRequest& request) {
   image::ChainOptions options;
   BLOCKPULL_TRY(format, format_of(request.format));
-  BLOCKPULL_TRY(backing_format, format_of(request.backing_format));
+  BLOCKPULL_TRY(formats, stated_formats(request.backing_formats, {}));
   options.format = format;
-  options.backing_format = backing_format;
+  options.formats = std::move(formats);
   options.backing_paths = request.backing_paths;
   return options;
 }
@@ -41,7 +41,7 @@ blockpull::Result<driver::PullOptions> pull_options(const ImagePullRequest& requ
   BLOCKPULL_TRY(chain, chain_options(request.image));
   options.chain = std::move(chain);
   if (request.base) {
-    options.base = driver::BaseChoice{*request.base, std::nullopt};
+    options.base = driver::BaseChoice{*request.base, std::nullopt, true};
   }
   return options;
 }
@@ -74,6 +74,15 @@ blockpull::Result<image::Chain> open_unlocked(const ImageRequest& request) {
 }
 
 }  // namespace
+
+blockpull::Result<image::StatedFormats> stated_formats(const BackingFormats& by_caller,
+                                                       std::vector<image::FileFormat> by_domain) {
+  for (const image::FileFormat& stated : by_caller.by_file) {
+    BLOCKPULL_CHECK(image::parse_format(stated.format));
+  }
+  BLOCKPULL_TRY(for_one_layer, format_of(by_caller.for_one_layer));
+  return image::StatedFormats{by_caller.by_file, std::move(by_domain), for_one_layer};
+}
 
 TimedPlan timed(driver::PullPlan plan, std::uint64_t bytes_per_second,
                 const std::function<Failure(Error)>& say) {

@@ -25,12 +25,22 @@
 
 namespace blockpull::virt {
 
+/// The caller's word for layers whose overlay states no format.
+struct BackingFormats {
+  std::vector<image::FileFormat> by_file;
+  std::optional<std::string> for_one_layer;
+};
+
+/// What is known of such layers, where `by_domain` is what its XML says. kFeatureUnsupported for a
+/// format of the caller's that is not served.
+[[nodiscard]] blockpull::Result<image::StatedFormats> stated_formats(
+    const BackingFormats& by_caller, std::vector<image::FileFormat> by_domain);
+
 struct ImageRequest {
   std::string path;
   /// Absent: told by the image's magic, never raw.
   std::optional<std::string> format;
-  /// Of layers whose overlay states none.
-  std::optional<std::string> backing_format;
+  BackingFormats backing_formats;
   /// Folders that backing files must lie in; absent: any local file.
   std::optional<std::vector<std::string>> backing_paths;
 };

@@ -37,6 +37,7 @@ blockpull::Result<std::vector<driver::ChainFile>> chain_of(
     const Disk& disk, const std::optional<std::vector<std::string>>& backing_paths) {
   image::ChainOptions options;
   options.backing_paths = backing_paths;
+  options.formats.by_domain = disk.backing_formats;
   if (!disk.format.empty()) {
     BLOCKPULL_TRY(format, image::parse_format(disk.format));
     options.format = format;

@@ -45,7 +45,7 @@ describe('a plan', () => {
     const grown = statSync(chain.top).size - before
     expect(grown).toBeGreaterThanOrEqual(toMove)
     expect(grown).toBeLessThanOrEqual(plan.bytesToAllocate)
-    expect(await live.complaints(options.base ?? null)).toEqual([])
+    expect(await live.complaints((options.base ?? null) as string | null)).toEqual([])
   })
 
   test('begins no job, changes no file, and needs no connection that may write', async () => {

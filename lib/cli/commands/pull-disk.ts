@@ -6,28 +6,31 @@
 // `--no-wait` is of use: the job then waits in QEMU, with its backing file, for `blockpull reap`, which is said.
 
 import type { BlockJob, BlockPullOptions } from '../../index.js'
-import { type Arguments, readBandwidth, readOnError, UsageError } from '../args.js'
+import { type Arguments, readBackingFormats, readBandwidth, readBase, readOnError, UsageError } from '../args.js'
+import { toPath } from '../command-line.js'
 import type { Context } from '../context.js'
 import { done, type Ending, endingOfError, endingOfJob } from '../exit-codes.js'
 import { type FoundDisk, withDisk } from '../find-disk.js'
 import { followJob, isTold, tellLimit } from '../follow-job.js'
 import { report } from '../report.js'
+import { tell } from '../shown.js'
 import { onPresses, untilStopped } from '../waiting.js'
 import { planned } from './pull-plan.js'
-import { type PullStyle, resultText, shorten } from './pull-result.js'
+import { type PullStyle, resultLines, shorten } from './pull-result.js'
 
 export async function pullDisk(args: Arguments, context: Context, style: PullStyle): Promise<number> {
   const form = args.has('qmp') ? '--qmp: QEMU knows formats' : "--connect: the domain's XML says formats"
-  for (const option of ['format', 'backing-format']) {
+  for (const option of args.has('qmp') ? ['format', 'backing-format'] : ['format']) {
     if (args.has(option)) throw new UsageError(`--${option} has no use with ${form}`)
   }
   if (args.has('no-wait') && style.timeoutSeconds !== undefined) {
     throw new UsageError('--timeout has no use with --no-wait: nobody is there to cancel the job')
   }
-  const limit = { base: args.text('base'), bandwidth: readBandwidth(args) }
-  const options = { ...limit, siblings: args.list('siblings'), bigint: true as const }
+  const limit = { base: readBase(args), bandwidth: readBandwidth(args) }
+  const formats = readBackingFormats(args)
+  const options = { ...limit, ...formats, siblings: args.list('siblings')?.map(toPath), bigint: true as const }
   const start = { ...options, onError: readOnError(args) }
-  const access = { backingPaths: args.list('allow-backing'), readOnly: args.has('dry-run') }
+  const access = { backingPaths: args.list('allow-backing')?.map(toPath), readOnly: args.has('dry-run') }
   return await withDisk(args, context, access, async (found) => {
     const { connection, domain, disk, label } = found
     let ending: Ending
@@ -36,11 +39,11 @@ export async function pullDisk(args: Arguments, context: Context, style: PullSty
       ending = await planned(context, { ...style, label }, ask)
     } else if (args.has('no-wait')) {
       ending = await startOnly(context, found, start, (job) => tellLimit(context, style, job))
-      if (ending.state === 'started' && isTold(style)) context.out.write(startedText(label))
+      if (ending.state === 'started' && isTold(style)) tell(context.out, ...startedLines(label))
     } else {
       const follow = { ...style, label: shorten(label) }
       ending = await followJob(context, follow, (signal) => domain.blockPull(disk, { ...start, signal }))
-      if (ending.state === 'completed' && isTold(style)) context.out.write(resultText(label, ending))
+      if (ending.state === 'completed' && isTold(style)) tell(context.out, ...resultLines(label, ending))
     }
     return report(context, ending, { json: style.json })
   })
@@ -77,11 +80,10 @@ async function startOnly(
   }
 }
 
-function startedText(label: string): string {
+function startedLines(label: string): string[] {
   return [
     `${label}: pull started, and QEMU goes on with it by itself`,
     "  it is not finished before 'blockpull reap' has waited for its end; until then the disk",
     '  keeps its backing files, also if the guest shuts off',
-    '',
-  ].join('\n')
+  ]
 }

@@ -69,6 +69,7 @@ class Planner {
   [[nodiscard]] Result<void> check_filters() const;
   [[nodiscard]] Result<void> check_is_whole() const;
   [[nodiscard]] Result<void> check_layers(std::size_t base, const qmp::QemuVersion& version) const;
+  [[nodiscard]] std::string name_by_files(std::size_t base) const;
   [[nodiscard]] Result<std::string> name_of_base(std::size_t base) const;
 
   /// What block-stream is told stays: a filter over the base stays with it.
@@ -97,26 +98,14 @@ Result<std::size_t> Planner::find_base() const {
   if (!options_.base) {
     return depth();
   }
-  const BaseChoice& base = *options_.base;
-  if (base.index) {
-    if (*base.index >= 1 && *base.index < depth()) {
-      return *base.index;
-    }
-    return make_error(ErrorKind::kNoBase, text("could not find backing store index '", *base.index,
-                                               "' in chain for '", top_.filename, "'"));
+  std::vector<NamedLayer> layers;
+  for (std::size_t i = 0; i < depth(); ++i) {
+    const BlockNode& node = layer(i);
+    const std::string stated = i == 0 ? std::string() : layer(i - 1).stated_backing;
+    const auto file = node.seen ? std::optional(node.seen->id) : std::nullopt;
+    layers.push_back({node.filename, stated, node.name, file});
   }
-  const auto file = io::identify(base.name);
-  for (std::size_t i = 1; i < depth(); ++i) {
-    const std::string& stated = layer(i - 1).stated_backing;
-    const bool is_file = file.ok() && layer(i).seen && layer(i).seen->id == *file;
-    if (layer(i).filename == base.name || layer(i).name == base.name || is_file ||
-        (!stated.empty() && stated == base.name) ||
-        combine(layer(i - 1).filename, base.name) == layer(i).filename) {
-      return i;
-    }
-  }
-  return make_error(ErrorKind::kNoBase, text("could not find image '", base.name, "' beneath '",
-                                             top_.filename, "' in its chain"));
+  return driver::find_base(layers, *options_.base);
 }
 
 /// Who pulls wants the guest's disk to stand on its own, and not a file that goes with the guest.
@@ -195,6 +184,24 @@ Result<void> Planner::check_layers(std::size_t base, const qmp::QemuVersion& ver
   return {};
 }
 
+/// By the files themselves, where both are QEMU's; "": they are not to be seen.
+std::string Planner::name_by_files(std::size_t base) const {
+  const auto& kept = layer(base).seen;
+  if (!top_.seen || !top_.seen->is_qemus || !kept || !kept->is_qemus) {
+    return std::string();
+  }
+  std::vector<std::string> paths{top_.seen->path};
+  if (options_.disk.file && *options_.disk.file == top_.seen->id) {
+    paths.push_back(options_.disk.path);
+  }
+  std::vector<std::string> stated;
+  for (std::size_t i = 0; i < base; ++i) {
+    stated.push_back(layer(i).stated_backing);
+  }
+  auto name = image::backing_name_for(paths, kept->path, stated);
+  return name.ok() ? std::move(name).value() : std::string();
+}
+
 /// How the header of the active layer names `base`.
 Result<std::string> Planner::name_of_base(std::size_t base) const {
   std::string name;
@@ -215,6 +222,8 @@ Result<std::string> Planner::name_of_base(std::size_t base) const {
                           "do not lead to it, so '",
                           top_.filename, "' could not name it"));
     }
+  } else if (auto by_files = name_by_files(base); !by_files.empty() && !image::has_protocol(name)) {
+    name = std::move(by_files);
   }
   if (options_.require_relative && is_absolute(name)) {
     return make_error(ErrorKind::kUnsupported, text("backing file name '", name, "' is absolute"));
