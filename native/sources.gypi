@@ -134,6 +134,7 @@
     ],
     "napi_sources": [
       "native/napi/addon.cc",
+      "native/napi/calls.cc",
       "native/napi/connection_object.cc",
       "native/napi/convert.cc",
       "native/napi/dispatcher.cc",

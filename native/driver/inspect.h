@@ -4,11 +4,13 @@
 // what the guest reads comes from it. Takes no lock and changes nothing; who has a layer open for
 // writing is told.
 //
-// Thread rule: blocks for as long as the tables take to read; never call it on an event loop.
+// Thread rule: blocks for as long as the tables take to read, unless nobody wants the result any
+// more; never call it on an event loop.
 
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -38,8 +40,9 @@ struct LayerInfo {
 };
 
 /// The layers of the chain at `path`, the active one first. `options.lock_for_pull` is not looked
-/// at.
+/// at. `is_wanted` is asked every few milliseconds: kCancelled where it says no.
 [[nodiscard]] Result<std::vector<LayerInfo>> inspect_chain(const std::string& path,
-                                                           image::ChainOptions options);
+                                                           image::ChainOptions options,
+                                                           const std::function<bool()>& is_wanted);
 
 }  // namespace blockpull::driver

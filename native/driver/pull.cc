@@ -128,7 +128,8 @@ std::uint64_t free_bytes(const std::string& path) {
 }
 
 /// Sums up what the pull would move; a refusal ends the sum, not the plan.
-Result<void> count(PullPlan& plan, const PullTarget& target) {
+Result<void> count(PullPlan& plan, const PullTarget& target,
+                   const std::function<bool()>& is_wanted) {
   auto metadata = judge(target);
   if (!metadata.ok()) {
     plan.refusals.push_back(std::move(metadata).error());
@@ -137,7 +138,7 @@ Result<void> count(PullPlan& plan, const PullTarget& target) {
   if (*metadata == nullptr) {
     return {};
   }
-  BLOCKPULL_TRY(totals, survey(target));
+  BLOCKPULL_TRY(totals, survey(target, is_wanted));
   plan.bytes_to_move = totals.bytes_to_move;
   plan.bytes_to_allocate = totals.bytes_to_allocate;
   return {};
@@ -160,14 +161,15 @@ void judge_space(PullPlan& plan, const std::string& path) {
 namespace {
 
 /// Step by step as prepare_pull.
-Result<void> fill(PullPlan& plan, job::Engine& engine, const PullOptions& options) {
+Result<void> fill(PullPlan& plan, job::Engine& engine, const PullOptions& options,
+                  const std::function<bool()>& is_wanted) {
   BLOCKPULL_TRY(disk, io::identify(options.path));
   if (auto claimed = engine.registry().claim_refusal(disk, options.path)) {
     plan.refusals.push_back(*std::move(claimed));
   }
   BLOCKPULL_TRY(target, open_target(options, &plan.refusals));
   plan.virtual_size = target->chain.active().virtual_size();
-  BLOCKPULL_CHECK(count(plan, *target));
+  BLOCKPULL_CHECK(count(plan, *target, is_wanted));
   judge_space(plan, options.path);
   plan.method = plan.bytes_to_move > 0 ? engine.method() : "none";
   plan.released = target->intermediate_paths();
@@ -179,9 +181,10 @@ Result<void> fill(PullPlan& plan, job::Engine& engine, const PullOptions& option
 
 }  // namespace
 
-Result<PullPlan> plan_pull(job::Engine& engine, const PullOptions& options) {
+Result<PullPlan> plan_pull(job::Engine& engine, const PullOptions& options,
+                           const std::function<bool()>& is_wanted) {
   PullPlan plan;
-  if (auto filled = fill(plan, engine, options); !filled.ok()) {
+  if (auto filled = fill(plan, engine, options, is_wanted); !filled.ok()) {
     // A pull would not have come so far.
     return plan.refusals.empty() ? std::move(filled).error() : std::move(plan.refusals.front());
   }

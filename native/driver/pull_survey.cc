@@ -61,14 +61,19 @@ Result<void> PullSurvey::count_table(const GuestRun& run) {
   return {};
 }
 
-Result<PullSurvey::Totals> survey(const PullTarget& target) {
+Result<PullSurvey::Totals> survey(const PullTarget& target,
+                                  const std::function<bool()>& is_wanted) {
+  for (const image::Layer& layer : target.chain.layers) {
+    BLOCKPULL_CHECK(layer.image->check_walk());
+  }
   PullSurvey survey(target);
-  for (;;) {
+  while (is_wanted()) {
     BLOCKPULL_TRY(totals, survey.next());
     if (totals.finished) {
       return totals;
     }
   }
+  return make_error(ErrorKind::kCancelled, "call was given up before its end");
 }
 
 }  // namespace blockpull::driver

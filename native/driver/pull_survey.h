@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 
 #include "driver/pull_planner.h"
 #include "driver/pull_target.h"
@@ -42,7 +43,8 @@ class PullSurvey {
   std::uint64_t surveyed_table_ = UINT64_MAX;
 };
 
-/// All of it at once.
-[[nodiscard]] Result<PullSurvey::Totals> survey(const PullTarget& target);
+/// All of it; kCancelled where `is_wanted`, which is asked every few milliseconds, says no.
+[[nodiscard]] Result<PullSurvey::Totals> survey(const PullTarget& target,
+                                                const std::function<bool()>& is_wanted);
 
 }  // namespace blockpull::driver

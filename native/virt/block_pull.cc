@@ -278,9 +278,9 @@ Result<Target> checked_target(Connection& connection, const BlockPullRequest& re
 }
 
 Result<TimedPlan> plan_here(const std::shared_ptr<Connection>& connection, const Target& target,
-                            const BlockPullRequest& request) {
+                            const BlockPullRequest& request, const IsWanted& is_wanted) {
   BLOCKPULL_TRY(options, local_options(*connection, target, request));
-  auto plan = driver::plan_pull(connection->engine(), options);
+  auto plan = driver::plan_pull(connection->engine(), options, is_wanted);
   if (!plan.ok()) {
     return pull_refused(std::move(plan).error(), asked_of_driver(target));
   }
@@ -293,8 +293,9 @@ Result<TimedPlan> plan_here(const std::shared_ptr<Connection>& connection, const
 
 /// The plan with its sizes; first among its refusals is the job that the disk has.
 TimedPlan measured(const driver::GuestPlan& plan, const GuestPullRequest& asked,
-                   const ReleaseScope& scope, const std::optional<Failure>& busy) {
-  driver::PullPlan sized = driver::measure(plan);
+                   const ReleaseScope& scope, const std::optional<Failure>& busy,
+                   const IsWanted& is_wanted) {
+  driver::PullPlan sized = driver::measure(plan, is_wanted);
   judge_planned(scope, plan.stream.path, sized);
   TimedPlan told = timed(std::move(sized), asked.options.bytes_per_second, [&asked](Error error) {
     return refused_in_guest(std::move(error), asked);
@@ -341,9 +342,10 @@ void plan_block_pull(const std::shared_ptr<Connection>& connection, const BlockP
     return;
   }
   if (!target->is_running) {
-    answer(PlanReading([connection, request, target = std::move(target).value()] {
-      return plan_here(connection, target, request);
-    }));
+    answer(PlanReading(
+        [connection, request, target = std::move(target).value()](const IsWanted& is_wanted) {
+          return plan_here(connection, target, request, is_wanted);
+        }));
     return;
   }
   const auto busy = target->busy;
@@ -356,10 +358,10 @@ void plan_block_pull(const std::shared_ptr<Connection>& connection, const BlockP
                     answer(busy ? *busy : std::move(plan).error());
                     return;
                   }
-                  answer(PlanReading(
-                      [scope, asked, busy, plan = std::move(plan).value()]() -> Result<TimedPlan> {
-                        return measured(plan, asked, scope, busy);
-                      }));
+                  answer(PlanReading([scope, asked, busy, plan = std::move(plan).value()](
+                                         const IsWanted& is_wanted) -> Result<TimedPlan> {
+                    return measured(plan, asked, scope, busy, is_wanted);
+                  }));
                 });
 }
 

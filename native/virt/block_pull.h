@@ -59,7 +59,7 @@ void block_pull(const std::shared_ptr<Connection>& connection, const BlockPullRe
                 Answer<std::shared_ptr<job::Job>> answer);
 
 /// The rest of a plan: reads the tables of the image's files, and blocks for as long as that takes.
-using PlanReading = std::function<Result<TimedPlan>()>;
+using PlanReading = std::function<Result<TimedPlan>(const IsWanted&)>;
 
 /// What block_pull would do. Answers once the disk is found and, where its domain runs, QEMU has
 /// told what it has open. What the image itself would be refused for is in the plan, under a

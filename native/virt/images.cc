@@ -122,17 +122,19 @@ Result<std::shared_ptr<job::Job>> pull_image(job::Engine& engine, LiveJobs& jobs
   return job;
 }
 
-Result<TimedPlan> plan_image(job::Engine& engine, const ImagePullRequest& request) {
+Result<TimedPlan> plan_image(job::Engine& engine, const ImagePullRequest& request,
+                             const IsWanted& is_wanted) {
   BLOCKPULL_TRY(options, lifted(pull_options(request), &plain));
   BLOCKPULL_CHECK(lifted(check_siblings(request.siblings), &plain));
-  BLOCKPULL_TRY(plan, lifted(driver::plan_pull(engine, options), &plain));
+  BLOCKPULL_TRY(plan, lifted(driver::plan_pull(engine, options, is_wanted), &plain));
   judge_planned(scope_of(request, options), options.path, plan);
   return timed(std::move(plan), request.bytes_per_second, &plain);
 }
 
-Result<std::vector<driver::LayerInfo>> inspect_chain(const ImageRequest& request) {
+Result<std::vector<driver::LayerInfo>> inspect_chain(const ImageRequest& request,
+                                                     const IsWanted& is_wanted) {
   BLOCKPULL_TRY(options, lifted(chain_options(request), &plain));
-  return lifted(driver::inspect_chain(request.path, options), &plain);
+  return lifted(driver::inspect_chain(request.path, options, is_wanted), &plain);
 }
 
 Result<void> create_image(const CreateRequest& request) {

@@ -81,10 +81,15 @@ struct TimedPlan {
     job::Engine& engine, LiveJobs& jobs, const ImagePullRequest& request,
     std::function<void(const job::Outcome&)> on_end);
 
-[[nodiscard]] Result<TimedPlan> plan_image(job::Engine& engine, const ImagePullRequest& request);
+/// Asked every few milliseconds of a long call: false ends it with kCancelled.
+using IsWanted = std::function<bool()>;
+
+[[nodiscard]] Result<TimedPlan> plan_image(job::Engine& engine, const ImagePullRequest& request,
+                                           const IsWanted& is_wanted);
 
 /// The layers, the active one first.
-[[nodiscard]] Result<std::vector<driver::LayerInfo>> inspect_chain(const ImageRequest& request);
+[[nodiscard]] Result<std::vector<driver::LayerInfo>> inspect_chain(const ImageRequest& request,
+                                                                   const IsWanted& is_wanted);
 
 [[nodiscard]] Result<void> create_image(const CreateRequest& request);
 

@@ -20,6 +20,7 @@
 
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -41,7 +42,8 @@ struct GuestPlan {
 [[nodiscard]] Result<GuestPlan> plan_of_view(const GuestView& view, const GuestPullOptions& options,
                                              const FindFollower& find_follower);
 
-/// The plan with its sizes. Takes no lock. Too little space is among the refusals.
-[[nodiscard]] PullPlan measure(const GuestPlan& plan);
+/// The plan with its sizes. Takes no lock. Too little space is among the refusals. Sizes are
+/// estimates once `is_wanted`, which is asked every few milliseconds, says no.
+[[nodiscard]] PullPlan measure(const GuestPlan& plan, const std::function<bool()>& is_wanted);
 
 }  // namespace blockpull::driver
