@@ -119,6 +119,7 @@ Result<std::unique_ptr<PullMetadata>> judge(const PullTarget& target) {
   }
   BLOCKPULL_CHECK(
       image::qcow2::check_writable(target.active().header(), target.chain.layers.front().path));
+  BLOCKPULL_CHECK(target.chain.check_walk());
   return PullMetadata::open(target);
 }
 

@@ -191,6 +191,13 @@ class Opener {
 
 }  // namespace
 
+Result<void> Chain::check_walk() const {
+  for (const Layer& layer : layers) {
+    BLOCKPULL_CHECK(layer.image->check_walk());
+  }
+  return {};
+}
+
 Qcow2Image* Chain::active_qcow2() const {
   Image& image = active();
   // Without RTTI: the format says which class it is.

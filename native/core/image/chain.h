@@ -62,6 +62,9 @@ struct Chain {
 
   /// The active layer as qcow2, or nullptr when it is raw.
   [[nodiscard]] Qcow2Image* active_qcow2() const;
+
+  /// Image::check_walk() of every layer.
+  [[nodiscard]] Result<void> check_walk() const;
 };
 
 /// A layer as another program has it open.

@@ -16,6 +16,7 @@ Result<PullSurvey::Totals> count_in_files(const StreamPlan& plan,
                                           const std::function<bool()>& is_wanted) {
   PullTarget target;
   BLOCKPULL_TRY(chain, open_beside_qemu(plan.layers));
+  BLOCKPULL_CHECK(chain.check_walk());
   target.chain = std::move(chain);
   target.base = plan.base_index;
   return plan.has_work ? survey(target, is_wanted) : PullSurvey::Totals{};

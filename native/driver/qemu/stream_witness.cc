@@ -59,6 +59,7 @@ StreamWitness::StreamWitness(image::Chain chain, std::size_t base)
 Result<std::unique_ptr<StreamWitness>> StreamWitness::open(const std::vector<BlockNode>& layers,
                                                            std::size_t base) {
   BLOCKPULL_TRY(chain, open_beside_qemu(layers));
+  BLOCKPULL_CHECK(chain.check_walk());
   return std::unique_ptr<StreamWitness>(new StreamWitness(std::move(chain), base));
 }
 
