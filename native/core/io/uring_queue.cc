@@ -58,7 +58,11 @@ UringQueue::~UringQueue() {
 
 /// A sandbox may let a ring be made, and refuse to have anything done by it.
 Result<void> UringQueue::try_out() {
-  ::io_uring_prep_nop(::io_uring_get_sqe(&ring_));
+  io_uring_sqe* const nothing = next_sqe();
+  if (nothing == nullptr) {
+    return make_error(ErrorKind::kUnsupported, "io_uring takes no request");
+  }
+  ::io_uring_prep_nop(nothing);
   io_uring_cqe* cqe = nullptr;
   int submitted = 0;
   do {
