@@ -82,6 +82,11 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
       monitor_->execute(qmp::job_cancel(plan_.job_id),
                         [self = shared_from_this()](const Result<Json>& /*answer*/) {});
     }
+    if (is_read_only_refusal(error) && !std::exchange(looked_again_, true)) {
+      // The images may have gone since the look, with a guest that is migrated: then that is said.
+      begin();
+      return;
+    }
     then_(refusal_of_stream(std::move(error)));
   }
 
@@ -118,9 +123,15 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
   StreamPlan plan_;
   std::shared_ptr<JobWatch> watch_;
   bool asked_again_ = false;
+  bool looked_again_ = false;
 };
 
 }  // namespace
+
+bool is_read_only_refusal(const Error& error) {
+  return error.kind == ErrorKind::kQemuError &&
+         error.message.find("read-only") != std::string::npos;
+}
 
 Error refusal_of_stream(Error error) {
   if (error.kind != ErrorKind::kQemuError) {

@@ -33,6 +33,10 @@ struct StartedStream {
 /// Asks QEMU for the job of `plan`.
 [[nodiscard]] qmp::Command command_for(const StreamPlan& plan, std::uint64_t bytes_per_second);
 
+/// Whether that was refused as QEMU may not write to the image: for good, or while its guest is
+/// migrated.
+[[nodiscard]] bool is_read_only_refusal(const Error& error);
+
 /// QEMU's refusal of that, with the kind that its words stand for.
 [[nodiscard]] Error refusal_of_stream(Error error);
 

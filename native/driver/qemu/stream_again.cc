@@ -8,6 +8,19 @@
 #include "driver/qemu/same_chain.h"
 
 namespace blockpull::driver {
+namespace {
+
+/// The image was written to before, so it is read-only for a time only.
+Error refusal_to_begin_again(Error error) {
+  if (is_read_only_refusal(error)) {
+    error.kind = ErrorKind::kGuestBusy;
+    return error;
+  }
+  return refusal_of_stream(std::move(error));
+}
+
+}  // namespace
+
 void begin_stream_again(const std::shared_ptr<qmp::Monitor>& monitor, const StreamPlan& plan,
                         std::uint64_t bytes_per_second,
                         std::function<void(Result<std::shared_ptr<JobWatch>>)> then) {
@@ -31,7 +44,7 @@ void begin_stream_again(const std::shared_ptr<qmp::Monitor>& monitor, const Stre
                          if (answer.ok()) {
                            then(watch);
                          } else {
-                           then(refusal_of_stream(answer.error()));
+                           then(refusal_to_begin_again(answer.error()));
                          }
                        });
     }

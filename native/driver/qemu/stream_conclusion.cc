@@ -59,7 +59,42 @@ void StreamConclusion::forget() {
 void StreamConclusion::prepare(const RunState& state, std::function<void(Preparation)> then) {
   state_ = state;
   prepared_ = std::move(then);
-  flush(FlushTime::kBeforeJobEnds, &StreamConclusion::take_preparing_flush);
+  look_for_snapshots();
+}
+
+void StreamConclusion::look_for_snapshots() {
+  query_guest(monitor_, [weak = weak_from_this(), post = post_](Result<GuestView> view) {
+    const auto shared = std::make_shared<Result<GuestView>>(std::move(view));
+    post([weak, shared] {
+      if (const auto self = weak.lock()) {
+        self->take_snapshots(*shared);
+      }
+    });
+  });
+}
+
+/// QEMU lets an internal snapshot be taken beside its stream. It has what the image had by then, and
+/// would lose the rest with the backing file. One that is taken from now on has everything.
+void StreamConclusion::take_snapshots(const Result<GuestView>& view) {
+  if (!view.ok()) {
+    const bool later = may_be_tried_later(view.error()) || ++views_refused_ < kLooksBelieved;
+    answer(Preparation{later ? Verdict::kTryLater : Verdict::kUnknowable, view.error()});
+    return;
+  }
+  const auto top = view->graph.find_node(plan_.node);
+  if (!top || !view->graph.nodes()[*top].has_internal_snapshots) {
+    flush(FlushTime::kBeforeJobEnds, &StreamConclusion::take_preparing_flush);
+    return;
+  }
+  answer(Preparation{
+      Verdict::kUnknowable,
+      make_error(
+          ErrorKind::kJobFailed,
+          text("job '", plan_.job_id, "' was cancelled: '", plan_.path,
+               "' has got an internal snapshot since it was begun, which would lose what was "
+               "not copied by then; the disk keeps its backing file, so delete the snapshot "
+               "and pull again"))
+          .with_path(plan_.path)});
 }
 
 void StreamConclusion::flush(FlushTime time, TakeFlush then) {
@@ -139,7 +174,7 @@ std::optional<Error> StreamConclusion::judge(const Result<ContentSeen>& seen) {
 void StreamConclusion::take_content(const Result<ContentSeen>& seen) {
   if (auto lacks = judge(seen)) {
     if (++times_lacking_ < kLooksBelieved) {
-      prepare(state_, std::exchange(prepared_, nullptr));
+      flush(FlushTime::kBeforeJobEnds, &StreamConclusion::take_preparing_flush);
       return;
     }
     lacks->message += "; the disk keeps its backing file";

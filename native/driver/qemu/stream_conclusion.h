@@ -2,9 +2,9 @@
 //
 // What a stream's end needs beside QEMU's word for it, before the header changes and after.
 //
-//     prepare     flush ─▶ sync ─▶ files: does anything lack? ─▶ ready
-//                   ▲                     │ yes, once (the guest writes on)
-//                   └─────────────────────┘
+//     prepare     view: any snapshot since? ─▶ flush ─▶ sync ─▶ files: does anything lack? ─▶ ready
+//                                               ▲                     │ yes, once (the guest writes)
+//                                               └─────────────────────┘
 //     confirm     flush ─▶ sync ─▶ files, if nobody has looked ─▶ header ─▶ view ─▶ what is told
 //
 // QEMU flushes what it has in memory. The file is synced from here as well, as a node below may
@@ -45,7 +45,8 @@ struct Preparation {
     kFlushFailed,
     /// Something that was to be copied is not there.
     kLacks,
-    /// The guest was migrated while nobody followed the job, and its files are not to be seen.
+    /// The guest was migrated while nobody followed the job, and its files are not to be seen; or
+    /// an internal snapshot was taken, which has only what was copied by then.
     kUnknowable,
   };
   Verdict verdict = Verdict::kReady;
@@ -89,6 +90,8 @@ class StreamConclusion : public std::enable_shared_from_this<StreamConclusion> {
  private:
   enum class Content : std::uint8_t { kNotLooked, kWhole, kUnseen };
 
+  void look_for_snapshots();
+  void take_snapshots(const Result<GuestView>& view);
   using TakeFlush = void (StreamConclusion::*)(const Result<Flushed>&);
 
   void flush(FlushTime time, TakeFlush then);
@@ -124,6 +127,8 @@ class StreamConclusion : public std::enable_shared_from_this<StreamConclusion> {
   std::string why_unseen_;
   /// How often something was seen to lack since the last begin.
   std::uint32_t times_lacking_ = 0;
+  /// How often QEMU would not tell its images.
+  std::uint32_t views_refused_ = 0;
   bool is_certain_ = true;
   /// QEMU shows a node over the file that ignores flushes.
   bool ignores_flushes_ = false;

@@ -6,6 +6,7 @@
 
 #include "core/base/text.h"
 #include "core/image/backing_name.h"
+#include "driver/qemu/graph_answers.h"
 #include "driver/qemu/job_id.h"
 
 namespace blockpull::driver {
@@ -69,6 +70,7 @@ class Planner {
   [[nodiscard]] Result<void> check_filters() const;
   [[nodiscard]] Result<void> check_is_whole() const;
   [[nodiscard]] Result<void> check_layers(std::size_t base, const qmp::QemuVersion& version) const;
+  [[nodiscard]] Result<void> check_can_be_named(std::size_t base) const;
   [[nodiscard]] std::string name_by_files(std::size_t base) const;
   [[nodiscard]] Result<std::string> name_of_base(std::size_t base) const;
 
@@ -135,8 +137,16 @@ Result<void> Planner::check_filters() const {
 }
 
 /// QEMU, told to open the image without its backing file, would do nothing and call it completed;
-/// the header would go on naming that file.
+/// the header would go on naming that file. So it would where the image is read through another.
 Result<void> Planner::check_is_whole() const {
+  for (std::size_t i = 0; i < depth(); ++i) {
+    if (graph_.is_over_image(chain_[i])) {
+      return refused(ErrorKind::kUnsupported,
+                     text("image '", layer(i).filename, "' is open in QEMU as '", layer(i).driver,
+                          "' over another image, and what lies below that is no part of the disk's "
+                          "chain, so a pull is not supported"));
+    }
+  }
   if (depth() > 1 || is_open_as_stated(graph_, chain_.front())) {
     return {};
   }
@@ -164,6 +174,7 @@ Result<void> Planner::check_layers(std::size_t base, const qmp::QemuVersion& ver
     return {};
   }
   const BlockNode& kept = layer(base);
+  BLOCKPULL_CHECK(check_can_be_named(base));
   for (std::size_t i = 1; i < base; ++i) {
     const std::uint64_t size = layer(i).virtual_size;
     if (size < top_.virtual_size && size < kept.virtual_size) {
@@ -182,6 +193,22 @@ Result<void> Planner::check_layers(std::size_t base, const qmp::QemuVersion& ver
                         "base instead"));
   }
   return {};
+}
+
+/// A name in a header says which file, and its format. What else a base is opened with would be
+/// lost.
+Result<void> Planner::check_can_be_named(std::size_t base) const {
+  const bool says_backing =
+      states_backing(layer(base - 1).stated_backing) && !is_open_as_stated(graph_, chain_[base]);
+  if (!layer(base).is_part_of_file && !says_backing) {
+    return {};
+  }
+  return refused(ErrorKind::kUnsupported,
+                 text("base '", layer(base).filename, "' is open in QEMU ",
+                      says_backing ? "with another backing file than its header states"
+                                   : "from an offset, or up to a size",
+                      ", which its name in the header of '", top_.filename,
+                      "' would not say; pull without a base instead"));
 }
 
 /// By the files themselves, where both are QEMU's; "": they are not to be seen.

@@ -320,7 +320,7 @@ std::string FakeQemu::devices() const {
   }
   return text(R"([{"device": "vda", "inserted": {"node-name": "top", "image": {)",
               R"("filename": "/vms/top.qcow2", "format": "qcow2", "virtual-size": )", kSize,
-              backing, "}}}]");
+              has_snapshot ? R"(, "snapshots": [{"id": "1", "name": "s1"}])" : "", backing, "}}}]");
 }
 
 std::string FakeQemu::stats() const {

@@ -229,6 +229,17 @@ TEST(StreamFollowerTest, AHeaderThatTheSecondNodeShowsToBeAnotherIsAFailure) {
   }
 }
 
+TEST(StreamFollowerTest, ASnapshotThatIsTakenMeanwhileKeepsTheBackingFile) {
+  FollowerRig rig;
+  ASSERT_TRUE(rig.start_copied());
+  rig.qemu.has_snapshot = true;
+  ASSERT_TRUE(rig.run());
+  ASSERT_EQ(rig.ended_with(), ErrorKind::kJobFailed);
+  EXPECT_NE(rig.ends[0].error->message.find("has got an internal snapshot"), std::string::npos);
+  EXPECT_EQ(rig.qemu.count("job-finalize"), 0U);
+  EXPECT_EQ(rig.qemu.below.size(), 2U);
+}
+
 TEST(StreamFollowerTest, IsNotDurableWhereTheNodeOfTheFileIgnoresFlushes) {
   FollowerRig rig;
   rig.qemu.file_ignores_flushes = true;
@@ -479,6 +490,7 @@ TEST(StreamFollowerTest, TheBaseIsWhatTheChainShowsElseWhatWasPlanned) {
     rig.keep_base();
     rig.plan.base = KeptLayer{"/vms/planned.qcow2", "qcow2"};
     ASSERT_TRUE(rig.start_copied());
+    ASSERT_TRUE(rig.run_to("job-finalize"));
     ASSERT_TRUE(rig.run_to("query-block"));
     rig.monitor->step(is_seen ? Failing::kNothing : Failing::kRefused);
     ASSERT_TRUE(rig.run());
