@@ -26,7 +26,8 @@ test('with every thread of libuv held, each call on an image is answered', () =>
     await blockpull.digestImage(image)
     await blockpull.plan(image)
     await (await blockpull.pullImage(image)).done
-    const connection = await blockpull.connect({ domains: [{ name: 'vm0', disks: [{ target: 'vda', source: image, format: 'qcow2' }] }] })
+    const disks = [{ target: 'vda', source: image, format: 'qcow2' }]
+    const connection = await blockpull.connect({ domains: [{ name: 'vm0', disks }] })
     await (await connection.lookupByName('vm0')).plan('vda')
     await connection.close()
     closeSync(openSync(${JSON.stringify(`${folder}/fifo`)}, 'w'))

@@ -330,9 +330,14 @@ std::string BlockGraph::node_of_nobody(const std::set<std::string>& except) cons
   if (!edges_) {
     return {};
   }
-  std::set<std::string> known = except;
+  std::set<std::string> known;
   for (const BlockNode& image : nodes_) {
     known.insert(image.name);
+  }
+  for (const std::string& name : except) {
+    if (known.insert(name).second && edges_->has_user(name)) {
+      return name;
+    }
   }
   for (const auto& [filter, image] : filters_) {
     known.insert(filter);

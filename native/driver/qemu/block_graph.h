@@ -151,8 +151,8 @@ class BlockGraph {
   [[nodiscard]] bool is_read_by_others(const BlockNode& layer,
                                        const std::set<std::string>& except) const;
 
-  /// An image that no disk shows and that is no part of one, or "": one that waits to be plugged in,
-  /// or is exported, or lies below what is no image; what it reads is not told. The
+  /// An image that no disk shows and that is no part of one, or "": one that waits to be plugged
+  /// in, or is exported, or lies below what is no image; what it reads is not told. The
   /// nodes in `except` are known. "" where QEMU does not tell the edges, and where all nodes were
   /// listed.
   [[nodiscard]] std::string node_of_nobody(const std::set<std::string>& except) const;

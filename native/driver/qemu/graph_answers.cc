@@ -162,14 +162,9 @@ bool is_over_image(const std::string& filename) {
 }
 
 bool states_backing(const std::string& filename) {
-  const Json options = options_in(filename);
-  for (const char* const name :
-       {"backing", "backing.driver", "backing.filename", "backing.file.filename"}) {
-    if (options.member(name).exists()) {
-      return true;
-    }
-  }
-  return false;
+  // Also as null, and in the dotted form.
+  return filename.starts_with(kJson) && (filename.find("\"backing\"") != std::string::npos ||
+                                         filename.find("\"backing.") != std::string::npos);
 }
 
 }  // namespace blockpull::driver

@@ -73,8 +73,8 @@ void StreamConclusion::look_for_snapshots() {
   });
 }
 
-/// QEMU lets an internal snapshot be taken beside its stream. It has what the image had by then, and
-/// would lose the rest with the backing file. One that is taken from now on has everything.
+/// QEMU lets an internal snapshot be taken beside its stream. It has what the image had by then,
+/// and would lose the rest with the backing file. One that is taken from now on has everything.
 void StreamConclusion::take_snapshots(const Result<GuestView>& view) {
   if (!view.ok()) {
     const bool later = may_be_tried_later(view.error()) || ++views_refused_ < kLooksBelieved;

@@ -2,9 +2,9 @@
 //
 // What a stream's end needs beside QEMU's word for it, before the header changes and after.
 //
-//     prepare     view: any snapshot since? ─▶ flush ─▶ sync ─▶ files: does anything lack? ─▶ ready
-//                                               ▲                     │ yes, once (the guest writes)
-//                                               └─────────────────────┘
+//     prepare     view: any snapshot? ─▶ flush ─▶ sync ─▶ files: does anything lack? ─▶ ready
+//                                         ▲                     │ yes, once (the guest writes)
+//                                         └─────────────────────┘
 //     confirm     flush ─▶ sync ─▶ files, if nobody has looked ─▶ header ─▶ view ─▶ what is told
 //
 // QEMU flushes what it has in memory. The file is synced from here as well, as a node below may
