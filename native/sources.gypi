@@ -234,6 +234,7 @@
       "test/native/driver/qemu/run_state_test.cc",
       "test/native/driver/qemu/served_qemu.cc",
       "test/native/driver/qemu/start_stream_test.cc",
+      "test/native/driver/qemu/stream_end_test.cc",
       "test/native/driver/qemu/stream_follower_test.cc",
       "test/native/driver/qemu/stream_leaving_test.cc",
       "test/native/driver/qemu/stream_plan_test.cc",
