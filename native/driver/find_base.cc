@@ -14,11 +14,7 @@ struct Fit {
 };
 
 bool leads_to(const std::string& path, const NamedLayer& layer) {
-  if (!layer.file) {
-    return false;
-  }
-  const auto there = io::identify(path);
-  return there.ok() && *there == *layer.file;
+  return layer.file && io::leads_to(path, *layer.file);
 }
 
 std::optional<Fit> fit(const std::vector<NamedLayer>& layers, std::size_t index,

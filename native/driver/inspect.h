@@ -10,11 +10,11 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "core/base/wanted.h"
 #include "core/image/chain.h"
 
 namespace blockpull::driver {
@@ -40,9 +40,9 @@ struct LayerInfo {
 };
 
 /// The layers of the chain at `path`, the active one first. `options.lock_for_pull` is not looked
-/// at. `is_wanted` is asked every few milliseconds: kCancelled where it says no.
+/// at. kCancelled where nobody wants it any more.
 [[nodiscard]] Result<std::vector<LayerInfo>> inspect_chain(const std::string& path,
                                                            image::ChainOptions options,
-                                                           const std::function<bool()>& is_wanted);
+                                                           const IsWanted& is_wanted);
 
 }  // namespace blockpull::driver

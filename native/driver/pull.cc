@@ -129,8 +129,7 @@ std::uint64_t free_bytes(const std::string& path) {
 }
 
 /// Sums up what the pull would move; a refusal ends the sum, not the plan.
-Result<void> count(PullPlan& plan, const PullTarget& target,
-                   const std::function<bool()>& is_wanted) {
+Result<void> count(PullPlan& plan, const PullTarget& target, const IsWanted& is_wanted) {
   auto metadata = judge(target);
   if (!metadata.ok()) {
     plan.refusals.push_back(std::move(metadata).error());
@@ -163,7 +162,7 @@ namespace {
 
 /// Step by step as prepare_pull.
 Result<void> fill(PullPlan& plan, job::Engine& engine, const PullOptions& options,
-                  const std::function<bool()>& is_wanted) {
+                  const IsWanted& is_wanted) {
   BLOCKPULL_TRY(disk, io::identify(options.path));
   if (auto claimed = engine.registry().claim_refusal(disk, options.path)) {
     plan.refusals.push_back(*std::move(claimed));
@@ -183,7 +182,7 @@ Result<void> fill(PullPlan& plan, job::Engine& engine, const PullOptions& option
 }  // namespace
 
 Result<PullPlan> plan_pull(job::Engine& engine, const PullOptions& options,
-                           const std::function<bool()>& is_wanted) {
+                           const IsWanted& is_wanted) {
   PullPlan plan;
   if (auto filled = fill(plan, engine, options, is_wanted); !filled.ok()) {
     // A pull would not have come so far.

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/wanted.h"
 #include "core/image/chain.h"
 #include "driver/chain_file.h"
 #include "driver/find_base.h"
@@ -49,9 +50,9 @@ struct PullPlan {
 /// would meet them; a filesystem with too little space, which a pull meets on its way, comes last.
 /// Fails when the chain cannot be read, or has no such base or none that can be stated as asked,
 /// and also then with what prepare_pull() would say.
-/// kCancelled where `is_wanted`, which is asked every few milliseconds, says no.
+/// kCancelled where nobody wants it any more.
 [[nodiscard]] Result<PullPlan> plan_pull(job::Engine& engine, const PullOptions& options,
-                                         const std::function<bool()>& is_wanted);
+                                         const IsWanted& is_wanted);
 
 /// Fills in the free space beside the image at `path`, and refuses where the plan takes more.
 void judge_space(PullPlan& plan, const std::string& path);

@@ -61,16 +61,15 @@ Result<void> PullSurvey::count_table(const GuestRun& run) {
   return {};
 }
 
-Result<PullSurvey::Totals> survey(const PullTarget& target,
-                                  const std::function<bool()>& is_wanted) {
+Result<PullSurvey::Totals> survey(const PullTarget& target, const IsWanted& is_wanted) {
   PullSurvey survey(target);
-  while (is_wanted()) {
+  for (;;) {
+    BLOCKPULL_CHECK(check_wanted(is_wanted));
     BLOCKPULL_TRY(totals, survey.next());
     if (totals.finished) {
       return totals;
     }
   }
-  return make_error(ErrorKind::kCancelled, "call was given up before its end");
 }
 
 }  // namespace blockpull::driver

@@ -11,8 +11,8 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 
+#include "core/base/wanted.h"
 #include "driver/pull_planner.h"
 #include "driver/pull_target.h"
 
@@ -43,8 +43,8 @@ class PullSurvey {
   std::uint64_t surveyed_table_ = UINT64_MAX;
 };
 
-/// All of it; kCancelled where `is_wanted`, which is asked every few milliseconds, says no.
+/// All of it; kCancelled where nobody wants it any more.
 [[nodiscard]] Result<PullSurvey::Totals> survey(const PullTarget& target,
-                                                const std::function<bool()>& is_wanted);
+                                                const IsWanted& is_wanted);
 
 }  // namespace blockpull::driver

@@ -81,48 +81,50 @@ template <typename T>
   };
 }
 
-/// A call that answers when it can; it begins where it may look at files. nullptr when the
-/// environment refuses; an exception is pending then.
+/// A call that is done in steps: `step` is given the answer, and is called again, after what others
+/// have asked for, until it says that it is done. nullptr when the environment refuses; an
+/// exception is pending then.
 template <typename T>
-[[nodiscard]] napi_value promise_of_answer(napi_env env, std::function<void(virt::Answer<T>)> call,
-                                           Converter<T> convert) {
+[[nodiscard]] napi_value promise_of_steps(napi_env env,
+                                          std::function<bool(const virt::Answer<T>&)> step,
+                                          Converter<T> convert) {
   napi_value promise = nullptr;
   virt::Answer<T> answer = make_promise<T>(env, std::move(convert), promise);
   if (answer == nullptr) {
     return nullptr;
   }
-  const auto begun = Environment::of(env).calls()->run([call = std::move(call), answer] {
-    call(answer);
-    return true;
-  });
+  const auto begun =
+      Environment::of(env).calls()->run([step = std::move(step), answer] { return step(answer); });
   if (!begun.ok()) {
     answer(virt::plain(begun.error()));
   }
   return promise;
 }
 
-/// A blocking call. Where `work` gives nothing it is called again, after what others have asked
-/// for.
+/// A call that answers when it can; it begins where it may look at files.
+template <typename T>
+[[nodiscard]] napi_value promise_of_answer(napi_env env, std::function<void(virt::Answer<T>)> call,
+                                           Converter<T> convert) {
+  const auto begin = [call = std::move(call)](const virt::Answer<T>& answer) {
+    call(answer);
+    return true;
+  };
+  return promise_of_steps<T>(env, begin, std::move(convert));
+}
+
+/// A blocking call; where `work` gives nothing it is called again.
 template <typename T>
 [[nodiscard]] napi_value promise_of_work(napi_env env,
                                          std::function<std::optional<virt::Result<T>>()> work,
                                          Converter<T> convert) {
-  napi_value promise = nullptr;
-  virt::Answer<T> answer = make_promise<T>(env, std::move(convert), promise);
-  if (answer == nullptr) {
-    return nullptr;
-  }
-  const auto begun = Environment::of(env).calls()->run([work = std::move(work), answer] {
+  const auto go_on = [work = std::move(work)](const virt::Answer<T>& answer) {
     auto result = work();
     if (result) {
       answer(*std::move(result));
     }
     return result.has_value();
-  });
-  if (!begun.ok()) {
-    answer(virt::plain(begun.error()));
-  }
-  return promise;
+  };
+  return promise_of_steps<T>(env, go_on, std::move(convert));
 }
 
 }  // namespace blockpull::napi

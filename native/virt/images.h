@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/wanted.h"
 #include "core/image/create.h"
 #include "core/image/digest.h"
 #include "driver/inspect.h"
@@ -81,9 +82,7 @@ struct TimedPlan {
     job::Engine& engine, LiveJobs& jobs, const ImagePullRequest& request,
     std::function<void(const job::Outcome&)> on_end);
 
-/// Asked every few milliseconds of a long call: false ends it with kCancelled.
-using IsWanted = std::function<bool()>;
-
+/// kCancelled where nobody wants it any more, here and below.
 [[nodiscard]] Result<TimedPlan> plan_image(job::Engine& engine, const ImagePullRequest& request,
                                            const IsWanted& is_wanted);
 

@@ -8,6 +8,7 @@ import { mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 
 import { afterAll, describe, expect, test } from 'vitest'
 import { connect, digestImage, inspectChain, plan, pullImage } from '../../dist/index.js'
 import { blockpull, commandFile, unprivilegedBlockpull } from '../support/command.js'
+import { makeLinkedImage } from '../support/linked-image.js'
 import { writeQcow2 } from '../support/qcow2-builder.mjs'
 import { difference, flatten, info, qemuImg } from '../support/qemu.js'
 import { makeChain } from '../support/stream-case.js'
@@ -115,15 +116,7 @@ describe('a base', () => {
 
   test('of an image that was named by a link opens from there and from where the image lies', async () => {
     const folder = temp.folder()
-    mkdirSync(`${folder}/vm/snap`, { recursive: true })
-    await makeChain(folder, { name: 'base', size: '4M', io: ['write -P 9 0 1M'] })
-    // As stores do it that hand out links: every name is right from both folders, each by way of a link of its own.
-    symlinkSync('../base', `${folder}/vm/base`)
-    symlinkSync('snap/0', `${folder}/vm/0`)
-    symlinkSync('snap/1', `${folder}/vm/disk`)
-    writeQcow2(`${folder}/vm/snap/0`, { size, backingFormat: 'qcow2', backingFile: '../base' })
-    writeQcow2(`${folder}/vm/snap/1`, { size, backingFormat: 'qcow2', backingFile: '0' })
-    await flatten(`${folder}/vm/snap/1`, `${folder}/flat.raw`)
+    await flatten(await makeLinkedImage(folder), `${folder}/flat.raw`)
     expect(await blockpull('pull', `${folder}/vm/disk`, '--base', `${folder}/base`)).toMatchObject({ code: 0 })
     for (const name of ['disk', 'snap/1']) {
       expect(await difference(`${folder}/flat.raw`, `${folder}/vm/${name}`)).toBeNull()

@@ -6,6 +6,7 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { afterAll, expect, test } from 'vitest'
 import * as virt from '../../lib/libvirt.js'
+import { makeLinkedImage } from '../support/linked-image.js'
 import { driveArgs, LiveDisk } from '../support/live-disk.js'
 import { writeQcow2 } from '../support/qcow2-builder.mjs'
 import { difference, info } from '../support/qemu.js'
@@ -53,13 +54,7 @@ test('a name that fits two layers is refused with both, and means the upper one 
 
 test('the header of a linked image leads to the base from the link and from where the image lies', async () => {
   const folder = temp.folder()
-  mkdirSync(`${folder}/vm/snap`, { recursive: true })
-  await makeChain(folder, { name: 'base', size: '4M', io: ['write -P 9 0 1M'] })
-  symlinkSync('../base', `${folder}/vm/base`)
-  symlinkSync('snap/0', `${folder}/vm/0`)
-  symlinkSync('snap/1', `${folder}/vm/disk`)
-  writeQcow2(`${folder}/vm/snap/0`, over('../base'))
-  writeQcow2(`${folder}/vm/snap/1`, over('0'))
+  await makeLinkedImage(folder)
   const live = await opened(folder, 'vm/disk', 'vm/0', 'base')
   expect(await live.pull({ base: `${folder}/base` })).toMatchObject({ state: 'completed', verified: true })
   await live.shutOff()

@@ -62,11 +62,6 @@ std::string inside(std::string_view folder, std::string_view file) {
   return text(folder == "/" ? "" : folder, "/", file);
 }
 
-bool leads_to(const std::string& path, io::FileId file) {
-  const auto there = io::identify(path);
-  return there.ok() && *there == file;
-}
-
 }  // namespace
 
 bool has_protocol(std::string_view name) {
@@ -95,7 +90,7 @@ Result<std::string> backing_name_for(const std::vector<std::string>& image_paths
       std::string_view(target_path).substr(io::folder_part(target_path).size());
   if (std::any_of(stated.begin(), stated.end(), is_absolute)) {
     const std::string& last = stated.back();
-    return is_absolute(last) && leads_to(last, target) ? last : inside(target_folder, file);
+    return is_absolute(last) && io::leads_to(last, target) ? last : inside(target_folder, file);
   }
   // Where the image lies comes first: that is where it is most likely to be named from.
   std::vector<std::string> images;
@@ -115,7 +110,7 @@ Result<std::string> backing_name_for(const std::vector<std::string>& image_paths
   }
   const auto from_everywhere = [&images, target](const std::string& name) {
     return std::all_of(images.begin(), images.end(), [&name, target](const std::string& path) {
-      return leads_to(text(io::folder_part(path), name), target);
+      return io::leads_to(text(io::folder_part(path), name), target);
     });
   };
   const auto found = std::find_if(names.begin(), names.end(), from_everywhere);

@@ -23,8 +23,7 @@ Error contradiction(const std::string& path, const FileFormat& one, const FileFo
 Result<const FileFormat*> find(const std::vector<FileFormat>& stated, const io::PosixFile& file) {
   const FileFormat* found = nullptr;
   for (const FileFormat& candidate : stated) {
-    const auto id = io::identify(candidate.path);
-    if (!id.ok() || *id != file.id()) {
+    if (!io::leads_to(candidate.path, file.id())) {
       continue;
     }
     if (found != nullptr && found->format != candidate.format) {

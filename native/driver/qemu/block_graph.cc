@@ -307,10 +307,6 @@ bool BlockGraph::is_read_by_others(const BlockNode& layer,
                                    const std::set<std::string>& except) const {
   for (std::size_t top = 0; top < nodes_.size(); ++top) {
     const std::string& name = nodes_[top].name;
-    // An export of a layer, or of a filter over it.
-    if (!is_disk(top) && edges_ && edges_->has_user(name) && is_same_file(nodes_[top], layer)) {
-      return true;
-    }
     const bool has_device =
         std::any_of(devices_.begin(), devices_.end(),
                     [&name](const BlockDevice& device) { return device.node_name == name; });
@@ -352,13 +348,13 @@ std::string BlockGraph::node_of_nobody(const std::set<std::string>& except) cons
     parts.pop_back();
     const auto [first, last] = edges_->children().equal_range(parent);
     for (auto child = first; child != last; ++child) {
-      const auto& [role, name] = child->second;
-      const bool is_part = role == "file" || role == "data-file" || role == "image";
-      if (role.starts_with("children.")) {
-        voters.insert(name);
+      const GraphEdges::Child& part = child->second;
+      if (part.is_voter()) {
+        voters.insert(part.name);
       }
-      if (is_part && edges_->backing_of(name).empty() && known.insert(name).second) {
-        parts.push_back(name);
+      const bool has_backing = !edges_->backing_of(part.name).empty();
+      if (part.is_part() && !has_backing && known.insert(part.name).second) {
+        parts.push_back(part.name);
       }
     }
   }

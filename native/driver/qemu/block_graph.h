@@ -56,7 +56,7 @@ struct BlockNode {
   std::optional<std::uint64_t> actual_size;
   /// Only a part of the file is shown.
   bool is_part_of_file = false;
-  /// Its bytes come out of another image, which QEMU does not show: raw over qcow2, quorum.
+  /// Its name says that its bytes come out of another image, which QEMU does not show.
   bool is_over_image = false;
   /// As the header states it, or empty.
   std::string stated_backing;

@@ -49,16 +49,14 @@ bool GraphEdges::has_backing_below(const std::string& node) const {
     parents.pop_back();
     const auto [first, last] = children_.equal_range(parent);
     for (auto child = first; child != last; ++child) {
-      const auto& [role, name] = child->second;
-      const bool is_part =
-          role == "file" || role == "image" || role == "data-file" || role.starts_with("children.");
-      if (!is_part || !seen.insert(name).second) {
+      const Child& part = child->second;
+      if (!(part.is_part() || part.is_voter()) || !seen.insert(part.name).second) {
         continue;
       }
-      if (backing_.contains(name)) {
+      if (backing_.contains(part.name)) {
         return true;
       }
-      parents.push_back(name);
+      parents.push_back(part.name);
     }
   }
   return false;

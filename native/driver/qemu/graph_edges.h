@@ -42,6 +42,13 @@ class GraphEdges {
   struct Child {
     std::string role;
     std::string name;
+
+    /// Bytes of the node come out of it: of its file, not of its backing, a log or a target.
+    [[nodiscard]] bool is_part() const {
+      return role == "file" || role == "data-file" || role == "image";
+    }
+    /// It is one of those that a quorum compares.
+    [[nodiscard]] bool is_voter() const { return role.starts_with("children."); }
   };
   [[nodiscard]] const std::multimap<std::string, Child>& children() const { return children_; }
 

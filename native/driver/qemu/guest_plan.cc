@@ -12,8 +12,7 @@
 namespace blockpull::driver {
 namespace {
 
-Result<PullSurvey::Totals> count_in_files(const StreamPlan& plan,
-                                          const std::function<bool()>& is_wanted) {
+Result<PullSurvey::Totals> count_in_files(const StreamPlan& plan, const IsWanted& is_wanted) {
   PullTarget target;
   BLOCKPULL_TRY(chain, open_beside_qemu(plan.layers));
   BLOCKPULL_CHECK(chain.check_walk());
@@ -46,13 +45,13 @@ Result<GuestPlan> plan_of_view(const GuestView& view, const GuestPullOptions& op
       plan.released.push_back(plan.stream.layers[i].filename);
     }
   }
-  if (auto free = check_other_jobs(view, plan.stream, chain); !free.ok()) {
-    plan.refusals.push_back(std::move(free).error());
+  if (found.other_job) {
+    plan.refusals.push_back(*std::move(found.other_job));
   }
   return plan;
 }
 
-PullPlan measure(const GuestPlan& plan, const std::function<bool()>& is_wanted) {
+PullPlan measure(const GuestPlan& plan, const IsWanted& is_wanted) {
   PullPlan measured;
   measured.virtual_size = plan.stream.virtual_size;
   measured.method = plan.stream.has_work ? "block-stream" : "none";

@@ -20,7 +20,6 @@
 
 #pragma once
 
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -43,7 +42,7 @@ struct GuestPlan {
                                              const FindFollower& find_follower);
 
 /// The plan with its sizes. Takes no lock. Too little space is among the refusals. Sizes are
-/// estimates once `is_wanted`, which is asked every few milliseconds, says no.
-[[nodiscard]] PullPlan measure(const GuestPlan& plan, const std::function<bool()>& is_wanted);
+/// estimates where nobody wants them any more.
+[[nodiscard]] PullPlan measure(const GuestPlan& plan, const IsWanted& is_wanted);
 
 }  // namespace blockpull::driver

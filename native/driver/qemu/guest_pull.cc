@@ -94,6 +94,16 @@ class Prepared final : public PreparedGuestPull {
   bool cancel_unstarted_;
 };
 
+/// Whether the job works on the chain that was planned for. Of one that has ended, or in a QEMU
+/// that cannot be reached, its follower tells.
+Result<void> check_works(const Result<GuestView>& view, const StreamPlan& plan) {
+  if (!view.ok()) {
+    return is_unknown(view.error()) ? Result<void>() : view.error();
+  }
+  return qmp::find_job(view->jobs, plan.job_id) == nullptr ? Result<void>()
+                                                           : check_same_chain(*view, plan);
+}
+
 /// A look may be refused for the moment.
 constexpr int kLooksAgain = 2;
 
@@ -102,24 +112,16 @@ void look_again(const std::shared_ptr<qmp::Monitor>& monitor, int tries,
                 const std::shared_ptr<GuestPullStart>& held,
                 const std::function<void(Result<GuestPullStart>)>& then) {
   query_guest(monitor, [monitor, tries, held, then](const Result<GuestView>& view) {
-    const StreamPlan& plan = held->prepared->plan();
-    if (!view.ok() && !is_unknown(view.error()) && tries > 1) {
-      look_again(monitor, tries - 1, held, then);
-      return;
-    }
-    // Of one that has ended, or a QEMU that cannot be asked, its follower tells.
-    const bool is_known = view.ok() && qmp::find_job(view->jobs, plan.job_id) != nullptr;
-    const bool is_unsure = !view.ok() && !is_unknown(view.error());
-    auto same = is_known    ? check_same_chain(*view, plan)
-                : is_unsure ? Result<void>(view.error())
-                            : Result<void>();
-    if (same.ok()) {
+    auto works = check_works(view, held->prepared->plan());
+    if (works.ok()) {
       then(std::move(*held));
-      return;
+    } else if (!view.ok() && tries > 1) {
+      look_again(monitor, tries - 1, held, then);
+    } else {
+      // Cancels it.
+      held->prepared.reset();
+      then(std::move(works).error());
     }
-    // Cancels it.
-    held->prepared.reset();
-    then(std::move(same).error());
   });
 }
 

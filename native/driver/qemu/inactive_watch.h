@@ -16,9 +16,9 @@
 //
 // A migration can begin and end between two looks. It shows by the numbers that query-migrate keeps
 // of the last one, or by events: a guest that runs sends STOP when its images go, and RESUME when
-// it goes on. A guest that was
-// migrated long ago, or that is about to be, and is only stopped and continued now looks the same;
-// then the stream is begun again for nothing, and what was copied stays.
+// it goes on. A guest that was migrated long ago, or that is about to be, and is only stopped and
+// continued now looks the same; then the stream is begun again for nothing, and what was copied
+// stays.
 //
 // Pure. Thread rule: one thread at a time.
 

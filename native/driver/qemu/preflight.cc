@@ -90,8 +90,6 @@ bool is_in_the_way(const qmp::BlockJob& job, const BlockGraph& graph, const Stre
                       [&](std::size_t node) { return graph.is_job_on(job.id, node); }));
 }
 
-}  // namespace
-
 Result<void> check_other_jobs(const GuestView& view, const StreamPlan& plan,
                               const std::vector<std::size_t>& chain) {
   for (const qmp::BlockJob& job : view.jobs) {
@@ -104,6 +102,8 @@ Result<void> check_other_jobs(const GuestView& view, const StreamPlan& plan,
   }
   return {};
 }
+
+}  // namespace
 
 Result<Preflight> preflight(const GuestView& view, GuestPullOptions options,
                             const FindFollower& find_follower) {
@@ -150,10 +150,13 @@ Result<Preflight> preflight(const GuestView& view, GuestPullOptions options,
   } else {
     found.refusals.push_back(std::move(there).error());
   }
+  if (auto free = check_other_jobs(view, found.plan, view.graph.chain_from(*top)); !free.ok()) {
+    found.other_job = std::move(free).error();
+  }
   if (options.late_refusal) {
     // libvirt tells of the job first.
-    if (auto free = check_other_jobs(view, found.plan, view.graph.chain_from(*top)); !free.ok()) {
-      found.refusals.push_back(std::move(free).error());
+    if (found.other_job) {
+      found.refusals.push_back(*std::exchange(found.other_job, std::nullopt));
     }
     found.refusals.push_back(*std::move(options.late_refusal));
   }

@@ -19,8 +19,7 @@ constexpr std::uint32_t kLooksBelieved = 2;
 std::set<std::string> still_in_place(const std::vector<BlockNode>& layers) {
   std::set<std::string> names;
   for (const BlockNode& layer : layers) {
-    const auto id = layer.seen ? io::identify(layer.seen->path) : Result<io::FileId>(io::FileId());
-    if (layer.seen && id.ok() && *id == layer.seen->id) {
+    if (layer.seen && io::leads_to(layer.seen->path, layer.seen->id)) {
       names.insert(layer.name);
     }
   }
@@ -59,15 +58,15 @@ void StreamConclusion::forget() {
 void StreamConclusion::prepare(const RunState& state, std::function<void(Preparation)> then) {
   state_ = state;
   prepared_ = std::move(then);
-  look_for_snapshots();
+  ask_view(&StreamConclusion::take_snapshots);
 }
 
-void StreamConclusion::look_for_snapshots() {
-  query_guest(monitor_, [weak = weak_from_this(), post = post_](Result<GuestView> view) {
+void StreamConclusion::ask_view(TakeView then) {
+  query_guest(monitor_, [weak = weak_from_this(), post = post_, then](Result<GuestView> view) {
     const auto shared = std::make_shared<Result<GuestView>>(std::move(view));
-    post([weak, shared] {
+    post([weak, shared, then] {
       if (const auto self = weak.lock()) {
-        self->take_snapshots(*shared);
+        (self.get()->*then)(shared);
       }
     });
   });
@@ -75,7 +74,8 @@ void StreamConclusion::look_for_snapshots() {
 
 /// QEMU lets an internal snapshot be taken beside its stream. It has what the image had by then,
 /// and would lose the rest with the backing file. One that is taken from now on has everything.
-void StreamConclusion::take_snapshots(const Result<GuestView>& view) {
+void StreamConclusion::take_snapshots(const std::shared_ptr<Result<GuestView>>& told) {
+  const Result<GuestView>& view = *told;
   if (!view.ok()) {
     const bool later = may_be_tried_later(view.error()) || ++views_refused_ < kLooksBelieved;
     answer(Preparation{later ? Verdict::kTryLater : Verdict::kUnknowable, view.error()});
@@ -317,29 +317,24 @@ void StreamConclusion::header_is_wrong(Error why) {
 }
 
 void StreamConclusion::look_at_chain() {
-  query_guest(monitor_, [weak = weak_from_this(), post = post_](Result<GuestView> view) {
-    auto shared = std::make_shared<Result<GuestView>>(std::move(view));
-    post([weak, shared] {
-      const auto self = weak.lock();
-      if (self == nullptr) {
-        return;
-      }
-      const auto in_place = std::make_shared<std::set<std::string>>();
-      self->host_.run_blocking(
-          [shared, in_place, layers = self->plan_.layers] {
-            if (shared->ok()) {
-              see_files((*shared)->graph, (*shared)->processes);
-            }
-            *in_place = still_in_place(layers);
-          },
-          [weak, shared, in_place] {
-            if (const auto again = weak.lock()) {
-              again->in_place_ = *in_place;
-              again->take_view(*shared);
-            }
-          });
-    });
-  });
+  ask_view(&StreamConclusion::see_chain);
+}
+
+void StreamConclusion::see_chain(const std::shared_ptr<Result<GuestView>>& view) {
+  const auto in_place = std::make_shared<std::set<std::string>>();
+  host_.run_blocking(
+      [view, in_place, layers = plan_.layers] {
+        if (view->ok()) {
+          see_files((*view)->graph, (*view)->processes);
+        }
+        *in_place = still_in_place(layers);
+      },
+      [weak = weak_from_this(), view, in_place] {
+        if (const auto self = weak.lock()) {
+          self->in_place_ = *in_place;
+          self->take_view(*view);
+        }
+      });
 }
 
 /// What the chain is now. A QEMU that has ended since shows nothing, and the files have been seen.

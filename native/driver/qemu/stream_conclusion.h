@@ -90,8 +90,11 @@ class StreamConclusion : public std::enable_shared_from_this<StreamConclusion> {
  private:
   enum class Content : std::uint8_t { kNotLooked, kWhole, kUnseen };
 
-  void look_for_snapshots();
-  void take_snapshots(const Result<GuestView>& view);
+  using TakeView = void (StreamConclusion::*)(const std::shared_ptr<Result<GuestView>>&);
+
+  /// What QEMU shows now, on the host's thread.
+  void ask_view(TakeView then);
+  void take_snapshots(const std::shared_ptr<Result<GuestView>>& told);
   using TakeFlush = void (StreamConclusion::*)(const Result<Flushed>&);
 
   void flush(FlushTime time, TakeFlush then);
@@ -108,6 +111,7 @@ class StreamConclusion : public std::enable_shared_from_this<StreamConclusion> {
   void take_verdict(const Result<NodeSeen>& verdict);
   void header_is_wrong(Error why);
   void look_at_chain();
+  void see_chain(const std::shared_ptr<Result<GuestView>>& view);
   void take_view(const Result<GuestView>& view);
   void judge_durability();
   void release_layers(const GuestView* view);

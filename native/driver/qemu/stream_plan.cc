@@ -36,8 +36,7 @@ bool leads_to(const BlockNode& overlay, const std::string& name, const BlockNode
   if (!overlay.seen || !image.seen || image::has_protocol(name)) {
     return false;
   }
-  const auto there = io::identify(combine(overlay.seen->path, name));
-  return there.ok() && *there == image.seen->id;
+  return io::leads_to(combine(overlay.seen->path, name), image.seen->id);
 }
 
 /// A file that QEMU made for as long as it runs (snapshot=on), or that libvirt removes at the end

@@ -9,7 +9,7 @@ namespace {
 
 class ContentCheck : public std::enable_shared_from_this<ContentCheck> {
  public:
-  ContentCheck(job::Host& host, const StreamPlan& plan, std::function<bool()> is_wanted,
+  ContentCheck(job::Host& host, const StreamPlan& plan, IsWanted is_wanted,
                std::function<void(Result<ContentSeen>)> then)
       : host_(host),
         layers_(plan.layers),
@@ -65,7 +65,7 @@ class ContentCheck : public std::enable_shared_from_this<ContentCheck> {
   job::Host& host_;
   const std::vector<BlockNode> layers_;
   const std::size_t base_;
-  const std::function<bool()> is_wanted_;
+  const IsWanted is_wanted_;
   const std::function<void(Result<ContentSeen>)> then_;
   std::unique_ptr<StreamWitness> witness_;
   ContentSeen seen_;
@@ -93,7 +93,7 @@ PromisedHeader promise_of(const StreamPlan& plan) {
   return promised;
 }
 
-void check_content(job::Host& host, const StreamPlan& plan, std::function<bool()> is_wanted,
+void check_content(job::Host& host, const StreamPlan& plan, IsWanted is_wanted,
                    std::function<void(Result<ContentSeen>)> then) {
   if (plan.layers.empty()) {
     then(ContentSeen{"QEMU does not show the disk any more", {}});

@@ -11,6 +11,7 @@
 #include <functional>
 #include <string>
 
+#include "core/base/wanted.h"
 #include "driver/qemu/stream_plan.h"
 #include "driver/qemu/stream_witness.h"
 #include "job/host.h"
@@ -25,7 +26,7 @@ struct ContentSeen {
 
 /// Calls `then` once, unless `is_wanted` says meanwhile that nobody waits for it any more.
 /// kImageCorrupt where the tables cannot be true.
-void check_content(job::Host& host, const StreamPlan& plan, std::function<bool()> is_wanted,
+void check_content(job::Host& host, const StreamPlan& plan, IsWanted is_wanted,
                    std::function<void(Result<ContentSeen>)> then);
 
 /// What the header of the active image states once the stream is done.
