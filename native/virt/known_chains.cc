@@ -195,9 +195,11 @@ blockpull::Result<void> check_siblings(const std::vector<std::string>& folders) 
   return {};
 }
 
-blockpull::Result<void> make_headers_durable(const KnownChains& known, const std::string& uuid) {
+blockpull::Result<void> make_headers_durable(const KnownChains& known, const Unneeded& unneeded) {
   for (const KnownChains::Known& chain : known.chains) {
-    if (!uuid.empty() && chain.uuid == uuid && !chain.files.empty()) {
+    const bool is_of_guest = !unneeded.uuid.empty() && chain.uuid == unneeded.uuid;
+    if (is_of_guest && !chain.files.empty() &&
+        !driver::is_same_file(chain.files.front(), unneeded.top)) {
       BLOCKPULL_CHECK(driver::make_durable(chain.files.front()));
     }
   }

@@ -182,7 +182,7 @@ class Look : public std::enable_shared_from_this<Look> {
       auto more = withhold(siblings, end.unneeded);
       unreadable.insert(unreadable.end(), more.begin(), more.end());
       if (!end.unneeded.files.empty() && unreadable.empty()) {
-        const auto lasting = make_headers_durable(known_, end.unneeded.uuid);
+        const auto lasting = make_headers_durable(known_, end.unneeded);
         if (!lasting.ok()) {
           unreadable.push_back(lasting.error().message);
         }

@@ -39,12 +39,12 @@ export async function pullDisk(args: Arguments, context: Context, style: PullSty
       ending = await planned(context, { ...style, label }, ask)
     } else if (args.has('no-wait')) {
       ending = await startOnly(context, found, start, (job) => tellLimit(context, style, job))
-      if (ending.state === 'started' && isTold(style)) tell(context.out, ...startedLines(label))
     } else {
       const follow = { ...style, label: shorten(label) }
       ending = await followJob(context, follow, (signal) => domain.blockPull(disk, { ...start, signal }))
-      if (ending.state === 'completed' && isTold(style)) tell(context.out, ...resultLines(label, ending))
     }
+    if (isTold(style) && ending.state === 'started') tell(context.out, ...startedLines(label))
+    if (isTold(style) && ending.state === 'completed') tell(context.out, ...resultLines(label, ending))
     return report(context, ending, { json: style.json })
   })
 }
