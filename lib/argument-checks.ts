@@ -6,7 +6,9 @@
 // was expected. Only the shape of input is judged here. What it means (does the disk exist, do these flags go
 // together) is asked of the addon, so that both layers and the C library answer alike. Pure functions.
 
+import { fileURLToPath } from 'node:url'
 import { inspect } from 'node:util'
+import type { NativePath } from './native.js'
 import { nearest } from './nearest.js'
 
 /** The largest count of bytes, or of bytes a second, that libvirt and QEMU take. */
@@ -45,10 +47,40 @@ export function checkFilled(name: string, value: unknown, expected: string): str
   return text
 }
 
-export function checkStringsOrNull(name: string, value: unknown, expected: string): readonly string[] | null {
+/** A path as a string or as bytes; a `file:` URL will do. */
+export function checkPath(
+  name: string,
+  value: unknown,
+  expected = 'a path as string, Buffer or file: URL',
+): NativePath {
+  const path = value instanceof URL ? pathOfUrl(value) : value
+  if (!(path instanceof Uint8Array)) return checkFilled(name, path, expected)
+  if (path.length === 0) throw wrongType(name, path, `${expected}, not an empty one`)
+  if (path.includes(0)) throw wrongType(name, path, `${expected} without a NUL`)
+  return Buffer.from(path)
+}
+
+/** Percent signs may stand for bytes that are no UTF-8, which `fileURLToPath` does not take. */
+function pathOfUrl(url: URL): NativePath {
+  try {
+    return fileURLToPath(url)
+  } catch (error) {
+    if (!(error instanceof URIError)) throw error
+    const bytes = url.pathname.replace(/%([0-9a-f]{2})/gi, (_, digits: string) =>
+      String.fromCharCode(Number(`0x${digits}`)),
+    )
+    return Buffer.from(bytes, 'latin1')
+  }
+}
+
+export function checkPathOrNull(name: string, value: unknown): NativePath | null {
+  return value === undefined || value === null ? null : checkPath(name, value)
+}
+
+export function checkPathsOrNull(name: string, value: unknown, expected: string): readonly NativePath[] | null {
   if (value === undefined || value === null) return null
   if (!Array.isArray(value)) throw wrongType(name, value, expected)
-  return value.map((item, index) => checkFilled(`${name}[${index}]`, item, 'a string'))
+  return value.map((item, index) => checkPath(`${name}[${index}]`, item))
 }
 
 export function checkBoolean(name: string, value: unknown): boolean {

@@ -6,9 +6,9 @@
 // empty one stands for. Reads the environment, keeps no state.
 
 import * as check from './argument-checks.js'
-import type { NativeConnectRequest, NativeDomainDescription } from './native.js'
+import type { NativeConnectRequest, NativeDiskDescription, NativeDomainDescription } from './native.js'
 import type { ConnectDescription, ConnectOptions, DomainDescription, MonitorTimeouts } from './option-types.js'
-import { readPath } from './options.js'
+import { readFileFormats } from './options.js'
 import type { Disk } from './structs.js'
 
 const accessKeys = ['readOnly', 'backingPaths', 'monitorTimeouts'] as const
@@ -48,7 +48,7 @@ function readAccess(given: ConnectOptions): Omit<NativeConnectRequest, 'uri' | '
     queryTimeout: readTimeout('query', query),
     changeTimeout: readTimeout('change', change),
     readOnly: check.checkBoolean('readOnly', given.readOnly),
-    backingPaths: check.checkStringsOrNull('backingPaths', given.backingPaths, 'an array of folders'),
+    backingPaths: check.checkPathsOrNull('backingPaths', given.backingPaths, 'an array of folders'),
   }
 }
 
@@ -77,12 +77,13 @@ function readDomain(name: string, description: DomainDescription): NativeDomainD
   }
 }
 
-function readDisk(name: string, disk: Disk): Disk {
+function readDisk(name: string, disk: Disk): NativeDiskDescription {
   check.checkObject(name, disk, 'an object { target, source, format }')
-  const given = check.checkOptions(name, disk, ['target', 'source', 'format'])
+  const given = check.checkOptions(name, disk, ['target', 'source', 'format', 'backingFormats'])
   return {
     target: check.checkFilled(`${name}.target`, given.target, 'a string'),
-    source: readPath(`${name}.source`, given.source),
+    source: check.checkString(`${name}.source`, check.checkPath(`${name}.source`, given.source)),
     format: check.checkFilled(`${name}.format`, given.format, 'a string'),
+    backingFormats: readFileFormats(`${name}.backingFormats`, given.backingFormats) ?? [],
   }
 }

@@ -80,6 +80,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     return this.#domain(await called(() => this.#native.lookupDomain(request)))
   }
 
+  /** All domains; one that cannot be read or asked is among them, and its `error` says why. */
   async listAllDomains(): Promise<Domain[]> {
     const domains = await called(() => this.#native.listDomains())
     return domains.map((domain) => this.#domain(domain))

@@ -9,7 +9,7 @@
 import { checkString } from './argument-checks.js'
 import { type BlockJob, startJob } from './block-job.js'
 import { type DomainState, domainStates } from './enumerations.js'
-import { type BlockPullError, called } from './errors.js'
+import { type BlockPullError, called, errorFromNative } from './errors.js'
 import * as vir from './libvirt-constants.js'
 import type { NativeBlockPullRequest, NativeConnection, NativeDomain } from './native.js'
 import type {
@@ -21,7 +21,7 @@ import type {
   SizeOptions,
 } from './option-types.js'
 import { type DiskPull, readAsync, readBigint, readDiskPull, readNewLimit } from './options.js'
-import { sizeReader, toBlockJobInfo, toOutcome, toPlan } from './results.js'
+import { sizeReader, toBlockJobInfo, toDisk, toOutcome, toPlan } from './results.js'
 import type { BlockJobInfo, Disk, Plan, ReapedJob } from './structs.js'
 
 /** Payload of a connection's `jobFailed` event: a job failed and nobody awaited `job.done`. */
@@ -44,6 +44,11 @@ export class Domain {
   readonly state: DomainState
   /** Its disks when it was looked up. */
   readonly disks: readonly Disk[]
+  /**
+   * Of `listAllDomains`: why nothing more is known of it, or `null`. Its XML cannot be read, for example, or its socket
+   * not be asked; `state` is 'no state' then, and every call rejects with this.
+   */
+  readonly error: BlockPullError | null
   readonly #native: NativeConnection
   readonly #onJobFailed: (failure: JobFailure) => void
 
@@ -52,7 +57,8 @@ export class Domain {
     this.name = domain.name
     this.uuid = domain.uuid
     this.state = domainStates[domain.state] ?? 'no state'
-    this.disks = domain.disks
+    this.disks = domain.disks.map(toDisk)
+    this.error = domain.error === null ? null : errorFromNative(domain.error)
     this.#native = native
     this.#onJobFailed = onJobFailed
   }
@@ -229,7 +235,8 @@ export class Domain {
    * ```
    */
   async listDisks(): Promise<readonly Disk[]> {
-    return await called(() => this.#native.listDisks({ uuid: this.uuid }))
+    const disks = await called(() => this.#native.listDisks({ uuid: this.uuid }))
+    return disks.map(toDisk)
   }
 
   /** The domain's XML as it is now. Rejects with `NO_DOMAIN`. */
@@ -258,11 +265,13 @@ function pullRequest(uuid: string, disk: string, pull: DiskPull): NativeBlockPul
     disk,
     call: pull.base === null ? 'virDomainBlockPull' : 'virDomainBlockRebase',
     base: pull.base,
+    exactBase: true,
     bandwidth: pull.bytesPerSecond,
     detached: pull.detached,
     onError: pull.onError,
     trailingData: pull.trailingData,
     siblings: pull.siblings,
+    ...pull.formats,
     flags: pull.base === null ? vir.VIR_DOMAIN_BLOCK_PULL_BANDWIDTH_BYTES : vir.VIR_DOMAIN_BLOCK_REBASE_BANDWIDTH_BYTES,
   }
 }

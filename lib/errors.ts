@@ -69,6 +69,7 @@ export interface BlockPullErrorDetails {
   readonly errno?: number | null
   readonly syscall?: string | null
   readonly path?: string | null
+  readonly pathBytes?: string | null
   readonly offset?: bigint | null
   readonly holder?: string | null
   readonly bytesNeeded?: bigint | null
@@ -88,6 +89,8 @@ export class BlockPullError extends Error {
   readonly syscall: string | null
   /** The file in question, or `null`. */
   readonly path: string | null
+  /** The bytes of a `path` that is no UTF-8, in base64, or `null`. */
+  readonly pathBytes: string | null
   /** Byte offset in `path`, or `null`; rounded above `Number.MAX_SAFE_INTEGER`. */
   readonly offset: number | null
   /** Who has the image, as 'pid 4711 (qemu-system-x86)', or `null`. */
@@ -118,6 +121,7 @@ export class BlockPullError extends Error {
     this.errno = details.errno ?? null
     this.syscall = details.syscall ?? null
     this.path = details.path ?? null
+    this.pathBytes = details.pathBytes ?? null
     this.offset = details.offset == null ? null : Number(details.offset)
     this.holder = details.holder ?? null
     this.bytesNeeded = details.bytesNeeded == null ? null : Number(details.bytesNeeded)

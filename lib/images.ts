@@ -9,15 +9,15 @@
 import { type BlockJob, startJob, warnOfFailure } from './block-job.js'
 import { called } from './errors.js'
 import { loadBinding, type NativeBinding } from './native.js'
-import type { CreateImageOptions, ImageOptions, PlanOptions, PullImageOptions } from './option-types.js'
+import type { CreateImageOptions, ImageOptions, PathLike, PlanOptions, PullImageOptions } from './option-types.js'
 import { readCreate, readImage, readImagePull } from './options.js'
 import { sizeReader, toLayer, toPlan } from './results.js'
 import type { Digest, Layer, Plan } from './structs.js'
 
 /** A call that gives bigints when `{ bigint: true }` is among its options, and numbers otherwise. */
 interface Sized<Options, Numbers, Bigints> {
-  (path: string | URL, options: Options & { readonly bigint: true }): Promise<Bigints>
-  (path: string | URL, options?: Options): Promise<Numbers>
+  (path: PathLike, options: Options & { readonly bigint: true }): Promise<Bigints>
+  (path: PathLike, options?: Options): Promise<Numbers>
 }
 
 /** The calls of this file. */
@@ -26,12 +26,12 @@ export interface ImageCalls {
   readonly plan: Sized<PlanOptions, Plan, Plan<bigint>>
   readonly inspectChain: Sized<ImageOptions, Layer[], Layer<bigint>[]>
   readonly digestImage: Sized<ImageOptions, Digest, Digest<bigint>>
-  readonly createImage: (path: string | URL, options: CreateImageOptions) => Promise<void>
+  readonly createImage: (path: PathLike, options: CreateImageOptions) => Promise<void>
 }
 
 /** The image calls over a binding, which is asked for when a call is made. */
 export function imageCalls(binding: () => NativeBinding): ImageCalls {
-  async function pullImage(path: string | URL, options?: PullImageOptions): Promise<BlockJob> {
+  async function pullImage(path: PathLike, options?: PullImageOptions): Promise<BlockJob> {
     const { request, signal, bigint } = readImagePull('pullImage', path, options)
     return await startJob<number>({
       start: (onUpdate) => binding().pullImage(request, onUpdate),
@@ -41,24 +41,24 @@ export function imageCalls(binding: () => NativeBinding): ImageCalls {
     })
   }
 
-  async function plan(path: string | URL, options?: PlanOptions): Promise<Plan> {
+  async function plan(path: PathLike, options?: PlanOptions): Promise<Plan> {
     const { request, bigint } = readImagePull('plan', path, options)
     return toPlan(await called(() => binding().planImage(request)), sizeReader(bigint))
   }
 
-  async function inspectChain(path: string | URL, options?: ImageOptions): Promise<Layer[]> {
+  async function inspectChain(path: PathLike, options?: ImageOptions): Promise<Layer[]> {
     const { request, bigint } = readImage('inspectChain', path, options)
     const layers = await called(() => binding().inspectChain(request))
     return layers.map((layer) => toLayer(layer, sizeReader<number>(bigint)))
   }
 
-  async function digestImage(path: string | URL, options?: ImageOptions): Promise<Digest> {
+  async function digestImage(path: PathLike, options?: ImageOptions): Promise<Digest> {
     const { request, bigint } = readImage('digestImage', path, options)
     const { sha256, bytes } = await called(() => binding().digestImage(request))
     return { sha256, bytes: sizeReader<number>(bigint)(bytes, 'bytes') }
   }
 
-  async function createImage(path: string | URL, options: CreateImageOptions): Promise<void> {
+  async function createImage(path: PathLike, options: CreateImageOptions): Promise<void> {
     const request = readCreate(path, options)
     await called(() => binding().createImage(request))
   }

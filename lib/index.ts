@@ -23,6 +23,7 @@ export type {
   ImageOptions,
   Limit,
   MonitorTimeouts,
+  PathLike,
   PlanOptions,
   PullImageOptions,
   SizeOptions,

@@ -151,14 +151,23 @@ export async function virDomainBlockRebase(
 const neverGivenUp = 0n
 
 /** What libvirt has no words for. */
-const ours = { detached: false, onError: 'report', trailingData: 'refuse', siblings: null } as const
+const ours = {
+  exactBase: false,
+  detached: false,
+  onError: 'report',
+  trailingData: 'refuse',
+  siblings: null,
+  backingFormat: null,
+  backingFormats: null,
+  ticket: neverGivenUp,
+} as const
 
 async function startPull(
   dom: VirDomain,
-  request: Omit<NativeBlockPullRequest, 'uuid' | keyof typeof ours | 'ticket'>,
+  request: Pick<NativeBlockPullRequest, 'call' | 'disk' | 'base' | 'bandwidth' | 'flags'>,
 ): Promise<number> {
   const { conn, uuid } = checkDomain(dom)
-  await called(() => conn.native.blockPull({ uuid, ...request, ...ours, ticket: neverGivenUp }, () => undefined))
+  await called(() => conn.native.blockPull({ uuid, ...request, ...ours }, () => undefined))
   return 0
 }
 

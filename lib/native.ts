@@ -11,6 +11,9 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
+/** A file's name: a string, or its bytes. */
+export type NativePath = string | Uint8Array
+
 /** What a native call rejects with. `code` is one of `errorCodes` in `lib/errors.ts`. */
 export interface NativeFailure {
   readonly code: string
@@ -22,6 +25,8 @@ export interface NativeFailure {
   readonly errno: number | null
   readonly syscall: string | null
   readonly path: string | null
+  /** Of a name that is no UTF-8, in base64; else `null`. So wherever a name has such a twin. */
+  readonly pathBytes: string | null
   readonly offset: bigint | null
   /** Who holds the lock, as "pid 4711 (qemu-system-x86)", or `null`. */
   readonly holder: string | null
@@ -32,11 +37,26 @@ export interface NativeFailure {
   readonly cause: NativeFailure | null
 }
 
+/** A format that somebody states for a file. */
+export interface NativeFileFormat {
+  readonly path: NativePath
+  readonly format: string
+}
+
 /** How one disk is described to `openConnection` when there is no folder of XML files. */
 export interface NativeDiskDescription {
   readonly target: string
   readonly source: string
   readonly format: string
+  /** Of layers below it. */
+  readonly backingFormats: readonly NativeFileFormat[]
+}
+
+/** The caller's word for layers whose overlay states no format. */
+export interface NativeBackingFormats {
+  /** Of the one layer that nobody else speaks of, or `null`. */
+  readonly backingFormat: string | null
+  readonly backingFormats: readonly NativeFileFormat[] | null
 }
 
 export interface NativeDomainDescription {
@@ -51,7 +71,7 @@ export interface NativeConnectRequest {
   readonly uri: string | null
   readonly domains: readonly NativeDomainDescription[] | null
   readonly readOnly: boolean
-  readonly backingPaths: readonly string[] | null
+  readonly backingPaths: readonly NativePath[] | null
   /** How long a monitor may take, in milliseconds: for its greeting, for an answer, for a change of its images. */
   readonly connectTimeout: bigint | null
   readonly queryTimeout: bigint | null
@@ -61,9 +81,11 @@ export interface NativeConnectRequest {
 export interface NativeDomain {
   readonly name: string
   readonly uuid: string
-  /** virDomainState: 1 running, 5 shut off. */
+  /** virDomainState: 1 running, 5 shut off; 0 where there is an error. */
   readonly state: number
   readonly disks: readonly NativeDiskDescription[]
+  /** Of `listDomains`: why nothing more is known of it, or `null`. */
+  readonly error: NativeFailure | null
 }
 
 /** A change of one job, as `virConnectDomainEventBlockJob` reports it. */
@@ -124,6 +146,8 @@ interface NativeEnding {
    * it was. None unless `verified`.
    */
   readonly released: readonly string[]
+  /** Where one of these is no UTF-8 the bytes of all, in base64; else `null`. */
+  readonly releasedBytes: readonly string[] | null
   /** Sentences about what went wrong beside the job, a domain XML that could not be rewritten for example. */
   readonly warnings: readonly string[]
   /** Completed, and read back from the disk that the header states the new chain. */
@@ -162,23 +186,21 @@ export interface NativeJob {
 }
 
 /** The image-level options that `pullImage`, `planImage`, `inspectChain` and `digestImage` share. */
-export interface NativeImageRequest {
-  readonly path: string
+export interface NativeImageRequest extends NativeBackingFormats {
+  readonly path: NativePath
   /** Format of the image named, or `null` to tell it by its magic (never raw). */
   readonly format: string | null
-  /** Format of layers whose overlay states none, or `null`. */
-  readonly backingFormat: string | null
   /** Folders that backing files must lie in, or `null` for any local file. */
-  readonly backingPaths: readonly string[] | null
+  readonly backingPaths: readonly NativePath[] | null
 }
 
 export interface NativePullRequest extends NativeImageRequest {
   /** Path of the layer that stays as backing file, or `null` to pull everything. */
-  readonly base: string | null
+  readonly base: NativePath | null
   /** Bytes a second, 0 for no limit. */
   readonly bytesPerSecond: bigint
   /** Folders of images that may need what would be released, or `null`. */
-  readonly siblings: readonly string[] | null
+  readonly siblings: readonly NativePath[] | null
   /** For what another program has put behind the image. */
   readonly trailingData: 'refuse' | 'keep' | 'discard'
 }
@@ -195,6 +217,7 @@ export interface NativePlan {
   /** What would refuse the pull; empty when it would run. */
   readonly refusals: readonly NativeFailure[]
   readonly released: readonly string[]
+  readonly releasedBytes: readonly string[] | null
   /** The backing file after the pull, or `null`. */
   readonly base: string | null
   /** What would be kept or discarded behind the image, `null`: nothing. */
@@ -204,6 +227,7 @@ export interface NativePlan {
 /** One layer of a chain, the active one first. */
 export interface NativeLayer {
   readonly path: string
+  readonly pathBytes: string | null
   readonly format: string
   readonly virtualSize: bigint
   /** Bytes on disk (st_blocks) and length of the file. */
@@ -223,10 +247,10 @@ export interface NativeLayer {
 }
 
 export interface NativeCreateRequest {
-  readonly path: string
+  readonly path: NativePath
   /** Bytes, or `null` to take the backing file's. */
   readonly size: bigint | null
-  readonly backingFile: string | null
+  readonly backingFile: NativePath | null
   readonly backingFormat: string | null
   readonly clusterSize: bigint
   /** 2 (compat 0.10) or 3. */
@@ -243,10 +267,12 @@ export interface NativeDiskRequest extends NativeDomainRequest {
 }
 
 /** libvirt's own arguments: MiB/s unless the flag for bytes is among `flags`. */
-export interface NativeBlockPullRequest extends NativeDiskRequest {
+export interface NativeBlockPullRequest extends NativeDiskRequest, NativeBackingFormats {
   /** The libvirt call whose checks apply. */
   readonly call: 'virDomainBlockPull' | 'virDomainBlockRebase'
-  readonly base: string | null
+  readonly base: NativePath | null
+  /** A base that fits two layers is refused, rather than looked up as libvirt does. */
+  readonly exactBase: boolean
   readonly bandwidth: bigint
   readonly flags: number
   /** Of a running domain only: nobody need wait for the job; the next connection, or a reap, finishes it. */
@@ -256,7 +282,7 @@ export interface NativeBlockPullRequest extends NativeDiskRequest {
   /** For what another program has put behind the image of a domain that is shut off. */
   readonly trailingData: 'refuse' | 'keep' | 'discard'
   /** Folders of images that may need what would be released, or `null`. */
-  readonly siblings: readonly string[] | null
+  readonly siblings: readonly NativePath[] | null
 }
 
 /** A pull that begins. */

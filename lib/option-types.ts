@@ -8,6 +8,9 @@
 
 import type { Disk } from './structs.js'
 
+/** A file's name: a string, the bytes of a name that is no UTF-8 (a Buffer), or a `file:` URL. */
+export type PathLike = string | Uint8Array | URL
+
 /** A limit: with its unit in a string, or as a number of bytes a second. 0 is no limit. */
 export interface Limit {
   /** For example '50MiB/s', '500K' (binary units; KB, MB, ... are decimal). */
@@ -20,13 +23,27 @@ export interface SizeOptions {
   readonly bigint?: boolean | undefined
 }
 
+/** Formats of layers whose overlay states none; what an overlay states is obeyed. Default: such a chain is refused. */
+export interface BackingFormatOptions {
+  /**
+   * Formats by file: `{ '/srv/base.img': 'raw' }`, or a Map for a file whose name is no string. Another path of the
+   * file will do. Of a domain's disk, for files of which its XML (`<backingStore>`) says nothing.
+   */
+  readonly backingFormats?: Readonly<Record<string, string>> | ReadonlyMap<PathLike, string> | undefined
+  /**
+   * Format of one such layer, refused where there are several. 'raw' is refused for a file that begins as an image of
+   * another format: `backingFormats` may say so.
+   */
+  readonly backingFormat?: string | undefined
+}
+
 /** Where it is looked for who else needs a file that a pull would release. */
 export interface SiblingOptions {
   /**
    * Folders whose qcow2 images are looked at, each with its chain: what one of them needs is not `released`. Not the
    * folders in them, and at most 10000 files in each. Default: none.
    */
-  readonly siblings?: readonly string[] | undefined
+  readonly siblings?: readonly PathLike[] | undefined
 }
 
 /** What becomes of bytes that another program has put behind the image, into its file. */
@@ -39,9 +56,12 @@ export interface TrailingOptions {
 }
 
 /** Options of `domain.plan` and, but for the signal, of every pull of a domain's disk. */
-export interface DiskPlanOptions extends Limit, SizeOptions, SiblingOptions, TrailingOptions {
-  /** The layer that stays as backing file: a path, or `vda[2]`. Default: none, everything is pulled. */
-  readonly base?: string | null | undefined
+export interface DiskPlanOptions extends Limit, SizeOptions, SiblingOptions, BackingFormatOptions, TrailingOptions {
+  /**
+   * The layer that stays as backing file: a path, the name that a header states, or `vda[2]`. A name that fits two
+   * layers is refused. Default: none, everything is pulled.
+   */
+  readonly base?: PathLike | null | undefined
 }
 
 export interface StartOptions {
@@ -78,19 +98,20 @@ export interface BlockJobAbortOptions {
 }
 
 /** How image files are opened. */
-export interface ImageOptions extends SizeOptions {
+export interface ImageOptions extends SizeOptions, BackingFormatOptions {
   /** Format of the image named. Default: told by its magic, which never says raw. */
   readonly format?: string | undefined
-  /** Format of layers whose overlay states none. Default: such a chain is refused. */
-  readonly backingFormat?: string | undefined
   /** Folders that backing files must lie in, symbolic links resolved. Default: any local regular file. */
-  readonly backingPaths?: readonly string[] | undefined
+  readonly backingPaths?: readonly PathLike[] | undefined
 }
 
 /** Options of `plan`. */
 export interface PlanOptions extends ImageOptions, Limit, SiblingOptions, TrailingOptions {
-  /** Path of the layer that stays as backing file. Default: none, everything is pulled. */
-  readonly base?: string | null | undefined
+  /**
+   * The layer that stays as backing file: a path, or the name that a header states. A name that fits two layers is
+   * refused. Default: none, everything is pulled.
+   */
+  readonly base?: PathLike | null | undefined
 }
 
 /** Options of `pullImage`. */
@@ -100,7 +121,7 @@ export interface PullImageOptions extends PlanOptions, StartOptions {}
 export interface CreateImageOptions {
   /** Virtual size: bytes, or '10GiB'. Default: the backing file's. */
   readonly size?: number | bigint | string | undefined
-  readonly backingFile?: string | undefined
+  readonly backingFile?: PathLike | undefined
   /** Must be stated with a `backingFile`: formats are never guessed. */
   readonly backingFormat?: string | undefined
   /** Bytes, or '64K'. Default: 65536. */
@@ -113,7 +134,7 @@ export interface ConnectOptions {
   /** Refuse whatever changes anything. Default: false. */
   readonly readOnly?: boolean | undefined
   /** Folders that backing files must lie in, symbolic links resolved. Default: any local regular file. */
-  readonly backingPaths?: readonly string[] | undefined
+  readonly backingPaths?: readonly PathLike[] | undefined
   /** How long the monitors of running guests may take. */
   readonly monitorTimeouts?: MonitorTimeouts | undefined
 }

@@ -6,12 +6,19 @@
 // defaults filled in, units gone, `undefined` gone. Every TypeError and RangeError about input comes from here,
 // from `connect-options.ts`, or from the checks and quantities both use, before anything is asked of the addon.
 
-import { fileURLToPath } from 'node:url'
 import * as check from './argument-checks.js'
 import { refusal } from './errors.js'
 import { VIR_ERR_ARGUMENT_UNSUPPORTED, VIR_FROM_QEMU } from './libvirt-errors.js'
-import type { NativeCreateRequest, NativeImageRequest, NativePullRequest } from './native.js'
 import type {
+  NativeBackingFormats,
+  NativeCreateRequest,
+  NativeFileFormat,
+  NativeImageRequest,
+  NativePath,
+  NativePullRequest,
+} from './native.js'
+import type {
+  BackingFormatOptions,
   BlockJobAbortOptions,
   BlockRebaseOptions,
   CreateImageOptions,
@@ -26,13 +33,14 @@ import { parseBandwidth, parseSize } from './quantities.js'
 
 /** A pull of a domain's disk, read. */
 export interface DiskPull {
-  readonly base: string | null
+  readonly base: NativePath | null
   readonly bytesPerSecond: bigint
   readonly relative: boolean
   readonly detached: boolean
   readonly signal: AbortSignal | null
   readonly bigint: boolean
-  readonly siblings: readonly string[] | null
+  readonly siblings: readonly NativePath[] | null
+  readonly formats: NativeBackingFormats
   readonly onError: 'report' | 'stop' | 'enospc'
   readonly trailingData: TrailingPolicy
 }
@@ -42,7 +50,8 @@ type TrailingPolicy = NativePullRequest['trailingData']
 const limitKeys = ['bandwidth', 'bytesPerSecond'] as const
 const startKeys = ['onError', 'signal'] as const
 const diskStartKeys = [...startKeys, 'detached'] as const
-const imageKeys = ['format', 'backingFormat', 'backingPaths', 'bigint'] as const
+const formatKeys = ['backingFormat', 'backingFormats'] as const
+const imageKeys = ['format', ...formatKeys, 'backingPaths', 'bigint'] as const
 
 /** Bytes a second of a limit, 0 for none. */
 function readLimit({ bandwidth, bytesPerSecond }: Limit): bigint {
@@ -61,8 +70,26 @@ function readLimit({ bandwidth, bytesPerSecond }: Limit): bigint {
   )
 }
 
-function readSiblings({ siblings }: SiblingOptions): readonly string[] | null {
-  return check.checkStringsOrNull('siblings', siblings, 'an array of folders')
+function readSiblings({ siblings }: SiblingOptions): readonly NativePath[] | null {
+  return check.checkPathsOrNull('siblings', siblings, 'an array of folders')
+}
+
+/** Formats by file, `null` for none. */
+export function readFileFormats(name: string, formats: object | undefined): readonly NativeFileFormat[] | null {
+  if (formats === undefined) return null
+  check.checkObject(name, formats, "a Map, or an object such as { '/srv/base.img': 'raw' }")
+  const entries: Iterable<[unknown, unknown]> = formats instanceof Map ? formats : Object.entries(formats)
+  return [...entries].map(([path, format]) => ({
+    path: check.checkPath(`a file of ${name}`, path),
+    format: check.checkFilled(`${name}['${path}']`, format, 'a string'),
+  }))
+}
+
+function readBackingFormats({ backingFormat, backingFormats }: BackingFormatOptions): NativeBackingFormats {
+  return {
+    backingFormat: check.checkStringOrNull('backingFormat', backingFormat),
+    backingFormats: readFileFormats('backingFormats', backingFormats),
+  }
 }
 
 /** The limit given to `setBandwidth` and `blockJobSetSpeed`: '50MiB/s' or an object. */
@@ -103,23 +130,18 @@ function checkImageOnError(given: unknown): void {
 }
 
 export function readDiskPull(call: string, options: BlockRebaseOptions | undefined, relative: boolean): DiskPull {
-  const keys = [
-    'base',
-    'bigint',
-    'siblings',
-    'trailingData',
-    ...limitKeys,
-    ...(call === 'plan' ? [] : diskStartKeys),
-  ] as const
+  const starts = call === 'plan' ? [] : diskStartKeys
+  const keys = ['base', 'bigint', 'siblings', 'trailingData', ...formatKeys, ...limitKeys, ...starts] as const
   const given = check.checkOptions(call, options, relative ? [...keys, 'relative'] : keys)
   const read = {
-    base: check.checkStringOrNull('base', given.base),
+    base: check.checkPathOrNull('base', given.base),
     bytesPerSecond: readLimit(given),
     relative: check.checkBoolean('relative', given.relative),
     detached: check.checkBoolean('detached', given.detached),
     signal: check.checkSignal('signal', given.signal),
     bigint: check.checkBoolean('bigint', given.bigint),
     siblings: readSiblings(given),
+    formats: readBackingFormats(given),
     onError: readOnError(given.onError),
     trailingData: readTrailing(given),
   }
@@ -134,18 +156,12 @@ export function readBigint(call: string, options: SizeOptions | undefined): bool
   return check.checkBoolean('bigint', check.checkOptions(call, options, ['bigint']).bigint)
 }
 
-/** A path as a string; a `file:` URL will do. */
-export function readPath(name: string, path: unknown): string {
-  const text = path instanceof URL ? fileURLToPath(path) : path
-  return check.checkFilled(name, text, 'a path as string or file: URL')
-}
-
 function readFormats(path: unknown, given: ImageOptions): NativeImageRequest {
   return {
-    path: readPath('path', path),
+    path: check.checkPath('path', path),
     format: check.checkStringOrNull('format', given.format),
-    backingFormat: check.checkStringOrNull('backingFormat', given.backingFormat),
-    backingPaths: check.checkStringsOrNull('backingPaths', given.backingPaths, 'an array of folders'),
+    ...readBackingFormats(given),
+    backingPaths: check.checkPathsOrNull('backingPaths', given.backingPaths, 'an array of folders'),
   }
 }
 
@@ -168,7 +184,7 @@ export function readImagePull(
   const pullKeys = ['base', 'siblings', 'trailingData', ...limitKeys, ...imageKeys] as const
   const keys = [...pullKeys, ...(call === 'plan' ? [] : startKeys)] as const
   const given = check.checkOptions(call, options, keys)
-  const base = check.checkStringOrNull('base', given.base)
+  const base = check.checkPathOrNull('base', given.base)
   const siblings = readSiblings(given)
   const limit = { bytesPerSecond: readLimit(given), trailingData: readTrailing(given) }
   const request = { ...readFormats(path, given), base, ...limit, siblings }
@@ -187,9 +203,9 @@ export function readCreate(path: unknown, options: CreateImageOptions | undefine
   const keys = ['size', 'backingFile', 'backingFormat', 'clusterSize', 'version'] as const
   const given = check.checkOptions('createImage', options, keys)
   const request = {
-    path: readPath('path', path),
+    path: check.checkPath('path', path),
     size: given.size === undefined ? null : readSize('size', given.size),
-    backingFile: check.checkStringOrNull('backingFile', given.backingFile),
+    backingFile: check.checkPathOrNull('backingFile', given.backingFile),
     backingFormat: check.checkStringOrNull('backingFormat', given.backingFormat),
     clusterSize: readSize('clusterSize', given.clusterSize ?? 65536n),
     version: Number(check.checkWhole('version', given.version ?? 3, 3n, '2 or 3')),

@@ -9,13 +9,24 @@ import { AbortError, errorFromNative } from './errors.js'
 import type {
   NativeBlockJobEvent,
   NativeBlockJobInfo,
+  NativeDiskDescription,
   NativeLayer,
   NativeOutcome,
   NativePlan,
   NativeProgress,
   NativeTrailingData,
 } from './native.js'
-import type { BlockJobEvent, BlockJobInfo, Layer, Outcome, Plan, Progress, StopCode, TrailingBytes } from './structs.js'
+import type {
+  BlockJobEvent,
+  BlockJobInfo,
+  Disk,
+  Layer,
+  Outcome,
+  Plan,
+  Progress,
+  StopCode,
+  TrailingBytes,
+} from './structs.js'
 
 /** Makes a size of the addon one of the caller's. */
 export type SizeReader<Size extends number | bigint> = (value: bigint, name: string) => Size
@@ -74,6 +85,7 @@ export function toOutcome<Size extends number | bigint>(
     seconds: native.seconds,
     method: native.method,
     released: native.released,
+    releasedBytes: native.releasedBytes,
     warnings: native.warnings,
     verified: native.verified,
     durable: native.durable,
@@ -110,6 +122,7 @@ export function toPlan<Size extends number | bigint>(native: NativePlan, size: S
     seconds: native.seconds,
     refusals: native.refusals.map((refusal) => errorFromNative(refusal)),
     released: native.released,
+    releasedBytes: native.releasedBytes,
     base: native.base,
     trailingData: toTrailing(native.trailingData, size),
   }
@@ -118,6 +131,7 @@ export function toPlan<Size extends number | bigint>(native: NativePlan, size: S
 export function toLayer<Size extends number | bigint>(native: NativeLayer, size: SizeReader<Size>): Layer<Size> {
   return {
     path: native.path,
+    pathBytes: native.pathBytes,
     format: native.format,
     virtualSize: size(native.virtualSize, 'virtualSize'),
     allocatedBytes: size(native.allocatedBytes, 'allocatedBytes'),
@@ -129,6 +143,12 @@ export function toLayer<Size extends number | bigint>(native: NativeLayer, size:
     backingFormat: native.backingFormat,
     inUseBy: native.inUseBy,
   }
+}
+
+export function toDisk({ target, source, format, backingFormats }: NativeDiskDescription): Disk {
+  if (backingFormats.length === 0) return { target, source, format }
+  const formats = backingFormats.map((stated) => [String(stated.path), stated.format] as const)
+  return { target, source, format, backingFormats: Object.fromEntries(formats) }
 }
 
 export function toBlockJobEvent(native: NativeBlockJobEvent): BlockJobEvent {

@@ -22,6 +22,11 @@ export interface Disk {
   readonly target: string
   readonly source: string
   readonly format: string
+  /**
+   * What the domain's XML says of layers below it, formats by path; absent where it says nothing. Only counts where the
+   * header of an overlay states no format.
+   */
+  readonly backingFormats?: Readonly<Record<string, string>> | undefined
 }
 
 /** Where a job is. The latest value, not a history. */
@@ -70,6 +75,8 @@ interface Ending<Size extends number | bigint> {
    * is empty, and a warning names it; of a bare image, others may need a file all the same.
    */
   readonly released: readonly string[]
+  /** Where one of `released` is no UTF-8, and so is not exact there: the bytes of each, in base64. Else `null`. */
+  readonly releasedBytes: readonly string[] | null
   /** Sentences about what went wrong beside the job, a domain XML that could not be rewritten for example. */
   readonly warnings: readonly string[]
   /**
@@ -177,6 +184,8 @@ export interface Plan<Size extends number | bigint = number> {
    * of other domains, and this process's other jobs, are only asked when the pull has ended.
    */
   readonly released: readonly string[]
+  /** As in an outcome. */
+  readonly releasedBytes: readonly string[] | null
   /** The backing file after the pull, or `null` when the image would stand on its own. */
   readonly base: string | null
   /** What would be kept or discarded behind the image, as `trailingData` says; `null`: nothing. */
@@ -186,6 +195,11 @@ export interface Plan<Size extends number | bigint = number> {
 /** One layer of a chain. */
 export interface Layer<Size extends number | bigint = number> {
   readonly path: string
+  /**
+   * The bytes of a path that is no UTF-8, in base64: `path` has U+FFFD for what is none, and
+   * `Buffer.from(pathBytes, 'base64')` names the file. `null` for every other path.
+   */
+  readonly pathBytes: string | null
   readonly format: string
   readonly virtualSize: Size
   /** Bytes that the file takes on its disk. */

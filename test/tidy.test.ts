@@ -7,7 +7,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { checkErrorMaker, checkImports, checkIncludes, checkLoader } from './tidy/layers.js'
+import { checkErrorMaker, checkImports, checkIncludes, checkLoader, checkWriters } from './tidy/layers.js'
 import { checkFileLengths, checkFunctions, checkLineLengths, findFunctions } from './tidy/sizes.js'
 import { repository, repositoryFiles, type SourceFile } from './tidy/source-files.js'
 import { checkSourceList } from './tidy/source-list.js'
@@ -60,6 +60,12 @@ describe('layers', () => {
     expect(checkLoader(files)).toEqual([])
     expect(checkLoader(sample('lib/images.ts', "const load = require('node-gyp-build')"))).toHaveLength(1)
     expect(checkLoader(sample('scripts/a.mjs', "createRequire(here)('./blockpull.node')"))).toHaveLength(1)
+  })
+
+  test('what the command writes for people comes through what makes names harmless', () => {
+    expect(checkWriters(files)).toEqual([])
+    const write = (what: string) => checkWriters(sample('lib/cli/commands/a.ts', `context.out.write(${what})`))
+    expect([write('name'), write('`a`'), write('formatTable(rows)')].map(({ length }) => length)).toEqual([1, 1, 0])
   })
 
   test('only lib/errors.ts makes a BlockPullError', () => {

@@ -7,8 +7,9 @@
 // command is made of the same table, so that neither can drift. Pure functions.
 
 import { parseArgs } from 'node:util'
-import type { BlockPullOptions, PullImageOptions } from '../index.js'
+import type { BlockPullOptions, PathLike, PullImageOptions } from '../index.js'
 import { nearest } from '../nearest.js'
+import { toPath } from './command-line.js'
 
 /** A command line that cannot be understood: exit code 2. */
 export class UsageError extends Error {}
@@ -36,10 +37,19 @@ export const commonOptions: Readonly<Record<string, OptionSyntax>> = {
   help: { short: 'h', help: 'print this help' },
 }
 
+/** For commands that open a chain. */
+const backingFormatOption: Readonly<Record<string, OptionSyntax>> = {
+  'backing-format': {
+    value: 'F',
+    multiple: true,
+    help: 'FILE=F: format of FILE; F: of the one layer without',
+  },
+}
+
 /** Options of every command that opens an image which is named on the command line. */
 export const imageOptions: Readonly<Record<string, OptionSyntax>> = {
   format: { value: 'F', help: 'format of IMAGE; default: by its magic, never raw' },
-  'backing-format': { value: 'F', help: 'format of layers whose overlay states none' },
+  ...backingFormatOption,
   'allow-backing': { value: 'DIR', multiple: true, help: 'only take backing files under DIR (repeatable)' },
 }
 
@@ -169,11 +179,42 @@ export function readOnError(args: Arguments): BlockPullOptions['onError'] {
   throw new UsageError(`--on-error is '${how}'; expected 'report', 'stop' or 'enospc'`)
 }
 
+/** The `--backing-format`s of a command line: FILE=F, split at the last '=', and one F alone. */
+export function readBackingFormats(args: Arguments) {
+  let backingFormat: string | undefined
+  const files = new Map<string, string>()
+  for (const given of args.list('backing-format') ?? []) {
+    const split = given.lastIndexOf('=')
+    const [file, format] = [given.slice(0, Math.max(split, 0)), given.slice(split + 1)]
+    const known = split < 0 ? backingFormat : files.get(file)
+    if (format === '' || split === 0) {
+      throw new UsageError(`--backing-format is '${given}'; expected FILE=FORMAT or FORMAT, '/srv/base.img=raw' say`)
+    }
+    if (known !== undefined && known !== format) {
+      const whose = split < 0 ? 'without a file' : `for '${file}'`
+      throw new UsageError(`--backing-format is given twice ${whose}, '${known}' and '${format}'; expected one`)
+    }
+    if (split < 0) backingFormat = format
+    else files.set(file, format)
+  }
+  return { backingFormat, backingFormats: files.size === 0 ? undefined : byPath(files) }
+}
+
+function byPath(files: ReadonlyMap<string, string>): ReadonlyMap<PathLike, string> {
+  return new Map([...files].map(([file, format]) => [toPath(file), format]))
+}
+
+/** The `--base` of a command line. */
+export function readBase(args: Arguments): PathLike | undefined {
+  const base = args.text('base')
+  return base === undefined ? undefined : toPath(base)
+}
+
 /** The API's image options for `imageOptions`. */
 export function readImageOptions(args: Arguments) {
   return {
     format: args.text('format'),
-    backingFormat: args.text('backing-format'),
-    backingPaths: args.list('allow-backing'),
+    ...readBackingFormats(args),
+    backingPaths: args.list('allow-backing')?.map(toPath),
   }
 }

@@ -34,7 +34,8 @@ export async function diskState(context: Context, wait: Wait, domain: Domain, di
 }
 
 async function userOf(context: Context, disk: Disk): Promise<string | null> {
-  const [active] = await context.api.inspectChain(disk.source, { format: disk.format, bigint: true })
+  const { format, backingFormats } = disk
+  const [active] = await context.api.inspectChain(disk.source, { format, backingFormats, bigint: true })
   return active?.inUseBy ?? null
 }
 

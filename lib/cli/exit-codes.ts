@@ -52,6 +52,8 @@ export interface Ending {
   readonly seconds: number
   readonly method: string
   readonly released: readonly string[]
+  /** Where one of these is no UTF-8. */
+  readonly releasedBytes?: readonly string[]
   /** Of a job: those of its outcome. */
   readonly verified?: boolean
   /** False also for what will end without us, and so without our flush. */
@@ -89,9 +91,21 @@ export function endingOfError(error: unknown): Ending {
 
 /** The ending of a job. */
 export function endingOfJob(outcome: Outcome<Amount>): Ending {
-  const { state, error, bytesMoved, seconds, method, released, verified, durable, trailingData } = outcome
+  const { state, error, bytesMoved, seconds, method, released, releasedBytes } = outcome
+  const { verified, durable, trailingData } = outcome
   const hint = BlockPullError.is(error) ? error.hint : null
-  const facts = { state, hint, bytesMoved, seconds, method, released, verified, durable, trailingData }
+  const facts = {
+    state,
+    hint,
+    bytesMoved,
+    seconds,
+    method,
+    released,
+    ...(releasedBytes && { releasedBytes }),
+    verified,
+    durable,
+    trailingData,
+  }
   if (error === null) return { exitCode: ExitCode.DONE, code: null, message: null, ...facts }
   if (state === 'cancelled') {
     // What this command did not ask for says who did.

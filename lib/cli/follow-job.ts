@@ -11,10 +11,11 @@ import type { BlockJob, Outcome, Progress, StopCode } from '../index.js'
 import type { Context } from './context.js'
 import { type Ending, endingOfError, endingOfJob } from './exit-codes.js'
 import { longSilenceSeconds, stopWords } from './job-words.js'
-import { progressLine, toJson } from './json.js'
+import { progressLine, toJson, writeText } from './json.js'
 import { type Amount, formatLimit } from './measures.js'
 import { ProgressLine } from './render.js'
 import { warn } from './report.js'
+import { tell } from './shown.js'
 import { onPresses } from './waiting.js'
 
 export interface FollowStyle {
@@ -78,7 +79,7 @@ export function tellLimit(
   job: BlockJob<bigint>,
 ): void {
   if (!style.isLimited || !isTold(style)) return
-  context.err.write(`limit: ${formatLimit(job.progress.bandwidth)}\n`)
+  tell(context.err, `limit: ${formatLimit(job.progress.bandwidth)}`)
 }
 
 /** Told on a terminal or not, since nothing goes on before somebody has read it. */
@@ -88,7 +89,7 @@ function tellStop(context: Context, line: ProgressLine, code: StopCode | null): 
     code === null
       ? 'the pull goes on'
       : `the pull waits: ${stopWords(code)}; 'blockpull job ... --resume' by another monitor goes on, Ctrl-C aborts`
-  context.err.write(`${sentence}\n`)
+  tell(context.err, sentence)
 }
 
 /** Tells once of each silence of QEMU, and of its end. */
@@ -107,7 +108,7 @@ class Silence {
     line.clear()
     const why = 'it is stopped, hangs, or waits for its storage; Ctrl-C ends the waiting'
     const sentence = isSilent ? `QEMU has not answered for ${silentSeconds} s; ${why}` : 'QEMU answers again'
-    this.#context.err.write(`${sentence}\n`)
+    tell(this.#context.err, sentence)
   }
 }
 
@@ -127,7 +128,7 @@ async function watch(
       tellStop(context, line, stoppedOn)
     }
     const json = style.json && !style.quiet ? toJson(progressLine(progress, style.image)) : ''
-    if (json !== told) context.out.write(`${json}\n`)
+    if (json !== told) writeText(context.out, json)
     told = json
     line?.draw(progress)
   }

@@ -78,9 +78,9 @@ export function jobSentence(job: BlockJobInfo<Amount>): string {
 }
 
 /** As `virsh blockjob --raw` prints it: the limit in MiB/s, rounded up, or in bytes a second. */
-export function rawJob({ type, bandwidth, cur, end }: BlockJobInfo<bigint>, inBytes: boolean): string {
+export function rawJob({ type, bandwidth, cur, end }: BlockJobInfo<bigint>, inBytes: boolean): string[] {
   const limit = inBytes ? bandwidth : (bandwidth + 1048575n) / 1048576n
-  return ` type=${typeName(type)}\n bandwidth=${limit}\n cur=${cur}\n end=${end}\n`
+  return [` type=${typeName(type)}`, ` bandwidth=${limit}`, ` cur=${cur}`, ` end=${end}`]
 }
 
 /** As `virsh event` prints it, and after a failure why. */

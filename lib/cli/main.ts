@@ -11,7 +11,11 @@
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { isatty } from 'node:tty'
 import * as api from '../index.js'
+import { typedArguments } from './command-line.js'
 import { runProgram } from './program.js'
+
+/** Before the title, which takes the place of what the kernel has. */
+const typed = typedArguments(process.argv.slice(2), () => readFileSync('/proc/self/cmdline'))
 
 process.title = 'blockpull'
 
@@ -47,7 +51,7 @@ const { version } = JSON.parse(readFileSync(new URL('../../package.json', import
   version: string
 }
 
-const exitCode = await runProgram(process.argv.slice(2), {
+const exitCode = await runProgram(typed, {
   api,
   out: process.stdout,
   err: process.stderr,

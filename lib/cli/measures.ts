@@ -6,6 +6,8 @@
 // programs there is `--json`, which gives plain numbers. Sizes come as bigints, since a command serves every image
 // that there can be; what is printed is rounded anyway.
 
+import { padded, shown, widthOf } from './shown.js'
+
 const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'] as const
 
 /** A size as the API gives it, either way. */
@@ -50,18 +52,19 @@ export function formatShare(part: Amount, whole: Amount): string {
 }
 
 /** Columns side by side, as wide as their widest cell; `right` names the ones aligned right. */
-export function formatTable(rows: readonly (readonly string[])[], right: readonly number[] = []): string {
+export function formatTable(named: readonly (readonly string[])[], right: readonly number[] = []): string {
+  const rows = named.map((row) => row.map(shown))
   const widths: number[] = []
   for (const row of rows) {
     row.forEach((cell, column) => {
-      widths[column] = Math.max(widths[column] ?? 0, cell.length)
+      widths[column] = Math.max(widths[column] ?? 0, widthOf(cell))
     })
   }
   const lines = rows.map((row) =>
     row
       .map((cell, column) => {
         const width = widths[column] ?? 0
-        return right.includes(column) ? cell.padStart(width) : cell.padEnd(width)
+        return padded(cell, width, right.includes(column))
       })
       .join('  ')
       .trimEnd(),

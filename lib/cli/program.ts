@@ -19,6 +19,7 @@ import type { Command, Context } from './context.js'
 import { ExitCode, endingOfError } from './exit-codes.js'
 import { commandHelp, programHelp } from './help.js'
 import { report } from './report.js'
+import { tell } from './shown.js'
 
 const commands: readonly Command[] = [pull, job, list, events, reap, chain, create, digest]
 
@@ -31,7 +32,7 @@ export async function runProgram(argv: readonly string[], context: Context): Pro
       return ExitCode.USAGE
     }
     if (name === '--version' || name === '-V') {
-      context.out.write(`blockpull ${context.version}\n`)
+      tell(context.out, `blockpull ${context.version}`)
       return ExitCode.DONE
     }
     if (name === '--help' || name === '-h' || name === 'help') return help(rest[0], context)
@@ -39,7 +40,7 @@ export async function runProgram(argv: readonly string[], context: Context): Pro
   } catch (error) {
     const json = argv.includes('--json')
     const code = report(context, endingOfError(error), { json })
-    if (error instanceof UsageError) context.err.write(`see 'blockpull ${hintFor(name)}--help'\n`)
+    if (error instanceof UsageError) tell(context.err, `see 'blockpull ${hintFor(name)}--help'`)
     return code
   }
 }

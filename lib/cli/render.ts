@@ -5,13 +5,15 @@
 //     overlay.qcow2  ████████████░░░░░░░░  61.3 %  50.0 MiB/s  0:12 left  io_uring
 //
 // It is drawn on stderr and only where that is a terminal that can go back in a line (not TERM=dumb, not CI). The
-// line never wraps: what does not fit is left out, the bar first, then from the right. Colour only without NO_COLOR,
-// block characters only in a UTF-8 locale. `renderLine` is pure; `ProgressLine` keeps the stream and the clock.
+// line never wraps, so that nothing scrolls: how many columns there are is asked each time, and what does not fit is
+// left out, the bar first, then from the right. Colour only without NO_COLOR, block characters only in a UTF-8 locale.
+// `renderLine` is pure; `ProgressLine` keeps the stream and the clock.
 
 import type { Progress as SizedProgress } from '../index.js'
 import type { Output } from './context.js'
 import { longSilenceSeconds, phaseWords, stopWords } from './job-words.js'
 import { type Amount, formatClock, formatRate } from './measures.js'
+import { cut, shown, widthOf } from './shown.js'
 
 type Progress = SizedProgress<Amount>
 
@@ -42,13 +44,13 @@ export function renderLine(label: string, progress: Progress, style: LineStyle):
     facts.push(`${formatClock(progress.etaSeconds)} left`)
   }
   if (progress.method !== 'none') facts.push(progress.method)
-  const room = style.width - facts.join('  ').length - label.length - 4
+  const room = style.width - facts.join('  ').length - widthOf(label) - 4
   if (room >= narrowestBar) {
     return `${label}  ${renderBar(percent, Math.min(room, widestBar), style)}  ${facts.join('  ')}`
   }
   const parts = [label, ...facts]
-  while (parts.length > 1 && parts.join('  ').length > style.width) parts.pop()
-  return parts.join('  ').slice(0, Math.max(0, style.width))
+  while (parts.length > 1 && widthOf(parts.join('  ')) > style.width) parts.pop()
+  return cut(parts.join('  '), Math.max(0, style.width))
 }
 
 /** Why nothing moves; '' where something does. */
@@ -80,11 +82,12 @@ export class ProgressLine {
 
   constructor(output: Output, environment: NodeJS.ProcessEnv, label: string) {
     this.#output = output
-    this.#label = label
+    this.#label = shown(label)
     this.#isShown = canRedraw(output, environment)
     this.#hasColour = !environment.NO_COLOR
     const locale = environment.LC_ALL || environment.LC_CTYPE || environment.LANG || ''
-    this.#hasBlocks = /utf-?8/i.test(locale)
+    // Where characters are wide, a block may be: Unicode leaves it open.
+    this.#hasBlocks = /utf-?8/i.test(locale) && !/^(zh|ja|ko)/i.test(locale)
   }
 
   /** Draws the line, unless it was drawn a moment ago. `now` is in milliseconds. */
@@ -98,7 +101,7 @@ export class ProgressLine {
 
   /** Writes a sentence above the line. */
   say(sentence: string): void {
-    if (this.#isShown) this.#output.write(`\r\u001b[K${sentence}\n`)
+    if (this.#isShown) this.#output.write(`\r\u001b[K${shown(sentence)}\n`)
   }
 
   clear(): void {

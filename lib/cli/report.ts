@@ -8,6 +8,7 @@
 import type { Context } from './context.js'
 import type { Ending } from './exit-codes.js'
 import { endLine, writeJson } from './json.js'
+import { tell } from './shown.js'
 
 export interface ReportStyle {
   readonly json: boolean
@@ -18,13 +19,13 @@ export interface ReportStyle {
 /** Tells how it ended; gives the exit code. */
 export function report(context: Context, ending: Ending, style: ReportStyle): number {
   if (ending.exitCode !== 0) {
-    context.err.write(`blockpull: ${ending.message}\n`)
-    if (ending.hint !== null) context.err.write(`  hint: ${ending.hint}\n`)
+    tell(context.err, `blockpull: ${ending.message}`)
+    if (ending.hint !== null) tell(context.err, `  hint: ${ending.hint}`)
   }
   if (style.json) writeJson(context.out, endLine(ending, style.image))
   return ending.exitCode
 }
 
 export function warn(context: Context, sentence: string): void {
-  context.err.write(`blockpull: warning: ${sentence}\n`)
+  tell(context.err, `blockpull: warning: ${sentence}`)
 }

@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <utility>
 
+#include "core/io/sync_file.h"
+
 namespace blockpull::driver {
 
 ChainFile own_file(std::string path) {
@@ -30,6 +32,13 @@ std::vector<ChainFile> files_of(const image::Chain& chain) {
     files.push_back({layer.path, layer.file->id()});
   }
   return files;
+}
+
+Result<void> make_durable(const ChainFile& file) {
+  if (file.id) {
+    BLOCKPULL_CHECK(io::sync_file(file.path, *file.id));
+  }
+  return {};
 }
 
 bool may_be_same_file(const ChainFile& one, const ChainFile& other) {

@@ -6,7 +6,8 @@
 // part decides, so that a file is rather taken for needed than for free. What is not to count needs
 // to be known for sure.
 //
-// Thread rule: any thread; own_file(), guest_file() and find_by_name() block for a stat.
+// Thread rule: any thread; own_file(), guest_file() and find_by_name() block for a stat,
+// make_durable() for the disk.
 
 #pragma once
 
@@ -37,6 +38,9 @@ void find_by_name(std::vector<ChainFile>& files);
 
 /// Those of an open chain, top first.
 [[nodiscard]] std::vector<ChainFile> files_of(const image::Chain& chain);
+
+/// Makes durable what anybody has written to a file that is seen from here. kIo.
+[[nodiscard]] Result<void> make_durable(const ChainFile& file);
 
 /// Whether the two may be one file; in doubt they are.
 [[nodiscard]] bool may_be_same_file(const ChainFile& one, const ChainFile& other);

@@ -8,10 +8,28 @@
 namespace blockpull::driver {
 namespace {
 
-Result<std::uint64_t> count_data(image::Image& image) {
+/// Runs that are walked between two questions.
+constexpr std::uint32_t kRunsAtOnce = 4096;
+
+/// Asks at every so many runs whether the walk is wanted.
+class Patience {
+ public:
+  explicit Patience(const IsWanted& is_wanted) : is_wanted_(is_wanted) {}
+
+  [[nodiscard]] Result<void> check() {
+    return ++runs_ % kRunsAtOnce == 0 ? check_wanted(is_wanted_) : Result<void>();
+  }
+
+ private:
+  const IsWanted& is_wanted_;
+  std::uint32_t runs_ = 0;
+};
+
+Result<std::uint64_t> count_data(image::Image& image, Patience& patience) {
   std::uint64_t data = 0;
   std::uint64_t offset = 0;
   while (offset < image.virtual_size()) {
+    BLOCKPULL_CHECK(patience.check());
     BLOCKPULL_TRY(extent, image.status({offset}, image.virtual_size() - offset));
     const bool is_data =
         extent.status == image::Status::kData || extent.status == image::Status::kCompressed;
@@ -21,7 +39,7 @@ Result<std::uint64_t> count_data(image::Image& image) {
   return data;
 }
 
-Result<LayerInfo> describe(const image::Layer& layer) {
+Result<LayerInfo> describe(const image::Layer& layer, Patience& patience) {
   LayerInfo info;
   info.path = layer.path;
   info.format = layer.image->format();
@@ -32,17 +50,19 @@ Result<LayerInfo> describe(const image::Layer& layer) {
   info.allocated_bytes = allocated_bytes;
   BLOCKPULL_TRY(file_size, layer.file->size());
   info.file_size = file_size;
-  BLOCKPULL_TRY(data_bytes, count_data(*layer.image));
+  BLOCKPULL_TRY(data_bytes, count_data(*layer.image, patience));
   info.data_bytes = data_bytes;
   info.in_use_by = io::find_writer(*layer.file);
   return info;
 }
 
-Result<void> count_visible(const image::Chain& chain, std::vector<LayerInfo>& layers) {
+Result<void> count_visible(const image::Chain& chain, std::vector<LayerInfo>& layers,
+                           Patience& patience) {
   const std::uint64_t size = chain.active().virtual_size();
   image::ChainWalk walk(chain);
   std::uint64_t offset = 0;
   while (offset < size) {
+    BLOCKPULL_CHECK(patience.check());
     BLOCKPULL_TRY(owner, walk.who_has(0, layers.size(), {offset}, size - offset));
     // Zeros behind the end of a short layer are nobody's.
     if (owner.layer < layers.size() && offset < layers[owner.layer].virtual_size) {
@@ -55,15 +75,18 @@ Result<void> count_visible(const image::Chain& chain, std::vector<LayerInfo>& la
 
 }  // namespace
 
-Result<std::vector<LayerInfo>> inspect_chain(const std::string& path, image::ChainOptions options) {
+Result<std::vector<LayerInfo>> inspect_chain(const std::string& path, image::ChainOptions options,
+                                             const IsWanted& is_wanted) {
+  Patience patience(is_wanted);
   options.lock_for_pull = false;
   BLOCKPULL_TRY(chain, image::open_chain(path, options));
+  BLOCKPULL_CHECK(chain.check_walk());
   std::vector<LayerInfo> layers;
   for (const image::Layer& layer : chain.layers) {
-    BLOCKPULL_TRY(info, describe(layer));
+    BLOCKPULL_TRY(info, describe(layer, patience));
     layers.push_back(std::move(info));
   }
-  BLOCKPULL_CHECK(count_visible(chain, layers));
+  BLOCKPULL_CHECK(count_visible(chain, layers, patience));
   return layers;
 }
 

@@ -4,7 +4,8 @@
 // what the guest reads comes from it. Takes no lock and changes nothing; who has a layer open for
 // writing is told.
 //
-// Thread rule: blocks for as long as the tables take to read; never call it on an event loop.
+// Thread rule: blocks for as long as the tables take to read, unless nobody wants the result any
+// more; never call it on an event loop.
 
 #pragma once
 
@@ -13,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/wanted.h"
 #include "core/image/chain.h"
 
 namespace blockpull::driver {
@@ -38,8 +40,9 @@ struct LayerInfo {
 };
 
 /// The layers of the chain at `path`, the active one first. `options.lock_for_pull` is not looked
-/// at.
+/// at. kCancelled where nobody wants it any more.
 [[nodiscard]] Result<std::vector<LayerInfo>> inspect_chain(const std::string& path,
-                                                           image::ChainOptions options);
+                                                           image::ChainOptions options,
+                                                           const IsWanted& is_wanted);
 
 }  // namespace blockpull::driver

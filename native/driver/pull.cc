@@ -35,48 +35,35 @@ class Prepared final : public PreparedPull {
   std::unique_ptr<PullMetadata> metadata;
 };
 
-/// Index of the layer that `base` names; layers below the active one only.
-Result<std::size_t> find_base(const image::Chain& chain, const BaseChoice& base) {
-  const auto& layers = chain.layers;
-  if (base.index) {
-    if (*base.index >= 1 && *base.index < layers.size()) {
-      return *base.index;
+std::vector<NamedLayer> named(const image::Chain& chain) {
+  std::vector<NamedLayer> layers;
+  for (const image::Layer& layer : chain.layers) {
+    NamedLayer name{layer.path, {}, {}, {}};
+    if (!layers.empty()) {
+      name.stated = chain.layers[layers.size() - 1].image->backing()->name;
     }
-    return make_error(ErrorKind::kNoBase, text("could not find backing store index '", *base.index,
-                                               "' in chain for '", layers.front().path, "'"));
-  }
-  const auto wanted = io::identify(base.name);
-  for (std::size_t i = 1; i < layers.size(); ++i) {
-    const auto& stated = layers[i - 1].image->backing();
-    const bool is_name = layers[i].path == base.name || (stated && stated->name == base.name);
-    const bool is_file =
-        wanted.ok() && layers[i].file != nullptr && layers[i].file->id() == *wanted;
-    if (is_name || is_file) {
-      return i;
+    if (layer.file != nullptr) {
+      name.file = layer.file->id();
     }
+    layers.push_back(std::move(name));
   }
-  // A relative name may be meant as the header of the layer above would mean it.
-  for (std::size_t i = 1; i < layers.size(); ++i) {
-    const auto resolved = image::resolve_backing(layers[i - 1].path, base.name);
-    if (resolved.ok() && *resolved == layers[i].path) {
-      return i;
-    }
-  }
-  return make_error(ErrorKind::kNoBase, text("could not find image '", base.name, "' beneath '",
-                                             layers.front().path, "' in its chain"));
+  return layers;
 }
 
 /// What the header of the active image will say once layers[base] is its backing file.
 Result<image::BackingReference> reference_to(const image::Chain& chain, std::size_t base,
                                              bool require_relative) {
-  const std::string& stated = chain.active().backing()->name;
-  if (require_relative && stated.starts_with('/')) {
-    return make_error(ErrorKind::kUnsupported,
-                      text("backing file name '", stated, "' is absolute; the base of '",
-                           chain.layers.front().path, "' cannot be stated relative to it"));
+  const std::string& path = chain.layers.front().path;
+  std::vector<std::string> stated;
+  for (std::size_t layer = 0; layer < base; ++layer) {
+    stated.push_back(chain.layers[layer].image->backing()->name);
   }
-  BLOCKPULL_TRY(
-      name, image::backing_name_for(chain.layers.front().path, chain.layers[base].path, stated));
+  BLOCKPULL_TRY(name, image::backing_name_for({path}, chain.layers[base].path, stated));
+  if (require_relative && name.starts_with('/')) {
+    return make_error(ErrorKind::kUnsupported,
+                      text("backing file name '", name, "' is absolute; the base of '", path,
+                           "' cannot be stated relative to it"));
+  }
   return image::BackingReference{.name = std::move(name),
                                  .format = image::format_name(chain.layers[base].image->format())};
 }
@@ -108,7 +95,7 @@ Result<std::unique_ptr<PullTarget>> open_target(const PullOptions& options,
   };
   target->base = target->chain.layers.size();
   if (options.base) {
-    BLOCKPULL_TRY(base, find_base(target->chain, *options.base));
+    BLOCKPULL_TRY(base, find_base(named(target->chain), *options.base));
     target->base = base;
   }
   target->trailing = options.trailing;
@@ -128,6 +115,7 @@ Result<std::unique_ptr<PullMetadata>> judge(const PullTarget& target) {
   }
   BLOCKPULL_CHECK(
       image::qcow2::check_writable(target.active().header(), target.chain.layers.front().path));
+  BLOCKPULL_CHECK(target.chain.check_walk());
   return PullMetadata::open(target);
 }
 
@@ -137,7 +125,7 @@ std::uint64_t free_bytes(const std::string& path) {
 }
 
 /// Sums up what the pull would move; a refusal ends the sum, not the plan.
-Result<void> count(PullPlan& plan, const PullTarget& target) {
+Result<void> count(PullPlan& plan, const PullTarget& target, const IsWanted& is_wanted) {
   auto metadata = judge(target);
   if (!metadata.ok()) {
     plan.refusals.push_back(std::move(metadata).error());
@@ -147,7 +135,7 @@ Result<void> count(PullPlan& plan, const PullTarget& target) {
     return {};
   }
   plan.trailing = (*metadata)->trailing();
-  BLOCKPULL_TRY(totals, survey(target));
+  BLOCKPULL_TRY(totals, survey(target, is_wanted));
   plan.bytes_to_move = totals.bytes_to_move;
   plan.bytes_to_allocate = totals.bytes_to_allocate;
   return {};
@@ -170,14 +158,15 @@ void judge_space(PullPlan& plan, const std::string& path) {
 namespace {
 
 /// Step by step as prepare_pull.
-Result<void> fill(PullPlan& plan, job::Engine& engine, const PullOptions& options) {
+Result<void> fill(PullPlan& plan, job::Engine& engine, const PullOptions& options,
+                  const IsWanted& is_wanted) {
   BLOCKPULL_TRY(disk, io::identify(options.path));
   if (auto claimed = engine.registry().claim_refusal(disk, options.path)) {
     plan.refusals.push_back(*std::move(claimed));
   }
   BLOCKPULL_TRY(target, open_target(options, &plan.refusals));
   plan.virtual_size = target->chain.active().virtual_size();
-  BLOCKPULL_CHECK(count(plan, *target));
+  BLOCKPULL_CHECK(count(plan, *target, is_wanted));
   judge_space(plan, options.path);
   plan.method = plan.bytes_to_move > 0 ? engine.method() : "none";
   plan.released = target->intermediate_paths();
@@ -189,9 +178,10 @@ Result<void> fill(PullPlan& plan, job::Engine& engine, const PullOptions& option
 
 }  // namespace
 
-Result<PullPlan> plan_pull(job::Engine& engine, const PullOptions& options) {
+Result<PullPlan> plan_pull(job::Engine& engine, const PullOptions& options,
+                           const IsWanted& is_wanted) {
   PullPlan plan;
-  if (auto filled = fill(plan, engine, options); !filled.ok()) {
+  if (auto filled = fill(plan, engine, options, is_wanted); !filled.ok()) {
     // A pull would not have come so far.
     return plan.refusals.empty() ? std::move(filled).error() : std::move(plan.refusals.front());
   }

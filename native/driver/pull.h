@@ -14,20 +14,15 @@
 #include <string>
 #include <vector>
 
+#include "core/base/wanted.h"
 #include "core/image/chain.h"
 #include "driver/chain_file.h"
+#include "driver/find_base.h"
 #include "driver/trailing_policy.h"
 #include "job/engine.h"
 #include "job/job.h"
 
 namespace blockpull::driver {
-
-/// The layer that stays: by a name (its path, the name a header states for it, or another path of
-/// the same file), or by its index in the chain (1 is the first backing file).
-struct BaseChoice {
-  std::string name;
-  std::optional<std::size_t> index;
-};
 
 struct PullOptions {
   std::string path;
@@ -60,7 +55,9 @@ struct PullPlan {
 /// would meet them; a filesystem with too little space, which a pull meets on its way, comes last.
 /// Fails when the chain cannot be read, or has no such base or none that can be stated as asked,
 /// and also then with what prepare_pull() would say.
-[[nodiscard]] Result<PullPlan> plan_pull(job::Engine& engine, const PullOptions& options);
+/// kCancelled where nobody wants it any more.
+[[nodiscard]] Result<PullPlan> plan_pull(job::Engine& engine, const PullOptions& options,
+                                         const IsWanted& is_wanted);
 
 /// Fills in the free space beside the image at `path`, and refuses where the plan takes more.
 void judge_space(PullPlan& plan, const std::string& path);

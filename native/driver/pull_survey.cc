@@ -61,9 +61,10 @@ Result<void> PullSurvey::count_table(const GuestRun& run) {
   return {};
 }
 
-Result<PullSurvey::Totals> survey(const PullTarget& target) {
+Result<PullSurvey::Totals> survey(const PullTarget& target, const IsWanted& is_wanted) {
   PullSurvey survey(target);
   for (;;) {
+    BLOCKPULL_CHECK(check_wanted(is_wanted));
     BLOCKPULL_TRY(totals, survey.next());
     if (totals.finished) {
       return totals;

@@ -12,6 +12,7 @@
 
 #include <cstdint>
 
+#include "core/base/wanted.h"
 #include "driver/pull_planner.h"
 #include "driver/pull_target.h"
 
@@ -42,7 +43,8 @@ class PullSurvey {
   std::uint64_t surveyed_table_ = UINT64_MAX;
 };
 
-/// All of it at once.
-[[nodiscard]] Result<PullSurvey::Totals> survey(const PullTarget& target);
+/// All of it; kCancelled where nobody wants it any more.
+[[nodiscard]] Result<PullSurvey::Totals> survey(const PullTarget& target,
+                                                const IsWanted& is_wanted);
 
 }  // namespace blockpull::driver

@@ -9,12 +9,11 @@
 #include <memory>
 #include <utility>
 
-#include "napi/answer_promise.h"
+#include "napi/call_promise.h"
 #include "napi/convert.h"
 #include "napi/end_promise.h"
 #include "napi/environment.h"
 #include "napi/job_object.h"
-#include "napi/promise_worker.h"
 #include "napi/wrapped.h"
 #include "virt/guest_disk.h"
 #include "virt/left_jobs.h"
@@ -33,11 +32,11 @@ struct ConnectionObject {
 
 using ConnectionCall = Call<ConnectionObject>;
 
-/// Makes `work`, which takes the connection, a call on the pool.
+/// Makes `work`, which takes the connection, a call on a thread of ours.
 template <typename T, typename Work>
 napi_value start(const ConnectionCall& call, Work work, Converter<T> convert) {
-  return PromiseWorker<T>::start(
-      call.env, Environment::of(call.env).dispatcher(),
+  return promise_of_work<T>(
+      call.env,
       [connection = call.object->connection, work = std::move(work)] { return work(*connection); },
       std::move(convert));
 }
@@ -175,8 +174,13 @@ napi_value plan(const ConnectionCall& call) {
         virt::plan_block_pull(connection, request, std::move(answer));
       },
       [](napi_env env, virt::PlanReading& reading) {
-        return PromiseWorker<virt::TimedPlan>::start(env, Environment::of(env).dispatcher(),
-                                                     std::move(reading), &make_plan);
+        auto& environment = Environment::of(env);
+        return promise_of_work<virt::TimedPlan>(
+            env,
+            [&environment, reading = std::move(reading)] {
+              return reading([&environment] { return !environment.is_ending(); });
+            },
+            &make_plan);
       });
 }
 
@@ -330,8 +334,8 @@ napi_value open_connection(napi_env env, napi_callback_info info) {
   auto& environment = Environment::of(env);
   auto events = std::make_shared<EventChannel>(env, arguments[1]);
   using Opened = std::shared_ptr<virt::Connection>;
-  return PromiseWorker<Opened>::start(
-      env, environment.dispatcher(),
+  return promise_of_work<Opened>(
+      env,
       [&environment, options = *std::move(options),
        sink = sink_to(environment.dispatcher(), events)]() -> virt::Result<Opened> {
         BLOCKPULL_TRY(engine, environment.engine());

@@ -18,12 +18,32 @@ std::optional<T> if_ok(const Request& request, T value) {
   return request.ok() ? std::optional<T>(std::move(value)) : std::nullopt;
 }
 
+/// A file and its format, in an array or absent.
+std::vector<image::FileFormat> read_file_formats(napi_env env, Request& request) {
+  std::vector<image::FileFormat> formats;
+  for (const napi_value item :
+       request.optional_array("backingFormats").value_or(std::vector<napi_value>())) {
+    Request stated(env, item);
+    formats.push_back({stated.path("path"), stated.text("format")});
+    if (!stated.ok()) {
+      request.fail("backingFormats", "an array of { path, format }");
+      break;
+    }
+  }
+  return formats;
+}
+
+virt::BackingFormats read_backing_formats(napi_env env, Request& request) {
+  return {read_file_formats(env, request), request.optional_text("backingFormat")};
+}
+
 std::optional<virt::Disk> read_disk(napi_env env, napi_value value) {
   Request request(env, value);
   virt::Disk disk;
   disk.target = request.text("target");
-  disk.source = request.text("source");
+  disk.source = request.path("source");
   disk.format = request.text("format");
+  disk.backing_formats = read_file_formats(env, request);
   return if_ok(request, std::move(disk));
 }
 
@@ -44,12 +64,12 @@ std::optional<virt::DomainDescription> read_description(napi_env env, napi_value
   return if_ok(request, std::move(description));
 }
 
-virt::ImageRequest read_image_of(Request& request) {
+virt::ImageRequest read_image_of(napi_env env, Request& request) {
   virt::ImageRequest image;
-  image.path = request.text("path");
+  image.path = request.path("path");
   image.format = request.optional_text("format");
-  image.backing_format = request.optional_text("backingFormat");
-  image.backing_paths = request.optional_texts("backingPaths");
+  image.backing_formats = read_backing_formats(env, request);
+  image.backing_paths = request.optional_paths("backingPaths");
   return image;
 }
 
@@ -69,10 +89,14 @@ driver::TrailingData read_trailing(Request& request) {
 }
 
 napi_value make_disk(napi_env env, const virt::Disk& disk) {
+  const auto make_format = [](napi_env in, const image::FileFormat& stated) {
+    return Record(in).text("path", stated.path).text("format", stated.format).object();
+  };
   return Record(env)
       .text("target", disk.target)
       .text("source", disk.source)
       .text("format", disk.format)
+      .value("backingFormats", make_array(env, disk.backing_formats, make_format))
       .object();
 }
 
@@ -113,7 +137,7 @@ napi_value make_outcome(napi_env env, const job::Outcome& outcome) {
   return record.u64("bytesMoved", outcome.bytes_moved)
       .number("seconds", outcome.seconds)
       .text("method", outcome.method)
-      .texts("released", outcome.released)
+      .files("released", "releasedBytes", outcome.released)
       .texts("warnings", outcome.warnings)
       .boolean("verified", outcome.verified)
       .boolean("durable", outcome.durable)
@@ -123,7 +147,7 @@ napi_value make_outcome(napi_env env, const job::Outcome& outcome) {
 
 napi_value make_layer(napi_env env, const driver::LayerInfo& layer) {
   return Record(env)
-      .text("path", layer.path)
+      .file("path", "pathBytes", layer.path)
       .text("format", image::format_name(layer.format))
       .u64("virtualSize", layer.virtual_size)
       .u64("allocatedBytes", layer.allocated_bytes)
@@ -156,7 +180,7 @@ std::optional<virt::ConnectOptions> read_connect(napi_env env, napi_value value)
   virt::ConnectOptions options;
   options.uri = request.optional_text("uri");
   options.read_only = request.boolean("readOnly");
-  options.backing_paths = request.optional_texts("backingPaths");
+  options.backing_paths = request.optional_paths("backingPaths");
   read_deadlines(request, options.deadlines);
   for (const napi_value item :
        request.optional_array("domains").value_or(std::vector<napi_value>())) {
@@ -171,26 +195,26 @@ std::optional<virt::ConnectOptions> read_connect(napi_env env, napi_value value)
 
 std::optional<virt::ImageRequest> read_image(napi_env env, napi_value value) {
   Request request(env, value);
-  return if_ok(request, read_image_of(request));
+  return if_ok(request, read_image_of(env, request));
 }
 
 std::optional<virt::ImagePullRequest> read_image_pull(napi_env env, napi_value value) {
   Request request(env, value);
   virt::ImagePullRequest pull;
-  pull.image = read_image_of(request);
-  pull.base = request.optional_text("base");
+  pull.image = read_image_of(env, request);
+  pull.base = request.optional_path("base");
   pull.bytes_per_second = request.u64("bytesPerSecond");
   pull.trailing = read_trailing(request);
-  pull.siblings = request.optional_texts("siblings").value_or(std::vector<std::string>());
+  pull.siblings = request.optional_paths("siblings").value_or(std::vector<std::string>());
   return if_ok(request, std::move(pull));
 }
 
 std::optional<virt::CreateRequest> read_create(napi_env env, napi_value value) {
   Request request(env, value);
   virt::CreateRequest create;
-  create.path = request.text("path");
+  create.path = request.path("path");
   create.size = request.optional_u64("size");
-  create.backing_file = request.optional_text("backingFile");
+  create.backing_file = request.optional_path("backingFile");
   create.backing_format = request.optional_text("backingFormat");
   create.cluster_size = request.u64("clusterSize");
   create.version = request.u32("version");
@@ -204,12 +228,14 @@ std::optional<virt::BlockPullRequest> read_block_pull(napi_env env, napi_value v
                                                              : virt::PullCall::kBlockPull;
   pull.uuid = request.text("uuid");
   pull.disk = request.text("disk");
-  pull.base = request.optional_text("base");
+  pull.base = request.optional_path("base");
   pull.bandwidth = request.u64("bandwidth");
   pull.flags = request.u32("flags");
+  pull.is_base_exact = request.boolean("exactBase");
   pull.on_error = read_on_error(request);
   pull.trailing = read_trailing(request);
-  pull.siblings = request.optional_texts("siblings").value_or(std::vector<std::string>());
+  pull.backing_formats = read_backing_formats(env, request);
+  pull.siblings = request.optional_paths("siblings").value_or(std::vector<std::string>());
   if (request.boolean("detached")) {
     pull.finisher = virt::Finisher::kWhoeverIsNext;
   }
@@ -283,6 +309,7 @@ napi_value make_failure(napi_env env, const virt::Failure& failure) {
       .number("virDomain", static_cast<int>(failure.domain))
       .text_or_null("syscall", error.operation)
       .text_or_null("path", error.path)
+      .text_or_null("pathBytes", bytes_beside(error.path))
       .text_or_null("holder", error.holder)
       .text_or_null("hint", error.hint)
       .null("cause");
@@ -298,12 +325,13 @@ napi_value make_disks(napi_env env, const std::vector<virt::Disk>& disks) {
 }
 
 napi_value make_domain(napi_env env, const virt::DomainWithState& domain) {
-  return Record(env)
-      .text("name", domain.domain.name)
+  Record record(env);
+  record.text("name", domain.domain.name)
       .text("uuid", domain.domain.uuid)
       .number("state", static_cast<int>(domain.state))
-      .value("disks", make_disks(env, domain.domain.disks))
-      .object();
+      .value("disks", make_disks(env, domain.domain.disks));
+  domain.error ? record.value("error", make_failure(env, *domain.error)) : record.null("error");
+  return record.object();
 }
 
 napi_value make_domains(napi_env env, const std::vector<virt::DomainWithState>& domains) {
@@ -372,7 +400,7 @@ napi_value make_plan(napi_env env, const virt::TimedPlan& timed) {
       .u64("virtualSize", plan.virtual_size)
       .text("method", plan.method)
       .value("refusals", make_array(env, timed.refusals, &make_failure))
-      .texts("released", plan.released)
+      .files("released", "releasedBytes", plan.released)
       .text_or_null("base", plan.base.value_or(""));
   record.value("trailingData", make_trailing(env, plan.trailing));
   plan.bytes_free ? record.u64("bytesFree", *plan.bytes_free) : record.null("bytesFree");

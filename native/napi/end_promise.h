@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A promise for the end of jobs. To wait for one can take as long as its disk takes; libuv's pool
-// has four threads for the whole process, so none of them waits.
+// A promise for the end of jobs. To wait for one can take as long as its disk takes, so no thread
+// does.
 //
 //     JavaScript thread   promise_of_end ──▶ promise      … settled by the dispatcher
 //     any thread                 `when` calls back ─▶ post

@@ -143,6 +143,7 @@ void Environment::abandon() {
     is_ending_ = true;
   }
   jobs_->close(job::Stop::kAbandon);
+  calls_->close();
   for (const Kept& kept : connections_) {
     kept.connection->abandon();
   }

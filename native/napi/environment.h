@@ -10,7 +10,7 @@
 //                     script
 //     cleanup hook    a worker that ends or is terminated; the end of the main environment
 //
-// Thread rule: the JavaScript thread, but for engine(), jobs() and is_ending().
+// Thread rule: the JavaScript thread, but for engine(), calls(), jobs() and is_ending().
 
 #pragma once
 
@@ -24,6 +24,7 @@
 #include <napi.h>
 
 #include "job/engine.h"
+#include "napi/calls.h"
 #include "napi/dispatcher.h"
 #include "napi/event_channel.h"
 #include "napi/progress_ticker.h"
@@ -43,6 +44,9 @@ class Environment {
 
   /// The engine, made when first asked for; this environment holds it until its end. Any thread.
   [[nodiscard]] virt::Result<std::shared_ptr<job::Engine>> engine();
+
+  /// The calls of this environment. Any thread.
+  [[nodiscard]] const std::shared_ptr<Calls>& calls() const { return calls_; }
 
   /// The jobs on bare images. Any thread.
   [[nodiscard]] const std::shared_ptr<virt::LiveJobs>& jobs() const { return jobs_; }
@@ -81,6 +85,7 @@ class Environment {
   void tear_down();
 
   const std::shared_ptr<Dispatcher> dispatcher_;
+  const std::shared_ptr<Calls> calls_ = std::make_shared<Calls>();
   const std::shared_ptr<virt::LiveJobs> jobs_;
   const std::shared_ptr<ProgressTicker> ticker_;
   std::atomic<bool> is_ending_{false};

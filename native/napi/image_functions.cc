@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Work on the pool may outlive JavaScript, not the environment: Node waits for it before it tears
-// that down.
+// A call may outlive JavaScript, not the environment, which waits for it before it is torn down.
 
 #include "napi/image_functions.h"
 
@@ -9,10 +8,10 @@
 #include <memory>
 #include <utility>
 
+#include "napi/call_promise.h"
 #include "napi/convert.h"
 #include "napi/environment.h"
 #include "napi/job_object.h"
-#include "napi/promise_worker.h"
 #include "napi/wrapped.h"
 
 namespace blockpull::napi {
@@ -27,12 +26,6 @@ Arguments arguments_of(napi_env env, napi_callback_info info) {
   return arguments;
 }
 
-template <typename T>
-napi_value start(napi_env env, typename PromiseWorker<T>::Work work, Converter<T> convert) {
-  return PromiseWorker<T>::start(env, Environment::of(env).dispatcher(), std::move(work),
-                                 std::move(convert));
-}
-
 napi_value pull_image(napi_env env, napi_callback_info info) {
   const Arguments arguments = arguments_of(env, info);
   auto request = read_image_pull(env, arguments[0]);
@@ -42,7 +35,7 @@ napi_value pull_image(napi_env env, napi_callback_info info) {
   auto& environment = Environment::of(env);
   auto channel = std::make_shared<JobChannel>(env, arguments[1], environment.dispatcher());
   using Started = std::shared_ptr<job::Job>;
-  return start<Started>(
+  return promise_of_work<Started>(
       env,
       [&environment, request = *std::move(request),
        on_end = environment.listener(channel)]() -> virt::Result<Started> {
@@ -61,11 +54,12 @@ napi_value plan_image(napi_env env, napi_callback_info info) {
     return nullptr;
   }
   auto& environment = Environment::of(env);
-  return start<virt::TimedPlan>(
+  return promise_of_work<virt::TimedPlan>(
       env,
       [&environment, request = *std::move(request)]() -> virt::Result<virt::TimedPlan> {
         BLOCKPULL_TRY(engine, environment.engine());
-        return virt::plan_image(*engine, request);
+        return virt::plan_image(*engine, request,
+                                [&environment] { return !environment.is_ending(); });
       },
       &make_plan);
 }
@@ -75,8 +69,13 @@ napi_value inspect_chain(napi_env env, napi_callback_info info) {
   if (!request) {
     return nullptr;
   }
-  return start<std::vector<driver::LayerInfo>>(
-      env, [request = *std::move(request)] { return virt::inspect_chain(request); }, &make_layers);
+  auto& environment = Environment::of(env);
+  return promise_of_work<std::vector<driver::LayerInfo>>(
+      env,
+      [&environment, request = *std::move(request)] {
+        return virt::inspect_chain(request, [&environment] { return !environment.is_ending(); });
+      },
+      &make_layers);
 }
 
 napi_value create_image(napi_env env, napi_callback_info info) {
@@ -84,7 +83,7 @@ napi_value create_image(napi_env env, napi_callback_info info) {
   if (!request) {
     return nullptr;
   }
-  return start<Nothing>(
+  return promise_of_work<Nothing>(
       env, [request = *std::move(request)] { return nothing(virt::create_image(request)); },
       &convert_nothing);
 }
@@ -96,7 +95,7 @@ napi_value digest_image(napi_env env, napi_callback_info info) {
   }
   auto& environment = Environment::of(env);
   auto call = std::make_shared<virt::DigestCall>(*std::move(request));
-  return start<image::Digest>(
+  return promise_of_work<image::Digest>(
       env,
       [&environment, call]() -> std::optional<virt::Result<image::Digest>> {
         if (environment.is_ending()) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The functions of NativeBinding in lib/native.ts that work on bare image files. No logic: each
-// reads its request, makes one call of native/virt on libuv's pool and converts what it gives.
+// reads its request, makes one call of native/virt on a thread of calls.h and converts what it
+// gives.
 //
 // Thread rule: the JavaScript thread.
 

@@ -13,6 +13,8 @@
 
 #include <napi.h>
 
+#include "napi/name_bytes.h"
+
 namespace blockpull::napi {
 
 class Record {
@@ -39,6 +41,17 @@ class Record {
   /// null for an empty text.
   Record& text_or_null(const char* name, std::string_view text) {
     return text.empty() ? null(name) : this->text(name, text);
+  }
+
+  /// `name` is the property of a file's name, `beside` that of its bytes; null where it has none.
+  Record& file(const char* name, const char* beside, std::string_view path) {
+    return text(name, path).text_or_null(beside, bytes_beside(path));
+  }
+
+  Record& files(const char* name, const char* beside, const std::vector<std::string>& paths) {
+    const std::vector<std::string> bytes = bytes_beside(paths);
+    texts(name, paths);
+    return bytes.empty() ? null(beside) : texts(beside, bytes);
   }
 
   Record& number(const char* name, double number) {

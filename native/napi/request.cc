@@ -105,16 +105,47 @@ std::optional<std::vector<napi_value>> Request::optional_array(const char* name)
   return elements;
 }
 
-std::optional<std::vector<std::string>> Request::optional_texts(const char* name) {
+std::string Request::path_of(const char* name, napi_value value) {
+  bool is_buffer = false;
+  if (value == nullptr || napi_is_buffer(env_, value, &is_buffer) != napi_ok || !is_buffer) {
+    return text_of(name, value);
+  }
+  void* bytes = nullptr;
+  std::size_t length = 0;
+  if (napi_get_buffer_info(env_, value, &bytes, &length) != napi_ok) {
+    fail(name, "readable");
+    return {};
+  }
+  std::string path(static_cast<const char*>(bytes), length);
+  if (path.find('\0') != std::string::npos) {
+    fail(name, "a name without NUL");
+  }
+  return path;
+}
+
+std::string Request::path(const char* name) {
+  const napi_value value = property(name);
+  return ok_ ? path_of(name, value) : std::string();
+}
+
+std::optional<std::string> Request::optional_path(const char* name) {
+  const napi_value value = property(name);
+  if (!ok_ || is_null(value)) {
+    return std::nullopt;
+  }
+  return path_of(name, value);
+}
+
+std::optional<std::vector<std::string>> Request::optional_paths(const char* name) {
   const auto elements = optional_array(name);
   if (!elements) {
     return std::nullopt;
   }
-  std::vector<std::string> texts;
+  std::vector<std::string> paths;
   for (const napi_value element : *elements) {
-    texts.push_back(text_of(name, element));
+    paths.push_back(path_of(name, element));
   }
-  return texts;
+  return paths;
 }
 
 bool Request::boolean(const char* name) {

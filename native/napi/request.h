@@ -26,11 +26,16 @@ class Request {
   Request(napi_env env, napi_value object);
 
   [[nodiscard]] bool ok() const { return ok_; }
+  /// Something in it is wrong, which is thrown unless something has been already.
+  void fail(const char* name, const char* expected);
 
   [[nodiscard]] std::string text(const char* name);
   /// Absent for null.
   [[nodiscard]] std::optional<std::string> optional_text(const char* name);
-  [[nodiscard]] std::optional<std::vector<std::string>> optional_texts(const char* name);
+  /// A file's name: a string, or its bytes as a Buffer.
+  [[nodiscard]] std::string path(const char* name);
+  [[nodiscard]] std::optional<std::string> optional_path(const char* name);
+  [[nodiscard]] std::optional<std::vector<std::string>> optional_paths(const char* name);
   [[nodiscard]] bool boolean(const char* name);
   /// A number that is a whole one of 32 bits.
   [[nodiscard]] std::uint32_t u32(const char* name);
@@ -44,8 +49,8 @@ class Request {
   [[nodiscard]] napi_value property(const char* name);
   [[nodiscard]] bool is_null(napi_value value);
   [[nodiscard]] std::string text_of(const char* name, napi_value value);
+  [[nodiscard]] std::string path_of(const char* name, napi_value value);
   [[nodiscard]] std::uint64_t u64_of(const char* name, napi_value value);
-  void fail(const char* name, const char* expected);
 
   const napi_env env_;
   const napi_value object_;

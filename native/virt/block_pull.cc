@@ -89,7 +89,8 @@ Result<void> find_target_disk(Target& target, const std::string& name) {
 constexpr auto kNoLayer = std::numeric_limits<std::size_t>::max();
 
 /// From what the disk is to the base, in libvirt's order.
-Result<void> judge_disk(Target& target, const std::optional<std::string>& base) {
+Result<void> judge_disk(Target& target, const BlockPullRequest& request) {
+  const auto& base = request.base;
   BLOCKPULL_CHECK(check_disk_takes_jobs(target.disk));
   if (!target.is_running) {
     BLOCKPULL_CHECK(check_disk_is_local_image(target.disk));
@@ -107,6 +108,7 @@ Result<void> judge_disk(Target& target, const std::optional<std::string>& base) 
     target.base = driver::BaseChoice{*base, kNoLayer};
     target.base_refusal = std::move(parsed).error();
   }
+  target.base->is_exact = request.is_base_exact;
   return {};
 }
 
@@ -133,7 +135,7 @@ Result<Target> find_target(Connection& connection, const BlockPullRequest& reque
       return *std::move(target.busy);
     }
   }
-  if (auto judged = judge_disk(target, request.base); !judged.ok()) {
+  if (auto judged = judge_disk(target, request); !judged.ok()) {
     return target.busy ? *std::move(target.busy) : std::move(judged).error();
   }
   BLOCKPULL_CHECK(lifted(check_siblings(request.siblings), &reported));
@@ -144,7 +146,11 @@ Result<Target> find_target(Connection& connection, const BlockPullRequest& reque
 Result<driver::PullOptions> local_options(const Connection& connection, const Target& target,
                                           const BlockPullRequest& request) {
   BLOCKPULL_TRY(format, lifted(image::parse_format(target.disk.format), &reported));
+  BLOCKPULL_TRY(
+      formats,
+      lifted(stated_formats(request.backing_formats, target.disk.backing_formats), &reported));
   driver::PullOptions options;
+  options.chain.formats = std::move(formats);
   options.path = target.disk.source;
   options.chain.format = format;
   options.chain.backing_paths = connection.options().backing_paths;
@@ -290,9 +296,9 @@ Result<Target> checked_target(Connection& connection, const BlockPullRequest& re
 }
 
 Result<TimedPlan> plan_here(const std::shared_ptr<Connection>& connection, const Target& target,
-                            const BlockPullRequest& request) {
+                            const BlockPullRequest& request, const IsWanted& is_wanted) {
   BLOCKPULL_TRY(options, local_options(*connection, target, request));
-  auto plan = driver::plan_pull(connection->engine(), options);
+  auto plan = driver::plan_pull(connection->engine(), options, is_wanted);
   if (!plan.ok()) {
     return pull_refused(std::move(plan).error(), asked_of_driver(target));
   }
@@ -305,8 +311,9 @@ Result<TimedPlan> plan_here(const std::shared_ptr<Connection>& connection, const
 
 /// The plan with its sizes; first among its refusals is the job that the disk has.
 TimedPlan measured(const driver::GuestPlan& plan, const GuestPullRequest& asked,
-                   const ReleaseScope& scope, const std::optional<Failure>& busy) {
-  driver::PullPlan sized = driver::measure(plan);
+                   const ReleaseScope& scope, const std::optional<Failure>& busy,
+                   const IsWanted& is_wanted) {
+  driver::PullPlan sized = driver::measure(plan, is_wanted);
   judge_planned(scope, plan.stream.path, sized);
   TimedPlan told = timed(std::move(sized), asked.options.bytes_per_second, [&asked](Error error) {
     return refused_in_guest(std::move(error), asked);
@@ -353,9 +360,10 @@ void plan_block_pull(const std::shared_ptr<Connection>& connection, const BlockP
     return;
   }
   if (!target->is_running) {
-    answer(PlanReading([connection, request, target = std::move(target).value()] {
-      return plan_here(connection, target, request);
-    }));
+    answer(PlanReading(
+        [connection, request, target = std::move(target).value()](const IsWanted& is_wanted) {
+          return plan_here(connection, target, request, is_wanted);
+        }));
     return;
   }
   const auto busy = target->busy;
@@ -368,10 +376,10 @@ void plan_block_pull(const std::shared_ptr<Connection>& connection, const BlockP
                     answer(busy ? *busy : std::move(plan).error());
                     return;
                   }
-                  answer(PlanReading(
-                      [scope, asked, busy, plan = std::move(plan).value()]() -> Result<TimedPlan> {
-                        return measured(plan, asked, scope, busy);
-                      }));
+                  answer(PlanReading([scope, asked, busy, plan = std::move(plan).value()](
+                                         const IsWanted& is_wanted) -> Result<TimedPlan> {
+                    return measured(plan, asked, scope, busy, is_wanted);
+                  }));
                 });
 }
 

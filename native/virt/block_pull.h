@@ -36,12 +36,16 @@ struct BlockPullRequest {
   /// Target, or absolute path of the active layer.
   std::string disk;
   std::optional<std::string> base;
+  /// A base that fits two layers is refused, rather than looked up as libvirt does.
+  bool is_base_exact = false;
   /// MiB/s, or bytes a second if the flag says so; 0 for no limit.
   std::uint64_t bandwidth = 0;
   Flags flags = 0;
   Finisher finisher = Finisher::kThisProcess;
   /// A job of our own engine always ends with the first error.
   qmp::OnError on_error = qmp::OnError::kReport;
+  /// Of a disk that is shut off; QEMU knows the formats of what it has open.
+  BackingFormats backing_formats = {};
   /// Folders of images that may need what would be released.
   std::vector<std::string> siblings;
   /// Of a domain that is shut off.
@@ -57,7 +61,7 @@ void block_pull(const std::shared_ptr<Connection>& connection, const BlockPullRe
                 Answer<std::shared_ptr<job::Job>> answer);
 
 /// The rest of a plan: reads the tables of the image's files, and blocks for as long as that takes.
-using PlanReading = std::function<Result<TimedPlan>()>;
+using PlanReading = std::function<Result<TimedPlan>(const IsWanted&)>;
 
 /// What block_pull would do. Answers once the disk is found and, where its domain runs, QEMU has
 /// told what it has open. What the image itself would be refused for is in the plan, under a

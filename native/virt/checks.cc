@@ -103,7 +103,12 @@ Result<Disk> find_disk(const Domain& domain, std::string_view name) {
       return disk;
     }
   }
-  return no_disk(name);
+  Failure failure = no_disk(name);
+  if (domain.disks.empty()) {
+    failure.error.hint = text("no disk of domain '", domain.name,
+                              "' is known: nothing states one, and no QEMU answers for it");
+  }
+  return failure;
 }
 
 Disk undescribed_disk(const std::string& name) {

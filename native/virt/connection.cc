@@ -73,15 +73,18 @@ Result<DomainState> Connection::state_of(const Domain& domain) {
 }
 
 std::vector<Domain> Connection::domains_with_monitors() {
-  auto domains = store_->list();
-  if (!domains.ok()) {
-    return {};
+  auto listed = store_->list_all();
+  std::vector<Domain> domains;
+  if (!listed.ok()) {
+    return domains;
   }
-  std::erase_if(*domains, [this](const Domain& domain) {
-    const std::string path = store_->monitor_path(domain.name);
-    return path.empty() || !io::identify(path).ok();
-  });
-  return std::move(domains).value();
+  for (ListedDomain& each : *listed) {
+    const std::string path = store_->monitor_path(each.domain.name);
+    if (!each.error && !path.empty() && io::identify(path).ok()) {
+      domains.push_back(std::move(each.domain));
+    }
+  }
+  return domains;
 }
 
 Result<std::shared_ptr<qmp::Monitor>> Connection::monitor_of(const Domain& domain) {
@@ -119,10 +122,17 @@ Result<DomainWithState> Connection::with_state(Result<Domain> domain) {
 
 Result<std::vector<DomainWithState>> Connection::list_domains() {
   BLOCKPULL_CHECK(check_open("virConnectListAllDomains"));
-  BLOCKPULL_TRY(domains, store_->list());
+  BLOCKPULL_TRY(domains, store_->list_all());
   std::vector<DomainWithState> listed;
-  for (Domain& domain : domains) {
-    BLOCKPULL_TRY(with, with_state(std::move(domain)));
+  for (ListedDomain& each : domains) {
+    DomainWithState with{std::move(each.domain), DomainState::kNoState, std::move(each.error)};
+    if (!with.error) {
+      if (auto state = state_of(with.domain); state.ok()) {
+        with.state = *state;
+      } else {
+        with.error = std::move(state).error();
+      }
+    }
     listed.push_back(std::move(with));
   }
   return listed;

@@ -43,6 +43,8 @@ struct ConnectOptions {
 struct DomainWithState {
   Domain domain;
   DomainState state = DomainState::kShutoff;
+  /// Of a list: why nothing more is known of it. Its state is kNoState then.
+  std::optional<Failure> error = {};
 };
 
 /// A job that was found in a guest's QEMU and is followed since.
@@ -61,6 +63,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   [[nodiscard]] const std::string& uri() const { return uri_; }
 
+  /// One that cannot be read or asked is in the list, with its error.
   [[nodiscard]] Result<std::vector<DomainWithState>> list_domains();
   [[nodiscard]] Result<DomainWithState> lookup_name(const std::string& name);
   [[nodiscard]] Result<DomainWithState> lookup_uuid(const std::string& uuid);

@@ -18,7 +18,7 @@ class DescribedStore final : public DomainStore {
  public:
   Result<void> add(const DomainDescription& description);
 
-  Result<std::vector<Domain>> list() override;
+  Result<std::vector<ListedDomain>> list_all() override;
   Result<Domain> find_name(const std::string& name) override;
   Result<Domain> find_uuid(const std::string& uuid) override;
   Result<std::string> xml_of(const Domain& domain) override;
@@ -75,11 +75,11 @@ Result<void> DescribedStore::add(const DomainDescription& description) {
   return {};
 }
 
-Result<std::vector<Domain>> DescribedStore::list() {
+Result<std::vector<ListedDomain>> DescribedStore::list_all() {
   const std::lock_guard lock(mutex_);
-  std::vector<Domain> domains;
+  std::vector<ListedDomain> domains;
   for (const auto& [name, entry] : entries_) {
-    domains.push_back(entry.domain);
+    domains.push_back({entry.domain, std::nullopt});
   }
   return domains;
 }

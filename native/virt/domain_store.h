@@ -32,11 +32,20 @@ struct DomainDescription {
   std::vector<Disk> disks;
 };
 
+/// A domain; or, with a name and a UUID made of it alone, why it is none.
+struct ListedDomain {
+  Domain domain;
+  std::optional<Failure> error;
+};
+
 class DomainStore {
  public:
   virtual ~DomainStore() = default;
 
-  [[nodiscard]] virtual Result<std::vector<Domain>> list() = 0;
+  /// Fails where there is nothing to list at all.
+  [[nodiscard]] virtual Result<std::vector<ListedDomain>> list_all() = 0;
+  /// For who must not miss one: fails with the first that is none.
+  [[nodiscard]] Result<std::vector<Domain>> list();
   [[nodiscard]] virtual Result<Domain> find_name(const std::string& name) = 0;
   /// `uuid` in canonical form.
   [[nodiscard]] virtual Result<Domain> find_uuid(const std::string& uuid) = 0;
@@ -60,6 +69,10 @@ class DomainStore {
 
 [[nodiscard]] Result<std::shared_ptr<DomainStore>> describe_domains(
     const std::vector<DomainDescription>& descriptions);
+
+/// Two that have one UUID are both in error, as a call by UUID would be for either.
+[[nodiscard]] Failure twin_domains(const Domain& one, const Domain& other);
+void refuse_twins(std::vector<ListedDomain>& listed);
 
 /// What both kinds say. kNoDomain, code 42.
 [[nodiscard]] Failure no_domain_named(std::string_view name);

@@ -33,6 +33,23 @@ std::string source_of(const pugi::xml_node& disk) {
   return {};
 }
 
+/// Of all layers that are stated with a file and a format.
+std::vector<image::FileFormat> backing_formats_of(const pugi::xml_node& disk) {
+  std::vector<image::FileFormat> formats;
+  for (pugi::xml_node store = disk.child("backingStore"); store;
+       store = store.child("backingStore")) {
+    const std::string format = store.child("format").attribute("type").value();
+    const pugi::xml_node source = store.child("source");
+    for (const char* const attribute : {"file", "dev"}) {
+      const std::string path = source.attribute(attribute).value();
+      if (path.starts_with('/') && !format.empty()) {
+        formats.push_back({path, format});
+      }
+    }
+  }
+  return formats;
+}
+
 Disk read_disk(const pugi::xml_node& node) {
   Disk disk;
   disk.target = node.child("target").attribute("dev").value();
@@ -41,6 +58,7 @@ Disk read_disk(const pugi::xml_node& node) {
   disk.format = node.child("driver").attribute("type").value();
   disk.type = node.attribute("type").as_string("file");
   disk.transient = static_cast<bool>(node.child("transient"));
+  disk.backing_formats = backing_formats_of(node);
   return disk;
 }
 

@@ -4,11 +4,12 @@
 //
 //     domain ─ name, uuid
 //            └ devices/disk@type ─ driver@type, source@file (dev, dir, name, volume, path),
-//                                  target@dev@bus, transient
+//                                  target@dev@bus, transient, backingStore ─ format@type, source,
+//                                                                            backingStore ─ …
 //
 // Everything else in the XML is left alone: the text itself stays the domain's definition. A
-// backing chain stated in the XML is not believed (headers decide); `xml_rewrite.h` keeps it in
-// step after a pull.
+// backing chain stated in the XML is not believed (headers decide), but for the formats of files
+// that no header states; `xml_rewrite.h` keeps it in step after a pull.
 
 #pragma once
 
@@ -17,6 +18,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/image/layer_formats.h"
 #include "virt/error_map.h"
 
 namespace blockpull::virt {
@@ -34,6 +36,8 @@ struct Disk {
   std::string format;
   /// libvirt's disk type, "file" or "network" for example.
   std::string type = "file";
+  /// What is said of layers below it, wherever it stands: <backingStore>'s formats by their files.
+  std::vector<image::FileFormat> backing_formats = {};
   /// "virtio", "sd"; may be empty.
   std::string bus;
   bool transient = false;

@@ -5,8 +5,9 @@
 // was parsed is remembered beside the file's inode, size and time of change, so that a lookup by
 // UUID costs a stat.
 //
-// A file that cannot be read or parsed fails a call that needs it and a listing, which would be
-// short without saying so; a lookup by UUID passes over it.
+// What cannot be read or parsed fails a call that needs it, and is listed with its error, so that
+// neither the others are kept from being listed nor the list is short without saying so. Who knows
+// the UUID that it is listed with hears the error as well. A lookup by another UUID passes over it.
 
 #include <algorithm>
 #include <cerrno>
@@ -61,7 +62,7 @@ class FolderStore final : public DomainStore {
   /// Stems of the XML files and of the monitors' sockets, sorted.
   [[nodiscard]] Result<std::vector<std::string>> names() const;
 
-  Result<std::vector<Domain>> list() override;
+  Result<std::vector<ListedDomain>> list_all() override;
   Result<Domain> find_name(const std::string& name) override;
   Result<Domain> find_uuid(const std::string& uuid) override;
   Result<std::string> xml_of(const Domain& domain) override;
@@ -88,7 +89,10 @@ class FolderStore final : public DomainStore {
   [[nodiscard]] Result<Domain> load(const std::string& name);
   [[nodiscard]] Result<Domain> load_without_xml(const std::string& name) const;
   [[nodiscard]] std::optional<Domain> remembered(const std::string& name, const FileStamp& stamp);
-  [[nodiscard]] std::optional<std::string> name_of(const std::string& uuid);
+  [[nodiscard]] std::vector<std::string> names_of(const std::string& uuid);
+  [[nodiscard]] bool had(const std::string& name, const std::string& uuid);
+  [[nodiscard]] Result<Domain> find_among(const std::vector<std::string>& names,
+                                          const std::string& uuid);
 
   const std::string root_;
   /// Guards parsed_.
@@ -125,14 +129,22 @@ std::optional<Domain> FolderStore::remembered(const std::string& name, const Fil
   return found->second.domain;
 }
 
-std::optional<std::string> FolderStore::name_of(const std::string& uuid) {
+bool FolderStore::had(const std::string& name, const std::string& uuid) {
   const std::lock_guard lock(mutex_);
+  const auto found = parsed_.find(name);
+  return found != parsed_.end() && found->second.domain.uuid == uuid;
+}
+
+/// Of the files that were read, whatever is in them by now.
+std::vector<std::string> FolderStore::names_of(const std::string& uuid) {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::string> names;
   for (const auto& [name, parsed] : parsed_) {
     if (parsed.domain.uuid == uuid) {
-      return name;
+      names.push_back(name);
     }
   }
-  return std::nullopt;
+  return names;
 }
 
 /// A monitor's socket is a domain too; what it has is for its QEMU to tell.
@@ -152,7 +164,11 @@ Result<Domain> FolderStore::load(const std::string& name) {
   const std::string path = xml_path(name);
   const auto stamp = stamp_of(path);
   if (!stamp) {
-    return load_without_xml(name);
+    // A link that leads nowhere is no reason to take a socket for all that is known.
+    struct stat about {};
+
+    return ::lstat(path.c_str(), &about) == 0 ? reported(system_error("stat", ENOENT, path))
+                                              : load_without_xml(name);
   }
   if (auto domain = remembered(name, *stamp)) {
     return *std::move(domain);
@@ -169,18 +185,22 @@ Result<Domain> FolderStore::load(const std::string& name) {
   return domain;
 }
 
-Result<std::vector<Domain>> FolderStore::list() {
+Result<std::vector<ListedDomain>> FolderStore::list_all() {
   BLOCKPULL_TRY(all, names());
-  std::vector<Domain> domains;
+  std::vector<ListedDomain> listed;
   for (const std::string& name : all) {
     auto domain = load(name);
     if (domain.ok()) {
-      domains.push_back(std::move(domain).value());
+      listed.push_back({std::move(domain).value(), std::nullopt});
     } else if (domain.error().error.kind != ErrorKind::kNoDomain) {
-      return std::move(domain).error();
+      Domain unread;
+      unread.name = name;
+      unread.uuid = uuid_of_name(name);
+      listed.push_back({std::move(unread), std::move(domain).error()});
     }
   }
-  return domains;
+  refuse_twins(listed);
+  return listed;
 }
 
 Result<Domain> FolderStore::find_name(const std::string& name) {
@@ -190,21 +210,36 @@ Result<Domain> FolderStore::find_name(const std::string& name) {
   return load(name);
 }
 
-Result<Domain> FolderStore::find_uuid(const std::string& uuid) {
-  if (const auto name = name_of(uuid)) {
-    auto domain = load(*name);
-    if (domain.ok() && domain->uuid == uuid) {
-      return domain;
+Result<Domain> FolderStore::find_among(const std::vector<std::string>& names,
+                                       const std::string& uuid) {
+  std::optional<Domain> found;
+  std::optional<Failure> unread;
+  for (const std::string& name : names) {
+    auto domain = load(name);
+    if (!domain.ok()) {
+      const bool is_gone = domain.error().error.kind == ErrorKind::kNoDomain;
+      if (!is_gone && (uuid_of_name(name) == uuid || had(name, uuid))) {
+        unread = std::move(domain).error();
+      }
+    } else if (domain->uuid == uuid) {
+      if (found) {
+        return twin_domains(*found, *domain);
+      }
+      found = std::move(domain).value();
     }
+  }
+  if (found) {
+    return *std::move(found);
+  }
+  return unread ? *std::move(unread) : no_domain_with(uuid);
+}
+
+Result<Domain> FolderStore::find_uuid(const std::string& uuid) {
+  if (auto known = find_among(names_of(uuid), uuid); known.ok()) {
+    return known;
   }
   BLOCKPULL_TRY(all, names());
-  for (const std::string& name : all) {
-    auto domain = load(name);
-    if (domain.ok() && domain->uuid == uuid) {
-      return domain;
-    }
-  }
-  return no_domain_with(uuid);
+  return find_among(all, uuid);
 }
 
 Result<std::string> FolderStore::xml_of(const Domain& domain) {
@@ -220,8 +255,11 @@ Result<Domain> FolderStore::define(const std::string& xml) {
   if (const auto known = load(domain.name); known.ok()) {
     BLOCKPULL_CHECK(check_redefinition(domain, *known));
   }
-  if (const auto known = find_uuid(domain.uuid); known.ok()) {
-    BLOCKPULL_CHECK(check_redefinition(domain, *known));
+  BLOCKPULL_TRY(listed, list_all());
+  for (const ListedDomain& known : listed) {
+    if (known.domain.uuid == domain.uuid) {
+      BLOCKPULL_CHECK(check_redefinition(domain, known.domain));
+    }
   }
   BLOCKPULL_CHECK(lifted(replace_xml_file(xml_path(domain.name), xml), &reported));
   return load(domain.name);

@@ -28,9 +28,9 @@ blockpull::Result<std::optional<image::Format>> format_of(const std::optional<st
 blockpull::Result<image::ChainOptions> chain_options(const ImageRequest& request) {
   image::ChainOptions options;
   BLOCKPULL_TRY(format, format_of(request.format));
-  BLOCKPULL_TRY(backing_format, format_of(request.backing_format));
+  BLOCKPULL_TRY(formats, stated_formats(request.backing_formats, {}));
   options.format = format;
-  options.backing_format = backing_format;
+  options.formats = std::move(formats);
   options.backing_paths = request.backing_paths;
   return options;
 }
@@ -41,7 +41,7 @@ blockpull::Result<driver::PullOptions> pull_options(const ImagePullRequest& requ
   BLOCKPULL_TRY(chain, chain_options(request.image));
   options.chain = std::move(chain);
   if (request.base) {
-    options.base = driver::BaseChoice{*request.base, std::nullopt};
+    options.base = driver::BaseChoice{*request.base, std::nullopt, true};
   }
   options.trailing = request.trailing;
   return options;
@@ -75,6 +75,15 @@ blockpull::Result<image::Chain> open_unlocked(const ImageRequest& request) {
 }
 
 }  // namespace
+
+blockpull::Result<image::StatedFormats> stated_formats(const BackingFormats& by_caller,
+                                                       std::vector<image::FileFormat> by_domain) {
+  for (const image::FileFormat& stated : by_caller.by_file) {
+    BLOCKPULL_CHECK(image::parse_format(stated.format));
+  }
+  BLOCKPULL_TRY(for_one_layer, format_of(by_caller.for_one_layer));
+  return image::StatedFormats{by_caller.by_file, std::move(by_domain), for_one_layer};
+}
 
 TimedPlan timed(driver::PullPlan plan, std::uint64_t bytes_per_second,
                 const std::function<Failure(Error)>& say) {
@@ -114,17 +123,19 @@ Result<std::shared_ptr<job::Job>> pull_image(job::Engine& engine, LiveJobs& jobs
   return job;
 }
 
-Result<TimedPlan> plan_image(job::Engine& engine, const ImagePullRequest& request) {
+Result<TimedPlan> plan_image(job::Engine& engine, const ImagePullRequest& request,
+                             const IsWanted& is_wanted) {
   BLOCKPULL_TRY(options, lifted(pull_options(request), &plain));
   BLOCKPULL_CHECK(lifted(check_siblings(request.siblings), &plain));
-  BLOCKPULL_TRY(plan, lifted(driver::plan_pull(engine, options), &plain));
+  BLOCKPULL_TRY(plan, lifted(driver::plan_pull(engine, options, is_wanted), &plain));
   judge_planned(scope_of(request, options), options.path, plan);
   return timed(std::move(plan), request.bytes_per_second, &plain);
 }
 
-Result<std::vector<driver::LayerInfo>> inspect_chain(const ImageRequest& request) {
+Result<std::vector<driver::LayerInfo>> inspect_chain(const ImageRequest& request,
+                                                     const IsWanted& is_wanted) {
   BLOCKPULL_TRY(options, lifted(chain_options(request), &plain));
-  return lifted(driver::inspect_chain(request.path, options), &plain);
+  return lifted(driver::inspect_chain(request.path, options, is_wanted), &plain);
 }
 
 Result<void> create_image(const CreateRequest& request) {

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/wanted.h"
 #include "core/image/create.h"
 #include "core/image/digest.h"
 #include "driver/inspect.h"
@@ -25,12 +26,22 @@
 
 namespace blockpull::virt {
 
+/// The caller's word for layers whose overlay states no format.
+struct BackingFormats {
+  std::vector<image::FileFormat> by_file;
+  std::optional<std::string> for_one_layer;
+};
+
+/// What is known of such layers, where `by_domain` is what its XML says. kFeatureUnsupported for a
+/// format of the caller's that is not served.
+[[nodiscard]] blockpull::Result<image::StatedFormats> stated_formats(
+    const BackingFormats& by_caller, std::vector<image::FileFormat> by_domain);
+
 struct ImageRequest {
   std::string path;
   /// Absent: told by the image's magic, never raw.
   std::optional<std::string> format;
-  /// Of layers whose overlay states none.
-  std::optional<std::string> backing_format;
+  BackingFormats backing_formats;
   /// Folders that backing files must lie in; absent: any local file.
   std::optional<std::vector<std::string>> backing_paths;
 };
@@ -72,10 +83,13 @@ struct TimedPlan {
     job::Engine& engine, LiveJobs& jobs, const ImagePullRequest& request,
     std::function<void(const job::Outcome&)> on_end);
 
-[[nodiscard]] Result<TimedPlan> plan_image(job::Engine& engine, const ImagePullRequest& request);
+/// kCancelled where nobody wants it any more, here and below.
+[[nodiscard]] Result<TimedPlan> plan_image(job::Engine& engine, const ImagePullRequest& request,
+                                           const IsWanted& is_wanted);
 
 /// The layers, the active one first.
-[[nodiscard]] Result<std::vector<driver::LayerInfo>> inspect_chain(const ImageRequest& request);
+[[nodiscard]] Result<std::vector<driver::LayerInfo>> inspect_chain(const ImageRequest& request,
+                                                                   const IsWanted& is_wanted);
 
 [[nodiscard]] Result<void> create_image(const CreateRequest& request);
 

@@ -37,6 +37,7 @@ blockpull::Result<std::vector<driver::ChainFile>> chain_of(
     const Disk& disk, const std::optional<std::vector<std::string>>& backing_paths) {
   image::ChainOptions options;
   options.backing_paths = backing_paths;
+  options.formats.by_domain = disk.backing_formats;
   if (!disk.format.empty()) {
     BLOCKPULL_TRY(format, image::parse_format(disk.format));
     options.format = format;
@@ -156,7 +157,7 @@ void add_view(const Domain& domain, const driver::GuestView& view, KnownChains& 
         continue;
       }
       if (const auto& seen = nodes[node].seen; seen && seen->is_qemus) {
-        chain.files.push_back({name, seen->id});
+        chain.files.push_back({seen->path, seen->id});
         continue;
       }
       if (!name.starts_with('/')) {
@@ -190,6 +191,17 @@ void add_siblings(const std::string& folder, const image::ChainOptions& options,
 blockpull::Result<void> check_siblings(const std::vector<std::string>& folders) {
   for (const std::string& folder : folders) {
     BLOCKPULL_CHECK(list_files(folder));
+  }
+  return {};
+}
+
+blockpull::Result<void> make_headers_durable(const KnownChains& known, const Unneeded& unneeded) {
+  for (const KnownChains::Known& chain : known.chains) {
+    const bool is_of_guest = !unneeded.uuid.empty() && chain.uuid == unneeded.uuid;
+    if (is_of_guest && !chain.files.empty() &&
+        !driver::is_same_file(chain.files.front(), unneeded.top)) {
+      BLOCKPULL_CHECK(driver::make_durable(chain.files.front()));
+    }
   }
   return {};
 }

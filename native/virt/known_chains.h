@@ -71,6 +71,12 @@ void add_siblings(const std::string& folder, const image::ChainOptions& options,
 /// Whether the folders can be listed. kUnsupported when one holds too many files.
 [[nodiscard]] blockpull::Result<void> check_siblings(const std::vector<std::string>& folders);
 
+/// Of another disk of the same guest it is not known whether it has stood on its chain for long. A
+/// stream of it may just have ended, and a power loss would take its header back. This makes the
+/// headers of all other disks of that guest last. kIo.
+[[nodiscard]] blockpull::Result<void> make_headers_durable(const KnownChains& known,
+                                                           const Unneeded& unneeded);
+
 /// Takes the files away that one of the chains has. Gives whose chains could not be read.
 [[nodiscard]] std::vector<std::string> withhold(const KnownChains& known, Unneeded& unneeded);
 

@@ -83,7 +83,7 @@ class XmlFollower : public std::enable_shared_from_this<XmlFollower> {
       answer_({});
       return;
     }
-    driver::flush_node(monitor_, left_.back().node, driver::JobPhase::kHasEnded,
+    driver::flush_node(monitor_, left_.back().node, driver::FlushTime::kAfterJobEnded,
                        [self = shared_from_this()](blockpull::Result<driver::Flushed> flushed) {
                          if (flushed.ok()) {
                            self->rewrite();

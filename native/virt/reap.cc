@@ -65,7 +65,7 @@ class DiskFlushes : public std::enable_shared_from_this<DiskFlushes> {
       return;
     }
     driver::flush_node(
-        monitor_, nodes_.back(), driver::JobPhase::kHasEnded,
+        monitor_, nodes_.back(), driver::FlushTime::kAfterJobEnded,
         [self = shared_from_this()](blockpull::Result<driver::Flushed> flushed) {
           if (flushed.ok()) {
             self->nodes_.pop_back();

@@ -181,6 +181,12 @@ class Look : public std::enable_shared_from_this<Look> {
       auto unreadable = withhold(known_, end.unneeded);
       auto more = withhold(siblings, end.unneeded);
       unreadable.insert(unreadable.end(), more.begin(), more.end());
+      if (!end.unneeded.files.empty() && unreadable.empty()) {
+        const auto lasting = make_headers_durable(known_, end.unneeded);
+        if (!lasting.ok()) {
+          unreadable.push_back(lasting.error().message);
+        }
+      }
       if (!unreadable.empty()) {
         end.unneeded.files.clear();
         end.outcome.warnings.push_back(not_told(end.unneeded.top.path, unreadable));

@@ -216,7 +216,11 @@ describe('domains', () => {
     vms.write('vm1', '')
     expect((await connection.listAllDomains()).map(({ name }) => name)).toEqual(['vm0', 'vm1'])
     expect(await connection.lookupByUUID(domain.uuid.toUpperCase())).toMatchObject({ name: 'vm0', state: 'shut off' })
-    expect(domain.disks).toEqual([{ target: 'vda', source: vms.top, format: 'qcow2' }])
+    // As the XML states them for layers below.
+    const backingFormats = Object.fromEntries(
+      ['mid', 'base'].map((name) => [vms.top.replace(/top\.qcow2$/, `${name}.qcow2`), 'qcow2']),
+    )
+    expect(domain.disks).toEqual([{ target: 'vda', source: vms.top, format: 'qcow2', backingFormats }])
     expect(await domain.xml()).toBe(vms.read('vm0'))
   })
 

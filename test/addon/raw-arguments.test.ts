@@ -8,7 +8,7 @@ import { loadBinding, type NativeBinding } from '../../lib/native.js'
 
 const binding = loadBinding() as unknown as Record<string, (...args: unknown[]) => unknown>
 const ignore = () => undefined
-const image = { path: 'none.qcow2', format: null, backingFormat: null, backingPaths: null }
+const image = { path: 'none.qcow2', format: null, backingFormat: null, backingFormats: null, backingPaths: null }
 
 const nonsense: readonly unknown[] = [
   undefined,
@@ -46,6 +46,12 @@ test('a property of the wrong type is named', () => {
   refused('format', 5, 'a string')
   refused('backingPaths', 'x', 'an array or null')
   refused('backingPaths', ['x', 5], 'a string')
+  refused('base', Buffer.from('a\0'), 'a name without NUL')
+  refused('format', Buffer.from('raw'), 'a string')
+  refused('backingFormats', {}, 'an array or null')
+  const stated = (item: unknown) => binding['pullImage']?.({ ...pull, backingFormats: [item] }, ignore)
+  expect(() => stated({ path: 'b', format: 5 })).toThrow('request.format must be a string')
+  expect(() => stated(5)).toThrow('request must be an object')
   refused('bytesPerSecond', 5, 'a BigInt from 0 to 2n ** 64n - 1n')
   refused('bytesPerSecond', -1n, 'a BigInt')
   refused('bytesPerSecond', 2n ** 64n, 'a BigInt')

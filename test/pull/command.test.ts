@@ -4,7 +4,8 @@
 // loses its reader. How lines are worded is tested without a process, in test/unit/cli.
 
 import { spawn } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
 import { blockpull, commandFile } from '../support/command.js'
@@ -40,6 +41,20 @@ function events(stdout: string): Record<string, unknown>[] {
     .split('\n')
     .map((line) => JSON.parse(line) as Record<string, unknown>)
 }
+
+test('the command needs one package at run time, the loader of the addon', () => {
+  const { dependencies } = JSON.parse(readFileSync(join(dirname(commandFile), '../../package.json'), 'utf8'))
+  expect(Object.keys(dependencies)).toEqual(['node-gyp-build'])
+  const folder = dirname(commandFile)
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.js'))
+  const imported = files.flatMap((name) =>
+    [...readFileSync(join(folder, name), 'utf8').matchAll(/^(?:import|export)\b.* from ["']([^."'][^"']*)["']/gm)].map(
+      ([, specifier]) => specifier,
+    ),
+  )
+  expect(imported.filter((specifier) => !specifier?.startsWith('node:'))).toEqual([])
+  expect(imported.length).toBeGreaterThan(5)
+})
 
 describe('a pull', () => {
   test('that completes ends with 0 and says so last', async () => {

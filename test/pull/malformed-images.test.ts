@@ -4,7 +4,9 @@
 // first write, since what it would allocate or link might lie over something that is in use. The cases are QEMU's
 // iotests 060 and 080 and what the format forbids; a valid image by the builder is the ground of each.
 
+import { closeSync, openSync, readSync, writeSync } from 'node:fs'
 import { afterAll, describe, expect, test } from 'vitest'
+import { inspectChain } from '../../lib/index.js'
 import { bigEndian, overwrite } from '../support/files.js'
 import { type ClusterContent, type Qcow2Layout, type Qcow2Options, writeQcow2 } from '../support/qcow2-builder.mjs'
 import { expectRefusal } from '../support/refusal.js'
@@ -37,6 +39,29 @@ test('the ground of these tests is an image that is pulled', async () => {
     expect(await pulled(path)).toMatchObject({ state: 'completed', bytesMoved: 1048576 - 65536 * (version + 1) })
   }
 })
+
+test('a table that names another one twice is not walked', async () => {
+  const { path } = await makeChainOfTwoTables()
+  const sentence = /names the L2 table at 0x[0-9a-f]+ more than once/
+  await expectRefusal(path, { code: 'IMAGE_CORRUPT', sentence })
+  await expect(inspectChain(path)).rejects.toThrow(sentence)
+})
+
+/** An overlay over an image of 1 GiB, both of whose L1 entries name the same table. */
+async function makeChainOfTwoTables(): Promise<{ path: string }> {
+  const folder = temp.folder()
+  const writes = ['write -P 1 0 64k', 'write -P 2 512M 64k']
+  const { top } = await makeChain(folder, { name: 'base', size: '1G', io: writes }, { name: 'top', size: '1G' })
+  const base = `${folder}/base`
+  const file = openSync(base, 'r+')
+  const number = Buffer.alloc(8)
+  readSync(file, number, 0, 8, 40)
+  const table = Number(number.readBigUInt64BE())
+  readSync(file, number, 0, 8, table)
+  writeSync(file, number, 0, 8, table + 8)
+  closeSync(file)
+  return { path: top }
+}
 
 describe('a header with', () => {
   const corrupt: [title: string, offset: number, value: bigint | number, length: 4 | 8, sentence: RegExp][] = [

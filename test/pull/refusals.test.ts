@@ -139,7 +139,7 @@ describe('the chain', () => {
     writeQcow2(`${folder}/top`, header)
     await expectRefusal(`${folder}/top`, {
       code: 'FORMAT_UNKNOWN',
-      sentence: /states no format for its backing file 'base'/,
+      sentence: /backing file '.*base' of '.*top': header of its overlay states no format for it/,
     })
     expect(await pulled(`${folder}/top`, { backingFormat: 'qcow2' })).toMatchObject({ state: 'completed' })
   })

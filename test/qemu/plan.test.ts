@@ -45,7 +45,7 @@ describe('a plan', () => {
     const grown = statSync(chain.top).size - before
     expect(grown).toBeGreaterThanOrEqual(toMove)
     expect(grown).toBeLessThanOrEqual(plan.bytesToAllocate)
-    expect(await live.complaints(options.base ?? null)).toEqual([])
+    expect(await live.complaints((options.base ?? null) as string | null)).toEqual([])
   })
 
   test('begins no job, changes no file, and needs no connection that may write', async () => {
@@ -102,9 +102,17 @@ describe('what the pull is then refused with is told:', () => {
   test.each([
     ['on the disk', 'top', {}],
     ['on a layer that would drop out', 'mid', {}],
-    ['on the layer that would stay, with its filter above that', 'mid', { base: 'mid' }],
+    ['on the layer that would stay, with its filter above that', 'low', { base: 'low' }],
   ])('another program’s job %s', async (_, device, options) => {
-    const live = await LiveDisk.start(await layers())
+    const live = await LiveDisk.start(
+      await makeChain(
+        temp.folder(),
+        { name: 'base', size: '8M', io: ['write -P 1 0 4M'] },
+        { name: 'low', size: '8M', io: ['write -P 2 3M 3M'] },
+        { name: 'mid', size: '8M', io: ['write -P 3 6M 1M'] },
+        { name: 'top', size: '8M', io: ['write -P 4 7M 1M'] },
+      ),
+    )
     const client = await live.client()
     await client.execute('block-stream', { 'job-id': 'theirs', device, speed: 1 })
     await expectSame(live, options, 'JOB_ACTIVE')

@@ -162,6 +162,13 @@ describe('a job that goes on alone', () => {
     expect(again).toMatchObject({ code: 1, stderr: expect.stringContaining('does not have an active block job') })
   })
 
+  test('is none where there is nothing to do, which is told', async () => {
+    const { disk } = await startGuest()
+    await blockpull('pull', ...disk)
+    const again = await blockpull('pull', '--no-wait', ...disk)
+    expect(again).toEqual({ code: 0, stdout: 'vm0 vda: nothing to pull\n', stderr: '' })
+  })
+
   test('is waited for and made durable by reap', async () => {
     const { disk, uri, isPulled } = await startGuest()
     await blockpull('pull', '--no-wait', '--bandwidth', '32M', ...disk)

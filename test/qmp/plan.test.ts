@@ -60,6 +60,7 @@ describe('a plan', () => {
       bytesToAllocate: 2 * onDisk,
       seconds: 2,
       released: [images[1], images[2]],
+      releasedBytes: null,
       base: null,
     })
     expect(await domain.plan('vda', { base: images[2], bigint: true })).toEqual({
@@ -69,6 +70,7 @@ describe('a plan', () => {
       bytesToAllocate: BigInt(onDisk),
       seconds: null,
       released: [images[1]],
+      releasedBytes: null,
       base: images[2],
     })
   })

@@ -10,7 +10,7 @@
 // node has a name, none has a device's) or as people do by hand ('drive': only the device has a name).
 // The judge is qemu-img over the files, once QEMU is gone: content against a copy made before QEMU came.
 
-import { basename } from 'node:path'
+import { basename, normalize } from 'node:path'
 import { onTestFinished } from 'vitest'
 import {
   type BlockPullOptions,
@@ -126,7 +126,8 @@ export class LiveDisk {
     if (checked.code !== 0 && !(mayLeak && checked.code === 3)) complaints.push(checked.report)
     const differs = await difference(this.#flat, this.chain.top)
     if (differs !== null) complaints.push(differs)
-    const found = (await info(this.chain.top))['full-backing-filename']
+    const stated = (await info(this.chain.top))['full-backing-filename']
+    const found = stated === undefined ? undefined : normalize(stated)
     if (found !== (base ?? undefined)) complaints.push(`the header leads to '${found}', it should to '${base}'`)
     return complaints
   }

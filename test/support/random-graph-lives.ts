@@ -166,7 +166,8 @@ async function moveOver(stage: GraphStage, pull: GraphPull): Promise<Told> {
 /** The QEMU whose machine is elsewhere ends. */
 async function leave(stage: GraphStage, source: GraphMachine): Promise<void> {
   stage.note('the first QEMU quits')
-  stage.reasons.set(gone, /^MONITOR_LOST/)
+  // Without XML nobody else knows its disks.
+  stage.reasons.set(gone, /^(MONITOR_LOST|NO_DISK)/)
   await source.quit()
 }
 

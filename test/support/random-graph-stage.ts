@@ -130,7 +130,10 @@ export class GraphStage {
   async something(): Promise<void> {
     const { random } = this
     const mayTouch = !this.recipe.isSnapshot && !this.recipe.filters.some(isWriterBelow) && this.machine.canDoIo
-    const what = random.pick(mayTouch ? ['write', 'write', 'write', 'read', 'flush', 'wait'] : ['wait'])
+    // By a compress filter QEMU fails every write to a cluster that is there, and HMP does not tell.
+    const mayWrite = mayTouch && this.recipe.filters.every(({ kind }) => kind !== 'compress')
+    const touches = ['read', 'flush', 'wait'] as const
+    const what = random.pick(mayWrite ? ['write', 'write', 'write', ...touches] : mayTouch ? touches : ['wait'])
     if (what === 'read' || what === 'flush') this.note(`the guest: ${what}`)
     if (what === 'wait') await pause(random.below(60))
     if (what === 'write') await this.#write()

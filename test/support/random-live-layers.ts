@@ -4,7 +4,7 @@
 // what a new QEMU would find if this one were killed now, since nothing in QEMU's memory is seen.
 
 import { readFileSync, realpathSync, rmSync } from 'node:fs'
-import type { ImageInfo } from './qemu.js'
+import { type ImageInfo, qemuImg } from './qemu.js'
 import { runWell } from './run-program.js'
 
 export interface Layer {
@@ -25,18 +25,44 @@ interface LayerInfo extends ImageInfo {
   readonly 'dirty-flag'?: boolean
 }
 
-/** The chain that the headers lead through from an active image, which is the first. */
+/** A layer as a JSON name of QEMU's states it, with what it states of the layer below. */
+interface NamedByJson {
+  readonly driver: string
+  readonly file: { readonly filename: string }
+  readonly backing?: NamedByJson
+}
+
+/**
+ * The chain that the headers lead through from an active image, which is the first. Layer by layer: `qemu-img info
+ * --backing-chain` cannot open a name by JSON that states its own backing file, which QEMU's commit writes.
+ */
 export async function headerChain(path: string): Promise<Layer[]> {
-  const output = await runWell('qemu-img', ['info', '-U', '-f', 'qcow2', '--backing-chain', '--output=json', path])
-  const found: LayerInfo[] = JSON.parse(output)
-  return found.map((layer) => ({
-    path: realpathSync(layer.filename),
-    format: layer.format,
-    size: layer['virtual-size'],
-    fileSize: readFileSync(layer.filename).length,
-    clusterSize: layer['cluster-size'] ?? 512,
-    isDirty: layer['dirty-flag'] ?? false,
-  }))
+  const found: Layer[] = []
+  let next: NamedByJson | null = { driver: 'qcow2', file: { filename: path } }
+  while (next !== null) {
+    const { filename } = next.file
+    const info: LayerInfo = JSON.parse(await qemuImg('info', '-U', '-f', next.driver, '--output=json', filename))
+    found.push({
+      path: realpathSync(filename),
+      format: info.format,
+      size: info['virtual-size'],
+      fileSize: readFileSync(filename).length,
+      clusterSize: info['cluster-size'] ?? 512,
+      isDirty: info['dirty-flag'] ?? false,
+    })
+    next = next.backing ?? layerBelow(info)
+  }
+  return found
+}
+
+function layerBelow(info: ImageInfo): NamedByJson | null {
+  const name = info['full-backing-filename'] ?? info['backing-filename']
+  if (name === undefined) {
+    return null
+  }
+  return name.startsWith('json:')
+    ? JSON.parse(name.slice('json:'.length))
+    : { driver: info['backing-filename-format'] ?? 'raw', file: { filename: name } }
 }
 
 /** What a guest reads. */

@@ -54,6 +54,7 @@ describe('done', () => {
       seconds: 2,
       method: 'io_uring',
       released: ['/srv/base.qcow2'],
+      releasedBytes: null,
       warnings: [],
     })
     expect(job.outcome?.state).toBe('completed')

@@ -56,9 +56,27 @@ describe('looking up domains', () => {
     expect(binding.last).toEqual({ xml: '<domain/>' })
   })
 
+  it('lists a domain that is none with its error, beside the others', async () => {
+    const { connection, binding } = await opened()
+    const broken = { ...vm0, name: 'vm1', state: 0, disks: [], error: failure('INVALID_ARGUMENT') }
+    binding.domains = [broken, vm0]
+    const [bad, good] = await connection.listAllDomains()
+    expect(bad).toMatchObject({ name: 'vm1', state: 'no state', disks: [], error: { code: 'INVALID_ARGUMENT' } })
+    expect(good).toMatchObject({ name: 'vm0', state: 'shut off', error: null })
+  })
+
+  it('gives the formats that its XML states for layers below a disk', async () => {
+    const { connection, binding } = await opened()
+    const backingFormats = [{ path: '/srv/base.img', format: 'raw' }]
+    binding.domains = [{ ...vm0, disks: vm0.disks.map((disk) => ({ ...disk, backingFormats })) }]
+    const [domain] = await connection.listAllDomains()
+    expect(domain?.disks).toMatchObject([{ backingFormats: { '/srv/base.img': 'raw' } }])
+  })
+
   it('gives domains that say who they are', async () => {
     const { domain } = await opened()
-    expect(domain).toMatchObject({ name: 'vm0', uuid: vm0.uuid, state: 'shut off', disks: vm0.disks })
+    expect(domain).toMatchObject({ name: 'vm0', uuid: vm0.uuid, state: 'shut off', error: null })
+    expect(domain.disks).toEqual([{ target: 'vda', source: '/srv/vm0.qcow2', format: 'qcow2' }])
     await expect(domain.xml()).resolves.toBe('<domain/>')
   })
 
@@ -100,6 +118,9 @@ describe('calls on a disk', () => {
       disk: 'vda',
       call: 'virDomainBlockPull',
       base: null,
+      exactBase: true,
+      backingFormat: null,
+      backingFormats: null,
       detached: false,
       onError: 'report',
       siblings: null,

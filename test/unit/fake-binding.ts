@@ -31,6 +31,7 @@ export function failure(code: string, more: Partial<NativeFailure> = {}): Native
     errno: null,
     syscall: null,
     path: null,
+    pathBytes: null,
     offset: null,
     holder: null,
     bytesNeeded: null,
@@ -63,6 +64,7 @@ export function outcomeOf(state: NativeOutcome['state'], error = failure('IO')):
     seconds: 2,
     method: 'io_uring',
     released: ['/srv/base.qcow2'],
+    releasedBytes: null,
     warnings: [],
     verified: state === 'completed',
     durable: state === 'completed',
@@ -81,12 +83,14 @@ export const planOf = (more: Partial<NativePlan> = {}): NativePlan => ({
   seconds: null,
   refusals: [],
   released: ['/srv/base.qcow2'],
+  releasedBytes: null,
   base: null,
   ...more,
 })
 
 export const layerOf = (path: string, more: Partial<NativeLayer> = {}): NativeLayer => ({
   path,
+  pathBytes: null,
   format: 'qcow2',
   virtualSize: 200n * mebibyte,
   allocatedBytes: 50n * mebibyte,
@@ -150,7 +154,8 @@ export const vm0: NativeDomain = {
   name: 'vm0',
   uuid: 'c7a5fdbd-edaf-9455-926a-d65c16db1809',
   state: 5,
-  disks: [{ target: 'vda', source: '/srv/vm0.qcow2', format: 'qcow2' }],
+  disks: [{ target: 'vda', source: '/srv/vm0.qcow2', format: 'qcow2', backingFormats: [] }],
+  error: null,
 }
 
 export class FakeBinding implements NativeBinding {

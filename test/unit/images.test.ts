@@ -46,6 +46,7 @@ describe('the calls', () => {
       path: 'a.qcow2',
       format: null,
       backingFormat: 'raw',
+      backingFormats: null,
       backingPaths: null,
       base: null,
       bytesPerSecond: 512000n,

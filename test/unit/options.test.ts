@@ -5,6 +5,7 @@
 import { describe, expect, it } from 'vitest'
 import { readConnect, uriFromEnvironment } from '../../lib/connect-options.js'
 import { BlockPullError } from '../../lib/errors.js'
+import type { PathLike } from '../../lib/option-types.js'
 import { readCreate, readDiskPull, readImage, readImagePull, readNewLimit } from '../../lib/options.js'
 
 /** For options that the types would not let through. */
@@ -13,7 +14,7 @@ const wrong = (options: unknown) => options as any
 
 describe('options of a pull', () => {
   it.each([
-    [{ base: 1 }, 'base is 1; expected a string or null'],
+    [{ base: 1 }, 'base is 1; expected a path as string, Buffer or file: URL'],
     [
       { bandwidth: 50 },
       "bandwidth is 50; expected a string with a unit such as '50MiB/s', or bytesPerSecond for a number",
@@ -55,7 +56,8 @@ describe('options of a pull', () => {
 
   it('may be left out, or be undefined one by one', () => {
     const nothing = { base: null, bytesPerSecond: 0n, relative: false, detached: false, signal: null, bigint: false }
-    const empty = { ...nothing, onError: 'report', siblings: null, trailingData: 'refuse' }
+    const formats = { backingFormat: null, backingFormats: null }
+    const empty = { ...nothing, onError: 'report', siblings: null, trailingData: 'refuse', formats }
     expect(readDiskPull('blockPull', undefined, false)).toEqual(empty)
     expect(readDiskPull('blockPull', { base: undefined, bandwidth: undefined, signal: undefined }, false)).toEqual(
       empty,
@@ -79,6 +81,7 @@ describe('options of a pull', () => {
         path: '/srv/a b.qcow2',
         format: 'qcow2',
         backingFormat: null,
+        backingFormats: null,
         backingPaths: ['/srv'],
         base: 'b.qcow2',
         bytesPerSecond: 1048576n,
@@ -92,12 +95,37 @@ describe('options of a pull', () => {
 })
 
 describe('a path', () => {
-  it.each([[undefined], [null], [1], [''], [{}], [Buffer.from('a')]])('refuses %o', (path) => {
-    expect(() => readImage('inspectChain', path, undefined)).toThrow(/^path is .*a path as string or file: URL/)
+  it.each([[undefined], [null], [1], [''], [{}], [Buffer.alloc(0)], [Buffer.from('a\0')]])('refuses %o', (path) => {
+    expect(() => readImage('inspectChain', path, undefined)).toThrow(
+      /^path is .*a path as string, Buffer or file: URL/s,
+    )
+  })
+
+  it('may be bytes that are no UTF-8, also in a URL', () => {
+    const path = Buffer.from([0x2f, 0xff])
+    expect(readImage('inspectChain', path, undefined).request.path).toEqual(path)
+    expect(readImage('inspectChain', new URL('file:///%ff'), undefined).request.path).toEqual(path)
+    const options = { base: path, siblings: [path], backingPaths: [path] }
+    expect(readImagePull('pullImage', 'a', options).request).toMatchObject(options)
   })
 
   it('refuses a URL that names no file', () => {
     expect(() => readImage('inspectChain', new URL('nbd://host/a'), undefined)).toThrow(TypeError)
+  })
+})
+
+describe('formats by file', () => {
+  it('are an object, or a Map for names that are no strings', () => {
+    const path = Buffer.from([0x2f, 0xff])
+    const given = [{ '/b': 'raw' }, new Map<PathLike, string>([[path, 'raw']])] as const
+    const read = given.map(
+      (backingFormats) => readImage('inspectChain', 'a', { backingFormats }).request.backingFormats,
+    )
+    expect(read).toEqual([[{ path: '/b', format: 'raw' }], [{ path, format: 'raw' }]])
+  })
+
+  it.each([['raw'], [['raw']], [{ '/b': 1 }], [{ '': 'raw' }], [{ '/b': '' }]])('refuse %o', (backingFormats) => {
+    expect(() => readImage('inspectChain', 'a', wrong({ backingFormats }))).toThrow(TypeError)
   })
 })
 
@@ -204,7 +232,7 @@ describe('what connect takes', () => {
   it('is a description of domains', () => {
     expect(readConnect({ domains: [{ name: 'vm0', disks: [disk] }], backingPaths: ['/srv'] }, undefined)).toEqual({
       uri: null,
-      domains: [{ name: 'vm0', uuid: null, qmp: null, disks: [disk] }],
+      domains: [{ name: 'vm0', uuid: null, qmp: null, disks: [{ ...disk, backingFormats: [] }] }],
       readOnly: false,
       backingPaths: ['/srv'],
       connectTimeout: null,

@@ -7,6 +7,7 @@
 
 import type { Layer } from '../../index.js'
 import { imageOptions, readImageOptions } from '../args.js'
+import { nameOf, toPath } from '../command-line.js'
 import type { Command } from '../context.js'
 import { done } from '../exit-codes.js'
 import { writeJson } from '../json.js'
@@ -22,7 +23,7 @@ export const chain: Command = {
   run: async (args, context) => {
     const [image = ''] = args.exactly('IMAGE')
     const json = args.has('json')
-    const layers = await context.api.inspectChain(image, { ...readImageOptions(args), bigint: true })
+    const layers = await context.api.inspectChain(toPath(image), { ...readImageOptions(args), bigint: true })
     if (json) for (const layer of layers) writeJson(context.out, { event: 'layer', ...layer })
     else context.out.write(chainText(layers))
     return report(context, done, { json })
@@ -32,7 +33,7 @@ export const chain: Command = {
 export function chainText(layers: readonly Layer<Amount>[]): string {
   const whole = layers[0]?.virtualSize ?? 0
   const rows = layers.map((layer, depth) => [
-    depth === 0 ? layer.path : `└ ${layer.path}`,
+    `${depth === 0 ? '' : '└ '}${nameOf(layer.path, layer.pathBytes)}`,
     layer.format,
     formatBytes(layer.virtualSize),
     formatBytes(layer.allocatedBytes),

@@ -6,10 +6,12 @@
 // stated: it is written into the header, and nobody who opens the image later has to guess.
 
 import { UsageError } from '../args.js'
+import { toPath } from '../command-line.js'
 import type { Command } from '../context.js'
 import { done } from '../exit-codes.js'
 import { writeJson } from '../json.js'
 import { report } from '../report.js'
+import { tell } from '../shown.js'
 
 export const create: Command = {
   name: 'create',
@@ -33,11 +35,12 @@ export const create: Command = {
       throw new UsageError('--backing-format has nothing to apply to; expected --backing FILE beside it')
     }
     if (backingFile === undefined && size === undefined) throw new UsageError('SIZE is missing; expected IMAGE SIZE')
-    const options = { size, backingFile, backingFormat, clusterSize: args.text('cluster-size') }
-    await context.api.createImage(image ?? '', options)
+    const backing = backingFile === undefined ? undefined : toPath(backingFile)
+    const options = { size, backingFile: backing, backingFormat, clusterSize: args.text('cluster-size') }
+    await context.api.createImage(toPath(image ?? ''), options)
     const over = backingFile === undefined ? '' : `, over '${backingFile}' (${backingFormat})`
     if (json) writeJson(context.out, { event: 'created', path: image })
-    else context.out.write(`${image}: created, ${sizeText(size)}${over}\n`)
+    else tell(context.out, `${image}: created, ${sizeText(size)}${over}`)
     return report(context, done, { json })
   },
 }

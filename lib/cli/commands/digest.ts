@@ -7,10 +7,12 @@
 // format, clusters and chains are.
 
 import { imageOptions, readImageOptions } from '../args.js'
+import { toPath } from '../command-line.js'
 import type { Command } from '../context.js'
 import { done } from '../exit-codes.js'
 import { writeJson } from '../json.js'
 import { report, warn } from '../report.js'
+import { tell } from '../shown.js'
 
 export const digest: Command = {
   name: 'digest',
@@ -22,12 +24,12 @@ export const digest: Command = {
     const [path = ''] = args.exactly('IMAGE')
     const json = args.has('json')
     const options = { ...readImageOptions(args), bigint: true as const }
-    const [active] = await context.api.inspectChain(path, options)
-    const { sha256, bytes } = await context.api.digestImage(path, options)
+    const [active] = await context.api.inspectChain(toPath(path), options)
+    const { sha256, bytes } = await context.api.digestImage(toPath(path), options)
     if (active?.inUseBy)
       warn(context, `'${path}' is in use by ${active.inUseBy}; its digest may be of no single moment`)
     if (json) writeJson(context.out, { event: 'digest', path, sha256, bytes })
-    else context.out.write(`${sha256}  ${path}\n`)
+    else tell(context.out, `${sha256}  ${path}`)
     return report(context, done, { json })
   },
 }

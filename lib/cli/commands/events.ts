@@ -15,6 +15,7 @@ import { connectionOptions, findDomains, withConnection } from '../find-disk.js'
 import { eventSentence } from '../job-words.js'
 import { writeJson } from '../json.js'
 import { report, warn } from '../report.js'
+import { tell } from '../shown.js'
 
 const betweenLooksMs = 3000
 
@@ -42,12 +43,12 @@ export const events: Command = {
       connection.on('blockJob', (event) => {
         received += 1
         if (json) writeJson(context.out, lineOf(event))
-        else context.out.write(`${eventSentence(event)}\n`)
+        else tell(context.out, eventSentence(event))
       })
       const looks = new Looks(context, connection)
       looks.at(await findDomains(args, connection))
       await untilTold(context, timeout, () => looks.again())
-      if (!json) context.err.write(`events received: ${received}\n`)
+      if (!json) tell(context.err, `events received: ${received}`)
       return report(context, { ...done, state: 'done' }, { json })
     })
   },

@@ -16,6 +16,7 @@ import { jobSentence, rawJob } from '../job-words.js'
 import { writeJson } from '../json.js'
 import { formatLimit } from '../measures.js'
 import { report } from '../report.js'
+import { tell } from '../shown.js'
 import { untilStopped } from '../waiting.js'
 
 export const job: Command = {
@@ -92,18 +93,18 @@ async function show(args: Arguments, context: Context, found: FoundDisk): Promis
   const info = await domain.blockJobInfo(disk, { bigint: true })
   if (info === null) await refuseIfPulled(context, found)
   if (args.has('json')) writeJson(context.out, { event: 'job', domain: domain.name, disk, job: info })
-  else context.out.write(shown(args, info, disk, label))
+  else tell(context.out, ...linesOf(args, info, disk, label))
 }
 
-function shown(args: Arguments, info: BlockJobInfo<bigint> | null, disk: string, label: string): string {
-  if (args.has('raw')) return info === null ? '' : rawJob(info, args.has('bytes'))
-  return info === null ? `no current block job for ${disk}\n` : `${label}: ${jobSentence(info)}\n`
+function linesOf(args: Arguments, info: BlockJobInfo<bigint> | null, disk: string, label: string): string[] {
+  if (args.has('raw')) return info === null ? [] : rawJob(info, args.has('bytes'))
+  return [info === null ? `no current block job for ${disk}` : `${label}: ${jobSentence(info)}`]
 }
 
 async function abort(args: Arguments, context: Context, { domain, disk, label }: FoundDisk): Promise<void> {
   const isAsync = args.has('async')
   await domain.blockJobAbort(disk, { async: isAsync })
-  if (!args.has('json')) context.out.write(`${label}: ${isAsync ? 'job is told to end' : 'job has ended'}\n`)
+  if (!args.has('json')) tell(context.out, `${label}: ${isAsync ? 'job is told to end' : 'job has ended'}`)
 }
 
 async function setLimit(args: Arguments, context: Context, { domain, disk, label }: FoundDisk): Promise<void> {
@@ -111,12 +112,12 @@ async function setLimit(args: Arguments, context: Context, { domain, disk, label
   // As it was understood.
   const info = await domain.blockJobInfo(disk, { bigint: true })
   const limit = info === null ? 'none, as the job has ended' : formatLimit(info.bandwidth)
-  if (!args.has('json')) context.out.write(`${label}: limit: ${limit}\n`)
+  if (!args.has('json')) tell(context.out, `${label}: limit: ${limit}`)
 }
 
 async function resume(args: Arguments, context: Context, { domain, disk, label }: FoundDisk): Promise<void> {
   await domain.blockJobResume(disk)
-  if (!args.has('json')) context.out.write(`${label}: job goes on\n`)
+  if (!args.has('json')) tell(context.out, `${label}: job goes on`)
 }
 
 /** A job of another process is not "no job". */

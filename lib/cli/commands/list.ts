@@ -6,12 +6,12 @@
 // and one whose monitor is in use shows MONITOR_BUSY. A disk that cannot be looked at shows the code of the error in
 // place of its job; neither keeps the others from being listed, nor does a QEMU that somebody stops waiting for. The
 // exit code is 4 where somebody who wants that disk has to wait: for another process that pulls it, or for the monitor;
-// and 1 where waiting does not help, since the socket is no QMP monitor.
+// and 1 where waiting does not help, since the socket is no QMP monitor, or the domain's XML cannot be read.
 
 import type { Disk, Domain } from '../../index.js'
 import type { Command, Context } from '../context.js'
 import { type DiskState, diskState, isPulledElsewhere } from '../disk-state.js'
-import { done, type Ending, ExitCode, isFailure } from '../exit-codes.js'
+import { done, type Ending, ExitCode, exitCodeOf, isFailure } from '../exit-codes.js'
 import { connectionOptions, findDomains, withConnection } from '../find-disk.js'
 import { jobShare } from '../job-words.js'
 import { writeJson } from '../json.js'
@@ -30,7 +30,8 @@ export const list: Command = {
   notes: [
     'MONITOR_BUSY: another program is connected to the QMP socket of that domain, or',
     'its QEMU hangs, or the socket is not a QMP one, and says nothing. Exit code 4:',
-    'that, or a disk that another process pulls. 1: the socket speaks no QMP.',
+    'that, or a disk that another process pulls. 1: the socket speaks no QMP, or the',
+    'XML of a domain cannot be read; the others are listed all the same.',
   ],
   run: async (args, context) => {
     args.exactly()
@@ -62,6 +63,7 @@ interface DomainState {
 async function domainState(context: Context, wait: Wait, domain: Domain): Promise<DomainState> {
   const { name, uuid, state } = domain
   try {
+    if (domain.error !== null) throw domain.error
     const disks = await disksOf(context, wait, domain, await domain.listDisks())
     return { name, uuid, state, error: null, message: null, disks }
   } catch (thrown) {
@@ -94,15 +96,15 @@ function jobText(disk: DiskState): string {
 }
 
 function endingOf(listed: readonly DomainState[], hasEnded: boolean): Ending {
-  const noMonitors = listed.flatMap(noMonitorOf)
+  const lost = listed.flatMap((domain) => lossOf(domain) ?? [])
   const pulled = listed.flatMap(({ disks }) => disks.filter(isPulledElsewhere)).length
-  const silent = listed.filter((domain) => errorsOf(domain).some(({ error }) => error?.startsWith('MONITOR_')))
+  const silent = listed.filter((domain) => errorsOf(domain).some(({ error }) => error !== null && isSilence(error)))
   const whose = silent.map(({ name }) => `'${name}'`).join(', ')
   if (hasEnded && silent.length > 0) {
     const message = `interrupted before the monitor of ${whose} had answered`
     return { ...done, exitCode: ExitCode.FAILED, state: 'failed', code: 'MONITOR_TIMEOUT', message }
   }
-  const reasons = [...noMonitors]
+  const reasons = lost.map(({ sentence }) => sentence)
   if (pulled > 0) reasons.push(`${pulled} ${pulled === 1 ? 'disk is' : 'disks are'} in use by another process`)
   if (silent.length > 0) {
     const why = 'another program is connected to it, or QEMU hangs, or it is no QMP socket'
@@ -110,17 +112,23 @@ function endingOf(listed: readonly DomainState[], hasEnded: boolean): Ending {
   }
   if (reasons.length === 0) return done
   const message = reasons.join('; ')
-  if (noMonitors.length > 0) {
-    return { ...done, exitCode: ExitCode.FAILED, state: 'failed', code: 'INVALID_ARGUMENT', message }
+  if (lost[0] !== undefined) {
+    return { ...done, exitCode: ExitCode.FAILED, state: 'failed', code: lost[0].code, message }
   }
   const code = pulled > 0 ? 'LOCKED' : 'MONITOR_BUSY'
   return { ...done, exitCode: ExitCode.BUSY, state: 'failed', code, message: `${message}; try again when it is done` }
 }
 
-/** A domain that cannot be asked however often it is tried, because of its monitor. */
-function noMonitorOf(domain: DomainState): string[] {
-  const found = errorsOf(domain).find(({ error }) => error === 'INVALID_ARGUMENT')
-  return found === undefined ? [] : [`domain '${domain.name}': ${found.message}`]
+/** Why a domain cannot be listed however often it is tried: because of its XML or its monitor. */
+function lossOf(domain: DomainState): { readonly code: string; readonly sentence: string } | null {
+  const isLost = domain.error !== null && exitCodeOf(domain.error) === ExitCode.FAILED && !isSilence(domain.error)
+  const found = isLost ? domain : errorsOf(domain).find(({ error }) => error === 'INVALID_ARGUMENT')
+  if (!found?.error) return null
+  return { code: found.error, sentence: `domain '${domain.name}': ${found.message}` }
+}
+
+function isSilence(code: string): boolean {
+  return code.startsWith('MONITOR_')
 }
 
 type Failed = Pick<DomainState, 'error' | 'message'>

@@ -6,19 +6,30 @@
 // `--no-wait` is of use: the job then waits in QEMU, with its backing file, for `blockpull reap`, which is said.
 
 import type { BlockJob, BlockPullOptions } from '../../index.js'
-import { type Arguments, discardUsage, readBandwidth, readOnError, readTrailingData, UsageError } from '../args.js'
+import {
+  type Arguments,
+  discardUsage,
+  readBackingFormats,
+  readBandwidth,
+  readBase,
+  readOnError,
+  readTrailingData,
+  UsageError,
+} from '../args.js'
+import { toPath } from '../command-line.js'
 import type { Context } from '../context.js'
 import { done, type Ending, endingOfError, endingOfJob } from '../exit-codes.js'
 import { type FoundDisk, withDisk } from '../find-disk.js'
 import { followJob, isTold, tellLimit } from '../follow-job.js'
 import { report } from '../report.js'
+import { tell } from '../shown.js'
 import { onPresses, untilStopped } from '../waiting.js'
 import { planned } from './pull-plan.js'
-import { type PullStyle, resultText, shorten } from './pull-result.js'
+import { type PullStyle, resultLines, shorten } from './pull-result.js'
 
 export async function pullDisk(args: Arguments, context: Context, style: PullStyle): Promise<number> {
   const form = args.has('qmp') ? '--qmp: QEMU knows formats' : "--connect: the domain's XML says formats"
-  for (const option of ['format', 'backing-format']) {
+  for (const option of args.has('qmp') ? ['format', 'backing-format'] : ['format']) {
     if (args.has(option)) throw new UsageError(`--${option} has no use with ${form}`)
   }
   if (args.has('no-wait') && style.timeoutSeconds !== undefined) {
@@ -26,10 +37,11 @@ export async function pullDisk(args: Arguments, context: Context, style: PullSty
   }
   const trailingData = readTrailingData(args)
   if (trailingData === 'discard') throw new UsageError(discardUsage)
-  const limit = { base: args.text('base'), bandwidth: readBandwidth(args), trailingData }
-  const options = { ...limit, siblings: args.list('siblings'), bigint: true as const }
+  const limit = { base: readBase(args), bandwidth: readBandwidth(args), trailingData }
+  const formats = readBackingFormats(args)
+  const options = { ...limit, ...formats, siblings: args.list('siblings')?.map(toPath), bigint: true as const }
   const start = { ...options, onError: readOnError(args) }
-  const access = { backingPaths: args.list('allow-backing'), readOnly: args.has('dry-run') }
+  const access = { backingPaths: args.list('allow-backing')?.map(toPath), readOnly: args.has('dry-run') }
   return await withDisk(args, context, access, async (found) => {
     const { connection, domain, disk, label } = found
     let ending: Ending
@@ -38,12 +50,12 @@ export async function pullDisk(args: Arguments, context: Context, style: PullSty
       ending = await planned(context, { ...style, label }, ask)
     } else if (args.has('no-wait')) {
       ending = await startOnly(context, found, start, (job) => tellLimit(context, style, job))
-      if (ending.state === 'started' && isTold(style)) context.out.write(startedText(label))
     } else {
       const follow = { ...style, label: shorten(label) }
       ending = await followJob(context, follow, (signal) => domain.blockPull(disk, { ...start, signal }))
-      if (ending.state === 'completed' && isTold(style)) context.out.write(resultText(label, ending))
     }
+    if (isTold(style) && ending.state === 'started') tell(context.out, ...startedLines(label))
+    if (isTold(style) && ending.state === 'completed') tell(context.out, ...resultLines(label, ending))
     return report(context, ending, { json: style.json })
   })
 }
@@ -66,6 +78,8 @@ async function startOnly(
     const job = await domain.blockPull(disk, { ...options, detached: true, signal })
     release()
     onStart(job)
+    // Where no layer drops out QEMU has no job, and nobody would find it later.
+    if (job.progress.method === 'none') await job.done.catch(() => undefined)
     await Promise.all([connection.close(), job.done.catch(() => undefined)])
     const { outcome } = job
     if (outcome !== null && outcome.error?.code !== 'CLOSED') return endingOfJob(outcome)
@@ -77,11 +91,10 @@ async function startOnly(
   }
 }
 
-function startedText(label: string): string {
+function startedLines(label: string): string[] {
   return [
     `${label}: pull started, and QEMU goes on with it by itself`,
     "  it is not finished before 'blockpull reap' has waited for its end; until then the disk",
     '  keeps its backing files, also if the guest shuts off',
-    '',
-  ].join('\n')
+  ]
 }

@@ -8,10 +8,12 @@
 // only.
 
 import type { Plan } from '../../index.js'
+import { nameOf } from '../command-line.js'
 import type { Context, Output } from '../context.js'
 import { done, type Ending, endingOfError } from '../exit-codes.js'
 import { writeJson } from '../json.js'
 import { type Amount, formatBytes, formatSeconds, formatTable } from '../measures.js'
+import { tell } from '../shown.js'
 
 export interface PlanStyle {
   readonly label: string
@@ -48,11 +50,13 @@ function writePlan(out: Output, plan: Plan<Amount>, style: PlanStyle): void {
       .flatMap(({ message, hint }) => [['  also', message], ...(hint === null ? [] : [['', hint]])])
     // What was refused before it could be counted is not told as 0 bytes.
     const rows = Number(plan.bytesToMove) === 0 ? further : [...further, ...planRows(plan, style.hint)]
-    out.write(`${style.label}: would be refused\n${rows.length === 0 ? '' : formatTable(rows)}`)
+    tell(out, `${style.label}: would be refused`)
+    if (rows.length > 0) out.write(formatTable(rows))
   } else if (plan.method === 'none' && plan.released.length === 0) {
-    out.write(`${style.label}: nothing to pull\n`)
+    tell(out, `${style.label}: nothing to pull`)
   } else {
-    out.write(`${style.label}: would be pulled\n${formatTable(planRows(plan, style.hint))}`)
+    tell(out, `${style.label}: would be pulled`)
+    out.write(formatTable(planRows(plan, style.hint)))
   }
 }
 
@@ -66,7 +70,7 @@ function planRows(plan: Plan<Amount>, hint: string | undefined): string[][] {
     ...(plan.seconds === null ? [] : [['  at this limit', formatSeconds(plan.seconds)]]),
     ['  backing file then', plan.base ?? 'none'],
     ...trailingRow(plan),
-    ...plan.released.map((path) => ['  no longer needs', path]),
+    ...plan.released.map((path, at) => ['  no longer needs', nameOf(path, plan.releasedBytes?.[at])]),
     ...(hint === undefined || plan.released.length === 0 ? [] : [['', hint]]),
   ]
 }

@@ -2,9 +2,11 @@
 //
 // What a pull that was done is told as, whether of an image or of a domain's disk. Pure functions.
 
+import { nameOf } from '../command-line.js'
 import type { Ending } from '../exit-codes.js'
 import type { FollowStyle } from '../follow-job.js'
 import { formatBytes, formatRate, formatSeconds } from '../measures.js'
+import { cut, shown, widthOf } from '../shown.js'
 
 /** What the command line says of the output; each job adds its names. */
 export type PullStyle = Omit<FollowStyle, 'label' | 'image'>
@@ -14,7 +16,8 @@ const shortestSeconds = 0.01
 
 /** A label that leaves room for a bar beside it. */
 export function shorten(label: string): string {
-  return label.length > 30 ? `${label.slice(0, 27)}...` : label
+  const text = shown(label)
+  return widthOf(text) > 30 ? `${cut(text, 27)}...` : text
 }
 
 /** What a job that completed is not known to be. Why, its warnings say. */
@@ -25,18 +28,17 @@ export function doubtsOf({ verified, durable }: Pick<Ending, 'verified' | 'durab
   ]
 }
 
-export function resultText(label: string, ending: Ending, hint?: string): string {
-  const { bytesMoved, released } = ending
+export function resultLines(label: string, ending: Ending, hint?: string): string[] {
+  const { bytesMoved, released, releasedBytes } = ending
   const doubts = doubtsOf(ending)
   const isIdle = Number(bytesMoved) === 0 && released.length === 0
   const moved = Number(bytesMoved) === 0 ? 'nothing had to be moved' : movedText(ending)
-  const needs = released.map((path) => `${label} no longer needs ${path}`)
-  const lines = [
+  const needs = released.map((path, at) => `${label} no longer needs ${nameOf(path, releasedBytes?.[at])}`)
+  return [
     isIdle ? `${label}: nothing to pull` : `${label}: pulled, ${moved}`,
     ...[...doubts, ...trailingText(ending), ...needs].map((line) => `  ${line}`),
     ...(hint === undefined || released.length === 0 ? [] : [`  ${hint}`]),
   ]
-  return `${lines.join('\n')}\n`
 }
 
 function trailingText({ trailingData: found }: Ending): string[] {

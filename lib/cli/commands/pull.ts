@@ -14,6 +14,7 @@ import {
   imageOptions,
   longestTimeoutSeconds,
   readBandwidth,
+  readBase,
   readImageOptions,
   readNumber,
   readOnError,
@@ -22,14 +23,16 @@ import {
   siblingOption,
   UsageError,
 } from '../args.js'
+import { toPath } from '../command-line.js'
 import type { Command, Context } from '../context.js'
 import { done, type Ending, ExitCode } from '../exit-codes.js'
 import { connectionOptions } from '../find-disk.js'
 import { followJob, isTold } from '../follow-job.js'
 import { report } from '../report.js'
+import { tell } from '../shown.js'
 import { pullDisk } from './pull-disk.js'
 import { planned } from './pull-plan.js'
-import { type PullStyle, resultText, shorten } from './pull-result.js'
+import { type PullStyle, resultLines, shorten } from './pull-result.js'
 
 export const pull: Command = {
   name: 'pull',
@@ -92,11 +95,11 @@ const noWaitEnding: Ending = {
 async function pullImages(args: Arguments, context: Context, style: PullStyle): Promise<number> {
   const images = args.positionals
   if (images.length === 0) throw new UsageError('IMAGE is missing; expected IMAGE..., or --connect URI DOMAIN DISK')
-  const siblings = args.list('siblings')
+  const siblings = args.list('siblings')?.map(toPath)
   const hint = siblings === undefined ? siblingHint : undefined
   const trailingData = readTrailingData(args)
   if (trailingData === 'discard' && images.length > 1) throw new UsageError(discardUsage)
-  const limit = { base: args.text('base'), bandwidth: readBandwidth(args), siblings, trailingData }
+  const limit = { base: readBase(args), bandwidth: readBandwidth(args), siblings, trailingData }
   const options = { ...limit, ...readImageOptions(args), bigint: true as const }
   const onError = readOnError(args)
   let exitCode: number = ExitCode.DONE
@@ -104,13 +107,15 @@ async function pullImages(args: Arguments, context: Context, style: PullStyle): 
     const image = images.length > 1 ? path : undefined
     let ending: Ending
     if (args.has('dry-run')) {
-      ending = await planned(context, { ...style, label: path, image, hint }, () => context.api.plan(path, options))
+      ending = await planned(context, { ...style, label: path, image, hint }, () =>
+        context.api.plan(toPath(path), options),
+      )
     } else {
       const follow = { ...style, label: shorten(basename(path)), image }
       ending = await followJob(context, follow, (signal) =>
-        context.api.pullImage(path, { ...options, onError, signal }),
+        context.api.pullImage(toPath(path), { ...options, onError, signal }),
       )
-      if (ending.state === 'completed' && isTold(style)) context.out.write(resultText(path, ending, hint))
+      if (ending.state === 'completed' && isTold(style)) tell(context.out, ...resultLines(path, ending, hint))
     }
     const code = report(context, ending, { json: style.json, image })
     if (exitCode === ExitCode.DONE) exitCode = code

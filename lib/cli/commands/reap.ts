@@ -13,6 +13,7 @@ import { type Ending, ExitCode, endingOfAll, endingOfError, endingOfJob, isFailu
 import { connectionOptions, findDomains, withConnection } from '../find-disk.js'
 import { writeJson } from '../json.js'
 import { report, warn } from '../report.js'
+import { tell } from '../shown.js'
 import { untilStopped, type Wait } from '../waiting.js'
 import { doubtsOf } from './pull-result.js'
 
@@ -37,7 +38,7 @@ export const reap: Command = {
       const domains = await findDomains(args, connection, name)
       return await untilStopped(context, connection, async (wait) => {
         const endings = (await Promise.all(domains.map((domain) => reapDomain(context, wait, domain, json)))).flat()
-        if (endings.length === 0 && !json) context.out.write('nothing to reap\n')
+        if (endings.length === 0 && !json) tell(context.out, 'nothing to reap')
         return report(context, summary(endings, json), { json })
       })
     })
@@ -46,14 +47,14 @@ export const reap: Command = {
 
 async function reapDomain(context: Context, wait: Wait, domain: Domain, json: boolean): Promise<Ending[]> {
   const timer = setTimeout(() => {
-    if (!json) context.err.write(`waiting for '${domain.name}'; Ctrl-C leaves its jobs to QEMU\n`)
+    if (!json) tell(context.err, `waiting for '${domain.name}'; Ctrl-C leaves its jobs to QEMU`)
   }, silenceMs)
   try {
     const endings: Ending[] = []
     for (const job of await domain.reap()) {
       endings.push(endingOf(job))
       if (json) writeJson(context.out, lineOf(domain, job))
-      else tell(context, `${domain.name} ${job.target}`, job.outcome)
+      else tellOutcome(context, `${domain.name} ${job.target}`, job.outcome)
     }
     return endings
   } catch (thrown) {
@@ -61,16 +62,16 @@ async function reapDomain(context: Context, wait: Wait, domain: Domain, json: bo
     if (!isFailure(error)) throw error
     const { code, message } = error
     if (json) writeJson(context.out, { event: 'unreached', domain: domain.name, code, message })
-    else warn(context, `domain '${domain.name}' cannot be reached: ${message}`)
+    else warn(context, `domain '${domain.name}' cannot be ${domain.error === null ? 'reached' : 'served'}: ${message}`)
     return [endingOfError(error)]
   } finally {
     clearTimeout(timer)
   }
 }
 
-function tell(context: Context, label: string, outcome: Outcome): void {
+function tellOutcome(context: Context, label: string, outcome: Outcome): void {
   const doubts = outcome.state === 'completed' ? doubtsOf(outcome) : []
-  context.out.write(`${[`${label}: ${sentenceOf(outcome)}`, ...doubts.map((doubt) => `  ${doubt}`)].join('\n')}\n`)
+  tell(context.out, `${label}: ${sentenceOf(outcome)}`, ...doubts.map((doubt) => `  ${doubt}`))
   for (const sentence of outcome.warnings) warn(context, sentence)
 }
 
@@ -99,8 +100,8 @@ function sentenceOf({ state, error }: Outcome): string {
 }
 
 function lineOf(domain: Domain, { target, path, outcome }: ReapedJob) {
-  const { state, error, bytesMoved, seconds, method, released, verified, durable } = outcome
+  const { state, error, bytesMoved, seconds, method, released, releasedBytes, verified, durable } = outcome
   const why = { code: error?.code ?? null, message: error?.message ?? null }
-  const ended = { bytesMoved, seconds, method, released, verified, durable }
+  const ended = { bytesMoved, seconds, method, released, releasedBytes, verified, durable }
   return { event: 'reaped', domain: domain.name, target, path, state, ...why, ...ended }
 }

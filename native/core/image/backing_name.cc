@@ -11,6 +11,7 @@
 
 #include "core/base/text.h"
 #include "core/io/folder.h"
+#include "core/io/posix_file.h"
 
 namespace blockpull::image {
 namespace {
@@ -57,6 +58,10 @@ std::string way_between(std::string_view from, std::string_view to) {
   return way;
 }
 
+std::string inside(std::string_view folder, std::string_view file) {
+  return text(folder == "/" ? "" : folder, "/", file);
+}
+
 }  // namespace
 
 bool has_protocol(std::string_view name) {
@@ -76,17 +81,40 @@ Result<std::string> resolve_backing(const std::string& overlay_path, const std::
   return is_absolute(name) ? name : text(io::folder_part(overlay_path), name);
 }
 
-Result<std::string> backing_name_for(const std::string& overlay_path,
-                                     const std::string& target_path, const std::string& like) {
+Result<std::string> backing_name_for(const std::vector<std::string>& image_paths,
+                                     const std::string& target_path,
+                                     const std::vector<std::string>& stated) {
+  BLOCKPULL_TRY(target, io::identify(target_path));
   BLOCKPULL_TRY(target_folder, real_folder(target_path));
   const std::string_view file =
       std::string_view(target_path).substr(io::folder_part(target_path).size());
-  if (is_absolute(like)) {
-    return text(target_folder == "/" ? "" : target_folder, "/", file);
+  if (std::any_of(stated.begin(), stated.end(), is_absolute)) {
+    const std::string& last = stated.back();
+    return is_absolute(last) && io::leads_to(last, target) ? last : inside(target_folder, file);
   }
-  BLOCKPULL_TRY(overlay_folder, real_folder(overlay_path));
-  const std::string name = text(way_between(overlay_folder, target_folder), file);
-  return has_protocol(name) ? text("./", name) : name;
+  // Where the image lies comes first: that is where it is most likely to be named from.
+  std::vector<std::string> images;
+  for (const std::string& path : image_paths) {
+    BLOCKPULL_TRY(real, real_path(path));
+    images.push_back(std::move(real));
+  }
+  images.insert(images.end(), image_paths.begin(), image_paths.end());
+  std::vector<std::string> names;
+  for (const std::string& path : images) {
+    BLOCKPULL_TRY(folder, real_folder(path));
+    const std::string name = text(way_between(folder, target_folder), file);
+    names.push_back(has_protocol(name) ? text("./", name) : name);
+  }
+  if (!stated.empty()) {
+    names.push_back(stated.back());
+  }
+  const auto from_everywhere = [&images, target](const std::string& name) {
+    return std::all_of(images.begin(), images.end(), [&name, target](const std::string& path) {
+      return io::leads_to(text(io::folder_part(path), name), target);
+    });
+  };
+  const auto found = std::find_if(names.begin(), names.end(), from_everywhere);
+  return found == names.end() ? inside(target_folder, file) : *found;
 }
 
 Result<void> check_folder_policy(const std::string& path, const std::vector<std::string>& folders) {

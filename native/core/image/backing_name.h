@@ -21,12 +21,16 @@ namespace blockpull::image {
 [[nodiscard]] Result<std::string> resolve_backing(const std::string& overlay_path,
                                                   const std::string& name);
 
-/// The name by which a header at `overlay_path` should state `target_path`: relative when `like`
-/// (the name it states today) is relative, else absolute; never one that QEMU would take for a
-/// protocol.
-[[nodiscard]] Result<std::string> backing_name_for(const std::string& overlay_path,
+/// The name by which the header of an image should state the file at `target_path`. It leads there
+/// from the folder of each of `image_paths`, the names that the image goes by, and from the folder
+/// that the image really lies in. `stated` are the names that headers state on the way down today,
+/// the image's own first: relative as long as all of them are and a relative name leads there from
+/// each folder, else absolute; never one that QEMU would take for a protocol.
+///
+///     vm/disk ──link──> vm/snap/1 ─"../base"─> vm/base        seen from vm/: not there
+[[nodiscard]] Result<std::string> backing_name_for(const std::vector<std::string>& image_paths,
                                                    const std::string& target_path,
-                                                   const std::string& like);
+                                                   const std::vector<std::string>& stated);
 
 /// kPolicy when `path`, symbolic links resolved, lies in none of `folders`.
 [[nodiscard]] Result<void> check_folder_policy(const std::string& path,

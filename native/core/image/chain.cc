@@ -24,7 +24,7 @@ namespace {
 /// What is known of a layer before it is opened.
 struct Wanted {
   std::string path;
-  /// Absent only for a top that is to be probed.
+  /// Absent for a top that is to be probed, and for a layer whose overlay states none.
   std::optional<Format> format;
   /// The overlay that names it, or empty for the top.
   std::string overlay;
@@ -32,7 +32,8 @@ struct Wanted {
 
 class Opener {
  public:
-  explicit Opener(ChainOptions options) : options_(std::move(options)) {}
+  explicit Opener(ChainOptions options)
+      : options_(std::move(options)), formats_(options_.formats) {}
 
   Result<Chain> run(const std::vector<ListedLayer>& layers) {
     for (const ListedLayer& layer : layers) {
@@ -90,7 +91,12 @@ class Opener {
     Layer layer;
     layer.path = wanted.path;
     layer.file = file.get();
-    BLOCKPULL_TRY(image, read(std::move(file), wanted.format));
+    std::optional<Format> format = wanted.format;
+    if (!format && !is_top) {
+      BLOCKPULL_TRY(stated, formats_.format_of(*file));
+      format = stated;
+    }
+    BLOCKPULL_TRY(image, read(std::move(file), format));
     layer.image = std::move(image);
     chain_.layers.push_back(std::move(layer));
     return {};
@@ -159,16 +165,8 @@ class Opener {
   /// What the header of the layer at `overlay_path` says about the next one.
   Result<Wanted> below(const std::string& overlay_path, const BackingReference& backing) const {
     BLOCKPULL_TRY(path, resolve_backing(overlay_path, backing.name));
-    if (backing.format.empty() && !options_.backing_format) {
-      return make_error(ErrorKind::kFormatUnknown,
-                        text("header of '", overlay_path,
-                             "' states no format for its backing file '", backing.name,
-                             "', and formats are not guessed; name it as the backing "
-                             "format"))
-          .with_path(overlay_path);
-    }
     if (backing.format.empty()) {
-      return Wanted{path, options_.backing_format, overlay_path};
+      return Wanted{path, {}, overlay_path};
     }
     Result<Format> format = parse_format(backing.format);
     if (!format.ok()) {
@@ -187,10 +185,18 @@ class Opener {
   }
 
   const ChainOptions options_;
+  LayerFormats formats_;
   Chain chain_;
 };
 
 }  // namespace
+
+Result<void> Chain::check_walk() const {
+  for (const Layer& layer : layers) {
+    BLOCKPULL_CHECK(layer.image->check_walk());
+  }
+  return {};
+}
 
 Qcow2Image* Chain::active_qcow2() const {
   Image& image = active();

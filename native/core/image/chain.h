@@ -5,11 +5,11 @@
 //     overlay.qcow2 ──backing──> middle.qcow2 ──backing──> base.raw
 //     layers[0]                  layers[1]                 layers[2]
 //
-// Formats are never probed below the top: the overlay's header names its backing format. The top is
-// told by its magic when nobody names its format, and is raw only when somebody says so. Every
-// layer is a regular file, locked (if asked) before its header is read; backing files are opened
-// read-only, always. A loop is found by device and inode, a chain that is too long by
-// `limits::kChainDepth`.
+// Formats are never probed below the top: the overlay's header names its backing format, and where
+// it does not, `layer_formats.h` has who else may. The top is told by its magic when nobody names
+// its format, and is raw only when somebody says so. Every layer is a regular file, locked (if
+// asked) before its header is read; backing files are opened read-only, always. A loop is found by
+// device and inode, a chain that is too long by `limits::kChainDepth`.
 //
 // Names: an absolute one as is; a relative one against the folder part of the overlay's path as
 // opened (symbolic links are not resolved first, as in QEMU); "json:…", "nbd:…" and every other
@@ -24,6 +24,7 @@
 
 #include "core/image/backing_name.h"
 #include "core/image/image.h"
+#include "core/image/layer_formats.h"
 #include "core/io/lock.h"
 #include "core/io/posix_file.h"
 
@@ -34,8 +35,8 @@ class Qcow2Image;
 struct ChainOptions {
   /// Format of the image named; absent: told by its magic, never raw.
   std::optional<Format> format;
-  /// Format of layers whose overlay states none; absent: such a chain is refused with that hint.
-  std::optional<Format> backing_format;
+  /// Formats of layers whose overlay states none; a layer that nobody speaks of is refused.
+  StatedFormats formats;
   /// Folders that backing files must lie in, symbolic links resolved; absent: any local file.
   std::optional<std::vector<std::string>> backing_paths;
   /// Takes the locks of a pull: the top as writer, everything below as reader. Without it nothing
@@ -61,6 +62,9 @@ struct Chain {
 
   /// The active layer as qcow2, or nullptr when it is raw.
   [[nodiscard]] Qcow2Image* active_qcow2() const;
+
+  /// Image::check_walk() of every layer.
+  [[nodiscard]] Result<void> check_walk() const;
 };
 
 /// A layer as another program has it open.

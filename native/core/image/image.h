@@ -55,6 +55,10 @@ class Image {
   /// virtual_size()`. A damaged table is kImageCorrupt.
   [[nodiscard]] virtual Result<Extent> status(GuestOffset offset, std::uint64_t length) = 0;
 
+  /// Whether a walk over the whole image costs no more than its file is long. Who names one table
+  /// again and again makes a small file as long to walk as its virtual size: kImageCorrupt.
+  [[nodiscard]] virtual Result<void> check_walk() = 0;
+
   /// Inflates one cluster: `compressed` are the bytes of a kCompressed extent, `into` is
   /// cluster_size() long. Safe from several threads at once.
   [[nodiscard]] virtual Result<void> inflate(std::span<const std::byte> compressed,

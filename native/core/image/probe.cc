@@ -2,7 +2,9 @@
 
 #include "core/image/probe.h"
 
+#include <algorithm>
 #include <array>
+#include <string_view>
 
 #include "core/base/bytes.h"
 #include "core/base/text.h"
@@ -14,6 +16,28 @@ namespace {
 /// "QED" and a zero byte.
 constexpr std::uint32_t kQedMagic = 0x51454400;
 
+/// What an image of another format begins with.
+struct Beginning {
+  std::string_view bytes;
+  std::string_view format;
+};
+
+using namespace std::string_view_literals;
+
+constexpr std::array<Beginning, 11> kBeginnings{{
+    {"QFI\xfb"sv, "qcow2"},
+    {"QED\0"sv, "qed"},
+    {"KDMV"sv, "vmdk"},
+    {"COWD"sv, "vmdk"},
+    {"# Disk DescriptorFile"sv, "vmdk"},
+    {"vhdxfile"sv, "vhdx"},
+    {"conectix"sv, "vpc"},
+    {"WithoutFreeSpace"sv, "parallels"},
+    {"WithouFreSpacExt"sv, "parallels"},
+    {"Bochs Virtual HD Image"sv, "bochs"},
+    {"LUKS\xba\xbe"sv, "luks"},
+}};
+
 Result<Magic> read_magic(io::File& file) {
   std::array<std::byte, 4> first;
   BLOCKPULL_CHECK(file.read_at(0, first));
@@ -21,6 +45,16 @@ Result<Magic> read_magic(io::File& file) {
 }
 
 }  // namespace
+
+std::string_view format_by_magic(std::span<const std::byte> first) {
+  const auto* const known =
+      std::find_if(kBeginnings.begin(), kBeginnings.end(), [first](const Beginning& beginning) {
+        const auto bytes = std::as_bytes(std::span(beginning.bytes));
+        return first.size() >= bytes.size() &&
+               std::equal(bytes.begin(), bytes.end(), first.begin());
+      });
+  return known == kBeginnings.end() ? std::string_view() : known->format;
+}
 
 Magic magic_of(std::span<const std::byte> first) {
   if (first.size() < sizeof(std::uint32_t)) {

@@ -10,11 +10,19 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 #include "core/base/result.h"
 #include "core/image/image.h"
 
 namespace blockpull::image {
+
+/// Enough of a file's beginning for format_by_magic().
+inline constexpr std::size_t kMagicBytes = 32;
+
+/// The name of the image format that a file of these first bytes is in; empty for none that is
+/// known, which is also said of every raw disk with a boot sector or a filesystem.
+[[nodiscard]] std::string_view format_by_magic(std::span<const std::byte> first);
 
 enum class Magic : std::uint8_t { kNone, kQcow2, kQed };
 

@@ -84,6 +84,11 @@ Result<FileId> identify(const std::string& path) {
   return FileId{about.st_dev, about.st_ino};
 }
 
+bool leads_to(const std::string& path, FileId file) {
+  const auto there = identify(path);
+  return there.ok() && *there == file;
+}
+
 Error exists_error(const std::string& path) {
   Error error = system_error("create", EEXIST, path);
   error.kind = ErrorKind::kInvalidArgument;

@@ -28,6 +28,9 @@ enum class Access : std::uint8_t { kReadOnly, kReadWrite };
 /// The inode that `path` stands for, without opening it; symbolic links are followed.
 [[nodiscard]] Result<FileId> identify(const std::string& path);
 
+/// Whether `path` stands for that inode; false also where it cannot be told.
+[[nodiscard]] bool leads_to(const std::string& path, FileId file);
+
 /// kInvalidArgument: `path` was to be created and is there.
 [[nodiscard]] Error exists_error(const std::string& path);
 

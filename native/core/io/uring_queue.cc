@@ -39,6 +39,7 @@ Result<std::unique_ptr<UringQueue>> UringQueue::create() {
     return system_error("io_uring_setup", -status, "io_uring");
   }
   queue->ring_open_ = true;
+  BLOCKPULL_CHECK(queue->try_out());
   if ((queue->ring_.features & IORING_FEAT_NODROP) == 0) {
     return make_error(ErrorKind::kUnsupported, "io_uring of this kernel may drop completions");
   }
@@ -53,6 +54,25 @@ UringQueue::~UringQueue() {
   if (ring_open_) {
     ::io_uring_queue_exit(&ring_);
   }
+}
+
+/// A sandbox may let a ring be made, and refuse to have anything done by it.
+Result<void> UringQueue::try_out() {
+  io_uring_sqe* const nothing = next_sqe();
+  if (nothing == nullptr) {
+    return make_error(ErrorKind::kUnsupported, "io_uring takes no request");
+  }
+  ::io_uring_prep_nop(nothing);
+  io_uring_cqe* cqe = nullptr;
+  int submitted = 0;
+  do {
+    submitted = ::io_uring_submit_and_wait(&ring_, 1);
+  } while (submitted == -EINTR);
+  if (submitted < 0 || ::io_uring_peek_cqe(&ring_, &cqe) != 0) {
+    return system_error("io_uring_enter", submitted < 0 ? -submitted : EIO, "io_uring");
+  }
+  ::io_uring_cqe_seen(&ring_, cqe);
+  return {};
 }
 
 /// A free entry; nullptr when the kernel takes no more for now.

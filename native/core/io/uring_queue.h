@@ -41,6 +41,7 @@ class UringQueue final : public RequestQueue {
 
  private:
   explicit UringQueue(UniqueFd wake_fd) : wake_fd_(std::move(wake_fd)) {}
+  [[nodiscard]] Result<void> try_out();
   [[nodiscard]] io_uring_sqe* next_sqe();
   void queue(Request* request);
   void prepare(Request* request, io_uring_sqe& sqe);

@@ -2,6 +2,7 @@
 
 #include "core/qmp/commands.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -125,6 +126,12 @@ std::vector<BlockJob> read_block_jobs(const Json& answer) {
     jobs.push_back(read_block_job(answer.at(i)));
   }
   return jobs;
+}
+
+const BlockJob* find_job(const std::vector<BlockJob>& jobs, std::string_view id) {
+  const auto found =
+      std::find_if(jobs.begin(), jobs.end(), [id](const BlockJob& job) { return job.id == id; });
+  return found == jobs.end() ? nullptr : &*found;
 }
 
 std::optional<std::string> changed_job(const Event& event) {

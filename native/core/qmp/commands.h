@@ -91,6 +91,9 @@ struct BlockJob {
 [[nodiscard]] Command query_block_jobs();
 [[nodiscard]] std::vector<BlockJob> read_block_jobs(const Json& answer);
 
+/// The one of that id, or nullptr.
+[[nodiscard]] const BlockJob* find_job(const std::vector<BlockJob>& jobs, std::string_view id);
+
 /// JOB_STATUS_CHANGE: whose status.
 [[nodiscard]] std::optional<std::string> changed_job(const Event& event);
 

@@ -36,6 +36,7 @@ BlockNode read_image(const qmp::Json& image) {
   const std::string filename = image.member("filename").text_or_empty();
   node.filename = path_in(filename);
   node.is_part_of_file = is_part_of_file(filename);
+  node.is_over_image = is_over_image(filename);
   node.virtual_size = image.member("virtual-size").number().value_or(0);
   node.actual_size = image.member("actual-size").number();
   node.stated_backing = image.member("backing-filename").text_or_empty();
@@ -284,6 +285,10 @@ bool BlockGraph::is_job_over(std::string_view job_id, std::size_t node) const {
   return has_pair(nodes_under_jobs_, job_id, nodes_[node].name);
 }
 
+bool BlockGraph::is_over_image(std::size_t node) const {
+  return nodes_[node].is_over_image || (edges_ && edges_->has_backing_below(nodes_[node].name));
+}
+
 bool BlockGraph::is_shared(const std::vector<std::size_t>& chain, std::size_t node) const {
   for (std::size_t other = 0; other < nodes_.size(); ++other) {
     const BlockNode& image = nodes_[other];
@@ -321,9 +326,14 @@ std::string BlockGraph::node_of_nobody(const std::set<std::string>& except) cons
   if (!edges_) {
     return {};
   }
-  std::set<std::string> known = except;
+  std::set<std::string> known;
   for (const BlockNode& image : nodes_) {
     known.insert(image.name);
+  }
+  for (const std::string& name : except) {
+    if (known.insert(name).second && edges_->has_user(name)) {
+      return name;
+    }
   }
   for (const auto& [filter, image] : filters_) {
     known.insert(filter);
@@ -331,15 +341,20 @@ std::string BlockGraph::node_of_nobody(const std::set<std::string>& except) cons
   // What is below a known node beside its backing is a part of it, unless it has a backing itself:
   // then it is an image that lies below one that shows nothing of it.
   std::vector<std::string> parts(known.begin(), known.end());
+  // Of a quorum's images none is shown.
+  std::set<std::string> voters;
   while (!parts.empty()) {
     const std::string parent = std::move(parts.back());
     parts.pop_back();
     const auto [first, last] = edges_->children().equal_range(parent);
     for (auto child = first; child != last; ++child) {
-      const auto& [role, name] = child->second;
-      const bool is_part = role == "file" || role == "data-file" || role == "image";
-      if (is_part && edges_->backing_of(name).empty() && known.insert(name).second) {
-        parts.push_back(name);
+      const GraphEdges::Child& part = child->second;
+      if (part.is_voter()) {
+        voters.insert(part.name);
+      }
+      const bool has_backing = !edges_->backing_of(part.name).empty();
+      if (part.is_part() && !has_backing && known.insert(part.name).second) {
+        parts.push_back(part.name);
       }
     }
   }
@@ -352,7 +367,9 @@ std::string BlockGraph::node_of_nobody(const std::set<std::string>& except) cons
   };
   const auto stranger =
       std::find_if(node_names_.begin(), node_names_.end(), [&](const std::string& name) {
-        return !edges_->backing_of(name).empty() && !is_own_node(name) && !stands_on_known(name);
+        const bool is_whole_image =
+            !edges_->backing_of(name).empty() || !edges_->has_parent(name) || voters.contains(name);
+        return is_whole_image && !is_own_node(name) && !stands_on_known(name);
       });
   return stranger == node_names_.end() ? std::string() : *stranger;
 }

@@ -56,6 +56,8 @@ struct BlockNode {
   std::optional<std::uint64_t> actual_size;
   /// Only a part of the file is shown.
   bool is_part_of_file = false;
+  /// Its name says that its bytes come out of another image, which QEMU does not show.
+  bool is_over_image = false;
   /// As the header states it, or empty.
   std::string stated_backing;
   bool has_internal_snapshots = false;
@@ -137,6 +139,9 @@ class BlockGraph {
   /// is streamed or mirrored.
   [[nodiscard]] bool is_job_over(std::string_view job_id, std::size_t node) const;
 
+  /// Whether its bytes come out of another image, whose chain QEMU does not show as the disk's.
+  [[nodiscard]] bool is_over_image(std::size_t node) const;
+
   /// Whether some disk that does not stand on `chain` reads that image, through this node or as a
   /// file that was opened twice.
   [[nodiscard]] bool is_shared(const std::vector<std::size_t>& chain, std::size_t node) const;
@@ -146,8 +151,8 @@ class BlockGraph {
   [[nodiscard]] bool is_read_by_others(const BlockNode& layer,
                                        const std::set<std::string>& except) const;
 
-  /// A node with a backing that no disk shows and that is no part of one, or "": one that waits to
-  /// be plugged in, or is exported, or lies below what is no image; what it reads is not told. The
+  /// An image that no disk shows and that is no part of one, or "": one that waits to be plugged
+  /// in, or is exported, or lies below what is no image; what it reads is not told. The
   /// nodes in `except` are known. "" where QEMU does not tell the edges, and where all nodes were
   /// listed.
   [[nodiscard]] std::string node_of_nobody(const std::set<std::string>& except) const;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <utility>
 
 #include "core/base/text.h"
@@ -50,12 +51,9 @@ bool lacks_driver(std::string_view refusal) {
 
 class Flush : public std::enable_shared_from_this<Flush> {
  public:
-  Flush(std::shared_ptr<qmp::Monitor> monitor, std::string node, JobPhase phase,
+  Flush(std::shared_ptr<qmp::Monitor> monitor, std::string node, FlushTime time,
         std::function<void(Result<Flushed>)> then)
-      : monitor_(std::move(monitor)),
-        node_(std::move(node)),
-        phase_(phase),
-        then_(std::move(then)) {}
+      : monitor_(std::move(monitor)), node_(std::move(node)), time_(time), then_(std::move(then)) {}
 
   void begin() {
     monitor_->reach([self = shared_from_this()](const Result<qmp::Peer>& peer) {
@@ -117,21 +115,21 @@ class Flush : public std::enable_shared_from_this<Flush> {
 
   /// Images that are inactive are read-only, and so is one that QEMU had opened for the job alone.
   void ask_why_read_only() {
-    if (!peer_.offers("query-status")) {
+    if (!peer_.offers("query-migrate")) {
       judge_read_only(RunState());
       return;
     }
-    execute({"query-status", "", false}, [](Flush& flush, Result<Json> status) {
-      if (!status.ok()) {
-        flush.then_(std::move(status).error());
+    execute({"query-migrate", "", false}, [](Flush& flush, Result<Json> migration) {
+      if (!migration.ok()) {
+        flush.then_(std::move(migration).error());
         return;
       }
-      flush.execute({"query-migrate", "", false},
-                    [status = *status](Flush& again, const Result<Json>& migration) {
-                      if (migration.ok()) {
-                        again.judge_read_only(read_run_state(status, *migration));
+      flush.execute({"query-status", "", false},
+                    [migration = *migration](Flush& again, const Result<Json>& status) {
+                      if (status.ok()) {
+                        again.judge_read_only(read_run_state(status.value(), migration));
                       } else {
-                        again.then_(migration.error());
+                        again.then_(status.error());
                       }
                     });
     });
@@ -140,13 +138,17 @@ class Flush : public std::enable_shared_from_this<Flush> {
   void judge_read_only(const RunState& state) {
     if (auto may = check_may_write(state); !may.ok()) {
       then_(std::move(may).error());
-    } else if (phase_ == JobPhase::kHasEnded) {
+    } else if (time_ == FlushTime::kAfterJobEnded && read_only_in_ == state) {
       then_(Flushed{});
+    } else if (time_ == FlushTime::kAfterJobEnded && !read_only_in_) {
+      // The guest may have been away when the filter was refused, and come back since.
+      read_only_in_ = state;
+      add_filter(kTries);
     } else {
       then_(
           make_error(ErrorKind::kGuestBusy, text("node '", node_,
-                                                 "' is read-only in QEMU while a job fills it: its "
-                                                 "images were made inactive")));
+                                                 "' is read-only in QEMU for now: its images were "
+                                                 "made inactive")));
     }
   }
 
@@ -227,9 +229,11 @@ class Flush : public std::enable_shared_from_this<Flush> {
 
   const std::shared_ptr<qmp::Monitor> monitor_;
   const std::string node_;
-  const JobPhase phase_;
+  const FlushTime time_;
   const std::function<void(Result<Flushed>)> then_;
   qmp::Peer peer_;
+  /// The guest's state after the filter was refused as over a node that is read-only.
+  std::optional<RunState> read_only_in_;
   Result<Flushed> flushed_ = Flushed{};
 };
 
@@ -246,14 +250,14 @@ Result<void> check_can_flush(const qmp::Peer& peer) {
 }
 
 void flush_node(const std::shared_ptr<qmp::Monitor>& monitor, const std::string& node,
-                JobPhase phase, std::function<void(Result<Flushed>)> then) {
+                FlushTime time, std::function<void(Result<Flushed>)> then) {
   turns().wait(name_of_own_node(node, monitor->path()),
-               [monitor, node, phase, then = std::move(then)](Turns::Turn turn) {
+               [monitor, node, time, then = std::move(then)](Turns::Turn turn) {
                  const auto tell = [then, turn = std::move(turn)](Result<Flushed> flushed) mutable {
                    turn.reset();
                    then(std::move(flushed));
                  };
-                 std::make_shared<Flush>(monitor, node, phase, tell)->begin();
+                 std::make_shared<Flush>(monitor, node, time, tell)->begin();
                });
 }
 

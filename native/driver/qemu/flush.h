@@ -15,8 +15,8 @@
 //     QEMU refuses the filter because    it says               what follows
 //     it has none                        no such driver        the human monitor flushes
 //     one of ours was left               Duplicate nodes       removed, once, and tried again
-//     the node is read-only, after       Block node is         QEMU has flushed it then
-//       the job, and the guest is here     read-only
+//     the node is read-only, after       Block node is         QEMU has flushed it then; asked
+//       the job, and the guest is here     read-only             twice, as it may have come back
 //     its images are inactive            the same              kGuestBusy
 //     anything else                      anything else         the flush has failed
 //
@@ -40,9 +40,9 @@ namespace blockpull::driver {
 /// kUnsupported where that QEMU offers no way to flush.
 [[nodiscard]] Result<void> check_can_flush(const qmp::Peer& peer);
 
-/// Where the job on the node is. QEMU opens an image that is read-only for the time of the job, and
-/// has flushed it when it is read-only again.
-enum class JobPhase : std::uint8_t { kWaits, kHasEnded };
+/// QEMU opens an image that is read-only for the time of the job, and has flushed it when it is
+/// read-only again.
+enum class FlushTime : std::uint8_t { kBeforeJobEnds, kAfterJobEnded };
 
 struct Flushed {
   /// Had it failed, it would have been told.
@@ -53,6 +53,6 @@ struct Flushed {
 /// kIo with QEMU's words, kQemuError where it refuses to be asked, kGuestBusy, or what
 /// Monitor::Answer says.
 void flush_node(const std::shared_ptr<qmp::Monitor>& monitor, const std::string& node,
-                JobPhase phase, std::function<void(Result<Flushed>)> then);
+                FlushTime time, std::function<void(Result<Flushed>)> then);
 
 }  // namespace blockpull::driver

@@ -2,6 +2,9 @@
 
 #include "driver/qemu/graph_answers.h"
 
+#include <algorithm>
+#include <array>
+
 #include "core/base/limits.h"
 #include "core/base/text.h"
 
@@ -41,6 +44,14 @@ void append_image(std::string& shape, const Json& image) {
   shape += text(" [", image.member("format").text_or_empty(), " ",
                 image.member("filename").text_or_empty(), " ",
                 image.member("backing-filename").text_or_empty(), "]");
+}
+
+/// Formats of which a file holds an image that other bytes are read from.
+bool is_image_format(std::string_view driver) {
+  constexpr std::array<std::string_view, 12> kFormats{"qcow2", "qcow",      "qed",   "vmdk",
+                                                      "vdi",   "vhdx",      "vpc",   "luks",
+                                                      "dmg",   "parallels", "cloop", "bochs"};
+  return std::find(kFormats.begin(), kFormats.end(), driver) != kFormats.end();
 }
 
 }  // namespace
@@ -132,6 +143,28 @@ bool is_part_of_file(const std::string& filename) {
     level = below(level);
   }
   return false;
+}
+
+bool is_over_image(const std::string& filename) {
+  Json level = options_in(filename);
+  for (int depth = 0; level.exists() && depth < kDeepestName; ++depth) {
+    if (depth > 0 && is_image_format(level.member("driver").text_or_empty())) {
+      return true;
+    }
+    for (const char* const name : {"file.driver", "image.driver", "file.file.driver"}) {
+      if (is_image_format(level.member(name).text_or_empty())) {
+        return true;
+      }
+    }
+    level = below(level);
+  }
+  return false;
+}
+
+bool states_backing(const std::string& filename) {
+  // Also as null, and in the dotted form.
+  return filename.starts_with(kJson) && (filename.find("\"backing\"") != std::string::npos ||
+                                         filename.find("\"backing.") != std::string::npos);
 }
 
 }  // namespace blockpull::driver

@@ -45,4 +45,10 @@ struct ImageLevel {
 /// Whether such a name says that only a part of the file is shown, as raw's `offset` and `size` do.
 [[nodiscard]] bool is_part_of_file(const std::string& filename);
 
+/// Whether a json: name has an image read through another image: raw over qcow2, LUKS over qcow2.
+[[nodiscard]] bool is_over_image(const std::string& filename);
+
+/// Whether a json: name says what lies below the image, whatever its own header states.
+[[nodiscard]] bool states_backing(const std::string& filename);
+
 }  // namespace blockpull::driver

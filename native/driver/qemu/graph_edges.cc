@@ -2,6 +2,9 @@
 
 #include "driver/qemu/graph_edges.h"
 
+#include <utility>
+#include <vector>
+
 namespace blockpull::driver {
 
 GraphEdges::GraphEdges(const qmp::Json& graph) {
@@ -10,6 +13,7 @@ GraphEdges::GraphEdges(const qmp::Json& graph) {
     node_names_.push_back(name);
   }
   const Names jobs = names_of(graph.member("nodes"), "block-job");
+  const Names users = names_of(graph.member("nodes"), "block-backend");
   const qmp::Json edges = graph.member("edges");
   for (std::size_t i = 0; i < edges.size(); ++i) {
     const std::uint64_t parent = edges.at(i).member("parent").number().value_or(0);
@@ -17,6 +21,11 @@ GraphEdges::GraphEdges(const qmp::Json& graph) {
     if (child == drivers.end()) {
       continue;
     }
+    if (users.contains(parent)) {
+      used_.insert(child->second);
+      continue;
+    }
+    parented_.insert(child->second);
     if (const auto job = jobs.find(parent); job != jobs.end()) {
       nodes_of_jobs_.emplace(job->second, child->second);
     } else if (const auto node = drivers.find(parent); node != drivers.end()) {
@@ -30,6 +39,27 @@ GraphEdges::GraphEdges(const qmp::Json& graph) {
       }
     }
   }
+}
+
+bool GraphEdges::has_backing_below(const std::string& node) const {
+  std::set<std::string> seen;
+  std::vector<std::string> parents{node};
+  while (!parents.empty()) {
+    const std::string parent = std::move(parents.back());
+    parents.pop_back();
+    const auto [first, last] = children_.equal_range(parent);
+    for (auto child = first; child != last; ++child) {
+      const Child& part = child->second;
+      if (!(part.is_part() || part.is_voter()) || !seen.insert(part.name).second) {
+        continue;
+      }
+      if (backing_.contains(part.name)) {
+        return true;
+      }
+      parents.push_back(part.name);
+    }
+  }
+  return false;
 }
 
 /// By QEMU's number for each of them.

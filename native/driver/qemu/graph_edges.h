@@ -12,6 +12,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -41,8 +42,24 @@ class GraphEdges {
   struct Child {
     std::string role;
     std::string name;
+
+    /// Bytes of the node come out of it: of its file, not of its backing, a log or a target.
+    [[nodiscard]] bool is_part() const {
+      return role == "file" || role == "data-file" || role == "image";
+    }
+    /// It is one of those that a quorum compares.
+    [[nodiscard]] bool is_voter() const { return role.starts_with("children."); }
   };
   [[nodiscard]] const std::multimap<std::string, Child>& children() const { return children_; }
+
+  /// Whether some node that the bytes of `node` come from has a backing: an image over an image.
+  [[nodiscard]] bool has_backing_below(const std::string& node) const;
+
+  /// Whether something that is no node reads it for itself: a device, an export.
+  [[nodiscard]] bool has_user(const std::string& node) const { return used_.contains(node); }
+
+  /// Whether it lies below some node, or some job works on it.
+  [[nodiscard]] bool has_parent(const std::string& node) const { return parented_.contains(node); }
 
   /// Whether a node that is not known as an image is a filter over one: an image that has a backing
   /// has a file beside it, and a file has nothing below it.
@@ -60,6 +77,8 @@ class GraphEdges {
   Links backing_;
   /// The child "file" or "image".
   Links file_;
+  std::set<std::string> used_;
+  std::set<std::string> parented_;
   std::multimap<std::string, std::string, std::less<>> nodes_of_jobs_;
 };
 

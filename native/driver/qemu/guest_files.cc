@@ -7,6 +7,7 @@
 
 #include "core/base/text.h"
 #include "core/io/process_files.h"
+#include "core/io/sync_file.h"
 
 namespace blockpull::driver {
 namespace {
@@ -88,6 +89,13 @@ Result<image::Chain> open_beside_qemu(const std::vector<BlockNode>& layers) {
     }
   }
   return chain;
+}
+
+Result<void> sync_beside_qemu(const BlockNode& image) {
+  if (image.seen && image.seen->is_qemus) {
+    BLOCKPULL_CHECK(io::sync_file(image.seen->path, image.seen->id));
+  }
+  return {};
 }
 
 std::string why_unseen(const BlockNode& image) {

@@ -28,6 +28,10 @@ void see_files(BlockGraph& graph, const std::vector<int>& processes);
 /// reason where one is not seen, or cannot be read.
 [[nodiscard]] Result<image::Chain> open_beside_qemu(const std::vector<BlockNode>& layers);
 
+/// Whether QEMU has handed it to the kernel is for a flush to see to; this makes durable what it
+/// has, also where QEMU ignores flushes of a node. An image that is not seen is left alone. kIo.
+[[nodiscard]] Result<void> sync_beside_qemu(const BlockNode& image);
+
 /// Why that image is not seen, for a sentence; "" where it is.
 [[nodiscard]] std::string why_unseen(const BlockNode& image);
 

@@ -12,30 +12,13 @@
 namespace blockpull::driver {
 namespace {
 
-/// QEMU lets no job onto an image that another one works on, nor onto its filter, which may lie
-/// right above the base. One that does not tell what its jobs work on has named each after its
-/// disk's device.
-const qmp::BlockJob* job_in_the_way(const GuestView& view, const GuestPlan& plan,
-                                    const std::vector<std::size_t>& chain) {
-  const BlockGraph& graph = view.graph;
-  const auto is_in_the_way = [&](const qmp::BlockJob& job) {
-    const auto base = chain.begin() + static_cast<std::ptrdiff_t>(plan.stream.base_index);
-    return job.id != plan.stream.job_id &&
-           (job.id == graph.disk_name(chain.front()) ||
-            (base != chain.end() && graph.is_job_over(job.id, *base)) ||
-            std::any_of(chain.begin(), base,
-                        [&](std::size_t node) { return graph.is_job_on(job.id, node); }));
-  };
-  const auto found = std::find_if(view.jobs.begin(), view.jobs.end(), is_in_the_way);
-  return found == view.jobs.end() ? nullptr : &*found;
-}
-
-Result<PullSurvey::Totals> count_in_files(const StreamPlan& plan) {
+Result<PullSurvey::Totals> count_in_files(const StreamPlan& plan, const IsWanted& is_wanted) {
   PullTarget target;
   BLOCKPULL_TRY(chain, open_beside_qemu(plan.layers));
+  BLOCKPULL_CHECK(chain.check_walk());
   target.chain = std::move(chain);
   target.base = plan.base_index;
-  return plan.has_work ? survey(target) : PullSurvey::Totals{};
+  return plan.has_work ? survey(target, is_wanted) : PullSurvey::Totals{};
 }
 
 std::uint64_t estimate(const GuestPlan& plan) {
@@ -62,17 +45,13 @@ Result<GuestPlan> plan_of_view(const GuestView& view, const GuestPullOptions& op
       plan.released.push_back(plan.stream.layers[i].filename);
     }
   }
-  if (const qmp::BlockJob* const job = job_in_the_way(view, plan, chain)) {
-    plan.refusals.push_back(
-        make_error(ErrorKind::kJobActive,
-                   text("job '", job->id, "' (", job->type, ") works on '", plan.stream.path,
-                        "' or on a layer that would drop out, and "
-                        "QEMU lets no other job onto it; wait for its end")));
+  if (found.other_job) {
+    plan.refusals.push_back(*std::move(found.other_job));
   }
   return plan;
 }
 
-PullPlan measure(const GuestPlan& plan) {
+PullPlan measure(const GuestPlan& plan, const IsWanted& is_wanted) {
   PullPlan measured;
   measured.virtual_size = plan.stream.virtual_size;
   measured.method = plan.stream.has_work ? "block-stream" : "none";
@@ -81,7 +60,7 @@ PullPlan measure(const GuestPlan& plan) {
   if (plan.stream.base) {
     measured.base = plan.stream.base->path;
   }
-  if (const auto totals = count_in_files(plan.stream); totals.ok()) {
+  if (const auto totals = count_in_files(plan.stream, is_wanted); totals.ok()) {
     measured.bytes_to_move = totals->bytes_to_move;
     measured.bytes_to_allocate = totals->bytes_to_allocate;
     judge_space(measured, plan.stream.layers.front().seen->path);

@@ -20,8 +20,6 @@
 
 #pragma once
 
-#include <functional>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,7 +41,8 @@ struct GuestPlan {
 [[nodiscard]] Result<GuestPlan> plan_of_view(const GuestView& view, const GuestPullOptions& options,
                                              const FindFollower& find_follower);
 
-/// The plan with its sizes. Takes no lock. Too little space is among the refusals.
-[[nodiscard]] PullPlan measure(const GuestPlan& plan);
+/// The plan with its sizes. Takes no lock. Too little space is among the refusals. Sizes are
+/// estimates where nobody wants them any more.
+[[nodiscard]] PullPlan measure(const GuestPlan& plan, const IsWanted& is_wanted);
 
 }  // namespace blockpull::driver

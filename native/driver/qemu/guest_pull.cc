@@ -5,10 +5,17 @@
 #include <utility>
 
 #include "driver/qemu/guest_view.h"
+#include "driver/qemu/same_chain.h"
+#include "driver/qemu/stream_conclusion.h"
 #include "driver/qemu/stream_follower.h"
 
 namespace blockpull::driver {
 namespace {
+
+/// QEMU has begun it just now.
+bool is_new_job(const StreamPlan& plan) {
+  return plan.has_work && !plan.was_there;
+}
 
 /// The follower as a work item.
 class GuestPull final : public job::Work {
@@ -44,7 +51,7 @@ class Prepared final : public PreparedGuestPull {
         stream_(std::move(stream)),
         end_(std::make_shared<GuestPullEnd>()),
         claim_(std::move(claim)),
-        cancel_unstarted_(!stream_.plan.was_there) {}
+        cancel_unstarted_(is_new_job(stream_.plan)) {}
 
   ~Prepared() override {
     if (cancel_unstarted_) {
@@ -87,6 +94,37 @@ class Prepared final : public PreparedGuestPull {
   bool cancel_unstarted_;
 };
 
+/// Whether the job works on the chain that was planned for. Of one that has ended, or in a QEMU
+/// that cannot be reached, its follower tells.
+Result<void> check_works(const Result<GuestView>& view, const StreamPlan& plan) {
+  if (!view.ok()) {
+    return is_unknown(view.error()) ? Result<void>() : view.error();
+  }
+  return qmp::find_job(view->jobs, plan.job_id) == nullptr ? Result<void>()
+                                                           : check_same_chain(*view, plan);
+}
+
+/// A look may be refused for the moment.
+constexpr int kLooksAgain = 2;
+
+/// The job is claimed by then: nobody takes it for one that was left.
+void look_again(const std::shared_ptr<qmp::Monitor>& monitor, int tries,
+                const std::shared_ptr<GuestPullStart>& held,
+                const std::function<void(Result<GuestPullStart>)>& then) {
+  query_guest(monitor, [monitor, tries, held, then](const Result<GuestView>& view) {
+    auto works = check_works(view, held->prepared->plan());
+    if (works.ok()) {
+      then(std::move(*held));
+    } else if (!view.ok() && tries > 1) {
+      look_again(monitor, tries - 1, held, then);
+    } else {
+      // Cancels it.
+      held->prepared.reset();
+      then(std::move(works).error());
+    }
+  });
+}
+
 }  // namespace
 
 void plan_guest_pull(const std::shared_ptr<job::Engine>& engine,
@@ -123,8 +161,15 @@ void prepare_guest_pull(const std::shared_ptr<job::Engine>& engine,
     return std::move(claim).error();
   };
   start_stream(engine, monitor, options, find_follower,
-               [take, then = std::move(then)](Result<StartedStream> stream) {
-                 then(stream.ok() ? take(std::move(stream).value()) : std::move(stream).error());
+               [take, monitor, then = std::move(then)](Result<StartedStream> stream) {
+                 auto started = stream.ok() ? take(std::move(stream).value())
+                                            : Result<GuestPullStart>(std::move(stream).error());
+                 if (started.ok() && started->prepared && is_new_job(started->prepared->plan())) {
+                   const auto held = std::make_shared<GuestPullStart>(std::move(started).value());
+                   look_again(monitor, kLooksAgain, held, then);
+                 } else {
+                   then(std::move(started));
+                 }
                });
 }
 

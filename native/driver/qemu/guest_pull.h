@@ -11,7 +11,6 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <string>
 
 #include "driver/pull.h"
 #include "driver/qemu/guest_plan.h"
@@ -47,7 +46,9 @@ void plan_guest_pull(const std::shared_ptr<job::Engine>& engine,
                      const std::shared_ptr<qmp::Monitor>& monitor, const GuestPullOptions& options,
                      FindFollower find_follower, std::function<void(Result<GuestPlan>)> then);
 
-/// Has QEMU start the job. One that is not start()ed in the end is cancelled there.
+/// Has QEMU start the job, and looks whether it works on the chain that was planned for: if not, it
+/// is cancelled, with the reason of check_same_chain(). One that is not start()ed in the end is
+/// cancelled, too.
 void prepare_guest_pull(const std::shared_ptr<job::Engine>& engine,
                         const std::shared_ptr<qmp::Monitor>& monitor,
                         const GuestPullOptions& options, const FindFollower& find_follower,

@@ -95,16 +95,16 @@ class ViewQuery : public std::enable_shared_from_this<ViewQuery> {
 
   void take_jobs(const Json& jobs) {
     view_.jobs = qmp::read_block_jobs(jobs);
-    ask_if_offered("query-status", &ViewQuery::take_status);
-  }
-
-  void take_status(const Json& status) {
-    status_ = status;
     ask_if_offered("query-migrate", &ViewQuery::take_migration);
   }
 
   void take_migration(const Json& migration) {
-    view_.state = read_run_state(status_, migration);
+    migration_ = migration;
+    ask_if_offered("query-status", &ViewQuery::take_status);
+  }
+
+  void take_status(const Json& status) {
+    view_.state = read_run_state(status, migration_);
     ask_if_offered("query-cpus-fast", &ViewQuery::take_processors);
   }
 
@@ -209,7 +209,7 @@ class ViewQuery : public std::enable_shared_from_this<ViewQuery> {
   Json devices_;
   Json statistics_;
   Json edges_;
-  Json status_;
+  Json migration_;
   Json nodes_;
   /// One of QEMU's threads, or 0.
   int thread_ = 0;

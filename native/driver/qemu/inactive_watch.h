@@ -15,15 +15,16 @@
 // stands still as well.
 //
 // A migration can begin and end between two looks. It shows by the numbers that query-migrate keeps
-// of the last one, or by RESUME, which every guest sends that goes on after it. A guest that was
-// migrated long ago and is only stopped and continued now looks the same; then the stream is begun
-// again for nothing, and what was copied stays.
+// of the last one, or by events: a guest that runs sends STOP when its images go, and RESUME when
+// it goes on. A guest that was migrated long ago, or that is about to be, and is only stopped and
+// continued now looks the same; then the stream is begun again for nothing, and what was copied
+// stays.
 //
 // Pure. Thread rule: one thread at a time.
 
 #pragma once
 
-#include <string>
+#include <cstdint>
 
 #include "driver/qemu/run_state.h"
 
@@ -37,8 +38,8 @@ class InactiveWatch {
   /// One look: first at the job, which did or did not stand still, then at the state.
   void observe(bool job_stands, const RunState& state);
 
-  /// The guest was stopped or went on since the last look, or that cannot be told.
-  void hear_switch() { has_switched_ = true; }
+  /// So often the guest was stopped or went on since the last look.
+  void hear_switches(std::uint64_t switches) { switches_ += switches; }
 
   [[nodiscard]] bool is_tainted() const { return is_tainted_; }
 
@@ -55,13 +56,15 @@ class InactiveWatch {
 
  private:
   [[nodiscard]] bool was_handed_over(const RunState& state) const;
+  [[nodiscard]] bool may_have_been_away() const;
 
   RunState state_;
   /// The last state in which the images were surely QEMU's.
   RunState known_;
   /// The job stood still at a time when the images were QEMU's, and has since.
   bool stood_before_ = false;
-  bool has_switched_ = false;
+  /// How often the guest was stopped or went on since that state.
+  std::uint64_t switches_ = 0;
   bool is_tainted_ = false;
 };
 

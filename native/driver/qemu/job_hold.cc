@@ -11,10 +11,8 @@ bool has_stopped_by_itself(const qmp::BlockJob& job) {
 
 }  // namespace
 
-void JobHold::observe(const qmp::BlockJob* job, const RunState& state, bool has_switched) {
-  if (has_switched) {
-    inactive_.hear_switch();
-  }
+void JobHold::observe(const qmp::BlockJob* job, const RunState& state, std::uint64_t switches) {
+  inactive_.hear_switches(switches);
   inactive_.observe(job == nullptr || stands(*job), state);
 }
 
@@ -50,9 +48,10 @@ void JobHold::resuming() {
   may_be_left_paused_ = true;
 }
 
-void JobHold::resume_answered() {
+void JobHold::resume_answered(const Result<void>& answer) {
   is_paused_ = false;
-  may_be_left_paused_ = false;
+  may_be_left_paused_ =
+      !answer.ok() && answer.error().message.find("not paused") == std::string::npos;
 }
 
 void JobHold::begin_again() {

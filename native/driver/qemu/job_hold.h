@@ -27,9 +27,9 @@ class JobHold {
   JobHold(const RunState& state, bool was_there)
       : inactive_(state), may_be_left_paused_(was_there) {}
 
-  /// One look; without a job there is nothing that could run. `has_switched`: the guest was stopped
-  /// or went on since the last one, or that cannot be told.
-  void observe(const qmp::BlockJob* job, const RunState& state, bool has_switched);
+  /// One look; without a job there is nothing that could run. `switches`: how often the guest was
+  /// stopped or went on since the last one.
+  void observe(const qmp::BlockJob* job, const RunState& state, std::uint64_t switches);
 
   /// What is to be asked of the job.
   [[nodiscard]] Move next(const qmp::BlockJob& job) const;
@@ -40,8 +40,8 @@ class JobHold {
   /// It is asked to go on, by us or by somebody else: it may run before the next look, and stand
   /// again by then.
   void resuming();
-  /// A refusal says that it was not paused.
-  void resume_answered();
+  /// Refused as not paused, it runs; refused otherwise, it is asked again.
+  void resume_answered(const Result<void>& answer);
 
   /// It stands since we asked for it.
   [[nodiscard]] bool is_held(const qmp::BlockJob& job) const;

@@ -52,10 +52,10 @@ void look_at_jobs(const std::shared_ptr<qmp::Monitor>& monitor, bool has_run_sta
   ask(*monitor, asked, qmp::query_block_jobs(),
       [](Asked& all, const Json& jobs) { all.look.jobs = qmp::read_block_jobs(jobs); });
   if (has_run_state) {
-    ask(*monitor, asked, {"query-status", "", false},
-        [](Asked& all, const Json& status) { all.status = status; });
     ask(*monitor, asked, {"query-migrate", "", false},
         [](Asked& all, const Json& migration) { all.migration = migration; });
+    ask(*monitor, asked, {"query-status", "", false},
+        [](Asked& all, const Json& status) { all.status = status; });
   }
 }
 

@@ -51,7 +51,7 @@ void JobWatch::hear(const qmp::Event& event, const std::string& job_id) {
   auto end = end_in(event, job_id);
   {
     const std::lock_guard lock(mutex_);
-    has_switched_ = has_switched_ || is_switch(event);
+    switches_ += is_switch(event) ? 1 : 0;
     is_shutdown_ = is_shutdown_ || event.name == "SHUTDOWN";
     if (end) {
       end->is_shutdown = is_shutdown_;
@@ -67,7 +67,7 @@ void JobWatch::hear(qmp::Link link) {
   {
     const std::lock_guard lock(mutex_);
     is_qemu_gone_ = link == qmp::Link::kGone;
-    has_switched_ = has_switched_ || link == qmp::Link::kLost;
+    switches_ += link == qmp::Link::kLost ? 2 : 0;
   }
   if (link != qmp::Link::kLost) {
     tell();
@@ -95,9 +95,14 @@ std::optional<JobEnd> JobWatch::end() const {
   return end_;
 }
 
-bool JobWatch::take_switch() {
+void JobWatch::begin_look() {
   const std::lock_guard lock(mutex_);
-  return std::exchange(has_switched_, false);
+  switches_at_look_ = switches_;
+}
+
+std::uint64_t JobWatch::end_look() {
+  const std::lock_guard lock(mutex_);
+  return switches_ - std::exchange(switches_known_, switches_at_look_);
 }
 
 bool JobWatch::is_qemu_gone() const {

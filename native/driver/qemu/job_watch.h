@@ -42,9 +42,12 @@ class JobWatch {
   void on_news(std::function<void()> told);
 
   [[nodiscard]] std::optional<JobEnd> end() const;
-  /// Whether the guest was stopped or went on since this was asked last, or may have been while
-  /// nobody listened.
-  [[nodiscard]] bool take_switch();
+  /// A look at the guest is about to be asked for.
+  void begin_look();
+  /// That look is answered: how often the guest was stopped or went on since the one before it was
+  /// begun; twice where nobody listened for a time. What is heard while a look is under way counts
+  /// for the next one, too: it may have come after QEMU's answer.
+  [[nodiscard]] std::uint64_t end_look();
   /// Nobody listens on the monitor any more.
   [[nodiscard]] bool is_qemu_gone() const;
 
@@ -63,7 +66,11 @@ class JobWatch {
   std::function<void()> told_;
   std::optional<JobEnd> end_;
   bool is_qemu_gone_ = false;
-  bool has_switched_ = false;
+  /// How often the guest was stopped or went on: so far, when the last look began, and when the
+  /// last one that was answered began.
+  std::uint64_t switches_ = 0;
+  std::uint64_t switches_at_look_ = 0;
+  std::uint64_t switches_known_ = 0;
   bool is_shutdown_ = false;
 };
 

@@ -2,7 +2,6 @@
 
 #include "driver/qemu/node_witness.h"
 
-#include <optional>
 #include <utility>
 
 #include "core/qmp/commands.h"
@@ -16,7 +15,7 @@ using qmp::Json;
 class NodeWitness : public std::enable_shared_from_this<NodeWitness> {
  public:
   NodeWitness(std::shared_ptr<qmp::Monitor> monitor, PromisedHeader promised,
-              std::function<void(Result<void>)> then)
+              std::function<void(Result<NodeSeen>)> then)
       : monitor_(std::move(monitor)),
         promised_(std::move(promised)),
         then_(std::move(then)),
@@ -27,7 +26,7 @@ class NodeWitness : public std::enable_shared_from_this<NodeWitness> {
       if (jobs.ok() && jobs->size() == 0) {
         self.add_node();
       } else {
-        self.then_({});
+        self.then_(NodeSeen());
       }
     });
   }
@@ -54,7 +53,7 @@ class NodeWitness : public std::enable_shared_from_this<NodeWitness> {
       if (added.error().kind != ErrorKind::kQemuError) {
         self.ask_for_removal();
       }
-      self.then_({});
+      self.then_(NodeSeen());
     });
   }
 
@@ -72,11 +71,19 @@ class NodeWitness : public std::enable_shared_from_this<NodeWitness> {
   }
 
   void judge(const Result<Json>& nodes) {
-    Result<void> verdict;
+    Result<NodeSeen> verdict = NodeSeen();
     for (std::size_t i = 0; nodes.ok() && i < nodes->size(); ++i) {
-      if (nodes->at(i).member("node-name").text_or_empty() == name_) {
-        verdict =
-            check_stated(promised_, nodes->at(i).member("image").member("backing-filename").text());
+      const Json node = nodes->at(i);
+      const bool is_over_file = node.member("file").text() == promised_.top.filename;
+      if (verdict.ok() && is_over_file && node.member("cache").member("no-flush").is_true()) {
+        verdict->ignores_flushes = true;
+      }
+      if (node.member("node-name").text_or_empty() == name_) {
+        auto stated =
+            check_stated(promised_, node.member("image").member("backing-filename").text());
+        if (!stated.ok()) {
+          verdict = std::move(stated).error();
+        }
       }
     }
     ask(removal_of_own_node(name_), [verdict](NodeWitness& self, const Result<Json>& removed) {
@@ -99,14 +106,14 @@ class NodeWitness : public std::enable_shared_from_this<NodeWitness> {
 
   const std::shared_ptr<qmp::Monitor> monitor_;
   const PromisedHeader promised_;
-  const std::function<void(Result<void>)> then_;
+  const std::function<void(Result<NodeSeen>)> then_;
   const std::string name_;
 };
 
 }  // namespace
 
 void read_back_by_node(const std::shared_ptr<qmp::Monitor>& monitor, const PromisedHeader& promised,
-                       std::function<void(Result<void>)> then) {
+                       std::function<void(Result<NodeSeen>)> then) {
   std::make_shared<NodeWitness>(monitor, promised, std::move(then))->begin();
 }
 

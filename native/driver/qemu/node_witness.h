@@ -10,8 +10,8 @@
 //     blockdev-del
 //
 // The list of nodes ends a QEMU in which a job has concluded and was not dismissed (block_graph.h),
-// so nothing is asked where QEMU has any job. It tells what the header states and no more: whether
-// all was copied is not seen by it.
+// so nothing is asked where QEMU has any job. It tells what the header states, and whether flushes
+// reach the file; whether all was copied is not seen by it.
 //
 // Thread rule: any thread; `then` runs on the reactor's thread.
 
@@ -19,16 +19,20 @@
 
 #include <functional>
 #include <memory>
-#include <string>
 
 #include "core/qmp/monitor.h"
 #include "driver/qemu/stream_witness.h"
 
 namespace blockpull::driver {
 
-/// Fails with kJobFailed where the header is not as promised; else tells nothing, also where QEMU
-/// could not be asked.
+/// What the list of nodes tells of the file; nothing where QEMU could not be asked.
+struct NodeSeen {
+  /// Flushes of some node over it go nowhere.
+  bool ignores_flushes = false;
+};
+
+/// Fails with kJobFailed where the header is not as promised.
 void read_back_by_node(const std::shared_ptr<qmp::Monitor>& monitor, const PromisedHeader& promised,
-                       std::function<void(Result<void>)> then);
+                       std::function<void(Result<NodeSeen>)> then);
 
 }  // namespace blockpull::driver

@@ -29,10 +29,8 @@ Result<void> check_commands(const qmp::Peer& peer) {
 
 /// The job of the plan's id that an earlier process began; kJobActive when it cannot be taken over.
 Result<std::optional<StreamPlan>> find_own_job(const GuestView& view, const StreamPlan& plan) {
-  const auto job =
-      std::find_if(view.jobs.begin(), view.jobs.end(),
-                   [&plan](const qmp::BlockJob& any) { return any.id == plan.job_id; });
-  if (job == view.jobs.end()) {
+  const qmp::BlockJob* const job = qmp::find_job(view.jobs, plan.job_id);
+  if (job == nullptr) {
     return std::optional<StreamPlan>();
   }
   const auto path_of = [](const std::optional<KeptLayer>& base) {
@@ -75,6 +73,32 @@ Result<void> check_policy(const std::vector<BlockNode>& layers,
           .with_path(layer.filename);
     }
     BLOCKPULL_CHECK(image::check_folder_policy(layer.seen->path, *folders));
+  }
+  return {};
+}
+
+/// QEMU lets no job onto an image that another one works on, nor onto its filter, which may lie
+/// right above the base. One that does not tell what its jobs work on has named each after its
+/// disk's device. A job that has concluded works on nothing.
+bool is_in_the_way(const qmp::BlockJob& job, const BlockGraph& graph, const StreamPlan& plan,
+                   const std::vector<std::size_t>& chain) {
+  const auto base = chain.begin() + static_cast<std::ptrdiff_t>(plan.base_index);
+  return job.id != plan.job_id && job.status != qmp::JobStatus::kConcluded &&
+         (job.id == graph.disk_name(chain.front()) ||
+          (base != chain.end() && graph.is_job_over(job.id, *base)) ||
+          std::any_of(chain.begin(), base,
+                      [&](std::size_t node) { return graph.is_job_on(job.id, node); }));
+}
+
+Result<void> check_other_jobs(const GuestView& view, const StreamPlan& plan,
+                              const std::vector<std::size_t>& chain) {
+  for (const qmp::BlockJob& job : view.jobs) {
+    if (plan.has_work && is_in_the_way(job, view.graph, plan, chain)) {
+      return make_error(ErrorKind::kJobActive,
+                        text("job '", job.id, "' (", job.type, ") works on '", plan.path,
+                             "' or on a layer that would drop out, and "
+                             "QEMU lets no other job onto it; wait for its end"));
+    }
   }
   return {};
 }
@@ -126,7 +150,14 @@ Result<Preflight> preflight(const GuestView& view, GuestPullOptions options,
   } else {
     found.refusals.push_back(std::move(there).error());
   }
+  if (auto free = check_other_jobs(view, found.plan, view.graph.chain_from(*top)); !free.ok()) {
+    found.other_job = std::move(free).error();
+  }
   if (options.late_refusal) {
+    // libvirt tells of the job first.
+    if (found.other_job) {
+      found.refusals.push_back(*std::exchange(found.other_job, std::nullopt));
+    }
     found.refusals.push_back(*std::move(options.late_refusal));
   }
   return found;

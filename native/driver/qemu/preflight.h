@@ -45,14 +45,16 @@ struct Preflight {
   /// Why a start fails before QEMU is asked, in the order in which it would be told: those of
   /// plan_stream(), kUnsupported for a QEMU that lacks a command, kGuestBusy, kPolicy, kJobActive.
   std::vector<Error> refusals;
+  /// kJobActive where another program's job works on what the stream would. A start leaves that to
+  /// QEMU, which may think better of it; it is among `refusals` only before a later one.
+  std::optional<Error> other_job;
   /// Our job, begun by an earlier process: a start takes it over.
   std::optional<StreamPlan> there;
   /// Who follows our job already and may be joined, whether QEMU still lists the job or not.
   std::shared_ptr<job::Job> follower;
 };
 
-/// kNoDisk, kNoBase, or the first refusal where a QEMU that is
-/// too old does not tell of the disk.
+/// kNoDisk, kNoBase, or the first refusal where a QEMU that is too old does not tell of the disk.
 [[nodiscard]] Result<Preflight> preflight(const GuestView& view, GuestPullOptions options,
                                           const FindFollower& find_follower);
 

@@ -11,6 +11,13 @@
 // the migration; the latter stays "completed" for good and carries no time, so of an old migration
 // it says nothing: what counts there is whether the answer is another one than before.
 //
+// The migration is asked for first. The other way round a switch-over between the two answers would
+// look like a guest that has come back:
+//
+//     query-status   "running"
+//                                  the images go
+//     query-migrate  "completed"
+//
 // Pure functions over answers. A storage daemon offers neither command, and migrates nothing.
 
 #pragma once

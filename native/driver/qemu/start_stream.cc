@@ -52,8 +52,10 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
     watch_ = JobWatch::begin(monitor_, plan_.job_id);
     if (found.there) {
       then_(StartedStream{*std::move(found.there), std::move(watch_), std::move(found.follower)});
-    } else {
+    } else if (plan_.has_work) {
       stream();
+    } else {
+      then_(StartedStream{std::move(plan_), std::move(watch_), nullptr});
     }
     return {};
   }
@@ -80,6 +82,11 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
       monitor_->execute(qmp::job_cancel(plan_.job_id),
                         [self = shared_from_this()](const Result<Json>& /*answer*/) {});
     }
+    if (is_read_only_refusal(error) && !std::exchange(looked_again_, true)) {
+      // The images may have gone since the look, with a guest that is migrated: then that is said.
+      begin();
+      return;
+    }
     then_(refusal_of_stream(std::move(error)));
   }
 
@@ -98,10 +105,7 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
   }
 
   void take_jobs(const std::vector<qmp::BlockJob>& jobs, const Error& lost) {
-    const bool has_begun = std::any_of(jobs.begin(), jobs.end(), [this](const qmp::BlockJob& job) {
-      return job.id == plan_.job_id;
-    });
-    if (has_begun) {
+    if (qmp::find_job(jobs, plan_.job_id) != nullptr) {
       then_(StartedStream{std::move(plan_), std::move(watch_), nullptr});
     } else if (asked_again_) {
       then_(lost);
@@ -119,9 +123,15 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
   StreamPlan plan_;
   std::shared_ptr<JobWatch> watch_;
   bool asked_again_ = false;
+  bool looked_again_ = false;
 };
 
 }  // namespace
+
+bool is_read_only_refusal(const Error& error) {
+  return error.kind == ErrorKind::kQemuError &&
+         error.message.find("read-only") != std::string::npos;
+}
 
 Error refusal_of_stream(Error error) {
   if (error.kind != ErrorKind::kQemuError) {

@@ -3,7 +3,7 @@
 // The way from "pull this disk of that guest" to a job that QEMU runs.
 //
 //     view ─▶ preflight ─▶ our job there already?
-//                             no  ─▶ listen for its end ─▶ block-stream
+//                             no  ─▶ listen for its end ─▶ block-stream, if a layer drops out
 //                             yes ─▶ taken over as it is, if it keeps the base that was asked for
 //
 // Whoever pulls a disk again after its process was killed need not know whether the connection has
@@ -21,7 +21,8 @@
 
 namespace blockpull::driver {
 
-/// A job that QEMU runs, what was asked of it, and ears for its end.
+/// A job that QEMU runs, what was asked of it, and ears for its end. QEMU has none where there is
+/// nothing to do.
 struct StartedStream {
   StreamPlan plan;
   std::shared_ptr<JobWatch> watch;
@@ -31,6 +32,10 @@ struct StartedStream {
 
 /// Asks QEMU for the job of `plan`.
 [[nodiscard]] qmp::Command command_for(const StreamPlan& plan, std::uint64_t bytes_per_second);
+
+/// Whether that was refused as QEMU may not write to the image: for good, or while its guest is
+/// migrated.
+[[nodiscard]] bool is_read_only_refusal(const Error& error);
 
 /// QEMU's refusal of that, with the kind that its words stand for.
 [[nodiscard]] Error refusal_of_stream(Error error);

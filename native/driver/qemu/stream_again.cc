@@ -2,36 +2,21 @@
 
 #include "driver/qemu/stream_again.h"
 
-#include <algorithm>
 #include <utility>
 
-#include "core/base/text.h"
 #include "driver/qemu/guest_view.h"
+#include "driver/qemu/same_chain.h"
 
 namespace blockpull::driver {
 namespace {
 
-/// Whether QEMU has the chain that the plan was made for.
-bool is_same_chain(const BlockGraph& graph, std::size_t top, const StreamPlan& plan) {
-  const auto chain = graph.chain_from(top);
-  return std::equal(chain.begin(), chain.end(), plan.layers.begin(), plan.layers.end(),
-                    [&graph](std::size_t node, const BlockNode& layer) {
-                      return graph.nodes()[node].name == layer.name &&
-                             graph.nodes()[node].filename == layer.filename;
-                    });
-}
-
-Result<void> check_same_chain(const GuestView& view, const StreamPlan& plan) {
-  const auto top = view.graph.find_node(plan.node);
-  const bool was_backing = !plan.layers.empty() && plan.layers.front().is_backing;
-  if (top && is_same_chain(view.graph, *top, plan) &&
-      view.graph.nodes()[*top].is_backing == was_backing) {
-    return {};
+/// The image was written to before, so it is read-only for a time only.
+Error refusal_to_begin_again(Error error) {
+  if (is_read_only_refusal(error)) {
+    error.kind = ErrorKind::kGuestBusy;
+    return error;
   }
-  return make_error(ErrorKind::kUnsupported,
-                    text("the chain of '", plan.path,
-                         "' has been changed by another program meanwhile; pull the disk again"))
-      .with_path(plan.path);
+  return refusal_of_stream(std::move(error));
 }
 
 }  // namespace
@@ -46,10 +31,7 @@ void begin_stream_again(const std::shared_ptr<qmp::Monitor>& monitor, const Stre
       return;
     }
     auto watch = JobWatch::begin(monitor, plan.job_id);
-    const bool has_begun =
-        std::any_of(view->jobs.begin(), view->jobs.end(),
-                    [&plan](const qmp::BlockJob& job) { return job.id == plan.job_id; });
-    if (has_begun) {
+    if (qmp::find_job(view->jobs, plan.job_id) != nullptr) {
       // The answer to an earlier try was lost.
       then(std::move(watch));
     } else if (auto may = check_may_write(view->state); !may.ok()) {
@@ -62,7 +44,7 @@ void begin_stream_again(const std::shared_ptr<qmp::Monitor>& monitor, const Stre
                          if (answer.ok()) {
                            then(watch);
                          } else {
-                           then(refusal_of_stream(answer.error()));
+                           then(refusal_to_begin_again(answer.error()));
                          }
                        });
     }

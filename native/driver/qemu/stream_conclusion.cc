@@ -7,7 +7,6 @@
 #include "core/base/text.h"
 #include "driver/qemu/guest_files.h"
 #include "driver/qemu/last_cluster.h"
-#include "driver/qemu/node_witness.h"
 
 namespace blockpull::driver {
 namespace {
@@ -21,8 +20,7 @@ constexpr std::uint32_t kLooksBelieved = 2;
 std::set<std::string> still_in_place(const std::vector<BlockNode>& layers) {
   std::set<std::string> names;
   for (const BlockNode& layer : layers) {
-    const auto id = layer.seen ? io::identify(layer.seen->path) : Result<io::FileId>(io::FileId());
-    if (layer.seen && id.ok() && *id == layer.seen->id) {
+    if (layer.seen && io::leads_to(layer.seen->path, layer.seen->id)) {
       names.insert(layer.name);
     }
   }
@@ -61,14 +59,72 @@ void StreamConclusion::forget() {
 void StreamConclusion::prepare(const RunState& state, std::function<void(Preparation)> then) {
   state_ = state;
   prepared_ = std::move(then);
-  flush_node(monitor_, plan_.node, JobPhase::kWaits,
-             [weak = weak_from_this(), post = post_](Result<Flushed> flushed) {
-               post([weak, flushed = std::move(flushed)] {
-                 if (const auto self = weak.lock()) {
-                   self->take_preparing_flush(flushed);
+  ask_view(&StreamConclusion::take_snapshots);
+}
+
+void StreamConclusion::ask_view(TakeView then) {
+  query_guest(monitor_, [weak = weak_from_this(), post = post_, then](Result<GuestView> view) {
+    const auto shared = std::make_shared<Result<GuestView>>(std::move(view));
+    post([weak, shared, then] {
+      if (const auto self = weak.lock()) {
+        (self.get()->*then)(shared);
+      }
+    });
+  });
+}
+
+/// QEMU lets an internal snapshot be taken beside its stream. It has what the image had by then,
+/// and would lose the rest with the backing file. One that is taken from now on has everything.
+void StreamConclusion::take_snapshots(const std::shared_ptr<Result<GuestView>>& told) {
+  const Result<GuestView>& view = *told;
+  if (!view.ok()) {
+    const bool later = may_be_tried_later(view.error()) || ++views_refused_ < kLooksBelieved;
+    answer(Preparation{later ? Verdict::kTryLater : Verdict::kUnknowable, view.error()});
+    return;
+  }
+  const auto top = view->graph.find_node(plan_.node);
+  if (!top || !view->graph.nodes()[*top].has_internal_snapshots) {
+    flush(FlushTime::kBeforeJobEnds, &StreamConclusion::take_preparing_flush);
+    return;
+  }
+  answer(Preparation{
+      Verdict::kUnknowable,
+      make_error(
+          ErrorKind::kJobFailed,
+          text("job '", plan_.job_id, "' was cancelled: '", plan_.path,
+               "' has got an internal snapshot since it was begun, which would lose what was "
+               "not copied by then; the disk keeps its backing file, so delete the snapshot "
+               "and pull again"))
+          .with_path(plan_.path)});
+}
+
+void StreamConclusion::flush(FlushTime time, TakeFlush then) {
+  flush_node(monitor_, plan_.node, time,
+             [weak = weak_from_this(), post = post_, then](Result<Flushed> flushed) {
+               post([weak, flushed = std::move(flushed), then] {
+                 const auto self = weak.lock();
+                 if (self != nullptr && flushed.ok()) {
+                   self->sync(*flushed, then);
+                 } else if (self != nullptr) {
+                   (self.get()->*then)(flushed);
                  }
                });
              });
+}
+
+void StreamConclusion::sync(const Flushed& flushed, TakeFlush then) {
+  if (plan_.layers.empty()) {
+    (this->*then)(flushed);
+    return;
+  }
+  const auto synced = std::make_shared<Result<void>>();
+  host_.run_blocking(
+      [synced, top = plan_.layers.front()] { *synced = sync_beside_qemu(top); },
+      [weak = weak_from_this(), synced, flushed, then] {
+        if (const auto self = weak.lock()) {
+          (self.get()->*then)(synced->ok() ? Result<Flushed>(flushed) : synced->error());
+        }
+      });
 }
 
 void StreamConclusion::take_preparing_flush(const Result<Flushed>& flushed) {
@@ -103,9 +159,9 @@ std::optional<Error> StreamConclusion::judge(const Result<ContentSeen>& seen) {
     content_ = Content::kUnseen;
     why_unseen_ = seen->unseen;
     return std::nullopt;
-  } else if (seen->lacking_bytes > 0) {
-    why = text(seen->lacking_bytes, " bytes that it was to copy are not in '", plan_.path,
-               "', the first at guest offset ", seen->first_lacking,
+  } else if (seen->lacking.bytes > 0) {
+    why = text(seen->lacking.bytes, " bytes that it was to copy are not in '", plan_.path,
+               "', the first at guest offset ", seen->lacking.first,
                ", though QEMU says that all is copied");
   } else {
     content_ = Content::kWhole;
@@ -119,7 +175,7 @@ std::optional<Error> StreamConclusion::judge(const Result<ContentSeen>& seen) {
 void StreamConclusion::take_content(const Result<ContentSeen>& seen) {
   if (auto lacks = judge(seen)) {
     if (++times_lacking_ < kLooksBelieved) {
-      prepare(state_, std::exchange(prepared_, nullptr));
+      flush(FlushTime::kBeforeJobEnds, &StreamConclusion::take_preparing_flush);
       return;
     }
     lacks->message += "; the disk keeps its backing file";
@@ -172,14 +228,7 @@ void StreamConclusion::confirm(std::function<void(std::optional<Result<Confirmat
   told_ = {};
   // If we die here, the image stands on its own and its data is durable; should the header be lost
   // with the host's memory, it names the old backing file, which then is still right.
-  flush_node(monitor_, plan_.node, JobPhase::kHasEnded,
-             [weak = weak_from_this(), post = post_](Result<Flushed> flushed) {
-               post([weak, flushed = std::move(flushed)] {
-                 if (const auto self = weak.lock()) {
-                   self->take_last_flush(flushed);
-                 }
-               });
-             });
+  flush(FlushTime::kAfterJobEnded, &StreamConclusion::take_last_flush);
 }
 
 void StreamConclusion::take_last_flush(const Result<Flushed>& flushed) {
@@ -244,7 +293,7 @@ void StreamConclusion::take_header(const Result<std::string>& unseen) {
     not_verified(*unseen);
   }
   read_back_by_node(monitor_, promise_of(plan_),
-                    [weak = weak_from_this(), post = post_](Result<void> verdict) {
+                    [weak = weak_from_this(), post = post_](Result<NodeSeen> verdict) {
                       post([weak, verdict = std::move(verdict)] {
                         if (const auto self = weak.lock()) {
                           self->take_verdict(verdict);
@@ -253,8 +302,9 @@ void StreamConclusion::take_header(const Result<std::string>& unseen) {
                     });
 }
 
-void StreamConclusion::take_verdict(const Result<void>& verdict) {
+void StreamConclusion::take_verdict(const Result<NodeSeen>& verdict) {
   if (verdict.ok()) {
+    ignores_flushes_ = verdict->ignores_flushes;
     look_at_chain();
   } else {
     header_is_wrong(verdict.error());
@@ -268,34 +318,29 @@ void StreamConclusion::header_is_wrong(Error why) {
 }
 
 void StreamConclusion::look_at_chain() {
-  query_guest(monitor_, [weak = weak_from_this(), post = post_](Result<GuestView> view) {
-    auto shared = std::make_shared<Result<GuestView>>(std::move(view));
-    post([weak, shared] {
-      const auto self = weak.lock();
-      if (self == nullptr) {
-        return;
-      }
-      const auto in_place = std::make_shared<std::set<std::string>>();
-      const auto warning = std::make_shared<std::string>();
-      self->host_.run_blocking(
-          [shared, in_place, warning, plan = self->plan_] {
-            if (shared->ok()) {
-              see_files((*shared)->graph, (*shared)->processes);
-            }
-            *in_place = still_in_place(plan.layers);
-            *warning = warn_of_last_cluster(plan);
-          },
-          [weak, shared, in_place, warning] {
-            if (const auto again = weak.lock()) {
-              again->in_place_ = *in_place;
-              if (!warning->empty()) {
-                again->told_.warnings.push_back(*warning);
-              }
-              again->take_view(*shared);
-            }
-          });
-    });
-  });
+  ask_view(&StreamConclusion::see_chain);
+}
+
+void StreamConclusion::see_chain(const std::shared_ptr<Result<GuestView>>& view) {
+  const auto in_place = std::make_shared<std::set<std::string>>();
+  const auto warning = std::make_shared<std::string>();
+  host_.run_blocking(
+      [view, in_place, warning, plan = plan_] {
+        if (view->ok()) {
+          see_files((*view)->graph, (*view)->processes);
+        }
+        *in_place = still_in_place(plan.layers);
+        *warning = warn_of_last_cluster(plan);
+      },
+      [weak = weak_from_this(), view, in_place, warning] {
+        if (const auto self = weak.lock()) {
+          self->in_place_ = *in_place;
+          if (!warning->empty()) {
+            self->told_.warnings.push_back(*warning);
+          }
+          self->take_view(*view);
+        }
+      });
 }
 
 /// What the chain is now. A QEMU that has ended since shows nothing, and the files have been seen.
@@ -311,6 +356,12 @@ void StreamConclusion::take_view(const Result<GuestView>& view) {
                             "done, and has the old chain open; keep its backing files"))
                 .with_path(plan_.path)));
         return;
+      }
+      if (view->graph.nodes()[*top].is_backing && !plan_.layers.empty() &&
+          !plan_.layers.front().is_backing) {
+        told_.warnings.push_back(text("a snapshot of disk '", plan_.disk_name, "' was taken ",
+                                      "meanwhile: what was filled is '", plan_.path,
+                                      "', which is a backing file of the disk by now"));
       }
       if (chain.size() > 1) {
         const BlockNode& below = view->graph.nodes()[chain[1]];
@@ -330,7 +381,9 @@ void StreamConclusion::judge_durability() {
         text("this QEMU does not tell whether a flush of disk '", plan_.disk_name,
              "' worked, so it is not known that the pull lasts through a power loss"));
   }
-  if (!plan_.layers.empty() && plan_.layers.front().ignores_flushes) {
+  const bool is_unsafe =
+      ignores_flushes_ || (!plan_.layers.empty() && plan_.layers.front().ignores_flushes);
+  if (is_unsafe) {
     told_.is_durable = false;
     told_.warnings.push_back(text("disk '", plan_.disk_name,
                                   "' ignores flushes (cache=unsafe), so what was pulled is ",

@@ -2,10 +2,13 @@
 //
 // What a stream's end needs beside QEMU's word for it, before the header changes and after.
 //
-//     prepare     flush ─▶ files: does anything lack? ─▶ ready
-//                   ▲            │ yes, once (the guest writes on)
-//                   └────────────┘
-//     confirm     flush ─▶ files, if nobody has looked ─▶ header ─▶ view ─▶ what may be told
+//     prepare     view: any snapshot? ─▶ flush ─▶ sync ─▶ files: does anything lack? ─▶ ready
+//                                         ▲                     │ yes, once (the guest writes)
+//                                         └─────────────────────┘
+//     confirm     flush ─▶ sync ─▶ files, if nobody has looked ─▶ header ─▶ view ─▶ what is told
+//
+// QEMU flushes what it has in memory. The file is synced from here as well, as a node below may
+// ignore flushes, which QEMU tells of a disk's topmost node alone.
 //
 // The files are read by another road than the one that filled them (stream_witness.h). Where they
 // are not to be seen from here, the end is told as not verified, with the reason, and nothing is
@@ -25,6 +28,7 @@
 
 #include "driver/qemu/flush.h"
 #include "driver/qemu/guest_view.h"
+#include "driver/qemu/node_witness.h"
 #include "driver/qemu/stream_plan.h"
 #include "driver/qemu/stream_verifier.h"
 #include "job/host.h"
@@ -41,7 +45,8 @@ struct Preparation {
     kFlushFailed,
     /// Something that was to be copied is not there.
     kLacks,
-    /// The guest was migrated while nobody followed the job, and its files are not to be seen.
+    /// The guest was migrated while nobody followed the job, and its files are not to be seen; or
+    /// an internal snapshot was taken, which has only what was copied by then.
     kUnknowable,
   };
   Verdict verdict = Verdict::kReady;
@@ -85,6 +90,15 @@ class StreamConclusion : public std::enable_shared_from_this<StreamConclusion> {
  private:
   enum class Content : std::uint8_t { kNotLooked, kWhole, kUnseen };
 
+  using TakeView = void (StreamConclusion::*)(const std::shared_ptr<Result<GuestView>>&);
+
+  /// What QEMU shows now, on the host's thread.
+  void ask_view(TakeView then);
+  void take_snapshots(const std::shared_ptr<Result<GuestView>>& told);
+  using TakeFlush = void (StreamConclusion::*)(const Result<Flushed>&);
+
+  void flush(FlushTime time, TakeFlush then);
+  void sync(const Flushed& flushed, TakeFlush then);
   void look_at_content(std::function<void(Result<ContentSeen>)> then);
   [[nodiscard]] bool has_old_chain(const BlockGraph& graph, std::size_t top) const;
   [[nodiscard]] std::optional<Error> judge(const Result<ContentSeen>& seen);
@@ -94,9 +108,10 @@ class StreamConclusion : public std::enable_shared_from_this<StreamConclusion> {
   void take_late_content(const Result<ContentSeen>& seen);
   void read_header();
   void take_header(const Result<std::string>& unseen);
-  void take_verdict(const Result<void>& verdict);
+  void take_verdict(const Result<NodeSeen>& verdict);
   void header_is_wrong(Error why);
   void look_at_chain();
+  void see_chain(const std::shared_ptr<Result<GuestView>>& view);
   void take_view(const Result<GuestView>& view);
   void judge_durability();
   void release_layers(const GuestView* view);
@@ -116,7 +131,11 @@ class StreamConclusion : public std::enable_shared_from_this<StreamConclusion> {
   std::string why_unseen_;
   /// How often something was seen to lack since the last begin.
   std::uint32_t times_lacking_ = 0;
+  /// How often QEMU would not tell its images.
+  std::uint32_t views_refused_ = 0;
   bool is_certain_ = true;
+  /// QEMU shows a node over the file that ignores flushes.
+  bool ignores_flushes_ = false;
   /// Names of the layers that are where they were.
   std::set<std::string> in_place_;
   Confirmation told_;

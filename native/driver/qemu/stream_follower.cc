@@ -41,8 +41,9 @@ void StreamFollower::start(job::Host& host, job::Board& board,
   }
   board_ = &board;
   finish_ = std::move(finish);
-  board_->method = "block-stream";
-  // Where no layer drops out QEMU goes over the disk all the same, and copies nothing.
+  board_->method = plan_.has_job() ? "block-stream" : "none";
+  done_ = !plan_.has_job();
+  // A job where no layer drops out goes over the disk all the same, and copies nothing.
   board_->to_move = plan_.has_work ? plan_.virtual_size : 0;
   const auto post_call = [weak = weak_from_this()](std::function<void()> call) {
     if (const auto self = weak.lock()) {
@@ -56,11 +57,7 @@ void StreamFollower::start(job::Host& host, job::Board& board,
 }
 
 void StreamFollower::listen() {
-  watch_->on_news([weak = weak_from_this()] {
-    if (const auto self = weak.lock()) {
-      self->post([](StreamFollower& follower) { follower.look(); });
-    }
-  });
+  watch_->on_news(posted(&StreamFollower::look));
 }
 
 void StreamFollower::look_again_later() {
@@ -85,11 +82,8 @@ void StreamFollower::look() {
     return;
   }
   asking_ = true;
-  look_at_jobs(monitor_, plan_.has_run_state, [weak = weak_from_this()](Result<JobLook> look) {
-    if (const auto self = weak.lock()) {
-      self->post([look = std::move(look)](StreamFollower& follower) { follower.take_look(look); });
-    }
-  });
+  watch_->begin_look();
+  look_at_jobs(monitor_, plan_.has_run_state, posted(&StreamFollower::take_look));
 }
 
 void StreamFollower::take_look(const Result<JobLook>& look) {
@@ -101,16 +95,15 @@ void StreamFollower::take_look(const Result<JobLook>& look) {
     }
     return;
   }
-  const auto job =
-      std::find_if(look->jobs.begin(), look->jobs.end(),
-                   [this](const qmp::BlockJob& any) { return any.id == plan_.job_id; });
-  const bool runs = job != look->jobs.end() && !done_ && !is_between_;
-  hold_.observe(runs ? &*job : nullptr, look->state, watch_->take_switch());
-  if (done_ || is_between_) {
+  const qmp::BlockJob* const job = done_ ? nullptr : qmp::find_job(look->jobs, plan_.job_id);
+  hold_.observe(job, look->state, watch_->end_look());
+  if (done_) {
     if (step_ == Step::kNone && !hold_.must_stand()) {
-      done_ ? confirm() : begin_again();
+      confirm();
     }
-  } else if (runs) {
+  } else if (is_between_) {
+    begin_again(job != nullptr);
+  } else if (job != nullptr) {
     act(*job);
   } else {
     take_missing();
@@ -134,7 +127,9 @@ void StreamFollower::take_missing() {
 }
 
 void StreamFollower::act(const qmp::BlockJob& job) {
-  bytes_per_second_ = job.speed;
+  if (!unwanted_.is_again) {
+    bytes_per_second_ = job.speed;
+  }
   show_on_board(*board_, job, plan_.virtual_size, hold_.is_held(job));
   if (!requests_.are_owed()) {
     board_->stopped_on = job.stopped_on;
@@ -187,7 +182,7 @@ void StreamFollower::pause_answered(Result<void> result) {
 }
 
 void StreamFollower::resume_answered(Result<void> result) {
-  hold_.resume_answered();
+  hold_.resume_answered(result);
   look_after(std::move(result));
 }
 
@@ -275,16 +270,18 @@ void StreamFollower::confirmed(const Result<Confirmation>& confirmation) {
                      .durable = confirmation->is_durable});
 }
 
-void StreamFollower::begin_again() {
+/// `has_begun`: QEMU has it already, and the answer to that was lost. What was seen of it since
+/// counts.
+void StreamFollower::begin_again(bool has_begun) {
+  if (step_ != Step::kNone || (hold_.must_stand() && !has_begun)) {
+    return;
+  }
+  if (!has_begun) {
+    hold_.begin_again();
+  }
   step_ = Step::kBegin;
-  begin_stream_again(monitor_, plan_, bytes_per_second_,
-                     [weak = weak_from_this()](Result<std::shared_ptr<JobWatch>> begun) {
-                       if (const auto self = weak.lock()) {
-                         self->post([begun = std::move(begun)](StreamFollower& follower) {
-                           follower.begun_again(begun);
-                         });
-                       }
-                     });
+  begun_with_ = bytes_per_second_;
+  begin_stream_again(monitor_, plan_, bytes_per_second_, posted(&StreamFollower::begun_again));
 }
 
 void StreamFollower::begun_again(const Result<std::shared_ptr<JobWatch>>& begun) {
@@ -304,7 +301,9 @@ void StreamFollower::begun_again(const Result<std::shared_ptr<JobWatch>>& begun)
   finalize_sent_ = false;
   unwanted_.is_again = false;
   cancels_ = {};
-  hold_.begin_again();
+  if (bytes_per_second_ != begun_with_) {
+    request(qmp::block_job_set_speed(plan_.job_id, bytes_per_second_), {});
+  }
   conclusion_->forget();
   look();
 }
@@ -460,14 +459,16 @@ void StreamFollower::stop_waiting_if_silent() {
 
 void StreamFollower::set_bandwidth(std::uint64_t bytes_per_second,
                                    std::function<void(Result<void>)> told) {
-  // Before start it is the limit that the job was started with.
-  if (host_ == nullptr || !finish_) {
-    if (told) {
-      told({});
-    }
+  if (is_between_ || unwanted_.is_again) {
+    // The job that is begun next has it.
+    bytes_per_second_ = bytes_per_second;
+  } else if (host_ != nullptr && finish_ && plan_.has_job()) {
+    request(qmp::block_job_set_speed(plan_.job_id, bytes_per_second), std::move(told));
     return;
   }
-  request(qmp::block_job_set_speed(plan_.job_id, bytes_per_second), std::move(told));
+  if (told) {
+    told({});
+  }
 }
 
 void StreamFollower::resume(std::function<void(Result<void>)> told) {
@@ -486,15 +487,14 @@ void StreamFollower::fail_rather_than_stop() {
 }
 
 void StreamFollower::request(qmp::Command command, std::function<void(Result<void>)> told) {
-  requests_.ask(*monitor_, std::move(command), std::move(told), [weak = weak_from_this()] {
-    if (const auto self = weak.lock()) {
-      self->post([](StreamFollower& follower) {
-        follower.requests_.answered();
-        follower.look();
-        follower.leave_when_answered();
-      });
-    }
-  });
+  requests_.ask(*monitor_, std::move(command), std::move(told),
+                posted(&StreamFollower::request_answered));
+}
+
+void StreamFollower::request_answered() {
+  requests_.answered();
+  look();
+  leave_when_answered();
 }
 
 }  // namespace blockpull::driver

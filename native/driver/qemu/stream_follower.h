@@ -29,11 +29,9 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <string>
 
 #include "core/qmp/commands.h"
 #include "driver/qemu/guest_pull.h"
-#include "driver/qemu/guest_view.h"
 #include "driver/qemu/job_hold.h"
 #include "driver/qemu/job_look.h"
 #include "driver/qemu/job_requests.h"
@@ -58,7 +56,8 @@ class StreamFollower : public std::enable_shared_from_this<StreamFollower> {
 
   void start(job::Host& host, job::Board& board, std::function<void(job::Ending)> finish);
   void stop(job::Stop how);
-  /// `told`, if there is one, hears what QEMU says to it.
+  /// `told`, if there is one, hears what QEMU says to it. Before start() it is the limit that the
+  /// job was started with, and where there is nothing to do there is nothing to limit.
   void set_bandwidth(std::uint64_t bytes_per_second, std::function<void(Result<void>)> told);
   void resume(std::function<void(Result<void>)> told);
   void fail_rather_than_stop();
@@ -89,7 +88,7 @@ class StreamFollower : public std::enable_shared_from_this<StreamFollower> {
   void prepared(Preparation preparation);
   void confirm();
   void confirmed(const Result<Confirmation>& confirmation);
-  void begin_again();
+  void begin_again(bool has_begun);
   void begun_again(const Result<std::shared_ptr<JobWatch>>& begun);
   void pause_answered(Result<void> result);
   void resume_answered(Result<void> result);
@@ -106,8 +105,26 @@ class StreamFollower : public std::enable_shared_from_this<StreamFollower> {
   void end_step(Step step, Then then, Result<void> result);
   /// Begins what somebody asked for beside the steps; `told`, if there is one, hears the answer.
   void request(qmp::Command command, std::function<void(Result<void>)> told);
+  void request_answered();
   /// Runs `then` on the host's thread, unless the job has ended by then.
   void post(std::function<void(StreamFollower&)> then);
+  /// A callback that goes on with `then` there, and with what it is told.
+  [[nodiscard]] std::function<void()> posted(void (StreamFollower::*then)()) {
+    return [weak = weak_from_this(), then] {
+      if (const auto self = weak.lock()) {
+        self->post([then](StreamFollower& f) { (f.*then)(); });
+      }
+    };
+  }
+  template <typename T>
+  [[nodiscard]] std::function<void(Result<T>)> posted(
+      void (StreamFollower::*then)(const Result<T>&)) {
+    return [weak = weak_from_this(), then](Result<T> told) {
+      if (const auto self = weak.lock()) {
+        self->post([told = std::move(told), then](StreamFollower& f) { (f.*then)(told); });
+      }
+    };
+  }
 
   /// Leaves the job to QEMU, once what was asked of it is answered: who sets a speed or cancels and
   /// then closes has set it, or cancelled.
@@ -139,6 +156,8 @@ class StreamFollower : public std::enable_shared_from_this<StreamFollower> {
   bool is_ready_ = false;
   /// The limit in force, as QEMU tells it.
   std::uint64_t bytes_per_second_ = 0;
+  /// The limit that the job was last begun again with.
+  std::uint64_t begun_with_ = 0;
   /// From then on the job may have been done although nobody has heard of its end.
   bool finalize_sent_ = false;
   /// The job was seen to conclude without an error; it is to be confirmed.

@@ -2,11 +2,11 @@
 
 #include "driver/qemu/stream_plan.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "core/base/text.h"
 #include "core/image/backing_name.h"
+#include "driver/qemu/graph_answers.h"
 #include "driver/qemu/job_id.h"
 
 namespace blockpull::driver {
@@ -36,8 +36,7 @@ bool leads_to(const BlockNode& overlay, const std::string& name, const BlockNode
   if (!overlay.seen || !image.seen || image::has_protocol(name)) {
     return false;
   }
-  const auto there = io::identify(combine(overlay.seen->path, name));
-  return there.ok() && *there == image.seen->id;
+  return io::leads_to(combine(overlay.seen->path, name), image.seen->id);
 }
 
 /// A file that QEMU made for as long as it runs (snapshot=on), or that libvirt removes at the end
@@ -70,6 +69,8 @@ class Planner {
   [[nodiscard]] Result<void> check_filters() const;
   [[nodiscard]] Result<void> check_is_whole() const;
   [[nodiscard]] Result<void> check_layers(std::size_t base, const qmp::QemuVersion& version) const;
+  [[nodiscard]] Result<void> check_can_be_named(std::size_t base) const;
+  [[nodiscard]] std::string name_by_files(std::size_t base) const;
   [[nodiscard]] Result<std::string> name_of_base(std::size_t base) const;
 
   /// What block-stream is told stays: a filter over the base stays with it.
@@ -98,26 +99,14 @@ Result<std::size_t> Planner::find_base() const {
   if (!options_.base) {
     return depth();
   }
-  const BaseChoice& base = *options_.base;
-  if (base.index) {
-    if (*base.index >= 1 && *base.index < depth()) {
-      return *base.index;
-    }
-    return make_error(ErrorKind::kNoBase, text("could not find backing store index '", *base.index,
-                                               "' in chain for '", top_.filename, "'"));
+  std::vector<NamedLayer> layers;
+  for (std::size_t i = 0; i < depth(); ++i) {
+    const BlockNode& node = layer(i);
+    const std::string stated = i == 0 ? std::string() : layer(i - 1).stated_backing;
+    const auto file = node.seen ? std::optional(node.seen->id) : std::nullopt;
+    layers.push_back({node.filename, stated, node.name, file});
   }
-  const auto file = io::identify(base.name);
-  for (std::size_t i = 1; i < depth(); ++i) {
-    const std::string& stated = layer(i - 1).stated_backing;
-    const bool is_file = file.ok() && layer(i).seen && layer(i).seen->id == *file;
-    if (layer(i).filename == base.name || layer(i).name == base.name || is_file ||
-        (!stated.empty() && stated == base.name) ||
-        combine(layer(i - 1).filename, base.name) == layer(i).filename) {
-      return i;
-    }
-  }
-  return make_error(ErrorKind::kNoBase, text("could not find image '", base.name, "' beneath '",
-                                             top_.filename, "' in its chain"));
+  return driver::find_base(layers, *options_.base);
 }
 
 /// Who pulls wants the guest's disk to stand on its own, and not a file that goes with the guest.
@@ -147,8 +136,16 @@ Result<void> Planner::check_filters() const {
 }
 
 /// QEMU, told to open the image without its backing file, would do nothing and call it completed;
-/// the header would go on naming that file.
+/// the header would go on naming that file. So it would where the image is read through another.
 Result<void> Planner::check_is_whole() const {
+  for (std::size_t i = 0; i < depth(); ++i) {
+    if (graph_.is_over_image(chain_[i])) {
+      return refused(ErrorKind::kUnsupported,
+                     text("image '", layer(i).filename, "' is open in QEMU as '", layer(i).driver,
+                          "' over another image, and what lies below that is no part of the disk's "
+                          "chain, so a pull is not supported"));
+    }
+  }
   if (depth() > 1 || is_open_as_stated(graph_, chain_.front())) {
     return {};
   }
@@ -176,6 +173,7 @@ Result<void> Planner::check_layers(std::size_t base, const qmp::QemuVersion& ver
     return {};
   }
   const BlockNode& kept = layer(base);
+  BLOCKPULL_CHECK(check_can_be_named(base));
   for (std::size_t i = 1; i < base; ++i) {
     const std::uint64_t size = layer(i).virtual_size;
     if (size < top_.virtual_size && size < kept.virtual_size) {
@@ -194,6 +192,40 @@ Result<void> Planner::check_layers(std::size_t base, const qmp::QemuVersion& ver
                         "base instead"));
   }
   return {};
+}
+
+/// A name in a header says which file, and its format. What else a base is opened with would be
+/// lost.
+Result<void> Planner::check_can_be_named(std::size_t base) const {
+  const bool says_backing =
+      states_backing(layer(base - 1).stated_backing) && !is_open_as_stated(graph_, chain_[base]);
+  if (!layer(base).is_part_of_file && !says_backing) {
+    return {};
+  }
+  return refused(ErrorKind::kUnsupported,
+                 text("base '", layer(base).filename, "' is open in QEMU ",
+                      says_backing ? "with another backing file than its header states"
+                                   : "from an offset, or up to a size",
+                      ", which its name in the header of '", top_.filename,
+                      "' would not say; pull without a base instead"));
+}
+
+/// By the files themselves, where both are QEMU's; "": they are not to be seen.
+std::string Planner::name_by_files(std::size_t base) const {
+  const auto& kept = layer(base).seen;
+  if (!top_.seen || !top_.seen->is_qemus || !kept || !kept->is_qemus) {
+    return std::string();
+  }
+  std::vector<std::string> paths{top_.seen->path};
+  if (options_.disk.file && *options_.disk.file == top_.seen->id) {
+    paths.push_back(options_.disk.path);
+  }
+  std::vector<std::string> stated;
+  for (std::size_t i = 0; i < base; ++i) {
+    stated.push_back(layer(i).stated_backing);
+  }
+  auto name = image::backing_name_for(paths, kept->path, stated);
+  return name.ok() ? std::move(name).value() : std::string();
 }
 
 /// How the header of the active layer names `base`.
@@ -216,6 +248,8 @@ Result<std::string> Planner::name_of_base(std::size_t base) const {
                           "do not lead to it, so '",
                           top_.filename, "' could not name it"));
     }
+  } else if (auto by_files = name_by_files(base); !by_files.empty() && !image::has_protocol(name)) {
+    name = std::move(by_files);
   }
   if (options_.require_relative && is_absolute(name)) {
     return make_error(ErrorKind::kUnsupported, text("backing file name '", name, "' is absolute"));

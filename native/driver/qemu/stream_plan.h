@@ -75,10 +75,13 @@ struct StreamPlan {
   /// QEMU finalizes the job by itself, as it was told by version 0.1.0 for jobs that nobody
   /// follows.
   bool auto_finalize = false;
-  /// Some layer drops out, so the chain shows whether the job was done.
+  /// Some layer drops out, so the chain shows whether the job was done. Where none does, QEMU is
+  /// not asked for a job: a read of what the image lacks would end it then (docs/qemu-defects.md).
   bool has_work = true;
   /// An earlier process began it, and what became of its guest before is not known.
   bool was_there = false;
+  /// QEMU has a job for it.
+  [[nodiscard]] bool has_job() const { return has_work || was_there; }
   /// This QEMU has a guest, which can be migrated.
   bool has_run_state = false;
   /// When the plan was made.

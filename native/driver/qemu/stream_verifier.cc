@@ -9,7 +9,7 @@ namespace {
 
 class ContentCheck : public std::enable_shared_from_this<ContentCheck> {
  public:
-  ContentCheck(job::Host& host, const StreamPlan& plan, std::function<bool()> is_wanted,
+  ContentCheck(job::Host& host, const StreamPlan& plan, IsWanted is_wanted,
                std::function<void(Result<ContentSeen>)> then)
       : host_(host),
         layers_(plan.layers),
@@ -38,8 +38,7 @@ class ContentCheck : public std::enable_shared_from_this<ContentCheck> {
     if (!lacking.ok()) {
       error_ = lacking.error();
     } else {
-      seen_.lacking_bytes = lacking->bytes;
-      seen_.first_lacking = lacking->first;
+      seen_.lacking = *lacking;
     }
     if (is_over_) {
       // Here, where closing the files may take its time.
@@ -66,7 +65,7 @@ class ContentCheck : public std::enable_shared_from_this<ContentCheck> {
   job::Host& host_;
   const std::vector<BlockNode> layers_;
   const std::size_t base_;
-  const std::function<bool()> is_wanted_;
+  const IsWanted is_wanted_;
   const std::function<void(Result<ContentSeen>)> then_;
   std::unique_ptr<StreamWitness> witness_;
   ContentSeen seen_;
@@ -94,10 +93,10 @@ PromisedHeader promise_of(const StreamPlan& plan) {
   return promised;
 }
 
-void check_content(job::Host& host, const StreamPlan& plan, std::function<bool()> is_wanted,
+void check_content(job::Host& host, const StreamPlan& plan, IsWanted is_wanted,
                    std::function<void(Result<ContentSeen>)> then) {
   if (plan.layers.empty()) {
-    then(ContentSeen{"QEMU does not show the disk any more", 0, 0});
+    then(ContentSeen{"QEMU does not show the disk any more", {}});
     return;
   }
   std::make_shared<ContentCheck>(host, plan, std::move(is_wanted), std::move(then))->go_on();
@@ -111,18 +110,12 @@ void check_header(job::Host& host, const StreamPlan& plan,
   }
   struct Check {
     PromisedHeader promised;
-    Result<HeaderSeen> seen = HeaderSeen{};
+    Result<std::string> unseen = std::string();
   };
   const auto check = std::make_shared<Check>();
   check->promised = promise_of(plan);
-  host.run_blocking([check] { check->seen = read_back(check->promised); },
-                    [check, then = std::move(then)] {
-                      if (check->seen.ok()) {
-                        then(check->seen->unseen);
-                      } else {
-                        then(check->seen.error());
-                      }
-                    });
+  host.run_blocking([check] { check->unseen = read_back(check->promised); },
+                    [check, then = std::move(then)] { then(check->unseen); });
 }
 
 }  // namespace blockpull::driver

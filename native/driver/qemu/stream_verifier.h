@@ -9,9 +9,9 @@
 
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <string>
 
+#include "core/base/wanted.h"
 #include "driver/qemu/stream_plan.h"
 #include "driver/qemu/stream_witness.h"
 #include "job/host.h"
@@ -21,15 +21,12 @@ namespace blockpull::driver {
 struct ContentSeen {
   /// Why the files cannot be read from here, or ""; the rest means nothing then.
   std::string unseen;
-  /// Guest bytes that a layer which is to drop out has and the active image lacks, and the guest
-  /// offset of the first.
-  std::uint64_t lacking_bytes = 0;
-  std::uint64_t first_lacking = 0;
+  StreamWitness::Lacking lacking;
 };
 
 /// Calls `then` once, unless `is_wanted` says meanwhile that nobody waits for it any more.
 /// kImageCorrupt where the tables cannot be true.
-void check_content(job::Host& host, const StreamPlan& plan, std::function<bool()> is_wanted,
+void check_content(job::Host& host, const StreamPlan& plan, IsWanted is_wanted,
                    std::function<void(Result<ContentSeen>)> then);
 
 /// What the header of the active image states once the stream is done.

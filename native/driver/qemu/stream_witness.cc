@@ -59,6 +59,7 @@ StreamWitness::StreamWitness(image::Chain chain, std::size_t base)
 Result<std::unique_ptr<StreamWitness>> StreamWitness::open(const std::vector<BlockNode>& layers,
                                                            std::size_t base) {
   BLOCKPULL_TRY(chain, open_beside_qemu(layers));
+  BLOCKPULL_CHECK(chain.check_walk());
   return std::unique_ptr<StreamWitness>(new StreamWitness(std::move(chain), base));
 }
 
@@ -119,10 +120,10 @@ Result<void> check_stated(const PromisedHeader& promised,
   return {};
 }
 
-Result<HeaderSeen> read_back(const PromisedHeader& promised) {
+Result<std::string> read_back(const PromisedHeader& promised) {
   const auto opened = open_beside_qemu({promised.top});
   if (!opened.ok()) {
-    return HeaderSeen{opened.error().message};
+    return opened.error().message;
   }
   const auto& backing = opened->active().backing();
   const std::optional<std::string> stated =
@@ -138,7 +139,7 @@ Result<HeaderSeen> read_back(const PromisedHeader& promised) {
           text("'", promised.base->filename, "' is '", promised.base->driver, "'"));
     }
   }
-  return HeaderSeen{};
+  return std::string();
 }
 
 }  // namespace blockpull::driver

@@ -70,16 +70,12 @@ struct PromisedHeader {
   std::optional<BlockNode> base;
 };
 
-/// What the header on the disk shows. `unseen` says why it could not be read; else the header is as
-/// promised, or the call fails with what it states instead.
-struct HeaderSeen {
-  std::string unseen;
-};
-
 /// kJobFailed where a header that states this name, or none, is not as promised.
 [[nodiscard]] Result<void> check_stated(const PromisedHeader& promised,
                                         const std::optional<std::string>& stated);
 
-[[nodiscard]] Result<HeaderSeen> read_back(const PromisedHeader& promised);
+/// Why the header on the disk could not be read, or "" where it is as promised; kJobFailed with
+/// what it states instead.
+[[nodiscard]] Result<std::string> read_back(const PromisedHeader& promised);
 
 }  // namespace blockpull::driver

@@ -31,7 +31,7 @@ class Inspect : public testing::Test {
 };
 
 TEST_F(Inspect, EveryLayerIsDescribed) {
-  const auto layers = inspect_chain(folder_ / "top", {});
+  const auto layers = inspect_chain(folder_ / "top", {}, [] { return true; });
   ASSERT_TRUE(layers.ok());
   ASSERT_EQ(layers->size(), 2U);
   const LayerInfo& top = (*layers)[0];
@@ -52,7 +52,7 @@ TEST_F(Inspect, EveryLayerIsDescribed) {
 }
 
 TEST_F(Inspect, WhoHasHowMuchIsCounted) {
-  const auto layers = inspect_chain(folder_ / "top", {});
+  const auto layers = inspect_chain(folder_ / "top", {}, [] { return true; });
   ASSERT_TRUE(layers.ok());
   EXPECT_EQ((*layers)[0].data_bytes, kCluster);
   EXPECT_EQ((*layers)[0].visible_bytes, 2 * kCluster);
@@ -66,7 +66,7 @@ TEST_F(Inspect, WhoUsesALayerIsToldAndNothingIsRefused) {
   ASSERT_TRUE(io::lock_image(**file, io::LockRole::kWriter).ok());
   image::ChainOptions options;
   options.lock_for_pull = true;
-  const auto layers = inspect_chain(folder_ / "top", options);
+  const auto layers = inspect_chain(folder_ / "top", options, [] { return true; });
   ASSERT_TRUE(layers.ok());
   EXPECT_EQ((*layers)[0].in_use_by, text("this process (pid ", ::getpid(), ")"));
   EXPECT_EQ((*layers)[1].in_use_by, "");

@@ -44,6 +44,7 @@ class TableImage final : public image::Image {
   [[nodiscard]] const std::optional<image::BackingReference>& backing() const override {
     return none_;
   }
+  [[nodiscard]] Result<void> check_walk() override { return {}; }
   [[nodiscard]] Result<image::Extent> status(image::GuestOffset offset,
                                              std::uint64_t length) override {
     std::uint64_t at = offset.value / kSector;

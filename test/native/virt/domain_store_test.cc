@@ -75,7 +75,72 @@ TEST_F(FolderStoreTest, SeesAFileThatWasChanged) {
   EXPECT_FALSE((*store)->find_name("vm0").ok());
 }
 
-TEST_F(FolderStoreTest, FailsAListingForABrokenFileButNotTheLookupOfAnother) {
+TEST_F(FolderStoreTest, ListsWhatIsNoDomainWithItsError) {
+  write("broken.xml", "<domain>");
+  write("empty.xml", "");
+  write("network.xml", "<network><name>network</name></network>");
+  write("renamed.xml", xml_of_name("other"));
+  write("targetless.xml", xml_of_name("targetless", "<devices><disk/></devices>"));
+  std::filesystem::create_directory(root_ + "/folder.xml");
+  ASSERT_EQ(::mkfifo((root_ + "/fifo.xml").c_str(), 0600), 0);
+  std::filesystem::create_symlink("nowhere", root_ + "/link.xml");
+  std::filesystem::create_symlink("loop.xml", root_ + "/loop.xml");
+  write("vm0.xml", xml_of_name("vm0"));
+  auto store = open_folder(root_);
+  ASSERT_TRUE(store.ok());
+  const auto listed = (*store)->list_all();
+  ASSERT_TRUE(listed.ok());
+  EXPECT_EQ(listed->size(), 10U);
+  for (const ListedDomain& each : *listed) {
+    const std::string& name = each.domain.name;
+    EXPECT_EQ(each.error.has_value(), name != "vm0") << name;
+    if (!each.error) {
+      continue;
+    }
+    const std::string& message = each.error->error.message;
+    EXPECT_NE(message.find(root_ + "/" + name + ".xml"), std::string::npos) << message;
+    // Who goes on with what the list gave hears the same.
+    for (const auto& found : {(*store)->find_name(name), (*store)->find_uuid(each.domain.uuid)}) {
+      ASSERT_FALSE(found.ok()) << name;
+      EXPECT_EQ(found.error().error.message, message);
+    }
+  }
+}
+
+TEST_F(FolderStoreTest, TellsOfAFileThatWasBrokenSinceItWasRead) {
+  const auto uuid = std::string("<uuid>c7a5fdbdedaf9455926ad65c16db1809</uuid>");
+  write("vm0.xml", xml_of_name("vm0", uuid));
+  auto store = open_folder(root_);
+  ASSERT_TRUE(store.ok());
+  ASSERT_TRUE((*store)->find_name("vm0").ok());
+  write("vm0.xml", "<domain>");
+  const auto found = (*store)->find_uuid("c7a5fdbd-edaf-9455-926a-d65c16db1809");
+  ASSERT_FALSE(found.ok());
+  EXPECT_EQ(found.error().error.kind, ErrorKind::kInvalidArgument) << found.error().error.message;
+}
+
+TEST_F(FolderStoreTest, TwoDomainsOfOneUuidAreBothInError) {
+  const auto uuid = std::string("<uuid>c7a5fdbdedaf9455926ad65c16db1809</uuid>");
+  const std::string words = "domain 'a' and domain 'b' have one uuid";
+  write("a.xml", xml_of_name("a", uuid));
+  write("b.xml", xml_of_name("b", uuid));
+  write("c.xml", xml_of_name("c"));
+  auto store = open_folder(root_);
+  ASSERT_TRUE(store.ok());
+  const auto by_uuid = (*store)->find_uuid("c7a5fdbd-edaf-9455-926a-d65c16db1809");
+  ASSERT_FALSE(by_uuid.ok());
+  EXPECT_NE(by_uuid.error().error.message.find(words), std::string::npos);
+  const auto listed = (*store)->list_all();
+  ASSERT_TRUE(listed.ok());
+  ASSERT_EQ(listed->size(), 3U);
+  for (const ListedDomain& each : *listed) {
+    EXPECT_EQ(each.error.has_value(), each.domain.name != "c") << each.domain.name;
+    EXPECT_TRUE(!each.error || each.error->error.message.find(words) != std::string::npos);
+  }
+  EXPECT_FALSE((*store)->define(xml_of_name("d", uuid)).ok());
+}
+
+TEST_F(FolderStoreTest, ABrokenFileFailsWhoMustNotMissOneButNotTheLookupOfAnother) {
   write("bad.xml", "<domain>");
   write("vm0.xml", xml_of_name("vm0", "<uuid>c7a5fdbdedaf9455926ad65c16db1809</uuid>"));
   auto store = open_folder(root_);

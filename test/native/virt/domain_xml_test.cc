@@ -112,5 +112,26 @@ TEST(DomainXml, ThatWasWrittenReadsTheSame) {
   EXPECT_EQ(again->disks[0].target, "vda");
 }
 
+TEST(DomainXml, TellsTheFormatsOfLayersBelowADiskByTheirFiles) {
+  const auto domain = parse_domain_xml(
+      "<domain><name>vm0</name><devices><disk><source file='/v/top'/><target dev='vda'/>"
+      "<backingStore type='file'><format type='qcow2'/><source file='/v/mid'/>"
+      "<backingStore type='block'><format type='raw'/><source dev='/dev/lv'/>"
+      "<backingStore type='file'><source file='/v/unsaid'/>"
+      "<backingStore type='network'><format type='raw'/><source name='pool/x'/>"
+      "<backingStore/></backingStore></backingStore></backingStore></backingStore>"
+      "</disk><disk><target dev='vdb'/></disk></devices></domain>",
+      "x");
+  ASSERT_TRUE(domain.ok());
+  ASSERT_EQ(domain->disks.size(), 2U);
+  const auto& formats = domain->disks[0].backing_formats;
+  ASSERT_EQ(formats.size(), 2U);
+  EXPECT_EQ(formats[0].path, "/v/mid");
+  EXPECT_EQ(formats[0].format, "qcow2");
+  EXPECT_EQ(formats[1].path, "/dev/lv");
+  EXPECT_EQ(formats[1].format, "raw");
+  EXPECT_TRUE(domain->disks[1].backing_formats.empty());
+}
+
 }  // namespace
 }  // namespace blockpull::virt

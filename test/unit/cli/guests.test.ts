@@ -206,7 +206,7 @@ describe('job', () => {
 describe('list', () => {
   it('asks QEMU for the disks that no XML states', async () => {
     terminal.binding.domains = [{ ...running, disks: [] }]
-    terminal.binding.guestDisks = [{ target: 'virtio0', source: '/srv/a.qcow2', format: 'qcow2' }]
+    terminal.binding.guestDisks = [{ target: 'virtio0', source: '/srv/a.qcow2', format: 'qcow2', backingFormats: [] }]
     terminal.binding.info = { ...pullAt(52428800n), type: 2 }
     await expect(terminal.run(`list ${connected}`)).resolves.toBe(0)
     expect(terminal.out).toBe('DOMAIN  STATE    DISK     JOB\nvm0     running  virtio0  copy, 50.0 %\n')
@@ -233,7 +233,12 @@ describe('list', () => {
   )
 
   it('asks a monitor that does not answer once', async () => {
-    terminal.binding.guestDisks = ['vda', 'vdb'].map((target) => ({ target, source: `/srv/${target}`, format: 'raw' }))
+    terminal.binding.guestDisks = ['vda', 'vdb'].map((target) => ({
+      target,
+      source: `/srv/${target}`,
+      format: 'raw',
+      backingFormats: [],
+    }))
     terminal.binding.failures.set('blockJobInfo', failure('MONITOR_TIMEOUT'))
     await expect(terminal.run(`list ${connected} --json`)).resolves.toBe(4)
     expect(requests('blockJobInfo')).toHaveLength(1)

@@ -47,6 +47,10 @@ describe('usage', () => {
     ['create a 10Gb', "size is '10Gb'"],
     ['create a 1G --cluster-size 1000', 'clusterSize is'],
     ['create a --backing b', '--backing-format is missing'],
+    ['chain a --backing-format =raw', "--backing-format is '=raw'; expected FILE=FORMAT or FORMAT"],
+    ['chain a --backing-format b=', "--backing-format is 'b='; expected FILE=FORMAT or FORMAT"],
+    ['chain a --backing-format raw --backing-format qcow2', 'is given twice without a file'],
+    ['chain a --backing-format b=raw --backing-format b=qcow2', "is given twice for 'b'"],
     ['create a 1G --backing-format raw', '--backing-format has nothing to apply to'],
     ['--quiet pull a', "option '--quiet' has no command before it"],
     ['list extra', "argument 'extra' is one too many; expected options only"],
@@ -134,12 +138,21 @@ describe('pull of an image', () => {
       base: 'b',
       format: 'raw',
       backingFormat: null,
+      backingFormats: null,
       backingPaths: ['/x', '/y'],
       bytesPerSecond: 52428800n,
       siblings: ['/s', '/t'],
       trailingData: 'refuse',
     })
     expect(terminal.err).toBe('limit: 50.0 MiB/s (52428800 bytes a second)\n')
+  })
+
+  it('passes formats by file on, split at the last =', async () => {
+    const { exit, job } = await terminal.startPull('pull a --backing-format /b=c/d=raw --backing-format qcow2')
+    job.end(outcomeOf('completed'))
+    await expect(exit).resolves.toBe(0)
+    const backingFormats = [{ path: '/b=c/d', format: 'raw' }]
+    expect(terminal.binding.last).toMatchObject({ backingFormat: 'qcow2', backingFormats })
   })
 
   it('draws a line on a terminal, and clears it', async () => {

@@ -5,6 +5,7 @@
 import { describe, expect, it } from 'vitest'
 import { formatBytes, formatClock, formatSeconds, formatShare, formatTable } from '../../../lib/cli/measures.js'
 import { canRedraw, ProgressLine, renderLine } from '../../../lib/cli/render.js'
+import { widthOf } from '../../../lib/cli/shown.js'
 import { sizeReader, toProgress } from '../../../lib/results.js'
 import { progressAt } from '../fake-binding.js'
 
@@ -16,6 +17,18 @@ describe('the line', () => {
     expect(renderLine('a.qcow2', at(50n), plain)).toBe(
       `a.qcow2  ${'#'.repeat(20)}${'.'.repeat(20)}   50.0 %    10.0 MiB/s  0:05 left  io_uring`,
     )
+  })
+
+  it.each([...Array(60).keys()])('takes no more than %i columns, however wide its characters are', (width) => {
+    for (const label of ['a.qcow2', '日本語のディスク.qcow2', '👩‍👩‍👧👩‍👩‍👧👩‍👩‍👧', 'e\u0301e\u0301e\u0301']) {
+      expect(widthOf(renderLine(label, at(50n), { ...plain, width }))).toBeLessThanOrEqual(width)
+    }
+  })
+
+  it('leaves room for a bar by the columns of its label', () => {
+    const line = renderLine('日本', at(50n), { ...plain, width: 60 })
+    expect(line).toMatch(/^日本 {2}#+\.+ {2}/)
+    expect(widthOf(line)).toBe(60)
   })
 
   it('says 100 % of a completed job only', () => {
@@ -132,5 +145,30 @@ describe('measures', () => {
         [1],
       ),
     ).toBe('A    SIZE\nbbb     1  x\n')
+  })
+})
+
+describe('what is drawn', () => {
+  it('fits the columns that there are at that moment', () => {
+    const written: string[] = []
+    const output = { isTTY: true, columns: 80, write: (text: string) => written.push(text) }
+    const line = new ProgressLine(output, { LANG: 'C.UTF-8', NO_COLOR: '1' }, 'overlay.qcow2')
+    for (const [index, columns] of [80, 20, 5, 1, 120].entries()) {
+      output.columns = columns
+      line.draw(at(50n), index * 1000)
+      const drawn = written.at(-1)?.slice('\r'.length, -'\u001b[K'.length) ?? 'nothing'
+      expect(widthOf(drawn)).toBeLessThan(columns)
+    }
+    expect(written).toHaveLength(5)
+  })
+
+  it('has nothing that a terminal would obey, whatever the image is called', () => {
+    const written: string[] = []
+    const output = { isTTY: true, columns: 200, write: (text: string) => written.push(text) }
+    const line = new ProgressLine(output, { NO_COLOR: '1' }, 'a\n\u001b[2J\u202eb')
+    line.draw(at(50n), 0)
+    line.say('c\rd')
+    expect(written[0]).toContain('a\\n\\x1b[2J\\u202eb  #')
+    expect(written[1]).toBe('\r\u001b[Kc\\rd\n')
   })
 })

@@ -81,6 +81,37 @@ Result<Extent> Qcow2Image::status(GuestOffset offset, std::uint64_t length) {
   return run;
 }
 
+/// No more of them than the file can hold, if none is named twice.
+Result<std::vector<std::uint64_t>> Qcow2Image::list_tables() {
+  std::vector<std::uint64_t> tables;
+  for (std::uint64_t index = 0; index < header_.l1_entries;) {
+    BLOCKPULL_TRY(view, tables_.view(header_.l1_offset + index * kEntryBytes));
+    const std::uint64_t entries =
+        std::min<std::uint64_t>(view.size() / kEntryBytes, header_.l1_entries - index);
+    for (std::uint64_t i = 0; i < entries; ++i) {
+      const std::uint64_t table = be_at<std::uint64_t>(view, i * kEntryBytes) & kOffsetMask;
+      if (table != 0) {
+        tables.push_back(table);
+      }
+    }
+    index += entries;
+  }
+  return tables;
+}
+
+Result<void> Qcow2Image::check_walk() {
+  BLOCKPULL_TRY(tables, list_tables());
+  std::sort(tables.begin(), tables.end());
+  const auto twice = std::adjacent_find(tables.begin(), tables.end());
+  if (twice == tables.end()) {
+    return {};
+  }
+  return make_error(ErrorKind::kImageCorrupt,
+                    text("L1 table of '", file_->path(), "' names the L2 table at ", Hex{*twice},
+                         " more than once, as no sound image does; 'qemu-img check' tells more"))
+      .with_path(file_->path());
+}
+
 Result<Extent> Qcow2Image::run_in_slice(std::uint64_t guest_offset, std::uint64_t length) {
   const std::uint64_t table_span = header_.cluster_size() * header_.l2_entries();
   const std::uint64_t index = guest_offset / table_span;

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "core/image/image.h"
 #include "core/image/qcow2/header.h"
@@ -38,6 +39,7 @@ class Qcow2Image final : public Image {
   }
 
   [[nodiscard]] Result<Extent> status(GuestOffset offset, std::uint64_t length) override;
+  [[nodiscard]] Result<void> check_walk() override;
   [[nodiscard]] Result<void> inflate(std::span<const std::byte> compressed,
                                      std::span<std::byte> into) const override;
 
@@ -54,6 +56,8 @@ class Qcow2Image final : public Image {
         known_file_size_(file_size),
         tables_(*file_) {}
 
+  /// The L2 tables that the L1 table names, in the order of guest offsets.
+  [[nodiscard]] Result<std::vector<std::uint64_t>> list_tables();
   /// A run inside one slice of one table.
   [[nodiscard]] Result<Extent> run_in_slice(std::uint64_t guest_offset, std::uint64_t length);
   [[nodiscard]] Result<Extent> run_in_table(std::uint64_t table, std::uint64_t guest_offset,

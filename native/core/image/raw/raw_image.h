@@ -30,6 +30,7 @@ class RawImage final : public Image {
   [[nodiscard]] const std::optional<BackingReference>& backing() const override { return backing_; }
 
   [[nodiscard]] Result<Extent> status(GuestOffset offset, std::uint64_t length) override;
+  [[nodiscard]] Result<void> check_walk() override { return {}; }
   [[nodiscard]] Result<void> inflate(std::span<const std::byte> compressed,
                                      std::span<std::byte> into) const override;
 

@@ -43,11 +43,15 @@ class BackingName : public testing::Test {
     for (const char* const name : {"vms", "vms/deep", "templates"}) {
       ASSERT_EQ(::mkdir((folder_ / name).c_str(), 0700), 0);
     }
+    for (const char* const name : {"vms/top", "vms/deep/top"}) {
+      folder_.write(name, "the image");
+    }
   }
 
   [[nodiscard]] std::string name_for(const std::string& overlay, const std::string& target,
-                                     const std::string& like) const {
-    const auto name = backing_name_for(folder_ / overlay, folder_ / target, like);
+                                     const std::vector<std::string>& stated) const {
+    folder_.write(target, "the base");
+    const auto name = backing_name_for({folder_ / overlay}, folder_ / target, stated);
     EXPECT_TRUE(name.ok());
     return name.ok() ? *name : "";
   }
@@ -56,32 +60,56 @@ class BackingName : public testing::Test {
 };
 
 TEST_F(BackingName, StaysRelativeWhereItWas) {
-  EXPECT_EQ(name_for("vms/top", "vms/base", "old"), "base");
-  EXPECT_EQ(name_for("vms/top", "vms/deep/base", "old"), "deep/base");
-  EXPECT_EQ(name_for("vms/top", "templates/base", "old"), "../templates/base");
-  EXPECT_EQ(name_for("vms/deep/top", "base", "./old"), "../../base");
+  EXPECT_EQ(name_for("vms/top", "vms/base", {"old"}), "base");
+  EXPECT_EQ(name_for("vms/top", "vms/deep/base", {"old"}), "deep/base");
+  EXPECT_EQ(name_for("vms/top", "templates/base", {"old"}), "../templates/base");
+  EXPECT_EQ(name_for("vms/deep/top", "base", {"./old"}), "../../base");
 }
 
 TEST_F(BackingName, StaysAbsoluteWhereItWas) {
-  EXPECT_EQ(name_for("vms/top", "vms/../templates/base", "/old"), folder_ / "templates/base");
+  EXPECT_EQ(name_for("vms/top", "vms/../templates/base", {"/old"}), folder_ / "templates/base");
+  // A header above the base states it relatively: what it is relative to may go.
+  EXPECT_EQ(name_for("vms/top", "vms/base", {folder_ / "vms/deep/middle", "../base"}),
+            folder_ / "vms/base");
+  // And as it was stated: a link that is kept pointing to the newest template.
+  ASSERT_EQ(::symlink("templates", (folder_ / "current").c_str()), 0);
+  EXPECT_EQ(name_for("vms/top", "templates/base", {"middle", folder_ / "current/base"}),
+            folder_ / "current/base");
 }
 
 TEST_F(BackingName, WhatWouldBeTakenForAProtocolIsWrittenWithADot) {
-  EXPECT_EQ(name_for("vms/top", "vms/a:b", "old"), "./a:b");
-  EXPECT_EQ(name_for("vms/top", "vms/deep/a:b", "old"), "deep/a:b");
+  EXPECT_EQ(name_for("vms/top", "vms/a:b", {"old"}), "./a:b");
+  EXPECT_EQ(name_for("vms/top", "vms/deep/a:b", {"old"}), "deep/a:b");
 }
 
 TEST_F(BackingName, ARelativeNameLeadsBackToTheTargetThroughLinkedFolders) {
   ASSERT_EQ(::symlink((folder_ / "vms/deep").c_str(), (folder_ / "templates/link").c_str()), 0);
-  folder_.write("base", "the base");
-  const std::string overlay = folder_ / "templates/link/top";
-  const auto name = backing_name_for(overlay, folder_ / "base", "old");
-  ASSERT_TRUE(name.ok());
-  EXPECT_EQ(files::content_of(*resolve_backing(overlay, *name)), "the base");
+  EXPECT_EQ(name_for("templates/link/top", "base", {"old"}), "../../base");
+  EXPECT_EQ(files::content_of(folder_ / "templates/link/../../base"), "the base");
+}
+
+TEST_F(BackingName, OfALinkedImageLeadsThereFromTheLinkAndFromWhereItLies) {
+  ASSERT_EQ(::symlink("deep/top", (folder_ / "vms/disk").c_str()), 0);
+  // "../base" would be right from the image's folder alone.
+  EXPECT_EQ(name_for("vms/disk", "vms/base", {"middle"}), folder_ / "vms/base");
+  // As OpenNebula has it: a link to the folder itself, and one name that is right from both.
+  ASSERT_EQ(::symlink(".", (folder_ / "vms/deep/deep").c_str()), 0);
+  EXPECT_EQ(name_for("vms/disk", "vms/deep/base", {"middle", "deep/base"}), "deep/base");
+  // The other names of the image count alike.
+  const auto name = backing_name_for({folder_ / "vms/deep/top", folder_ / "vms/disk"},
+                                     folder_ / "vms/base", {"middle"});
+  EXPECT_EQ(*name, folder_ / "vms/base");
+}
+
+TEST_F(BackingName, OfALinkInTheSameFolderStaysRelative) {
+  ASSERT_EQ(::symlink("top", (folder_ / "vms/disk").c_str()), 0);
+  EXPECT_EQ(name_for("vms/disk", "templates/base", {"middle", "old"}), "../templates/base");
 }
 
 TEST_F(BackingName, AFolderThatIsMissingIsAnError) {
-  EXPECT_FALSE(backing_name_for(folder_ / "none/top", folder_ / "base", "old").ok());
+  folder_.write("base", "the base");
+  EXPECT_FALSE(backing_name_for({folder_ / "none/top"}, folder_ / "base", {"old"}).ok());
+  EXPECT_FALSE(backing_name_for({folder_ / "vms/top"}, folder_ / "none", {"old"}).ok());
 }
 
 TEST_F(BackingName, OnlyFilesInAllowedFoldersPass) {

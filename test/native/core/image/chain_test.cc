@@ -98,10 +98,23 @@ TEST_F(ChainTest, ABackingFormatThatIsNotStatedIsAskedForAndNotGuessed) {
   restate("middle", "");
   const Error error = refusal();
   EXPECT_EQ(error.kind, ErrorKind::kFormatUnknown);
-  EXPECT_NE(error.message.find("backing format"), std::string::npos);
+  EXPECT_NE(error.message.find("states no format"), std::string::npos) << error.message;
+  EXPECT_EQ(error.path, folder_ / "middle");
   ChainOptions options;
-  options.backing_format = Format::kQcow2;
+  options.formats.for_one_layer = Format::kQcow2;
   EXPECT_EQ(open_chain(folder_ / "top", options)->layers.size(), 3U);
+}
+
+TEST_F(ChainTest, AFormatThatIsStatedIsObeyedWhateverElseIsSaid) {
+  restate("middle", "raw");
+  ChainOptions options;
+  options.formats.by_caller = {{folder_ / "middle", "qcow2"}};
+  options.formats.by_domain = {{folder_ / "middle", "qcow2"}};
+  options.formats.for_one_layer = Format::kQcow2;
+  const auto chain = open_chain(folder_ / "top", options);
+  ASSERT_TRUE(chain.ok());
+  ASSERT_EQ(chain->layers.size(), 2U);
+  EXPECT_EQ(chain->layers[1].image->format(), Format::kRaw);
 }
 
 TEST_F(ChainTest, AFormatThatIsNotServedIsRefusedByName) {

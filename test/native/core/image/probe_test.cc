@@ -33,6 +33,20 @@ TEST(Probe, QedIsRefusedByName) {
   EXPECT_NE(format.error().message.find("QED format, which is not supported"), std::string::npos);
 }
 
+TEST(Probe, FilesOfOtherFormatsAreToldByWhatTheyBeginWith) {
+  const auto told = [](std::string_view first) {
+    return format_by_magic(std::as_bytes(std::span(first)));
+  };
+  EXPECT_EQ(told("QFI\xfb and more"), "qcow2");
+  EXPECT_EQ(told(std::string_view("QED\0", 4)), "qed");
+  EXPECT_EQ(told("KDMV"), "vmdk");
+  EXPECT_EQ(told("# Disk DescriptorFile\n"), "vmdk");
+  EXPECT_EQ(told("LUKS\xba\xbe"), "luks");
+  for (const std::string_view first : {"", "KDM", "plain bytes of some disk", "\xeb\x3c\x90"}) {
+    EXPECT_EQ(told(first), "") << first;
+  }
+}
+
 TEST(Probe, EverythingElseIsUnknownAndTheSentenceTellsWhatToSay) {
   for (const std::string_view content : {"", "QFI", "KDMV", "plain bytes of some disk"}) {
     faults::MemoryFile file = file_of(content);

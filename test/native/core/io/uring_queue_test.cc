@@ -4,6 +4,17 @@
 
 #include "core/io/uring_queue.h"
 
+#include <array>
+#include <cerrno>
+#include <cstddef>
+
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "core/io/queue_contract.h"
 
 namespace blockpull::io {
@@ -23,6 +34,31 @@ INSTANTIATE_TYPED_TEST_SUITE_P(Uring, QueueContract, Ring);
 TEST(UringQueue, SaysThatItIsIoUring) {
   Ring ring;
   EXPECT_STREQ(ring.queue().name(), "io_uring");
+}
+
+/// In a child process: from now on it may make rings, and have nothing done by them.
+bool refuse_io_uring_enter() {
+  std::array<sock_filter, 4> steps{{BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+                                    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_io_uring_enter, 0, 1),
+                                    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+                                    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)}};
+  const sock_fprog filter{steps.size(), steps.data()};
+  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+}
+
+TEST(UringQueue, IsRefusedWhereASandboxLetsRingsBeMadeAndNotUsed) {
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    const bool is_caged = refuse_io_uring_enter();
+    const auto queue = UringQueue::create();
+    const bool is_said = !queue.ok() && queue.error().operation == "io_uring_enter";
+    ::_exit(is_caged && is_said ? 0 : 1);
+  }
+  int status = -1;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
 }
 
 TEST(UringQueue, AFileThatTheKernelDoesNotKnowIsAnErrorAndNoCrash) {

@@ -94,6 +94,8 @@ TEST(CommandsTest, AJobThatSaysLittleIsTakenForOneThatFinalizesItself) {
   EXPECT_EQ(jobs[1].error, "Input/output error");
   EXPECT_FALSE(jobs[2].error);
   EXPECT_TRUE(read_block_jobs(Json()).empty());
+  EXPECT_EQ(find_job(jobs, jobs.at(0).id), jobs.data());
+  EXPECT_EQ(find_job(jobs, "nobody's"), nullptr);
 }
 
 TEST(CommandsTest, OnlyAChangeOfStatusNamesAJob) {

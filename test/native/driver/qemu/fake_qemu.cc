@@ -320,7 +320,7 @@ std::string FakeQemu::devices() const {
   }
   return text(R"([{"device": "vda", "inserted": {"node-name": "top", "image": {)",
               R"("filename": "/vms/top.qcow2", "format": "qcow2", "virtual-size": )", kSize,
-              backing, "}}}]");
+              has_snapshot ? R"(, "snapshots": [{"id": "1", "name": "s1"}])" : "", backing, "}}}]");
 }
 
 std::string FakeQemu::stats() const {
@@ -346,8 +346,12 @@ std::string FakeQemu::second_nodes() const {
   if (next != below.end()) {
     stated = text(R"(, "backing-filename": ")", file_of(*next), "\"");
   }
-  return text(R"([{"node-name": ")", second_node, R"(", "drv": "qcow2", "image": {"filename": ")",
-              second_file, R"(", "format": "qcow2", "virtual-size": )", kSize, stated, "}}]");
+  const std::string file_node =
+      text(R"({"node-name": "#block1", "drv": "file", "file": ")", file_of("top"),
+           R"(", "cache": {"no-flush": )", file_ignores_flushes ? "true" : "false", "}}");
+  return text("[", file_node, R"(, {"node-name": ")", second_node,
+              R"(", "drv": "qcow2", "image": {"filename": ")", second_file,
+              R"(", "format": "qcow2", "virtual-size": )", kSize, stated, "}}]");
 }
 
 std::string FakeQemu::graph() const {

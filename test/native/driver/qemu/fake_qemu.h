@@ -88,6 +88,10 @@ class FakeQemu {
   /// The second node over one of the files, for reading, and that file; empty where there is none.
   std::string second_node;
   std::string second_file;
+  /// "top" has an internal snapshot.
+  bool has_snapshot = false;
+  /// The node of top's file was opened with cache.no-flush.
+  bool file_ignores_flushes = false;
   /// As query-status says it.
   std::string run_state = "running";
   /// The status in query-migrate; empty where there never was a migration.

@@ -27,8 +27,8 @@ RunState cancelled(const std::string& status, const std::string& mark = "1") {
 struct Look {
   bool stands;
   RunState state;
-  /// STOP or RESUME was heard before it.
-  bool has_switched = false;
+  /// How many of STOP and RESUME were heard before it.
+  std::uint64_t switches = 0;
 };
 
 struct Story {
@@ -46,9 +46,7 @@ TEST_P(InactiveWatchTest, TellsWhetherTheJobMayHaveSkippedAnything) {
   for (std::size_t i = 0; i < story.looks.size(); ++i) {
     const Look& look = story.looks[i];
     EXPECT_FALSE(watch.is_tainted()) << "before look " << i + 1;
-    if (look.has_switched) {
-      watch.hear_switch();
-    }
+    watch.hear_switches(look.switches);
     watch.observe(look.stands, look.state);
     EXPECT_EQ(watch.state(), look.state);
     EXPECT_EQ(watch.must_stand(), !check_may_write(look.state).ok());
@@ -64,10 +62,10 @@ Look stands(const RunState& state) {
   return {true, state};
 }
 Look runs_after_switch(const RunState& state) {
-  return {false, state, true};
+  return {false, state, 2};
 }
 Look stands_after_switch(const RunState& state) {
-  return {true, state, true};
+  return {true, state, 2};
 }
 
 std::string name_of(const testing::TestParamInfo<Story>& info) {
@@ -176,6 +174,15 @@ INSTANTIATE_TEST_SUITE_P(
               failed("running"),
               {runs_after_switch(failed("paused"))},
               false},
+        Story{"AnOldCompletedOneAndOneOfTheTwo", kBack, {Look{false, kBack, 1}}, false},
+        Story{"AnOldCompletedOneAndAGuestThatStood",
+              {"paused", "completed", "1"},
+              {Look{false, kBack, 1}},
+              true},
+        Story{"BackFromOneAndIntoTheNext",
+              kRuns,
+              {runs(kActive), runs_after_switch({"running", "active", "2"})},
+              true},
         Story{"AnotherFailedOneAndASwitch",
               failed("running"),
               {runs_after_switch(failed("running", "2"))},

@@ -52,11 +52,11 @@ TEST(JobHoldTest, OnlyAJobThatRunsIsPaused) {
   for (const First& first : cases) {
     const qmp::BlockJob shown = job(first.status, first.stopped_on);
     JobHold hold(kRuns, false);
-    hold.observe(&shown, kRuns, false);
+    hold.observe(&shown, kRuns, 0);
     EXPECT_EQ(hold.next(shown), first.where_it_may_write);
     for (const RunState& state : {kActive, kAway, RunState{"inmigrate", "", ""}}) {
       JobHold away(kRuns, false);
-      away.observe(&shown, state, false);
+      away.observe(&shown, state, 0);
       EXPECT_TRUE(away.must_stand());
       EXPECT_EQ(away.next(shown), first.where_not) << state.status << state.migration;
       EXPECT_FALSE(away.is_held(shown));
@@ -68,23 +68,23 @@ TEST(JobHoldTest, OneThatIsPausedWaitsAndIsResumedOnceTheGuestIsBack) {
   const qmp::BlockJob running = job(JobStatus::kRunning);
   const qmp::BlockJob paused = job(JobStatus::kPaused);
   JobHold hold(kRuns, false);
-  hold.observe(&running, kActive, false);
+  hold.observe(&running, kActive, 0);
   ASSERT_EQ(hold.next(running), Move::kPause);
   hold.pause_asked();
   hold.pause_answered({});
   // It was asked, and has not come to a stop yet.
-  hold.observe(&running, kActive, false);
+  hold.observe(&running, kActive, 0);
   EXPECT_EQ(hold.next(running), Move::kWait);
   EXPECT_FALSE(hold.is_held(running));
-  hold.observe(&paused, kActive, false);
+  hold.observe(&paused, kActive, 0);
   EXPECT_EQ(hold.next(paused), Move::kWait);
   EXPECT_TRUE(hold.is_held(paused));
-  hold.observe(&paused, kAway, true);
+  hold.observe(&paused, kAway, 1);
   EXPECT_EQ(hold.next(paused), Move::kWait);
-  hold.observe(&paused, kBack, true);
+  hold.observe(&paused, kBack, 1);
   EXPECT_EQ(hold.next(paused), Move::kResume);
   EXPECT_FALSE(hold.is_tainted());
-  hold.resume_answered();
+  hold.resume_answered({});
   EXPECT_EQ(hold.next(running), Move::kNothing);
   EXPECT_EQ(hold.next(paused), Move::kNothing);
 }
@@ -105,13 +105,13 @@ TEST(JobHoldTest, ARefusalToPauseIsNoPauseUnlessItIsPausedAlready) {
   const qmp::BlockJob paused = job(JobStatus::kPaused);
   for (const PauseAnswer& said : cases) {
     JobHold hold(kRuns, false);
-    hold.observe(&running, kActive, false);
+    hold.observe(&running, kActive, 0);
     hold.pause_asked();
     hold.pause_answered(said.answer);
     EXPECT_EQ(hold.is_held(paused), said.is_held);
-    hold.observe(&running, kActive, false);
+    hold.observe(&running, kActive, 0);
     EXPECT_EQ(hold.next(running), said.is_held ? Move::kWait : Move::kPause);
-    hold.observe(&paused, kAway, true);
+    hold.observe(&paused, kAway, 1);
     EXPECT_EQ(hold.is_tainted(), true);
   }
 }
@@ -120,13 +120,26 @@ TEST(JobHoldTest, APauseWhoseAnswerWasLostIsTakenBackWhereTheGuestIsNotMigratedA
   const qmp::BlockJob running = job(JobStatus::kRunning);
   const qmp::BlockJob paused = job(JobStatus::kPaused);
   JobHold hold(kRuns, false);
-  hold.observe(&running, kActive, false);
+  hold.observe(&running, kActive, 0);
   ASSERT_EQ(hold.next(running), Move::kPause);
   hold.pause_asked();
-  hold.observe(&paused, {"running", "cancelled", "1"}, false);
+  hold.observe(&paused, {"running", "cancelled", "1"}, 0);
   EXPECT_FALSE(hold.is_held(paused));
   EXPECT_EQ(hold.next(paused), Move::kResume);
-  hold.resume_answered();
+  hold.resume_answered({});
+  EXPECT_EQ(hold.next(paused), Move::kNothing);
+}
+
+TEST(JobHoldTest, OneWhoseResumeIsRefusedIsAskedAgainUnlessItRuns) {
+  const qmp::BlockJob paused = job(JobStatus::kPaused);
+  JobHold hold(kRuns, true);
+  hold.observe(&paused, kRuns, 0);
+  ASSERT_EQ(hold.next(paused), Move::kResume);
+  hold.resuming();
+  hold.resume_answered(make_error(ErrorKind::kQemuError, "cannot be done now"));
+  EXPECT_EQ(hold.next(paused), Move::kResume);
+  hold.resuming();
+  hold.resume_answered(make_error(ErrorKind::kQemuError, "Can't resume a job that was not paused"));
   EXPECT_EQ(hold.next(paused), Move::kNothing);
 }
 
@@ -136,12 +149,12 @@ TEST(JobHoldTest, OneThatAnEarlierProcessLeftPausedGoesOn) {
   const qmp::BlockJob pending = job(JobStatus::kPending);
   const qmp::BlockJob running = job(JobStatus::kRunning);
   JobHold hold(kRuns, true);
-  hold.observe(&paused, kRuns, false);
+  hold.observe(&paused, kRuns, 0);
   EXPECT_EQ(hold.next(paused), Move::kResume);
   EXPECT_EQ(hold.next(stopped), Move::kNothing);
   EXPECT_EQ(hold.next(pending), Move::kNothing);
   EXPECT_EQ(hold.next(running), Move::kNothing);
-  hold.resume_answered();
+  hold.resume_answered({});
   EXPECT_EQ(hold.next(paused), Move::kNothing);
 }
 
@@ -149,9 +162,9 @@ TEST(JobHoldTest, OneThatStoodByItselfThroughAMigrationLacksNothing) {
   for (const qmp::BlockJob& stands : {job(JobStatus::kPending), job(JobStatus::kWaiting),
                                       job(JobStatus::kPaused, ErrorKind::kNoSpace)}) {
     JobHold hold(kRuns, false);
-    hold.observe(&stands, kActive, false);
-    hold.observe(&stands, kAway, true);
-    hold.observe(&stands, kBack, true);
+    hold.observe(&stands, kActive, 0);
+    hold.observe(&stands, kAway, 1);
+    hold.observe(&stands, kBack, 1);
     EXPECT_FALSE(hold.is_tainted());
     EXPECT_FALSE(hold.must_stand());
     EXPECT_EQ(hold.next(stands), Move::kNothing);
@@ -161,16 +174,16 @@ TEST(JobHoldTest, OneThatStoodByItselfThroughAMigrationLacksNothing) {
 TEST(JobHoldTest, OneThatIsPausedByOthersMayBeResumedByThem) {
   const qmp::BlockJob paused = job(JobStatus::kPaused);
   JobHold hold(kRuns, false);
-  hold.observe(&paused, kActive, false);
-  hold.observe(&paused, kAway, true);
+  hold.observe(&paused, kActive, 0);
+  hold.observe(&paused, kAway, 1);
   EXPECT_TRUE(hold.is_tainted());
 }
 
 TEST(JobHoldTest, WithoutAJobNothingRuns) {
   JobHold hold(kRuns, false);
-  hold.observe(nullptr, kRuns, false);
-  hold.observe(nullptr, kAway, true);
-  hold.observe(nullptr, kBack, true);
+  hold.observe(nullptr, kRuns, 0);
+  hold.observe(nullptr, kAway, 1);
+  hold.observe(nullptr, kBack, 1);
   EXPECT_FALSE(hold.is_tainted());
   EXPECT_EQ(hold.state(), kBack);
 }
@@ -179,15 +192,15 @@ TEST(JobHoldTest, WhatIsBegunAgainIsNotPausedAndHasSkippedNothing) {
   const qmp::BlockJob running = job(JobStatus::kRunning);
   const qmp::BlockJob paused = job(JobStatus::kPaused);
   JobHold hold(kRuns, true);
-  hold.observe(&running, kActive, false);
+  hold.observe(&running, kActive, 0);
   hold.pause_asked();
   hold.pause_answered({});
-  hold.observe(&paused, kBack, true);
+  hold.observe(&paused, kBack, 1);
   ASSERT_TRUE(hold.is_tainted());
   hold.begin_again();
   EXPECT_FALSE(hold.is_tainted());
   EXPECT_FALSE(hold.is_held(paused));
-  hold.observe(&running, kBack, false);
+  hold.observe(&running, kBack, 0);
   EXPECT_FALSE(hold.is_tainted());
   EXPECT_EQ(hold.next(running), Move::kNothing);
 }

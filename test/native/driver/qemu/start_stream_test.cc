@@ -91,7 +91,7 @@ TEST_F(StartStreamTest, AViewAsksForNothingThatEndsAQemuAndForTheImagesTwice) {
   EXPECT_EQ(qemu_.executed,
             (std::vector<std::string>{
                 "query-block", "query-blockstats", "x-debug-query-block-graph", "query-block-jobs",
-                "query-status", "query-migrate", "query-cpus-fast", "query-block"}));
+                "query-migrate", "query-status", "query-cpus-fast", "query-block"}));
   run();
 }
 
@@ -338,9 +338,10 @@ TEST_F(StartStreamTest, ForeignJobsHaveNoPlanAndOursDo) {
 
 class FlushTest : public StartStreamTest {
  protected:
-  Result<Flushed> flushed(Failing how = Failing::kNothing, JobPhase phase = JobPhase::kHasEnded) {
+  Result<Flushed> flushed(Failing how = Failing::kNothing,
+                          FlushTime time = FlushTime::kAfterJobEnded) {
     std::optional<Result<Flushed>> told;
-    flush_node(monitor_, "top", phase,
+    flush_node(monitor_, "top", time,
                [&told](Result<Flushed> result) { told = std::move(result); });
     run_to("flush");
     monitor_->step(how);
@@ -388,13 +389,30 @@ TEST_F(FlushTest, OfANodeThatIsReadOnlySaysWhyAndIsDoneWhereTheJobHasEnded) {
   // QEMU's own, for the time of the job.
   qemu_.is_read_only = true;
   EXPECT_TRUE(flushed().ok());
-  EXPECT_EQ(flushed(Failing::kNothing, JobPhase::kWaits).error().kind, ErrorKind::kGuestBusy);
+  EXPECT_EQ(flushed(Failing::kNothing, FlushTime::kBeforeJobEnds).error().kind,
+            ErrorKind::kGuestBusy);
   // That of a guest which is elsewhere.
   qemu_.run_state = "postmigrate";
-  for (const JobPhase phase : {JobPhase::kWaits, JobPhase::kHasEnded}) {
-    EXPECT_EQ(flushed(Failing::kNothing, phase).error().kind, ErrorKind::kGuestBusy);
+  for (const FlushTime time : {FlushTime::kBeforeJobEnds, FlushTime::kAfterJobEnded}) {
+    EXPECT_EQ(flushed(Failing::kNothing, time).error().kind, ErrorKind::kGuestBusy);
   }
   EXPECT_EQ(qemu_.count("human-monitor-command"), 0U);
+}
+
+TEST_F(FlushTest, IsMadeWhereTheGuestComesBackJustAfterTheRefusal) {
+  qemu_.header_durable = false;
+  qemu_.hand_over();
+  std::optional<Result<Flushed>> told;
+  flush_node(monitor_, "top", FlushTime::kAfterJobEnded,
+             [&told](Result<Flushed> result) { told = std::move(result); });
+  run_to("query-migrate");
+  qemu_.come_back("completed");
+  while (monitor_->step()) {
+  }
+  ASSERT_TRUE(told);
+  EXPECT_TRUE(told->ok());
+  EXPECT_TRUE(qemu_.header_durable);
+  EXPECT_FALSE(qemu_.has_filter);
 }
 
 TEST_F(FlushTest, GoesByHandOnlyWhereThereIsNoFilter) {

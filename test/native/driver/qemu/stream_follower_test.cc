@@ -44,10 +44,25 @@ TEST(StreamFollowerTest, FlushesBeforeItFinalizesAndBeforeItTells) {
   EXPECT_EQ(rig.broken_promise(), "");
 }
 
-TEST(StreamFollowerTest, WhereNoLayerDropsOutNothingIsMoved) {
+TEST(StreamFollowerTest, WhereNoLayerDropsOutItEndsWithoutAJob) {
   FollowerRig rig;
   rig.keep("mid", 1);
   rig.plan.has_work = false;
+  rig.qemu.job.reset();
+  rig.start();
+  ASSERT_TRUE(rig.run());
+  EXPECT_EQ(rig.ended_with(), std::nullopt);
+  EXPECT_EQ(rig.board.moved, 0U);
+  EXPECT_EQ(rig.end->base->path, "/vms/mid.qcow2");
+  EXPECT_EQ(rig.qemu.count("block-stream"), 0U);
+  EXPECT_EQ(rig.broken_promise(), "");
+}
+
+TEST(StreamFollowerTest, AJobUnderWhichNoLayerDropsOutMovesNothing) {
+  FollowerRig rig;
+  rig.keep("mid", 1);
+  rig.plan.has_work = false;
+  rig.plan.was_there = true;
   rig.start();
   EXPECT_EQ(rig.board.to_move, 0U);
   ASSERT_TRUE(rig.run_to("query-block-jobs"));
@@ -454,6 +469,7 @@ TEST(StreamFollowerTest, TheBaseIsWhatTheChainShowsElseWhatWasPlanned) {
     rig.keep_base();
     rig.plan.base = KeptLayer{"/vms/planned.qcow2", "qcow2"};
     ASSERT_TRUE(rig.start_copied());
+    ASSERT_TRUE(rig.run_to("job-finalize"));
     ASSERT_TRUE(rig.run_to("query-block"));
     rig.monitor->step(is_seen ? Failing::kNothing : Failing::kRefused);
     ASSERT_TRUE(rig.run());

@@ -222,9 +222,9 @@ TEST_P(HeaderTest, IsAsPromisedOrTheEndIsNone) {
   }
   const auto seen = read_back(promised);
   const std::string wrong = GetParam().wrong;
-  ASSERT_EQ(seen.ok(), wrong.empty()) << (seen.ok() ? seen->unseen : seen.error().message);
+  ASSERT_EQ(seen.ok(), wrong.empty()) << (seen.ok() ? *seen : seen.error().message);
   if (seen.ok()) {
-    EXPECT_EQ(seen->unseen, "");
+    EXPECT_EQ(*seen, "");
   } else {
     EXPECT_EQ(seen.error().kind, ErrorKind::kJobFailed);
     EXPECT_EQ(seen.error().path, promised.top.filename);
@@ -267,7 +267,7 @@ TEST(StreamWitnessTest, AHeaderThatCannotBeReadFromHereSaysWhy) {
   promised.backing_name = "layer1";
   const auto seen = read_back(promised);
   ASSERT_TRUE(seen.ok());
-  EXPECT_NE(seen->unseen.find("it cannot be shown"), std::string::npos) << seen->unseen;
+  EXPECT_NE(seen->find("it cannot be shown"), std::string::npos) << *seen;
 }
 
 TEST(StreamWitnessTest, OfABaseThatIsNotSeenOnlyTheNameCounts) {
@@ -281,7 +281,7 @@ TEST(StreamWitnessTest, OfABaseThatIsNotSeenOnlyTheNameCounts) {
   promised.base->seen.reset();
   const auto seen = read_back(promised);
   ASSERT_TRUE(seen.ok());
-  EXPECT_EQ(seen->unseen, "");
+  EXPECT_EQ(*seen, "");
   promised.backing_name = "layer2";
   EXPECT_FALSE(read_back(promised).ok());
 }

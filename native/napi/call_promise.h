@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Calls that may block, or that answer when they like, seen from JavaScript as promises.
+//
+//     JavaScript thread   start ──▶ promise                    … settled by the dispatcher
+//     a thread of calls.h      work() ──▶ Result ─▶ post           a blocking call, in steps
+//                              call(answer)                        a call that answers
+//     any thread                    answer(Result) ─▶ post
+//
+// The promise is settled by a task of the dispatcher, so that whatever was posted during the call,
+// an event for example, is seen first. A failure rejects with the plain record that lib/errors.ts
+// turns into an error.
+//
+// How the value looks in JavaScript may need what only this thread may destroy (a callback), so
+// that stays here, with the environment, and the answer finds it by a number. One that comes after
+// the environment's end finds nothing.
+//
+// Thread rule: the JavaScript thread.
+
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include <napi.h>
+
+#include "napi/convert.h"
+#include "napi/environment.h"
+#include "virt/answer.h"
+
+namespace blockpull::napi {
+
+/// What a call comes to: how its value looks in JavaScript. Not called when it failed.
+template <typename T>
+using Converter = std::function<napi_value(napi_env, T&)>;
+
+/// What calls without a result give.
+struct Nothing {};
+
+inline napi_value convert_nothing(napi_env env, Nothing& /*value*/) {
+  return make_undefined(env);
+}
+
+inline virt::Result<Nothing> nothing(virt::Result<void> result) {
+  return result.ok() ? virt::Result<Nothing>(Nothing{}) : std::move(result).error();
+}
+
+/// A promise, and the answer that settles it. nullptr when the environment refuses; an exception is
+/// pending then.
+template <typename T>
+[[nodiscard]] virt::Answer<T> make_promise(napi_env env, Converter<T> convert,
+                                           napi_value& promise) {
+  auto& environment = Environment::of(env);
+  napi_deferred deferred = nullptr;
+  if (napi_create_promise(env, &deferred, &promise) != napi_ok) {
+    return nullptr;
+  }
+  using Settle = std::function<void(napi_env, virt::Result<T>&)>;
+  const auto settle = std::make_shared<Settle>(
+      [deferred, convert = std::move(convert)](napi_env run_env, virt::Result<T>& result) {
+        if (result.ok()) {
+          napi_resolve_deferred(run_env, deferred, convert(run_env, result.value()));
+        } else {
+          napi_reject_deferred(run_env, deferred, make_failure(run_env, result.error()));
+        }
+      });
+  const std::uint64_t ticket = environment.keep_until_answer(settle);
+  const auto& dispatcher = environment.dispatcher();
+  dispatcher->hold();
+  return [dispatcher, ticket](virt::Result<T> result) {
+    auto shared = std::make_shared<virt::Result<T>>(std::move(result));
+    dispatcher->post([ticket, shared, dispatcher](napi_env run_env) {
+      const auto kept = Environment::of(run_env).take_kept(ticket);
+      if (kept != nullptr) {
+        (*std::static_pointer_cast<Settle>(kept))(run_env, *shared);
+      }
+      dispatcher->release();
+    });
+  };
+}
+
+/// A call that is done in steps: `step` is given the answer, and is called again, after what others
+/// have asked for, until it says that it is done. nullptr when the environment refuses; an
+/// exception is pending then.
+template <typename T>
+[[nodiscard]] napi_value promise_of_steps(napi_env env,
+                                          std::function<bool(const virt::Answer<T>&)> step,
+                                          Converter<T> convert) {
+  napi_value promise = nullptr;
+  virt::Answer<T> answer = make_promise<T>(env, std::move(convert), promise);
+  if (answer == nullptr) {
+    return nullptr;
+  }
+  const auto begun =
+      Environment::of(env).calls()->run([step = std::move(step), answer] { return step(answer); });
+  if (!begun.ok()) {
+    answer(virt::plain(begun.error()));
+  }
+  return promise;
+}
+
+/// A call that answers when it can; it begins where it may look at files.
+template <typename T>
+[[nodiscard]] napi_value promise_of_answer(napi_env env, std::function<void(virt::Answer<T>)> call,
+                                           Converter<T> convert) {
+  const auto begin = [call = std::move(call)](const virt::Answer<T>& answer) {
+    call(answer);
+    return true;
+  };
+  return promise_of_steps<T>(env, begin, std::move(convert));
+}
+
+/// A blocking call; where `work` gives nothing it is called again.
+template <typename T>
+[[nodiscard]] napi_value promise_of_work(napi_env env,
+                                         std::function<std::optional<virt::Result<T>>()> work,
+                                         Converter<T> convert) {
+  const auto go_on = [work = std::move(work)](const virt::Answer<T>& answer) {
+    auto result = work();
+    if (result) {
+      answer(*std::move(result));
+    }
+    return result.has_value();
+  };
+  return promise_of_steps<T>(env, go_on, std::move(convert));
+}
+
+}  // namespace blockpull::napi

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "napi/calls.h"
+
+#include <utility>
+
+#include "core/io/blocking_pool.h"
+
+namespace blockpull::napi {
+namespace {
+
+/// As many calls at once: each may wait for a slow disk.
+constexpr std::size_t kThreads = 16;
+
+/// Of the process. Never destroyed: its threads may be at work while the process ends.
+Result<io::BlockingPool*> pool() {
+  static auto* const threads =
+      new Result<std::unique_ptr<io::BlockingPool>>(io::BlockingPool::create(kThreads));
+  return threads->ok() ? Result<io::BlockingPool*>(threads->value().get()) : threads->error();
+}
+
+}  // namespace
+
+Result<void> Calls::run(std::function<bool()> step) {
+  BLOCKPULL_TRY(threads, pool());
+  threads->run([self = shared_from_this(), step = std::move(step)] { self->take_step(step); });
+  return {};
+}
+
+void Calls::take_step(const std::function<bool()>& step) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (is_closed_) {
+      return;
+    }
+    ++running_;
+  }
+  const bool is_done = step();
+  // There are threads, as this is one of them.
+  static_cast<void>(is_done ? Result<void>() : run(step));
+  const std::lock_guard lock(mutex_);
+  --running_;
+  idle_.notify_all();
+}
+
+void Calls::close() {
+  std::unique_lock lock(mutex_);
+  is_closed_ = true;
+  idle_.wait(lock, [this] { return running_ == 0; });
+}
+
+}  // namespace blockpull::napi

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What is heard of a guest's stops counts for each look that it may have been too late for.
+
+#include "driver/qemu/job_watch.h"
+
+#include <gtest/gtest.h>
+
+#include "driver/qemu/fake_monitor.h"
+
+namespace blockpull::driver {
+namespace {
+
+class JobWatchTest : public testing::Test {
+ protected:
+  JobWatchTest() { pass(); }
+
+  void pass() {
+    while (monitor_->step()) {
+    }
+  }
+
+  void stop_guest() {
+    qemu_.events.push_back({"STOP", "{}"});
+    pass();
+  }
+
+  FakeQemu qemu_;
+  const std::shared_ptr<FakeMonitor> monitor_ = std::make_shared<FakeMonitor>(qemu_);
+  const std::shared_ptr<JobWatch> watch_ = JobWatch::begin(monitor_, "job");
+};
+
+TEST_F(JobWatchTest, AStopBeforeALookCountsForThatLookAlone) {
+  stop_guest();
+  watch_->begin_look();
+  EXPECT_EQ(watch_->end_look(), 1U);
+  watch_->begin_look();
+  EXPECT_EQ(watch_->end_look(), 0U);
+}
+
+TEST_F(JobWatchTest, AStopWhileALookIsUnderWayCountsForTheNextAsWell) {
+  watch_->begin_look();
+  stop_guest();
+  EXPECT_EQ(watch_->end_look(), 1U);
+  watch_->begin_look();
+  EXPECT_EQ(watch_->end_look(), 1U);
+  watch_->begin_look();
+  EXPECT_EQ(watch_->end_look(), 0U);
+}
+
+TEST_F(JobWatchTest, WhatWasHeardBeforeALookThatFailedCountsForTheNext) {
+  stop_guest();
+  watch_->begin_look();
+  watch_->begin_look();
+  EXPECT_EQ(watch_->end_look(), 1U);
+}
+
+TEST_F(JobWatchTest, AConnectionThatBreaksMayHaveMissedAStop) {
+  monitor_->execute({"query-block-jobs", "", false}, [](const Result<qmp::Json>& /*lost*/) {});
+  monitor_->step(Failing::kLostBefore);
+  watch_->begin_look();
+  EXPECT_EQ(watch_->end_look(), 2U);
+}
+
+}  // namespace
+}  // namespace blockpull::driver

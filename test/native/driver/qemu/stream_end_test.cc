@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the end of a followed job may not claim, and when it must not come.
+
+#include <gtest/gtest.h>
+
+#include "driver/qemu/follower_rig.h"
+
+namespace blockpull::driver {
+namespace {
+
+TEST(StreamEndTest, ASnapshotThatIsTakenMeanwhileKeepsTheBackingFile) {
+  FollowerRig rig;
+  ASSERT_TRUE(rig.start_copied());
+  rig.qemu.has_snapshot = true;
+  ASSERT_TRUE(rig.run());
+  ASSERT_EQ(rig.ended_with(), ErrorKind::kJobFailed);
+  EXPECT_NE(rig.ends[0].error->message.find("has got an internal snapshot"), std::string::npos);
+  EXPECT_EQ(rig.qemu.count("job-finalize"), 0U);
+  EXPECT_EQ(rig.qemu.below.size(), 2U);
+}
+
+TEST(StreamEndTest, IsNotDurableWhereTheNodeOfTheFileIgnoresFlushes) {
+  FollowerRig rig;
+  rig.qemu.file_ignores_flushes = true;
+  ASSERT_TRUE(rig.start_copied());
+  ASSERT_TRUE(rig.run());
+  ASSERT_EQ(rig.ended_with(), std::nullopt);
+  EXPECT_FALSE(rig.ends[0].durable);
+  EXPECT_NE(rig.ends[0].warnings.back().find("ignores flushes"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace blockpull::driver
