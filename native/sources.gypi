@@ -7,6 +7,7 @@
       "native/core/base/turns.cc",
       "native/core/image/backing_name.cc",
       "native/core/image/chain.cc",
+      "native/core/image/chain_rows.cc",
       "native/core/image/chain_walk.cc",
       "native/core/image/create.cc",
       "native/core/image/digest.cc",

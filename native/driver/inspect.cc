@@ -2,44 +2,23 @@
 
 #include "driver/inspect.h"
 
-#include "core/image/chain_walk.h"
+#include <algorithm>
+#include <chrono>
+
+#include "core/image/chain_rows.h"
 #include "core/io/lock.h"
 
 namespace blockpull::driver {
 namespace {
 
-/// Runs that are walked between two questions.
-constexpr std::uint32_t kRunsAtOnce = 4096;
+using image::ChainRows;
+using image::LayerRow;
+using image::Status;
 
-/// Asks at every so many runs whether the walk is wanted.
-class Patience {
- public:
-  explicit Patience(const IsWanted& is_wanted) : is_wanted_(is_wanted) {}
+/// Between two questions whether the walk is wanted.
+constexpr std::chrono::milliseconds kTurn{5};
 
-  [[nodiscard]] Result<void> check() {
-    return ++runs_ % kRunsAtOnce == 0 ? check_wanted(is_wanted_) : Result<void>();
-  }
-
- private:
-  const IsWanted& is_wanted_;
-  std::uint32_t runs_ = 0;
-};
-
-Result<std::uint64_t> count_data(image::Image& image, Patience& patience) {
-  std::uint64_t data = 0;
-  std::uint64_t offset = 0;
-  while (offset < image.virtual_size()) {
-    BLOCKPULL_CHECK(patience.check());
-    BLOCKPULL_TRY(extent, image.status({offset}, image.virtual_size() - offset));
-    const bool is_data =
-        extent.status == image::Status::kData || extent.status == image::Status::kCompressed;
-    data += is_data ? extent.length : 0;
-    offset += extent.length;
-  }
-  return data;
-}
-
-Result<LayerInfo> describe(const image::Layer& layer, Patience& patience) {
+Result<LayerInfo> describe(const image::Layer& layer) {
   LayerInfo info;
   info.path = layer.path;
   info.format = layer.image->format();
@@ -50,25 +29,71 @@ Result<LayerInfo> describe(const image::Layer& layer, Patience& patience) {
   info.allocated_bytes = allocated_bytes;
   BLOCKPULL_TRY(file_size, layer.file->size());
   info.file_size = file_size;
-  BLOCKPULL_TRY(data_bytes, count_data(*layer.image, patience));
-  info.data_bytes = data_bytes;
   info.in_use_by = io::find_writer(*layer.file);
   return info;
 }
 
-Result<void> count_visible(const image::Chain& chain, std::vector<LayerInfo>& layers,
-                           Patience& patience) {
-  const std::uint64_t size = chain.active().virtual_size();
-  image::ChainWalk walk(chain);
-  std::uint64_t offset = 0;
-  while (offset < size) {
-    BLOCKPULL_CHECK(patience.check());
-    BLOCKPULL_TRY(owner, walk.who_has(0, layers.size(), {offset}, size - offset));
-    // Zeros behind the end of a short layer are nobody's.
-    if (owner.layer < layers.size() && offset < layers[owner.layer].virtual_size) {
-      layers[owner.layer].visible_bytes += owner.extent.length;
+/// Adds what layers have and show, window by window, all of them in one walk.
+class Counter {
+ public:
+  Counter(const image::Chain& chain, std::vector<LayerInfo>& layers)
+      : layers_(layers), walk_(chain), rows_(chain, walk_, 0, layers.size()) {
+    for (const LayerInfo& layer : layers) {
+      end_ = std::max(end_, layer.virtual_size);
     }
-    offset += owner.extent.length;
+  }
+
+  [[nodiscard]] bool at_end() const { return offset_ >= end_; }
+
+  Result<void> next() {
+    BLOCKPULL_TRY(window, rows_.next(offset_, end_));
+    // Behind the end of the active image the guest sees nothing.
+    is_open_.assign(window.count, offset_ < layers_.front().virtual_size ? 1 : 0);
+    for (std::size_t layer = 0; layer < layers_.size(); ++layer) {
+      count(rows_.row(layer), window, layers_[layer]);
+    }
+    offset_ += window.length();
+    return {};
+  }
+
+ private:
+  void count(const LayerRow& row, const ChainRows::Window& window, LayerInfo& info) {
+    if (row.is_same() && row.same == Status::kUnallocated) {
+      return;
+    }
+    std::size_t with_data = 0;
+    std::size_t shown = 0;
+    for (std::size_t unit = 0; unit < window.count; ++unit) {
+      const Status status = row.is_same() ? row.same : row.statuses[unit];
+      const bool answers = status != Status::kUnallocated;
+      with_data += status == Status::kData || status == Status::kCompressed ? 1 : 0;
+      shown += answers ? is_open_[unit] : 0;
+      is_open_[unit] &= answers ? 0 : 1;
+    }
+    info.data_bytes += with_data * window.unit;
+    // Zeros behind the end of a short layer are nobody's.
+    info.visible_bytes += row.has_ended ? 0 : shown * window.unit;
+  }
+
+  std::vector<LayerInfo>& layers_;
+  image::ChainWalk walk_;
+  ChainRows rows_;
+  std::uint64_t offset_ = 0;
+  std::uint64_t end_ = 0;
+  /// For each unit of a window: no layer so far has answered.
+  std::vector<std::uint8_t> is_open_;
+};
+
+Result<void> count_bytes(const image::Chain& chain, std::vector<LayerInfo>& layers,
+                         const IsWanted& is_wanted) {
+  Counter counter(chain, layers);
+  auto until = std::chrono::steady_clock::now() + kTurn;
+  while (!counter.at_end()) {
+    if (const auto now = std::chrono::steady_clock::now(); now >= until) {
+      BLOCKPULL_CHECK(check_wanted(is_wanted));
+      until = now + kTurn;
+    }
+    BLOCKPULL_CHECK(counter.next());
   }
   return {};
 }
@@ -77,16 +102,15 @@ Result<void> count_visible(const image::Chain& chain, std::vector<LayerInfo>& la
 
 Result<std::vector<LayerInfo>> inspect_chain(const std::string& path, image::ChainOptions options,
                                              const IsWanted& is_wanted) {
-  Patience patience(is_wanted);
   options.lock_for_pull = false;
   BLOCKPULL_TRY(chain, image::open_chain(path, options));
   BLOCKPULL_CHECK(chain.check_walk());
   std::vector<LayerInfo> layers;
   for (const image::Layer& layer : chain.layers) {
-    BLOCKPULL_TRY(info, describe(layer, patience));
+    BLOCKPULL_TRY(info, describe(layer));
     layers.push_back(std::move(info));
   }
-  BLOCKPULL_CHECK(count_visible(chain, layers, patience));
+  BLOCKPULL_CHECK(count_bytes(chain, layers, is_wanted));
   return layers;
 }
 

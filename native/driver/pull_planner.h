@@ -44,6 +44,16 @@ class PullPlanner {
   /// `base`: index of the layer that stays, chain.layers.size() when none does.
   PullPlanner(const image::Chain& chain, std::size_t base, bool can_write_zero_clusters);
 
+  /// What comes next is [from, until) and nothing else; both are multiples of the active image's
+  /// cluster size, or the end of its disk.
+  void restrict_to(std::uint64_t from, std::uint64_t until) {
+    position_ = from;
+    end_ = until;
+  }
+
+  /// For who looks at the same tables beside the planner.
+  [[nodiscard]] image::ChainWalk& walk() { return walk_; }
+
   /// Goes on until there is a piece of up to `most_bytes` (at least one cluster), a run of zeros,
   /// the end, or a good many table slices have been looked at.
   [[nodiscard]] Result<PlanStep> next(std::uint64_t most_bytes);
@@ -67,7 +77,7 @@ class PullPlanner {
   const std::size_t base_;
   const bool can_write_zero_clusters_;
   const std::uint64_t cluster_size_;
-  const std::uint64_t end_;
+  std::uint64_t end_;
   std::uint64_t position_ = 0;
 };
 

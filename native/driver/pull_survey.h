@@ -4,6 +4,9 @@
 // nothing written. Our own engine does it before it begins, a plan instead of beginning, and for a
 // pull that QEMU is to do it tells as much, since both copy the same clusters.
 //
+// Where clusters of all layers that matter are as large as the active image's, or larger, they are
+// counted in rows; everything else is counted by the planner's own steps.
+//
 // Nothing is judged here: an image that our engine must not write to can be surveyed.
 //
 // Thread rule: one call at a time, on a thread that may block.
@@ -11,8 +14,10 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "core/base/wanted.h"
+#include "core/image/chain_rows.h"
 #include "driver/pull_planner.h"
 #include "driver/pull_target.h"
 
@@ -28,19 +33,34 @@ class PullSurvey {
 
   /// Of a target that has work, and that outlives this.
   explicit PullSurvey(const PullTarget& target);
+  PullSurvey(const PullSurvey&) = delete;
+  PullSurvey& operator=(const PullSurvey&) = delete;
 
   /// Walks on for some ms; to be called until `finished`.
   [[nodiscard]] Result<Totals> next();
 
  private:
+  [[nodiscard]] Result<void> advance();
+  [[nodiscard]] Result<std::uint64_t> count_row();
+  [[nodiscard]] bool find_moved(std::size_t units);
+  [[nodiscard]] Result<void> count_moved(std::uint64_t unit);
   [[nodiscard]] Result<void> count_step(const PlanStep& step);
   [[nodiscard]] Result<void> count_table(const GuestRun& run);
 
   const PullTarget& target_;
+  const std::uint64_t end_;
   PullPlanner planner_;
+  /// Of the layers above the base.
+  image::ChainRows rows_;
+  std::uint64_t position_ = 0;
+  /// Where the planner hands over again; not behind the position: it has.
+  std::uint64_t planned_until_ = 0;
+  /// For each unit of a window: nobody has answered yet; its bytes are to be moved.
+  std::vector<std::uint8_t> is_open_;
+  std::vector<std::uint8_t> is_moved_;
   Totals totals_;
-  /// L1 index of the last table that was looked at.
-  std::uint64_t surveyed_table_ = UINT64_MAX;
+  /// Guest clusters, counted from the first, whose tables need not be looked for any more.
+  std::uint64_t surveyed_clusters_ = 0;
 };
 
 /// All of it; kCancelled where nobody wants it any more.

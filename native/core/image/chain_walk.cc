@@ -46,7 +46,6 @@ Extent rest_of(Extent extent, std::uint64_t passed) {
 
 }  // namespace
 
-/// `offset` lies inside the layer.
 Result<Extent> ChainWalk::status(std::size_t layer, std::uint64_t offset, std::uint64_t length) {
   Image& image = *chain_.layers[layer].image;
   Known& known = known_[layer];

@@ -53,15 +53,16 @@ class ChainWalk {
   /// is not zeros.
   [[nodiscard]] Result<std::uint64_t> zeros_until(GuestOffset offset);
 
+  /// The run of one layer that begins at `offset`, inside the layer; at most `length` bytes.
+  [[nodiscard]] Result<Extent> status(std::size_t layer, std::uint64_t offset,
+                                      std::uint64_t length);
+
  private:
   /// The last answer of a layer, for the run that begins at `from`; no length: none.
   struct Known {
     std::uint64_t from = 0;
     Extent extent;
   };
-
-  [[nodiscard]] Result<Extent> status(std::size_t layer, std::uint64_t offset,
-                                      std::uint64_t length);
 
   const Chain& chain_;
   std::vector<Known> known_;

@@ -55,6 +55,16 @@ class Image {
   /// virtual_size()`. A damaged table is kImageCorrupt.
   [[nodiscard]] virtual Result<Extent> status(GuestOffset offset, std::uint64_t length) = 0;
 
+  /// Guest bytes that one table entry is about, where classify() may be asked; 0: status() alone
+  /// tells.
+  [[nodiscard]] virtual std::uint64_t entry_span() const { return 0; }
+
+  /// The status of each of the units that begin at `offset`, as many as `into` has room for, all
+  /// inside virtual_size(). `offset` and entry_span() are multiples of `unit`, a power of two. Gives
+  /// how many it has told: where an entry is damaged the row ends, and status() says why.
+  [[nodiscard]] virtual Result<std::size_t> classify(GuestOffset offset, std::uint64_t unit,
+                                                     std::span<Status> into);
+
   /// Whether a walk over the whole image costs no more than its file is long. Who names one table
   /// again and again makes a small file as long to walk as its virtual size: kImageCorrupt.
   [[nodiscard]] virtual Result<void> check_walk() = 0;

@@ -112,31 +112,38 @@ Result<void> Qcow2Image::check_walk() {
       .with_path(file_->path());
 }
 
-Result<Extent> Qcow2Image::run_in_slice(std::uint64_t guest_offset, std::uint64_t length) {
-  const std::uint64_t table_span = header_.cluster_size() * header_.l2_entries();
-  const std::uint64_t index = guest_offset / table_span;
+Result<Qcow2Image::Named> Qcow2Image::named_at(std::uint64_t guest_offset) {
+  const std::uint64_t index = guest_offset / (header_.cluster_size() * header_.l2_entries());
   BLOCKPULL_TRY(view, tables_.view(header_.l1_offset + index * kEntryBytes));
   const std::uint64_t entries =
       std::min<std::uint64_t>(view.size() / kEntryBytes, header_.l1_entries - index);
-  std::uint64_t absent = 0;
-  while (absent < entries &&
-         (be_at<std::uint64_t>(view, absent * kEntryBytes) & kOffsetMask) == 0) {
-    ++absent;
+  Named named;
+  while (named.absent < entries && named.table == 0) {
+    named.table = be_at<std::uint64_t>(view, named.absent * kEntryBytes) & kOffsetMask;
+    named.absent += named.table == 0 ? 1 : 0;
   }
-  if (absent == 0) {
-    const std::uint64_t table = be_at<std::uint64_t>(view, 0) & kOffsetMask;
-    return run_in_table(table, guest_offset, length);
+  if (named.absent > 0) {
+    named.table = 0;
+  }
+  return named;
+}
+
+Result<Extent> Qcow2Image::run_in_slice(std::uint64_t guest_offset, std::uint64_t length) {
+  const std::uint64_t table_span = header_.cluster_size() * header_.l2_entries();
+  BLOCKPULL_TRY(named, named_at(guest_offset));
+  if (named.table != 0) {
+    return run_in_table(named.table, guest_offset, length);
   }
   Extent extent;
-  extent.length = std::min(length, absent * table_span - guest_offset % table_span);
+  extent.length = std::min(length, named.absent * table_span - guest_offset % table_span);
   return extent;
 }
 
 Result<Extent> Qcow2Image::run_in_table(std::uint64_t table, std::uint64_t guest_offset,
                                         std::uint64_t length) {
   const std::uint64_t cluster_size = header_.cluster_size();
-  BLOCKPULL_TRY(begins_inside, begins_in_file(table));
-  if (!is_aligned(table, cluster_size) || !begins_inside) {
+  BLOCKPULL_TRY(is_sound, can_be_table(table));
+  if (!is_sound) {
     return corrupt(text("L2 table at ", Hex{table}, " does not begin in the file at a multiple of ",
                         cluster_size),
                    guest_offset);
@@ -161,6 +168,69 @@ Result<Extent> Qcow2Image::run_in_table(std::uint64_t table, std::uint64_t guest
     }
   }
   return run.extent;
+}
+
+Result<std::size_t> Qcow2Image::classify(GuestOffset offset, std::uint64_t unit,
+                                         std::span<Status> into) {
+  std::size_t told = 0;
+  while (told < into.size()) {
+    BLOCKPULL_TRY(here, classify_in_slice(offset.value + told * unit, unit, into.subspan(told)));
+    if (here == 0) {
+      break;
+    }
+    told += here;
+  }
+  return told;
+}
+
+Result<std::size_t> Qcow2Image::classify_in_slice(std::uint64_t guest_offset, std::uint64_t unit,
+                                                  std::span<Status> into) {
+  const std::uint64_t table_span = header_.cluster_size() * header_.l2_entries();
+  BLOCKPULL_TRY(named, named_at(guest_offset));
+  if (named.table != 0) {
+    return classify_in_table(named.table, guest_offset, unit, into);
+  }
+  const std::uint64_t absent = (named.absent * table_span - guest_offset % table_span) / unit;
+  const auto here = into.first(std::min<std::uint64_t>(into.size(), absent));
+  std::fill(here.begin(), here.end(), Status::kUnallocated);
+  return here.size();
+}
+
+Result<std::size_t> Qcow2Image::classify_in_table(std::uint64_t table, std::uint64_t guest_offset,
+                                                  std::uint64_t unit, std::span<Status> into) {
+  BLOCKPULL_TRY(is_sound, can_be_table(table));
+  if (!is_sound) {
+    return std::size_t{0};
+  }
+  const std::uint64_t cluster_size = header_.cluster_size();
+  const std::uint64_t entry_offset =
+      guest_offset / cluster_size % header_.l2_entries() * kEntryBytes;
+  BLOCKPULL_TRY(view, tables_.view(table + entry_offset));
+  const auto entries = view.first(std::min(view.size(), cluster_size - entry_offset));
+  const std::uint64_t units_each = cluster_size / unit;
+  if (units_each == 1) {
+    return classify_entries(shape_of(header_), entries, known_file_size_, into);
+  }
+  // An entry at a time is fast enough: each is about several units.
+  const std::uint64_t passed = guest_offset % cluster_size / unit;
+  const std::uint64_t most =
+      std::min<std::uint64_t>(into.size(), entries.size() / kEntryBytes * units_each - passed);
+  for (std::size_t told = 0; told < most;) {
+    const std::uint64_t entry = (passed + told) / units_each;
+    const std::uint64_t end = std::min((entry + 1) * units_each - passed, most);
+    if (classify_entries(shape_of(header_), entries.subspan(entry * kEntryBytes), known_file_size_,
+                         into.subspan(told, 1)) == 0) {
+      return told;
+    }
+    std::fill(into.begin() + told, into.begin() + end, into[told]);
+    told = end;
+  }
+  return most;
+}
+
+Result<bool> Qcow2Image::can_be_table(std::uint64_t host_offset) {
+  BLOCKPULL_TRY(begins_inside, begins_in_file(host_offset));
+  return begins_inside && is_aligned(host_offset, header_.cluster_size());
 }
 
 Result<bool> Qcow2Image::begins_in_file(std::uint64_t host_offset) {

@@ -39,6 +39,11 @@ class Qcow2Image final : public Image {
   }
 
   [[nodiscard]] Result<Extent> status(GuestOffset offset, std::uint64_t length) override;
+  [[nodiscard]] std::uint64_t entry_span() const override {
+    return header_.has_extended_l2() ? 0 : header_.cluster_size();
+  }
+  [[nodiscard]] Result<std::size_t> classify(GuestOffset offset, std::uint64_t unit,
+                                             std::span<Status> into) override;
   [[nodiscard]] Result<void> check_walk() override;
   [[nodiscard]] Result<void> inflate(std::span<const std::byte> compressed,
                                      std::span<std::byte> into) const override;
@@ -58,10 +63,23 @@ class Qcow2Image final : public Image {
 
   /// The L2 tables that the L1 table names, in the order of guest offsets.
   [[nodiscard]] Result<std::vector<std::uint64_t>> list_tables();
+  /// What the L1 table says of a guest offset: a table, or how many entries in a row name none.
+  struct Named {
+    std::uint64_t table = 0;
+    std::uint64_t absent = 0;
+  };
+
+  [[nodiscard]] Result<Named> named_at(std::uint64_t guest_offset);
+  [[nodiscard]] Result<std::size_t> classify_in_slice(std::uint64_t guest_offset,
+                                                      std::uint64_t unit, std::span<Status> into);
+  [[nodiscard]] Result<std::size_t> classify_in_table(std::uint64_t table,
+                                                      std::uint64_t guest_offset,
+                                                      std::uint64_t unit, std::span<Status> into);
   /// A run inside one slice of one table.
   [[nodiscard]] Result<Extent> run_in_slice(std::uint64_t guest_offset, std::uint64_t length);
   [[nodiscard]] Result<Extent> run_in_table(std::uint64_t table, std::uint64_t guest_offset,
                                             std::uint64_t length);
+  [[nodiscard]] Result<bool> can_be_table(std::uint64_t host_offset);
   [[nodiscard]] Result<bool> begins_in_file(std::uint64_t host_offset);
   [[nodiscard]] Error corrupt(const std::string& what, std::uint64_t guest_offset) const;
 

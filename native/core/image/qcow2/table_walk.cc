@@ -151,4 +151,28 @@ TableRun walk_entries(const TableShape& shape, std::span<const std::byte> entrie
                                : walk_standard(shape, entries, offset_in_cluster, length);
 }
 
+std::size_t classify_entries(const TableShape& shape, std::span<const std::byte> entries,
+                             std::uint64_t file_size, std::span<Status> into) {
+  const std::uint64_t most = std::min<std::uint64_t>(entries.size() / kEntryBytes, into.size());
+  const std::uint64_t damaged =
+      (kOffsetMask & (shape.cluster_size() - 1)) | (shape.version < 3 ? kZero : 0);
+  for (std::size_t i = 0; i < most; ++i) {
+    const auto entry = be_at<std::uint64_t>(entries, i * kEntryBytes);
+    if ((entry & kCompressed) != 0) {
+      const std::uint64_t host = decode_compressed(entry, shape.cluster_bits).offset;
+      if (host > kOffsetMask || host >= file_size) {
+        return i;
+      }
+      into[i] = Status::kCompressed;
+      continue;
+    }
+    if ((entry & damaged) != 0) {
+      return i;
+    }
+    const Status allocated = (entry & kOffsetMask) != 0 ? Status::kData : Status::kUnallocated;
+    into[i] = (entry & kZero) != 0 ? Status::kZero : allocated;
+  }
+  return most;
+}
+
 }  // namespace blockpull::image::qcow2

@@ -62,4 +62,11 @@ struct TableRun {
 [[nodiscard]] TableRun walk_entries(const TableShape& shape, std::span<const std::byte> entries,
                                     std::uint64_t offset_in_cluster, std::uint64_t length);
 
+/// The status of each of `entries`, of 8 bytes, as far as `into` has room. Gives how many it has
+/// told: an entry that walk_entries() calls damaged ends the row, and so does a compressed cluster
+/// that begins at `file_size` or behind it.
+[[nodiscard]] std::size_t classify_entries(const TableShape& shape,
+                                           std::span<const std::byte> entries,
+                                           std::uint64_t file_size, std::span<Status> into);
+
 }  // namespace blockpull::image::qcow2
