@@ -100,11 +100,15 @@ bool PullSurvey::find_moved(std::size_t units) {
 
 /// Adds the units that are marked, of `unit` bytes from the position on.
 Result<void> PullSurvey::count_moved(std::uint64_t unit) {
+  const auto moved = static_cast<std::uint64_t>(std::count(is_moved_.begin(), is_moved_.end(), 1));
+  totals_.bytes_to_move += moved * unit;
+  totals_.bytes_to_allocate += moved * unit;
   const std::uint64_t clusters = unit / target_.active().cluster_size();
   GuestRun run{position_ / target_.active().cluster_size(), clusters};
+  if (moved == 0 || run.first_cluster + is_moved_.size() * clusters <= surveyed_clusters_) {
+    return {};
+  }
   for (const std::uint8_t is_moved : is_moved_) {
-    totals_.bytes_to_move += is_moved * unit;
-    totals_.bytes_to_allocate += is_moved * unit;
     if (is_moved != 0 && run.first_cluster + run.count > surveyed_clusters_) {
       BLOCKPULL_CHECK(count_table(run));
     }

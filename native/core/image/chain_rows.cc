@@ -102,7 +102,7 @@ ChainRows::Window ChainRows::by_run(std::uint64_t offset, std::uint64_t end) {
 
 LayerRow ChainRows::row(std::size_t index) const {
   const Layer& layer = layers_[index - first_];
-  LayerRow row{.same = layer.status, .has_ended = layer.has_ended};
+  LayerRow row{{}, layer.status, layer.has_ended};
   if (layer.has_row) {
     row.statuses = std::span(layer.statuses).first(count_);
   }

@@ -20,13 +20,16 @@ class MemoryFile final : public io::File {
 
   [[nodiscard]] std::vector<std::byte>& bytes() { return bytes_; }
   /// How many read_at calls there were.
-  [[nodiscard]] std::size_t reads() const { return reads_; }
+  [[nodiscard]] std::size_t reads() const { return read_offsets_.size(); }
+  /// Where each began, in order.
+  [[nodiscard]] const std::vector<std::uint64_t>& read_offsets() const { return read_offsets_; }
+  void forget_reads() { read_offsets_.clear(); }
 
   [[nodiscard]] const std::string& path() const override { return path_; }
   [[nodiscard]] Result<std::uint64_t> size() override { return bytes_.size(); }
 
   [[nodiscard]] Result<void> read_at(std::uint64_t offset, std::span<std::byte> into) override {
-    ++reads_;
+    read_offsets_.push_back(offset);
     const std::uint64_t begin = std::min<std::uint64_t>(offset, bytes_.size());
     const std::uint64_t count = std::min<std::uint64_t>(into.size(), bytes_.size() - begin);
     std::copy_n(bytes_.begin() + static_cast<std::ptrdiff_t>(begin), count, into.begin());
@@ -65,7 +68,7 @@ class MemoryFile final : public io::File {
  private:
   const std::string path_;
   std::vector<std::byte> bytes_;
-  std::size_t reads_ = 0;
+  std::vector<std::uint64_t> read_offsets_;
 };
 
 }  // namespace blockpull::faults

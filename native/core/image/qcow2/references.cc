@@ -91,7 +91,14 @@ class Walk {
     if (!sound) {
       return corrupt(text("an L2 entry is ", Hex{entry}));
     }
-    return offset == 0 ? Result<void>() : mark(offset, cluster_size_, "a data cluster");
+    if (offset == 0) {
+      return {};
+    }
+    if (map_.try_mark(offset / cluster_size_)) {
+      map_.note_plain_end(offset + cluster_size_);
+      return {};
+    }
+    return mark(offset, cluster_size_, "a data cluster");
   }
 
   Result<void> mark_refcount_blocks() {
@@ -136,17 +143,47 @@ class Walk {
 
 }  // namespace
 
+ReferenceMap::Chunk* ReferenceMap::chunk_at(std::uint64_t index) const {
+  if (index != last_index_) {
+    const auto found = chunks_.find(index);
+    if (found == chunks_.end()) {
+      return nullptr;
+    }
+    last_index_ = index;
+    last_ = found->second.get();
+  }
+  return last_;
+}
+
+bool ReferenceMap::try_mark(std::uint64_t cluster) {
+  Chunk* const chunk = chunk_at(cluster / kChunkClusters);
+  if (chunk == nullptr) {
+    return false;
+  }
+  const std::uint64_t bit = cluster % kChunkClusters;
+  const std::uint64_t mask = std::uint64_t{1} << (bit % 64);
+  if ((chunk->used[bit / 64] & mask) != 0) {
+    return false;
+  }
+  chunk->used[bit / 64] |= mask;
+  chunk->owned[bit / 64] |= mask;
+  end_ = std::max(end_, cluster + 1);
+  return true;
+}
+
 Result<void> ReferenceMap::mark(ClusterRange range, Sharing sharing, const char* what) {
   for (std::uint64_t cluster = range.first; cluster < range.end(); ++cluster) {
-    auto& chunk = chunks_[cluster / kChunkClusters];
+    Chunk* chunk = chunk_at(cluster / kChunkClusters);
     if (chunk == nullptr) {
-      if (chunks_.size() > kMaxChunks) {
+      if (chunks_.size() >= kMaxChunks) {
         return make_error(
             ErrorKind::kFeatureUnsupported,
             text(what, " lies so far from others that more than ", kMaxChunks * kChunkClusters,
                  " host clusters would have to be kept in mind; convert the image"));
       }
-      chunk = std::make_unique<Chunk>();
+      auto& made = chunks_[cluster / kChunkClusters];
+      made = std::make_unique<Chunk>();
+      chunk = made.get();
     }
     const std::uint64_t bit = cluster % kChunkClusters;
     std::uint64_t& used = chunk->used[bit / 64];
@@ -165,19 +202,16 @@ Result<void> ReferenceMap::mark(ClusterRange range, Sharing sharing, const char*
 }
 
 bool ReferenceMap::has(std::uint64_t cluster) const {
-  const auto chunk = chunks_.find(cluster / kChunkClusters);
-  if (chunk == chunks_.end()) {
-    return false;
-  }
+  const Chunk* const chunk = chunk_at(cluster / kChunkClusters);
   const std::uint64_t bit = cluster % kChunkClusters;
-  return ((chunk->second->used[bit / 64] >> (bit % 64)) & 1U) != 0;
+  return chunk != nullptr && ((chunk->used[bit / 64] >> (bit % 64)) & 1U) != 0;
 }
 
 std::optional<std::uint64_t> ReferenceMap::first_in(ClusterRange range) const {
   std::uint64_t cluster = range.first;
   const std::uint64_t end = std::min(range.end(), end_);
   while (cluster < end) {
-    if (chunks_.find(cluster / kChunkClusters) == chunks_.end()) {
+    if (chunk_at(cluster / kChunkClusters) == nullptr) {
       cluster = round_down(cluster, kChunkClusters) + kChunkClusters;
     } else if (has(cluster)) {
       return cluster;

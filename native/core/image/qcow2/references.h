@@ -31,6 +31,8 @@ class ReferenceMap {
   /// when a cluster has two owners of which one is exclusive, kFeatureUnsupported when the marks
   /// would not fit into memory's bound.
   [[nodiscard]] Result<void> mark(ClusterRange range, Sharing sharing, const char* what);
+  /// The same for one exclusive cluster, without a word why not; false leaves all as it is.
+  [[nodiscard]] bool try_mark(std::uint64_t cluster);
   [[nodiscard]] bool has(std::uint64_t cluster) const;
   /// The first marked cluster of the range, if any.
   [[nodiscard]] std::optional<std::uint64_t> first_in(ClusterRange range) const;
@@ -63,7 +65,13 @@ class ReferenceMap {
     std::array<std::uint64_t, kChunkClusters / 64> owned;
   };
 
+  /// nullptr: there is none.
+  [[nodiscard]] Chunk* chunk_at(std::uint64_t index) const;
+
   std::unordered_map<std::uint64_t, std::unique_ptr<Chunk>> chunks_;
+  /// The chunk found last: most clusters lie in the same one as those before them.
+  mutable std::uint64_t last_index_ = UINT64_MAX;
+  mutable Chunk* last_ = nullptr;
   std::uint64_t end_ = 0;
   std::uint64_t plain_end_bytes_ = 0;
   CompressedCluster last_compressed_{0, 0};

@@ -251,5 +251,39 @@ TEST(TableWalk, RandomTablesMeanWhatTheirSectorsMean) {
   }
 }
 
+/// Whatever the bits of entries are, a row of them says what the runs say.
+TEST(TableWalk, RowsSayWhatRunsSay) {
+  const std::uint64_t seed = std::random_device()();
+  SCOPED_TRACE(testing::Message() << "seed " << seed);
+  std::mt19937_64 random(seed);
+  constexpr std::uint64_t kFileSize = std::uint64_t{1} << 40U;
+  const std::uint64_t masks[] = {kCopied | kZero | (kOffsetMask & ~(kCluster - 1)),
+                                 ~std::uint64_t{0}, kCompressed | (kFileSize * 2 - 1), 0};
+  std::size_t damaged = 0;
+  for (int round = 0; round < 2000; ++round) {
+    const TableShape& shape = round % 4 == 0 ? kVersion2 : kPlain;
+    std::vector<std::byte> entries(20 * kEntryBytes);
+    for (std::size_t i = 0; i < 20; ++i) {
+      put_be_at<std::uint64_t>(entries, i * kEntryBytes,
+                               random() & masks[random() % (random() % 8 == 0 ? 4 : 1)]);
+    }
+    std::vector<Status> row(1 + random() % 20);
+    const std::size_t told = classify_entries(shape, entries, kFileSize, row);
+    ASSERT_LE(told, row.size());
+    for (std::size_t i = 0; i < row.size() && i <= told; ++i) {
+      const auto run = walk_entries(shape, std::span(entries).subspan(i * kEntryBytes), 0, 512);
+      const bool is_outside =
+          run.extent.status == Status::kCompressed && run.extent.host.value >= kFileSize;
+      ASSERT_EQ(i < told, run.fault == EntryFault::kNone && !is_outside) << "entry " << i;
+      if (i < told) {
+        ASSERT_EQ(row[i], run.extent.status) << "entry " << i;
+      }
+    }
+    damaged += told < row.size() ? 1 : 0;
+  }
+  EXPECT_GT(damaged, 0U);
+  EXPECT_LT(damaged, 2000U);
+}
+
 }  // namespace
 }  // namespace blockpull::image::qcow2
