@@ -89,9 +89,9 @@ bool PullSurvey::find_moved(std::size_t units) {
     for (std::size_t unit = 0; unit < units; ++unit) {
       const Status status = row.is_same() ? row.same : row.statuses[unit];
       const bool has_data = status == Status::kData || status == Status::kCompressed;
-      const bool is_below = layer > 0;
-      has_zeros |= is_below && is_open_[unit] != 0 && status == Status::kZero;
-      is_moved_[unit] |= is_below && has_data ? is_open_[unit] : 0;
+      const bool is_asked = layer > 0 && is_open_[unit] != 0;
+      has_zeros |= is_asked && status == Status::kZero;
+      is_moved_[unit] |= is_asked && has_data ? 1 : 0;
       is_open_[unit] &= status == Status::kUnallocated ? 1 : 0;
     }
   }

@@ -4,6 +4,9 @@
 // differ in cluster size, length and kinds of clusters, are surveyed and inspected both ways. One
 // chain in eight has a damaged entry, and both ways name the same.
 
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <random>
 #include <set>
 
@@ -50,7 +53,9 @@ class RandomFiles {
       graph.cluster_bits = below(4) > 0 ? usual_bits : static_cast<std::uint32_t>(9 + below(5));
       graph.version = below(4) == 0 ? 2 : 3;
       if (below(12) == 0) {
-        graph = {.cluster_bits = 14, .has_extended_l2 = true};
+        graph.cluster_bits = 14;
+        graph.version = 3;
+        graph.has_extended_l2 = true;
       }
       graph.virtual_size = size;
       if (!is_last) {

@@ -4,6 +4,7 @@
 // outside the file, that are the L1 table itself, the refcount table or the header. Whatever names
 // what, a walk ends, reads no slice of a table twice, and reads no more than the file is long.
 
+#include <algorithm>
 #include <map>
 #include <random>
 
@@ -30,7 +31,8 @@ class Graphs : public testing::Test {
 
   TableGraph random_graph() {
     // Clusters of one table slice and of four.
-    TableGraph graph{.cluster_bits = below(4) == 0 ? 16U : 14U};
+    TableGraph graph;
+    graph.cluster_bits = below(4) == 0 ? 16 : 14;
     const std::uint64_t tables = 1 + below(12);
     // Mostly sound, or every entry something else.
     const std::uint64_t hostility = below(3) == 0 ? 2 : 50;
