@@ -75,8 +75,8 @@ Result<std::uint64_t> PullSurvey::count_row() {
   return unit * window->count;
 }
 
-/// Marks what an intermediate layer has as data; false where it is not as simple as that: what zeros
-/// become depends on the base.
+/// Marks what an intermediate layer has as data; false where it is not as simple as that: what
+/// zeros become depends on the base.
 bool PullSurvey::find_moved(std::size_t units) {
   is_open_.assign(units, 1);
   is_moved_.assign(units, 0);

@@ -10,8 +10,8 @@
 //     layer 2  │        (it has ended)   │   reads as zeros, and no deeper layer is asked
 //
 // A unit is a cluster of the smallest-clustered layer whose runs are short. Where no layer's runs
-// are, or where runs end inside a unit, the window is one unit as long as the shortest run: a sparse
-// disk of many terabytes is a few windows.
+// are, or where runs end inside a unit, the window is one unit as long as the shortest run: a
+// sparse disk of many terabytes is a few windows.
 //
 // It shares the answers of a ChainWalk, so no table slice is read again when a window ends inside
 // it, or when the same place is walked by runs. Thread rule: one thread at a time.

@@ -60,8 +60,8 @@ class Image {
   [[nodiscard]] virtual std::uint64_t entry_span() const { return 0; }
 
   /// The status of each of the units that begin at `offset`, as many as `into` has room for, all
-  /// inside virtual_size(). `offset` and entry_span() are multiples of `unit`, a power of two. Gives
-  /// how many it has told: where an entry is damaged the row ends, and status() says why.
+  /// inside virtual_size(). `offset` and entry_span() are multiples of `unit`, a power of two.
+  /// Gives how many it has told: where an entry is damaged the row ends, and status() says why.
   [[nodiscard]] virtual Result<std::size_t> classify(GuestOffset offset, std::uint64_t unit,
                                                      std::span<Status> into);
 

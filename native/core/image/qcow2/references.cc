@@ -70,7 +70,21 @@ class Walk {
                              [this](std::uint64_t, std::uint64_t l2) { return data(l2); });
   }
 
+  /// Nearly all entries are of this kind, and there can be millions: plain data that is nobody
+  /// else's.
+  bool mark_plain(std::uint64_t entry) {
+    const std::uint64_t offset = entry & kOffsetMask & ~(cluster_size_ - 1);
+    if (offset == 0 || entry != (offset | kCopied) || !map_.try_mark(offset >> cluster_bits_)) {
+      return false;
+    }
+    map_.note_plain_end(offset + cluster_size_);
+    return true;
+  }
+
   Result<void> data(std::uint64_t entry) {
+    if (mark_plain(entry)) {
+      return {};
+    }
     const Header& header = image_.header();
     if ((entry & kCompressed) != 0) {
       const CompressedCluster cluster = decode_compressed(entry, header.cluster_bits);
@@ -91,14 +105,7 @@ class Walk {
     if (!sound) {
       return corrupt(text("an L2 entry is ", Hex{entry}));
     }
-    if (offset == 0) {
-      return {};
-    }
-    if (map_.try_mark(offset / cluster_size_)) {
-      map_.note_plain_end(offset + cluster_size_);
-      return {};
-    }
-    return mark(offset, cluster_size_, "a data cluster");
+    return offset == 0 ? Result<void>() : mark(offset, cluster_size_, "a data cluster");
   }
 
   Result<void> mark_refcount_blocks() {
@@ -137,6 +144,7 @@ class Walk {
 
   Qcow2Image& image_;
   const std::uint64_t file_size_;
+  const std::uint32_t cluster_bits_ = image_.header().cluster_bits;
   const std::uint64_t cluster_size_ = image_.header().cluster_size();
   ReferenceMap map_;
 };
@@ -144,15 +152,21 @@ class Walk {
 }  // namespace
 
 ReferenceMap::Chunk* ReferenceMap::chunk_at(std::uint64_t index) const {
-  if (index != last_index_) {
-    const auto found = chunks_.find(index);
-    if (found == chunks_.end()) {
-      return nullptr;
-    }
-    last_index_ = index;
-    last_ = found->second.get();
+  if (index < kNearChunks) {
+    return index < near_.size() ? near_[index] : nullptr;
   }
-  return last_;
+  const auto found = chunks_.find(index);
+  return found == chunks_.end() ? nullptr : found->second.get();
+}
+
+ReferenceMap::Chunk& ReferenceMap::make_chunk(std::uint64_t index) {
+  auto& made = chunks_[index];
+  made = std::make_unique<Chunk>();
+  if (index < kNearChunks) {
+    near_.resize(std::max<std::size_t>(near_.size(), index + 1));
+    near_[index] = made.get();
+  }
+  return *made;
 }
 
 bool ReferenceMap::try_mark(std::uint64_t cluster) {
@@ -160,13 +174,13 @@ bool ReferenceMap::try_mark(std::uint64_t cluster) {
   if (chunk == nullptr) {
     return false;
   }
-  const std::uint64_t bit = cluster % kChunkClusters;
-  const std::uint64_t mask = std::uint64_t{1} << (bit % 64);
-  if ((chunk->used[bit / 64] & mask) != 0) {
+  Marks& marks = (*chunk)[cluster % kChunkClusters / 64];
+  const std::uint64_t mask = std::uint64_t{1} << (cluster % 64);
+  if ((marks.used & mask) != 0) {
     return false;
   }
-  chunk->used[bit / 64] |= mask;
-  chunk->owned[bit / 64] |= mask;
+  marks.used |= mask;
+  marks.owned |= mask;
   end_ = std::max(end_, cluster + 1);
   return true;
 }
@@ -181,21 +195,17 @@ Result<void> ReferenceMap::mark(ClusterRange range, Sharing sharing, const char*
             text(what, " lies so far from others that more than ", kMaxChunks * kChunkClusters,
                  " host clusters would have to be kept in mind; convert the image"));
       }
-      auto& made = chunks_[cluster / kChunkClusters];
-      made = std::make_unique<Chunk>();
-      chunk = made.get();
+      chunk = &make_chunk(cluster / kChunkClusters);
     }
-    const std::uint64_t bit = cluster % kChunkClusters;
-    std::uint64_t& used = chunk->used[bit / 64];
-    std::uint64_t& owned = chunk->owned[bit / 64];
-    const std::uint64_t mask = std::uint64_t{1} << (bit % 64);
+    Marks& marks = (*chunk)[cluster % kChunkClusters / 64];
+    const std::uint64_t mask = std::uint64_t{1} << (cluster % 64);
     const bool is_exclusive = sharing == Sharing::kExclusive;
-    if (((is_exclusive ? used : owned) & mask) != 0) {
+    if (((is_exclusive ? marks.used : marks.owned) & mask) != 0) {
       return make_error(ErrorKind::kImageCorrupt,
                         text(what, " lies in host cluster ", cluster, ", which is in use already"));
     }
-    used |= mask;
-    owned |= is_exclusive ? mask : 0;
+    marks.used |= mask;
+    marks.owned |= is_exclusive ? mask : 0;
   }
   end_ = std::max(end_, range.end());
   return {};
@@ -203,8 +213,8 @@ Result<void> ReferenceMap::mark(ClusterRange range, Sharing sharing, const char*
 
 bool ReferenceMap::has(std::uint64_t cluster) const {
   const Chunk* const chunk = chunk_at(cluster / kChunkClusters);
-  const std::uint64_t bit = cluster % kChunkClusters;
-  return chunk != nullptr && ((chunk->used[bit / 64] >> (bit % 64)) & 1U) != 0;
+  return chunk != nullptr &&
+         (((*chunk)[cluster % kChunkClusters / 64].used >> (cluster % 64)) & 1U) != 0;
 }
 
 std::optional<std::uint64_t> ReferenceMap::first_in(ClusterRange range) const {

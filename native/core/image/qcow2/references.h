@@ -17,6 +17,7 @@
 #include <memory>
 #include <optional>
 #include <unordered_map>
+#include <vector>
 
 #include "core/image/qcow2/l2_entry.h"
 #include "core/image/qcow2/refcounts.h"
@@ -59,19 +60,25 @@ class ReferenceMap {
   /// 16384 chunks of 8 KiB are 128 MiB: 32 TiB of 64 KiB clusters, 256 GiB of 512-byte clusters.
   static constexpr std::size_t kMaxChunks = 16384;
 
-  /// A bit for each cluster: in use at all, and by an exclusive owner.
-  struct Chunk {
-    std::array<std::uint64_t, kChunkClusters / 64> used;
-    std::array<std::uint64_t, kChunkClusters / 64> owned;
+  /// Chunks that are found without a search: 128 TiB of 64 KiB clusters.
+  static constexpr std::size_t kNearChunks = 65536;
+
+  /// A bit for each of 64 clusters: in use at all, and by an exclusive owner. Side by side: a disk
+  /// that was written at random is marked at random.
+  struct Marks {
+    std::uint64_t used = 0;
+    std::uint64_t owned = 0;
   };
+
+  using Chunk = std::array<Marks, kChunkClusters / 64>;
 
   /// nullptr: there is none.
   [[nodiscard]] Chunk* chunk_at(std::uint64_t index) const;
+  Chunk& make_chunk(std::uint64_t index);
 
   std::unordered_map<std::uint64_t, std::unique_ptr<Chunk>> chunks_;
-  /// The chunk found last: most clusters lie in the same one as those before them.
-  mutable std::uint64_t last_index_ = UINT64_MAX;
-  mutable Chunk* last_ = nullptr;
+  /// Of `chunks_`, by index, as far as the highest of the near ones.
+  std::vector<Chunk*> near_;
   std::uint64_t end_ = 0;
   std::uint64_t plain_end_bytes_ = 0;
   CompressedCluster last_compressed_{0, 0};
