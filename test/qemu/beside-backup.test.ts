@@ -137,3 +137,25 @@ describe('a job of another program', () => {
     expect(await live.complaints(null)).toEqual([])
   })
 })
+
+test('a mirror of a disk in an I/O thread: a pull that has nothing to move is refused as well', async () => {
+  const folder = temp.folder()
+  const chain = await makeChain(folder, { size: '1M', io: ['write -P 1 0 1M'] }, { size: '1M' })
+  await qemuImg('create', '-q', '-f', 'qcow2', `${folder}/target`, '1M')
+  const file = { driver: 'file', filename: `${folder}/target` }
+  const diskArgs = [
+    ...blockdevArgs(chain).slice(0, -2),
+    ...['-object', 'iothread,id=thread', '-device', 'virtio-scsi-pci,iothread=thread'],
+    ...['-device', 'scsi-hd,id=virtio-disk0,drive=layer1'],
+    ...['-blockdev', JSON.stringify({ driver: 'qcow2', 'node-name': 'target', file })],
+  ]
+  const live = await LiveDisk.start(chain, { diskArgs })
+  const client = await live.client()
+  await client.execute('blockdev-mirror', { 'job-id': 'theirs', device: 'layer1', target: 'target', sync: 'top' })
+  const domain = await live.domain()
+  await expect(domain.blockPull('vda', { base: `${folder}/layer0` })).rejects.toMatchObject({
+    code: 'JOB_ACTIVE',
+    hint: expect.stringMatching(/job 'theirs' mirrors '.*layer1'.*wait for its end/),
+  })
+  expect((await live.jobs()).map(({ id }) => id)).toEqual(['theirs'])
+})

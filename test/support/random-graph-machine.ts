@@ -71,6 +71,11 @@ export class GraphMachine {
     return [`QEMU ended by itself, with ${this.#how}: ${this.qemu.printed.trim()}`]
   }
 
+  /** QEMU 7.2 ends where a stream writes in the moment in which a migration makes its images inactive. */
+  get hasEndedOverMigration(): boolean {
+    return this.hasEnded && /Assertion `!\(bs->open_flags & BDRV_O_INACTIVE\)' failed/.test(this.qemu.printed)
+  }
+
   async cont(): Promise<void> {
     this.hasRun = true
     await this.client.execute('cont')

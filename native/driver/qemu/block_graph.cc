@@ -268,6 +268,12 @@ std::optional<std::size_t> BlockGraph::find_device(std::string_view name) const 
   return filter == filters_.end() ? find_node(name) : std::optional(filter->second);
 }
 
+bool BlockGraph::has_device(std::size_t node) const {
+  return std::any_of(devices_.begin(), devices_.end(), [&](const BlockDevice& device) {
+    return device.node_name == nodes_[node].name;
+  });
+}
+
 std::string BlockGraph::disk_name(std::size_t node) const {
   for (const BlockDevice& device : devices_) {
     if (device.node_name == nodes_[node].name) {

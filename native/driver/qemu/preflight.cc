@@ -61,6 +61,23 @@ Result<void> check_images(const GuestView& view, const BlockNode& top) {
       .with_path(top.filename);
 }
 
+/// An export may move a disk that no device stands on into an I/O thread as soon as a client comes,
+/// and QEMU 10.0 ends over a job on that disk then. Which thread an export is in is not told.
+Result<void> check_exports(const GuestView& view, const std::vector<std::size_t>& chain) {
+  for (const std::string& name : view.exported_by_threads) {
+    const auto node = view.graph.find_device(name);
+    const bool is_ours = node && std::find(chain.begin(), chain.end(), *node) != chain.end();
+    if (is_ours && !view.graph.has_device(chain.front())) {
+      return make_error(ErrorKind::kUnsupported,
+                        text("node '", name,
+                             "' is exported by a QEMU that has I/O threads, and a "
+                             "job on an export in one ends QEMU; pull before it is exported "
+                             "('block-export-del' takes it away), or without I/O threads"));
+    }
+  }
+  return {};
+}
+
 /// Of a backing file that cannot be shown to lie in an allowed folder nothing is taken for granted.
 Result<void> check_policy(const std::vector<BlockNode>& layers,
                           const std::optional<std::vector<std::string>>& folders) {
@@ -103,6 +120,19 @@ Result<void> check_other_jobs(const GuestView& view, const StreamPlan& plan,
   return {};
 }
 
+/// QEMU 7.2 ends where a filter, as a flush needs, is put over a disk in an I/O thread that is being
+/// mirrored. Where there is work the stream is refused first.
+Result<void> check_mirror(const GuestView& view, const StreamPlan& plan, std::size_t top) {
+  for (const qmp::BlockJob& job : view.jobs) {
+    if (!plan.has_work && job.type == "mirror" && view.graph.is_job_on(job.id, top)) {
+      return make_error(ErrorKind::kJobActive,
+                        text("job '", job.id, "' mirrors '", plan.path,
+                             "', which cannot be flushed beside it; wait for its end"));
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<Preflight> preflight(const GuestView& view, GuestPullOptions options,
@@ -132,8 +162,10 @@ Result<Preflight> preflight(const GuestView& view, GuestPullOptions options,
   found.plan = std::move(judged->plan);
   found.plan.has_run_state = offers_run_state(view.peer);
   found.plan.state = view.state;
-  for (const auto& allowed : {check_images(view, view.graph.nodes()[*top]),
-                              check_policy(found.plan.layers, options.backing_paths)}) {
+  for (const auto& allowed :
+       {check_images(view, view.graph.nodes()[*top]),
+        check_exports(view, view.graph.chain_from(*top)), check_mirror(view, found.plan, *top),
+        check_policy(found.plan.layers, options.backing_paths)}) {
     if (!allowed.ok()) {
       found.refusals.push_back(allowed.error());
     }
