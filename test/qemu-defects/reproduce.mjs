@@ -122,10 +122,8 @@ export function qcow2Node(name, below) {
 /**
  * A running QEMU over these nodes, and the client of its monitor.
  * @param {object[]} nodes
- * @param {{
- *   program?: 'qemu-system-x86_64' | 'qemu-storage-daemon',
- *   machine?: string,
- *   devices?: readonly string[]
+ * @param {Pick<import('../support/qemu-process.mjs').QemuOptions, 'program' | 'machine'> & {
+ *   readonly devices?: readonly string[]
  * }} [how] `devices` are further arguments
  */
 export async function startQemu(nodes, { devices = [], ...how } = {}) {
