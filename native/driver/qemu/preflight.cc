@@ -120,7 +120,7 @@ Result<void> check_other_jobs(const GuestView& view, const StreamPlan& plan,
   return {};
 }
 
-/// QEMU 7.2 ends where a filter, as a flush needs, is put over a disk in an I/O thread that is being
+/// QEMU 7.2 ends where a filter, as a flush needs, is put over a disk in an I/O thread that is
 /// mirrored. Where there is work the stream is refused first.
 Result<void> check_mirror(const GuestView& view, const StreamPlan& plan, std::size_t top) {
   for (const qmp::BlockJob& job : view.jobs) {
