@@ -81,6 +81,7 @@ async function save(stage: GraphStage): Promise<boolean> {
   const how = await machine.migrated()
   stage.note(`saved: ${how}`)
   if (how === 'completed') model.flushedUpTo(mark)
+  stage.mayMiscount ||= how === 'completed'
   return how === 'completed'
 }
 
@@ -154,6 +155,7 @@ async function moveOver(stage: GraphStage, pull: GraphPull): Promise<Told> {
     return await stage.finish(pull)
   }
   model.flushedUpTo(mark)
+  stage.mayMiscount = true
   await takeOver(stage, target)
   for (let left = random.between(1, 3); left > 0; left--) await stage.something()
   await Promise.race([pull.told, pause(random.below(600))])

@@ -31,6 +31,8 @@ export class GraphStage {
   /** The chains that the headers may lead through. */
   chains: string[][]
   hasWritten = false
+  /** A stream may have gone on while the images were inactive, and QEMU has lost count of its clusters then. */
+  mayMiscount = false
   /** Whether images were, or will be, taken away from a job. */
   mayFail = false
   /** Whether QEMU was killed, and may have left clusters that nobody uses. */
