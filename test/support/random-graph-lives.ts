@@ -174,7 +174,9 @@ async function leave(stage: GraphStage, source: GraphMachine): Promise<void> {
 }
 
 async function secondMachine(stage: GraphStage, from: string): Promise<GraphMachine> {
-  return await GraphMachine.start(stage.recipe, stage.images, 'other', from)
+  const machine = await GraphMachine.start(stage.recipe, stage.images, 'other', from)
+  stage.others.push(machine)
+  return machine
 }
 
 /** The second QEMU has the images from now on. */

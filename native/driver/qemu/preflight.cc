@@ -8,6 +8,7 @@
 
 #include "core/base/text.h"
 #include "core/image/backing_name.h"
+#include "driver/qemu/counted_clusters.h"
 #include "driver/qemu/flush.h"
 #include "driver/qemu/guest_files.h"
 #include "driver/qemu/job_look.h"
@@ -166,6 +167,7 @@ Result<Preflight> preflight(const GuestView& view, GuestPullOptions options,
   for (const auto& allowed : {check_images(view, view.graph.nodes()[*top]),
                               check_exports(view, view.graph.chain_from(*top)),
                               check_mirror(view, found.plan, view.graph.chain_from(*top)),
+                              check_counted(view.state, view.graph.nodes()[*top]),
                               check_policy(found.plan.layers, options.backing_paths)}) {
     if (!allowed.ok()) {
       found.refusals.push_back(allowed.error());
