@@ -77,6 +77,7 @@
       "native/driver/pull_survey.cc",
       "native/driver/pull_target.cc",
       "native/driver/qemu/block_graph.cc",
+      "native/driver/qemu/counted_clusters.cc",
       "native/driver/qemu/find_disk.cc",
       "native/driver/qemu/flush.cc",
       "native/driver/qemu/graph_answers.cc",

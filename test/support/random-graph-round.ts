@@ -124,6 +124,7 @@ async function hasEndedOverMigration(stage: GraphStage): Promise<boolean> {
   if (machine.client.isClosed) await Promise.race([machine.qemu.ended, pause(1000)])
   if (!machine.hasEndedOverMigration) return false
   stage.note('QEMU has ended over the migration')
+  for (const other of stage.others) await other.kill()
   stage.mayLeak = true
   stage.hasWritten = true
   await within('close()', puller.close())

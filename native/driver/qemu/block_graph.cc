@@ -107,6 +107,13 @@ Result<std::size_t> BlockGraph::add(BlockNode node) {
   return *known;
 }
 
+void BlockGraph::add_filter(const Filter& filter, std::size_t image) {
+  filters_.emplace(filter.name, image);
+  if (filter.driver == kCopyOnRead) {
+    nodes_[image].copied_into_by = filter.name;
+  }
+}
+
 /// A device's images, from the one that it shows down to the last.
 Result<std::optional<std::size_t>> BlockGraph::add_chain(const qmp::Json& device,
                                                          const qmp::Json& stats) {
@@ -124,7 +131,7 @@ Result<std::optional<std::size_t>> BlockGraph::add_chain(const qmp::Json& device
     }
     BLOCKPULL_TRY(added, add(std::move(node)));
     for (const Filter& filter : filters) {
-      filters_.emplace(filter.name, added);
+      add_filter(filter, added);
     }
     if (above) {
       BLOCKPULL_CHECK(link(*above, added, filters));
@@ -210,7 +217,7 @@ Result<BlockGraph> BlockGraph::of_nodes(const qmp::Json& named_nodes, const qmp:
   for (const auto& [filter, driver] : drivers) {
     std::vector<Filter> below;
     if (const auto image = filters_from(filter, below)) {
-      graph.filters_.emplace(filter, *image);
+      graph.add_filter({filter, driver}, *image);
     }
   }
   for (std::size_t i = 0; i < graph.nodes_.size(); ++i) {

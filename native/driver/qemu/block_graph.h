@@ -75,6 +75,8 @@ struct BlockNode {
   std::string filter_above_backing;
   /// The first of these that writes to what it stands over whatever is read through it, or "".
   std::string copies_into_backing;
+  /// One of these that stands over it, or "": the reads of whoever is above are copied into it.
+  std::string copied_into_by;
   /// Some other node has it as its backing.
   bool is_backing = false;
 };
@@ -178,6 +180,9 @@ class BlockGraph {
     std::string name;
     std::string driver;
   };
+
+  /// One that stands over that image.
+  void add_filter(const Filter& filter, std::size_t image);
 
   /// `filters`: those between the two, the upper one first.
   [[nodiscard]] Result<void> link(std::size_t parent, std::size_t child,

@@ -8,6 +8,7 @@
 
 #include "core/base/text.h"
 #include "core/image/backing_name.h"
+#include "driver/qemu/counted_clusters.h"
 #include "driver/qemu/flush.h"
 #include "driver/qemu/guest_files.h"
 #include "driver/qemu/job_look.h"
@@ -120,14 +121,15 @@ Result<void> check_other_jobs(const GuestView& view, const StreamPlan& plan,
   return {};
 }
 
-/// QEMU 7.2 ends where a filter, as a flush needs, is put over a disk in an I/O thread that is
-/// mirrored. Where there is work the stream is refused first.
-Result<void> check_mirror(const GuestView& view, const StreamPlan& plan, std::size_t top) {
+/// QEMU 7.2 ends where a filter, as a stream and a flush need, is put over a disk in an I/O thread
+/// that is mirrored, even where it would refuse the stream then.
+Result<void> check_mirror(const GuestView& view, const StreamPlan& plan,
+                          const std::vector<std::size_t>& chain) {
   for (const qmp::BlockJob& job : view.jobs) {
-    if (!plan.has_work && job.type == "mirror" && view.graph.is_job_on(job.id, top)) {
+    if (job.type == "mirror" && is_in_the_way(job, view.graph, plan, chain)) {
       return make_error(ErrorKind::kJobActive,
                         text("job '", job.id, "' mirrors '", plan.path,
-                             "', which cannot be flushed beside it; wait for its end"));
+                             "', beside which nothing can be pulled; wait for its end"));
     }
   }
   return {};
@@ -162,10 +164,11 @@ Result<Preflight> preflight(const GuestView& view, GuestPullOptions options,
   found.plan = std::move(judged->plan);
   found.plan.has_run_state = offers_run_state(view.peer);
   found.plan.state = view.state;
-  for (const auto& allowed :
-       {check_images(view, view.graph.nodes()[*top]),
-        check_exports(view, view.graph.chain_from(*top)), check_mirror(view, found.plan, *top),
-        check_policy(found.plan.layers, options.backing_paths)}) {
+  for (const auto& allowed : {check_images(view, view.graph.nodes()[*top]),
+                              check_exports(view, view.graph.chain_from(*top)),
+                              check_mirror(view, found.plan, view.graph.chain_from(*top)),
+                              check_counted(view.state, view.graph.nodes()[*top]),
+                              check_policy(found.plan.layers, options.backing_paths)}) {
     if (!allowed.ok()) {
       found.refusals.push_back(allowed.error());
     }
