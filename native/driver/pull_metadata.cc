@@ -124,7 +124,10 @@ Result<ClusterRange> PullMetadata::reserve_most(std::uint64_t clusters) {
 
 Result<void> PullMetadata::commit(const std::vector<LinkRun>& links) {
   // All of it has been read by now.
-  BLOCKPULL_CHECK(target_.watch.check_content());
+  if (auto unchanged = target_.watch.check_content(); !unchanged.ok()) {
+    copies_in_doubt_ = true;
+    return unchanged;
+  }
   BLOCKPULL_CHECK(link_writer_.prepare(links));
   // If we die here, the next open sees data and tables that nothing refers to: leaks of this batch.
   BLOCKPULL_CHECK(target_.active().file().sync());
@@ -180,6 +183,20 @@ Result<void> PullMetadata::wind_up(const std::vector<LinkRun>& links,
   return ended.ok() ? settle_trailer() : ended;
 }
 
+namespace {
+
+std::vector<ClusterRange> copies_of(const std::vector<LinkRun>& links) {
+  std::vector<ClusterRange> copies;
+  for (const LinkRun& run : links) {
+    if (!run.zero) {
+      copies.push_back({run.host_cluster, run.count});
+    }
+  }
+  return copies;
+}
+
+}  // namespace
+
 Result<void> PullMetadata::end_links(const std::vector<LinkRun>& links,
                                      const std::vector<ClusterRange>& unused) {
   // First what is unused: on a full disk, tables for the links may need its space.
@@ -187,22 +204,14 @@ Result<void> PullMetadata::end_links(const std::vector<LinkRun>& links,
   if (links.empty() || links_in_doubt_) {
     return {};
   }
-  if (Result<void> linked = commit(links); !linked.ok()) {
-    const bool is_changed = linked.error().kind == ErrorKind::kLocked;
-    if ((linked.error().kind != ErrorKind::kNoSpace && !is_changed) || links_in_doubt_) {
-      return linked;
-    }
+  const Result<void> linked = copies_in_doubt_ ? Result<void>() : commit(links);
+  const bool has_room = linked.ok() || linked.error().kind != ErrorKind::kNoSpace;
+  if (copies_in_doubt_ || (!has_room && !links_in_doubt_)) {
     // Not even the tables fit, or the copies may be of what somebody has put into a layer: they go,
     // the chain still has the bytes.
-    std::vector<ClusterRange> copies;
-    for (const LinkRun& run : links) {
-      if (!run.zero) {
-        copies.push_back({run.host_cluster, run.count});
-      }
-    }
-    BLOCKPULL_CHECK(give_back(copies));
-    return is_changed ? linked : Result<void>();
+    return give_back(copies_of(links));
   }
+  BLOCKPULL_CHECK(linked);
   // If we die here, the next open sees each of the last links made or not.
   return target_.active().file().sync();
 }

@@ -97,6 +97,8 @@ class PullMetadata {
   const std::uint64_t first_end_;
   /// Bytes that the survey has found to be needed.
   std::uint64_t bytes_to_allocate_ = 0;
+  /// Somebody has changed a layer: what was copied and not linked may be of that.
+  bool copies_in_doubt_ = false;
   /// Linking has failed midway: the tables may refer to clusters that we believe unlinked. Nothing
   /// more is linked then, and no copy given back.
   bool links_in_doubt_ = false;

@@ -2,6 +2,7 @@
 
 #include "driver/trailing_policy.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/base/text.h"
@@ -44,11 +45,11 @@ Result<TrailingFound> find_trailing_data(image::Qcow2Image& image,
   TrailingFound found;
   const std::uint64_t end_of_use = allocator.end_of_use();
   if (wanted == TrailingData::kKeep) {
-    // Whole clusters that have a refcount are what a killed pull has left.
-    BLOCKPULL_TRY(file_size, image.file().size());
-    const std::uint64_t leaks_end = allocator.leaks_end();
-    const bool has_leaks = leaks_end > end_of_use && leaks_end <= file_size;
-    BLOCKPULL_TRY(kept, KeptTrailer::find(image, end_of_use, has_leaks ? leaks_end : end_of_use));
+    // Clusters that have a refcount are what a killed pull has left. The file may have ended within
+    // the last of them when the trailer came.
+    const std::uint64_t last_leak =
+        allocator.leaks_end() - std::min(allocator.leaks_end(), image.cluster_size());
+    BLOCKPULL_TRY(kept, KeptTrailer::find(image, end_of_use, std::max(last_leak, end_of_use)));
     found.told = about(kept);
     found.kept = kept ? std::make_unique<KeptTrailer>(*std::move(kept)) : nullptr;
     return found;

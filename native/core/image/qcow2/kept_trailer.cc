@@ -68,18 +68,42 @@ struct Found {
   std::vector<std::byte> bytes;
 };
 
-/// What the mark speaks of: the copy behind it, or, where that was not finished, the trailer where
-/// it was before. Absent: neither.
-Result<std::optional<Found>> follow_mark(io::File& file, std::span<const std::byte> mark,
-                                         std::uint64_t at) {
-  for (const std::uint64_t offset : {at + kSector, be_at<std::uint64_t>(mark, 16)}) {
-    Found found{offset, std::vector<std::byte>(be_at<std::uint64_t>(mark, 24))};
-    BLOCKPULL_CHECK(file.read_at(offset, found.bytes));
-    if (says(mark.subspan(kTrailerDigest, kDigest), digest_of(found.bytes))) {
-      return std::optional(std::move(found));
+Result<std::vector<std::byte>> read_all(io::File& file, std::uint64_t from, std::uint64_t to) {
+  std::vector<std::byte> bytes(to - from);
+  BLOCKPULL_CHECK(file.read_at(from, bytes));
+  return bytes;
+}
+
+/// Whether the machine may have died while `whole` was written here: some of it is there.
+bool is_unfinished(std::span<const std::byte> copy, std::span<const std::byte> whole) {
+  for (std::size_t i = 0; i < copy.size(); ++i) {
+    if (copy[i] != std::byte{0} && (i >= whole.size() || copy[i] != whole[i])) {
+      return false;
     }
   }
-  return std::optional<Found>();
+  return true;
+}
+
+/// What lies behind the mark, whatever a program has made of it since. Where that is a copy that
+/// was not finished: the trailer where it was before.
+Result<std::optional<Found>> follow_mark(io::File& file, std::span<const std::byte> mark,
+                                         std::uint64_t at) {
+  BLOCKPULL_TRY(file_size, file.size());
+  const std::uint64_t copy = at + kSector;
+  const auto length = be_at<std::uint64_t>(mark, 24);
+  const auto is_whole = [&](std::span<const std::byte> bytes) {
+    return bytes.size() >= length &&
+           says(mark.subspan(kTrailerDigest, kDigest), digest_of(bytes.first(length)));
+  };
+  BLOCKPULL_TRY(behind, read_all(file, copy, file_size));
+  if (!is_whole(behind)) {
+    const auto source = be_at<std::uint64_t>(mark, 16);
+    BLOCKPULL_TRY(before, read_all(file, source, source + length));
+    if (is_whole(before) && is_unfinished(behind, before)) {
+      return std::optional(Found{source, std::move(before)});
+    }
+  }
+  return behind.empty() ? std::optional<Found>() : std::optional(Found{copy, std::move(behind)});
 }
 
 /// The last mark in [from, to), both multiples of a sector, that leads to a trailer.
@@ -109,7 +133,8 @@ Result<std::optional<Found>> find_mark(io::File& file, std::uint64_t from, std::
 Result<std::optional<KeptTrailer>> KeptTrailer::find_raised(Qcow2Image& image,
                                                             std::uint64_t end_of_use) {
   BLOCKPULL_TRY(file_size, image.file().size());
-  // The copy is the last thing in the file, so the mark is no farther from the end than this.
+  // The copy is the last thing in the file, so the mark is no farther from the end than this; more
+  // than so many bytes are not kept in any case.
   const std::uint64_t reach = kMostBytes + 2 * kSector;
   const std::uint64_t from =
       round_up(std::max(end_of_use, file_size - std::min(file_size, reach)), kSector);
@@ -117,8 +142,11 @@ Result<std::optional<KeptTrailer>> KeptTrailer::find_raised(Qcow2Image& image,
   if (!found) {
     return std::optional<KeptTrailer>();
   }
-  return std::optional(
-      KeptTrailer(image, end_of_use, found->offset, std::move(found->bytes), file_size));
+  const std::uint64_t offset = found->offset;
+  KeptTrailer raised(image, end_of_use, offset, std::move(found->bytes), file_size);
+  // The mark is to stay until another one is written.
+  raised.held_from_ = offset > end_of_use ? offset - kSector : offset;
+  return std::optional(std::move(raised));
 }
 
 Result<std::optional<KeptTrailer>> KeptTrailer::find(Qcow2Image& image, std::uint64_t end_of_use,

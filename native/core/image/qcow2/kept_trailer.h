@@ -14,8 +14,8 @@
 // Crash story: while the mark or the copy is written the trailer is where it was, and the next
 // find() takes it from there, since the copy does not match the mark; a few ms of a pull. After
 // that, at any instant, the file ends with the whole trailer. The mark tells the next pull of it,
-// wherever the image ends by then; without one, all bytes from P on are the trailer, but for whole
-// clusters that have a refcount and are leaks.
+// wherever the image ends by then: what lies behind the mark is the trailer, also where a program has
+// written there since. Without one, all bytes from P on are, or from the last leaked cluster on.
 //
 // Thread rule: one thread at a time, on one that may block.
 

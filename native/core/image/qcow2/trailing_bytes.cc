@@ -146,7 +146,10 @@ Result<TrailingOwner> owner_of_trailing(Qcow2Image& image, std::uint64_t end_of_
   if (last >= end_of_use) {
     std::vector<std::byte> bytes(file_size - last);
     BLOCKPULL_CHECK(file.read_at(last, bytes));
-    if (!all_zero(bytes) && is_given_up_table(bytes, cluster_size)) {
+    // One word may as well be the length that ends somebody's record.
+    BLOCKPULL_TRY(is_alone, is_all_zero(file, end_of_use, last));
+    const bool may_be_table = bytes.size() > kEntryBytes || is_alone;
+    if (!all_zero(bytes) && may_be_table && is_given_up_table(bytes, cluster_size)) {
       return TrailingOwner::kLeftover;
     }
   }
