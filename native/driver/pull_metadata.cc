@@ -68,14 +68,14 @@ Result<void> PullMetadata::begin() {
 }
 
 /// Brings the trailer down to the end of the image, once nothing more is taken behind it.
-Result<void> PullMetadata::settle_trailer() {
+Result<void> PullMetadata::lower_trailer() {
   if (!trailing_.kept || allocator_.has_failed()) {
     // Where the image ends is not certain after a failure: the next pull finds it by its mark.
     return {};
   }
   // Where something unknown may own what lies there, the trailer goes behind all of it.
   const bool has_grown = allocator_.end() != first_end_ || !allocator_.owns_all_space();
-  BLOCKPULL_CHECK(trailing_.kept->settle(
+  BLOCKPULL_CHECK(trailing_.kept->lower(
       has_grown ? std::optional(allocator_.end() * target_.active().cluster_size())
                 : std::nullopt));
   allocator_.hold_from(trailing_.kept->held_from());
@@ -148,7 +148,7 @@ Result<void> PullMetadata::give_back(const std::vector<ClusterRange>& unused) {
 Result<std::string> PullMetadata::complete(const std::vector<ClusterRange>& unused) {
   BLOCKPULL_TRY(warning, clear_tail());
   BLOCKPULL_CHECK(give_back(unused));
-  BLOCKPULL_CHECK(settle_trailer());
+  BLOCKPULL_CHECK(lower_trailer());
   BLOCKPULL_CHECK(header_edit_.prepare(target_.active()));
   BLOCKPULL_CHECK(target_.check_in_place());
   BLOCKPULL_CHECK(target_.watch.check());
@@ -180,7 +180,7 @@ Result<void> PullMetadata::wind_up(const std::vector<LinkRun>& links,
                                    const std::vector<ClusterRange>& unused) {
   const Result<void> ended = end_links(links, unused);
   // Where they failed the trailer stays where it was raised to, which is the end of the file.
-  return ended.ok() ? settle_trailer() : ended;
+  return ended.ok() ? lower_trailer() : ended;
 }
 
 namespace {

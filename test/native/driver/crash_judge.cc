@@ -102,7 +102,11 @@ std::string CrashJudge::fault_of_completed(const Content& image) const {
   if (std::string fault = missing_trailer(image); !fault.empty()) {
     return fault;
   }
-  if (verdict.tail_bytes == trailer_.size()) {
+  // Where clusters had leaked, the last of them was kept with it: it may hold its beginning.
+  const bool is_kept = !trailer_.empty() && verdict.tail_bytes > trailer_.size();
+  const std::uint64_t more = is_kept ? verdict.tail_bytes - trailer_.size() : 0;
+  if (verdict.tail_bytes == trailer_.size() + more &&
+      more % (std::uint64_t{1} << case_.top.cluster_bits) == 0) {
     verdict.tail_bytes = 0;
   }
   if (!verdict.is_sound() || (!verdict.is_clean() && !may_have_leaks(verdict))) {

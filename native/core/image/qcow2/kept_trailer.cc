@@ -84,10 +84,25 @@ bool is_unfinished(std::span<const std::byte> copy, std::span<const std::byte> w
   return true;
 }
 
+/// Whether what begins at `offset`, behind a whole copy, is where a second move of the trailer
+/// failed: nothing but zeros up to a mark of which a part is missing.
+bool is_broken_off(std::span<const std::byte> bytes, std::uint64_t offset,
+                   std::uint64_t cluster_size) {
+  std::size_t at = 0;
+  while (at < bytes.size() && bytes[at] == std::byte{0}) {
+    ++at;
+  }
+  const auto mark = bytes.subspan(at);
+  return mark.empty() ||
+         (is_aligned(offset + at + kSector, cluster_size) && mark.size() <= kSector &&
+          says(mark.first(std::min(mark.size(), kMagic.size())),
+               kMagic.substr(0, std::min(mark.size(), kMagic.size()))));
+}
+
 /// What lies behind the mark, whatever a program has made of it since. Where that is a copy that
 /// was not finished: the trailer where it was before.
 Result<std::optional<Found>> follow_mark(io::File& file, std::span<const std::byte> mark,
-                                         std::uint64_t at) {
+                                         std::uint64_t at, std::uint64_t cluster_size) {
   BLOCKPULL_TRY(file_size, file.size());
   const std::uint64_t copy = at + kSector;
   const auto length = be_at<std::uint64_t>(mark, 24);
@@ -96,7 +111,11 @@ Result<std::optional<Found>> follow_mark(io::File& file, std::span<const std::by
            says(mark.subspan(kTrailerDigest, kDigest), digest_of(bytes.first(length)));
   };
   BLOCKPULL_TRY(behind, read_all(file, copy, file_size));
-  if (!is_whole(behind)) {
+  if (is_whole(behind)) {
+    if (is_broken_off(std::span(behind).subspan(length), copy + length, cluster_size)) {
+      behind.resize(length);
+    }
+  } else {
     const auto source = be_at<std::uint64_t>(mark, 16);
     BLOCKPULL_TRY(before, read_all(file, source, source + length));
     if (is_whole(before) && is_unfinished(behind, before)) {
@@ -107,7 +126,8 @@ Result<std::optional<Found>> follow_mark(io::File& file, std::span<const std::by
 }
 
 /// The last mark in [from, to), both multiples of a sector, that leads to a trailer.
-Result<std::optional<Found>> find_mark(io::File& file, std::uint64_t from, std::uint64_t to) {
+Result<std::optional<Found>> find_mark(io::File& file, std::uint64_t from, std::uint64_t to,
+                                       std::uint64_t cluster_size) {
   std::vector<std::byte> chunk;
   while (to > from) {
     const std::uint64_t begin = std::max(from, to - std::min(to, limits::kMiB));
@@ -118,7 +138,7 @@ Result<std::optional<Found>> find_mark(io::File& file, std::uint64_t from, std::
       if (!is_mark(sector, begin + at - kSector)) {
         continue;
       }
-      BLOCKPULL_TRY(found, follow_mark(file, sector, begin + at - kSector));
+      BLOCKPULL_TRY(found, follow_mark(file, sector, begin + at - kSector, cluster_size));
       if (found) {
         return found;
       }
@@ -138,7 +158,8 @@ Result<std::optional<KeptTrailer>> KeptTrailer::find_raised(Qcow2Image& image,
   const std::uint64_t reach = kMostBytes + 2 * kSector;
   const std::uint64_t from =
       round_up(std::max(end_of_use, file_size - std::min(file_size, reach)), kSector);
-  BLOCKPULL_TRY(found, find_mark(image.file(), from, round_down(file_size, kSector)));
+  BLOCKPULL_TRY(
+      found, find_mark(image.file(), from, round_down(file_size, kSector), image.cluster_size()));
   if (!found) {
     return std::optional<KeptTrailer>();
   }
@@ -192,8 +213,8 @@ Result<void> KeptTrailer::raise(std::uint64_t room_end) {
   return {};
 }
 
-Result<void> KeptTrailer::settle(std::optional<std::uint64_t> image_end) {
-  if (std::exchange(is_settled_, true)) {
+Result<void> KeptTrailer::lower(std::optional<std::uint64_t> image_end) {
+  if (std::exchange(is_lowered_, true)) {
     return {};
   }
   io::File& file = image_->file();
