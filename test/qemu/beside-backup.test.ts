@@ -140,6 +140,38 @@ describe('a job of another program', () => {
   })
 })
 
+test('a mirror that begins during a pull, on a filter above: the job waits at pending until it is over', async () => {
+  const folder = temp.folder()
+  const chain = await makeChain(folder, { size: '1M', io: ['write -P 1 0 1M'] }, { size: '1M' })
+  await qemuImg('create', '-q', '-f', 'qcow2', `${folder}/target`, '1M')
+  const file = { driver: 'file', filename: `${folder}/target` }
+  const diskArgs = [
+    ...blockdevArgs(chain).slice(0, -2),
+    ...['-object', 'throttle-group,id=group', '-object', 'iothread,id=thread'],
+    ...[
+      '-blockdev',
+      JSON.stringify({ driver: 'throttle', 'node-name': 'filter', 'throttle-group': 'group', file: 'layer1' }),
+    ],
+    ...['-device', 'virtio-scsi-pci,iothread=thread', '-device', 'scsi-hd,id=virtio-disk0,drive=filter'],
+    ...['-blockdev', JSON.stringify({ driver: 'qcow2', 'node-name': 'target', file })],
+  ]
+  const live = await LiveDisk.start(chain, { diskArgs })
+  const client = await live.client()
+  const domain = await live.domain()
+  const job = await domain.blockPull('vda', slow)
+  await client.execute('blockdev-mirror', { 'job-id': 'theirs', device: 'filter', target: 'target', sync: 'top' })
+  await domain.blockJobSetSpeed('vda', '0')
+  const ours = async () => (await live.jobs()).find(({ id }) => id.startsWith('blockpull-'))?.status
+  await expect.poll(ours).toBe('pending')
+  // Two looks at the job, and it is left where it is.
+  await new Promise((resolve) => setTimeout(resolve, 1200))
+  expect(await ours()).toBe('pending')
+  await client.execute('block-job-cancel', { device: 'theirs' })
+  expect(await job.done).toMatchObject({ state: 'completed', verified: true })
+  await live.shutOff()
+  expect(await live.complaints(null)).toEqual([])
+})
+
 test('a mirror of a disk in an I/O thread: a pull that has nothing to move is refused as well', async () => {
   const folder = temp.folder()
   const chain = await makeChain(folder, { size: '1M', io: ['write -P 1 0 1M'] }, { size: '1M' })

@@ -277,6 +277,12 @@ void tell_seen(job::Host& host, const std::shared_ptr<Result<GuestView>>& view,
 
 }  // namespace
 
+bool is_mirrored(const GuestView& view, std::size_t node) {
+  return std::any_of(view.jobs.begin(), view.jobs.end(), [&](const qmp::BlockJob& job) {
+    return job.type == "mirror" && view.graph.is_job_on(job.id, node);
+  });
+}
+
 void query_guest(const std::shared_ptr<qmp::Monitor>& monitor, ViewTold then) {
   std::make_shared<ViewQuery>(monitor, std::move(then))->begin();
 }

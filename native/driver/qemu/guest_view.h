@@ -40,6 +40,10 @@ struct GuestView {
   std::vector<int> processes;
 };
 
+/// Whether a mirror works on that image. QEMU 7.2 ends where a filter, as a stream and a flush need,
+/// is put over a disk in an I/O thread that is mirrored.
+[[nodiscard]] bool is_mirrored(const GuestView& view, std::size_t node);
+
 using ViewTold = std::function<void(Result<GuestView>)>;
 
 /// What QEMU says; nothing is known of the files yet. kMonitorLost when nobody listens,
