@@ -40,7 +40,7 @@ struct GuestView {
   std::vector<int> processes;
 };
 
-/// Whether a mirror works on that image. QEMU 7.2 ends where a filter, as stream and flush need one,
+/// Whether a mirror works on that image. QEMU 7.2 ends where a filter, as for a flush,
 /// is put over a disk in an I/O thread that is mirrored.
 [[nodiscard]] bool is_mirrored(const GuestView& view, std::size_t node);
 
