@@ -136,7 +136,7 @@ export class BlockPullError extends Error {
   }
 }
 
-/** The same of system errors, whatever the code: no file descriptor was left. */
+/** System errors of which that is true as well, whatever the code: no file descriptor was left. */
 const retryableErrnos: readonly number[] = [os.constants.errno.EMFILE, os.constants.errno.ENFILE]
 
 /** What an aborted `AbortSignal` makes of a call or a job, with the signal's reason as `cause`, as Node does. */

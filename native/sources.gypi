@@ -34,6 +34,7 @@
       "native/core/image/sha256.cc",
       "native/core/io/blocking_pool.cc",
       "native/core/io/buffer_arena.cc",
+      "native/core/io/file_content.cc",
       "native/core/io/file_state.cc",
       "native/core/io/folder.cc",
       "native/core/io/lock.cc",

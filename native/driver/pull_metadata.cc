@@ -9,7 +9,6 @@
 #include "core/base/limits.h"
 #include "core/image/qcow2/disk_tail.h"
 #include "core/image/qcow2/qcow2_image.h"
-#include "driver/tail_warning.h"
 
 namespace blockpull::driver {
 namespace {
@@ -22,6 +21,16 @@ constexpr std::uint64_t kSpareRoom = limits::kRefcountTableBytes + 4 * limits::k
 
 /// A call of refill() lasts about so long: a cancel waits for it.
 constexpr std::chrono::milliseconds kTurn{20};
+
+std::vector<ClusterRange> copies_of(const std::vector<LinkRun>& links) {
+  std::vector<ClusterRange> copies;
+  for (const LinkRun& run : links) {
+    if (!run.zero) {
+      copies.push_back({run.host_cluster, run.count});
+    }
+  }
+  return copies;
+}
 
 }  // namespace
 
@@ -168,7 +177,7 @@ Result<std::string> PullMetadata::clear_tail() {
     return std::string();
   }
   if (tail->is_compressed) {
-    return tail_warning(active.file().path(), active.virtual_size(), tail->length);
+    return image::qcow2::warning_of(active.file().path(), active, *tail);
   }
   // If we die here, or before the flush that comes next, the next open sees some of these bytes or
   // zeros; no guest reads them, and the backing file is there still.
@@ -183,20 +192,6 @@ Result<void> PullMetadata::wind_up(const std::vector<LinkRun>& links,
   return ended.ok() ? lower_trailer() : ended;
 }
 
-namespace {
-
-std::vector<ClusterRange> copies_of(const std::vector<LinkRun>& links) {
-  std::vector<ClusterRange> copies;
-  for (const LinkRun& run : links) {
-    if (!run.zero) {
-      copies.push_back({run.host_cluster, run.count});
-    }
-  }
-  return copies;
-}
-
-}  // namespace
-
 Result<void> PullMetadata::end_links(const std::vector<LinkRun>& links,
                                      const std::vector<ClusterRange>& unused) {
   // First what is unused: on a full disk, tables for the links may need its space.
@@ -204,16 +199,20 @@ Result<void> PullMetadata::end_links(const std::vector<LinkRun>& links,
   if (links.empty() || links_in_doubt_) {
     return {};
   }
-  const Result<void> linked = copies_in_doubt_ ? Result<void>() : commit(links);
-  const bool has_room = linked.ok() || linked.error().kind != ErrorKind::kNoSpace;
-  if (copies_in_doubt_ || (!has_room && !links_in_doubt_)) {
-    // Not even the tables fit, or the copies may be of what somebody has put into a layer: they go,
-    // the chain still has the bytes.
-    return give_back(copies_of(links));
+  if (!copies_in_doubt_) {
+    const Result<void> linked = commit(links);
+    if (linked.ok()) {
+      // If we die here, the next open sees each of the last links made or not.
+      return target_.active().file().sync();
+    }
+    const bool has_no_room = linked.error().kind == ErrorKind::kNoSpace && !links_in_doubt_;
+    if (!copies_in_doubt_ && !has_no_room) {
+      return linked;
+    }
   }
-  BLOCKPULL_CHECK(linked);
-  // If we die here, the next open sees each of the last links made or not.
-  return target_.active().file().sync();
+  // Not even the tables fit, or the copies may be of what somebody has put into a layer: they go,
+  // the chain still has the bytes.
+  return give_back(copies_of(links));
 }
 
 }  // namespace blockpull::driver

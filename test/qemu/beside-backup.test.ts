@@ -140,26 +140,32 @@ describe('a job of another program', () => {
   })
 })
 
-test('a mirror that begins during a pull, on a filter above: the job waits at pending until it is over', async () => {
+/** A disk that an I/O thread serves, over `node`, and a target for a mirror of it. */
+async function startThreaded(node: string, ...options: readonly string[]) {
   const folder = temp.folder()
   const chain = await makeChain(folder, { size: '1M', io: ['write -P 1 0 1M'] }, { size: '1M' })
   await qemuImg('create', '-q', '-f', 'qcow2', `${folder}/target`, '1M')
-  const file = { driver: 'file', filename: `${folder}/target` }
+  const target = { driver: 'qcow2', 'node-name': 'target', file: { driver: 'file', filename: `${folder}/target` } }
   const diskArgs = [
     ...blockdevArgs(chain).slice(0, -2),
-    ...['-object', 'throttle-group,id=group', '-object', 'iothread,id=thread'],
-    ...[
-      '-blockdev',
-      JSON.stringify({ driver: 'throttle', 'node-name': 'filter', 'throttle-group': 'group', file: 'layer1' }),
-    ],
-    ...['-device', 'virtio-scsi-pci,iothread=thread', '-device', 'scsi-hd,id=virtio-disk0,drive=filter'],
-    ...['-blockdev', JSON.stringify({ driver: 'qcow2', 'node-name': 'target', file })],
+    ...options,
+    ...['-object', 'iothread,id=thread', '-device', 'virtio-scsi-pci,iothread=thread'],
+    ...['-device', `scsi-hd,id=virtio-disk0,drive=${node}`, '-blockdev', JSON.stringify(target)],
   ]
   const live = await LiveDisk.start(chain, { diskArgs })
   const client = await live.client()
   const domain = await live.domain()
+  const mirror = () =>
+    client.execute('blockdev-mirror', { 'job-id': 'theirs', device: node, target: 'target', sync: 'top' })
+  return { folder, live, client, domain, mirror }
+}
+
+test('a mirror that begins during a pull, on a filter above: the job waits at pending until it is over', async () => {
+  const filter = { driver: 'throttle', 'node-name': 'filter', 'throttle-group': 'group', file: 'layer1' }
+  const group = ['-object', 'throttle-group,id=group', '-blockdev', JSON.stringify(filter)]
+  const { live, client, domain, mirror } = await startThreaded('filter', ...group)
   const job = await domain.blockPull('vda', slow)
-  await client.execute('blockdev-mirror', { 'job-id': 'theirs', device: 'filter', target: 'target', sync: 'top' })
+  await mirror()
   await domain.blockJobSetSpeed('vda', '0')
   const ours = async () => (await live.jobs()).find(({ id }) => id.startsWith('blockpull-'))?.status
   await expect.poll(ours).toBe('pending')
@@ -173,20 +179,8 @@ test('a mirror that begins during a pull, on a filter above: the job waits at pe
 })
 
 test('a mirror of a disk in an I/O thread: a pull that has nothing to move is refused as well', async () => {
-  const folder = temp.folder()
-  const chain = await makeChain(folder, { size: '1M', io: ['write -P 1 0 1M'] }, { size: '1M' })
-  await qemuImg('create', '-q', '-f', 'qcow2', `${folder}/target`, '1M')
-  const file = { driver: 'file', filename: `${folder}/target` }
-  const diskArgs = [
-    ...blockdevArgs(chain).slice(0, -2),
-    ...['-object', 'iothread,id=thread', '-device', 'virtio-scsi-pci,iothread=thread'],
-    ...['-device', 'scsi-hd,id=virtio-disk0,drive=layer1'],
-    ...['-blockdev', JSON.stringify({ driver: 'qcow2', 'node-name': 'target', file })],
-  ]
-  const live = await LiveDisk.start(chain, { diskArgs })
-  const client = await live.client()
-  await client.execute('blockdev-mirror', { 'job-id': 'theirs', device: 'layer1', target: 'target', sync: 'top' })
-  const domain = await live.domain()
+  const { folder, live, domain, mirror } = await startThreaded('layer1')
+  await mirror()
   await expect(domain.blockPull('vda', { base: `${folder}/layer0` })).rejects.toMatchObject({
     code: 'JOB_ACTIVE',
     hint: expect.stringMatching(/job 'theirs' mirrors '.*layer1'.*wait for its end/),

@@ -120,14 +120,12 @@ async function play(stage: GraphStage): Promise<string[]> {
 
 /** What nobody can prevent who does not migrate the guest: the disk must be whole all the same. */
 async function hasEndedOverMigration(stage: GraphStage): Promise<boolean> {
-  const { machine, puller } = stage
-  if (machine.client.isClosed) await Promise.race([machine.qemu.ended, pause(1000)])
-  if (!machine.hasEndedOverMigration) return false
+  if (!(await stage.machine.hasEndedOverMigration())) return false
   stage.note('QEMU has ended over the migration')
   for (const other of stage.others) await other.kill()
   stage.mayLeak = true
   stage.hasWritten = true
-  await within('close()', puller.close())
+  await within('close()', stage.puller.close())
   return true
 }
 

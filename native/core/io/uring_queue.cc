@@ -125,7 +125,7 @@ void UringQueue::prepare(Request* request, io_uring_sqe& sqe) {
     ::io_uring_prep_write(&sqe, fd, at, left, offset);
   }
   ::io_uring_sqe_set_data(&sqe, request);
-  ++prepared_;
+  ++in_ring_;
 }
 
 void UringQueue::submit(Request& request) {
@@ -150,9 +150,7 @@ void UringQueue::wait(Nanoseconds until) {
   if (until == Nanoseconds::max()) {
     status = ::io_uring_submit_and_wait_timeout(&ring_, &cqe, 1, nullptr, nullptr);
   } else {
-    const auto now = std::chrono::duration_cast<Nanoseconds>(
-        std::chrono::steady_clock::now().time_since_epoch());
-    const Nanoseconds left = std::max(until - now, Nanoseconds(0));
+    const Nanoseconds left = std::max(until - MonotonicClock().now(), Nanoseconds(0));
     __kernel_timespec timeout{.tv_sec = left.count() / 1'000'000'000,
                               .tv_nsec = left.count() % 1'000'000'000};
     status = ::io_uring_submit_and_wait_timeout(&ring_, &cqe, 1, &timeout, nullptr);
@@ -177,7 +175,7 @@ void UringQueue::give_up_ring(int error_number) {
     const io_uring_sqe& sqe = ring_.sq.sqes[(ring_.sq.sqe_tail - back) & ring_.sq.ring_mask];
     if (auto* const request = reinterpret_cast<Request*>(sqe.user_data)) {
       waiting_.push_front(request);
-      --prepared_;
+      --in_ring_;
     }
   }
   std::erase(waiting_, nullptr);
@@ -201,10 +199,8 @@ void UringQueue::wait_without_ring(Nanoseconds until) {
 /// Any system call lets the kernel put what it has done into the ring.
 void UringQueue::sleep_without_ring(Nanoseconds until) {
   constexpr Nanoseconds kLook{10'000'000};
-  const auto now =
-      std::chrono::duration_cast<Nanoseconds>(std::chrono::steady_clock::now().time_since_epoch());
-  const Nanoseconds most = prepared_ > 0 ? kLook : Nanoseconds(std::chrono::hours(1));
-  const Nanoseconds left = std::clamp(until - now, Nanoseconds(0), most);
+  const Nanoseconds most = in_ring_ > 0 ? kLook : Nanoseconds(std::chrono::hours(1));
+  const Nanoseconds left = std::clamp(until - MonotonicClock().now(), Nanoseconds(0), most);
   const timespec timeout{.tv_sec = left.count() / 1'000'000'000,
                          .tv_nsec = left.count() % 1'000'000'000};
   pollfd wake{.fd = wake_fd_.get(), .events = POLLIN, .revents = 0};
@@ -224,7 +220,7 @@ void UringQueue::reap() {
         queue(nullptr);
       }
     } else {
-      --prepared_;
+      --in_ring_;
       complete(*request, result);
     }
   }

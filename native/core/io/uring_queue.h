@@ -62,8 +62,9 @@ class UringQueue final : public RequestQueue {
   std::uint64_t wake_count_ = 0;
   /// Found no room in the submission queue; nullptr stands for the read of the eventfd.
   std::deque<Request*> waiting_;
-  /// Requests that the kernel has, and those that it has not been told of yet.
-  std::size_t prepared_ = 0;
+  /// Requests that the kernel has, and those that it has not been told of yet; of these there are
+  /// none once the ring is given up.
+  std::size_t in_ring_ = 0;
   /// The kernel is told of nothing any more.
   bool is_given_up_ = false;
 };

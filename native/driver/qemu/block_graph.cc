@@ -275,19 +275,19 @@ std::optional<std::size_t> BlockGraph::find_device(std::string_view name) const 
   return filter == filters_.end() ? find_node(name) : std::optional(filter->second);
 }
 
-bool BlockGraph::has_device(std::size_t node) const {
-  return std::any_of(devices_.begin(), devices_.end(), [&](const BlockDevice& device) {
-    return device.node_name == nodes_[node].name;
-  });
+const BlockDevice* BlockGraph::device_on(std::size_t node) const {
+  const auto device = std::find_if(
+      devices_.begin(), devices_.end(),
+      [&](const BlockDevice& candidate) { return candidate.node_name == nodes_[node].name; });
+  return device == devices_.end() ? nullptr : &*device;
 }
 
 std::string BlockGraph::disk_name(std::size_t node) const {
-  for (const BlockDevice& device : devices_) {
-    if (device.node_name == nodes_[node].name) {
-      return !device.device.empty() ? device.device : std::string(id_in(device.qdev));
-    }
+  const BlockDevice* const device = device_on(node);
+  if (device == nullptr) {
+    return nodes_[node].name;
   }
-  return nodes_[node].name;
+  return !device->device.empty() ? device->device : std::string(id_in(device->qdev));
 }
 
 bool BlockGraph::is_job_on(std::string_view job_id, std::size_t node) const {

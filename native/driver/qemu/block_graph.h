@@ -130,8 +130,8 @@ class BlockGraph {
   /// The same by the name of a device, the id of the guest's device, or the name of a node.
   [[nodiscard]] std::optional<std::size_t> find_device(std::string_view name) const;
 
-  /// Whether a device of the guest stands on that node.
-  [[nodiscard]] bool has_device(std::size_t node) const;
+  /// The guest's device that stands on that node, the first where there are several; or nullptr.
+  [[nodiscard]] const BlockDevice* device_on(std::size_t node) const;
 
   /// What people call the disk on that node: its device, its id, or the node's name.
   [[nodiscard]] std::string disk_name(std::size_t node) const;

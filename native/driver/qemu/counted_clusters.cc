@@ -6,9 +6,9 @@
 #include <thread>
 
 #include "core/base/text.h"
-#include "core/image/chain.h"
 #include "core/image/qcow2/allocator.h"
 #include "core/image/qcow2/layout.h"
+#include "driver/qemu/guest_files.h"
 
 namespace blockpull::driver {
 namespace {
@@ -17,39 +17,36 @@ namespace {
 constexpr int kLooks = 3;
 constexpr std::chrono::milliseconds kPause{20};
 
-/// Whatever else is wrong, or cannot be read, is said by others.
-bool shows_uncounted(const SeenFile& file, std::string& what) {
-  auto chain = image::open_listed({{file.path, image::Format::kQcow2}});
-  if (!chain.ok() || chain->layers.front().file->id() != file.id) {
-    return false;
+/// What the file shows of such clusters, or "". Whatever else is wrong, or cannot be read, is said
+/// by others.
+std::string uncounted_in(const BlockNode& top) {
+  auto chain = open_beside_qemu({top});
+  if (!chain.ok()) {
+    return {};
   }
   image::Qcow2Image& image = *chain->active_qcow2();
   // One that is dirty is counted anew by the next QEMU that opens it.
   if ((image.header().incompatible & image::qcow2::incompatible::kDirty) != 0) {
-    return false;
+    return {};
   }
   const auto judged = image::qcow2::Allocator::open(image);
-  if (judged.ok() || judged.error().kind != ErrorKind::kImageCorrupt) {
-    return false;
-  }
-  what = judged.error().message;
-  return true;
+  const bool is_uncounted = !judged.ok() && judged.error().kind == ErrorKind::kImageCorrupt;
+  return is_uncounted ? judged.error().message : std::string();
 }
 
 }  // namespace
 
 Result<void> check_counted(const RunState& state, const BlockNode& top) {
-  if (state.migration.empty() || !top.seen || top.driver != "qcow2") {
+  if (state.migration.empty() || top.driver != "qcow2") {
     return {};
   }
-  std::string what;
-  for (int look = 0; look < kLooks; ++look) {
-    if (look > 0) {
-      std::this_thread::sleep_for(kPause);
-    }
-    if (!shows_uncounted(*top.seen, what)) {
-      return {};
-    }
+  std::string what = uncounted_in(top);
+  for (int look = 1; look < kLooks && !what.empty(); ++look) {
+    std::this_thread::sleep_for(kPause);
+    what = uncounted_in(top);
+  }
+  if (what.empty()) {
+    return {};
   }
   return make_error(ErrorKind::kImageCorrupt,
                     text(what,

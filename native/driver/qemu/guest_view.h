@@ -40,8 +40,8 @@ struct GuestView {
   std::vector<int> processes;
 };
 
-/// Whether a mirror works on that image. QEMU 7.2 ends where a filter, as for a flush,
-/// is put over a disk in an I/O thread that is mirrored.
+/// Whether a mirror works on that image. QEMU 7.2 ends where a filter, such as that of a flush, is
+/// put over a disk in an I/O thread then.
 [[nodiscard]] bool is_mirrored(const GuestView& view, std::size_t node);
 
 using ViewTold = std::function<void(Result<GuestView>)>;

@@ -68,7 +68,7 @@ Result<void> check_exports(const GuestView& view, const std::vector<std::size_t>
   for (const std::string& name : view.exported_by_threads) {
     const auto node = view.graph.find_device(name);
     const bool is_ours = node && std::find(chain.begin(), chain.end(), *node) != chain.end();
-    if (is_ours && !view.graph.has_device(chain.front())) {
+    if (is_ours && view.graph.device_on(chain.front()) == nullptr) {
       return make_error(ErrorKind::kUnsupported,
                         text("node '", name,
                              "' is exported by a QEMU that has I/O threads, and a "
@@ -121,8 +121,8 @@ Result<void> check_other_jobs(const GuestView& view, const StreamPlan& plan,
   return {};
 }
 
-/// QEMU 7.2 ends where a filter, as a stream and a flush need, is put over a disk in an I/O thread
-/// that is mirrored, even where it would refuse the stream then.
+/// A stream's filter ends QEMU beside a mirror as a flush's does (guest_view.h), even where QEMU
+/// would refuse the stream then.
 Result<void> check_mirror(const GuestView& view, const StreamPlan& plan,
                           const std::vector<std::size_t>& chain) {
   for (const qmp::BlockJob& job : view.jobs) {
@@ -164,11 +164,12 @@ Result<Preflight> preflight(const GuestView& view, GuestPullOptions options,
   found.plan = std::move(judged->plan);
   found.plan.has_run_state = offers_run_state(view.peer);
   found.plan.state = view.state;
-  for (const auto& allowed : {check_images(view, view.graph.nodes()[*top]),
-                              check_exports(view, view.graph.chain_from(*top)),
-                              check_mirror(view, found.plan, view.graph.chain_from(*top)),
-                              check_counted(view.state, view.graph.nodes()[*top]),
-                              check_policy(found.plan.layers, options.backing_paths)}) {
+  const BlockNode& active = view.graph.nodes()[*top];
+  const std::vector<std::size_t> chain = view.graph.chain_from(*top);
+  for (const auto& allowed :
+       {check_images(view, active), check_exports(view, chain),
+        check_mirror(view, found.plan, chain), check_counted(view.state, active),
+        check_policy(found.plan.layers, options.backing_paths)}) {
     if (!allowed.ok()) {
       found.refusals.push_back(allowed.error());
     }
@@ -185,7 +186,7 @@ Result<Preflight> preflight(const GuestView& view, GuestPullOptions options,
   } else {
     found.refusals.push_back(std::move(there).error());
   }
-  if (auto free = check_other_jobs(view, found.plan, view.graph.chain_from(*top)); !free.ok()) {
+  if (auto free = check_other_jobs(view, found.plan, chain); !free.ok()) {
     found.other_job = std::move(free).error();
   }
   if (options.late_refusal) {

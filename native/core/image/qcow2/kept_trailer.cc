@@ -93,10 +93,10 @@ bool is_broken_off(std::span<const std::byte> bytes, std::uint64_t offset,
     ++at;
   }
   const auto mark = bytes.subspan(at);
-  return mark.empty() ||
-         (is_aligned(offset + at + kSector, cluster_size) && mark.size() <= kSector &&
-          says(mark.first(std::min(mark.size(), kMagic.size())),
-               kMagic.substr(0, std::min(mark.size(), kMagic.size()))));
+  const std::size_t begun = std::min(mark.size(), kMagic.size());
+  const bool is_in_place = is_aligned(offset + at + kSector, cluster_size);
+  return mark.empty() || (is_in_place && mark.size() <= kSector &&
+                          says(mark.first(begun), kMagic.substr(0, begun)));
 }
 
 /// What lies behind the mark, whatever a program has made of it since. Where that is a copy that
@@ -188,8 +188,7 @@ Result<std::optional<KeptTrailer>> KeptTrailer::find(Qcow2Image& image, std::uin
                            ", save them elsewhere and discard them"))
         .with_path(path);
   }
-  std::vector<std::byte> bytes(file_size - from);
-  BLOCKPULL_CHECK(image.file().read_at(from, bytes));
+  BLOCKPULL_TRY(bytes, read_all(image.file(), from, file_size));
   return all_zero(bytes)
              ? std::optional<KeptTrailer>()
              : std::optional(KeptTrailer(image, end_of_use, from, std::move(bytes), file_size));
