@@ -73,7 +73,9 @@ Result<void> PullMetadata::begin() {
     BLOCKPULL_CHECK(trailing_.kept->raise(end + room));
     allocator_.hold_from(trailing_.kept->held_from() - trailing_.kept->length());
   }
-  return allocator_.begin();
+  BLOCKPULL_CHECK(allocator_.begin());
+  is_begun_ = true;
+  return {};
 }
 
 /// Brings the trailer down to the end of the image, once nothing more is taken behind it.
@@ -84,9 +86,10 @@ Result<void> PullMetadata::lower_trailer() {
   }
   // Where something unknown may own what lies there, the trailer goes behind all of it.
   const bool has_grown = allocator_.end() != first_end_ || !allocator_.owns_all_space();
-  BLOCKPULL_CHECK(trailing_.kept->lower(
-      has_grown ? std::optional(allocator_.end() * target_.active().cluster_size())
-                : std::nullopt));
+  const std::uint64_t image_end =
+      has_grown ? allocator_.end() * target_.active().cluster_size() : allocator_.end_of_use();
+  // Leaks that were not taken back lie right behind the image, and are no place for a trailer.
+  BLOCKPULL_CHECK(trailing_.kept->lower(is_begun_ ? std::optional(image_end) : std::nullopt));
   allocator_.hold_from(trailing_.kept->held_from());
   return {};
 }

@@ -99,6 +99,8 @@ class PullMetadata {
   const std::uint64_t first_end_;
   /// Bytes that the survey has found to be needed.
   std::uint64_t bytes_to_allocate_ = 0;
+  /// Nothing but what the header reaches has a refcount.
+  bool is_begun_ = false;
   /// Somebody has changed a layer: what was copied and not linked may be of that.
   bool copies_in_doubt_ = false;
   /// Linking has failed midway: the tables may refer to clusters that we believe unlinked. Nothing

@@ -84,19 +84,18 @@ bool is_unfinished(std::span<const std::byte> copy, std::span<const std::byte> w
   return true;
 }
 
-/// Whether what begins at `offset`, behind a whole copy, is where a second move of the trailer
-/// failed: nothing but zeros up to a mark of which a part is missing.
-bool is_broken_off(std::span<const std::byte> bytes, std::uint64_t offset,
-                   std::uint64_t cluster_size) {
-  std::size_t at = 0;
-  while (at < bytes.size() && bytes[at] == std::byte{0}) {
-    ++at;
+/// The bytes from `offset` to the end of the file but for a mark, or a part of one, that ends them:
+/// the trailer was to be moved once more, and that was as far as it came.
+std::span<const std::byte> without_last_mark(std::span<const std::byte> bytes, std::uint64_t offset,
+                                             std::uint64_t cluster_size) {
+  const std::uint64_t end = offset + bytes.size();
+  const std::uint64_t mark = round_up(end, kSector) - kSector;
+  if (mark < offset || mark == end || !is_aligned(mark + kSector, cluster_size)) {
+    return bytes;
   }
-  const auto mark = bytes.subspan(at);
-  const std::size_t begun = std::min(mark.size(), kMagic.size());
-  const bool is_in_place = is_aligned(offset + at + kSector, cluster_size);
-  return mark.empty() || (is_in_place && mark.size() <= kSector &&
-                          says(mark.first(begun), kMagic.substr(0, begun)));
+  const auto last = bytes.subspan(mark - offset);
+  const std::size_t begun = std::min(last.size(), kMagic.size());
+  return says(last.first(begun), kMagic.substr(0, begun)) ? bytes.first(mark - offset) : bytes;
 }
 
 /// What lies behind the mark, whatever a program has made of it since. Where that is a copy that
@@ -111,14 +110,15 @@ Result<std::optional<Found>> follow_mark(io::File& file, std::span<const std::by
            says(mark.subspan(kTrailerDigest, kDigest), digest_of(bytes.first(length)));
   };
   BLOCKPULL_TRY(behind, read_all(file, copy, file_size));
+  const auto written = without_last_mark(behind, copy, cluster_size);
   if (is_whole(behind)) {
-    if (is_broken_off(std::span(behind).subspan(length), copy + length, cluster_size)) {
+    if (written.size() >= length && all_zero(written.subspan(length))) {
       behind.resize(length);
     }
   } else {
     const auto source = be_at<std::uint64_t>(mark, 16);
     BLOCKPULL_TRY(before, read_all(file, source, source + length));
-    if (is_whole(before) && is_unfinished(behind, before)) {
+    if (is_whole(before) && is_unfinished(written, before)) {
       return std::optional(Found{source, std::move(before)});
     }
   }
@@ -164,7 +164,7 @@ Result<std::optional<KeptTrailer>> KeptTrailer::find_raised(Qcow2Image& image,
     return std::optional<KeptTrailer>();
   }
   const std::uint64_t offset = found->offset;
-  KeptTrailer raised(image, end_of_use, offset, std::move(found->bytes), file_size);
+  KeptTrailer raised(image, offset, std::move(found->bytes), file_size);
   // The mark is to stay until another one is written.
   raised.held_from_ = offset > end_of_use ? offset - kSector : offset;
   return std::optional(std::move(raised));
@@ -189,9 +189,8 @@ Result<std::optional<KeptTrailer>> KeptTrailer::find(Qcow2Image& image, std::uin
         .with_path(path);
   }
   BLOCKPULL_TRY(bytes, read_all(image.file(), from, file_size));
-  return all_zero(bytes)
-             ? std::optional<KeptTrailer>()
-             : std::optional(KeptTrailer(image, end_of_use, from, std::move(bytes), file_size));
+  return all_zero(bytes) ? std::optional<KeptTrailer>()
+                         : std::optional(KeptTrailer(image, from, std::move(bytes), file_size));
 }
 
 Result<void> KeptTrailer::raise(std::uint64_t room_end) {
@@ -226,7 +225,7 @@ Result<void> KeptTrailer::lower(std::optional<std::uint64_t> image_end) {
     // If we die here, the next open sees what raise() may leave.
     return file.sync();
   }
-  const std::uint64_t offset = image_end.value_or(home_);
+  const std::uint64_t offset = image_end.value_or(source_);
   BLOCKPULL_CHECK(file.write_at(offset, bytes_));
   // If we die here, the next open sees the copy that was raised, at the end of the file.
   BLOCKPULL_CHECK(file.sync());

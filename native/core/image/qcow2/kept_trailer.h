@@ -50,26 +50,23 @@ class KeptTrailer {
   /// Moves it so far up that clusters up to `room_end` do not reach it.
   [[nodiscard]] Result<void> raise(std::uint64_t room_end);
 
-  /// Moves it behind the image: to `image_end` where that has grown, else to where its use ended
-  /// before. One that could not be raised stays where it is. A second call does nothing.
+  /// Moves it to where the image ends by now, or absent, back to where it was found. One that could
+  /// not be raised stays where it is. A second call does nothing.
   [[nodiscard]] Result<void> lower(std::optional<std::uint64_t> image_end);
 
   /// Where the bytes begin that are not the image's to use.
   [[nodiscard]] std::uint64_t held_from() const { return held_from_; }
 
  private:
-  KeptTrailer(Qcow2Image& image, std::uint64_t home, std::uint64_t source,
-              std::vector<std::byte> bytes, std::uint64_t file_size)
+  KeptTrailer(Qcow2Image& image, std::uint64_t source, std::vector<std::byte> bytes,
+              std::uint64_t file_size)
       : image_(&image),
-        home_(home),
         source_(source),
         bytes_(std::move(bytes)),
         first_size_(file_size),
         held_from_(source) {}
 
   Qcow2Image* image_;
-  /// Where the image ends before the pull, to the byte.
-  std::uint64_t home_;
   /// Where it was found.
   std::uint64_t source_;
   std::vector<std::byte> bytes_;
