@@ -8,6 +8,7 @@
 // the contract and never change their meaning; messages are for people and may change at any time.
 // TypeError and RangeError for wrong arguments are not made here but in `argument-checks.ts` and its users.
 
+import os from 'node:os'
 import type { NativeFailure } from './native.js'
 
 /** Every `code` a BlockPullError can have. */
@@ -126,7 +127,7 @@ export class BlockPullError extends Error {
     this.holder = details.holder ?? null
     this.bytesNeeded = details.bytesNeeded == null ? null : Number(details.bytesNeeded)
     this.hint = details.hint ?? null
-    this.retryable = retryableCodes.has(details.code)
+    this.retryable = retryableCodes.has(details.code) || retryableErrnos.includes(this.errno ?? 0)
   }
 
   /** Whether `value` is a BlockPullError of this or of any other copy of the package in the process. */
@@ -134,6 +135,9 @@ export class BlockPullError extends Error {
     return typeof value === 'object' && value !== null && (value as { [brand]?: unknown })[brand] === true
   }
 }
+
+/** System errors of which that is true as well, whatever the code: no file descriptor was left. */
+const retryableErrnos: readonly number[] = [os.constants.errno.EMFILE, os.constants.errno.ENFILE]
 
 /** What an aborted `AbortSignal` makes of a call or a job, with the signal's reason as `cause`, as Node does. */
 export class AbortError extends Error {

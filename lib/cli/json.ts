@@ -57,6 +57,6 @@ export function endLine(ending: Ending, image?: string) {
   const { state, code, message, hint, bytesMoved, seconds, method, released, releasedBytes } = ending
   const { verified, durable, trailingData } = ending
   // What is undefined, of an end that no job came to, is left out of the line.
-  const facts = { state, code, message, hint, bytesMoved, seconds, method, released, releasedBytes, verified, durable }
-  return { event: 'end', ...(image !== undefined && { image }), ...facts, trailingData }
+  const work = { state, code, message, hint, bytesMoved, seconds, method, released, releasedBytes }
+  return { event: 'end', ...(image !== undefined && { image }), ...work, verified, durable, trailingData }
 }

@@ -9,7 +9,6 @@
 #include "core/base/limits.h"
 #include "core/image/qcow2/disk_tail.h"
 #include "core/image/qcow2/qcow2_image.h"
-#include "driver/tail_warning.h"
 
 namespace blockpull::driver {
 namespace {
@@ -22,6 +21,16 @@ constexpr std::uint64_t kSpareRoom = limits::kRefcountTableBytes + 4 * limits::k
 
 /// A call of refill() lasts about so long: a cancel waits for it.
 constexpr std::chrono::milliseconds kTurn{20};
+
+std::vector<ClusterRange> copies_of(const std::vector<LinkRun>& links) {
+  std::vector<ClusterRange> copies;
+  for (const LinkRun& run : links) {
+    if (!run.zero) {
+      copies.push_back({run.host_cluster, run.count});
+    }
+  }
+  return copies;
+}
 
 }  // namespace
 
@@ -64,20 +73,23 @@ Result<void> PullMetadata::begin() {
     BLOCKPULL_CHECK(trailing_.kept->raise(end + room));
     allocator_.hold_from(trailing_.kept->held_from() - trailing_.kept->length());
   }
-  return allocator_.begin();
+  BLOCKPULL_CHECK(allocator_.begin());
+  is_begun_ = true;
+  return {};
 }
 
 /// Brings the trailer down to the end of the image, once nothing more is taken behind it.
-Result<void> PullMetadata::settle_trailer() {
+Result<void> PullMetadata::lower_trailer() {
   if (!trailing_.kept || allocator_.has_failed()) {
     // Where the image ends is not certain after a failure: the next pull finds it by its mark.
     return {};
   }
   // Where something unknown may own what lies there, the trailer goes behind all of it.
   const bool has_grown = allocator_.end() != first_end_ || !allocator_.owns_all_space();
-  BLOCKPULL_CHECK(trailing_.kept->settle(
-      has_grown ? std::optional(allocator_.end() * target_.active().cluster_size())
-                : std::nullopt));
+  const std::uint64_t image_end =
+      has_grown ? allocator_.end() * target_.active().cluster_size() : allocator_.end_of_use();
+  // Leaks that were not taken back lie right behind the image, and are no place for a trailer.
+  BLOCKPULL_CHECK(trailing_.kept->lower(is_begun_ ? std::optional(image_end) : std::nullopt));
   allocator_.hold_from(trailing_.kept->held_from());
   return {};
 }
@@ -124,7 +136,10 @@ Result<ClusterRange> PullMetadata::reserve_most(std::uint64_t clusters) {
 
 Result<void> PullMetadata::commit(const std::vector<LinkRun>& links) {
   // All of it has been read by now.
-  BLOCKPULL_CHECK(target_.watch.check_content());
+  if (auto unchanged = target_.watch.check_content(); !unchanged.ok()) {
+    copies_in_doubt_ = true;
+    return unchanged;
+  }
   BLOCKPULL_CHECK(link_writer_.prepare(links));
   // If we die here, the next open sees data and tables that nothing refers to: leaks of this batch.
   BLOCKPULL_CHECK(target_.active().file().sync());
@@ -145,7 +160,7 @@ Result<void> PullMetadata::give_back(const std::vector<ClusterRange>& unused) {
 Result<std::string> PullMetadata::complete(const std::vector<ClusterRange>& unused) {
   BLOCKPULL_TRY(warning, clear_tail());
   BLOCKPULL_CHECK(give_back(unused));
-  BLOCKPULL_CHECK(settle_trailer());
+  BLOCKPULL_CHECK(lower_trailer());
   BLOCKPULL_CHECK(header_edit_.prepare(target_.active()));
   BLOCKPULL_CHECK(target_.check_in_place());
   BLOCKPULL_CHECK(target_.watch.check());
@@ -165,7 +180,7 @@ Result<std::string> PullMetadata::clear_tail() {
     return std::string();
   }
   if (tail->is_compressed) {
-    return tail_warning(active.file().path(), active.virtual_size(), tail->length);
+    return image::qcow2::warning_of(active.file().path(), active, *tail);
   }
   // If we die here, or before the flush that comes next, the next open sees some of these bytes or
   // zeros; no guest reads them, and the backing file is there still.
@@ -177,7 +192,7 @@ Result<void> PullMetadata::wind_up(const std::vector<LinkRun>& links,
                                    const std::vector<ClusterRange>& unused) {
   const Result<void> ended = end_links(links, unused);
   // Where they failed the trailer stays where it was raised to, which is the end of the file.
-  return ended.ok() ? settle_trailer() : ended;
+  return ended.ok() ? lower_trailer() : ended;
 }
 
 Result<void> PullMetadata::end_links(const std::vector<LinkRun>& links,
@@ -187,24 +202,20 @@ Result<void> PullMetadata::end_links(const std::vector<LinkRun>& links,
   if (links.empty() || links_in_doubt_) {
     return {};
   }
-  if (Result<void> linked = commit(links); !linked.ok()) {
-    const bool is_changed = linked.error().kind == ErrorKind::kLocked;
-    if ((linked.error().kind != ErrorKind::kNoSpace && !is_changed) || links_in_doubt_) {
+  if (!copies_in_doubt_) {
+    const Result<void> linked = commit(links);
+    if (linked.ok()) {
+      // If we die here, the next open sees each of the last links made or not.
+      return target_.active().file().sync();
+    }
+    const bool has_no_room = linked.error().kind == ErrorKind::kNoSpace && !links_in_doubt_;
+    if (!copies_in_doubt_ && !has_no_room) {
       return linked;
     }
-    // Not even the tables fit, or the copies may be of what somebody has put into a layer: they go,
-    // the chain still has the bytes.
-    std::vector<ClusterRange> copies;
-    for (const LinkRun& run : links) {
-      if (!run.zero) {
-        copies.push_back({run.host_cluster, run.count});
-      }
-    }
-    BLOCKPULL_CHECK(give_back(copies));
-    return is_changed ? linked : Result<void>();
   }
-  // If we die here, the next open sees each of the last links made or not.
-  return target_.active().file().sync();
+  // Not even the tables fit, or the copies may be of what somebody has put into a layer: they go,
+  // the chain still has the bytes.
+  return give_back(copies_of(links));
 }
 
 }  // namespace blockpull::driver

@@ -4,12 +4,14 @@
 // safe.
 //
 //     survey   walk the plan once, to know how much there is to move; nothing is written yet
-//     begin    make the image ours to write
+//     begin    raise a trailer that is kept ─ make the image ours to write
 //     refill   plan ahead, reserve host clusters for it
 //     commit   new tables ─ flush ─ links                       (a checkpoint: every 64 MiB or 5 s)
-//     complete zeros behind the end of the disk ─ give back what is unused ─ flush ─ look whether
-//              all files are what they were ─ cut the chain in the header ─ flush
-//     wind_up  give back, commit once more, without cutting the chain: cancel and failure
+//     complete zeros behind the end of the disk ─ give back what is unused ─ flush ─
+//              lower the trailer ─ new name ─ look whether all files are what they were ─
+//              cut the chain in the header ─ flush
+//     wind_up  give back, commit once more, lower the trailer, without cutting the chain:
+//              cancel and failure
 //
 // Crash story, whatever the instant: what the header reaches is durable and counted; each guest
 // cluster reads the same bytes from the chain or from its copy; the chain is cut only when every
@@ -81,7 +83,7 @@ class PullMetadata {
  private:
   PullMetadata(const PullTarget& target, image::qcow2::Allocator allocator,
                image::qcow2::HeaderEdit header_edit, TrailingFound trailing);
-  [[nodiscard]] Result<void> settle_trailer();
+  [[nodiscard]] Result<void> lower_trailer();
   [[nodiscard]] Result<ClusterRange> reserve_most(std::uint64_t clusters);
   [[nodiscard]] Result<std::string> clear_tail();
   [[nodiscard]] Result<void> end_links(const std::vector<LinkRun>& links,
@@ -97,6 +99,10 @@ class PullMetadata {
   const std::uint64_t first_end_;
   /// Bytes that the survey has found to be needed.
   std::uint64_t bytes_to_allocate_ = 0;
+  /// Nothing but what the header reaches has a refcount.
+  bool is_begun_ = false;
+  /// Somebody has changed a layer: what was copied and not linked may be of that.
+  bool copies_in_doubt_ = false;
   /// Linking has failed midway: the tables may refer to clusters that we believe unlinked. Nothing
   /// more is linked then, and no copy given back.
   bool links_in_doubt_ = false;

@@ -2,6 +2,7 @@
 
 #include "driver/trailing_policy.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/base/text.h"
@@ -16,6 +17,18 @@ using image::qcow2::TrailingOwner;
 std::optional<job::Trailing> about(const std::optional<KeptTrailer>& trailer) {
   return trailer ? std::optional(job::Trailing{trailer->offset(), trailer->length()})
                  : std::nullopt;
+}
+
+/// Where a trailer may begin. Clusters that have a refcount are what a killed pull has left, where
+/// the file has them all; it may have ended within the last of them when a trailer came.
+std::uint64_t first_foreign_byte(const image::qcow2::Allocator& allocator, std::uint64_t file_size,
+                                 std::uint64_t cluster_size) {
+  const std::uint64_t leaks_end = allocator.leaks_end();
+  if (leaks_end <= allocator.end_of_use() || leaks_end > file_size) {
+    return allocator.end_of_use();
+  }
+  return leaks_end == file_size ? file_size
+                                : std::max(allocator.end_of_use(), leaks_end - cluster_size);
 }
 
 /// Foreign bytes, and where they begin.
@@ -44,11 +57,9 @@ Result<TrailingFound> find_trailing_data(image::Qcow2Image& image,
   TrailingFound found;
   const std::uint64_t end_of_use = allocator.end_of_use();
   if (wanted == TrailingData::kKeep) {
-    // Whole clusters that have a refcount are what a killed pull has left.
     BLOCKPULL_TRY(file_size, image.file().size());
-    const std::uint64_t leaks_end = allocator.leaks_end();
-    const bool has_leaks = leaks_end > end_of_use && leaks_end <= file_size;
-    BLOCKPULL_TRY(kept, KeptTrailer::find(image, end_of_use, has_leaks ? leaks_end : end_of_use));
+    const std::uint64_t from = first_foreign_byte(allocator, file_size, image.cluster_size());
+    BLOCKPULL_TRY(kept, KeptTrailer::find(image, end_of_use, from));
     found.told = about(kept);
     found.kept = kept ? std::make_unique<KeptTrailer>(*std::move(kept)) : nullptr;
     return found;

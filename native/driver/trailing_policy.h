@@ -4,7 +4,8 @@
 // there is to do with them. `core/image/qcow2/trailing_bytes.h` says whose they are.
 //
 //     refuse    foreign bytes refuse the pull before the first write
-//     keep      all from the end of use on that is not zeros ends the file again
+//     keep      all from the end of use on that is not zeros ends the file again; where clusters
+//               have leaked there, all from the last of them on
 //     discard   they are overwritten, as `qemu-img rebase` does
 //
 // Thread rule: one thread at a time, on one that may block.

@@ -68,9 +68,8 @@ test('an exception of a getter passes through', () => {
 
 test('a callback that is none is a TypeError', () => {
   for (const callback of nonsense.filter((value) => typeof value !== 'function')) {
-    expect(() =>
-      binding['pullImage']?.({ ...image, base: null, bytesPerSecond: 0n, siblings: null }, callback),
-    ).toThrow('callback must be a function')
+    const request = { ...image, base: null, bytesPerSecond: 0n, trailingData: 'refuse', siblings: null }
+    expect(() => binding['pullImage']?.(request, callback)).toThrow('callback must be a function')
   }
 })
 

@@ -5,7 +5,6 @@
 // pull as before.
 
 import { copyFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import type { PullImageOptions } from '../../lib/index.js'
 import { check, difference, flatten, qemuImg, qemuIo } from '../support/qemu.js'
@@ -56,5 +55,5 @@ test('a compressed last cluster is left as it is, and the outcome warns', async 
   await qemuImg('resize', '-q', '--shrink', '-f', 'qcow2', chain.top, '80k')
   const { warnings } = await pulled(chain.top)
   expect(warnings).toEqual([expect.stringContaining('has 49152 bytes of what lay below it behind the end of its disk')])
-  expect((await check(join(chain.folder, 'layer1'))).code).toBe(0)
+  expect((await check(chain.top)).code).toBe(0)
 })

@@ -3,10 +3,20 @@
 // Bytes that another program has put behind the image, into its file: refused by name, or kept whatever happens to
 // the pull, or written over if that is asked for. And no image that only QEMU's tools have written to is refused.
 
-import { appendFileSync, closeSync, openSync, readSync, statSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  closeSync,
+  copyFileSync,
+  openSync,
+  readSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, expect, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { connect, plan, pullImage } from '../../lib/index.js'
 import { blockpull } from '../support/command.js'
 import { Puller } from '../support/puller.js'
@@ -136,14 +146,85 @@ async function expectThereAfterDeath(chain: CaseChain, trailer: Buffer, what: st
   expect([0, 3], what).toContain((await check(chain.top)).code)
   expect(await difference(join(chain.folder, 'flat.raw'), chain.top), what).toBeNull()
   if (lastBytes(chain.top, trailer.length).equals(trailer)) return
-  expect((await plan(chain.top, { trailingData: 'keep' })).trailingData?.bytes, what).toBe(trailer.length)
+  const copy = `${chain.top}.copy`
+  copyFileSync(chain.top, copy)
+  await pulled(copy, { trailingData: 'keep' })
+  expect(lastBytes(copy, trailer.length).equals(trailer), what).toBe(true)
 }
+
+describe('a pull that keeps a trailer and dies leaves it raised; a program that', () => {
+  async function killed() {
+    const trailer = random(1000)
+    const chain = await withTrailer(trailer)
+    const puller = new Puller('io_uring')
+    const options = { trailingData: 'keep', bytesPerSecond: mebibyte } as const
+    await expect(puller.pull({ path: chain.top, options, killAfterMs: 500 })).rejects.toThrow()
+    await puller.kill()
+    await untilUnlocked(chain.top)
+    expect(lastBytes(chain.top, trailer.length).equals(trailer)).toBe(true)
+    return { chain, trailer }
+  }
+
+  test('appends to it finds both at the end', async () => {
+    const { chain, trailer } = await killed()
+    appendFileSync(chain.top, 'RECORD-2')
+    await pulled(chain.top, { trailingData: 'keep' })
+    expect(lastBytes(chain.top, 1008).equals(Buffer.concat([trailer, Buffer.from('RECORD-2')]))).toBe(true)
+    expect((await check(chain.top)).code).toBe(0)
+  })
+
+  test('writes another in its place finds that, and not the old one', async () => {
+    const { chain, trailer } = await killed()
+    truncateSync(chain.top, statSync(chain.top).size - trailer.length)
+    appendFileSync(chain.top, 'RECORD-2')
+    const { trailingData } = await pulled(chain.top, { trailingData: 'keep' })
+    expect(trailingData?.bytes).toBe(8)
+    expect(lastBytes(chain.top, 8).toString()).toBe('RECORD-2')
+    expect((await check(chain.top)).code).toBe(0)
+  })
+})
+
+test('a layer that is changed ends the pull, and the trailer is behind the image again', async () => {
+  const trailer = random(1000)
+  const chain = await withTrailer(trailer)
+  const before = statSync(chain.top).size
+  const job = await pullImage(chain.top, { trailingData: 'keep', bytesPerSecond: 65536 })
+  appendFileSync(join(chain.folder, 'layer0'), 'x')
+  job.setBandwidth('0')
+  await expect(job.done).rejects.toMatchObject({ code: 'LOCKED' })
+  expect(lastBytes(chain.top, trailer.length).equals(trailer)).toBe(true)
+  expect(statSync(chain.top).size).toBeLessThan(before + (4 << 20))
+})
+
+test('a trailer that begins within a leaked cluster is kept whole', async () => {
+  const chain = await makeChain(temp.folder(), { size: '4M', io: ['write -P 1 0 4M'] }, { size: '4M' })
+  await qemuIo(chain.top, 'qcow2', 'write -c -P 5 0 64k')
+  const file = openSync(chain.top, 'r+')
+  writeSync(file, Buffer.alloc(8), 0, 8, 4 << 16)
+  closeSync(file)
+  expect((await check(chain.top)).code).toBe(3)
+  const trailer = random(150_000)
+  appendFileSync(chain.top, trailer)
+  await pulled(chain.top, { trailingData: 'keep' })
+  expect(lastBytes(chain.top, trailer.length).equals(trailer)).toBe(true)
+})
+
+test('whole clusters and a length in one word are no given-up table', async () => {
+  const length = Buffer.alloc(8)
+  length.writeBigUInt64BE(65536n)
+  const chain = await makeChain(temp.folder(), { size: '4M', io: ['write -P 1 0 4M'] }, { size: '4M' })
+  truncateSync(chain.top, 4 << 16)
+  appendFileSync(chain.top, Buffer.concat([random(65536), length]))
+  await expect(pulled(chain.top)).rejects.toMatchObject({ code: 'FEATURE_UNSUPPORTED' })
+})
 
 test('discard writes over it, and the outcome says over what', async () => {
   const chain = await withTrailer(random(70_000))
   const found = { offset: chain.end, bytes: 70_000 }
   expect((await plan(chain.top, { trailingData: 'discard' })).trailingData).toEqual(found)
   expect((await pulled(chain.top, { trailingData: 'discard' })).trailingData).toEqual(found)
+  expect((await plan(chain.top, { trailingData: 'keep' })).trailingData).toBeNull()
+  expect((await check(chain.top)).code).toBe(0)
   expect(await difference(join(chain.folder, 'flat.raw'), chain.top)).toBeNull()
 })
 

@@ -20,7 +20,7 @@ async function isLost(program) {
   createImage('base.qcow2', '16M', { writes: ['write -P 0x55 0 16M'] })
   createImage('top.qcow2', '16M', { backing: 'base.qcow2' })
   flatten('top.qcow2', 'before.raw')
-  const { qemu, client } = await startQemu([qcow2Node('top')], program)
+  const { qemu, client } = await startQemu([qcow2Node('top')], { program })
   say(`block-stream in ${program}, with auto-finalize false`)
   await client.execute('block-stream', { 'job-id': 'pull', device: 'top', 'auto-finalize': false })
   await client.event('BLOCK_JOB_PENDING')

@@ -122,11 +122,13 @@ export function qcow2Node(name, below) {
 /**
  * A running QEMU over these nodes, and the client of its monitor.
  * @param {object[]} nodes
- * @param {'qemu-system-x86_64' | 'qemu-storage-daemon'} [program]
+ * @param {Pick<import('../support/qemu-process.mjs').QemuOptions, 'program' | 'machine'> & {
+ *   readonly devices?: readonly string[]
+ * }} [how] `devices` are further arguments
  */
-export async function startQemu(nodes, program) {
-  const args = nodes.flatMap((node) => ['--blockdev', JSON.stringify(node)])
-  const qemu = await QemuProcess.start({ folder, args, ...(program && { program }) })
+export async function startQemu(nodes, { devices = [], ...how } = {}) {
+  const args = [...nodes.flatMap((node) => ['--blockdev', JSON.stringify(node)]), ...devices]
+  const qemu = await QemuProcess.start({ folder, args, ...how })
   return { qemu, client: await qemu.connect() }
 }
 

@@ -93,3 +93,39 @@ describe('nothing is released that is read by', () => {
     expect(await live.complaints(null)).toEqual([])
   })
 })
+
+describe('a copy-on-read filter over the disk', () => {
+  const start = async (size: string) => {
+    const chain = await makeChain(
+      temp.folder(),
+      { name: 'base', size, io: ['write -P 1 0 512k'] },
+      { name: 'top', size: '1M' },
+    )
+    const diskArgs = [
+      ...blockdev({ driver: 'qcow2', 'node-name': 'image', file: file(chain.top) }),
+      ...blockdev({ driver: 'copy-on-read', 'node-name': 'top', file: 'image' }),
+      ...device,
+    ]
+    return { chain, live: await LiveDisk.start(chain, { diskArgs, disks: [] }) }
+  }
+
+  test('and a backing file shorter than that: refused, as QEMU would write rubbish behind its end', async () => {
+    const { chain, live } = await start('512k')
+    await expect(live.pull({}, 'd0')).rejects.toMatchObject({
+      code: 'UNSUPPORTED',
+      message: expect.stringMatching(/filter 'top' copies what is read .*\(524288 bytes\) is shorter .*\(1048576\)/),
+    })
+    await live.shutOff()
+    expect(await live.complaints(pathAt(chain, 1))).toEqual([])
+  })
+
+  test('and one as long: pulled, and what the guest reads meanwhile is right', async () => {
+    const { live } = await start('1M')
+    const pull = live.pull({ bytesPerSecond: 1 << 18 }, 'd0')
+    const line = 'qemu-io -d /machine/peripheral/d0/virtio-backend "read 0 1M"'
+    await (await live.client()).execute('human-monitor-command', { 'command-line': line })
+    expect(await pull).toMatchObject({ state: 'completed' })
+    await live.shutOff()
+    expect(await live.complaints(null)).toEqual([])
+  })
+})

@@ -3,6 +3,7 @@
 // Guests that are saved, migrated and continued around a pull. QEMU skips what a stream should write while the images
 // are inactive and counts it as done; no pull may complete on that.
 
+import { closeSync, openSync, writeSync } from 'node:fs'
 import { afterAll, describe, expect, test } from 'vitest'
 import { GuestPuller } from '../support/guest-puller.js'
 import { beginSlowMigration, cancelMigration, save, untilStatus } from '../support/guest-states.js'
@@ -16,12 +17,13 @@ afterAll(() => temp.remove())
 
 const slow = { bytesPerSecond: 1 << 19 }
 
-async function start() {
+async function start(change: (path: string) => void = () => undefined) {
   const chain = await makeChain(
     temp.folder(),
     { name: 'base', size: '4M', io: ['write -P 1 0 4M'] },
     { name: 'top', size: '4M', io: ['write -P 2 0 64k'] },
   )
+  change(chain.top)
   const live = await LiveDisk.start(chain)
   return { live, client: await live.client() }
 }
@@ -148,4 +150,22 @@ test('a job that a dead process left paused goes on with whoever adopts it', asy
   await domain.blockJobSetSpeed('vda', '0')
   expect(await domain.reap()).toMatchObject([{ outcome: { state: 'completed', verified: true } }])
   await expectWhole(live)
+})
+
+test('a guest that was saved, and whose image has a cluster that nobody counted: the pull is refused', async () => {
+  // The first data cluster is the sixth of the file; the refcounts are in the third, two bytes each.
+  const { live, client } = await start((path) => {
+    const file = openSync(path, 'r+')
+    writeSync(file, Buffer.alloc(2), 0, 2, 2 * 65536 + 2 * 5)
+    closeSync(file)
+  })
+  await save(client)
+  await client.execute('cont')
+  const domain = await live.domain()
+  await expect(domain.blockPull('vda')).rejects.toMatchObject({
+    code: 'IMAGE_CORRUPT',
+    message: expect.stringMatching(/while the guest was migrated or saved .*run 'qemu-img check -r all'/),
+  })
+  expect((await domain.plan('vda')).refusals).toMatchObject([{ code: 'IMAGE_CORRUPT' }])
+  expect(await live.jobs()).toEqual([])
 })

@@ -53,7 +53,13 @@ describe('a plan', () => {
 
   test('tells what QEMU would be asked for, and estimates where it cannot see the files', async () => {
     const { domain } = await start(temp)
-    const expected = { virtualSize: diskBytes, bytesFree: null, refusals: [], method: 'block-stream' }
+    const expected = {
+      virtualSize: diskBytes,
+      bytesFree: null,
+      refusals: [],
+      method: 'block-stream',
+      trailingData: null,
+    }
     expect(await domain.plan('vda', { bytesPerSecond: onDisk })).toEqual({
       ...expected,
       bytesToMove: 2 * onDisk,

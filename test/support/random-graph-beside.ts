@@ -60,7 +60,9 @@ export class JobBeside {
     const { from, into } = beside
     if (beside.kind !== 'commit' || beside.end !== 'finish') return
     const dropped = new Set(stage.paths.slice(from, into))
-    stage.chains = stage.chains.map((chain) => chain.filter((path) => !dropped.has(path)))
+    // Over a filter QEMU leaves the header of the layer above as it was.
+    const before = stage.recipe.filters.some(({ place }) => place === 'between') ? stage.chains : []
+    stage.chains = [...before, ...stage.chains.map((chain) => chain.filter((path) => !dropped.has(path)))]
     stage.hasWritten = true
   }
 

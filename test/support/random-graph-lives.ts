@@ -81,6 +81,7 @@ async function save(stage: GraphStage): Promise<boolean> {
   const how = await machine.migrated()
   stage.note(`saved: ${how}`)
   if (how === 'completed') model.flushedUpTo(mark)
+  stage.mayMiscount ||= how === 'completed'
   return how === 'completed'
 }
 
@@ -154,6 +155,7 @@ async function moveOver(stage: GraphStage, pull: GraphPull): Promise<Told> {
     return await stage.finish(pull)
   }
   model.flushedUpTo(mark)
+  stage.mayMiscount = true
   await takeOver(stage, target)
   for (let left = random.between(1, 3); left > 0; left--) await stage.something()
   await Promise.race([pull.told, pause(random.below(600))])
@@ -172,7 +174,9 @@ async function leave(stage: GraphStage, source: GraphMachine): Promise<void> {
 }
 
 async function secondMachine(stage: GraphStage, from: string): Promise<GraphMachine> {
-  return await GraphMachine.start(stage.recipe, stage.images, 'other', from)
+  const machine = await GraphMachine.start(stage.recipe, stage.images, 'other', from)
+  stage.others.push(machine)
+  return machine
 }
 
 /** The second QEMU has the images from now on. */

@@ -66,9 +66,20 @@ export class GraphMachine {
 
   /** What is wrong where it ended and nobody had asked it to; one that is just about to end is waited for. */
   async complaints(): Promise<string[]> {
-    if (this.client.isClosed) await Promise.race([this.qemu.ended, pause(1000)])
+    await this.#untilEnded()
     if (!this.hasEnded || this.#isExpectedToEnd) return []
     return [`QEMU ended by itself, with ${this.#how}: ${this.qemu.printed.trim()}`]
+  }
+
+  /** QEMU 7.2 ends where a stream writes in the moment in which a migration makes its images inactive. */
+  async hasEndedOverMigration(): Promise<boolean> {
+    await this.#untilEnded()
+    return this.hasEnded && /Assertion `!\(bs->open_flags & BDRV_O_INACTIVE\)' failed/.test(this.qemu.printed)
+  }
+
+  /** Where its monitor is closed, it has ended or is just about to. */
+  async #untilEnded(): Promise<void> {
+    if (this.client.isClosed) await Promise.race([this.qemu.ended, pause(1000)])
   }
 
   async cont(): Promise<void> {

@@ -104,15 +104,17 @@ export function chooseRecipe(random: Random, chain: ChainFacts): Recipe {
   const style = isDaemon || random.chance(0.55) ? 'blockdev' : 'drive'
   const byHeaders = random.chance(style === 'drive' ? 0.4 : 0.25)
   const isSnapshot = style === 'drive' && random.chance(0.15)
-  const filters = chooseFilters(random, chain, style, byHeaders).filter(({ kind }) => {
-    // What is opened read-only cannot be copied into.
-    return !isSnapshot || kind !== 'copy-on-read'
+  const chosen = chooseFilters(random, chain, style, byHeaders)
+  const compresses = chosen.some(({ kind }) => kind === 'compress')
+  const filters = chosen.filter(({ kind }) => {
+    // What is opened read-only cannot be copied into; what compresses fails over a cluster that the stream has written.
+    return kind !== 'copy-on-read' || !(isSnapshot || compresses)
   })
   const writesBelow = filters.some(isWriterBelow)
   const hasOthers = !isSnapshot && !writesBelow
   const secondOver = hasOthers && depth > 0 && random.chance(0.3) ? random.between(1, depth) : null
   // Beside a second disk a commit changes what that reads; over an active one, QEMU hangs with a compress filter.
-  const mayCommit = depth > 0 && secondOver === null && filters.every(({ kind }) => kind !== 'compress')
+  const mayCommit = depth > 0 && secondOver === null && !compresses
   const beside = hasOthers && random.chance(0.2) ? chooseBeside(random, depth, mayCommit) : null
   const life = isDaemon || isSnapshot ? 'none' : chooseLife(random, filters, beside !== null)
   const isNamed = style === 'blockdev' || random.chance(0.5)
@@ -132,7 +134,7 @@ export function chooseRecipe(random: Random, chain: ChainFacts): Recipe {
     isInline: random.chance(0.3),
     // QEMU may end by an assertion where a commit is cancelled in an iothread.
     hasIothread: !isDaemon && random.chance(0.3) && beside?.kind !== 'commit',
-    copiesOnRead: style === 'drive' && !isSnapshot && random.chance(0.15),
+    copiesOnRead: style === 'drive' && !isSnapshot && !compresses && random.chance(0.15),
     isRunning: !writesBelow && random.chance(0.4),
     ask: {
       name: random.pick(names),
@@ -185,14 +187,12 @@ function chooseBeside(random: Random, depth: number, mayCommit: boolean): Beside
 }
 
 function chooseLife(random: Random, filters: readonly Filter[], isBeside: boolean): Life {
+  // A QEMU that a machine comes into cannot open it.
+  const isAlone = filters.some(({ kind }) => kind === 'copy-before-write')
   // A guest that runs would write below by reading.
-  if (filters.some(isWriterBelow)) return random.pick(['none', 'cancelled migration'])
+  if (filters.some(isWriterBelow)) return isAlone ? 'none' : random.pick(['none', 'cancelled migration'])
   // QEMU lets nobody migrate beside a job that writes.
   if (isBeside) return random.pick(['none', 'stop'])
-  // A QEMU that comes in opens one only over the active image itself.
-  const isAlone = filters.some(({ kind, place }) => {
-    return kind === 'copy-before-write' && (place === 'between' || filters.length > 1)
-  })
   if (isAlone) return random.pick(['none', 'stop', 'save', 'pull when saved'])
   return random.pick([
     'none',

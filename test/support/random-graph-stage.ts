@@ -31,6 +31,10 @@ export class GraphStage {
   /** The chains that the headers may lead through. */
   chains: string[][]
   hasWritten = false
+  /** A stream may have gone on while the images were inactive, and QEMU has lost count of its clusters then. */
+  mayMiscount = false
+  /** Those that the machine is, or was, to come into. */
+  readonly others: GraphMachine[] = []
   /** Whether images were, or will be, taken away from a job. */
   mayFail = false
   /** Whether QEMU was killed, and may have left clusters that nobody uses. */
@@ -68,6 +72,7 @@ export class GraphStage {
   /** Ends whatever still runs. */
   async kill(): Promise<void> {
     await this.#machine?.kill()
+    for (const machine of this.others) await machine.kill()
   }
 
   /** What is wrong with the QEMU that has the images. */

@@ -2,6 +2,7 @@
 //
 // Errors: made from native records, told apart by code, recognised across copies, with a stack that names the caller.
 
+import { constants } from 'node:os'
 import { inspect } from 'node:util'
 import { describe, expect, it, vi } from 'vitest'
 import { AbortError, BlockPullError, called, errorCodes, errorFromNative, isNativeFailure } from '../../lib/errors.js'
@@ -76,6 +77,12 @@ describe('retryable', () => {
       'MONITOR_TIMEOUT',
       'GUEST_BUSY',
     ])
+  })
+
+  it('is true where no file descriptor was left, whatever the code', () => {
+    const { EMFILE, EIO } = constants.errno
+    expect(errorFromNative({ ...failure('IO'), errno: EMFILE }).retryable).toBe(true)
+    expect(errorFromNative({ ...failure('IO'), errno: EIO }).retryable).toBe(false)
   })
 })
 

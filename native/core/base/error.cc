@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <string_view>
 #include <utility>
 
 #include "core/base/text.h"
@@ -28,6 +29,20 @@ ErrorKind kind_of(int error_number) {
       return ErrorKind::kNotFound;
     default:
       return ErrorKind::kIo;
+  }
+}
+
+/// Where nothing is wrong with the file, and a later try may find a descriptor.
+std::string_view remedy(int error_number) {
+  switch (error_number) {
+    case EMFILE:
+      return "; each open image takes two file descriptors and each monitor one, so raise "
+             "RLIMIT_NOFILE (ulimit -n) or have fewer jobs at once";
+    case ENFILE:
+      return "; this machine has no file descriptor left, so raise fs.file-max (sysctl) or end "
+             "programs";
+    default:
+      return "";
   }
 }
 
@@ -57,7 +72,8 @@ Error make_error(ErrorKind kind, std::string message) {
 Error system_error(std::string_view operation, int error_number, std::string_view path) {
   Error error;
   error.kind = kind_of(error_number);
-  error.message = text(operation, " of '", path, "' failed: ", errno_text(error_number));
+  error.message =
+      text(operation, " of '", path, "' failed: ", errno_text(error_number), remedy(error_number));
   error.error_number = error_number;
   error.operation = operation;
   error.path = path;

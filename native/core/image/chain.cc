@@ -144,7 +144,7 @@ class Opener {
     if (is_top) {
       file.forget_cached_pages();
     }
-    return file.settle();
+    return file.note_state();
   }
 
   static Result<std::unique_ptr<Image>> read(std::unique_ptr<io::File> file,

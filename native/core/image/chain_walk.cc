@@ -9,30 +9,6 @@
 namespace blockpull::image {
 namespace {
 
-/// Inflates the cluster of `extent` and copies the part of it that `into` wants.
-Result<void> read_compressed(Image& image, const Extent& extent, std::span<std::byte> into) {
-  std::vector<std::byte> compressed(extent.compressed_length);
-  std::vector<std::byte> cluster(image.cluster_size());
-  BLOCKPULL_CHECK(image.file().read_at(extent.host.value, compressed));
-  BLOCKPULL_CHECK(image.inflate(compressed, cluster));
-  std::memcpy(into.data(), cluster.data() + extent.offset_in_cluster, into.size());
-  return {};
-}
-
-Result<void> read_extent(Image& image, const Extent& extent, std::span<std::byte> into) {
-  switch (extent.status) {
-    case Status::kData:
-      return image.file().read_at(extent.host.value, into);
-    case Status::kCompressed:
-      return read_compressed(image, extent, into);
-    case Status::kZero:
-    case Status::kUnallocated:
-      break;
-  }
-  std::memset(into.data(), 0, into.size());
-  return {};
-}
-
 /// What is left of `extent` once its first `passed` bytes are behind.
 Extent rest_of(Extent extent, std::uint64_t passed) {
   extent.length -= passed;

@@ -75,4 +75,8 @@ class Image {
                                              std::span<std::byte> into) const = 0;
 };
 
+/// Fills `into` with the bytes that lie where `extent` begins: zeros where it has none. Blocks.
+[[nodiscard]] Result<void> read_extent(Image& image, const Extent& extent,
+                                       std::span<std::byte> into);
+
 }  // namespace blockpull::image

@@ -41,7 +41,7 @@ Result<FileState> state_of(int fd, const std::string& path) {
   return state_of(about);
 }
 
-Result<FileState> settled_state_of(int fd, const std::string& path) {
+Result<FileState> state_after_tick(int fd, const std::string& path) {
   BLOCKPULL_TRY(state, state_of(fd, path));
   // A whole second is one in a billion by chance, and else says how coarse the filesystem is.
   const std::int64_t step = state.changed_ns % kSecond == 0 ? kSecond : kTick;

@@ -4,9 +4,9 @@
 // a file that we only read.
 //
 // A kernel stamps a write with the tick in which it comes, so a file that was written to a moment
-// before it was looked at can be written to again and have the same times. settled() therefore
-// waits such a tick out; afterwards every write shows. Times are those of the file's own clock and
-// are only ever compared with each other.
+// before it was looked at can be written to again and have the same times. state_after_tick()
+// therefore waits such a tick out; afterwards every write shows. Times are those of the file's own
+// clock and are only ever compared with each other.
 
 #pragma once
 
@@ -47,7 +47,7 @@ struct FileState {
 
 /// The same once the tick of its last change is over: at the most a second later, and that only
 /// where a filesystem counts in whole seconds. Blocks.
-[[nodiscard]] Result<FileState> settled_state_of(int fd, const std::string& path);
+[[nodiscard]] Result<FileState> state_after_tick(int fd, const std::string& path);
 
 /// kLocked: a file that had `had` bytes when it was opened ends at `ends_at`, behind which a read
 /// was to find some.

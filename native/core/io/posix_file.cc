@@ -148,10 +148,10 @@ PosixFile::PosixFile(std::string path, UniqueFd fd, const struct stat& about, Ac
       access_(access),
       kept_size_(opened_.size_bytes) {}
 
-Result<void> PosixFile::settle() {
-  BLOCKPULL_TRY(settled, settled_state_of(fd_.get(), path_));
-  opened_ = settled;
-  kept_size_ = settled.size_bytes;
+Result<void> PosixFile::note_state() {
+  BLOCKPULL_TRY(now, state_after_tick(fd_.get(), path_));
+  opened_ = now;
+  kept_size_ = now.size_bytes;
   return {};
 }
 

@@ -67,10 +67,10 @@ class PosixFile final : public File {
   [[nodiscard]] FileId id() const { return opened_.id; }
 
   /// Takes the file as it is now for what it was when it was opened: to be called once it is
-  /// locked, before anything is read. Waits as settled_state_of() does.
-  [[nodiscard]] Result<void> settle();
+  /// locked, before anything is read. Waits as state_after_tick() does.
+  [[nodiscard]] Result<void> note_state();
 
-  /// As it was when it was opened, or settled.
+  /// As it was when it was opened, or noted.
   [[nodiscard]] const FileState& opened() const { return opened_; }
 
   /// As it is now.

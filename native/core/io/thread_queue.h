@@ -24,9 +24,6 @@ class ThreadQueue final : public RequestQueue {
   void wait(Nanoseconds until) override;
   void wake() override;
 
-  /// Carries out one request on the calling thread.
-  [[nodiscard]] static Result<void> transfer(Request& request);
-
  private:
   BlockingPool& pool_;
   /// Guards ended_ and woken_.

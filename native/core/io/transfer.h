@@ -35,6 +35,9 @@ enum class TransferState : std::uint8_t { kWhole, kContinue, kFailed };
 /// bytes when it was opened has failed: they would be zeros that nobody wrote.
 [[nodiscard]] TransferState account(Request& request, ssize_t result);
 
+/// Carries out what is left of the request on this thread, by pread and pwrite. Blocks.
+[[nodiscard]] Result<void> transfer_now(Request& request);
+
 /// The error of a request that failed with `error_number`, 0 when no call failed.
 [[nodiscard]] Error transfer_error(const Request& request, int error_number);
 

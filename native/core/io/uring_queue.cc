@@ -6,8 +6,11 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
-#include <cstdlib>
+#include <cstdio>
+#include <system_error>
 
+#include <fcntl.h>
+#include <poll.h>
 #include <sys/eventfd.h>
 
 #include "core/base/text.h"
@@ -87,7 +90,7 @@ io_uring_sqe* UringQueue::next_sqe() {
 
 /// `request` nullptr: the read of the eventfd.
 void UringQueue::queue(Request* request) {
-  io_uring_sqe* const sqe = waiting_.empty() ? next_sqe() : nullptr;
+  io_uring_sqe* const sqe = waiting_.empty() && !is_given_up_ ? next_sqe() : nullptr;
   if (sqe == nullptr) {
     waiting_.push_back(request);
   } else {
@@ -122,6 +125,7 @@ void UringQueue::prepare(Request* request, io_uring_sqe& sqe) {
     ::io_uring_prep_write(&sqe, fd, at, left, offset);
   }
   ::io_uring_sqe_set_data(&sqe, request);
+  ++in_ring_;
 }
 
 void UringQueue::submit(Request& request) {
@@ -136,24 +140,73 @@ void UringQueue::wake() {
 }
 
 void UringQueue::wait(Nanoseconds until) {
+  if (is_given_up_) {
+    wait_without_ring(until);
+    return;
+  }
   queue_waiting();
   io_uring_cqe* cqe = nullptr;
   int status = 0;
   if (until == Nanoseconds::max()) {
     status = ::io_uring_submit_and_wait_timeout(&ring_, &cqe, 1, nullptr, nullptr);
   } else {
-    const auto now = std::chrono::duration_cast<Nanoseconds>(
-        std::chrono::steady_clock::now().time_since_epoch());
-    const Nanoseconds left = std::max(until - now, Nanoseconds(0));
+    const Nanoseconds left = std::max(until - MonotonicClock().now(), Nanoseconds(0));
     __kernel_timespec timeout{.tv_sec = left.count() / 1'000'000'000,
                               .tv_nsec = left.count() % 1'000'000'000};
     status = ::io_uring_submit_and_wait_timeout(&ring_, &cqe, 1, &timeout, nullptr);
   }
   if (status < 0 && status != -ETIME && status != -EINTR && status != -EAGAIN && status != -EBUSY) {
-    // The ring itself is broken: no request can be trusted to end.
-    std::abort();
+    give_up_ring(-status);
   }
   reap();
+}
+
+/// Takes back what the kernel has not been told of.
+void UringQueue::give_up_ring(int error_number) {
+  is_given_up_ = true;
+  std::fprintf(stderr,
+               "blockpull: io_uring is refused by now (io_uring_enter: %s); reading and writing "
+               "one after the other, which is slow, until this process is started anew\n",
+               std::generic_category().message(error_number).c_str());
+  // So that a read here never waits for a wake that the ring's own read has taken.
+  (void)::fcntl(wake_fd_.get(), F_SETFL, O_NONBLOCK);
+  const unsigned count = ::io_uring_sq_ready(&ring_);
+  for (unsigned back = 1; back <= count; ++back) {
+    const io_uring_sqe& sqe = ring_.sq.sqes[(ring_.sq.sqe_tail - back) & ring_.sq.ring_mask];
+    if (auto* const request = reinterpret_cast<Request*>(sqe.user_data)) {
+      waiting_.push_front(request);
+      --in_ring_;
+    }
+  }
+  std::erase(waiting_, nullptr);
+}
+
+/// One request at a time: whoever waits for a time, or wakes us, is not kept longer.
+void UringQueue::wait_without_ring(Nanoseconds until) {
+  if (waiting_.empty()) {
+    sleep_without_ring(until);
+  } else {
+    Request* const request = waiting_.front();
+    waiting_.pop_front();
+    Result<void> result = transfer_now(*request);
+    // Whoever made the request may destroy it in the call.
+    const auto done = std::move(request->done);
+    done(std::move(result));
+  }
+  reap();
+}
+
+/// Any system call lets the kernel put what it has done into the ring.
+void UringQueue::sleep_without_ring(Nanoseconds until) {
+  constexpr Nanoseconds kLook{10'000'000};
+  const Nanoseconds most = in_ring_ > 0 ? kLook : Nanoseconds(std::chrono::hours(1));
+  const Nanoseconds left = std::clamp(until - MonotonicClock().now(), Nanoseconds(0), most);
+  const timespec timeout{.tv_sec = left.count() / 1'000'000'000,
+                         .tv_nsec = left.count() % 1'000'000'000};
+  pollfd wake{.fd = wake_fd_.get(), .events = POLLIN, .revents = 0};
+  if (::ppoll(&wake, 1, &timeout, nullptr) > 0) {
+    (void)!::read(wake_fd_.get(), &wake_count_, sizeof wake_count_);
+  }
 }
 
 void UringQueue::reap() {
@@ -163,8 +216,11 @@ void UringQueue::reap() {
     const int result = cqe->res;
     ::io_uring_cqe_seen(&ring_, cqe);
     if (request == nullptr) {
-      queue(nullptr);
+      if (!is_given_up_) {
+        queue(nullptr);
+      }
     } else {
+      --in_ring_;
       complete(*request, result);
     }
   }

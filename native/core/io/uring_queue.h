@@ -11,6 +11,10 @@
 // Where the kernel takes no more before completions are taken (old ones say EBUSY), requests wait
 // in a list of ours: nothing is refused and nothing spins.
 //
+// A process may lock itself up later (seccomp), and the ring is refused then that had worked. What
+// the kernel has taken goes on to its end; everything else is read and written here, one request
+// after the other, which is slow and loses nothing.
+//
 // No IOSQE_IO_DRAIN and no linked requests: on a shared ring either would make jobs wait for each
 // other. The kernel's own workers (for files that cannot be read without blocking) are capped.
 
@@ -48,6 +52,9 @@ class UringQueue final : public RequestQueue {
   void queue_waiting();
   void complete(Request& request, int result);
   void reap();
+  void give_up_ring(int error_number);
+  void wait_without_ring(Nanoseconds until);
+  void sleep_without_ring(Nanoseconds until);
 
   io_uring ring_{};
   bool ring_open_ = false;
@@ -55,6 +62,11 @@ class UringQueue final : public RequestQueue {
   std::uint64_t wake_count_ = 0;
   /// Found no room in the submission queue; nullptr stands for the read of the eventfd.
   std::deque<Request*> waiting_;
+  /// Requests that the kernel has, and those that it has not been told of yet; of these there are
+  /// none once the ring is given up.
+  std::size_t in_ring_ = 0;
+  /// The kernel is told of nothing any more.
+  bool is_given_up_ = false;
 };
 
 }  // namespace blockpull::io

@@ -23,7 +23,6 @@ Error no_socket(std::string_view operation, int error_number, const std::string&
   Error error = system_error(operation, error_number, path);
   if (error_number == EMFILE || error_number == ENFILE) {
     error.kind = ErrorKind::kMonitorLost;
-    error.message += "; each monitor needs a file descriptor, so raise RLIMIT_NOFILE (ulimit -n)";
   }
   return error;
 }

@@ -107,6 +107,13 @@ Result<std::size_t> BlockGraph::add(BlockNode node) {
   return *known;
 }
 
+void BlockGraph::add_filter(const Filter& filter, std::size_t image) {
+  filters_.emplace(filter.name, image);
+  if (filter.driver == kCopyOnRead) {
+    nodes_[image].copied_into_by = filter.name;
+  }
+}
+
 /// A device's images, from the one that it shows down to the last.
 Result<std::optional<std::size_t>> BlockGraph::add_chain(const qmp::Json& device,
                                                          const qmp::Json& stats) {
@@ -124,7 +131,7 @@ Result<std::optional<std::size_t>> BlockGraph::add_chain(const qmp::Json& device
     }
     BLOCKPULL_TRY(added, add(std::move(node)));
     for (const Filter& filter : filters) {
-      filters_.emplace(filter.name, added);
+      add_filter(filter, added);
     }
     if (above) {
       BLOCKPULL_CHECK(link(*above, added, filters));
@@ -210,7 +217,7 @@ Result<BlockGraph> BlockGraph::of_nodes(const qmp::Json& named_nodes, const qmp:
   for (const auto& [filter, driver] : drivers) {
     std::vector<Filter> below;
     if (const auto image = filters_from(filter, below)) {
-      graph.filters_.emplace(filter, *image);
+      graph.add_filter({filter, driver}, *image);
     }
   }
   for (std::size_t i = 0; i < graph.nodes_.size(); ++i) {
@@ -268,13 +275,19 @@ std::optional<std::size_t> BlockGraph::find_device(std::string_view name) const 
   return filter == filters_.end() ? find_node(name) : std::optional(filter->second);
 }
 
+const BlockDevice* BlockGraph::device_on(std::size_t node) const {
+  const auto device = std::find_if(
+      devices_.begin(), devices_.end(),
+      [&](const BlockDevice& candidate) { return candidate.node_name == nodes_[node].name; });
+  return device == devices_.end() ? nullptr : &*device;
+}
+
 std::string BlockGraph::disk_name(std::size_t node) const {
-  for (const BlockDevice& device : devices_) {
-    if (device.node_name == nodes_[node].name) {
-      return !device.device.empty() ? device.device : std::string(id_in(device.qdev));
-    }
+  const BlockDevice* const device = device_on(node);
+  if (device == nullptr) {
+    return nodes_[node].name;
   }
-  return nodes_[node].name;
+  return !device->device.empty() ? device->device : std::string(id_in(device->qdev));
 }
 
 bool BlockGraph::is_job_on(std::string_view job_id, std::size_t node) const {

@@ -75,6 +75,8 @@ struct BlockNode {
   std::string filter_above_backing;
   /// The first of these that writes to what it stands over whatever is read through it, or "".
   std::string copies_into_backing;
+  /// One of these that stands over it, or "": the reads of whoever is above are copied into it.
+  std::string copied_into_by;
   /// Some other node has it as its backing.
   bool is_backing = false;
 };
@@ -128,6 +130,9 @@ class BlockGraph {
   /// The same by the name of a device, the id of the guest's device, or the name of a node.
   [[nodiscard]] std::optional<std::size_t> find_device(std::string_view name) const;
 
+  /// The guest's device that stands on that node, the first where there are several; or nullptr.
+  [[nodiscard]] const BlockDevice* device_on(std::size_t node) const;
+
   /// What people call the disk on that node: its device, its id, or the node's name.
   [[nodiscard]] std::string disk_name(std::size_t node) const;
 
@@ -175,6 +180,9 @@ class BlockGraph {
     std::string name;
     std::string driver;
   };
+
+  /// One that stands over that image.
+  void add_filter(const Filter& filter, std::size_t image);
 
   /// `filters`: those between the two, the upper one first.
   [[nodiscard]] Result<void> link(std::size_t parent, std::size_t child,

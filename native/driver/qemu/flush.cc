@@ -40,6 +40,11 @@ bool has_no_filter(const Error& error) {
   return error.message.find("Failed to find node") != std::string::npos;
 }
 
+/// Somebody has put a filter of its own between ours and the node since ours was added.
+bool has_other_child(const Error& error) {
+  return error.message.find("Cannot change the option 'image'") != std::string::npos;
+}
+
 /// Whether QEMU refuses a filter since it was built, or is allowed, without its driver.
 bool lacks_driver(std::string_view refusal) {
   constexpr std::array<std::string_view, 3> kWords{
@@ -82,6 +87,9 @@ class Flush : public std::enable_shared_from_this<Flush> {
  private:
   /// A filter of ours that a broken connection has left is removed, once.
   static constexpr int kTries = 2;
+
+  /// How often another program may put a filter under ours in the moment of a flush.
+  static constexpr int kMoves = 3;
 
   void add_filter(int tries) {
     execute({"blockdev-add", filter_above(node_, monitor_->path()), true},
@@ -166,6 +174,12 @@ class Flush : public std::enable_shared_from_this<Flush> {
                 flush.give_up(std::move(reopened).error());
                 return;
               }
+              if (!reopened.ok() && has_other_child(reopened.error()) && flush.moves_left_-- > 0) {
+                flush.execute(flush.removal(), [](Flush& again, const Result<Json>& /*removed*/) {
+                  again.add_filter(kTries);
+                });
+                return;
+              }
               flush.flushed_ = reopened.ok() ? Result<Flushed>(Flushed{})
                                              : Result<Flushed>(flush.failure(reopened.error()));
               flush.remove_filter();
@@ -232,6 +246,7 @@ class Flush : public std::enable_shared_from_this<Flush> {
   const FlushTime time_;
   const std::function<void(Result<Flushed>)> then_;
   qmp::Peer peer_;
+  int moves_left_ = kMoves;
   /// The guest's state after the filter was refused as over a node that is read-only.
   std::optional<RunState> read_only_in_;
   Result<Flushed> flushed_ = Flushed{};

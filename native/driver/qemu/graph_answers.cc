@@ -15,6 +15,9 @@ using qmp::Json;
 
 constexpr std::string_view kJson = "json:";
 
+/// What QEMU calls a file below its blkdebug filter, which passes on what the file has.
+constexpr std::string_view kBlkdebug = "blkdebug::";
+
 /// The options in a json: name, absent in any other.
 Json options_in(const std::string& filename) {
   if (!filename.starts_with(kJson)) {
@@ -52,6 +55,13 @@ bool is_image_format(std::string_view driver) {
                                                       "vdi",   "vhdx",      "vpc",   "luks",
                                                       "dmg",   "parallels", "cloop", "bochs"};
   return std::find(kFormats.begin(), kFormats.end(), driver) != kFormats.end();
+}
+
+std::string below_blkdebug(std::string_view filename) {
+  while (filename.starts_with(kBlkdebug)) {
+    filename.remove_prefix(kBlkdebug.size());
+  }
+  return std::string(filename);
 }
 
 }  // namespace
@@ -126,12 +136,12 @@ std::string path_in(const std::string& filename) {
   for (int depth = 0; level.exists() && depth < kDeepestName; ++depth) {
     for (const char* const name : {"filename", "file.filename", "image.filename"}) {
       if (const auto path = level.member(name).text()) {
-        return *path;
+        return below_blkdebug(*path);
       }
     }
     level = below(level);
   }
-  return filename;
+  return below_blkdebug(filename);
 }
 
 bool is_part_of_file(const std::string& filename) {

@@ -114,6 +114,43 @@ class ViewQuery : public std::enable_shared_from_this<ViewQuery> {
     if (const auto thread = processors.at(0).member("thread-id").number()) {
       thread_ = static_cast<int>(*thread);
     }
+    ask_if_offered("query-block-exports", &ViewQuery::take_exports);
+  }
+
+  void take_exports(const Json& exports) {
+    exported_.clear();
+    for (std::size_t i = 0; i < exports.size(); ++i) {
+      exported_.push_back(exports.at(i).member("node-name").text_or_empty());
+    }
+    if (exported_.empty()) {
+      take_objects(Json());
+    } else {
+      ask_objects();
+    }
+  }
+
+  /// A storage daemon has no query-iothreads. Where there is no object QEMU refuses to list them.
+  void ask_objects() {
+    const auto take = [self = shared_from_this()](Result<Json> objects) {
+      if (objects.ok()) {
+        self->take_objects(*objects);
+      } else if (objects.error().kind == ErrorKind::kQemuError) {
+        self->take_objects(Json());
+      } else {
+        self->begin_again_or_fail(std::move(objects).error());
+      }
+    };
+    const std::string path = qmp::JsonWriter().member("path", "/objects").text();
+    monitor_->execute({"qom-list", path, false}, take);
+  }
+
+  void take_objects(const Json& objects) {
+    view_.exported_by_threads.clear();
+    for (std::size_t i = 0; i < objects.size(); ++i) {
+      if (objects.at(i).member("type").text_or_empty() == "child<iothread>") {
+        view_.exported_by_threads = exported_;
+      }
+    }
     if (devices_.size() > 0) {
       ask({"query-block", "", false}, &ViewQuery::take_devices_again);
     } else {
@@ -211,6 +248,7 @@ class ViewQuery : public std::enable_shared_from_this<ViewQuery> {
   Json edges_;
   Json migration_;
   Json nodes_;
+  std::vector<std::string> exported_;
   /// One of QEMU's threads, or 0.
   int thread_ = 0;
   int tries_left_ = kTries;
@@ -238,6 +276,12 @@ void tell_seen(job::Host& host, const std::shared_ptr<Result<GuestView>>& view,
 }
 
 }  // namespace
+
+bool is_mirrored(const GuestView& view, std::size_t node) {
+  return std::any_of(view.jobs.begin(), view.jobs.end(), [&](const qmp::BlockJob& job) {
+    return job.type == "mirror" && view.graph.is_job_on(job.id, node);
+  });
+}
 
 void query_guest(const std::shared_ptr<qmp::Monitor>& monitor, ViewTold then) {
   std::make_shared<ViewQuery>(monitor, std::move(then))->begin();

@@ -4,9 +4,9 @@
 // whether QEMU may write. Only queries are sent, and of those only what no QEMU ends over
 // (block_graph.h says which do that).
 //
-//     reach ─▶ devices ─▶ statistics ─▶ edges ─▶ jobs ─▶ state ─▶ devices once more ─▶ the view
-//                                                  │
-//              a storage daemon has no devices:    └─▶ its nodes, twice, once no job has concluded
+//     reach ─▶ devices ─▶ statistics ─▶ edges ─▶ jobs ─▶ state ─▶ exports ─┬▶ devices again ─▶ the
+//                                                                          │                   view
+//         a storage daemon has no devices: once no job has concluded,      └▶ nodes, twice ──▶
 //
 // The images are asked for twice. A job of another program that ends in between changes them under
 // the other answers, so what differs is asked for again, and what goes on differing is refused.
@@ -33,9 +33,16 @@ struct GuestView {
   BlockGraph graph;
   std::vector<qmp::BlockJob> jobs;
   RunState state;
+  /// Nodes that are exported by a QEMU that has I/O threads; which of them serves an export, and
+  /// whether one does, is not told.
+  std::vector<std::string> exported_by_threads;
   /// Processes that may be QEMU, or threads of it, for see_files().
   std::vector<int> processes;
 };
+
+/// Whether a mirror works on that image. QEMU 7.2 ends where a filter, such as that of a flush, is
+/// put over a disk in an I/O thread then.
+[[nodiscard]] bool is_mirrored(const GuestView& view, std::size_t node);
 
 using ViewTold = std::function<void(Result<GuestView>)>;
 

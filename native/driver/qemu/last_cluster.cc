@@ -2,28 +2,24 @@
 
 #include "driver/qemu/last_cluster.h"
 
-#include "core/base/text.h"
-#include "core/image/chain.h"
 #include "core/image/qcow2/disk_tail.h"
-#include "driver/tail_warning.h"
+#include "driver/qemu/guest_files.h"
 
 namespace blockpull::driver {
 
 std::string warn_of_last_cluster(const StreamPlan& plan) {
-  const bool may_have_one = plan.has_work && plan.layers.size() > 1 && plan.layers[0].seen &&
+  const bool may_have_one = plan.has_work && plan.layers.size() > 1 &&
                             plan.layers[1].virtual_size > plan.layers[0].virtual_size;
   if (!may_have_one) {
     return {};
   }
-  const SeenFile& file = *plan.layers[0].seen;
-  auto chain = image::open_listed({{file.path, image::Format::kQcow2}});
-  if (!chain.ok() || chain->layers.front().file->id() != file.id) {
+  auto chain = open_beside_qemu({plan.layers[0]});
+  if (!chain.ok()) {
     return {};
   }
-  const auto tail = image::qcow2::find_disk_tail(*chain->active_qcow2());
-  return tail.ok() && *tail
-             ? tail_warning(plan.path, chain->active().virtual_size(), (*tail)->length)
-             : std::string();
+  image::Qcow2Image& image = *chain->active_qcow2();
+  const auto tail = image::qcow2::find_disk_tail(image);
+  return tail.ok() && *tail ? warning_of(plan.path, image, **tail) : std::string();
 }
 
 }  // namespace blockpull::driver

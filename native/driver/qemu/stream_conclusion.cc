@@ -83,6 +83,13 @@ void StreamConclusion::take_snapshots(const std::shared_ptr<Result<GuestView>>& 
     return;
   }
   const auto top = view->graph.find_node(plan_.node);
+  if (top && is_mirrored(*view, *top)) {
+    // QEMU 7.2 may end over the flush, so the job waits for the mirror's end.
+    answer(Preparation{Verdict::kTryLater,
+                       make_error(ErrorKind::kJobActive,
+                                  text("'", plan_.path, "' is mirrored, and cannot be flushed"))});
+    return;
+  }
   if (!top || !view->graph.nodes()[*top].has_internal_snapshots) {
     flush(FlushTime::kBeforeJobEnds, &StreamConclusion::take_preparing_flush);
     return;

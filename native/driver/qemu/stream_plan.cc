@@ -131,6 +131,17 @@ Result<void> Planner::check_filters() const {
                           "', which a pull would write to by it; remove that copy-on-read filter, ",
                           "or open the backing file read-only"));
     }
+    // What the guest reads through both filters behind the end of the shorter layer, QEMU takes out
+    // of memory that nobody has filled, and writes it into the disk (7.2 and 10.0).
+    const BlockNode& below = layer(i + 1);
+    if (!top_.copied_into_by.empty() && below.virtual_size < top_.virtual_size) {
+      return refused(ErrorKind::kUnsupported,
+                     text("filter '", top_.copied_into_by, "' copies what is read into '",
+                          top_.filename, "', and backing file '", below.filename, "' (",
+                          below.virtual_size, " bytes) is shorter than that (", top_.virtual_size,
+                          "): QEMU would write rubbish behind its end during a pull; remove that "
+                          "copy-on-read filter, or pull while the guest is shut off"));
+    }
   }
   return {};
 }

@@ -35,6 +35,9 @@ std::uint64_t test_seed() {
 
 namespace {
 
+/// More than what two pulls leave between the image and a trailer that they have raised.
+constexpr std::uint64_t kRoom = std::uint64_t{64} << 20U;
+
 std::uint64_t trailer_bytes(const CrashCase& crash_case) {
   return crash_case.keeps_trailer ? crash_case.top.garbage_behind : 0;
 }
@@ -52,6 +55,11 @@ std::string CrashJudge::missing_trailer(const Content& image) const {
   const bool ends_so = image.size() >= trailer_.size() &&
                        image.read(image.size() - trailer_.size(), trailer_.size()) == trailer_;
   return ends_so ? "" : "the file does not end with what was behind the image";
+}
+
+bool CrashJudge::has_trailer(const Content& image, std::uint64_t from) const {
+  const auto bytes = image.read(from, std::min(image.size() - std::min(image.size(), from), kRoom));
+  return std::search(bytes.begin(), bytes.end(), trailer_.begin(), trailer_.end()) != bytes.end();
 }
 
 std::string CrashJudge::differing_byte(const Content& image) const {
@@ -79,10 +87,11 @@ std::string CrashJudge::fault_of(const Content& image) const {
     return text("the header names '", verdict.backing_name, "'");
   }
   if (std::string fault = missing_trailer(image); !fault.empty()) {
-    // Until a copy is whole, the trailer is where it was.
+    // Until a copy is whole, the trailer is where it was: behind the image, or raised by a pull that
+    // died. What lies between the two is a hole, of any length.
     const std::uint64_t home = start_.size() - trailer_.size();
-    const auto bytes = image.read(home, image.size() - std::min(image.size(), home));
-    if (std::search(bytes.begin(), bytes.end(), trailer_.begin(), trailer_.end()) == bytes.end()) {
+    const std::uint64_t raised = std::max(home, image.size() - std::min(image.size(), kRoom));
+    if (!has_trailer(image, home) && !has_trailer(image, raised)) {
       return fault;
     }
   }
@@ -102,7 +111,11 @@ std::string CrashJudge::fault_of_completed(const Content& image) const {
   if (std::string fault = missing_trailer(image); !fault.empty()) {
     return fault;
   }
-  if (verdict.tail_bytes == trailer_.size()) {
+  // Where clusters had leaked, the last of them was kept with it: it may hold its beginning.
+  const bool is_kept = !trailer_.empty() && verdict.tail_bytes > trailer_.size();
+  const std::uint64_t more = is_kept ? verdict.tail_bytes - trailer_.size() : 0;
+  if (verdict.tail_bytes == trailer_.size() + more &&
+      more % (std::uint64_t{1} << case_.top.cluster_bits) == 0) {
     verdict.tail_bytes = 0;
   }
   if (!verdict.is_sound() || (!verdict.is_clean() && !may_have_leaks(verdict))) {

@@ -37,6 +37,8 @@ class CrashJudge {
   [[nodiscard]] std::string differing_byte(const faults::Content& image) const;
   /// Empty: the file ends with the trailer that is to be kept, or there is none to keep.
   [[nodiscard]] std::string missing_trailer(const faults::Content& image) const;
+  /// Whether it lies anywhere in the bytes from there on.
+  [[nodiscard]] bool has_trailer(const faults::Content& image, std::uint64_t from) const;
   [[nodiscard]] bool may_have_leaks(const faults::Verdict& verdict) const;
 
   const CrashCase& case_;

@@ -66,12 +66,13 @@ void Content::write(std::uint64_t offset, std::span<const std::byte> from) {
 
 void Content::zero(std::uint64_t offset, std::uint64_t length) {
   const std::uint64_t end = std::min(offset + length, size_);
-  while (offset < end) {
+  // A hole may be of any length.
+  for (offset = next_data(offset); offset < end; offset = next_data(offset)) {
     const std::uint64_t in_page = offset % kPage;
     const std::uint64_t count = std::min(end - offset, kPage - in_page);
     if (count == kPage) {
       pages_.erase(offset / kPage);
-    } else if (pages_.contains(offset / kPage)) {
+    } else {
       std::memset(own_page(offset / kPage).data() + in_page, 0, count);
     }
     offset += count;

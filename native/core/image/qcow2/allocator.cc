@@ -11,6 +11,7 @@
 #include "core/base/text.h"
 #include "core/image/qcow2/refcount_entry.h"
 #include "core/image/qcow2/trailing_bytes.h"
+#include "core/io/file_content.h"
 
 namespace blockpull::image::qcow2 {
 namespace {
@@ -363,21 +364,14 @@ Result<void> Allocator::cut_off(std::uint64_t end_bytes) {
 Result<void> Allocator::clear(std::uint64_t from, std::uint64_t to) {
   io::File& file = image_.file();
   BLOCKPULL_CHECK(file.punch(from, to - from));
-  std::vector<std::byte> bytes;
-  while (from < to) {
-    BLOCKPULL_TRY(run, file.run_at(from));
-    const std::uint64_t end = from + std::min(run.length, to - from);
-    while (!run.hole && from < end) {
-      bytes.resize(std::min(limits::kMiB, end - from));
-      BLOCKPULL_CHECK(file.read_at(from, bytes));
-      if (!all_zero(bytes)) {
-        std::fill(bytes.begin(), bytes.end(), std::byte{0});
-        BLOCKPULL_CHECK(file.write_at(from, bytes));
-      }
-      from += bytes.size();
+  const auto fill = [&file](std::uint64_t offset, std::span<std::byte> bytes) -> Result<bool> {
+    if (!all_zero(bytes)) {
+      std::fill(bytes.begin(), bytes.end(), std::byte{0});
+      BLOCKPULL_CHECK(file.write_at(offset, bytes));
     }
-    from = end;
-  }
+    return true;
+  };
+  BLOCKPULL_CHECK(io::read_content(file, from, to, fill));
   return {};
 }
 

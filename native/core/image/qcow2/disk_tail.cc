@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/base/bytes.h"
+#include "core/base/text.h"
 
 namespace blockpull::image::qcow2 {
 namespace {
@@ -18,15 +19,6 @@ std::uint64_t tail_length(const Header& header) {
   return past == 0 ? 0 : unit - past;
 }
 
-Result<std::vector<std::byte>> inflated_tail(Qcow2Image& image, const Extent& extent,
-                                             std::uint64_t length) {
-  std::vector<std::byte> compressed(extent.compressed_length);
-  std::vector<std::byte> cluster(image.cluster_size());
-  BLOCKPULL_CHECK(image.file().read_at(extent.host.value, compressed));
-  BLOCKPULL_CHECK(image.inflate(compressed, cluster));
-  return std::vector<std::byte>(cluster.end() - static_cast<std::ptrdiff_t>(length), cluster.end());
-}
-
 }  // namespace
 
 Result<std::optional<DiskTail>> find_disk_tail(Qcow2Image& image) {
@@ -35,19 +27,25 @@ Result<std::optional<DiskTail>> find_disk_tail(Qcow2Image& image) {
     return std::optional<DiskTail>();
   }
   BLOCKPULL_TRY(last, image.status({image.virtual_size() - kSector}, kSector));
-  std::vector<std::byte> bytes(length);
   DiskTail tail{last.host.value, length, last.status == Status::kCompressed};
   if (tail.is_compressed) {
-    BLOCKPULL_TRY(inflated, inflated_tail(image, last,
-                                          image.cluster_size() -
-                                              image.virtual_size() % image.cluster_size()));
-    bytes = std::move(inflated);
-  } else if (last.status == Status::kData) {
+    // A stream has no subclusters.
+    last.offset_in_cluster = image.virtual_size() % image.cluster_size();
+    tail.length = image.cluster_size() - last.offset_in_cluster;
+  } else {
+    last.host.value += kSector;
     tail.host_offset += kSector;
-    BLOCKPULL_CHECK(image.file().read_at(tail.host_offset, bytes));
   }
-  tail.length = bytes.size();
+  std::vector<std::byte> bytes(tail.length);
+  BLOCKPULL_CHECK(read_extent(image, last, bytes));
   return all_zero(bytes) ? std::optional<DiskTail>() : std::optional(tail);
+}
+
+std::string warning_of(const std::string& path, const Qcow2Image& image, const DiskTail& tail) {
+  return text("image '", path, "' has ", tail.length,
+              " bytes of what lay below it behind the end of its disk of ", image.virtual_size(),
+              " bytes, in the same cluster; nothing reads them as long as the disk is not grown, "
+              "and they would show then: write zeros to the new space after growing it");
 }
 
 Result<void> clear_disk_tail(Qcow2Image& image, const DiskTail& tail) {

@@ -15,6 +15,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "core/base/result.h"
 #include "core/image/qcow2/qcow2_image.h"
@@ -30,6 +31,10 @@ struct DiskTail {
 
 /// Absent where nothing lies there but zeros.
 [[nodiscard]] Result<std::optional<DiskTail>> find_disk_tail(Qcow2Image& image);
+
+/// What is told where it stays: what a grown disk would show, in a sentence.
+[[nodiscard]] std::string warning_of(const std::string& path, const Qcow2Image& image,
+                                     const DiskTail& tail);
 
 /// Writes zeros over one that is not compressed; not yet durable. Whatever part of that a crash
 /// leaves, no guest byte is in it.

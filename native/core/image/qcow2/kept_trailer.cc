@@ -68,22 +68,66 @@ struct Found {
   std::vector<std::byte> bytes;
 };
 
-/// What the mark speaks of: the copy behind it, or, where that was not finished, the trailer where
-/// it was before. Absent: neither.
-Result<std::optional<Found>> follow_mark(io::File& file, std::span<const std::byte> mark,
-                                         std::uint64_t at) {
-  for (const std::uint64_t offset : {at + kSector, be_at<std::uint64_t>(mark, 16)}) {
-    Found found{offset, std::vector<std::byte>(be_at<std::uint64_t>(mark, 24))};
-    BLOCKPULL_CHECK(file.read_at(offset, found.bytes));
-    if (says(mark.subspan(kTrailerDigest, kDigest), digest_of(found.bytes))) {
-      return std::optional(std::move(found));
+Result<std::vector<std::byte>> read_all(io::File& file, std::uint64_t from, std::uint64_t to) {
+  std::vector<std::byte> bytes(to - from);
+  BLOCKPULL_CHECK(file.read_at(from, bytes));
+  return bytes;
+}
+
+/// Whether the machine may have died while `whole` was written here: some of it is there.
+bool is_unfinished(std::span<const std::byte> copy, std::span<const std::byte> whole) {
+  for (std::size_t i = 0; i < copy.size(); ++i) {
+    if (copy[i] != std::byte{0} && (i >= whole.size() || copy[i] != whole[i])) {
+      return false;
     }
   }
-  return std::optional<Found>();
+  return true;
+}
+
+/// The bytes from `offset` to the end of the file but for a mark, or a part of one, that ends them:
+/// the trailer was to be moved once more, and that was as far as it came.
+std::span<const std::byte> without_last_mark(std::span<const std::byte> bytes, std::uint64_t offset,
+                                             std::uint64_t cluster_size) {
+  const std::uint64_t end = offset + bytes.size();
+  const std::uint64_t mark = round_up(end, kSector) - kSector;
+  if (mark < offset || mark == end || !is_aligned(mark + kSector, cluster_size)) {
+    return bytes;
+  }
+  const auto last = bytes.subspan(mark - offset);
+  const std::size_t begun = std::min(last.size(), kMagic.size());
+  return says(last.first(begun), kMagic.substr(0, begun)) ? bytes.first(mark - offset) : bytes;
+}
+
+/// What lies behind the mark, whatever a program has made of it since. Where that is a copy that
+/// was not finished: the trailer where it was before.
+Result<std::optional<Found>> follow_mark(io::File& file, std::span<const std::byte> mark,
+                                         std::uint64_t at, std::uint64_t cluster_size) {
+  BLOCKPULL_TRY(file_size, file.size());
+  const std::uint64_t copy = at + kSector;
+  const auto length = be_at<std::uint64_t>(mark, 24);
+  const auto is_whole = [&](std::span<const std::byte> bytes) {
+    return bytes.size() >= length &&
+           says(mark.subspan(kTrailerDigest, kDigest), digest_of(bytes.first(length)));
+  };
+  BLOCKPULL_TRY(behind, read_all(file, copy, file_size));
+  const auto written = without_last_mark(behind, copy, cluster_size);
+  if (is_whole(behind)) {
+    if (written.size() >= length && all_zero(written.subspan(length))) {
+      behind.resize(length);
+    }
+  } else {
+    const auto source = be_at<std::uint64_t>(mark, 16);
+    BLOCKPULL_TRY(before, read_all(file, source, source + length));
+    if (is_whole(before) && is_unfinished(written, before)) {
+      return std::optional(Found{source, std::move(before)});
+    }
+  }
+  return behind.empty() ? std::optional<Found>() : std::optional(Found{copy, std::move(behind)});
 }
 
 /// The last mark in [from, to), both multiples of a sector, that leads to a trailer.
-Result<std::optional<Found>> find_mark(io::File& file, std::uint64_t from, std::uint64_t to) {
+Result<std::optional<Found>> find_mark(io::File& file, std::uint64_t from, std::uint64_t to,
+                                       std::uint64_t cluster_size) {
   std::vector<std::byte> chunk;
   while (to > from) {
     const std::uint64_t begin = std::max(from, to - std::min(to, limits::kMiB));
@@ -94,7 +138,7 @@ Result<std::optional<Found>> find_mark(io::File& file, std::uint64_t from, std::
       if (!is_mark(sector, begin + at - kSector)) {
         continue;
       }
-      BLOCKPULL_TRY(found, follow_mark(file, sector, begin + at - kSector));
+      BLOCKPULL_TRY(found, follow_mark(file, sector, begin + at - kSector, cluster_size));
       if (found) {
         return found;
       }
@@ -109,16 +153,21 @@ Result<std::optional<Found>> find_mark(io::File& file, std::uint64_t from, std::
 Result<std::optional<KeptTrailer>> KeptTrailer::find_raised(Qcow2Image& image,
                                                             std::uint64_t end_of_use) {
   BLOCKPULL_TRY(file_size, image.file().size());
-  // The copy is the last thing in the file, so the mark is no farther from the end than this.
+  // The copy is the last thing in the file, so the mark is no farther from the end than this; more
+  // than so many bytes are not kept in any case.
   const std::uint64_t reach = kMostBytes + 2 * kSector;
   const std::uint64_t from =
       round_up(std::max(end_of_use, file_size - std::min(file_size, reach)), kSector);
-  BLOCKPULL_TRY(found, find_mark(image.file(), from, round_down(file_size, kSector)));
+  BLOCKPULL_TRY(
+      found, find_mark(image.file(), from, round_down(file_size, kSector), image.cluster_size()));
   if (!found) {
     return std::optional<KeptTrailer>();
   }
-  return std::optional(
-      KeptTrailer(image, end_of_use, found->offset, std::move(found->bytes), file_size));
+  const std::uint64_t offset = found->offset;
+  KeptTrailer raised(image, offset, std::move(found->bytes), file_size);
+  // The mark is to stay until another one is written.
+  raised.held_from_ = offset > end_of_use ? offset - kSector : offset;
+  return std::optional(std::move(raised));
 }
 
 Result<std::optional<KeptTrailer>> KeptTrailer::find(Qcow2Image& image, std::uint64_t end_of_use,
@@ -139,11 +188,9 @@ Result<std::optional<KeptTrailer>> KeptTrailer::find(Qcow2Image& image, std::uin
                            ", save them elsewhere and discard them"))
         .with_path(path);
   }
-  std::vector<std::byte> bytes(file_size - from);
-  BLOCKPULL_CHECK(image.file().read_at(from, bytes));
-  return all_zero(bytes)
-             ? std::optional<KeptTrailer>()
-             : std::optional(KeptTrailer(image, end_of_use, from, std::move(bytes), file_size));
+  BLOCKPULL_TRY(bytes, read_all(image.file(), from, file_size));
+  return all_zero(bytes) ? std::optional<KeptTrailer>()
+                         : std::optional(KeptTrailer(image, from, std::move(bytes), file_size));
 }
 
 Result<void> KeptTrailer::raise(std::uint64_t room_end) {
@@ -164,8 +211,8 @@ Result<void> KeptTrailer::raise(std::uint64_t room_end) {
   return {};
 }
 
-Result<void> KeptTrailer::settle(std::optional<std::uint64_t> image_end) {
-  if (std::exchange(is_settled_, true)) {
+Result<void> KeptTrailer::lower(std::optional<std::uint64_t> image_end) {
+  if (std::exchange(is_lowered_, true)) {
     return {};
   }
   io::File& file = image_->file();
@@ -178,7 +225,7 @@ Result<void> KeptTrailer::settle(std::optional<std::uint64_t> image_end) {
     // If we die here, the next open sees what raise() may leave.
     return file.sync();
   }
-  const std::uint64_t offset = image_end.value_or(home_);
+  const std::uint64_t offset = image_end.value_or(source_);
   BLOCKPULL_CHECK(file.write_at(offset, bytes_));
   // If we die here, the next open sees the copy that was raised, at the end of the file.
   BLOCKPULL_CHECK(file.sync());

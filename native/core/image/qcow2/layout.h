@@ -55,6 +55,9 @@ inline constexpr std::size_t kV3MinHeaderLength = 104;
 /// What QEMU writes for version 3.
 inline constexpr std::size_t kV3HeaderLength = 112;
 
+/// Extra data of a snapshot's entry (QEMU's bound).
+inline constexpr std::uint32_t kMaxExtraBytes = 1024;
+
 namespace incompatible {
 inline constexpr std::uint64_t kDirty = 1U << 0U;
 inline constexpr std::uint64_t kCorrupt = 1U << 1U;

@@ -8,12 +8,12 @@
 #include "core/base/checked.h"
 #include "core/base/limits.h"
 #include "core/base/text.h"
+#include "core/image/qcow2/layout.h"
 
 namespace blockpull::image::qcow2 {
 namespace {
 
 constexpr std::uint64_t kFixedBytes = 40;
-constexpr std::uint32_t kMaxExtraBytes = 1024;
 constexpr std::uint64_t kMaxTableBytes = 64 * limits::kMiB;
 
 /// One entry's fixed part, where it begins, and what it belongs to.

@@ -8,8 +8,9 @@
 
 #include "core/base/bytes.h"
 #include "core/base/checked.h"
-#include "core/base/limits.h"
 #include "core/image/qcow2/compressed.h"
+#include "core/image/qcow2/layout.h"
+#include "core/io/file_content.h"
 
 namespace blockpull::image::qcow2 {
 namespace {
@@ -18,27 +19,11 @@ namespace {
 constexpr std::string_view kCheckpointMagic = "GONDCPT1";
 constexpr std::uint64_t kMagicEnd = 16;
 
-/// Read at a time.
-constexpr std::uint64_t kChunk = limits::kMiB;
-
-constexpr std::uint32_t kMaxExtraBytes = 1024;
-
 /// Whether all of [from, to) is zeros; holes are not read.
 Result<bool> is_all_zero(io::File& file, std::uint64_t from, std::uint64_t to) {
-  std::vector<std::byte> bytes;
-  while (from < to) {
-    BLOCKPULL_TRY(run, file.run_at(from));
-    const std::uint64_t length = std::min(run.length, to - from);
-    for (std::uint64_t at = 0; !run.hole && at < length; at += bytes.size()) {
-      bytes.resize(std::min(kChunk, length - at));
-      BLOCKPULL_CHECK(file.read_at(from + at, bytes));
-      if (!all_zero(bytes)) {
-        return false;
-      }
-    }
-    from += length;
-  }
-  return true;
+  return io::read_content(file, from, to, [](std::uint64_t /*offset*/, std::span<std::byte> bytes) {
+    return Result<bool>(all_zero(bytes));
+  });
 }
 
 Result<bool> ends_with_magic(io::File& file, std::uint64_t end) {
@@ -146,7 +131,10 @@ Result<TrailingOwner> owner_of_trailing(Qcow2Image& image, std::uint64_t end_of_
   if (last >= end_of_use) {
     std::vector<std::byte> bytes(file_size - last);
     BLOCKPULL_CHECK(file.read_at(last, bytes));
-    if (!all_zero(bytes) && is_given_up_table(bytes, cluster_size)) {
+    // One word may as well be the length that ends somebody's record.
+    BLOCKPULL_TRY(is_alone, is_all_zero(file, end_of_use, last));
+    const bool may_be_table = bytes.size() > kEntryBytes || is_alone;
+    if (!all_zero(bytes) && may_be_table && is_given_up_table(bytes, cluster_size)) {
       return TrailingOwner::kLeftover;
     }
   }

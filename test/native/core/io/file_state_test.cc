@@ -16,10 +16,10 @@
 namespace blockpull::io {
 namespace {
 
-std::unique_ptr<PosixFile> open_settled(const std::string& path) {
+std::unique_ptr<PosixFile> open_noted(const std::string& path) {
   auto file = PosixFile::open(path, Access::kReadOnly);
   EXPECT_TRUE(file.ok());
-  EXPECT_TRUE((*file)->settle().ok());
+  EXPECT_TRUE((*file)->note_state().ok());
   return std::move(file).value();
 }
 
@@ -34,7 +34,7 @@ TEST(FileState, AWriteRightAfterTheLookShowsHoweverFreshTheFileIs) {
   int unseen = 0;
   for (int round = 0; round < 20; ++round) {
     const std::string path = folder.write("a", "before");
-    const auto file = open_settled(path);
+    const auto file = open_noted(path);
     const int writer = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
     ASSERT_EQ(::pwrite(writer, "after!", 6, 0), 6);
     ::close(writer);
@@ -45,7 +45,7 @@ TEST(FileState, AWriteRightAfterTheLookShowsHoweverFreshTheFileIs) {
 
 TEST(FileState, AnotherModeChangesNoContent) {
   const files::TempFolder folder;
-  const auto file = open_settled(folder.write("a", "x"));
+  const auto file = open_noted(folder.write("a", "x"));
   ASSERT_EQ(::chmod((folder / "a").c_str(), 0600), 0);
   const FileState now = state_now(*file);
   EXPECT_TRUE(now.has_content_of(file->opened()));
@@ -54,7 +54,7 @@ TEST(FileState, AnotherModeChangesNoContent) {
 
 TEST(FileState, ReadingAndLookingChangeNothing) {
   const files::TempFolder folder;
-  const auto file = open_settled(folder.write("a", "abc"));
+  const auto file = open_noted(folder.write("a", "abc"));
   std::vector<std::byte> bytes(3);
   ASSERT_TRUE(file->read_at(0, bytes).ok());
   const FileState now = state_now(*file);

@@ -42,11 +42,11 @@ TEST(ThreadQueue, AFileThatTheKernelDoesNotKnowIsServedByItsOwnCalls) {
                 .buffer = bytes.data(),
                 .length = 3,
                 .done = {}};
-  ASSERT_TRUE(ThreadQueue::transfer(write).ok());
+  ASSERT_TRUE(transfer_now(write).ok());
   EXPECT_EQ(file.bytes().size(), 11U);
   EXPECT_EQ(file.bytes()[8], std::byte{'b'});
   Request read{.file = &file, .offset = 7, .buffer = bytes.data(), .length = 3, .done = {}};
-  ASSERT_TRUE(ThreadQueue::transfer(read).ok());
+  ASSERT_TRUE(transfer_now(read).ok());
   EXPECT_EQ(bytes[0], std::byte{'a'});
 }
 
@@ -54,7 +54,7 @@ TEST(ThreadQueue, TheErrorOfSuchAFileIsTheRequestsError) {
   files::DescriptorFile file({});
   Bytes bytes(3);
   Request request{.file = &file, .buffer = bytes.data(), .length = 3, .done = {}};
-  const auto result = ThreadQueue::transfer(request);
+  const auto result = transfer_now(request);
   ASSERT_FALSE(result.ok());
   EXPECT_EQ(result.error().kind, ErrorKind::kUnsupported);
 }
@@ -82,7 +82,7 @@ TEST(ThreadQueue, AReadThatSignalsCutShortGoesOnToItsEnd) {
   while (arrived == 0) {
     std::fill(bytes.begin(), bytes.end(), std::byte{0xee});
     const int until_now = signals.load();
-    EXPECT_TRUE(ThreadQueue::transfer(request).ok());
+    EXPECT_TRUE(transfer_now(request).ok());
     arrived = signals.load() - until_now;
     EXPECT_TRUE(all_zero(bytes));
     begin_transfer(request);

@@ -61,6 +61,70 @@ TEST(UringQueue, IsRefusedWhereASandboxLetsRingsBeMadeAndNotUsed) {
   EXPECT_EQ(status, 0);
 }
 
+/// Gives 0 where all that was asked for before and after the ring was refused was done.
+int write_and_read_through_a_refused_ring(const std::string& path) {
+  constexpr std::size_t kCount = 400;
+  constexpr std::size_t kLength = 4096;
+  Ring ring;
+  auto file = PosixFile::open(path, Access::kReadWrite);
+  if (!file.ok()) {
+    return 2;
+  }
+  Bytes bytes(kCount * kLength);
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    bytes[i] = static_cast<std::byte>(i / kLength * 7 + i);
+  }
+  Bytes read(bytes.size());
+  std::size_t done = 0;
+  std::list<Request> requests;
+  const auto submit = [&](Request::Op op, std::size_t at, Bytes& from) {
+    requests.push_back({.op = op,
+                        .file = file->get(),
+                        .offset = at * kLength,
+                        .buffer = from.data() + at * kLength,
+                        .length = kLength,
+                        .done = [&done](Result<void> result) { done += result.ok() ? 1 : 0; }});
+    ring.queue().submit(requests.back());
+  };
+  // Some that the kernel has, and more than the ring has entries for.
+  for (std::size_t i = 0; i < kCount; ++i) {
+    submit(Request::Op::kWrite, i, bytes);
+    if (i == kCount / 8) {
+      ring.queue().wait(Nanoseconds(0));
+    }
+  }
+  if (!refuse_io_uring_enter()) {
+    return 3;
+  }
+  for (int waits = 0; done < kCount && waits < 10'000; ++waits) {
+    ring.queue().wait(Nanoseconds::max());
+  }
+  for (std::size_t i = 0; i < kCount; ++i) {
+    submit(Request::Op::kRead, i, read);
+  }
+  for (int waits = 0; done < 2 * kCount && waits < 10'000; ++waits) {
+    ring.queue().wait(Nanoseconds::max());
+  }
+  // A wake still ends a wait.
+  std::thread waker([&ring] { ring.queue().wake(); });
+  ring.queue().wait(Nanoseconds::max());
+  waker.join();
+  return done == 2 * kCount && read == bytes ? 0 : 1;
+}
+
+TEST(UringQueue, ThatIsRefusedLaterDoesAllTheSameWhatItIsAskedFor) {
+  const files::TempFolder folder;
+  const std::string path = folder.write("file", "to be written");
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    ::_exit(write_and_read_through_a_refused_ring(path));
+  }
+  int status = -1;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+}
+
 TEST(UringQueue, AFileThatTheKernelDoesNotKnowIsAnErrorAndNoCrash) {
   Ring ring;
   files::DescriptorFile file({});

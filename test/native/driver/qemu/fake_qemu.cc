@@ -205,6 +205,9 @@ Result<std::string> FakeQemu::act_on_filter(const std::string& name) {
   }
   if (name == "blockdev-del") {
     has_filter = false;
+  } else if (filters_to_come > 0) {
+    --filters_to_come;
+    return refused("Cannot change the option 'image'");
   } else if (const auto why = flush()) {
     return refused(*why);
   }

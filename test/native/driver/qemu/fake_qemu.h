@@ -109,6 +109,8 @@ class FakeQemu {
   std::optional<std::string> flush_fault;
   /// What the next filters over a node are refused with.
   std::optional<std::string> filter_fault;
+  /// How many filters of other programs come between ours and "top", each after ours was added.
+  int filters_to_come = 0;
   /// "top" is open for reading only.
   bool is_read_only = false;
   /// What block-stream is refused with.

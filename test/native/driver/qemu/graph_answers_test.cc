@@ -205,6 +205,8 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         FileName{"/a/b.qcow2", "/a/b.qcow2", false}, FileName{"b.qcow2", "b.qcow2", false},
         FileName{"", "", false}, FileName{"nbd://host/a", "nbd://host/a", false},
+        FileName{"blkdebug::/a", "/a", false}, FileName{"blkdebug::blkdebug::/a", "/a", false},
+        FileName{"blkdebug:/rules:/a", "blkdebug:/rules:/a", false},
         FileName{R"(json:{"driver": "qcow2", "file": {"filename": "/a"}})", "/a", false},
         FileName{R"(json:{"driver": "qcow2", "file.filename": "/a"})", "/a", false},
         FileName{R"(json:{"driver": "file", "filename": "/a"})", "/a", false},

@@ -30,5 +30,27 @@ TEST(StreamEndTest, IsNotDurableWhereTheNodeOfTheFileIgnoresFlushes) {
   EXPECT_NE(rig.ends[0].warnings.back().find("ignores flushes"), std::string::npos);
 }
 
+TEST(StreamEndTest, AFilterThatComesBetweenOursAndTheNodeIsOnlyFlushedThroughAnew) {
+  FollowerRig rig;
+  rig.qemu.filters_to_come = 2;
+  ASSERT_TRUE(rig.start_copied());
+  ASSERT_TRUE(rig.run());
+  ASSERT_EQ(rig.ended_with(), std::nullopt);
+  EXPECT_TRUE(rig.ends[0].durable);
+  // Two flushes make the end durable, and two more were begun again.
+  EXPECT_EQ(rig.qemu.count("blockdev-reopen"), 4U);
+  EXPECT_FALSE(rig.qemu.has_filter);
+}
+
+TEST(StreamEndTest, FiltersThatGoOnComingBetweenEndItAsNotDone) {
+  FollowerRig rig;
+  rig.qemu.filters_to_come = 1000;
+  ASSERT_TRUE(rig.start_copied());
+  ASSERT_TRUE(rig.run());
+  ASSERT_EQ(rig.ended_with(), ErrorKind::kIo);
+  EXPECT_EQ(rig.qemu.count("job-finalize"), 0U);
+  EXPECT_FALSE(rig.qemu.has_filter);
+}
+
 }  // namespace
 }  // namespace blockpull::driver
