@@ -12,7 +12,7 @@
 
 #include <cstdint>
 
-#include "core/base/wanted.h"
+#include "core/base/walk_watch.h"
 #include "driver/pull_planner.h"
 #include "driver/pull_target.h"
 
@@ -32,6 +32,9 @@ class PullSurvey {
   /// Walks on for some ms; to be called until `finished`.
   [[nodiscard]] Result<Totals> next();
 
+  /// The guest offset that the walk has come to.
+  [[nodiscard]] std::uint64_t position() const { return planner_.position(); }
+
  private:
   [[nodiscard]] Result<void> count_step(const PlanStep& step);
   [[nodiscard]] Result<void> count_table(const GuestRun& run);
@@ -44,7 +47,6 @@ class PullSurvey {
 };
 
 /// All of it; kCancelled where nobody wants it any more.
-[[nodiscard]] Result<PullSurvey::Totals> survey(const PullTarget& target,
-                                                const IsWanted& is_wanted);
+[[nodiscard]] Result<PullSurvey::Totals> survey(const PullTarget& target, const WalkWatch& watch);
 
 }  // namespace blockpull::driver

@@ -5,6 +5,8 @@
 #pragma once
 
 #include <algorithm>
+#include <cerrno>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,6 +21,8 @@ class MemoryFile final : public io::File {
       : path_(std::move(path)), bytes_(std::move(content)) {}
 
   [[nodiscard]] std::vector<std::byte>& bytes() { return bytes_; }
+  /// Reads that have the byte at `offset` among theirs fail with EIO.
+  void break_at(std::uint64_t offset) { broken_.insert(offset); }
   /// How many read_at calls there were.
   [[nodiscard]] std::size_t reads() const { return reads_; }
 
@@ -27,6 +31,12 @@ class MemoryFile final : public io::File {
 
   [[nodiscard]] Result<void> read_at(std::uint64_t offset, std::span<std::byte> into) override {
     ++reads_;
+    const auto broken = broken_.lower_bound(offset);
+    if (broken != broken_.end() && *broken < offset + into.size()) {
+      Error error = system_error("read", EIO, path_);
+      error.offset = offset;
+      return error;
+    }
     const std::uint64_t begin = std::min<std::uint64_t>(offset, bytes_.size());
     const std::uint64_t count = std::min<std::uint64_t>(into.size(), bytes_.size() - begin);
     std::copy_n(bytes_.begin() + static_cast<std::ptrdiff_t>(begin), count, into.begin());
@@ -65,6 +75,7 @@ class MemoryFile final : public io::File {
  private:
   const std::string path_;
   std::vector<std::byte> bytes_;
+  std::set<std::uint64_t> broken_;
   std::size_t reads_ = 0;
 };
 
