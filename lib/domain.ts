@@ -20,9 +20,10 @@ import type {
   Limit,
   SizeOptions,
 } from './option-types.js'
-import { type DiskPull, readAsync, readBigint, readDiskPull, readNewLimit } from './options.js'
+import { type DiskPull, readAsync, readBigint, readDiskPlan, readDiskPull, readNewLimit } from './options.js'
 import { sizeReader, toBlockJobInfo, toDisk, toOutcome, toPlan } from './results.js'
 import type { BlockJobInfo, Disk, Plan, ReapedJob } from './structs.js'
+import { walked } from './walks.js'
 
 /** Payload of a connection's `jobFailed` event: a job failed and nobody awaited `job.done`. */
 export interface JobFailure {
@@ -119,19 +120,27 @@ export class Domain {
    * Rejects with `NO_DOMAIN`, `NO_DISK`, `NO_BASE`, `CLOSED`; while the guest runs also with `MONITOR_BUSY`,
    * `MONITOR_LOST`, `MONITOR_TIMEOUT`, `QEMU_ERROR`; while it is shut off with `JOB_ACTIVE` (the disk has a job),
    * `UNSUPPORTED` (the disk is no local file), and as `inspectChain` does when the chain cannot be read; or, where a
-   * pull would be refused before it met that, as the pull (`LOCKED`, `JOB_ACTIVE`).
+   * pull would be refused before it met that, as the pull (`LOCKED`, `JOB_ACTIVE`). Once `signal` is aborted it
+   * rejects with an `AbortError`. With `readData` what would be moved is read as well; a running domain refuses that
+   * with `UNSUPPORTED`.
    *
    * ```js
    * const { bytesToMove, seconds, refusals } = await domain.plan('vda', { bandwidth: '50MiB/s' })
    * if (refusals.length === 0) console.log(bytesToMove, 'bytes in', seconds, 'seconds')
    * ```
    */
-  plan(disk: string, options: DiskPlanOptions & { readonly bigint: true }): Promise<Plan<bigint>>
+  plan(disk: string, options: DiskPlanOptions<bigint> & { readonly bigint: true }): Promise<Plan<bigint>>
   plan(disk: string, options?: DiskPlanOptions): Promise<Plan>
-  async plan(disk: string, options?: DiskPlanOptions): Promise<Plan | Plan<bigint>> {
-    const pull = readDiskPull('plan', options, false)
-    const request = pullRequest(this.uuid, checkString('disk', disk), pull)
-    return toPlan(await called(() => this.#native.plan(request)), sizeReader<number>(pull.bigint))
+  async plan(disk: string, options?: DiskPlanOptions<never>): Promise<Plan | Plan<bigint>> {
+    const read = readDiskPlan(options)
+    const request = { ...pullRequest(this.uuid, checkString('disk', disk), read), readData: read.readData }
+    const native = this.#native
+    const plan = await walked(
+      read,
+      () => native.newWalk(),
+      (walk) => native.plan(request, walk),
+    )
+    return toPlan(plan, sizeReader<number>(read.bigint))
   }
 
   /**

@@ -147,10 +147,11 @@ export class AbortError extends Error {
     AbortError.prototype.name = 'AbortError'
   }
 
-  constructor(reason: unknown) {
-    super('the pull was aborted by its signal; what was copied is kept, and another pull goes on from there', {
-      cause: reason,
-    })
+  constructor(
+    reason: unknown,
+    message = 'the pull was aborted by its signal; what was copied is kept, and another pull goes on from there',
+  ) {
+    super(message, { cause: reason })
   }
 }
 

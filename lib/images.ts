@@ -9,30 +9,31 @@
 import { type BlockJob, startJob, warnOfFailure } from './block-job.js'
 import { called } from './errors.js'
 import { loadBinding, type NativeBinding } from './native.js'
-import type { CreateImageOptions, ImageOptions, PathLike, PlanOptions, PullImageOptions } from './option-types.js'
-import { readCreate, readImage, readImagePull } from './options.js'
+import type { CreateImageOptions, ImageWalkOptions, PathLike, PlanOptions, PullImageOptions } from './option-types.js'
+import { readCreate, readImage, readImagePlan, readImagePull } from './options.js'
 import { sizeReader, toLayer, toPlan } from './results.js'
 import type { Digest, Layer, Plan } from './structs.js'
+import { walked } from './walks.js'
 
 /** A call that gives bigints when `{ bigint: true }` is among its options, and numbers otherwise. */
-interface Sized<Options, Numbers, Bigints> {
-  (path: PathLike, options: Options & { readonly bigint: true }): Promise<Bigints>
+interface Sized<Options, Numbers, Bigints, BigintOptions = Options> {
+  (path: PathLike, options: BigintOptions & { readonly bigint: true }): Promise<Bigints>
   (path: PathLike, options?: Options): Promise<Numbers>
 }
 
 /** The calls of this file. */
 export interface ImageCalls {
   readonly pullImage: Sized<PullImageOptions, BlockJob, BlockJob<bigint>>
-  readonly plan: Sized<PlanOptions, Plan, Plan<bigint>>
-  readonly inspectChain: Sized<ImageOptions, Layer[], Layer<bigint>[]>
-  readonly digestImage: Sized<ImageOptions, Digest, Digest<bigint>>
+  readonly plan: Sized<PlanOptions, Plan, Plan<bigint>, PlanOptions<bigint>>
+  readonly inspectChain: Sized<ImageWalkOptions, Layer[], Layer<bigint>[], ImageWalkOptions<bigint>>
+  readonly digestImage: Sized<ImageWalkOptions, Digest, Digest<bigint>, ImageWalkOptions<bigint>>
   readonly createImage: (path: PathLike, options: CreateImageOptions) => Promise<void>
 }
 
 /** The image calls over a binding, which is asked for when a call is made. */
 export function imageCalls(binding: () => NativeBinding): ImageCalls {
   async function pullImage(path: PathLike, options?: PullImageOptions): Promise<BlockJob> {
-    const { request, signal, bigint } = readImagePull('pullImage', path, options)
+    const { request, signal, bigint } = readImagePull(path, options)
     return await startJob<number>({
       start: (onUpdate) => binding().pullImage(request, onUpdate),
       signal,
@@ -41,21 +42,24 @@ export function imageCalls(binding: () => NativeBinding): ImageCalls {
     })
   }
 
-  async function plan(path: PathLike, options?: PlanOptions): Promise<Plan> {
-    const { request, bigint } = readImagePull('plan', path, options)
-    return toPlan(await called(() => binding().planImage(request)), sizeReader(bigint))
+  const newWalk = () => binding().newWalk()
+
+  async function plan(path: PathLike, options?: PlanOptions<never>): Promise<Plan> {
+    const { request, ...given } = readImagePlan(path, options)
+    const planned = await walked(given, newWalk, (walk) => binding().planImage(request, walk))
+    return toPlan(planned, sizeReader(given.bigint))
   }
 
-  async function inspectChain(path: PathLike, options?: ImageOptions): Promise<Layer[]> {
-    const { request, bigint } = readImage('inspectChain', path, options)
-    const layers = await called(() => binding().inspectChain(request))
-    return layers.map((layer) => toLayer(layer, sizeReader<number>(bigint)))
+  async function inspectChain(path: PathLike, options?: ImageWalkOptions<never>): Promise<Layer[]> {
+    const { request, ...given } = readImage('inspectChain', path, options)
+    const layers = await walked(given, newWalk, (walk) => binding().inspectChain(request, walk))
+    return layers.map((layer) => toLayer(layer, sizeReader<number>(given.bigint)))
   }
 
-  async function digestImage(path: PathLike, options?: ImageOptions): Promise<Digest> {
-    const { request, bigint } = readImage('digestImage', path, options)
-    const { sha256, bytes } = await called(() => binding().digestImage(request))
-    return { sha256, bytes: sizeReader<number>(bigint)(bytes, 'bytes') }
+  async function digestImage(path: PathLike, options?: ImageWalkOptions<never>): Promise<Digest> {
+    const { request, ...given } = readImage('digestImage', path, options)
+    const { sha256, bytes } = await walked(given, newWalk, (walk) => binding().digestImage(request, walk))
+    return { sha256, bytes: sizeReader<number>(given.bigint)(bytes, 'bytes') }
   }
 
   async function createImage(path: PathLike, options: CreateImageOptions): Promise<void> {
@@ -94,13 +98,24 @@ export const pullImage = calls.pullImage
  * What `pullImage` would do, and in `refusals` what would refuse the pull of a chain that can be read, the first as
  * `pullImage` itself would say it. Changes nothing and takes no lock. Rejects with `NO_BASE`, and as `inspectChain`
  * does when the chain cannot be read; or, where a pull would be refused before it met that, as the pull (`LOCKED`).
+ *
+ * With `readData` it reads what would be moved, and has in `refusals` what cannot be read:
+ *
+ * ```js
+ * const { refusals } = await plan('overlay.qcow2', {
+ *   readData: true,
+ *   onProgress: ({ phase, bytesDone, bytesTotal }) => console.log(phase, bytesDone, 'of', bytesTotal),
+ * })
+ * for (const { code, message, hint } of refusals) console.log(code, message, hint)
+ * ```
  */
 export const plan = calls.plan
 
 /**
  * The layers of an image, the active one first: formats, sizes, who holds how much, who has it open. Takes no lock.
  * Rejects with `NOT_FOUND`, `ACCESS_DENIED`, `FORMAT_UNKNOWN`, `FEATURE_UNSUPPORTED`, `IMAGE_CORRUPT`, `CHAIN_LOOP`,
- * `POLICY`, `UNSUPPORTED` (over 256 layers, or no regular file), `IO`.
+ * `POLICY`, `UNSUPPORTED` (over 256 layers, or no regular file), `IO`; like `plan` and `digestImage` with an
+ * `AbortError` once `signal` is aborted.
  */
 export const inspectChain = calls.inspectChain
 

@@ -19,16 +19,21 @@ export type {
   ConnectOptions,
   CreateImageOptions,
   DiskPlanOptions,
+  DiskPullOptions,
   DomainDescription,
   ImageOptions,
+  ImagePullOptions,
+  ImageWalkOptions,
   Limit,
   MonitorTimeouts,
   PathLike,
   PlanOptions,
   PullImageOptions,
+  ReadDataOptions,
   SizeOptions,
   StartOptions,
   TrailingOptions,
+  WalkOptions,
 } from './option-types.js'
 export type {
   BlockJobEvent,
@@ -45,4 +50,5 @@ export type {
   ReapedJob,
   StopCode,
   TrailingBytes,
+  WalkProgress,
 } from './structs.js'

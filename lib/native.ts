@@ -205,6 +205,27 @@ export interface NativePullRequest extends NativeImageRequest {
   readonly trailingData: 'refuse' | 'keep' | 'discard'
 }
 
+export interface NativePlanRequest extends NativePullRequest {
+  /** Whether what would be moved is read. */
+  readonly readData: boolean
+}
+
+/** How far a call is that goes through tables or data. */
+export interface NativeWalkProgress {
+  /** Each phase counts for itself, from 0; no phase comes back. */
+  readonly phase: 'tables' | 'data'
+  readonly bytesDone: bigint
+  readonly bytesTotal: bigint
+}
+
+/** One call that goes through tables or data, made before it and passed to it. Both methods answer at once. */
+export interface NativeWalk {
+  /** Makes the call reject with 'CANCELLED' within milliseconds, unless it waits for a disk or for a QEMU. */
+  giveUp(): void
+  /** `null` before there is something to count. */
+  progress(): NativeWalkProgress | null
+}
+
 export interface NativePlan {
   readonly bytesToMove: bigint
   readonly bytesToAllocate: bigint
@@ -285,6 +306,11 @@ export interface NativeBlockPullRequest extends NativeDiskRequest, NativeBacking
   readonly siblings: readonly NativePath[] | null
 }
 
+export interface NativeDiskPlanRequest extends NativeBlockPullRequest {
+  /** Whether what would be moved is read; refused where the domain runs. */
+  readonly readData: boolean
+}
+
 /** A pull that begins. */
 export interface NativeBlockPullStart extends NativeBlockPullRequest {
   /** By which `giveUp` finds it; the caller's own. */
@@ -312,7 +338,8 @@ export interface NativeConnection {
    * `syscall` is 'block-stream' where QEMU may begin the job yet. Does nothing to one that QEMU has answered.
    */
   giveUp(request: { readonly ticket: bigint }): void
-  plan(request: NativeBlockPullRequest): Promise<NativePlan>
+  newWalk(): NativeWalk
+  plan(request: NativeDiskPlanRequest, walk: NativeWalk): Promise<NativePlan>
   blockJobInfo(request: NativeDiskRequest & { readonly flags: number }): Promise<NativeBlockJobInfo | null>
   blockJobSetSpeed(request: NativeDiskRequest & { readonly bandwidth: bigint; readonly flags: number }): Promise<void>
   /** Lets a job that stopped on an error go on. */
@@ -336,10 +363,14 @@ export interface NativeBinding {
   ): Promise<NativeConnection>
   /** Resolves once the job runs; everything that can be refused has been refused by then. */
   pullImage(request: NativePullRequest, onUpdate: (update: NativeJobUpdate) => void): Promise<NativeJob>
-  planImage(request: NativePullRequest): Promise<NativePlan>
-  inspectChain(request: NativeImageRequest): Promise<readonly NativeLayer[]>
+  newWalk(): NativeWalk
+  planImage(request: NativePlanRequest, walk: NativeWalk): Promise<NativePlan>
+  inspectChain(request: NativeImageRequest, walk: NativeWalk): Promise<readonly NativeLayer[]>
   createImage(request: NativeCreateRequest): Promise<void>
-  digestImage(request: NativeImageRequest): Promise<{ readonly sha256: string; readonly bytes: bigint }>
+  digestImage(
+    request: NativeImageRequest,
+    walk: NativeWalk,
+  ): Promise<{ readonly sha256: string; readonly bytes: bigint }>
 }
 
 const packageRoot = join(dirname(fileURLToPath(import.meta.url)), '..')

@@ -6,7 +6,7 @@
 // nobody should have to build objects key by key. Units are in names or in strings, never in a convention.
 // `options.ts` and `connect-options.ts` read these.
 
-import type { Disk } from './structs.js'
+import type { Disk, WalkProgress } from './structs.js'
 
 /** A file's name: a string, the bytes of a name that is no UTF-8 (a Buffer), or a `file:` URL. */
 export type PathLike = string | Uint8Array | URL
@@ -55,14 +55,37 @@ export interface TrailingOptions {
   readonly trailingData?: 'keep' | 'discard' | undefined
 }
 
-/** Options of `domain.plan` and, but for the signal, of every pull of a domain's disk. */
-export interface DiskPlanOptions extends Limit, SizeOptions, SiblingOptions, BackingFormatOptions, TrailingOptions {
+/** Options of calls that go through tables or data, which takes long on large disks. */
+export interface WalkOptions<Size extends number | bigint = number> {
+  /** Aborting it ends the call, which then rejects with an `AbortError`. */
+  readonly signal?: AbortSignal | undefined
+  /** Told how far the call is, about ten times a second at most, and not after its end. */
+  readonly onProgress?: ((progress: WalkProgress<Size>) => void) | undefined
+}
+
+/** Whether a plan reads. */
+export interface ReadDataOptions {
+  /**
+   * Read what would be moved, and have in `refusals` what cannot be read. Takes as long as reading `bytesToMove` does,
+   * which `onProgress` tells first. Writes nothing. Default: false. A running domain refuses it.
+   */
+  readonly readData?: boolean | undefined
+}
+
+/** Options of every plan and pull of a domain's disk. */
+export interface DiskPullOptions extends Limit, SizeOptions, SiblingOptions, BackingFormatOptions, TrailingOptions {
   /**
    * The layer that stays as backing file: a path, the name that a header states, or `vda[2]`. A name that fits two
    * layers is refused. Default: none, everything is pulled.
    */
   readonly base?: PathLike | null | undefined
 }
+
+/** Options of `domain.plan`. */
+export interface DiskPlanOptions<Size extends number | bigint = number>
+  extends DiskPullOptions,
+    WalkOptions<Size>,
+    ReadDataOptions {}
 
 export interface StartOptions {
   /**
@@ -76,7 +99,7 @@ export interface StartOptions {
 }
 
 /** Options of `domain.blockPull`. */
-export interface BlockPullOptions extends DiskPlanOptions, StartOptions {
+export interface BlockPullOptions extends DiskPullOptions, StartOptions {
   /**
    * For a running domain: nobody need wait. This process finishes the job if it lives; else the job waits in QEMU,
    * with its backing file, until the next connection or `reap` finishes it. Refused for a domain that is shut off.
@@ -105,8 +128,11 @@ export interface ImageOptions extends SizeOptions, BackingFormatOptions {
   readonly backingPaths?: readonly PathLike[] | undefined
 }
 
-/** Options of `plan`. */
-export interface PlanOptions extends ImageOptions, Limit, SiblingOptions, TrailingOptions {
+/** Options of `inspectChain` and `digestImage`. */
+export interface ImageWalkOptions<Size extends number | bigint = number> extends ImageOptions, WalkOptions<Size> {}
+
+/** Options of every plan and pull of an image. */
+export interface ImagePullOptions extends ImageOptions, Limit, SiblingOptions, TrailingOptions {
   /**
    * The layer that stays as backing file: a path, or the name that a header states. A name that fits two layers is
    * refused. Default: none, everything is pulled.
@@ -114,8 +140,14 @@ export interface PlanOptions extends ImageOptions, Limit, SiblingOptions, Traili
   readonly base?: PathLike | null | undefined
 }
 
+/** Options of `plan`. */
+export interface PlanOptions<Size extends number | bigint = number>
+  extends ImagePullOptions,
+    WalkOptions<Size>,
+    ReadDataOptions {}
+
 /** Options of `pullImage`. */
-export interface PullImageOptions extends PlanOptions, StartOptions {}
+export interface PullImageOptions extends ImagePullOptions, StartOptions {}
 
 /** Options of `createImage`. */
 export interface CreateImageOptions {

@@ -15,6 +15,7 @@ import type {
   NativeFileFormat,
   NativeImageRequest,
   NativePath,
+  NativePlanRequest,
   NativePullRequest,
 } from './native.js'
 import type {
@@ -22,14 +23,20 @@ import type {
   BlockJobAbortOptions,
   BlockRebaseOptions,
   CreateImageOptions,
+  DiskPlanOptions,
   ImageOptions,
+  ImagePullOptions,
+  ImageWalkOptions,
   Limit,
+  PlanOptions,
   PullImageOptions,
   SiblingOptions,
   SizeOptions,
   TrailingOptions,
+  WalkOptions,
 } from './option-types.js'
 import { parseBandwidth, parseSize } from './quantities.js'
+import type { WalkGiven } from './walks.js'
 
 /** A pull of a domain's disk, read. */
 export interface DiskPull {
@@ -45,13 +52,23 @@ export interface DiskPull {
   readonly trailingData: TrailingPolicy
 }
 
+/** A plan of a domain's disk, read. */
+export interface DiskPlan extends DiskPull, WalkGiven {
+  readonly readData: boolean
+}
+
 type TrailingPolicy = NativePullRequest['trailingData']
 
 const limitKeys = ['bandwidth', 'bytesPerSecond'] as const
 const startKeys = ['onError', 'signal'] as const
 const diskStartKeys = [...startKeys, 'detached'] as const
+const walkKeys = ['signal', 'onProgress'] as const
+const planKeys = [...walkKeys, 'readData'] as const
 const formatKeys = ['backingFormat', 'backingFormats'] as const
 const imageKeys = ['format', ...formatKeys, 'backingPaths', 'bigint'] as const
+const anyPullKeys = ['base', 'siblings', 'trailingData', ...limitKeys] as const
+const diskPullKeys = [...anyPullKeys, 'bigint', ...formatKeys] as const
+const imagePullKeys = [...anyPullKeys, ...imageKeys] as const
 
 /** Bytes a second of a limit, 0 for none. */
 function readLimit({ bandwidth, bytesPerSecond }: Limit): bigint {
@@ -129,9 +146,32 @@ function checkImageOnError(given: unknown): void {
   throw refusal('UNSUPPORTED', VIR_ERR_ARGUMENT_UNSUPPORTED, VIR_FROM_QEMU, message)
 }
 
+function readOnProgress(onProgress: unknown): WalkGiven['onProgress'] {
+  if (onProgress === undefined) return null
+  return check.checkFunction('onProgress', onProgress, 'a function') as WalkGiven['onProgress']
+}
+
+/** What a call that walks is given; `bigint` is among it. */
+function readWalk(given: WalkOptions<never> & SizeOptions): WalkGiven {
+  return {
+    signal: check.checkSignal('signal', given.signal),
+    onProgress: readOnProgress(given.onProgress),
+    bigint: check.checkBoolean('bigint', given.bigint),
+  }
+}
+
+export function readDiskPlan(options: DiskPlanOptions<never> | undefined): DiskPlan {
+  const { readData, onProgress, ...pull } = check.checkOptions('plan', options, [...diskPullKeys, ...planKeys])
+  const read = readDiskPull('plan', pull, false)
+  return {
+    ...read,
+    readData: check.checkBoolean('readData', readData),
+    onProgress: readOnProgress(onProgress),
+  }
+}
+
 export function readDiskPull(call: string, options: BlockRebaseOptions | undefined, relative: boolean): DiskPull {
-  const starts = call === 'plan' ? [] : diskStartKeys
-  const keys = ['base', 'bigint', 'siblings', 'trailingData', ...formatKeys, ...limitKeys, ...starts] as const
+  const keys = [...diskPullKeys, ...diskStartKeys] as const
   const given = check.checkOptions(call, options, relative ? [...keys, 'relative'] : keys)
   const read = {
     base: check.checkPathOrNull('base', given.base),
@@ -171,27 +211,41 @@ export interface Read<Request> {
   readonly bigint: boolean
 }
 
-export function readImage(call: string, path: unknown, options: ImageOptions | undefined): Read<NativeImageRequest> {
-  const given = check.checkOptions(call, options, imageKeys)
-  return { request: readFormats(path, given), bigint: check.checkBoolean('bigint', given.bigint) }
+/** The same of a call that walks. */
+export interface ReadWalk<Request> extends Read<Request>, WalkGiven {}
+
+export function readImage(
+  call: string,
+  path: unknown,
+  options: ImageWalkOptions<never> | undefined,
+): ReadWalk<NativeImageRequest> {
+  const given = check.checkOptions(call, options, [...imageKeys, ...walkKeys])
+  return { request: readFormats(path, given), ...readWalk(given) }
+}
+
+export function readImagePlan(path: unknown, options: PlanOptions<never> | undefined): ReadWalk<NativePlanRequest> {
+  const given = check.checkOptions('plan', options, [...imagePullKeys, ...planKeys])
+  const readData = check.checkBoolean('readData', given.readData)
+  return { request: { ...readPullRequest(path, given), readData }, ...readWalk(given) }
 }
 
 export function readImagePull(
-  call: 'pullImage' | 'plan',
   path: unknown,
   options: PullImageOptions | undefined,
 ): Read<NativePullRequest> & { readonly signal: AbortSignal | null } {
-  const pullKeys = ['base', 'siblings', 'trailingData', ...limitKeys, ...imageKeys] as const
-  const keys = [...pullKeys, ...(call === 'plan' ? [] : startKeys)] as const
-  const given = check.checkOptions(call, options, keys)
-  const base = check.checkPathOrNull('base', given.base)
-  const siblings = readSiblings(given)
-  const limit = { bytesPerSecond: readLimit(given), trailingData: readTrailing(given) }
-  const request = { ...readFormats(path, given), base, ...limit, siblings }
+  const given = check.checkOptions('pullImage', options, [...imagePullKeys, ...startKeys])
+  const request = readPullRequest(path, given)
   const signal = check.checkSignal('signal', given.signal)
   const bigint = check.checkBoolean('bigint', given.bigint)
   checkImageOnError(given.onError)
   return { request, signal, bigint }
+}
+
+function readPullRequest(path: unknown, given: ImagePullOptions): NativePullRequest {
+  const base = check.checkPathOrNull('base', given.base)
+  const siblings = readSiblings(given)
+  const limit = { bytesPerSecond: readLimit(given), trailingData: readTrailing(given) }
+  return { ...readFormats(path, given), base, ...limit, siblings }
 }
 
 function readSize(name: string, value: unknown): bigint {

@@ -174,7 +174,9 @@ export interface Plan<Size extends number | bigint = number> {
   readonly seconds: number | null
   /**
    * What would refuse the pull, in the order in which it would, with the codes and sentences that it would reject
-   * with; empty when it would run. Too little space, which a pull meets only on its way, comes last.
+   * with; empty when it would run. What a pull meets only on its way comes last: with `readData` what cannot be read,
+   * `IMAGE_CORRUPT` for a damaged compressed cluster and `IO` for an unreadable one (`path`, `offset` in it, and in
+   * `hint` the guest's offset), at most 16 clusters; then too little space.
    */
   readonly refusals: readonly BlockPullError[]
   /**
@@ -190,6 +192,19 @@ export interface Plan<Size extends number | bigint = number> {
   readonly base: string | null
   /** What would be kept or discarded behind the image, as `trailingData` says; `null`: nothing. */
   readonly trailingData: TrailingBytes<Size> | null
+}
+
+/** How far a call is that goes through tables or data. */
+export interface WalkProgress<Size extends number | bigint = number> {
+  /**
+   * 'tables': who has which bytes is looked up, for the virtual size; `inspectChain` counts that of every layer, and of
+   * the active one once more. 'data': bytes are read, by a digest or a plan with `readData`; the total is
+   * what is hashed, or `bytesToMove`. Each phase begins with 0, and 'tables' comes first.
+   */
+  readonly phase: 'tables' | 'data'
+  readonly bytesDone: Size
+  /** As a number rounded above `Number.MAX_SAFE_INTEGER`. */
+  readonly bytesTotal: Size
 }
 
 /** One layer of a chain. */

@@ -108,7 +108,8 @@
       "native/driver/qemu/stream_plan.cc",
       "native/driver/qemu/stream_verifier.cc",
       "native/driver/qemu/stream_witness.cc",
-      "native/driver/trailing_policy.cc"
+      "native/driver/trailing_policy.cc",
+      "native/driver/trial_read.cc"
     ],
     "virt_sources": [
       "native/virt/base_name.cc",
@@ -156,7 +157,8 @@
       "native/napi/job_object.cc",
       "native/napi/name_bytes.cc",
       "native/napi/progress_ticker.cc",
-      "native/napi/request.cc"
+      "native/napi/request.cc",
+      "native/napi/walk_object.cc"
     ],
     "capi_sources": [
       "native/capi/block_job_calls.cc",
@@ -179,6 +181,7 @@
       "test/native/core/base/thread_test.cc",
       "test/native/core/base/timer_queue_test.cc",
       "test/native/core/base/turns_test.cc",
+      "test/native/core/base/walk_watch_test.cc",
       "test/native/core/image/backing_name_test.cc",
       "test/native/core/image/chain_test.cc",
       "test/native/core/image/chain_walk_test.cc",
@@ -257,6 +260,7 @@
       "test/native/driver/qemu/stream_plan_test.cc",
       "test/native/driver/qemu/stream_stop_test.cc",
       "test/native/driver/qemu/stream_witness_test.cc",
+      "test/native/driver/trial_read_test.cc",
       "test/native/faults/content.cc",
       "test/native/faults/crash_states.cc",
       "test/native/faults/image_recipe.cc",

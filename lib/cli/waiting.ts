@@ -36,6 +36,7 @@ export interface WaitOptions {
 /** Why calls were answered before their QEMUs did. */
 export class Wait {
   readonly #hint: string
+  readonly #controller = new AbortController()
   #reason: string | null = null
 
   constructor(hint: string) {
@@ -46,8 +47,14 @@ export class Wait {
     return this.#reason !== null
   }
 
+  /** For calls that read files; those that wait for a QEMU end with the connection. */
+  get signal(): AbortSignal {
+    return this.#controller.signal
+  }
+
   end(reason: string): void {
     this.#reason ??= reason
+    this.#controller.abort()
   }
 
   /** `error` as it is to be told: 'CLOSED' is our own doing once the wait has ended. */

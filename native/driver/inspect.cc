@@ -3,7 +3,6 @@
 #include "driver/inspect.h"
 
 #include <algorithm>
-#include <chrono>
 
 #include "core/image/chain_rows.h"
 #include "core/io/lock.h"
@@ -14,9 +13,6 @@ namespace {
 using image::ChainRows;
 using image::LayerRow;
 using image::Status;
-
-/// Between two questions whether the walk is wanted.
-constexpr std::chrono::milliseconds kTurn{5};
 
 Result<LayerInfo> describe(const image::Layer& layer) {
   LayerInfo info;
@@ -43,7 +39,9 @@ class Counter {
     }
   }
 
-  [[nodiscard]] bool at_end() const { return offset_ >= end_; }
+  /// Guest bytes that were walked, and all of them.
+  [[nodiscard]] std::uint64_t position() const { return offset_; }
+  [[nodiscard]] std::uint64_t end() const { return end_; }
 
   Result<void> next() {
     BLOCKPULL_TRY(window, rows_.next(offset_, end_));
@@ -85,15 +83,13 @@ class Counter {
 };
 
 Result<void> count_bytes(const image::Chain& chain, std::vector<LayerInfo>& layers,
-                         const IsWanted& is_wanted) {
+                         const WalkWatch& watch) {
   Counter counter(chain, layers);
-  auto until = std::chrono::steady_clock::now() + kTurn;
-  while (!counter.at_end()) {
-    if (const auto now = std::chrono::steady_clock::now(); now >= until) {
-      BLOCKPULL_CHECK(check_wanted(is_wanted));
-      until = now + kTurn;
-    }
+  watch.begin(WalkPhase::kTables, counter.end());
+  while (counter.position() < counter.end()) {
+    BLOCKPULL_CHECK(watch.check());
     BLOCKPULL_CHECK(counter.next());
+    watch.reach(counter.position());
   }
   return {};
 }
@@ -101,7 +97,8 @@ Result<void> count_bytes(const image::Chain& chain, std::vector<LayerInfo>& laye
 }  // namespace
 
 Result<std::vector<LayerInfo>> inspect_chain(const std::string& path, image::ChainOptions options,
-                                             const IsWanted& is_wanted) {
+                                             const WalkWatch& watch) {
+  BLOCKPULL_CHECK(watch.check());
   options.lock_for_pull = false;
   BLOCKPULL_TRY(chain, image::open_chain(path, options));
   BLOCKPULL_CHECK(chain.check_walk());
@@ -110,7 +107,7 @@ Result<std::vector<LayerInfo>> inspect_chain(const std::string& path, image::Cha
     BLOCKPULL_TRY(info, describe(layer));
     layers.push_back(std::move(info));
   }
-  BLOCKPULL_CHECK(count_bytes(chain, layers, is_wanted));
+  BLOCKPULL_CHECK(count_bytes(chain, layers, watch));
   return layers;
 }
 

@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include "core/base/wanted.h"
+#include "core/base/walk_watch.h"
 #include "core/image/chain.h"
 
 namespace blockpull::driver {
@@ -43,6 +43,6 @@ struct LayerInfo {
 /// at. kCancelled where nobody wants it any more.
 [[nodiscard]] Result<std::vector<LayerInfo>> inspect_chain(const std::string& path,
                                                            image::ChainOptions options,
-                                                           const IsWanted& is_wanted);
+                                                           const WalkWatch& watch);
 
 }  // namespace blockpull::driver

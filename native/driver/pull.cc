@@ -16,6 +16,7 @@
 #include "core/image/qcow2/support.h"
 #include "driver/local_pull.h"
 #include "driver/pull_survey.h"
+#include "driver/trial_read.h"
 
 namespace blockpull::driver {
 namespace {
@@ -124,8 +125,9 @@ std::uint64_t free_bytes(const std::string& path) {
   return ::statvfs(path.c_str(), &about) == 0 ? about.f_bavail * about.f_frsize : 0;
 }
 
-/// Sums up what the pull would move; a refusal ends the sum, not the plan.
-Result<void> count(PullPlan& plan, const PullTarget& target, const IsWanted& is_wanted) {
+/// Sums up what the pull would move, and reads it; a refusal ends the sum, not the plan.
+Result<void> count(PullPlan& plan, const PullTarget& target, bool reads_data,
+                   const WalkWatch& watch) {
   auto metadata = judge(target);
   if (!metadata.ok()) {
     plan.refusals.push_back(std::move(metadata).error());
@@ -135,9 +137,13 @@ Result<void> count(PullPlan& plan, const PullTarget& target, const IsWanted& is_
     return {};
   }
   plan.trailing = (*metadata)->trailing();
-  BLOCKPULL_TRY(totals, survey(target, is_wanted));
+  BLOCKPULL_TRY(totals, survey(target, watch));
   plan.bytes_to_move = totals.bytes_to_move;
   plan.bytes_to_allocate = totals.bytes_to_allocate;
+  if (reads_data) {
+    BLOCKPULL_TRY(found, read_trial(target, plan.bytes_to_move, watch));
+    plan.refusals.insert(plan.refusals.end(), found.begin(), found.end());
+  }
   return {};
 }
 
@@ -159,14 +165,14 @@ namespace {
 
 /// Step by step as prepare_pull.
 Result<void> fill(PullPlan& plan, job::Engine& engine, const PullOptions& options,
-                  const IsWanted& is_wanted) {
+                  const WalkWatch& watch) {
   BLOCKPULL_TRY(disk, io::identify(options.path));
   if (auto claimed = engine.registry().claim_refusal(disk, options.path)) {
     plan.refusals.push_back(*std::move(claimed));
   }
   BLOCKPULL_TRY(target, open_target(options, &plan.refusals));
   plan.virtual_size = target->chain.active().virtual_size();
-  BLOCKPULL_CHECK(count(plan, *target, is_wanted));
+  BLOCKPULL_CHECK(count(plan, *target, options.reads_data, watch));
   judge_space(plan, options.path);
   plan.method = plan.bytes_to_move > 0 ? engine.method() : "none";
   plan.released = target->intermediate_paths();
@@ -179,11 +185,13 @@ Result<void> fill(PullPlan& plan, job::Engine& engine, const PullOptions& option
 }  // namespace
 
 Result<PullPlan> plan_pull(job::Engine& engine, const PullOptions& options,
-                           const IsWanted& is_wanted) {
+                           const WalkWatch& watch) {
   PullPlan plan;
-  if (auto filled = fill(plan, engine, options, is_wanted); !filled.ok()) {
+  if (auto filled = fill(plan, engine, options, watch); !filled.ok()) {
+    const bool is_given_up = filled.error().kind == ErrorKind::kCancelled;
     // A pull would not have come so far.
-    return plan.refusals.empty() ? std::move(filled).error() : std::move(plan.refusals.front());
+    return is_given_up || plan.refusals.empty() ? std::move(filled).error()
+                                                : std::move(plan.refusals.front());
   }
   return plan;
 }

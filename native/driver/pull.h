@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include "core/base/wanted.h"
+#include "core/base/walk_watch.h"
 #include "core/image/chain.h"
 #include "driver/chain_file.h"
 #include "driver/find_base.h"
@@ -33,6 +33,8 @@ struct PullOptions {
   bool require_relative = false;
   /// For what lies behind the image in its file.
   TrailingData trailing = TrailingData::kRefuse;
+  /// Of a plan: what would be moved is read (`trial_read.h`).
+  bool reads_data = false;
 };
 
 struct PullPlan {
@@ -52,12 +54,13 @@ struct PullPlan {
 
 /// What a pull would do now. Takes no lock; files that somebody uses, and an active image that a
 /// pull cannot or must not write to, are among `refusals`, in the order in which prepare_pull()
-/// would meet them; a filesystem with too little space, which a pull meets on its way, comes last.
+/// would meet them; what a pull meets on its way comes last: data that cannot be read, where
+/// `options.reads_data`, and a filesystem with too little space.
 /// Fails when the chain cannot be read, or has no such base or none that can be stated as asked,
 /// and also then with what prepare_pull() would say.
 /// kCancelled where nobody wants it any more.
 [[nodiscard]] Result<PullPlan> plan_pull(job::Engine& engine, const PullOptions& options,
-                                         const IsWanted& is_wanted);
+                                         const WalkWatch& watch);
 
 /// Fills in the free space beside the image at `path`, and refuses where the plan takes more.
 void judge_space(PullPlan& plan, const std::string& path);

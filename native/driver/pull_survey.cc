@@ -145,11 +145,13 @@ Result<void> PullSurvey::count_table(const GuestRun& run) {
   return {};
 }
 
-Result<PullSurvey::Totals> survey(const PullTarget& target, const IsWanted& is_wanted) {
+Result<PullSurvey::Totals> survey(const PullTarget& target, const WalkWatch& watch) {
   PullSurvey survey(target);
+  watch.begin(WalkPhase::kTables, target.chain.active().virtual_size());
   for (;;) {
-    BLOCKPULL_CHECK(check_wanted(is_wanted));
+    BLOCKPULL_CHECK(watch.check());
     BLOCKPULL_TRY(totals, survey.next());
+    watch.reach(survey.position());
     if (totals.finished) {
       return totals;
     }

@@ -16,7 +16,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/base/wanted.h"
+#include "core/base/walk_watch.h"
 #include "core/image/chain_rows.h"
 #include "driver/pull_planner.h"
 #include "driver/pull_target.h"
@@ -38,6 +38,9 @@ class PullSurvey {
 
   /// Walks on for some ms; to be called until `finished`.
   [[nodiscard]] Result<Totals> next();
+
+  /// The guest offset that the walk has come to.
+  [[nodiscard]] std::uint64_t position() const { return position_; }
 
  private:
   [[nodiscard]] Result<void> advance();
@@ -64,7 +67,6 @@ class PullSurvey {
 };
 
 /// All of it; kCancelled where nobody wants it any more.
-[[nodiscard]] Result<PullSurvey::Totals> survey(const PullTarget& target,
-                                                const IsWanted& is_wanted);
+[[nodiscard]] Result<PullSurvey::Totals> survey(const PullTarget& target, const WalkWatch& watch);
 
 }  // namespace blockpull::driver

@@ -14,6 +14,7 @@
 #include "napi/end_promise.h"
 #include "napi/environment.h"
 #include "napi/job_object.h"
+#include "napi/walk_object.h"
 #include "napi/wrapped.h"
 #include "virt/guest_disk.h"
 #include "virt/left_jobs.h"
@@ -162,25 +163,27 @@ napi_value give_up(const ConnectionCall& call) {
   return nullptr;
 }
 
+napi_value new_walk(const ConnectionCall& call) {
+  return make_walk_object(call.env);
+}
+
 napi_value plan(const ConnectionCall& call) {
   auto request = read_block_pull(call.env, call.arguments[0]);
-  if (!request) {
+  const auto reads_data = request ? read_reads_data(call.env, call.arguments[0]) : std::nullopt;
+  const auto watch = reads_data ? read_walk(call.env, call.arguments[1]) : std::nullopt;
+  if (!watch) {
     return nullptr;
   }
+  request->reads_data = *reads_data;
   return start_answered<virt::PlanReading>(
       call,
       [request = *std::move(request)](const auto& connection,
                                       virt::Answer<virt::PlanReading> answer) {
         virt::plan_block_pull(connection, request, std::move(answer));
       },
-      [](napi_env env, virt::PlanReading& reading) {
-        auto& environment = Environment::of(env);
+      [watch = *watch](napi_env env, virt::PlanReading& reading) {
         return promise_of_work<virt::TimedPlan>(
-            env,
-            [&environment, reading = std::move(reading)] {
-              return reading([&environment] { return !environment.is_ending(); });
-            },
-            &make_plan);
+            env, [reading = std::move(reading), watch] { return reading(watch); }, &make_plan);
       });
 }
 
@@ -298,6 +301,7 @@ napi_value make_connection_object(napi_env env, std::unique_ptr<ConnectionObject
       method_property<ConnectionObject, &list_disks>("listDisks"),
       method_property<ConnectionObject, &block_pull>("blockPull"),
       method_property<ConnectionObject, &give_up>("giveUp"),
+      method_property<ConnectionObject, &new_walk>("newWalk"),
       method_property<ConnectionObject, &plan>("plan"),
       method_property<ConnectionObject, &block_job_info>("blockJobInfo"),
       method_property<ConnectionObject, &block_job_set_speed>("blockJobSetSpeed"),

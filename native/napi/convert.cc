@@ -242,6 +242,11 @@ std::optional<virt::BlockPullRequest> read_block_pull(napi_env env, napi_value v
   return if_ok(request, std::move(pull));
 }
 
+std::optional<bool> read_reads_data(napi_env env, napi_value value) {
+  Request request(env, value);
+  return if_ok(request, request.boolean("readData"));
+}
+
 std::optional<std::uint64_t> read_ticket(napi_env env, napi_value value) {
   Request request(env, value);
   return if_ok(request, request.u64("ticket"));
@@ -390,6 +395,19 @@ napi_value make_update(napi_env env, const job::Progress& progress, const job::O
   outcome != nullptr ? record.value("outcome", make_outcome(env, *outcome))
                      : record.null("outcome");
   return record.object();
+}
+
+napi_value make_walk_progress(napi_env env, const std::optional<WalkProgress>& progress) {
+  if (!progress) {
+    napi_value out = nullptr;
+    napi_get_null(env, &out);
+    return out;
+  }
+  return Record(env)
+      .text("phase", progress->phase == WalkPhase::kData ? "data" : "tables")
+      .u64("bytesDone", progress->done_bytes)
+      .u64("bytesTotal", progress->total_bytes)
+      .object();
 }
 
 napi_value make_plan(napi_env env, const virt::TimedPlan& timed) {

@@ -20,6 +20,7 @@
 
 #include <napi.h>
 
+#include "core/base/walk_watch.h"
 #include "core/image/digest.h"
 #include "job/job.h"
 #include "virt/block_jobs.h"
@@ -41,6 +42,8 @@ struct LookupRequest {
 [[nodiscard]] std::optional<virt::ImagePullRequest> read_image_pull(napi_env env, napi_value value);
 [[nodiscard]] std::optional<virt::CreateRequest> read_create(napi_env env, napi_value value);
 [[nodiscard]] std::optional<virt::BlockPullRequest> read_block_pull(napi_env env, napi_value value);
+/// Of a plan.
+[[nodiscard]] std::optional<bool> read_reads_data(napi_env env, napi_value value);
 /// Of a pull that may be given up.
 [[nodiscard]] std::optional<std::uint64_t> read_ticket(napi_env env, napi_value value);
 [[nodiscard]] std::optional<virt::DiskRequest> read_disk_request(napi_env env, napi_value value);
@@ -63,6 +66,8 @@ struct LookupRequest {
 /// `outcome` is absent while the job runs.
 [[nodiscard]] napi_value make_update(napi_env env, const job::Progress& progress,
                                      const job::Outcome* outcome);
+[[nodiscard]] napi_value make_walk_progress(napi_env env,
+                                            const std::optional<WalkProgress>& progress);
 [[nodiscard]] napi_value make_plan(napi_env env, const virt::TimedPlan& plan);
 [[nodiscard]] napi_value make_disks(napi_env env, const std::vector<virt::Disk>& disks);
 [[nodiscard]] napi_value make_reaped(napi_env env, const std::vector<virt::ReapedJob>& jobs);

@@ -12,6 +12,7 @@
 #include "napi/convert.h"
 #include "napi/environment.h"
 #include "napi/job_object.h"
+#include "napi/walk_object.h"
 #include "napi/wrapped.h"
 
 namespace blockpull::napi {
@@ -49,31 +50,36 @@ napi_value pull_image(napi_env env, napi_callback_info info) {
 }
 
 napi_value plan_image(napi_env env, napi_callback_info info) {
-  auto request = read_image_pull(env, arguments_of(env, info)[0]);
-  if (!request) {
+  const Arguments arguments = arguments_of(env, info);
+  auto request = read_image_pull(env, arguments[0]);
+  const auto reads_data = request ? read_reads_data(env, arguments[0]) : std::nullopt;
+  const auto watch = reads_data ? read_walk(env, arguments[1]) : std::nullopt;
+  if (!watch) {
     return nullptr;
   }
+  request->reads_data = *reads_data;
   auto& environment = Environment::of(env);
   return promise_of_work<virt::TimedPlan>(
       env,
-      [&environment, request = *std::move(request)]() -> virt::Result<virt::TimedPlan> {
+      [&environment, request = *std::move(request),
+       watch = *watch]() -> virt::Result<virt::TimedPlan> {
         BLOCKPULL_TRY(engine, environment.engine());
-        return virt::plan_image(*engine, request,
-                                [&environment] { return !environment.is_ending(); });
+        return virt::plan_image(*engine, request, watch);
       },
       &make_plan);
 }
 
 napi_value inspect_chain(napi_env env, napi_callback_info info) {
-  auto request = read_image(env, arguments_of(env, info)[0]);
-  if (!request) {
+  const Arguments arguments = arguments_of(env, info);
+  auto request = read_image(env, arguments[0]);
+  const auto watch = request ? read_walk(env, arguments[1]) : std::nullopt;
+  if (!watch) {
     return nullptr;
   }
-  auto& environment = Environment::of(env);
   return promise_of_work<std::vector<driver::LayerInfo>>(
       env,
-      [&environment, request = *std::move(request)] {
-        return virt::inspect_chain(request, [&environment] { return !environment.is_ending(); });
+      [request = *std::move(request), watch = *watch] {
+        return virt::inspect_chain(request, watch);
       },
       &make_layers);
 }
@@ -89,12 +95,14 @@ napi_value create_image(napi_env env, napi_callback_info info) {
 }
 
 napi_value digest_image(napi_env env, napi_callback_info info) {
-  auto request = read_image(env, arguments_of(env, info)[0]);
-  if (!request) {
+  const Arguments arguments = arguments_of(env, info);
+  auto request = read_image(env, arguments[0]);
+  const auto watch = request ? read_walk(env, arguments[1]) : std::nullopt;
+  if (!watch) {
     return nullptr;
   }
   auto& environment = Environment::of(env);
-  auto call = std::make_shared<virt::DigestCall>(*std::move(request));
+  auto call = std::make_shared<virt::DigestCall>(*std::move(request), *watch);
   return promise_of_work<image::Digest>(
       env,
       [&environment, call]() -> std::optional<virt::Result<image::Digest>> {
@@ -104,6 +112,10 @@ napi_value digest_image(napi_env env, napi_callback_info info) {
         return call->step();
       },
       &make_digest);
+}
+
+napi_value new_walk(napi_env env, napi_callback_info /*info*/) {
+  return make_walk_object(env);
 }
 
 }  // namespace
@@ -116,7 +128,7 @@ bool define_image_functions(napi_env env, napi_value exports) {
   const std::array functions{
       function("pullImage", &pull_image),       function("planImage", &plan_image),
       function("inspectChain", &inspect_chain), function("createImage", &create_image),
-      function("digestImage", &digest_image),
+      function("digestImage", &digest_image),   function("newWalk", &new_walk),
   };
   return napi_define_properties(env, exports, functions.size(), functions.data()) == napi_ok;
 }

@@ -157,6 +157,7 @@ Result<driver::PullOptions> local_options(const Connection& connection, const Ta
   options.base = target.base;
   options.require_relative = target.require_relative;
   options.trailing = request.trailing;
+  options.reads_data = request.reads_data;
   return options;
 }
 
@@ -260,6 +261,19 @@ Result<void> check_trailing(const Target& target, const BlockPullRequest& reques
   return {};
 }
 
+/// What a running guest's QEMU reads, and how, is not ours to try.
+Result<void> check_reading(const Target& target, const BlockPullRequest& request) {
+  if (!request.reads_data || !target.is_running) {
+    return {};
+  }
+  return report(
+      ErrorKind::kUnsupported,
+      text("domain '", target.domain.name, "' is running, its QEMU reads what a pull of disk '",
+           target.disk.target,
+           "' moves, and a plan that reads it too is not supported; plan without reading, "
+           "or shut the domain off first"));
+}
+
 /// What only a guest's QEMU can do, and what needs somebody to wait.
 Result<void> check_manner(const Target& target, const BlockPullRequest& request) {
   const bool may_stop = request.on_error != qmp::OnError::kReport;
@@ -289,6 +303,7 @@ Result<Target> checked_target(Connection& connection, const BlockPullRequest& re
   BLOCKPULL_CHECK(check_pull_call(connection, request, is_plan));
   BLOCKPULL_TRY(target, find_target(connection, request, is_plan));
   BLOCKPULL_CHECK(check_trailing(target, request));
+  BLOCKPULL_CHECK(check_reading(target, request));
   if (!is_plan) {
     BLOCKPULL_CHECK(check_manner(target, request));
   }
@@ -296,9 +311,9 @@ Result<Target> checked_target(Connection& connection, const BlockPullRequest& re
 }
 
 Result<TimedPlan> plan_here(const std::shared_ptr<Connection>& connection, const Target& target,
-                            const BlockPullRequest& request, const IsWanted& is_wanted) {
+                            const BlockPullRequest& request, const WalkWatch& watch) {
   BLOCKPULL_TRY(options, local_options(*connection, target, request));
-  auto plan = driver::plan_pull(connection->engine(), options, is_wanted);
+  auto plan = driver::plan_pull(connection->engine(), options, watch);
   if (!plan.ok()) {
     return pull_refused(std::move(plan).error(), asked_of_driver(target));
   }
@@ -312,8 +327,8 @@ Result<TimedPlan> plan_here(const std::shared_ptr<Connection>& connection, const
 /// The plan with its sizes; first among its refusals is the job that the disk has.
 TimedPlan measured(const driver::GuestPlan& plan, const GuestPullRequest& asked,
                    const ReleaseScope& scope, const std::optional<Failure>& busy,
-                   const IsWanted& is_wanted) {
-  driver::PullPlan sized = driver::measure(plan, is_wanted);
+                   const WalkWatch& watch) {
+  driver::PullPlan sized = driver::measure(plan, watch);
   judge_planned(scope, plan.stream.path, sized);
   TimedPlan told = timed(std::move(sized), asked.options.bytes_per_second, [&asked](Error error) {
     return refused_in_guest(std::move(error), asked);
@@ -361,8 +376,8 @@ void plan_block_pull(const std::shared_ptr<Connection>& connection, const BlockP
   }
   if (!target->is_running) {
     answer(PlanReading(
-        [connection, request, target = std::move(target).value()](const IsWanted& is_wanted) {
-          return plan_here(connection, target, request, is_wanted);
+        [connection, request, target = std::move(target).value()](const WalkWatch& watch) {
+          return plan_here(connection, target, request, watch);
         }));
     return;
   }
@@ -377,8 +392,8 @@ void plan_block_pull(const std::shared_ptr<Connection>& connection, const BlockP
                     return;
                   }
                   answer(PlanReading([scope, asked, busy, plan = std::move(plan).value()](
-                                         const IsWanted& is_wanted) -> Result<TimedPlan> {
-                    return measured(plan, asked, scope, busy, is_wanted);
+                                         const WalkWatch& watch) -> Result<TimedPlan> {
+                    return measured(plan, asked, scope, busy, watch);
                   }));
                 });
 }

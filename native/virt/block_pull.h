@@ -50,6 +50,8 @@ struct BlockPullRequest {
   std::vector<std::string> siblings;
   /// Of a domain that is shut off.
   driver::TrailingData trailing = driver::TrailingData::kRefuse;
+  /// Of a plan for a domain that is shut off: what would be moved is read.
+  bool reads_data = false;
   /// By which a caller gives up waiting for a guest's QEMU; may be null.
   std::shared_ptr<PullStart> start;
 };
@@ -61,7 +63,7 @@ void block_pull(const std::shared_ptr<Connection>& connection, const BlockPullRe
                 Answer<std::shared_ptr<job::Job>> answer);
 
 /// The rest of a plan: reads the tables of the image's files, and blocks for as long as that takes.
-using PlanReading = std::function<Result<TimedPlan>(const IsWanted&)>;
+using PlanReading = std::function<Result<TimedPlan>(const WalkWatch&)>;
 
 /// What block_pull would do. Answers once the disk is found and, where its domain runs, QEMU has
 /// told what it has open. What the image itself would be refused for is in the plan, under a

@@ -13,9 +13,12 @@
 namespace blockpull::virt {
 namespace {
 
-/// Bytes hashed at a time: some hundred milliseconds, which is how long the end of a process may
-/// wait.
-constexpr std::uint64_t kDigestStep = 32 * limits::kMiB;
+/// Bytes hashed before others have their turn: some hundred milliseconds.
+constexpr std::uint64_t kDigestTurn = 32 * limits::kMiB;
+
+/// Bytes hashed between two questions: some milliseconds, which is how long an abort or the end of
+/// a process may wait.
+constexpr std::uint64_t kDigestStep = 2 * limits::kMiB;
 
 blockpull::Result<std::optional<image::Format>> format_of(const std::optional<std::string>& name) {
   if (!name) {
@@ -44,6 +47,7 @@ blockpull::Result<driver::PullOptions> pull_options(const ImagePullRequest& requ
     options.base = driver::BaseChoice{*request.base, std::nullopt, true};
   }
   options.trailing = request.trailing;
+  options.reads_data = request.reads_data;
   return options;
 }
 
@@ -124,26 +128,42 @@ Result<std::shared_ptr<job::Job>> pull_image(job::Engine& engine, LiveJobs& jobs
 }
 
 Result<TimedPlan> plan_image(job::Engine& engine, const ImagePullRequest& request,
-                             const IsWanted& is_wanted) {
+                             const WalkWatch& watch) {
   BLOCKPULL_TRY(options, lifted(pull_options(request), &plain));
   BLOCKPULL_CHECK(lifted(check_siblings(request.siblings), &plain));
-  BLOCKPULL_TRY(plan, lifted(driver::plan_pull(engine, options, is_wanted), &plain));
+  BLOCKPULL_TRY(plan, lifted(driver::plan_pull(engine, options, watch), &plain));
   judge_planned(scope_of(request, options), options.path, plan);
   return timed(std::move(plan), request.bytes_per_second, &plain);
 }
 
 Result<std::vector<driver::LayerInfo>> inspect_chain(const ImageRequest& request,
-                                                     const IsWanted& is_wanted) {
+                                                     const WalkWatch& watch) {
   BLOCKPULL_TRY(options, lifted(chain_options(request), &plain));
-  return lifted(driver::inspect_chain(request.path, options, is_wanted), &plain);
+  return lifted(driver::inspect_chain(request.path, options, watch), &plain);
 }
 
 Result<void> create_image(const CreateRequest& request) {
   return lifted(create(request), &plain);
 }
 
+/// A turn of it; false when everything has been hashed.
+blockpull::Result<bool> DigestCall::hash_on() {
+  for (std::uint64_t hashed = 0; hashed < kDigestTurn; hashed += kDigestStep) {
+    BLOCKPULL_CHECK(watch_.check());
+    BLOCKPULL_TRY(goes_on, digest_->step(kDigestStep));
+    watch_.reach(digest_->position());
+    if (!goes_on) {
+      return false;
+    }
+  }
+  return true;
+}
+
 std::optional<Result<image::Digest>> DigestCall::step() {
   using Answer = Result<image::Digest>;
+  if (const auto wanted = watch_.check(); !wanted.ok()) {
+    return Answer(plain(wanted.error()));
+  }
   if (!chain_) {
     auto opened = open_unlocked(request_);
     if (!opened.ok()) {
@@ -152,8 +172,9 @@ std::optional<Result<image::Digest>> DigestCall::step() {
     chain_.emplace(std::move(opened).value());
     open_ = OpenChains::of_process()->add(driver::files_of(*chain_));
     digest_.emplace(*chain_);
+    watch_.begin(WalkPhase::kData, chain_->active().virtual_size());
   }
-  const auto goes_on = digest_->step(kDigestStep);
+  const auto goes_on = hash_on();
   if (!goes_on.ok()) {
     return Answer(plain(goes_on.error()));
   }

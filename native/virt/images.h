@@ -15,7 +15,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/base/wanted.h"
+#include "core/base/walk_watch.h"
 #include "core/image/create.h"
 #include "core/image/digest.h"
 #include "driver/inspect.h"
@@ -54,6 +54,8 @@ struct ImagePullRequest {
   /// Folders of images that may need what would be released.
   std::vector<std::string> siblings;
   driver::TrailingData trailing = driver::TrailingData::kRefuse;
+  /// Of a plan: what would be moved is read.
+  bool reads_data = false;
 };
 
 struct CreateRequest {
@@ -85,25 +87,29 @@ struct TimedPlan {
 
 /// kCancelled where nobody wants it any more, here and below.
 [[nodiscard]] Result<TimedPlan> plan_image(job::Engine& engine, const ImagePullRequest& request,
-                                           const IsWanted& is_wanted);
+                                           const WalkWatch& watch);
 
 /// The layers, the active one first.
 [[nodiscard]] Result<std::vector<driver::LayerInfo>> inspect_chain(const ImageRequest& request,
-                                                                   const IsWanted& is_wanted);
+                                                                   const WalkWatch& watch);
 
 [[nodiscard]] Result<void> create_image(const CreateRequest& request);
 
 /// A digest of what a guest reads, in steps, so that a large image holds no thread for long.
 class DigestCall {
  public:
-  explicit DigestCall(ImageRequest request) : request_(std::move(request)) {}
+  DigestCall(ImageRequest request, WalkWatch watch)
+      : request_(std::move(request)), watch_(std::move(watch)) {}
 
   /// Opens the image at the first call, without a lock, then hashes some more of it. Absent: call
-  /// again.
+  /// again. kCancelled where nobody wants it any more.
   [[nodiscard]] std::optional<Result<image::Digest>> step();
 
  private:
+  [[nodiscard]] blockpull::Result<bool> hash_on();
+
   const ImageRequest request_;
+  const WalkWatch watch_;
   /// What it reads is needed until it is over.
   std::shared_ptr<OpenChains::Entry> open_;
   std::optional<image::Chain> chain_;

@@ -10,6 +10,8 @@ const binding = loadBinding() as unknown as Record<string, (...args: unknown[]) 
 const ignore = () => undefined
 const image = { path: 'none.qcow2', format: null, backingFormat: null, backingFormats: null, backingPaths: null }
 
+const pull = { ...image, base: null, bytesPerSecond: 0n, siblings: null, trailingData: 'refuse' }
+
 const nonsense: readonly unknown[] = [
   undefined,
   null,
@@ -36,7 +38,6 @@ test('a request of the wrong shape is a TypeError', () => {
 })
 
 test('a property of the wrong type is named', () => {
-  const pull = { ...image, base: null, bytesPerSecond: 0n, siblings: null }
   const refused = (property: string, value: unknown, expected: string) =>
     expect(() => binding['pullImage']?.({ ...pull, [property]: value }, ignore)).toThrow(
       `request.${property} must be ${expected}`,
@@ -57,6 +58,19 @@ test('a property of the wrong type is named', () => {
   refused('bytesPerSecond', 2n ** 64n, 'a BigInt')
 })
 
+test('a walk that is none is a TypeError', () => {
+  const walk = (binding as unknown as NativeBinding).newWalk()
+  const plan = { ...pull, readData: false }
+  for (const none of [...nonsense, Object.create(walk)]) {
+    expect(() => binding['planImage']?.(plan, none)).toThrow(TypeError)
+    expect(() => binding['inspectChain']?.(image, none)).toThrow(TypeError)
+    expect(() => binding['digestImage']?.(image, none)).toThrow(TypeError)
+    expect(() => walk.giveUp.call(none as never)).toThrow(TypeError)
+  }
+  expect(() => binding['planImage']?.(plan, {})).toThrow('walk must be one that newWalk() gave')
+  expect(() => binding['planImage']?.({ ...plan, readData: 1 }, walk)).toThrow('request.readData must be ')
+})
+
 test('an exception of a getter passes through', () => {
   const request = {
     get path() {
@@ -68,8 +82,7 @@ test('an exception of a getter passes through', () => {
 
 test('a callback that is none is a TypeError', () => {
   for (const callback of nonsense.filter((value) => typeof value !== 'function')) {
-    const request = { ...image, base: null, bytesPerSecond: 0n, trailingData: 'refuse', siblings: null }
-    expect(() => binding['pullImage']?.(request, callback)).toThrow('callback must be a function')
+    expect(() => binding['pullImage']?.(pull, callback)).toThrow('callback must be a function')
   }
 })
 

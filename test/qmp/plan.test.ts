@@ -51,6 +51,14 @@ describe('a plan', () => {
     expect(await endOf(job)).toBe('completed')
   })
 
+  test('that reads is refused, since QEMU does the reading', async () => {
+    const { domain } = await start(temp)
+    await expect(domain.plan('vda', { readData: true })).rejects.toMatchObject({
+      code: 'UNSUPPORTED',
+      message: expect.stringContaining("domain 'vm0' is running, its QEMU reads what a pull of disk 'vda' moves"),
+    })
+  })
+
   test('tells what QEMU would be asked for, and estimates where it cannot see the files', async () => {
     const { domain } = await start(temp)
     const expected = {

@@ -14,7 +14,9 @@ import {
   type Connection,
   connect,
   createImage,
+  type Digest,
   type Domain,
+  digestImage,
   type ErrorCode,
   inspectChain,
   type Layer,
@@ -22,6 +24,7 @@ import {
   type Progress,
   plan,
   pullImage,
+  type WalkProgress,
 } from '../../lib/index.js'
 import * as virt from '../../lib/libvirt.js'
 
@@ -39,6 +42,24 @@ test('sizes are numbers, and bigints where asked for', () => {
   expectTypeOf(domain.blockRebase('vda', { bigint: true })).resolves.toEqualTypeOf<BlockJob<bigint>>()
   expectTypeOf(domain.blockJobInfo('vda')).resolves.toEqualTypeOf<BlockJobInfo | null>()
   expectTypeOf(domain.blockJobInfo('vda', { bigint: true })).resolves.toEqualTypeOf<BlockJobInfo<bigint> | null>()
+})
+
+test('calls that walk take a signal, and tell progress in sizes as they were asked for', () => {
+  const { signal } = new AbortController()
+  void plan('a', {
+    signal,
+    readData: true,
+    onProgress: (progress) => expectTypeOf(progress).toEqualTypeOf<WalkProgress>(),
+  })
+  void domain.plan('vda', {
+    readData: undefined,
+    bigint: true,
+    onProgress: (progress) => expectTypeOf(progress).toEqualTypeOf<WalkProgress<bigint>>(),
+  })
+  void inspectChain('a', { signal, onProgress: ({ phase }) => expectTypeOf(phase).toEqualTypeOf<'tables' | 'data'>() })
+  expectTypeOf(digestImage('a', { signal, onProgress: undefined, bigint: true })).resolves.toEqualTypeOf<
+    Digest<bigint>
+  >()
 })
 
 test('a job is iterable and not thenable', () => {
@@ -82,8 +103,10 @@ test('options may be undefined, and wrong ones do not compile', () => {
   assertType(pullImage('a', { bandwith: '50M' }))
   // @ts-expect-error: flags are for blockpull/libvirt
   assertType(domain.blockPull('vda', 50, 0))
-  // @ts-expect-error: nothing is started, so there is nothing to abort
-  assertType(plan('a', { signal: new AbortController().signal }))
+  // @ts-expect-error: a pull reads anyway
+  assertType(pullImage('a', { readData: true }))
+  // @ts-expect-error: the progress of a job is its own
+  assertType(domain.blockPull('vda', { onProgress: () => undefined }))
   // @ts-expect-error: version 4 does not exist
   assertType(createImage('a', { size: 1, version: 4 }))
   // @ts-expect-error: a disk needs its format

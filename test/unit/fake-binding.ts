@@ -18,6 +18,8 @@ import type {
   NativePlan,
   NativeProgress,
   NativeReapedJob,
+  NativeWalk,
+  NativeWalkProgress,
 } from '../../lib/native.js'
 
 export const mebibyte = 2n ** 20n
@@ -150,6 +152,21 @@ export class FakeJob implements NativeJob {
   }
 }
 
+/** A walk that is where the test says; the call that it was made for goes on until the test ends it. */
+export class FakeWalk implements NativeWalk {
+  latest: NativeWalkProgress | null = null
+  /** Runs when the walk is given up. */
+  onGiveUp: () => void = () => undefined
+
+  progress(): NativeWalkProgress | null {
+    return this.latest
+  }
+
+  giveUp(): void {
+    this.onGiveUp()
+  }
+}
+
 export const vm0: NativeDomain = {
   name: 'vm0',
   uuid: 'c7a5fdbd-edaf-9455-926a-d65c16db1809',
@@ -165,6 +182,8 @@ export class FakeBinding implements NativeBinding {
   /** Failures by name of the call. */
   readonly failures = new Map<string, unknown>()
   readonly jobs: FakeJob[] = []
+  /** The walk of every call that has one. */
+  walk = new FakeWalk()
   domains: NativeDomain[] = [vm0]
   /** What `listDisks` answers; default: what the domain looked up has. */
   guestDisks: NativeDomain['disks'] | null = null
@@ -200,6 +219,8 @@ export class FakeBinding implements NativeBinding {
   readonly pullImage: NativeBinding['pullImage'] = async (request, onUpdate) =>
     await this.#answer('pullImage', request, () => this.#start(onUpdate))
 
+  readonly newWalk: NativeBinding['newWalk'] = () => this.walk
+
   readonly planImage: NativeBinding['planImage'] = async (request) =>
     await this.#answer('planImage', request, () => this.nextPlan)
 
@@ -231,6 +252,7 @@ export class FakeBinding implements NativeBinding {
         this.calls.push({ name: 'giveUp', request })
         this.onGiveUp()
       },
+      newWalk: this.newWalk,
       plan: async (request) => await this.#answer('plan', request, () => this.nextPlan),
       blockJobInfo: async (request) => await this.#answer('blockJobInfo', request, () => this.info),
       blockJobSetSpeed: async (request) => await this.#answer('blockJobSetSpeed', request, () => undefined),

@@ -6,7 +6,15 @@ import { describe, expect, it } from 'vitest'
 import { readConnect, uriFromEnvironment } from '../../lib/connect-options.js'
 import { BlockPullError } from '../../lib/errors.js'
 import type { PathLike } from '../../lib/option-types.js'
-import { readCreate, readDiskPull, readImage, readImagePull, readNewLimit } from '../../lib/options.js'
+import {
+  readCreate,
+  readDiskPlan,
+  readDiskPull,
+  readImage,
+  readImagePlan,
+  readImagePull,
+  readNewLimit,
+} from '../../lib/options.js'
 
 /** For options that the types would not let through. */
 // biome-ignore lint/suspicious/noExplicitAny: the point is to be wrong
@@ -38,7 +46,7 @@ describe('options of a pull', () => {
   })
 
   it.each([['stop'], ['enospc']] as const)('refuses onError %s for an image file as not supported', (onError) => {
-    const read = () => readImagePull('pullImage', 'a.qcow2', { onError })
+    const read = () => readImagePull('a.qcow2', { onError })
     expect(read).toThrow(BlockPullError)
     expect(read).toThrow(/not supported/)
     expect(read).toThrow(expect.objectContaining({ code: 'UNSUPPORTED', virCode: 74 }))
@@ -48,10 +56,14 @@ describe('options of a pull', () => {
     expect(readDiskPull('blockPull', { onError }, false)).toMatchObject({ onError })
   })
 
-  it('have no signal and no onError where nothing is started', () => {
-    const { signal } = new AbortController()
-    expect(() => readImagePull('plan', 'a.qcow2', { signal })).toThrow("option 'signal' is unknown to plan")
-    expect(() => readDiskPull('plan', { onError: 'report' }, false)).toThrow("option 'onError' is unknown to plan")
+  it('have no onError where nothing is started, and no readData where a pull reads anyway', () => {
+    const unknown = (option: string, call: string) => `option '${option}' is unknown to ${call}`
+    const onError = { onError: 'report' } as object
+    expect(() => readImagePlan('a.qcow2', onError)).toThrow(unknown('onError', 'plan'))
+    expect(() => readDiskPlan(onError)).toThrow(unknown('onError', 'plan'))
+    const readData = { readData: true } as object
+    expect(() => readImagePull('a.qcow2', readData)).toThrow(unknown('readData', 'pullImage'))
+    expect(() => readDiskPull('blockPull', readData, false)).toThrow(unknown('readData', 'blockPull'))
   })
 
   it('may be left out, or be undefined one by one', () => {
@@ -76,7 +88,7 @@ describe('options of a pull', () => {
       bigint: true,
       trailingData: 'keep',
     } as const
-    expect(readImagePull('pullImage', new URL('file:///srv/a%20b.qcow2'), options)).toEqual({
+    expect(readImagePull(new URL('file:///srv/a%20b.qcow2'), options)).toEqual({
       request: {
         path: '/srv/a b.qcow2',
         format: 'qcow2',
@@ -106,7 +118,7 @@ describe('a path', () => {
     expect(readImage('inspectChain', path, undefined).request.path).toEqual(path)
     expect(readImage('inspectChain', new URL('file:///%ff'), undefined).request.path).toEqual(path)
     const options = { base: path, siblings: [path], backingPaths: [path] }
-    expect(readImagePull('pullImage', 'a', options).request).toMatchObject(options)
+    expect(readImagePull('a', options).request).toMatchObject(options)
   })
 
   it('refuses a URL that names no file', () => {

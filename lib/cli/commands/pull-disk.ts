@@ -46,8 +46,11 @@ export async function pullDisk(args: Arguments, context: Context, style: PullSty
     const { connection, domain, disk, label } = found
     let ending: Ending
     if (args.has('dry-run')) {
-      const ask = () => untilStopped(context, connection, () => domain.plan(disk, options), style)
-      ending = await planned(context, { ...style, label }, ask)
+      const readData = args.has('read-data')
+      ending = await planned(context, { ...style, label }, (onProgress) => {
+        const ask = (signal: AbortSignal) => domain.plan(disk, { ...options, readData, signal, onProgress })
+        return untilStopped(context, connection, (wait) => ask(wait.signal), style)
+      })
     } else if (args.has('no-wait')) {
       ending = await startOnly(context, found, start, (job) => tellLimit(context, style, job))
     } else {

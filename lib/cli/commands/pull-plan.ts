@@ -7,13 +7,14 @@
 // nothing does. Where nothing refuses it, it ends as planned, since nothing is completed. Writes to the result stream
 // only.
 
-import type { Plan } from '../../index.js'
+import type { Plan, WalkProgress } from '../../index.js'
 import { nameOf } from '../command-line.js'
 import type { Context, Output } from '../context.js'
 import { done, type Ending, endingOfError } from '../exit-codes.js'
 import { writeJson } from '../json.js'
 import { type Amount, formatBytes, formatSeconds, formatTable } from '../measures.js'
 import { tell } from '../shown.js'
+import { WalkLine } from '../walk-line.js'
 
 export interface PlanStyle {
   readonly label: string
@@ -27,14 +28,18 @@ export interface PlanStyle {
 export async function planned(
   context: Context,
   style: PlanStyle & { readonly quiet: boolean },
-  ask: () => Promise<Plan<Amount>>,
+  ask: (onProgress: (progress: WalkProgress<Amount>) => void) => Promise<Plan<Amount>>,
 ): Promise<Ending> {
+  const line = new WalkLine(context, style)
   try {
-    const plan = await ask()
+    const plan = await ask(line.show)
+    line.clear()
     if (style.json || !style.quiet) writePlan(context.out, plan, style)
     return planEnding(plan)
   } catch (error) {
     return endingOfError(error)
+  } finally {
+    line.clear()
   }
 }
 

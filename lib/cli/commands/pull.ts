@@ -47,6 +47,7 @@ export const pull: Command = {
     bandwidth: { value: 'N', help: 'limit: N MiB/s, or 500K, 50M, 1G bytes a second' },
     bytes: { help: 'a bare N of --bandwidth is bytes a second' },
     'dry-run': { help: 'only tell what would be done' },
+    'read-data': { help: 'with --dry-run: read it all, and tell what is damaged' },
     'trailing-data': { value: 'HOW', help: 'keep, discard: what another program put behind IMAGE' },
     timeout: { value: 'S', help: 'cancel after S seconds' },
     ...siblingOption,
@@ -75,6 +76,9 @@ export const pull: Command = {
       quiet: args.has('quiet'),
       isLimited: args.has('bandwidth'),
       timeoutSeconds: readNumber(args, 'timeout', longestTimeoutSeconds),
+    }
+    if (args.has('read-data') && !args.has('dry-run')) {
+      throw new UsageError('--read-data has nothing to apply to; expected --dry-run beside it: a pull reads anyway')
     }
     if (args.has('connect') || args.has('qmp')) return await pullDisk(args, context, style)
     if (args.has('no-wait')) return report(context, noWaitEnding, style)
@@ -107,8 +111,11 @@ async function pullImages(args: Arguments, context: Context, style: PullStyle): 
     const image = images.length > 1 ? path : undefined
     let ending: Ending
     if (args.has('dry-run')) {
-      ending = await planned(context, { ...style, label: path, image, hint }, () =>
-        context.api.plan(toPath(path), options),
+      const { timeoutSeconds } = style
+      const signal = timeoutSeconds === undefined ? undefined : AbortSignal.timeout(timeoutSeconds * 1000)
+      const readData = args.has('read-data')
+      ending = await planned(context, { ...style, label: path, image, hint }, (onProgress) =>
+        context.api.plan(toPath(path), { ...options, readData, signal, onProgress }),
       )
     } else {
       const follow = { ...style, label: shorten(basename(path)), image }

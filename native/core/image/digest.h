@@ -31,6 +31,9 @@ class GuestDigest {
   /// Hashes on, by about `bytes`. False when everything has been hashed.
   [[nodiscard]] Result<bool> step(std::uint64_t bytes);
 
+  /// Bytes hashed so far.
+  [[nodiscard]] std::uint64_t position() const { return offset_; }
+
   /// After a step that gave false. Ends the object's use.
   [[nodiscard]] Digest finish();
 

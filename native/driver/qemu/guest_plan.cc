@@ -12,13 +12,13 @@
 namespace blockpull::driver {
 namespace {
 
-Result<PullSurvey::Totals> count_in_files(const StreamPlan& plan, const IsWanted& is_wanted) {
+Result<PullSurvey::Totals> count_in_files(const StreamPlan& plan, const WalkWatch& watch) {
   PullTarget target;
   BLOCKPULL_TRY(chain, open_beside_qemu(plan.layers));
   BLOCKPULL_CHECK(chain.check_walk());
   target.chain = std::move(chain);
   target.base = plan.base_index;
-  return plan.has_work ? survey(target, is_wanted) : PullSurvey::Totals{};
+  return plan.has_work ? survey(target, watch) : PullSurvey::Totals{};
 }
 
 std::uint64_t estimate(const GuestPlan& plan) {
@@ -51,7 +51,7 @@ Result<GuestPlan> plan_of_view(const GuestView& view, const GuestPullOptions& op
   return plan;
 }
 
-PullPlan measure(const GuestPlan& plan, const IsWanted& is_wanted) {
+PullPlan measure(const GuestPlan& plan, const WalkWatch& watch) {
   PullPlan measured;
   measured.virtual_size = plan.stream.virtual_size;
   measured.method = plan.stream.has_work ? "block-stream" : "none";
@@ -60,7 +60,7 @@ PullPlan measure(const GuestPlan& plan, const IsWanted& is_wanted) {
   if (plan.stream.base) {
     measured.base = plan.stream.base->path;
   }
-  if (const auto totals = count_in_files(plan.stream, is_wanted); totals.ok()) {
+  if (const auto totals = count_in_files(plan.stream, watch); totals.ok()) {
     measured.bytes_to_move = totals->bytes_to_move;
     measured.bytes_to_allocate = totals->bytes_to_allocate;
     judge_space(measured, plan.stream.layers.front().seen->path);

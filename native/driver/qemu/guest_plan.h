@@ -43,6 +43,6 @@ struct GuestPlan {
 
 /// The plan with its sizes. Takes no lock. Too little space is among the refusals. Sizes are
 /// estimates where nobody wants them any more.
-[[nodiscard]] PullPlan measure(const GuestPlan& plan, const IsWanted& is_wanted);
+[[nodiscard]] PullPlan measure(const GuestPlan& plan, const WalkWatch& watch);
 
 }  // namespace blockpull::driver

@@ -72,5 +72,23 @@ TEST_F(Inspect, WhoUsesALayerIsToldAndNothingIsRefused) {
   EXPECT_EQ((*layers)[1].in_use_by, "");
 }
 
+TEST_F(Inspect, EveryLayerAndTheChainAreGoneThrough) {
+  const WalkWatch watch([] { return true; });
+  ASSERT_TRUE(inspect_chain(folder_ / "top", {}, watch).ok());
+  const auto progress = watch.progress();
+  ASSERT_TRUE(progress);
+  EXPECT_EQ(progress->phase, WalkPhase::kTables);
+  EXPECT_EQ(progress->total_bytes, (6 + 4 + 6) * kCluster);
+  EXPECT_EQ(progress->done_bytes, progress->total_bytes);
+}
+
+TEST_F(Inspect, NobodyIsToldWhatNobodyWants) {
+  int asked = 0;
+  const auto layers = inspect_chain(folder_ / "top", {}, [&asked] { return ++asked < 2; });
+  ASSERT_FALSE(layers.ok());
+  EXPECT_EQ(layers.error().kind, ErrorKind::kCancelled);
+  EXPECT_EQ(asked, 2);
+}
+
 }  // namespace
 }  // namespace blockpull::driver

@@ -5,6 +5,8 @@
 #pragma once
 
 #include <algorithm>
+#include <cerrno>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,6 +21,8 @@ class MemoryFile final : public io::File {
       : path_(std::move(path)), bytes_(std::move(content)) {}
 
   [[nodiscard]] std::vector<std::byte>& bytes() { return bytes_; }
+  /// Reads that have the byte at `offset` among theirs fail with EIO.
+  void break_at(std::uint64_t offset) { broken_.insert(offset); }
   /// How many read_at calls there were.
   [[nodiscard]] std::size_t reads() const { return read_offsets_.size(); }
   /// Where each began, in order.
@@ -30,6 +34,12 @@ class MemoryFile final : public io::File {
 
   [[nodiscard]] Result<void> read_at(std::uint64_t offset, std::span<std::byte> into) override {
     read_offsets_.push_back(offset);
+    const auto broken = broken_.lower_bound(offset);
+    if (broken != broken_.end() && *broken < offset + into.size()) {
+      Error error = system_error("read", EIO, path_);
+      error.offset = offset;
+      return error;
+    }
     const std::uint64_t begin = std::min<std::uint64_t>(offset, bytes_.size());
     const std::uint64_t count = std::min<std::uint64_t>(into.size(), bytes_.size() - begin);
     std::copy_n(bytes_.begin() + static_cast<std::ptrdiff_t>(begin), count, into.begin());
@@ -69,6 +79,7 @@ class MemoryFile final : public io::File {
   const std::string path_;
   std::vector<std::byte> bytes_;
   std::vector<std::uint64_t> read_offsets_;
+  std::set<std::uint64_t> broken_;
 };
 
 }  // namespace blockpull::faults

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a person sees of a plan in the making: how much is about to be read, and a progress line where that takes long.
+
+import type { WalkProgress } from '../index.js'
+import type { Context } from './context.js'
+import { type FollowStyle, isTold } from './follow-job.js'
+import { type Amount, formatBytes } from './measures.js'
+import { ProgressLine } from './render.js'
+import { tell } from './shown.js'
+
+/** A walk that takes less needs no line. */
+const shortestMs = 1000
+
+/** Of what a line tells of a job a walk has only these. */
+const still = {
+  state: 'running',
+  bytesMoved: 0,
+  bytesToMove: 0,
+  bytesPerSecond: 0,
+  etaSeconds: null,
+  bandwidth: 0,
+  method: 'none',
+  stoppedOn: null,
+  phase: 'moving',
+  silentSeconds: 0,
+} as const
+
+export class WalkLine {
+  readonly #context: Context
+  readonly #line: ProgressLine | null
+  readonly #begunAt: number
+  #isReading = false
+
+  constructor(context: Context, style: Pick<FollowStyle, 'label' | 'json' | 'quiet'>) {
+    this.#context = context
+    this.#begunAt = context.now()
+    this.#line = isTold(style) ? new ProgressLine(context.err, context.environment, style.label) : null
+  }
+
+  /** Handed to the call. */
+  readonly show = ({ phase, bytesDone, bytesTotal }: WalkProgress<Amount>): void => {
+    if (this.#line === null) return
+    if (phase === 'data' && !this.#isReading && bytesTotal > 0) {
+      this.#isReading = true
+      this.clear()
+      tell(this.#context.err, `reading ${formatBytes(bytesTotal)} that would be moved`)
+    }
+    const now = this.#context.now()
+    if (now - this.#begunAt >= shortestMs) this.#line.draw({ ...still, cur: bytesDone, end: bytesTotal }, now)
+  }
+
+  clear(): void {
+    this.#line?.clear()
+  }
+}
