@@ -241,8 +241,8 @@ CrashCase random_case(std::mt19937_64& random) {
     default:
       break;
   }
-  if (made.keeps_trailer && made.top.data_clusters.empty() && made.top.leaked_clusters == 0) {
-    // Far behind an image that has nothing there, it would be too long to be kept.
+  if (made.keeps_trailer && made.top.data_clusters.empty()) {
+    // So far behind the image the bytes would be too many to be kept, or the hole to be tried.
     made.top.first_data_cluster = 0;
   }
   if (random() % 4 == 0) {

@@ -103,7 +103,9 @@ bool CrashJudge::may_have_leaks(const Verdict& verdict) const {
   if (case_.top.has_unknown_extension) {
     return true;
   }
-  return case_.top.autoclear != 0 && verdict.leaks == before_.leaks && verdict.tail_bytes == 0;
+  // Behind the last cluster, too, where the pull has taken none.
+  const bool has_tail = verdict.tail_bytes != 0 && verdict.tail_bytes != before_.tail_bytes;
+  return case_.top.autoclear != 0 && verdict.leaks == before_.leaks && !has_tail;
 }
 
 std::string CrashJudge::fault_of_completed(const Content& image) const {
