@@ -12,7 +12,7 @@
 #include "core/base/checked.h"
 #include "core/base/limits.h"
 #include "core/base/text.h"
-#include "core/io/thread_queue.h"
+#include "core/io/transfer.h"
 #include "driver/pull_planner.h"
 
 namespace blockpull::driver {
@@ -66,7 +66,7 @@ class TrialRead {
                         .buffer = into.data(),
                         .length = into.size(),
                         .done = {}};
-    return io::ThreadQueue::transfer(request);
+    return io::transfer_now(request);
   }
 
   [[nodiscard]] Result<void> read(const Piece& piece) {
