@@ -18,6 +18,7 @@
       "native/core/image/qcow2/compressed.cc",
       "native/core/image/qcow2/disk_tail.cc",
       "native/core/image/qcow2/extensions.cc",
+      "native/core/image/qcow2/given_up_streams.cc",
       "native/core/image/qcow2/header.cc",
       "native/core/image/qcow2/header_edit.cc",
       "native/core/image/qcow2/inflate_prefix.cc",

@@ -35,7 +35,7 @@ async function pullMany(story: PullStory, io: 'io_uring' | 'threads'): Promise<s
       if (onlyChain !== undefined && onlyChain !== name) continue
       const random = new Random(`${seed}/${name}`)
       const failure = await pullRandomChain({ random, story, folder, pull: (request) => pullers[io].pull(request) })
-      if (failure !== null) failures.push(`BLOCKPULL_SEED=${seed} BLOCKPULL_CHAIN=${name}\n${failure}`)
+      if (failure !== null) failures.push(`${failure}\n  BLOCKPULL_SEED=${seed} BLOCKPULL_CHAIN=${name}`)
     }
   }
   await Promise.all([work(), work()])

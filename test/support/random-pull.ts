@@ -97,9 +97,9 @@ async function repeat(
 function describe(attempt: PullAttempt, chain: RandomChain, asked: readonly string[], complaints: readonly string[]) {
   const kept = attempt.folder.keep(chain.folder)
   return [
-    ...complaints.map((complaint) => `  ${complaint.trim()}`),
-    `  pulls asked for: ${asked.join(', ')}`,
     `  made by (files kept in '${kept}'):`,
     ...chain.commands.map((command) => `    ${command}`),
+    `  pulls asked for: ${asked.join(', ')}`,
+    ...complaints.map((complaint) => `  ${complaint.trim()}`),
   ].join('\n')
 }

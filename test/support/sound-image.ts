@@ -14,8 +14,6 @@ import { run } from './run-program.js'
 export interface SoundImage {
   readonly path: string
   readonly story: readonly string[]
-  /** A writer of compressed clusters was killed: what it leaves cannot be told from foreign bytes. */
-  readonly isKilledCompressed: boolean
 }
 
 type Step = (image: { path: string; size: number }, random: Random) => Promise<string>
@@ -80,7 +78,6 @@ export async function makeSoundImage(folder: string, base: string, random: Rando
   const story = [`clusters of ${clusterSize}`]
   const options = `cluster_size=${clusterSize},compat=${random.pick(['1.1', '1.1', '0.10'])}`
   const make = random.below(4)
-  let isKilledCompressed = false
   if (make === 0) {
     const mode = random.pick(['metadata', 'falloc', 'full'])
     story.push(`preallocation ${mode}`)
@@ -96,12 +93,17 @@ export async function makeSoundImage(folder: string, base: string, random: Rando
       { length: random.between(1, 12) },
       (_, at) => `write -c -P ${at} ${at * clusterSize} ${clusterSize}`,
     )
-    isKilledCompressed = random.chance(0.3)
-    story.push(isKilledCompressed ? 'compressed clusters written, killed' : 'compressed clusters written')
-    if (isKilledCompressed) await killedWriter(path, commands, random)
+    const isKilled = random.chance(0.3)
+    story.push(isKilled ? 'compressed clusters written, killed' : 'compressed clusters written')
+    if (isKilled) await killedWriter(path, commands, random)
     else await tryQemuIo(path, 'qcow2', ...commands)
+    if (random.chance(0.5)) {
+      const first = random.below(commands.length)
+      story.push(`compressed clusters from ${first} on given up`)
+      await tryQemuIo(path, 'qcow2', `write -z ${first * clusterSize} ${(commands.length - first) * clusterSize}`)
+    }
   }
   for (let step = random.below(3); step > 0; step--) story.push(await random.pick(steps)(image, random))
   await run('qemu-img', ['rebase', '-u', '-f', 'qcow2', '-b', base, '-F', 'raw', path])
-  return { path, story, isKilledCompressed }
+  return { path, story }
 }

@@ -87,8 +87,8 @@ std::string CrashJudge::fault_of(const Content& image) const {
     return text("the header names '", verdict.backing_name, "'");
   }
   if (std::string fault = missing_trailer(image); !fault.empty()) {
-    // Until a copy is whole, the trailer is where it was: behind the image, or raised by a pull that
-    // died. What lies between the two is a hole, of any length.
+    // Until a copy is whole, the trailer is where it was: behind the image, or raised by a pull
+    // that died. What lies between the two is a hole, of any length.
     const std::uint64_t home = start_.size() - trailer_.size();
     const std::uint64_t raised = std::max(home, image.size() - std::min(image.size(), kRoom));
     if (!has_trailer(image, home) && !has_trailer(image, raised)) {

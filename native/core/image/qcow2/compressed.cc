@@ -33,8 +33,10 @@ struct FreeZstd {
   void operator()(ZSTD_DCtx* each) const { ZSTD_freeDCtx(each); }
 };
 
+enum class End : std::uint8_t { kAnywhere, kWithCluster };
+
 Result<std::size_t> inflate_deflate(std::span<const std::byte> compressed,
-                                    std::span<std::byte> into) {
+                                    std::span<std::byte> into, End end) {
   const std::unique_ptr<libdeflate_decompressor, FreeDeflate> decoder(
       libdeflate_alloc_decompressor());
   if (decoder == nullptr) {
@@ -51,7 +53,7 @@ Result<std::size_t> inflate_deflate(std::span<const std::byte> compressed,
       break;
   }
   // The stream is invalid, or longer than the cluster; its beginning may still fill it.
-  if (inflate_prefix(compressed, into)) {
+  if (end == End::kAnywhere && inflate_prefix(compressed, into)) {
     return compressed.size();
   }
   return corrupt("its deflate stream is invalid");
@@ -84,7 +86,13 @@ Result<std::size_t> inflate_zstd(std::span<const std::byte> compressed, std::spa
 Result<std::size_t> inflate_cluster(CompressionType type, std::span<const std::byte> compressed,
                                     std::span<std::byte> into) {
   return type == CompressionType::kZstd ? inflate_zstd(compressed, into)
-                                        : inflate_deflate(compressed, into);
+                                        : inflate_deflate(compressed, into, End::kAnywhere);
+}
+
+Result<std::size_t> inflate_exactly(CompressionType type, std::span<const std::byte> compressed,
+                                    std::span<std::byte> into) {
+  return type == CompressionType::kZstd ? inflate_zstd(compressed, into)
+                                        : inflate_deflate(compressed, into, End::kWithCluster);
 }
 
 }  // namespace blockpull::image::qcow2

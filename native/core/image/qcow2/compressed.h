@@ -22,4 +22,9 @@ namespace blockpull::image::qcow2 {
                                                   std::span<const std::byte> compressed,
                                                   std::span<std::byte> into);
 
+/// As inflate_cluster(), but of a stream that ends with the cluster, as every writer makes them.
+[[nodiscard]] Result<std::size_t> inflate_exactly(CompressionType type,
+                                                  std::span<const std::byte> compressed,
+                                                  std::span<std::byte> into);
+
 }  // namespace blockpull::image::qcow2

@@ -9,6 +9,7 @@
 #include "core/base/bytes.h"
 #include "core/base/checked.h"
 #include "core/image/qcow2/compressed.h"
+#include "core/image/qcow2/given_up_streams.h"
 #include "core/image/qcow2/layout.h"
 #include "core/io/file_content.h"
 
@@ -138,7 +139,8 @@ Result<TrailingOwner> owner_of_trailing(Qcow2Image& image, std::uint64_t end_of_
       return TrailingOwner::kLeftover;
     }
   }
-  return TrailingOwner::kForeign;
+  BLOCKPULL_TRY(are_streams, ends_with_given_up_streams(image, end_of_use, file_size));
+  return are_streams ? TrailingOwner::kLeftover : TrailingOwner::kForeign;
 }
 
 }  // namespace blockpull::image::qcow2

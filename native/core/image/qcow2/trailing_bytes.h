@@ -10,7 +10,7 @@
 // stream. What lies behind it is
 //     nothing     no byte, or zeros
 //     leftover    the file ends at a whole cluster and with no magic known to us,
-//                 or with exactly a table that QEMU has given up
+//                 or with exactly a table, or compressed clusters, that QEMU has given up
 //     foreign     anything else
 //
 // A trailer that somebody has padded to whole clusters and that has no known magic is taken for a

@@ -99,6 +99,14 @@ TEST_P(Compressed, TooLittleIsDamageAndTooMuchIsWhatQemuMakesOfIt) {
   }
 }
 
+TEST_P(Compressed, ExactlyIsNeitherTooLittleNorTooMuch) {
+  Bytes into(kCluster);
+  for (const std::size_t size : {kCluster - 1, kCluster, kCluster + 1, 100 * kCluster}) {
+    const auto taken = inflate_exactly(GetParam().type, compress(content(size)), into);
+    EXPECT_EQ(taken.ok(), size == kCluster) << size;
+  }
+}
+
 TEST_P(Compressed, AStreamCutAnywhereIsDamage) {
   const Bytes stream = compress(content(kCluster));
   for (std::size_t length = 0; length < stream.size(); length += 1 + length / 8) {

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include <gtest/gtest.h>
+#include <libdeflate.h>
 
 #include "core/base/bytes.h"
 #include "faults/image_recipe.h"
@@ -97,6 +98,47 @@ TEST_F(TrailingBytes, ASnapshotTableAtTheEndIsALeftover) {
   EXPECT_EQ(owner_of(table), TrailingOwner::kLeftover);
   table.push_back(std::byte{98});
   EXPECT_EQ(owner_of(table), TrailingOwner::kForeign);
+}
+
+std::vector<std::byte> stream_of(std::byte fill) {
+  const std::vector<std::byte> cluster(kCluster, fill);
+  std::vector<std::byte> stream(kCluster);
+  libdeflate_compressor* const compressor = libdeflate_alloc_compressor(6);
+  stream.resize(libdeflate_deflate_compress(compressor, cluster.data(), cluster.size(),
+                                            stream.data(), stream.size()));
+  libdeflate_free_compressor(compressor);
+  return stream;
+}
+
+TEST_F(TrailingBytes, CompressedClustersThatNothingRefersToAreALeftover) {
+  std::vector<std::byte> streams = stream_of(std::byte{1});
+  const std::vector<std::byte> second = stream_of(std::byte{2});
+  streams.insert(streams.end(), second.begin(), second.end());
+  EXPECT_EQ(owner_of(streams), TrailingOwner::kLeftover);
+  streams.resize(streams.size() + 100);
+  EXPECT_EQ(owner_of(streams), TrailingOwner::kLeftover) << "with zeros behind them";
+  streams.back() = std::byte{'}'};
+  EXPECT_EQ(owner_of(streams), TrailingOwner::kForeign) << "with something behind them";
+  streams.resize(second.size() - 1);
+  EXPECT_EQ(owner_of(streams), TrailingOwner::kForeign) << "cut off";
+}
+
+TEST_F(TrailingBytes, CompressedClustersMayBeginWithALaterCluster) {
+  const std::vector<std::byte> stream = stream_of(std::byte{1});
+  std::vector<std::byte> bytes(2 * kCluster, std::byte{'x'});
+  while (bytes.size() <= 3 * kCluster) {
+    bytes.insert(bytes.end(), stream.begin(), stream.end());
+  }
+  ASSERT_NE(bytes.size() % kCluster, 0U);
+  EXPECT_EQ(owner_of(bytes), TrailingOwner::kLeftover);
+  bytes[2 * kCluster] = std::byte{0xff};
+  EXPECT_EQ(owner_of(bytes), TrailingOwner::kForeign);
+}
+
+TEST_F(TrailingBytes, ZerosBehindForeignBytesMakeThemNobodyElses) {
+  std::vector<std::byte> bytes(kCluster + 100);
+  bytes.front() = std::byte{'{'};
+  EXPECT_EQ(owner_of(bytes), TrailingOwner::kForeign);
 }
 
 }  // namespace

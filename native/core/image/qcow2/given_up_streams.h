@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Compressed clusters that QEMU has given up, at the end of a file: overwritten by the guest, or
+// written by a process that died before it linked them. QEMU puts one stream right behind the
+// other, so nothing of a cluster's length tells where such an end came from.
+//
+//     … │ last thing in use │ … │ stream │ stream │ stre ¦ am │ stream │   the file ends here
+//                               a cluster begins         a cluster begins
+//
+// The first of them begins with a cluster, or right behind a stream that is in use. Each ends with
+// the cluster that it makes; foreign bytes hardly do.
+//
+// Thread rule: one thread at a time, on one that may block. Only reads.
+
+#pragma once
+
+#include <cstdint>
+
+#include "core/base/result.h"
+#include "core/image/qcow2/qcow2_image.h"
+
+namespace blockpull::image::qcow2 {
+
+/// Whether the file, `file_size` bytes long, ends with nothing but such streams, from `end_of_use`
+/// or the beginning of a later cluster on; zeros may follow them. Looks at no more than some 100
+/// clusters and 1,000 streams.
+[[nodiscard]] Result<bool> ends_with_given_up_streams(Qcow2Image& image, std::uint64_t end_of_use,
+                                                      std::uint64_t file_size);
+
+}  // namespace blockpull::image::qcow2
