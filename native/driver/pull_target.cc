@@ -38,12 +38,12 @@ Result<void> PullTarget::check_in_place() const {
         .with_path(layer.path);
   }
   BLOCKPULL_TRY(now, layer.file->state());
-  if (now.size_bytes == layer.file->kept_size()) {
+  if (now.size_bytes == layer.file->expected_size()) {
     return {};
   }
   return make_error(ErrorKind::kLocked,
                     text("image '", layer.path, "' has ", now.size_bytes, " bytes, the pull left ",
-                         layer.file->kept_size(),
+                         layer.file->expected_size(),
                          "; it keeps its backing file, find out who writes to it and run "
                          "'qemu-img check' on it"))
       .with_path(layer.path);

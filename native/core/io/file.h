@@ -29,7 +29,7 @@ struct KernelFile {
   std::uint32_t direct_alignment = 0;
   /// Bytes that the file has had: when it was opened, or as we have made it since. Where a read
   /// meets an earlier end, somebody else has cut the file.
-  std::uint64_t kept_size = 0;
+  std::uint64_t expected_size = 0;
 };
 
 /// A run of a sparse file: [offset, offset + length) is a hole, or holds data.

@@ -146,18 +146,18 @@ PosixFile::PosixFile(std::string path, UniqueFd fd, const struct stat& about, Ac
       fd_(std::move(fd)),
       opened_(state_of(about)),
       access_(access),
-      kept_size_(opened_.size_bytes) {}
+      expected_size_(opened_.size_bytes) {}
 
 Result<void> PosixFile::note_state() {
   BLOCKPULL_TRY(now, state_after_tick(fd_.get(), path_));
   opened_ = now;
-  kept_size_ = now.size_bytes;
+  expected_size_ = now.size_bytes;
   return {};
 }
 
-void PosixFile::grow_kept_size(std::uint64_t end) {
-  std::uint64_t kept = kept_size_.load();
-  while (kept < end && !kept_size_.compare_exchange_weak(kept, end)) {
+void PosixFile::grow_expected_size(std::uint64_t end) {
+  std::uint64_t kept = expected_size_.load();
+  while (kept < end && !expected_size_.compare_exchange_weak(kept, end)) {
   }
 }
 
@@ -179,8 +179,8 @@ Result<void> PosixFile::read_at(std::uint64_t offset, std::span<std::byte> into)
     if (got < 0) {
       return error_at("read", errno, path_, offset + done);
     }
-    if (got == 0 && offset + done < kept_size_) {
-      return shorter_error(path_, kept_size_, offset + done);
+    if (got == 0 && offset + done < expected_size_) {
+      return shorter_error(path_, expected_size_, offset + done);
     }
     if (got == 0) {
       std::memset(into.data() + done, 0, into.size() - done);
@@ -202,7 +202,7 @@ Result<void> PosixFile::write_at(std::uint64_t offset, std::span<const std::byte
       return error_at("write", put < 0 ? errno : EIO, path_, offset + done);
     }
     done += static_cast<std::size_t>(put);
-    grow_kept_size(offset + done);
+    grow_expected_size(offset + done);
   }
   return {};
 }
@@ -221,11 +221,11 @@ Result<void> PosixFile::sync() {
 
 Result<void> PosixFile::truncate(std::uint64_t size) {
   // Who reads meanwhile must not take our own cut for somebody else's.
-  kept_size_ = std::min(kept_size_.load(), size);
+  expected_size_ = std::min(expected_size_.load(), size);
   if (repeat_interrupted([&] { return ::ftruncate(fd_.get(), static_cast<off_t>(size)); }) != 0) {
     return error_at("ftruncate", errno, path_, size);
   }
-  kept_size_ = size;
+  expected_size_ = size;
   return {};
 }
 
@@ -236,7 +236,7 @@ Result<void> PosixFile::allocate(std::uint64_t offset, std::uint64_t length) {
   if (repeat_interrupted([&] {
         return ::fallocate(fd_.get(), 0, static_cast<off_t>(offset), static_cast<off_t>(length));
       }) == 0) {
-    grow_kept_size(offset + length);
+    grow_expected_size(offset + length);
     return {};
   }
   if (errno != EOPNOTSUPP && errno != ENOSYS) {
@@ -268,8 +268,8 @@ Result<FileRun> PosixFile::run_at(std::uint64_t offset) {
   const int error_number = errno;
   // After the question: what a file has lost by then is no hole.
   BLOCKPULL_TRY(end, size());
-  if (end < kept_size_) {
-    return shorter_error(path_, kept_size_, end);
+  if (end < expected_size_) {
+    return shorter_error(path_, expected_size_, end);
   }
   FileRun run{offset, end > offset ? end - offset : 0, false};
   if (data < 0) {
@@ -293,7 +293,7 @@ Result<FileRun> PosixFile::run_at(std::uint64_t offset) {
 
 KernelFile PosixFile::kernel_file() {
   std::call_once(direct_once_, [this] { open_direct(); });
-  return {fd_.get(), direct_fd_.get(), direct_alignment_, kept_size_};
+  return {fd_.get(), direct_fd_.get(), direct_alignment_, expected_size_};
 }
 
 void PosixFile::open_direct() {

@@ -77,7 +77,7 @@ class PosixFile final : public File {
   [[nodiscard]] Result<FileState> state() const { return state_of(fd_.get(), path_); }
 
   /// Bytes that the file must have: those it was opened with, or that we have made of it since.
-  [[nodiscard]] std::uint64_t kept_size() const { return kept_size_.load(); }
+  [[nodiscard]] std::uint64_t expected_size() const { return expected_size_.load(); }
 
   [[nodiscard]] int fd() const { return fd_.get(); }
 
@@ -92,14 +92,14 @@ class PosixFile final : public File {
   PosixFile(std::string path, UniqueFd fd, const struct stat& about, Access access);
 
   void open_direct();
-  void grow_kept_size(std::uint64_t end);
+  void grow_expected_size(std::uint64_t end);
 
   const std::string path_;
   const UniqueFd fd_;
   FileState opened_;
   const Access access_;
-  /// See KernelFile::kept_size.
-  std::atomic<std::uint64_t> kept_size_;
+  /// See KernelFile::expected_size.
+  std::atomic<std::uint64_t> expected_size_;
   /// Set by the first failed sync, never cleared.
   std::atomic<int> sync_error_{0};
   std::once_flag direct_once_;

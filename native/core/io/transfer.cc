@@ -19,7 +19,7 @@ constexpr std::uint32_t kPage = 4096;
 
 /// Of a read that has met the end of the file.
 bool was_cut(const Request& request) {
-  return request.offset + request.transferred < request.file->kernel_file().kept_size;
+  return request.offset + request.transferred < request.file->kernel_file().expected_size;
 }
 
 }  // namespace
@@ -65,7 +65,7 @@ Error transfer_error(const Request& request, int error_number) {
   const bool reads = request.op == Request::Op::kRead;
   const std::uint64_t at = request.offset + request.transferred;
   if (reads && error_number == 0) {
-    return shorter_error(request.file->path(), request.file->kernel_file().kept_size, at);
+    return shorter_error(request.file->path(), request.file->kernel_file().expected_size, at);
   }
   Error error = system_error(reads ? "read" : "write", error_number == 0 ? EIO : error_number,
                              request.file->path());

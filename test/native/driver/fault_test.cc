@@ -165,6 +165,31 @@ TEST_P(Fault, ADiskThatLosesTheHeaderDoesNotCompleteTheJob) {
   expect_harmless(*outcome.disk);
 }
 
+TEST_P(Fault, ADiskThatLosesAPartOfTheTrailerDoesNotCompleteTheJob) {
+  const Outcome whole = pull({}, script(0));
+  const std::uint64_t bytes = GetParam().keeps_trailer ? GetParam().top.garbage_behind : 0;
+  std::uint64_t write = 0;
+  std::size_t lost = 0;
+  for (const Change& change : whole.disk->log()) {
+    write += change.kind == Change::Kind::kWrite ? 1 : 0;
+    // Clusters that had leaked may be kept with it.
+    const bool is_copy = change.kind == Change::Kind::kWrite && bytes > 0 &&
+                         change.bytes.size() >= bytes &&
+                         (change.bytes.size() - bytes) % GetParam().top.cluster_size() == 0;
+    if (!is_copy) {
+      continue;
+    }
+    Faults faults;
+    faults.lost_write = write - 1;
+    const Outcome outcome = pull(faults, script(0));
+    ASSERT_TRUE(outcome.run.ending.error.has_value()) << "the job says that it completed";
+    EXPECT_EQ(outcome.run.ending.error->kind, ErrorKind::kIo) << outcome.run.summary();
+    expect_harmless(*outcome.disk);
+    ++lost;
+  }
+  EXPECT_EQ(lost >= 2, GetParam().keeps_trailer) << lost;
+}
+
 TEST_P(Fault, AFullDiskFailsTheJobAndLeavesNothingBehind) {
   const Outcome whole = pull({}, script(0));
   std::uint64_t largest = 0;

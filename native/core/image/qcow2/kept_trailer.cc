@@ -206,9 +206,25 @@ Result<void> KeptTrailer::raise(std::uint64_t room_end) {
   BLOCKPULL_CHECK(file.write_at(copy, bytes_));
   // If we die here, the next open sees that, or the whole copy at the end of the file.
   BLOCKPULL_CHECK(file.sync());
+  BLOCKPULL_CHECK(read_back(copy - kSector, mark));
+  BLOCKPULL_CHECK(read_back(copy, bytes_));
   is_raised_ = true;
   held_from_ = copy - kSector;
   return {};
+}
+
+/// Another copy is whole for as long as this has not succeeded.
+Result<void> KeptTrailer::read_back(std::uint64_t offset, std::span<const std::byte> written) {
+  io::File& file = image_->file();
+  BLOCKPULL_TRY(there, read_all(file, offset, offset + written.size()));
+  if (std::equal(there.begin(), there.end(), written.begin())) {
+    return {};
+  }
+  return make_error(ErrorKind::kIo,
+                    text("image '", file.path(), "' does not have what was written at offset ",
+                         offset, ", ", written.size(), " bytes that were to be kept; a copy of ",
+                         "them ends the file, keep the backing files and check the disk"))
+      .with_path(file.path());
 }
 
 Result<void> KeptTrailer::lower(std::optional<std::uint64_t> image_end) {
@@ -229,6 +245,7 @@ Result<void> KeptTrailer::lower(std::optional<std::uint64_t> image_end) {
   BLOCKPULL_CHECK(file.write_at(offset, bytes_));
   // If we die here, the next open sees the copy that was raised, at the end of the file.
   BLOCKPULL_CHECK(file.sync());
+  BLOCKPULL_CHECK(read_back(offset, bytes_));
   held_from_ = offset;
   BLOCKPULL_CHECK(file.truncate(offset + bytes_.size()));
   // If we die here, the next open sees either copy at the end of the file.

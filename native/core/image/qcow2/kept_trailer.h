@@ -8,8 +8,9 @@
 //     lowered  │ image, longer │ trailer │           or back at P, where the image did not grow
 //
 //     raise    the mark (where the trailer comes from, where it goes, its checksum) ─ flush ─
-//              the copy ─ flush ─ from here on the room is ours
-//     lower    a copy behind the image ─ flush ─ the file is cut off behind it ─ flush
+//              the copy ─ flush ─ both are read back ─ from here on the room is ours
+//     lower    a copy behind the image ─ flush ─ it is read back ─ the file is cut off behind it ─
+//              flush
 //
 // Crash story: while the mark or the copy is written the trailer is where it was, and the next
 // find() takes it from there, since the copy does not match the mark; a few ms of a pull. After
@@ -23,6 +24,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "core/base/result.h"
@@ -65,6 +67,8 @@ class KeptTrailer {
         bytes_(std::move(bytes)),
         first_size_(file_size),
         held_from_(source) {}
+
+  [[nodiscard]] Result<void> read_back(std::uint64_t offset, std::span<const std::byte> written);
 
   Qcow2Image* image_;
   /// Where it was found.

@@ -101,7 +101,7 @@ TEST(PosixFile, WhatWeMakeOfAFileIsWhatItMustHave) {
   EXPECT_TRUE((*file)->read_at(4096, bytes).ok());
   ASSERT_TRUE((*file)->allocate(4096, 4096).ok());
   ASSERT_TRUE((*file)->write_at(8192, bytes).ok());
-  EXPECT_EQ((*file)->kept_size(), 8200U);
+  EXPECT_EQ((*file)->expected_size(), 8200U);
   ASSERT_EQ(::truncate(path.c_str(), 4096), 0);
   expect_cut(**file, 4096);
 }
