@@ -176,7 +176,8 @@ export interface Plan<Size extends number | bigint = number> {
    * What would refuse the pull, in the order in which it would, with the codes and sentences that it would reject
    * with; empty when it would run. What a pull meets only on its way comes last: with `readData` what cannot be read,
    * `IMAGE_CORRUPT` for a damaged compressed cluster and `IO` for an unreadable one (`path`, `offset` in it, and in
-   * `hint` the guest's offset), at most 16 clusters; then too little space.
+   * `hint` the guest's offset), at most 16 clusters, or `LOCKED` where a layer was changed meanwhile; then too little
+   * space.
    */
   readonly refusals: readonly BlockPullError[]
   /**
@@ -197,9 +198,9 @@ export interface Plan<Size extends number | bigint = number> {
 /** How far a call is that goes through tables or data. */
 export interface WalkProgress<Size extends number | bigint = number> {
   /**
-   * 'tables': who has which bytes is looked up, for the virtual size; `inspectChain` counts that of every layer, and of
-   * the active one once more. 'data': bytes are read, by a digest or a plan with `readData`; the total is
-   * what is hashed, or `bytesToMove`. Each phase begins with 0, and 'tables' comes first.
+   * 'tables': who has which bytes is looked up, for the virtual size, with `inspectChain` that of the longest layer.
+   * 'data': bytes are read, by a digest or a plan with `readData`; the total is what is hashed, or `bytesToMove`. Each
+   * phase that is told of begins with 0; one that is over between two looks is not told.
    */
   readonly phase: 'tables' | 'data'
   readonly bytesDone: Size

@@ -268,6 +268,7 @@
       "test/native/faults/inline_host.cc",
       "test/native/faults/qcow2_checker.cc",
       "test/native/faults/recording_file.cc",
+      "test/native/files/test_seed.cc",
       "test/native/job/engine_test.cc",
       "test/native/job/job_test.cc",
       "test/native/job/rate_limiter_test.cc",

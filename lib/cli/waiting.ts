@@ -64,17 +64,17 @@ export class Wait {
   }
 }
 
-/** Runs `work`, which waits for QEMUs of the connection, until an interrupt or the timeout. */
+/** Runs `work`, which may wait for QEMUs of a connection, until an interrupt or the timeout. */
 export async function untilStopped<T>(
   context: Context,
-  connection: Connection,
+  connection: Connection | null,
   work: (wait: Wait) => Promise<T>,
   { timeoutSeconds, hint = '' }: WaitOptions = {},
 ): Promise<T> {
   const wait = new Wait(hint)
   const stop = (reason: string) => {
     wait.end(reason)
-    void connection.close()
+    void connection?.close()
   }
   const release = onPresses(
     context,

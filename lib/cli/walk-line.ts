@@ -12,7 +12,7 @@ import { tell } from './shown.js'
 /** A walk that takes less needs no line. */
 const shortestMs = 1000
 
-/** Of what a line tells of a job a walk has only these. */
+/** What a line can tell of a job and not of a walk. */
 const still = {
   state: 'running',
   bytesMoved: 0,

@@ -34,7 +34,7 @@ Result<void> compare_content(const io::PosixFile& file, const io::FileState& now
           ? text("has ", now.size_bytes, " bytes now and had ", before.size_bytes)
           : text("was last written to at ", seconds(now.modified_ns), " and not, as before, at ",
                  seconds(before.modified_ns));
-  return changed(file, text("was changed during the pull: it ", what,
+  return changed(file, text("was changed while it was read: it ", what,
                             "; find out who writes to it, then pull again"));
 }
 
@@ -84,7 +84,7 @@ Result<void> LayerWatch::check_layer(const Watched& layer) {
   }
   if (*there != file.id()) {
     return changed(file,
-                   "was replaced by another file during the pull; put the file back that was "
+                   "was replaced by another file while it was read; put the file back that was "
                    "there, then pull again");
   }
   if (now.changed_ns != file.opened().changed_ns) {

@@ -100,7 +100,7 @@ Result<std::unique_ptr<PullTarget>> open_target(const PullOptions& options,
     target->base = base;
   }
   target->trailing = options.trailing;
-  target->watch = LayerWatch(target->chain, target->base);
+  target->layer_watch = LayerWatch(target->chain, target->base);
   target->has_work = target->chain.layers.size() > 1 && target->base != 1;
   if (target->has_work && target->keeps_base()) {
     BLOCKPULL_TRY(backing, reference_to(target->chain, target->base, options.require_relative));
@@ -110,14 +110,14 @@ Result<std::unique_ptr<PullTarget>> open_target(const PullOptions& options,
 }
 
 /// Refuses what a pull must not write to, then reads and judges the tables.
-Result<std::unique_ptr<PullMetadata>> judge(const PullTarget& target) {
+Result<std::unique_ptr<PullMetadata>> judge(const PullTarget& target, const IsWanted& is_wanted) {
   if (!target.has_work) {
     return std::unique_ptr<PullMetadata>();
   }
   BLOCKPULL_CHECK(
       image::qcow2::check_writable(target.active().header(), target.chain.layers.front().path));
   BLOCKPULL_CHECK(target.chain.check_walk());
-  return PullMetadata::open(target);
+  return PullMetadata::open(target, is_wanted);
 }
 
 std::uint64_t free_bytes(const std::string& path) {
@@ -125,10 +125,11 @@ std::uint64_t free_bytes(const std::string& path) {
   return ::statvfs(path.c_str(), &about) == 0 ? about.f_bavail * about.f_frsize : 0;
 }
 
-/// Sums up what the pull would move, and reads it; a refusal ends the sum, not the plan.
+/// Sums up, and reads if asked, what the pull would move; a refusal ends the sum, not the plan.
 Result<void> count(PullPlan& plan, const PullTarget& target, bool reads_data,
                    const WalkWatch& watch) {
-  auto metadata = judge(target);
+  auto metadata = judge(target, [&watch] { return watch.check().ok(); });
+  BLOCKPULL_CHECK(watch.check());
   if (!metadata.ok()) {
     plan.refusals.push_back(std::move(metadata).error());
     return {};
@@ -204,7 +205,7 @@ Result<std::unique_ptr<PreparedPull>> prepare_pull(job::Engine& engine,
   prepared->claim = std::move(claim);
   BLOCKPULL_TRY(target, open_target(options, nullptr));
   prepared->target = std::move(target);
-  BLOCKPULL_TRY(metadata, judge(*prepared->target));
+  BLOCKPULL_TRY(metadata, judge(*prepared->target, [] { return true; }));
   prepared->metadata = std::move(metadata);
   return std::unique_ptr<PreparedPull>(std::move(prepared));
 }

@@ -32,7 +32,7 @@ struct PullOptions {
   /// Refuse (kUnsupported) when the new backing file could not be stated relative to the overlay.
   bool require_relative = false;
   /// For what lies behind the image in its file.
-  TrailingData trailing = TrailingData::kRefuse;
+  TrailingPolicy trailing = TrailingPolicy::kRefuse;
   /// Of a plan: what would be moved is read (`trial_read.h`).
   bool reads_data = false;
 };

@@ -34,8 +34,9 @@ std::vector<ClusterRange> copies_of(const std::vector<LinkRun>& links) {
 
 }  // namespace
 
-Result<std::unique_ptr<PullMetadata>> PullMetadata::open(const PullTarget& target) {
-  BLOCKPULL_TRY(allocator, Allocator::open(target.active()));
+Result<std::unique_ptr<PullMetadata>> PullMetadata::open(const PullTarget& target,
+                                                         const IsWanted& is_wanted) {
+  BLOCKPULL_TRY(allocator, Allocator::open(target.active(), is_wanted));
   BLOCKPULL_TRY(header_edit, HeaderEdit::plan(target.active(), target.new_backing));
   BLOCKPULL_TRY(trailing, find_trailing_data(target.active(), allocator, target.trailing));
   return std::unique_ptr<PullMetadata>(
@@ -136,7 +137,7 @@ Result<ClusterRange> PullMetadata::reserve_most(std::uint64_t clusters) {
 
 Result<void> PullMetadata::commit(const std::vector<LinkRun>& links) {
   // All of it has been read by now.
-  if (auto unchanged = target_.watch.check_content(); !unchanged.ok()) {
+  if (auto unchanged = target_.layer_watch.check_content(); !unchanged.ok()) {
     copies_in_doubt_ = true;
     return unchanged;
   }
@@ -163,7 +164,7 @@ Result<std::string> PullMetadata::complete(const std::vector<ClusterRange>& unus
   BLOCKPULL_CHECK(lower_trailer());
   BLOCKPULL_CHECK(header_edit_.prepare(target_.active()));
   BLOCKPULL_CHECK(target_.check_in_place());
-  BLOCKPULL_CHECK(target_.watch.check());
+  BLOCKPULL_CHECK(target_.layer_watch.check());
   BLOCKPULL_CHECK(header_edit_.apply(target_.active()));
   return warning;
 }

@@ -61,8 +61,10 @@ class PullMetadata {
     std::uint64_t missing_clusters = 0;
   };
 
-  /// Judges the active image of a target that has work; writes nothing.
-  [[nodiscard]] static Result<std::unique_ptr<PullMetadata>> open(const PullTarget& target);
+  /// Judges the active image of a target that has work; writes nothing. kCancelled where nobody
+  /// wants it any more.
+  [[nodiscard]] static Result<std::unique_ptr<PullMetadata>> open(const PullTarget& target,
+                                                                  const IsWanted& is_wanted);
 
   /// What lies behind the image and is kept or discarded, if anything.
   [[nodiscard]] const std::optional<job::Trailing>& trailing() const { return trailing_.told; }

@@ -58,9 +58,6 @@ class PullPlanner {
   /// the end, or a good many table slices have been looked at.
   [[nodiscard]] Result<PlanStep> next(std::uint64_t most_bytes);
 
-  /// The guest offset that the walk has come to.
-  [[nodiscard]] std::uint64_t position() const { return position_; }
-
  private:
   [[nodiscard]] Result<void> advance(PlanStep& step, std::uint64_t most_bytes);
   [[nodiscard]] Result<void> plan_zeros(PlanStep& step, std::uint64_t length,

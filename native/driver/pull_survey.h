@@ -56,7 +56,7 @@ class PullSurvey {
   /// Of the layers above the base.
   image::ChainRows rows_;
   std::uint64_t position_ = 0;
-  /// Where the planner hands over again; not behind the position: it has.
+  /// Up to here the planner counts; from here on, rows.
   std::uint64_t planned_until_ = 0;
   /// For each unit of a window: nobody has answered yet; its bytes are to be moved.
   std::vector<std::uint8_t> is_open_;

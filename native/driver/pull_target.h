@@ -31,11 +31,11 @@ struct PullTarget {
   /// Index of the layer that stays, chain.layers.size() when none does.
   std::size_t base = 0;
   /// Over the layers of `chain` that are not written.
-  LayerWatch watch;
+  LayerWatch layer_watch;
   /// What the header will state; absent when no backing file stays.
   std::optional<image::BackingReference> new_backing;
   /// For what lies behind the active image in its file.
-  TrailingData trailing = TrailingData::kRefuse;
+  TrailingPolicy trailing = TrailingPolicy::kRefuse;
   /// False for a pull that has nothing to do: no backing file, or the base is the immediate one.
   /// The active image may be raw then.
   bool has_work = false;

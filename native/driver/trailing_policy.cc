@@ -53,10 +53,10 @@ Result<std::optional<job::Trailing>> find_foreign(image::Qcow2Image& image,
 
 Result<TrailingFound> find_trailing_data(image::Qcow2Image& image,
                                          const image::qcow2::Allocator& allocator,
-                                         TrailingData wanted) {
+                                         TrailingPolicy wanted) {
   TrailingFound found;
   const std::uint64_t end_of_use = allocator.end_of_use();
-  if (wanted == TrailingData::kKeep) {
+  if (wanted == TrailingPolicy::kKeep) {
     BLOCKPULL_TRY(file_size, image.file().size());
     const std::uint64_t from = first_foreign_byte(allocator, file_size, image.cluster_size());
     BLOCKPULL_TRY(kept, KeptTrailer::find(image, end_of_use, from));
@@ -66,7 +66,7 @@ Result<TrailingFound> find_trailing_data(image::Qcow2Image& image,
   }
   BLOCKPULL_TRY(foreign, find_foreign(image, end_of_use));
   found.told = foreign;
-  if (!foreign || wanted == TrailingData::kDiscard) {
+  if (!foreign || wanted == TrailingPolicy::kDiscard) {
     return found;
   }
   const std::string& path = image.file().path();

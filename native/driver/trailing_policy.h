@@ -21,7 +21,7 @@
 
 namespace blockpull::driver {
 
-enum class TrailingData : std::uint8_t { kRefuse, kKeep, kDiscard };
+enum class TrailingPolicy : std::uint8_t { kRefuse, kKeep, kDiscard };
 
 struct TrailingFound {
   /// What is kept or discarded; absent: there is nothing.
@@ -34,6 +34,6 @@ struct TrailingFound {
 /// are there, and nobody has said what to do with them; or there are too many to keep.
 [[nodiscard]] Result<TrailingFound> find_trailing_data(image::Qcow2Image& image,
                                                        const image::qcow2::Allocator& allocator,
-                                                       TrailingData wanted);
+                                                       TrailingPolicy wanted);
 
 }  // namespace blockpull::driver

@@ -49,7 +49,7 @@ class TrialRead {
       BLOCKPULL_CHECK(read(step.piece));
       at_end = step.at_end;
     }
-    if (auto same = target_.watch.check_content(); !same.ok()) {
+    if (auto same = target_.layer_watch.check_content(); !same.ok()) {
       // Nobody knows of what content all this was found.
       found_.assign(1, std::move(same).error());
     }
@@ -154,16 +154,15 @@ class TrialRead {
     is_over_ = is_over_ || found_.size() == kMostDamaged;
   }
 
+  /// The runs of a piece have all of its buffer.
   [[nodiscard]] std::uint64_t guest_offset(const Piece& piece, std::uint64_t buffer_offset) const {
     const std::uint64_t size = target_.active().cluster_size();
     std::uint64_t cluster = buffer_offset / size;
-    for (const GuestRun& run : piece.runs) {
-      if (cluster < run.count) {
-        return (run.first_cluster + cluster) * size + buffer_offset % size;
-      }
-      cluster -= run.count;
+    auto run = piece.runs.begin();
+    for (; cluster >= run->count; ++run) {
+      cluster -= run->count;
     }
-    return planner_.position();
+    return (run->first_cluster + cluster) * size + buffer_offset % size;
   }
 
   [[nodiscard]] image::Image& layer_image(std::size_t layer) const {

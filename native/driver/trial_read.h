@@ -33,8 +33,8 @@ inline constexpr std::size_t kMostDamaged = 16;
 
 /// Reads the `bytes_to_move` of a target that has work (`pull_survey.h`). Gives what a pull would
 /// fail with, in the order of the disk: the host offset is the error's offset, the guest's is in
-/// its hint. Alone kLocked where a layer has been changed meanwhile. kCancelled as the failure of
-/// the call where nobody wants it any more.
+/// its hint. Where a layer has been changed meanwhile, kLocked and nothing else is in it. The call
+/// fails with kCancelled where nobody wants it any more.
 [[nodiscard]] Result<std::vector<Error>> read_trial(const PullTarget& target,
                                                     std::uint64_t bytes_to_move,
                                                     const WalkWatch& watch);

@@ -81,11 +81,11 @@ qmp::OnError read_on_error(Request& request) {
   return policy == "enospc" ? qmp::OnError::kEnospc : qmp::OnError::kReport;
 }
 
-driver::TrailingData read_trailing(Request& request) {
+driver::TrailingPolicy read_trailing(Request& request) {
   const std::string wanted = request.text("trailingData");
-  return wanted == "keep"      ? driver::TrailingData::kKeep
-         : wanted == "discard" ? driver::TrailingData::kDiscard
-                               : driver::TrailingData::kRefuse;
+  return wanted == "keep"      ? driver::TrailingPolicy::kKeep
+         : wanted == "discard" ? driver::TrailingPolicy::kDiscard
+                               : driver::TrailingPolicy::kRefuse;
 }
 
 napi_value make_disk(napi_env env, const virt::Disk& disk) {

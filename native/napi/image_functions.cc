@@ -101,17 +101,9 @@ napi_value digest_image(napi_env env, napi_callback_info info) {
   if (!watch) {
     return nullptr;
   }
-  auto& environment = Environment::of(env);
   auto call = std::make_shared<virt::DigestCall>(*std::move(request), *watch);
   return promise_of_work<image::Digest>(
-      env,
-      [&environment, call]() -> std::optional<virt::Result<image::Digest>> {
-        if (environment.is_ending()) {
-          return environment.ending();
-        }
-        return call->step();
-      },
-      &make_digest);
+      env, [call] { return call->step(); }, &make_digest);
 }
 
 napi_value new_walk(napi_env env, napi_callback_info /*info*/) {

@@ -247,12 +247,12 @@ GuestPullRequest guest_request(const Connection& connection, Target target,
 
 /// What our own engine alone can do, and what is only for an image that is named by itself.
 Result<void> check_trailing(const Target& target, const BlockPullRequest& request) {
-  if (request.trailing == driver::TrailingData::kDiscard) {
+  if (request.trailing == driver::TrailingPolicy::kDiscard) {
     return report(ErrorKind::kUnsupported,
                   text("discarding what lies behind the image of disk '", target.disk.target,
                        "' of a domain is not supported; pull its image by its name"));
   }
-  if (target.is_running && request.trailing == driver::TrailingData::kKeep) {
+  if (target.is_running && request.trailing == driver::TrailingPolicy::kKeep) {
     return report(ErrorKind::kUnsupported,
                   text("domain '", target.domain.name,
                        "' is running, its QEMU writes the file of the image, and keeping what lies "
@@ -325,10 +325,10 @@ Result<TimedPlan> plan_here(const std::shared_ptr<Connection>& connection, const
 }
 
 /// The plan with its sizes; first among its refusals is the job that the disk has.
-TimedPlan measured(const driver::GuestPlan& plan, const GuestPullRequest& asked,
-                   const ReleaseScope& scope, const std::optional<Failure>& busy,
-                   const WalkWatch& watch) {
-  driver::PullPlan sized = driver::measure(plan, watch);
+Result<TimedPlan> measured(const driver::GuestPlan& plan, const GuestPullRequest& asked,
+                           const ReleaseScope& scope, const std::optional<Failure>& busy,
+                           const WalkWatch& watch) {
+  BLOCKPULL_TRY(sized, lifted(driver::measure(plan, watch), &plain));
   judge_planned(scope, plan.stream.path, sized);
   TimedPlan told = timed(std::move(sized), asked.options.bytes_per_second, [&asked](Error error) {
     return refused_in_guest(std::move(error), asked);

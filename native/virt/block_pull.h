@@ -49,7 +49,7 @@ struct BlockPullRequest {
   /// Folders of images that may need what would be released.
   std::vector<std::string> siblings;
   /// Of a domain that is shut off.
-  driver::TrailingData trailing = driver::TrailingData::kRefuse;
+  driver::TrailingPolicy trailing = driver::TrailingPolicy::kRefuse;
   /// Of a plan for a domain that is shut off: what would be moved is read.
   bool reads_data = false;
   /// By which a caller gives up waiting for a guest's QEMU; may be null.

@@ -53,7 +53,7 @@ struct ImagePullRequest {
   std::uint64_t bytes_per_second = 0;
   /// Folders of images that may need what would be released.
   std::vector<std::string> siblings;
-  driver::TrailingData trailing = driver::TrailingData::kRefuse;
+  driver::TrailingPolicy trailing = driver::TrailingPolicy::kRefuse;
   /// Of a plan: what would be moved is read.
   bool reads_data = false;
 };

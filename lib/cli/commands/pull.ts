@@ -30,6 +30,7 @@ import { connectionOptions } from '../find-disk.js'
 import { followJob, isTold } from '../follow-job.js'
 import { report } from '../report.js'
 import { tell } from '../shown.js'
+import { untilStopped } from '../waiting.js'
 import { pullDisk } from './pull-disk.js'
 import { planned } from './pull-plan.js'
 import { type PullStyle, resultLines, shorten } from './pull-result.js'
@@ -111,12 +112,12 @@ async function pullImages(args: Arguments, context: Context, style: PullStyle): 
     const image = images.length > 1 ? path : undefined
     let ending: Ending
     if (args.has('dry-run')) {
-      const { timeoutSeconds } = style
-      const signal = timeoutSeconds === undefined ? undefined : AbortSignal.timeout(timeoutSeconds * 1000)
       const readData = args.has('read-data')
-      ending = await planned(context, { ...style, label: path, image, hint }, (onProgress) =>
-        context.api.plan(toPath(path), { ...options, readData, signal, onProgress }),
-      )
+      ending = await planned(context, { ...style, label: path, image, hint }, (onProgress) => {
+        const ask = (signal: AbortSignal) =>
+          context.api.plan(toPath(path), { ...options, readData, signal, onProgress })
+        return untilStopped(context, null, (wait) => ask(wait.signal), style)
+      })
     } else {
       const follow = { ...style, label: shorten(basename(path)), image }
       ending = await followJob(context, follow, (signal) =>

@@ -59,10 +59,11 @@ ChainRows::Window ChainRows::choose(std::uint64_t offset, std::uint64_t end) {
   for (const std::size_t index : by_span_) {
     const Layer& layer = layers_[index];
     if (unit == 0) {
-      const std::uint64_t row = layer.entry_span * kUnits;
-      const std::uint64_t row_end = row == 0 ? 0 : round_down(offset, row) + row;
-      if (layer.run_end >= std::min(row_end, end)) {
-        // What outlasts a row of its own, or can be told by runs alone, needs no row.
+      const std::uint64_t row_bytes = layer.entry_span * kUnits;
+      const bool goes_by_runs = row_bytes == 0;
+      const std::uint64_t row_end = goes_by_runs ? 0 : round_down(offset, row_bytes) + row_bytes;
+      if (goes_by_runs || layer.run_end >= std::min(row_end, end)) {
+        // Its run lasts for all of a row, or there are no rows of it.
         end = std::min(end, layer.run_end);
         continue;
       }

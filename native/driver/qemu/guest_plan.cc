@@ -51,7 +51,7 @@ Result<GuestPlan> plan_of_view(const GuestView& view, const GuestPullOptions& op
   return plan;
 }
 
-PullPlan measure(const GuestPlan& plan, const WalkWatch& watch) {
+Result<PullPlan> measure(const GuestPlan& plan, const WalkWatch& watch) {
   PullPlan measured;
   measured.virtual_size = plan.stream.virtual_size;
   measured.method = plan.stream.has_work ? "block-stream" : "none";
@@ -64,6 +64,8 @@ PullPlan measure(const GuestPlan& plan, const WalkWatch& watch) {
     measured.bytes_to_move = totals->bytes_to_move;
     measured.bytes_to_allocate = totals->bytes_to_allocate;
     judge_space(measured, plan.stream.layers.front().seen->path);
+  } else if (totals.error().kind == ErrorKind::kCancelled) {
+    return totals.error();
   } else {
     measured.bytes_to_move = estimate(plan);
     measured.bytes_to_allocate = measured.bytes_to_move;

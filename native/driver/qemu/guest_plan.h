@@ -41,8 +41,8 @@ struct GuestPlan {
 [[nodiscard]] Result<GuestPlan> plan_of_view(const GuestView& view, const GuestPullOptions& options,
                                              const FindFollower& find_follower);
 
-/// The plan with its sizes. Takes no lock. Too little space is among the refusals. Sizes are
-/// estimates where nobody wants them any more.
-[[nodiscard]] PullPlan measure(const GuestPlan& plan, const WalkWatch& watch);
+/// The plan with its sizes, estimates where the files are not to be read. Takes no lock. Too little
+/// space is among the refusals. kCancelled where nobody wants it any more.
+[[nodiscard]] Result<PullPlan> measure(const GuestPlan& plan, const WalkWatch& watch);
 
 }  // namespace blockpull::driver

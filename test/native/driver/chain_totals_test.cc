@@ -16,11 +16,11 @@
 #include "core/base/text.h"
 #include "core/image/chain_walk.h"
 #include "core/image/qcow2/qcow2_image.h"
-#include "driver/crash_judge.h"
 #include "driver/inspect.h"
 #include "driver/pull_survey.h"
 #include "files/table_graph.h"
 #include "files/temp_folder.h"
+#include "files/test_seed.h"
 
 namespace blockpull::driver {
 namespace {
@@ -241,6 +241,7 @@ std::string walked(const image::Chain& chain) {
 
 TEST(ChainTotals, RowsAndRunsCountTheSame) {
   const std::uint64_t chains = is_soak() ? 20000 : 1000;
+  std::uint64_t damaged = 0;
   for (std::uint64_t round = 0; round < chains; ++round) {
     const files::TempFolder folder;
     RandomFiles files(test_seed() + round);
@@ -252,9 +253,12 @@ TEST(ChainTotals, RowsAndRunsCountTheSame) {
     const std::string by_rows = surveyed(target);
     target.chain = open_again(folder);
     ASSERT_EQ(by_rows, planned(target)) << "BLOCKPULL_SEED=" << test_seed() + round;
+    damaged += by_rows.starts_with("move") ? 0 : 1;
     ASSERT_EQ(inspected(folder), walked(open_again(folder)))
         << "BLOCKPULL_SEED=" << test_seed() + round;
   }
+  EXPECT_GT(damaged, 0U);
+  EXPECT_LT(damaged, chains / 2);
 }
 
 }  // namespace

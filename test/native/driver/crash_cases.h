@@ -27,8 +27,8 @@ struct CrashCase {
   /// Bytes a second: so few that a pull takes several checkpoints. 0: no limit.
   std::uint64_t bandwidth = 8192;
 
-  [[nodiscard]] TrailingData trailing() const {
-    return keeps_trailer ? TrailingData::kKeep : TrailingData::kRefuse;
+  [[nodiscard]] TrailingPolicy trailing() const {
+    return keeps_trailer ? TrailingPolicy::kKeep : TrailingPolicy::kRefuse;
   }
 };
 

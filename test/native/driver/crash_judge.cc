@@ -16,23 +16,6 @@ using faults::Content;
 using faults::RecordedDisk;
 using faults::Verdict;
 
-bool is_soak() {
-  const char* const value = std::getenv("BLOCKPULL_SOAK");
-  return value != nullptr && std::string(value) == "1";
-}
-
-std::uint64_t test_seed() {
-  static const std::uint64_t seed = [] {
-    const char* const value = std::getenv("BLOCKPULL_SEED");
-    const auto now = std::chrono::system_clock::now().time_since_epoch().count();
-    const std::uint64_t chosen = value != nullptr ? std::strtoull(value, nullptr, 10)
-                                                  : static_cast<std::uint64_t>(now) % 1000000000;
-    std::cout << "seed: BLOCKPULL_SEED=" << chosen << std::endl;
-    return chosen;
-  }();
-  return seed;
-}
-
 namespace {
 
 /// More than what two pulls leave between the image and a trailer that they have raised.
@@ -103,8 +86,9 @@ bool CrashJudge::may_have_leaks(const Verdict& verdict) const {
   if (case_.top.has_unknown_extension) {
     return true;
   }
-  // Behind the last cluster, too, where the pull has taken none.
-  const bool has_tail = verdict.tail_bytes != 0 && verdict.tail_bytes != before_.tail_bytes;
+  // What lies behind the last cluster stays, too, where the pull has taken none.
+  const bool has_tail =
+      verdict.trailing_bytes != 0 && verdict.trailing_bytes != before_.trailing_bytes;
   return case_.top.autoclear != 0 && verdict.leaks == before_.leaks && !has_tail;
 }
 
@@ -114,11 +98,11 @@ std::string CrashJudge::fault_of_completed(const Content& image) const {
     return fault;
   }
   // Where clusters had leaked, the last of them was kept with it: it may hold its beginning.
-  const bool is_kept = !trailer_.empty() && verdict.tail_bytes > trailer_.size();
-  const std::uint64_t more = is_kept ? verdict.tail_bytes - trailer_.size() : 0;
-  if (verdict.tail_bytes == trailer_.size() + more &&
+  const bool is_kept = !trailer_.empty() && verdict.trailing_bytes > trailer_.size();
+  const std::uint64_t more = is_kept ? verdict.trailing_bytes - trailer_.size() : 0;
+  if (verdict.trailing_bytes == trailer_.size() + more &&
       more % (std::uint64_t{1} << case_.top.cluster_bits) == 0) {
-    verdict.tail_bytes = 0;
+    verdict.trailing_bytes = 0;
   }
   if (!verdict.is_sound() || (!verdict.is_clean() && !may_have_leaks(verdict))) {
     return verdict.summary();

@@ -48,10 +48,4 @@ class CrashJudge {
   const std::vector<std::byte> trailer_;
 };
 
-/// Whether to look at everything (BLOCKPULL_SOAK=1) or at a sample.
-[[nodiscard]] bool is_soak();
-
-/// BLOCKPULL_SEED, or one from the time; printed with each test that uses it.
-[[nodiscard]] std::uint64_t test_seed();
-
 }  // namespace blockpull::driver

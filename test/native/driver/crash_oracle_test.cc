@@ -11,6 +11,7 @@
 #include "core/base/text.h"
 #include "driver/crash_judge.h"
 #include "files/temp_folder.h"
+#include "files/test_seed.h"
 
 namespace blockpull::driver {
 namespace {

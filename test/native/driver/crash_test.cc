@@ -9,6 +9,7 @@
 
 #include "core/base/text.h"
 #include "driver/crash_judge.h"
+#include "files/test_seed.h"
 
 namespace blockpull::driver {
 namespace {

@@ -13,6 +13,7 @@
 
 #include "core/base/text.h"
 #include "driver/crash_judge.h"
+#include "files/test_seed.h"
 
 namespace blockpull::driver {
 namespace {
@@ -83,9 +84,9 @@ class Fault : public testing::TestWithParam<CrashCase> {
     }
     // Where clusters had leaked, the last of them was kept with the trailer.
     const std::uint64_t cluster_size = std::uint64_t{1} << GetParam().top.cluster_bits;
-    if (GetParam().keeps_trailer && verdict.tail_bytes >= GetParam().top.garbage_behind &&
-        (verdict.tail_bytes - GetParam().top.garbage_behind) % cluster_size == 0) {
-      verdict.tail_bytes = 0;
+    if (GetParam().keeps_trailer && verdict.trailing_bytes >= GetParam().top.garbage_behind &&
+        (verdict.trailing_bytes - GetParam().top.garbage_behind) % cluster_size == 0) {
+      verdict.trailing_bytes = 0;
     }
     const bool may_leak = GetParam().top.has_unknown_extension || GetParam().top.autoclear != 0;
     ASSERT_TRUE(verdict.is_clean() || may_leak) << verdict.summary();

@@ -10,11 +10,11 @@
 #include <gtest/gtest.h>
 
 #include "core/base/limits.h"
-#include "driver/crash_judge.h"
 #include "driver/mover.h"
 #include "driver/table_image.h"
 #include "faults/content.h"
 #include "faults/inline_host.h"
+#include "files/test_seed.h"
 
 namespace blockpull::driver {
 namespace {

@@ -10,10 +10,10 @@
 #include <gtest/gtest.h>
 
 #include "core/base/limits.h"
-#include "driver/crash_judge.h"
 #include "driver/table_image.h"
 #include "faults/inline_host.h"
 #include "files/descriptor_file.h"
+#include "files/test_seed.h"
 
 namespace blockpull::driver {
 namespace {
@@ -26,7 +26,7 @@ constexpr std::uint64_t kPieces = 12;
 class MoverTest : public testing::Test {
  protected:
   /// Guest cluster i lies in cluster i of the lower layer, full of i + 1; every third is zeros.
-  MoverTest() : seed_(driver::test_seed()) {
+  MoverTest() : seed_(test_seed()) {
     std::vector<std::byte> content(kPieces * kCluster);
     for (std::uint64_t i = 0; i < kPieces; ++i) {
       std::fill_n(content.begin() + static_cast<std::ptrdiff_t>(i * kCluster), kCluster,

@@ -16,8 +16,8 @@
 #include "core/base/checked.h"
 #include "core/base/limits.h"
 #include "core/base/text.h"
-#include "driver/crash_judge.h"
 #include "driver/table_image.h"
+#include "files/test_seed.h"
 
 namespace blockpull::driver {
 namespace {
@@ -380,7 +380,7 @@ class RandomChain {
 TEST(PullPlanner, WhateverTheTablesSayTheGuestReadsTheSameAfterwards) {
   for (std::uint64_t round = 0; round < 500; ++round) {
     SCOPED_TRACE(text("round ", round));
-    RandomChain chain(driver::test_seed() + round);
+    RandomChain chain(test_seed() + round);
     chain.pull();
     chain.expect_same();
     if (testing::Test::HasFailure()) {

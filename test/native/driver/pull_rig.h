@@ -22,7 +22,7 @@ struct PullScript {
   /// Name of the backing file that stays; empty: none.
   std::string base;
   std::uint64_t bandwidth = 0;
-  TrailingData trailing = TrailingData::kRefuse;
+  TrailingPolicy trailing = TrailingPolicy::kRefuse;
   /// Lifts the limit after so many steps.
   std::uint64_t lift_limit_at = faults::kNever;
   /// The order in which pending things happen; 0: the order in which they were asked for.

@@ -137,14 +137,14 @@ TEST_F(TrialRead, OfALayerThatWasChangedMeanwhileTellsNothingElse) {
   PullTarget target;
   target.chain = files::open_sample(folder_ / "over");
   target.base = 2;
-  target.watch = LayerWatch(target.chain, target.base);
+  target.layer_watch = LayerWatch(target.chain, target.base);
   EXPECT_TRUE(read_trial(target, 4 * kCluster, watch_)->empty());
   folder_.write("base", std::string(3 * kCluster, 'c'));
   const auto found = read_trial(target, 4 * kCluster, watch_);
   ASSERT_TRUE(found.ok());
   ASSERT_EQ(found->size(), 1U);
   EXPECT_EQ(found->front().kind, ErrorKind::kLocked);
-  EXPECT_NE(found->front().message.find("was changed during the pull"), std::string::npos);
+  EXPECT_NE(found->front().message.find("was changed while it was read"), std::string::npos);
 }
 
 TEST_F(TrialRead, GoesNoFurtherWhereNobodyWantsIt) {

@@ -88,7 +88,7 @@ class Check {
     count_references();
     compare();
     const std::uint64_t end = references_.empty() ? 0 : references_.rbegin()->first + 1;
-    verdict_.tail_bytes = image_.size() > end * cluster_ ? image_.size() - end * cluster_ : 0;
+    verdict_.trailing_bytes = image_.size() > end * cluster_ ? image_.size() - end * cluster_ : 0;
     count_behind_disk();
     return std::move(verdict_);
   }
@@ -301,7 +301,7 @@ std::string Verdict::summary() const {
   for (std::size_t i = 0; i < std::min<std::size_t>(leaks.size(), 8); ++i) {
     out << (i == 0 ? " at " : ", ") << leaks[i];
   }
-  out << "; " << tail_bytes << " bytes behind the end";
+  out << "; " << trailing_bytes << " bytes behind the end";
   return out.str();
 }
 

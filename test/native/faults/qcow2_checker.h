@@ -27,7 +27,7 @@ struct Verdict {
   /// Host clusters, also those behind the end of the file.
   std::vector<std::uint64_t> leaks;
   /// Bytes of the file behind the last cluster that anything refers to.
-  std::uint64_t tail_bytes = 0;
+  std::uint64_t trailing_bytes = 0;
   /// Bytes, not zeros, behind the end of the disk in its last cluster.
   std::uint64_t bytes_behind_disk = 0;
   /// As the header states them, or empty.
@@ -36,7 +36,7 @@ struct Verdict {
   std::uint64_t autoclear = 0;
 
   [[nodiscard]] bool is_sound() const { return corruptions.empty(); }
-  [[nodiscard]] bool is_clean() const { return is_sound() && leaks.empty() && tail_bytes == 0; }
+  [[nodiscard]] bool is_clean() const { return is_sound() && leaks.empty() && trailing_bytes == 0; }
   /// For the message of a failed test.
   [[nodiscard]] std::string summary() const;
 };

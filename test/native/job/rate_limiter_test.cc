@@ -14,12 +14,11 @@
 #include <gtest/gtest.h>
 
 #include "core/base/limits.h"
-#include "driver/crash_judge.h"
+#include "files/test_seed.h"
 
 namespace blockpull::job {
 namespace {
 
-using driver::test_seed;
 using limits::kGiB;
 using limits::kKiB;
 using limits::kMiB;

@@ -76,7 +76,8 @@ it('draws a line on a terminal from the first second on, and clears it', async (
   expect(terminal.err.endsWith("\r\u001b[Kblockpull: IO happened in 'a.qcow2'\n")).toBe(true)
 })
 
-it('is cancelled by an interrupt of the plan of a disk, and by the timeout of an image', async () => {
+it('is cancelled by an interrupt, and by the timeout', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
   terminal.binding.untilClosed.add('plan').add('planImage')
   terminal.binding.walk.onGiveUp = () => terminal.binding.endWaits(failure('CANCELLED'))
   const exit = terminal.run(`pull ${connected} --dry-run --read-data --json`)
@@ -84,8 +85,16 @@ it('is cancelled by an interrupt of the plan of a disk, and by the timeout of an
   await turn()
   terminal.interrupt()
   await expect(exit).resolves.toBe(3)
-  await expect(terminal.run('pull a --dry-run --read-data --timeout 1 --json')).resolves.toBe(3)
+  for (const stop of [() => terminal.interrupt(), () => vi.advanceTimersByTimeAsync(1000)]) {
+    terminal.binding.calls.length = 0
+    const exitOfImage = terminal.run('pull a --dry-run --read-data --timeout 1 --json')
+    while (!terminal.binding.calls.some(({ name }) => name === 'planImage')) await turn()
+    await turn()
+    await stop()
+    await expect(exitOfImage).resolves.toBe(3)
+  }
   expect(terminal.lines).toMatchObject([
+    { event: 'end', state: 'cancelled', code: 'CANCELLED' },
     { event: 'end', state: 'cancelled', code: 'CANCELLED' },
     { event: 'end', state: 'cancelled', code: 'CANCELLED' },
   ])

@@ -37,14 +37,14 @@ void append_leak(std::vector<ClusterRange>& leaks, std::uint64_t cluster) {
 
 }  // namespace
 
-Result<Allocator> Allocator::open(Qcow2Image& image) {
+Result<Allocator> Allocator::open(Qcow2Image& image, const IsWanted& is_wanted) {
   Allocator allocator(image);
   const Header& header = image.header();
   allocator.owns_all_space_ =
       (header.autoclear & ~kKnownAutoclear) == 0 &&
       std::all_of(header.extensions.begin(), header.extensions.end(),
                   [](const Extension& extension) { return is_known(extension.type); });
-  BLOCKPULL_TRY(references, find_references(image));
+  BLOCKPULL_TRY(references, find_references(image, is_wanted));
   allocator.end_ = references.end();
   BLOCKPULL_TRY(end_of_use, qcow2::end_of_use(image, references));
   allocator.end_of_use_ = end_of_use;

@@ -39,8 +39,8 @@ namespace blockpull::image::qcow2 {
 class Allocator {
  public:
   /// Reads all metadata of `image` and judges it; writes nothing. kImageCorrupt also where
-  /// something that is referred to has refcount 0.
-  [[nodiscard]] static Result<Allocator> open(Qcow2Image& image);
+  /// something that is referred to has refcount 0. kCancelled where nobody wants it any more.
+  [[nodiscard]] static Result<Allocator> open(Qcow2Image& image, const IsWanted& is_wanted);
 
   /// From here on, the file's bytes from `offset` on are not ours: nothing is reserved there, and
   /// where the file would be cut off, what lies before them is cleared.

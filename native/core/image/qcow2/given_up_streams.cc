@@ -12,8 +12,10 @@
 namespace blockpull::image::qcow2 {
 namespace {
 
-constexpr int kMostBeginnings = 100;
+/// A hostile stream of 2 KiB makes 2 MiB: all of them together take a second or two.
 constexpr int kMostStreams = 1000;
+
+constexpr std::size_t kMostBeginnings = 100;
 
 class StreamReader {
  public:
@@ -23,7 +25,7 @@ class StreamReader {
   /// Whether streams, one behind the other, are all there is from `begin` on, but for zeros.
   Result<bool> are_all(const std::uint64_t begin) {
     std::uint64_t offset = begin;
-    while (offset < file_size_) {
+    while (offset < file_size_ && streams_left_ > 0) {
       // A stream is shorter than what it makes.
       bytes_.resize(std::min<std::uint64_t>(file_size_ - offset, cluster_.size()));
       BLOCKPULL_CHECK(image_.file().read_at(offset, bytes_));
@@ -31,17 +33,19 @@ class StreamReader {
         return true;
       }
       const auto length = inflate_exactly(image_.header().compression, bytes_, cluster_);
-      if (!length.ok() || --streams_left_ < 0) {
+      if (!length.ok()) {
         return false;
       }
+      --streams_left_;
       offset += *length;
     }
-    return true;
+    return offset > begin && offset == file_size_;
   }
 
  private:
   Qcow2Image& image_;
   const std::uint64_t file_size_;
+  /// From all beginnings that are tried.
   int streams_left_ = kMostStreams;
   std::vector<std::byte> bytes_;
   std::vector<std::byte> cluster_;
@@ -52,15 +56,20 @@ class StreamReader {
 Result<bool> ends_with_given_up_streams(Qcow2Image& image, std::uint64_t end_of_use,
                                         std::uint64_t file_size) {
   StreamReader reader(image, file_size);
+  std::vector<std::uint64_t> beginnings{end_of_use, round_up(end_of_use, image.cluster_size())};
+  // Behind clusters that were given up, or before they were linked.
   std::uint64_t begin = round_down(file_size, image.cluster_size());
-  for (int beginnings = 1; begin > end_of_use && beginnings < kMostBeginnings; ++beginnings) {
-    BLOCKPULL_TRY(are_streams, reader.are_all(begin));
+  while (begin > beginnings[1] && beginnings.size() < kMostBeginnings) {
+    beginnings.push_back(begin);
+    begin -= image.cluster_size();
+  }
+  for (const std::uint64_t beginning : beginnings) {
+    BLOCKPULL_TRY(are_streams, reader.are_all(beginning));
     if (are_streams) {
       return true;
     }
-    begin -= image.cluster_size();
   }
-  return reader.are_all(std::max(begin, end_of_use));
+  return false;
 }
 
 }  // namespace blockpull::image::qcow2

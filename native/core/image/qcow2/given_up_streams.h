@@ -22,8 +22,8 @@
 namespace blockpull::image::qcow2 {
 
 /// Whether the file, `file_size` bytes long, ends with nothing but such streams, from `end_of_use`
-/// or the beginning of a later cluster on; zeros may follow them. Looks at no more than some 100
-/// clusters and 1,000 streams.
+/// or the beginning of the next cluster, or of one of the last 100, on; zeros may follow them.
+/// False where that is not found within 1,000 streams.
 [[nodiscard]] Result<bool> ends_with_given_up_streams(Qcow2Image& image, std::uint64_t end_of_use,
                                                       std::uint64_t file_size);
 

@@ -112,30 +112,31 @@ Result<void> Qcow2Image::check_walk() {
       .with_path(file_->path());
 }
 
-Result<Qcow2Image::Named> Qcow2Image::named_at(std::uint64_t guest_offset) {
+Result<Qcow2Image::L1Answer> Qcow2Image::l1_at(std::uint64_t guest_offset) {
   const std::uint64_t index = guest_offset / (header_.cluster_size() * header_.l2_entries());
   BLOCKPULL_TRY(view, tables_.view(header_.l1_offset + index * kEntryBytes));
   const std::uint64_t entries =
       std::min<std::uint64_t>(view.size() / kEntryBytes, header_.l1_entries - index);
-  Named named;
-  while (named.absent < entries && named.table == 0) {
-    named.table = be_at<std::uint64_t>(view, named.absent * kEntryBytes) & kOffsetMask;
-    named.absent += named.table == 0 ? 1 : 0;
+  L1Answer answer;
+  while (answer.absent_entries < entries && answer.table_offset == 0) {
+    answer.table_offset =
+        be_at<std::uint64_t>(view, answer.absent_entries * kEntryBytes) & kOffsetMask;
+    answer.absent_entries += answer.table_offset == 0 ? 1 : 0;
   }
-  if (named.absent > 0) {
-    named.table = 0;
+  if (answer.absent_entries > 0) {
+    answer.table_offset = 0;
   }
-  return named;
+  return answer;
 }
 
 Result<Extent> Qcow2Image::run_in_slice(std::uint64_t guest_offset, std::uint64_t length) {
   const std::uint64_t table_span = header_.cluster_size() * header_.l2_entries();
-  BLOCKPULL_TRY(named, named_at(guest_offset));
-  if (named.table != 0) {
-    return run_in_table(named.table, guest_offset, length);
+  BLOCKPULL_TRY(answer, l1_at(guest_offset));
+  if (answer.table_offset != 0) {
+    return run_in_table(answer.table_offset, guest_offset, length);
   }
   Extent extent;
-  extent.length = std::min(length, named.absent * table_span - guest_offset % table_span);
+  extent.length = std::min(length, answer.absent_entries * table_span - guest_offset % table_span);
   return extent;
 }
 
@@ -186,11 +187,12 @@ Result<std::size_t> Qcow2Image::classify(GuestOffset offset, std::uint64_t unit,
 Result<std::size_t> Qcow2Image::classify_in_slice(std::uint64_t guest_offset, std::uint64_t unit,
                                                   std::span<Status> into) {
   const std::uint64_t table_span = header_.cluster_size() * header_.l2_entries();
-  BLOCKPULL_TRY(named, named_at(guest_offset));
-  if (named.table != 0) {
-    return classify_in_table(named.table, guest_offset, unit, into);
+  BLOCKPULL_TRY(answer, l1_at(guest_offset));
+  if (answer.table_offset != 0) {
+    return classify_in_table(answer.table_offset, guest_offset, unit, into);
   }
-  const std::uint64_t absent = (named.absent * table_span - guest_offset % table_span) / unit;
+  const std::uint64_t absent =
+      (answer.absent_entries * table_span - guest_offset % table_span) / unit;
   const auto here = into.first(std::min<std::uint64_t>(into.size(), absent));
   std::fill(here.begin(), here.end(), Status::kUnallocated);
   return here.size();

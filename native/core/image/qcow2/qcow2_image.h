@@ -63,13 +63,16 @@ class Qcow2Image final : public Image {
 
   /// The L2 tables that the L1 table names, in the order of guest offsets.
   [[nodiscard]] Result<std::vector<std::uint64_t>> list_tables();
-  /// What the L1 table says of a guest offset: a table, or how many entries in a row name none.
-  struct Named {
-    std::uint64_t table = 0;
-    std::uint64_t absent = 0;
+
+  /// What the L1 table says of a guest offset.
+  struct L1Answer {
+    /// Where the L2 table lies in the file; 0: there is none.
+    std::uint64_t table_offset = 0;
+    /// Then as many entries, one after the other, have none.
+    std::uint64_t absent_entries = 0;
   };
 
-  [[nodiscard]] Result<Named> named_at(std::uint64_t guest_offset);
+  [[nodiscard]] Result<L1Answer> l1_at(std::uint64_t guest_offset);
   [[nodiscard]] Result<std::size_t> classify_in_slice(std::uint64_t guest_offset,
                                                       std::uint64_t unit, std::span<Status> into);
   [[nodiscard]] Result<std::size_t> classify_in_table(std::uint64_t table,

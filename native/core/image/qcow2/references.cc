@@ -15,7 +15,8 @@ namespace {
 /// Walks one image and marks what it finds.
 class Walk {
  public:
-  Walk(Qcow2Image& image, std::uint64_t file_size) : image_(image), file_size_(file_size) {}
+  Walk(Qcow2Image& image, std::uint64_t file_size, const IsWanted& is_wanted)
+      : image_(image), file_size_(file_size), is_wanted_(is_wanted) {}
 
   Result<ReferenceMap> run() {
     const Header& header = image_.header();
@@ -35,6 +36,7 @@ class Walk {
   Result<void> walk_table(std::uint64_t offset, std::uint64_t entries, const EachEntry& each) {
     std::vector<std::byte> bytes;
     for (std::uint64_t index = 0; index < entries;) {
+      BLOCKPULL_CHECK(check_wanted(is_wanted_));
       BLOCKPULL_TRY(view, image_.tables().view(offset + index * kEntryBytes));
       const std::uint64_t here =
           std::min<std::uint64_t>(view.size() / kEntryBytes, entries - index);
@@ -144,6 +146,7 @@ class Walk {
 
   Qcow2Image& image_;
   const std::uint64_t file_size_;
+  const IsWanted& is_wanted_;
   const std::uint32_t cluster_bits_ = image_.header().cluster_bits;
   const std::uint64_t cluster_size_ = image_.header().cluster_size();
   ReferenceMap map_;
@@ -232,9 +235,9 @@ std::optional<std::uint64_t> ReferenceMap::first_in(ClusterRange range) const {
   return std::nullopt;
 }
 
-Result<ReferenceMap> find_references(Qcow2Image& image) {
+Result<ReferenceMap> find_references(Qcow2Image& image, const IsWanted& is_wanted) {
   BLOCKPULL_TRY(file_size, image.file().size());
-  return Walk(image, file_size).run();
+  return Walk(image, file_size, is_wanted).run();
 }
 
 }  // namespace blockpull::image::qcow2

@@ -19,6 +19,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/base/wanted.h"
 #include "core/image/qcow2/l2_entry.h"
 #include "core/image/qcow2/refcounts.h"
 
@@ -32,7 +33,8 @@ class ReferenceMap {
   /// when a cluster has two owners of which one is exclusive, kFeatureUnsupported when the marks
   /// would not fit into memory's bound.
   [[nodiscard]] Result<void> mark(ClusterRange range, Sharing sharing, const char* what);
-  /// The same for one exclusive cluster, without a word why not; false leaves all as it is.
+  /// The same for one exclusive cluster. False, and nothing is marked: it is in use already, or
+  /// mark() has to make room.
   [[nodiscard]] bool try_mark(std::uint64_t cluster);
   [[nodiscard]] bool has(std::uint64_t cluster) const;
   /// The first marked cluster of the range, if any.
@@ -86,7 +88,7 @@ class ReferenceMap {
 
 /// Marks everything that the image refers to. kImageCorrupt for an entry that cannot be right:
 /// unaligned, reserved bits set, a table outside the file, "copied" missing, two owners of one
-/// cluster.
-[[nodiscard]] Result<ReferenceMap> find_references(Qcow2Image& image);
+/// cluster. kCancelled where nobody wants it any more.
+[[nodiscard]] Result<ReferenceMap> find_references(Qcow2Image& image, const IsWanted& is_wanted);
 
 }  // namespace blockpull::image::qcow2

@@ -14,7 +14,7 @@
 #include <gtest/gtest.h>
 
 #include "core/base/checked.h"
-#include "driver/crash_judge.h"
+#include "files/test_seed.h"
 
 namespace blockpull::io {
 namespace {
@@ -254,7 +254,7 @@ class Crowd {
 };
 
 TEST(BufferArenaCrowd, IsServedInOrderAndNeverShares) {
-  Crowd crowd(driver::test_seed());
+  Crowd crowd(test_seed());
   for (int i = 0; i < 20000; ++i) {
     crowd.act();
   }

@@ -23,9 +23,9 @@
 #include "core/base/unique_fd.h"
 #include "core/io/posix_file.h"
 #include "core/io/request.h"
-#include "driver/crash_judge.h"
 #include "files/descriptor_file.h"
 #include "files/temp_folder.h"
+#include "files/test_seed.h"
 
 namespace blockpull::io {
 
@@ -169,7 +169,7 @@ TYPED_TEST_P(QueueContract, WhereDirectIoIsRefusedTheOtherDescriptorServes) {
 TYPED_TEST_P(QueueContract, ManyInFlightEndOnceEachWhateverTheirOrder) {
   constexpr std::size_t kRequests = 2000;
   const auto file = this->file_with("");
-  std::mt19937_64 random(driver::test_seed());
+  std::mt19937_64 random(test_seed());
   std::vector<std::size_t> order(kRequests);
   for (std::size_t i = 0; i < kRequests; ++i) {
     order[i] = i;

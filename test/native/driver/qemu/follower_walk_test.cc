@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "driver/qemu/follower_rig.h"
+#include "files/test_seed.h"
 
 namespace blockpull::driver {
 namespace {
@@ -175,11 +176,10 @@ class Walk {
 
 TEST(FollowerWalkTest, HoldsItsPromisesOnAnyPath) {
   constexpr std::uint64_t kWalks = 3000;
-  const std::uint64_t first =
-      getenv("WSEED") ? strtoull(getenv("WSEED"), nullptr, 10) : std::random_device{}();
+  const std::uint64_t first = test_seed();
   for (std::uint64_t seed = first; seed < first + kWalks; ++seed) {
     const std::string broken = Walk(seed).run();
-    ASSERT_EQ(broken, "") << "seed " << seed;
+    ASSERT_EQ(broken, "") << "BLOCKPULL_SEED=" << seed;
   }
 }
 

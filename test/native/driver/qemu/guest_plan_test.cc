@@ -172,7 +172,7 @@ TEST(GuestPlanTest, WhatIsRefusedIsDescribedAllTheSame) {
   const auto planned = plan(guest.view(), onto(2));
   ASSERT_TRUE(planned.ok());
   ASSERT_EQ(planned->refusals.size(), 1U);
-  const PullPlan measured = measure(*planned, [] { return true; });
+  const PullPlan measured = measure(*planned, [] { return true; }).value();
   EXPECT_EQ(measured.released, std::vector<std::string>{"/no/mid"});
   EXPECT_EQ(measured.base, "/no/base");
   EXPECT_EQ(measured.refusals.front().message, planned->refusals.front().message);
@@ -200,7 +200,7 @@ TEST(GuestPlanTest, OurJobThatAStartWouldTakeOverRefusesNothing) {
 TEST(GuestPlanTest, FilesThatAreNotHereAreEstimatedByTheirSizesOnDisk) {
   const auto measured = [](const GuestPullOptions& options, std::optional<std::uint64_t> mid) {
     const Guest guest({{"/no/top"}, {"/no/mid", "qcow2", kSize, mid}, {"/no/base"}});
-    return measure(*plan(guest.view(), options), [] { return true; });
+    return measure(*plan(guest.view(), options), [] { return true; }).value();
   };
   const PullPlan to_base = measured(onto(2), 2 * kCluster);
   EXPECT_EQ(to_base.bytes_to_move, 2 * kCluster);
@@ -271,7 +271,7 @@ class GuestFilesTest : public testing::Test {
     }
     GuestView view = Guest(layers).view();
     see_files(view.graph, {::getpid()});
-    return measure(*plan(view, options), [] { return true; });
+    return measure(*plan(view, options), [] { return true; }).value();
   }
 
   const files::TempFolder folder_;
@@ -288,6 +288,15 @@ TEST_F(GuestFilesTest, ThatAreHereAreCountedClusterByCluster) {
   EXPECT_EQ(measured(onto(1)).bytes_to_move, 0U);
 }
 
+TEST_F(GuestFilesTest, ThatNobodyWantsCountedAreNotEstimated) {
+  const std::vector<Layer> layers = {{folder_ / "top"}, {folder_ / "mid"}, {folder_ / "base"}};
+  GuestView view = Guest(layers).view();
+  see_files(view.graph, {::getpid()});
+  const auto given_up = measure(*plan(view, everything()), [] { return false; });
+  ASSERT_FALSE(given_up.ok());
+  EXPECT_EQ(given_up.error().kind, ErrorKind::kCancelled);
+}
+
 TEST_F(GuestFilesTest, ThatQemuHasOpenByARelativeNameAreLookedForInQemusFolder) {
   std::vector<Layer> layers;
   for (const char* const name : {"top", "mid", "base"}) {
@@ -297,7 +306,7 @@ TEST_F(GuestFilesTest, ThatQemuHasOpenByARelativeNameAreLookedForInQemusFolder) 
   EXPECT_TRUE(measured(everything(), layers).bytes_free);
   // Of a QEMU that cannot be looked into the folder is not known.
   const GuestView view = Guest(layers).view();
-  EXPECT_FALSE(measure(*plan(view, everything()), [] { return true; }).bytes_free);
+  EXPECT_FALSE(measure(*plan(view, everything()), [] { return true; })->bytes_free);
 }
 
 TEST_F(GuestFilesTest, ThatAreNotWhatQemuHasOpenAreNotCounted) {

@@ -12,6 +12,8 @@
 #include <libdeflate.h>
 #include <zstd.h>
 
+#include "files/test_seed.h"
+
 namespace blockpull::image::qcow2 {
 namespace {
 
@@ -119,9 +121,7 @@ TEST_P(Compressed, AStreamCutAnywhereIsDamage) {
 }
 
 TEST_P(Compressed, GarbageIsDamageAndNeverMore) {
-  const unsigned seed = std::random_device{}();
-  SCOPED_TRACE(testing::Message() << "seed " << seed);
-  std::mt19937 random(seed);
+  std::mt19937_64 random(test_seed());
   const Bytes stream = compress(content(kCluster));
   for (int round = 0; round < 500; ++round) {
     Bytes bad = stream;

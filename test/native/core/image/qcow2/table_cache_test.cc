@@ -11,6 +11,7 @@
 #include "core/base/bytes.h"
 #include "core/base/limits.h"
 #include "faults/memory_file.h"
+#include "files/test_seed.h"
 
 namespace blockpull::image::qcow2 {
 namespace {
@@ -89,9 +90,7 @@ TEST(TableCache, WhatLiesBehindTheFileIsZero) {
 }
 
 TEST(TableCache, RandomLoadsAndStoresAgreeWithAPlainArray) {
-  const unsigned seed = std::random_device{}();
-  SCOPED_TRACE(testing::Message() << "seed " << seed);
-  std::mt19937 random(seed);
+  std::mt19937_64 random(test_seed());
   std::vector<std::byte> model = numbered(8 * kSlice);
   faults::MemoryFile file(model);
   TableCache cache(file);

@@ -16,9 +16,9 @@
 #include "core/image/chain_rows.h"
 #include "core/image/qcow2/qcow2_image.h"
 #include "core/image/qcow2/references.h"
-#include "driver/crash_judge.h"
 #include "faults/memory_file.h"
 #include "files/table_graph.h"
+#include "files/test_seed.h"
 
 namespace blockpull::image::qcow2 {
 namespace {
@@ -85,7 +85,7 @@ class Graphs : public testing::Test {
     return places[below(std::size(places))] | (below(8) > 0 ? kCopied : 0);
   }
 
-  std::mt19937_64 random_{driver::test_seed()};
+  std::mt19937_64 random_{test_seed()};
 };
 
 /// One image, opened anew for each walk.
@@ -136,7 +136,7 @@ class Walked {
 
   [[nodiscard]] bool by_references() {
     open();
-    const auto found = find_references(image());
+    const auto found = find_references(image(), [] { return true; });
     EXPECT_TRUE(found.ok() || found.error().kind == ErrorKind::kImageCorrupt ||
                 found.error().kind == ErrorKind::kFeatureUnsupported);
     expect_bounded("references");
@@ -177,11 +177,11 @@ class Walked {
 };
 
 TEST_F(Graphs, EveryWalkEndsAndReadsNoTableTwice) {
-  const int graphs = driver::is_soak() ? 10000 : 200;
+  const int graphs = is_soak() ? 10000 : 200;
   int refused = 0;
   int sound = 0;
   for (int round = 0; round < graphs && !HasFailure(); ++round) {
-    SCOPED_TRACE(text("BLOCKPULL_SEED=", driver::test_seed(), ", graph ", round));
+    SCOPED_TRACE(text("BLOCKPULL_SEED=", test_seed(), ", graph ", round));
     const TableGraph graph = random_graph();
     Walked walked(graph);
     sound += walked.by_references() ? 1 : 0;

@@ -12,6 +12,7 @@
 
 #include "core/base/bytes.h"
 #include "core/image/qcow2/l2_entry.h"
+#include "files/test_seed.h"
 
 namespace blockpull::image::qcow2 {
 namespace {
@@ -196,7 +197,7 @@ Extent model_sector(const TableShape& shape, std::span<const std::byte> entries,
   return extent;
 }
 
-std::vector<std::byte> random_table(const TableShape& shape, std::mt19937& random) {
+std::vector<std::byte> random_table(const TableShape& shape, std::mt19937_64& random) {
   std::vector<std::byte> bytes;
   const auto append = [&bytes](std::uint64_t word) {
     bytes.resize(bytes.size() + 8);
@@ -224,9 +225,7 @@ std::vector<std::byte> random_table(const TableShape& shape, std::mt19937& rando
 }
 
 TEST(TableWalk, RandomTablesMeanWhatTheirSectorsMean) {
-  const unsigned seed = std::random_device{}();
-  SCOPED_TRACE(testing::Message() << "seed " << seed);
-  std::mt19937 random(seed);
+  std::mt19937_64 random(test_seed());
   for (int round = 0; round < 200; ++round) {
     const TableShape shape{static_cast<std::uint32_t>(14 + random() % 3), 3, random() % 2 == 0};
     const std::vector<std::byte> entries = random_table(shape, random);
@@ -253,9 +252,7 @@ TEST(TableWalk, RandomTablesMeanWhatTheirSectorsMean) {
 
 /// Whatever the bits of entries are, a row of them says what the runs say.
 TEST(TableWalk, RowsSayWhatRunsSay) {
-  const std::uint64_t seed = std::random_device()();
-  SCOPED_TRACE(testing::Message() << "seed " << seed);
-  std::mt19937_64 random(seed);
+  std::mt19937_64 random(test_seed());
   constexpr std::uint64_t kFileSize = std::uint64_t{1} << 40U;
   const std::uint64_t masks[] = {kCopied | kZero | (kOffsetMask & ~(kCluster - 1)),
                                  ~std::uint64_t{0}, kCompressed | (kFileSize * 2 - 1), 0};

@@ -32,7 +32,7 @@ class TrailingBytes : public testing::Test {
     auto image = Qcow2Image::open(std::make_unique<faults::RecordingFile>(
         std::make_shared<faults::RecordedDisk>(std::move(content))));
     EXPECT_TRUE(image.ok());
-    const auto references = find_references(**image);
+    const auto references = find_references(**image, [] { return true; });
     EXPECT_TRUE(references.ok());
     const auto end = end_of_use(**image, *references);
     EXPECT_TRUE(end.ok());
@@ -135,7 +135,7 @@ TEST_F(TrailingBytes, CompressedClustersMayBeginWithALaterCluster) {
   EXPECT_EQ(owner_of(bytes), TrailingOwner::kForeign);
 }
 
-TEST_F(TrailingBytes, ZerosBehindForeignBytesMakeThemNobodyElses) {
+TEST_F(TrailingBytes, ZerosBehindForeignBytesLeaveThemForeign) {
   std::vector<std::byte> bytes(kCluster + 100);
   bytes.front() = std::byte{'{'};
   EXPECT_EQ(owner_of(bytes), TrailingOwner::kForeign);
