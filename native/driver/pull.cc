@@ -197,15 +197,15 @@ Result<PullPlan> plan_pull(job::Engine& engine, const PullOptions& options,
   return plan;
 }
 
-Result<std::unique_ptr<PreparedPull>> prepare_pull(job::Engine& engine,
-                                                   const PullOptions& options) {
+Result<std::unique_ptr<PreparedPull>> prepare_pull(job::Engine& engine, const PullOptions& options,
+                                                   const IsWanted& is_wanted) {
   auto prepared = std::make_unique<Prepared>();
   BLOCKPULL_TRY(disk, io::identify(options.path));
   BLOCKPULL_TRY(claim, engine.registry().claim(disk, options.path));
   prepared->claim = std::move(claim);
   BLOCKPULL_TRY(target, open_target(options, nullptr));
   prepared->target = std::move(target);
-  BLOCKPULL_TRY(metadata, judge(*prepared->target, [] { return true; }));
+  BLOCKPULL_TRY(metadata, judge(*prepared->target, is_wanted));
   prepared->metadata = std::move(metadata);
   return std::unique_ptr<PreparedPull>(std::move(prepared));
 }

@@ -79,9 +79,10 @@ class PreparedPull {
                                                         job::JobOptions options) = 0;
 };
 
-/// kJobActive, kLocked, kNoBase, kFeatureUnsupported, kImageCorrupt, … ; nothing has been written
-/// then.
+/// kJobActive, kLocked, kNoBase, kFeatureUnsupported, kImageCorrupt, … , and kCancelled where nobody
+/// wants it any more; nothing has been written then.
 [[nodiscard]] Result<std::unique_ptr<PreparedPull>> prepare_pull(job::Engine& engine,
-                                                                 const PullOptions& options);
+                                                                 const PullOptions& options,
+                                                                 const IsWanted& is_wanted);
 
 }  // namespace blockpull::driver

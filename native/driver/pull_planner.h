@@ -51,6 +51,9 @@ class PullPlanner {
     end_ = until;
   }
 
+  /// The guest offset that it has come to.
+  [[nodiscard]] std::uint64_t position() const { return position_; }
+
   /// For who looks at the same tables beside the planner.
   [[nodiscard]] image::ChainWalk& walk() { return walk_; }
 

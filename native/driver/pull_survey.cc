@@ -25,7 +25,8 @@ PullSurvey::PullSurvey(const PullTarget& target)
     : target_(target),
       end_(target.active().virtual_size()),
       planner_(target.chain, target.base, target.can_write_zero_clusters()),
-      rows_(target.chain, planner_.walk(), 0, target.base) {}
+      rows_(target.chain, planner_.walk(), 0, target.base),
+      planned_until_(target.active().entry_span() == 0 ? end_ : 0) {}
 
 Result<PullSurvey::Totals> PullSurvey::next() {
   const auto until = std::chrono::steady_clock::now() + kTurn;
@@ -38,14 +39,17 @@ Result<PullSurvey::Totals> PullSurvey::next() {
 
 Result<void> PullSurvey::advance() {
   if (position_ >= planned_until_) {
-    BLOCKPULL_TRY(counted, count_row());
-    position_ += counted;
-    if (counted > 0) {
+    BLOCKPULL_TRY(row, count_row());
+    if (row.is_counted) {
+      position_ += row.length;
       return {};
     }
     // The planner has the last word, on errors too: it asks no layer that another one hides.
-    const std::uint64_t row = ChainRows::kUnits * target_.active().cluster_size();
-    planned_until_ = std::min(round_down(position_, row) + row, end_);
+    const std::uint64_t row_bytes = ChainRows::kUnits * target_.active().cluster_size();
+    const std::uint64_t row_end = round_down(position_, row_bytes) + row_bytes;
+    const std::uint64_t run_end =
+        round_down(position_ + row.length, target_.active().cluster_size());
+    planned_until_ = std::min(std::max(row_end, run_end), end_);
     planner_.restrict_to(position_, planned_until_);
   }
   BLOCKPULL_TRY(step, planner_.next(limits::kPiece));
@@ -54,25 +58,25 @@ Result<void> PullSurvey::advance() {
   return {};
 }
 
-/// Guest bytes that were counted at the position; 0 where the planner has to.
-Result<std::uint64_t> PullSurvey::count_row() {
+/// Counts what lies at the position, or says how far it is all alike.
+Result<PullSurvey::Row> PullSurvey::count_row() {
   const std::uint64_t cluster_size = target_.active().cluster_size();
   BLOCKPULL_TRY(own, planner_.walk().status(0, position_, end_ - position_));
   if (own.status != Status::kUnallocated && own.length >= ChainRows::kUnits * cluster_size) {
     // What lies below is not even looked at.
-    return own.length;
+    return Row{own.length, true};
   }
   const auto window = rows_.next(position_, end_);
   if (!window.ok()) {
-    return std::uint64_t{0};
+    return Row{};
   }
   const bool is_run = window->count == 1;
   const std::uint64_t unit = is_run ? round_down(window->unit, cluster_size) : window->unit;
   if (unit < cluster_size || !find_moved(window->count)) {
-    return std::uint64_t{0};
+    return Row{is_run ? window->unit : 0, false};
   }
   BLOCKPULL_CHECK(count_moved(unit));
-  return unit * window->count;
+  return Row{unit * window->count, true};
 }
 
 /// Marks what an intermediate layer has as data; false where it is not as simple as that: what

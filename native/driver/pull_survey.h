@@ -5,7 +5,7 @@
 // pull that QEMU is to do it tells as much, since both copy the same clusters.
 //
 // Where clusters of all layers that matter are as large as the active image's, or larger, they are
-// counted in rows; everything else is counted by the planner's own steps.
+// counted in rows; everything else, and an active image with subclusters, by the planner's steps.
 //
 // Nothing is judged here: an image that our engine must not write to can be surveyed.
 //
@@ -40,11 +40,19 @@ class PullSurvey {
   [[nodiscard]] Result<Totals> next();
 
   /// The guest offset that the walk has come to.
-  [[nodiscard]] std::uint64_t position() const { return position_; }
+  [[nodiscard]] std::uint64_t position() const {
+    return position_ < planned_until_ ? planner_.position() : position_;
+  }
 
  private:
   [[nodiscard]] Result<void> advance();
-  [[nodiscard]] Result<std::uint64_t> count_row();
+  struct Row {
+    /// Guest bytes; 0: not known.
+    std::uint64_t length = 0;
+    bool is_counted = false;
+  };
+
+  [[nodiscard]] Result<Row> count_row();
   [[nodiscard]] bool find_moved(std::size_t units);
   [[nodiscard]] Result<void> count_moved(std::uint64_t unit);
   [[nodiscard]] Result<void> count_step(const PlanStep& step);

@@ -33,12 +33,12 @@ std::uint64_t first_foreign_byte(const image::qcow2::Allocator& allocator, std::
 
 /// Foreign bytes, and where they begin.
 Result<std::optional<job::Trailing>> find_foreign(image::Qcow2Image& image,
-                                                  std::uint64_t end_of_use) {
-  BLOCKPULL_TRY(owner, image::qcow2::owner_of_trailing(image, end_of_use));
+                                                  const image::qcow2::EndOfUse& use) {
+  BLOCKPULL_TRY(owner, image::qcow2::owner_of_trailing(image, use));
   if (owner == TrailingOwner::kNothing) {
     return std::optional<job::Trailing>();
   }
-  BLOCKPULL_TRY(raised, KeptTrailer::find_raised(image, end_of_use));
+  BLOCKPULL_TRY(raised, KeptTrailer::find_raised(image, use.offset));
   if (raised) {
     return about(raised);
   }
@@ -46,7 +46,7 @@ Result<std::optional<job::Trailing>> find_foreign(image::Qcow2Image& image,
     return std::optional<job::Trailing>();
   }
   BLOCKPULL_TRY(file_size, image.file().size());
-  return std::optional(job::Trailing{end_of_use, file_size - end_of_use});
+  return std::optional(job::Trailing{use.offset, file_size - use.offset});
 }
 
 }  // namespace
@@ -64,7 +64,7 @@ Result<TrailingFound> find_trailing_data(image::Qcow2Image& image,
     found.kept = kept ? std::make_unique<KeptTrailer>(*std::move(kept)) : nullptr;
     return found;
   }
-  BLOCKPULL_TRY(foreign, find_foreign(image, end_of_use));
+  BLOCKPULL_TRY(foreign, find_foreign(image, allocator.use()));
   found.told = foreign;
   if (!foreign || wanted == TrailingPolicy::kDiscard) {
     return found;

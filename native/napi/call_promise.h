@@ -81,11 +81,13 @@ template <typename T>
   };
 }
 
+using RunCall = Result<void> (Calls::*)(std::function<bool()> step);
+
 /// A call that is done in steps: `step` is given the answer, and is called again, after what others
 /// have asked for, until it says that it is done. nullptr when the environment refuses; an
 /// exception is pending then.
 template <typename T>
-[[nodiscard]] napi_value promise_of_steps(napi_env env,
+[[nodiscard]] napi_value promise_of_steps(napi_env env, RunCall run,
                                           std::function<bool(const virt::Answer<T>&)> step,
                                           Converter<T> convert) {
   napi_value promise = nullptr;
@@ -93,8 +95,8 @@ template <typename T>
   if (answer == nullptr) {
     return nullptr;
   }
-  const auto begun =
-      Environment::of(env).calls()->run([step = std::move(step), answer] { return step(answer); });
+  Calls& calls = *Environment::of(env).calls();
+  const auto begun = (calls.*run)([step = std::move(step), answer] { return step(answer); });
   if (!begun.ok()) {
     answer(virt::plain(begun.error()));
   }
@@ -109,7 +111,7 @@ template <typename T>
     call(answer);
     return true;
   };
-  return promise_of_steps<T>(env, begin, std::move(convert));
+  return promise_of_steps<T>(env, &Calls::run, begin, std::move(convert));
 }
 
 /// A blocking call; where `work` gives nothing it is called again.
@@ -124,7 +126,18 @@ template <typename T>
     }
     return result.has_value();
   };
-  return promise_of_steps<T>(env, go_on, std::move(convert));
+  return promise_of_steps<T>(env, &Calls::run, go_on, std::move(convert));
+}
+
+/// A blocking call that may go through all tables of a chain.
+template <typename T>
+[[nodiscard]] napi_value promise_of_walk(napi_env env, std::function<virt::Result<T>()> walk,
+                                         Converter<T> convert) {
+  const auto go = [walk = std::move(walk)](const virt::Answer<T>& answer) {
+    answer(walk());
+    return true;
+  };
+  return promise_of_steps<T>(env, &Calls::run_alone, go, std::move(convert));
 }
 
 }  // namespace blockpull::napi

@@ -2,8 +2,10 @@
 
 #include "napi/calls.h"
 
+#include <atomic>
 #include <utility>
 
+#include "core/base/thread.h"
 #include "core/io/blocking_pool.h"
 
 namespace blockpull::napi {
@@ -11,6 +13,9 @@ namespace {
 
 /// As many calls at once: each may wait for a slow disk.
 constexpr std::size_t kThreads = 16;
+
+/// Threads of calls that have one of their own, in all environments.
+constexpr int kMostAlone = 256;
 
 /// Of the process. Never destroyed: its threads may be at work while the process ends.
 Result<io::BlockingPool*> pool() {
@@ -25,6 +30,22 @@ Result<void> Calls::run(std::function<bool()> step) {
   BLOCKPULL_TRY(threads, pool());
   threads->run([self = shared_from_this(), step = std::move(step)] { self->take_step(step); });
   return {};
+}
+
+Result<void> Calls::run_alone(std::function<bool()> step) {
+  static std::atomic<int> alone{0};
+  if (alone.fetch_add(1) < kMostAlone) {
+    auto thread = Thread::start("blockpull-walk", [self = shared_from_this(), step] {
+      self->take_step(step);
+      alone.fetch_sub(1);
+    });
+    if (thread.ok()) {
+      thread->detach();
+      return {};
+    }
+  }
+  alone.fetch_sub(1);
+  return run(std::move(step));
 }
 
 void Calls::take_step(const std::function<bool()>& step) {

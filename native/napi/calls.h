@@ -6,7 +6,9 @@
 //     JavaScript thread   run(call) ──▶ threads of the process, for all environments
 //     environment ends    close() ──▶ none is begun any more; those under way are waited for
 //
-// A call may be done in steps. Between two of them it goes behind what others have asked for.
+// A call may be done in steps. Between two of them it goes behind what others have asked for. One
+// that goes through tables or data as a whole may take minutes: it has a thread of its own, so that
+// nobody waits for it.
 //
 // Thread rule: any thread; close() not from a call.
 
@@ -26,6 +28,10 @@ class Calls : public std::enable_shared_from_this<Calls> {
   /// `step` is called until it says that it is done, or until close(). kIo when there are no
   /// threads to be had.
   [[nodiscard]] Result<void> run(std::function<bool()> step);
+
+  /// The same of one long step, on a thread of its own while there are few of them, and else as
+  /// run().
+  [[nodiscard]] Result<void> run_alone(std::function<bool()> step);
 
   /// Waits for the steps that are under way.
   void close();

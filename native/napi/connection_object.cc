@@ -182,7 +182,7 @@ napi_value plan(const ConnectionCall& call) {
         virt::plan_block_pull(connection, request, std::move(answer));
       },
       [watch = *watch](napi_env env, virt::PlanReading& reading) {
-        return promise_of_work<virt::TimedPlan>(
+        return promise_of_walk<virt::TimedPlan>(
             env, [reading = std::move(reading), watch] { return reading(watch); }, &make_plan);
       });
 }

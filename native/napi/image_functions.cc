@@ -36,7 +36,7 @@ napi_value pull_image(napi_env env, napi_callback_info info) {
   auto& environment = Environment::of(env);
   auto channel = std::make_shared<JobChannel>(env, arguments[1], environment.dispatcher());
   using Started = std::shared_ptr<job::Job>;
-  return promise_of_work<Started>(
+  return promise_of_walk<Started>(
       env,
       [&environment, request = *std::move(request),
        on_end = environment.listener(channel)]() -> virt::Result<Started> {
@@ -59,7 +59,7 @@ napi_value plan_image(napi_env env, napi_callback_info info) {
   }
   request->reads_data = *reads_data;
   auto& environment = Environment::of(env);
-  return promise_of_work<virt::TimedPlan>(
+  return promise_of_walk<virt::TimedPlan>(
       env,
       [&environment, request = *std::move(request),
        watch = *watch]() -> virt::Result<virt::TimedPlan> {
@@ -76,7 +76,7 @@ napi_value inspect_chain(napi_env env, napi_callback_info info) {
   if (!watch) {
     return nullptr;
   }
-  return promise_of_work<std::vector<driver::LayerInfo>>(
+  return promise_of_walk<std::vector<driver::LayerInfo>>(
       env,
       [request = *std::move(request), watch = *watch] {
         return virt::inspect_chain(request, watch);

@@ -210,7 +210,12 @@ Result<std::shared_ptr<job::Job>> pull_here(const std::shared_ptr<Connection>& o
   if (!place) {
     return connection_closed(names_of(request).entry);
   }
-  auto prepared = driver::prepare_pull(connection.engine(), options);
+  auto& jobs = connection.jobs();
+  auto prepared =
+      driver::prepare_pull(connection.engine(), options, [&jobs] { return !jobs.is_closed(); });
+  if (jobs.is_closed()) {
+    return connection_closed(names_of(request).entry);
+  }
   if (!prepared.ok()) {
     return pull_refused(std::move(prepared).error(), asked_of_driver(target));
   }

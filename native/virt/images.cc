@@ -115,12 +115,16 @@ Result<std::shared_ptr<job::Job>> pull_image(job::Engine& engine, LiveJobs& jobs
   }
   BLOCKPULL_TRY(options, lifted(pull_options(request), &plain));
   BLOCKPULL_CHECK(lifted(check_siblings(request.siblings), &plain));
-  BLOCKPULL_TRY(prepared, lifted(driver::prepare_pull(engine, options), &plain));
+  auto prepared = driver::prepare_pull(engine, options, [&jobs] { return !jobs.is_closed(); });
+  if (!prepared.ok()) {
+    return jobs.is_closed() ? closed() : plain(std::move(prepared).error());
+  }
   job::JobOptions job_options;
-  job_options.judge_end = judge_release(engine, prepared->files(), scope_of(request, options));
+  job_options.judge_end = judge_release(engine, (*prepared)->files(), scope_of(request, options));
   job_options.bandwidth = request.bytes_per_second;
   job_options.on_end = std::move(on_end);
-  auto job = jobs.start(*std::move(place), engine, std::move(prepared), std::move(job_options));
+  auto job =
+      jobs.start(*std::move(place), engine, std::move(prepared).value(), std::move(job_options));
   if (job == nullptr) {
     return closed();
   }
@@ -170,6 +174,9 @@ std::optional<Result<image::Digest>> DigestCall::step() {
       return Answer(plain(std::move(opened).error()));
     }
     chain_.emplace(std::move(opened).value());
+    if (const auto ends = chain_->check_walk(); !ends.ok()) {
+      return Answer(plain(ends.error()));
+    }
     open_ = OpenChains::of_process()->add(driver::files_of(*chain_));
     digest_.emplace(*chain_);
     watch_.begin(WalkPhase::kData, chain_->active().virtual_size());

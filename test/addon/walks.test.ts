@@ -120,6 +120,20 @@ test('a plan that reads ends in the middle, of an image and of a disk', async ()
   await connection.close()
 })
 
+test('many long walks hold up no other', async () => {
+  const controller = new AbortController()
+  let ended = 0
+  const long = Array.from({ length: 40 }, () =>
+    plan(top, { readData: true, signal: controller.signal }).finally(() => {
+      ended += 1
+    }),
+  )
+  expect(await inspectChain(empty)).toHaveLength(1)
+  expect(ended).toBe(0)
+  controller.abort()
+  for (const { status } of await Promise.allSettled(long)) expect(status).toBe('rejected')
+})
+
 test('a walk that is not aborted tells its end', async () => {
   const told: WalkProgress[] = []
   const onProgress = (progress: WalkProgress) => told.push(progress)

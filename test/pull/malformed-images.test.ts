@@ -6,7 +6,7 @@
 
 import { closeSync, openSync, readSync, writeSync } from 'node:fs'
 import { afterAll, describe, expect, test } from 'vitest'
-import { inspectChain } from '../../lib/index.js'
+import { digestImage, inspectChain } from '../../lib/index.js'
 import { bigEndian, overwrite } from '../support/files.js'
 import { type ClusterContent, type Qcow2Layout, type Qcow2Options, writeQcow2 } from '../support/qcow2-builder.mjs'
 import { expectRefusal } from '../support/refusal.js'
@@ -45,6 +45,7 @@ test('a table that names another one twice is not walked', async () => {
   const sentence = /names the L2 table at 0x[0-9a-f]+ more than once/
   await expectRefusal(path, { code: 'IMAGE_CORRUPT', sentence })
   await expect(inspectChain(path)).rejects.toThrow(sentence)
+  await expect(digestImage(path)).rejects.toThrow(sentence)
 })
 
 /** An overlay over an image of 1 GiB, both of whose L1 entries name the same table. */

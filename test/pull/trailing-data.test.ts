@@ -20,7 +20,7 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { connect, plan, pullImage } from '../../lib/index.js'
 import { blockpull } from '../support/command.js'
 import { Puller } from '../support/puller.js'
-import { check, difference, flatten, info, qemuIo, untilUnlocked } from '../support/qemu.js'
+import { check, compressedClusters, difference, flatten, info, qemuIo, untilUnlocked } from '../support/qemu.js'
 import { isSoak, Random, runSeed } from '../support/random.js'
 import { makeSoundImage } from '../support/sound-image.js'
 import { type CaseChain, makeChain, pathAt, pulled } from '../support/stream-case.js'
@@ -292,7 +292,9 @@ test(
       const made = await makeSoundImage(temp.folder(), base, new Random(`${seed}/sound/${number}`))
       const { refusals } = await plan(made.path)
       const isAlarm = refusals.some(({ message }) => message.includes('behind its end'))
-      if (isAlarm) alarms.push(`image ${number}: ${made.story.join(', ')}`)
+      // What is left of compressed clusters, where the image has no other, is named in docs/crash-safety.md.
+      const isNamed = made.wasCompressed && (await compressedClusters(made.path)) === 0
+      if (isAlarm && !isNamed) alarms.push(`image ${number}: ${made.story.join(', ')}`)
     }
     expect(alarms).toEqual([])
   },

@@ -62,6 +62,12 @@ export async function check(path: string): Promise<{ readonly code: number; read
   return { code, report: `qemu-img check ended with ${code}: ${stdout}${stderr}` }
 }
 
+/** How many compressed clusters the image refers to. */
+export async function compressedClusters(path: string): Promise<number> {
+  const { stdout } = await run('qemu-img', ['check', '--output=json', '-f', 'qcow2', path])
+  return (JSON.parse(stdout) as { 'compressed-clusters'?: number })['compressed-clusters'] ?? 0
+}
+
 /**
  * QEMU 7.2 now and then damages an image of its own: compressed clusters that are overwritten and written again
  * come to lie in a data cluster. It marks such an image as corrupt once it notices, and then writes to it no more.

@@ -4,10 +4,11 @@
 // hundred times. Gives null when all held, and otherwise everything that is needed to see it again: the seed, the
 // commands that made the chain, what was asked for, and where the files were kept.
 
+import { plan } from '../../lib/index.js'
 import { digestOf } from './files.js'
 import { Judge } from './pull-verdict.js'
 import type { PullReport, PullRequest } from './puller.js'
-import { check, isDamaged, tryQemuIo } from './qemu.js'
+import { check, compressedClusters, isDamaged, tryQemuIo } from './qemu.js'
 import type { Random } from './random.js'
 import { makeRandomChain, type RandomChain } from './random-chain.js'
 import type { TempFolder } from './temp-folder.js'
@@ -54,7 +55,7 @@ async function tell({ random, story, pull }: PullAttempt, chain: RandomChain, as
   const wantsBase = story === 'partial' || (story === 'aborted' && random.chance(0.4))
   const base = wantsBase ? random.between(1, chain.layers.length - 1) : null
   const judge = await Judge.watch(chain)
-  const options = base === null ? {} : { base: chain.layers[base]?.path ?? '' }
+  const options = { ...(base === null ? {} : { base: chain.layers[base]?.path ?? '' }), ...(await remnants(chain)) }
   const ask = (request: PullRequest) => {
     asked.push(JSON.stringify({ options: request.options, abortAfterMs: request.abortAfterMs }))
     return pull(request)
@@ -72,6 +73,14 @@ async function tell({ random, story, pull }: PullAttempt, chain: RandomChain, as
   if (report.state !== 'completed') return [JSON.stringify(report)]
   const complaints = [...(await judge.complaints(base)), ...(await repeat(ask, path, options))]
   return complaints.length > 0 ? [JSON.stringify(report), ...complaints] : []
+}
+
+/** What is left of compressed clusters, where the image has no other, may be refused: docs/crash-safety.md. */
+async function remnants(chain: RandomChain): Promise<{ readonly trailingData?: 'discard' }> {
+  const path = chain.layers[0]?.path ?? ''
+  if (!chain.commands.some((command) => command.includes('write -c')) || (await compressedClusters(path))) return {}
+  const { refusals } = await plan(path)
+  return refusals.some(({ message }) => message.includes('behind its end')) ? { trailingData: 'discard' } : {}
 }
 
 /** A second pull changes nothing, and QEMU can write to the image afterwards. */

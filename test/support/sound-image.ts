@@ -14,6 +14,8 @@ import { run } from './run-program.js'
 export interface SoundImage {
   readonly path: string
   readonly story: readonly string[]
+  /** Somebody has written compressed clusters, which may have been given up since. */
+  readonly wasCompressed: boolean
 }
 
 type Step = (image: { path: string; size: number }, random: Random) => Promise<string>
@@ -105,5 +107,5 @@ export async function makeSoundImage(folder: string, base: string, random: Rando
   }
   for (let step = random.below(3); step > 0; step--) story.push(await random.pick(steps)(image, random))
   await run('qemu-img', ['rebase', '-u', '-f', 'qcow2', '-b', base, '-F', 'raw', path])
-  return { path, story }
+  return { path, story, wasCompressed: make === 1 || make === 2 }
 }

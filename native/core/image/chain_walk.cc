@@ -67,10 +67,9 @@ Result<void> ChainWalk::read(GuestOffset offset, std::span<std::byte> into) {
   return {};
 }
 
-Result<std::uint64_t> ChainWalk::zeros_until(GuestOffset offset) {
-  const std::uint64_t size = chain_.active().virtual_size();
-  while (offset.value < size) {
-    BLOCKPULL_TRY(owner, who_has(0, chain_.layers.size(), offset, size - offset.value));
+Result<std::uint64_t> ChainWalk::zeros_until(GuestOffset offset, std::uint64_t end) {
+  while (offset.value < end) {
+    BLOCKPULL_TRY(owner, who_has(0, chain_.layers.size(), offset, end - offset.value));
     const Status status = owner.extent.status;
     if (status != Status::kZero && status != Status::kUnallocated) {
       break;

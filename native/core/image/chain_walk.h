@@ -49,9 +49,9 @@ class ChainWalk {
   /// Fills `into` with what the guest reads at `offset` of layers[0]. Blocks.
   [[nodiscard]] Result<void> read(GuestOffset offset, std::span<std::byte> into);
 
-  /// Where the run of zeros that begins at `offset` ends, as far as tables know; `offset` when it
-  /// is not zeros.
-  [[nodiscard]] Result<std::uint64_t> zeros_until(GuestOffset offset);
+  /// Where the run of zeros that begins at `offset` ends, as far as tables know, `end` at the
+  /// latest; `offset` when it is not zeros.
+  [[nodiscard]] Result<std::uint64_t> zeros_until(GuestOffset offset, std::uint64_t end);
 
   /// The run of one layer that begins at `offset`, inside the layer; at most `length` bytes.
   [[nodiscard]] Result<Extent> status(std::size_t layer, std::uint64_t offset,

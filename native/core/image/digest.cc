@@ -24,8 +24,7 @@ Result<bool> GuestDigest::step(std::uint64_t bytes) {
   static constexpr std::array<std::byte, 64 * limits::kKiB> kZeros{};
   const std::uint64_t end = offset_ + std::min(std::max(bytes, kStep), size_ - offset_);
   while (offset_ < end) {
-    BLOCKPULL_TRY(zero_end, walk_.zeros_until({offset_}));
-    const std::uint64_t zeros_end = std::min(zero_end, end);
+    BLOCKPULL_TRY(zeros_end, walk_.zeros_until({offset_}, end));
     while (offset_ < zeros_end) {
       const std::uint64_t length = std::min<std::uint64_t>(kZeros.size(), zeros_end - offset_);
       hash_.update(std::span(kZeros).first(length));

@@ -10,7 +10,6 @@
 #include "core/base/limits.h"
 #include "core/base/text.h"
 #include "core/image/qcow2/refcount_entry.h"
-#include "core/image/qcow2/trailing_bytes.h"
 #include "core/io/file_content.h"
 
 namespace blockpull::image::qcow2 {
@@ -46,8 +45,8 @@ Result<Allocator> Allocator::open(Qcow2Image& image, const IsWanted& is_wanted) 
                   [](const Extension& extension) { return is_known(extension.type); });
   BLOCKPULL_TRY(references, find_references(image, is_wanted));
   allocator.end_ = references.end();
-  BLOCKPULL_TRY(end_of_use, qcow2::end_of_use(image, references));
-  allocator.end_of_use_ = end_of_use;
+  BLOCKPULL_TRY(use, qcow2::end_of_use(image, references));
+  allocator.use_ = use;
   BLOCKPULL_CHECK(allocator.judge_refcounts(references));
   if (!allocator.owns_all_space_) {
     BLOCKPULL_TRY(file_size, image.file().size());

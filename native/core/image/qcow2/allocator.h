@@ -33,6 +33,7 @@
 #include "core/base/result.h"
 #include "core/image/qcow2/refcounts.h"
 #include "core/image/qcow2/references.h"
+#include "core/image/qcow2/trailing_bytes.h"
 
 namespace blockpull::image::qcow2 {
 
@@ -75,7 +76,8 @@ class Allocator {
 
   /// As open() found it: where use ends to the byte, and where the last leaked cluster does, 0
   /// where there is none.
-  [[nodiscard]] std::uint64_t end_of_use() const { return end_of_use_; }
+  [[nodiscard]] const EndOfUse& use() const { return use_; }
+  [[nodiscard]] std::uint64_t end_of_use() const { return use_.offset; }
   [[nodiscard]] std::uint64_t leaks_end() const { return leaks_end_; }
 
  private:
@@ -117,7 +119,7 @@ class Allocator {
   Qcow2Image& image_;
   Refcounts refcounts_;
   std::uint64_t end_ = 0;
-  std::uint64_t end_of_use_ = 0;
+  EndOfUse use_;
   std::uint64_t leaks_end_ = 0;
   std::optional<std::uint64_t> held_from_;
   /// Found by open(): refcounted, referred to by nothing, and certainly nobody's; not all where

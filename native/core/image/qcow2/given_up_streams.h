@@ -8,7 +8,7 @@
 //                               a cluster begins         a cluster begins
 //
 // The first of them begins with a cluster, or right behind a stream that is in use. Each ends with
-// the cluster that it makes; foreign bytes hardly do.
+// the cluster that it makes; foreign bytes hardly do, but for those of another image.
 //
 // Thread rule: one thread at a time, on one that may block. Only reads.
 

@@ -102,25 +102,27 @@ bool is_given_up_table(std::span<const std::byte> bytes, std::uint64_t cluster_s
 
 }  // namespace
 
-Result<std::uint64_t> end_of_use(Qcow2Image& image, const ReferenceMap& references) {
+Result<EndOfUse> end_of_use(Qcow2Image& image, const ReferenceMap& references) {
   const std::uint64_t end = references.plain_end_bytes();
   const CompressedCluster& last = references.last_compressed();
-  if (last.length == 0 || last.offset + last.length <= end) {
-    return end;
+  const bool has_compressed = last.length != 0;
+  if (!has_compressed || last.offset + last.length <= end) {
+    return EndOfUse{end, has_compressed};
   }
   std::vector<std::byte> stream(last.length);
   std::vector<std::byte> cluster(image.cluster_size());
   BLOCKPULL_CHECK(image.file().read_at(last.offset, stream));
   const auto taken = inflate_cluster(image.header().compression, stream, cluster);
   // One that is damaged is told when it is read.
-  return std::max(end, last.offset + (taken.ok() ? *taken : last.length));
+  const std::uint64_t last_end = last.offset + (taken.ok() ? *taken : last.length);
+  return EndOfUse{std::max(end, last_end), true};
 }
 
-Result<TrailingOwner> owner_of_trailing(Qcow2Image& image, std::uint64_t end_of_use) {
+Result<TrailingOwner> owner_of_trailing(Qcow2Image& image, const EndOfUse& use) {
   io::File& file = image.file();
   const std::uint64_t cluster_size = image.cluster_size();
   BLOCKPULL_TRY(file_size, file.size());
-  BLOCKPULL_TRY(nothing, is_all_zero(file, end_of_use, file_size));
+  BLOCKPULL_TRY(nothing, is_all_zero(file, use.offset, file_size));
   if (nothing) {
     return TrailingOwner::kNothing;
   }
@@ -129,17 +131,20 @@ Result<TrailingOwner> owner_of_trailing(Qcow2Image& image, std::uint64_t end_of_
     return has_magic ? TrailingOwner::kForeign : TrailingOwner::kLeftover;
   }
   const std::uint64_t last = round_down(file_size, cluster_size);
-  if (last >= end_of_use) {
+  if (last >= use.offset) {
     std::vector<std::byte> bytes(file_size - last);
     BLOCKPULL_CHECK(file.read_at(last, bytes));
     // One word may as well be the length that ends somebody's record.
-    BLOCKPULL_TRY(is_alone, is_all_zero(file, end_of_use, last));
+    BLOCKPULL_TRY(is_alone, is_all_zero(file, use.offset, last));
     const bool may_be_table = bytes.size() > kEntryBytes || is_alone;
     if (!all_zero(bytes) && may_be_table && is_given_up_table(bytes, cluster_size)) {
       return TrailingOwner::kLeftover;
     }
   }
-  BLOCKPULL_TRY(are_streams, ends_with_given_up_streams(image, end_of_use, file_size));
+  if (!use.has_compressed) {
+    return TrailingOwner::kForeign;
+  }
+  BLOCKPULL_TRY(are_streams, ends_with_given_up_streams(image, use.offset, file_size));
   return are_streams ? TrailingOwner::kLeftover : TrailingOwner::kForeign;
 }
 

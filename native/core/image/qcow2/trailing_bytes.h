@@ -10,7 +10,8 @@
 // stream. What lies behind it is
 //     nothing     no byte, or zeros
 //     leftover    the file ends at a whole cluster and with no magic known to us,
-//                 or with exactly a table, or compressed clusters, that QEMU has given up
+//                 or with exactly a table that QEMU has given up, or compressed clusters in an
+//                 image that has others
 //     foreign     anything else
 //
 // A trailer that somebody has padded to whole clusters and that has no known magic is taken for a
@@ -28,12 +29,18 @@
 
 namespace blockpull::image::qcow2 {
 
-/// P, in bytes.
-[[nodiscard]] Result<std::uint64_t> end_of_use(Qcow2Image& image, const ReferenceMap& references);
+struct EndOfUse {
+  /// P, in bytes.
+  std::uint64_t offset = 0;
+  /// The image refers to compressed clusters, so QEMU may have given up others.
+  bool has_compressed = false;
+};
+
+[[nodiscard]] Result<EndOfUse> end_of_use(Qcow2Image& image, const ReferenceMap& references);
 
 enum class TrailingOwner : std::uint8_t { kNothing, kLeftover, kForeign };
 
-/// Whose the bytes from `end_of_use` to the end of the file are.
-[[nodiscard]] Result<TrailingOwner> owner_of_trailing(Qcow2Image& image, std::uint64_t end_of_use);
+/// Whose the bytes from `use` to the end of the file are.
+[[nodiscard]] Result<TrailingOwner> owner_of_trailing(Qcow2Image& image, const EndOfUse& use);
 
 }  // namespace blockpull::image::qcow2

@@ -97,9 +97,10 @@ TEST_F(ChainWalkTest, TheGuestReadsWhatTheOwnersHave) {
 
 TEST_F(ChainWalkTest, ZerosEndWhereDataBegins) {
   const Chain chain = files::open_sample(folder_ / "top");
-  EXPECT_EQ(*ChainWalk(chain).zeros_until({0}), 0U);
-  EXPECT_EQ(*ChainWalk(chain).zeros_until({5 * kCluster + 10}), 6 * kCluster);
-  EXPECT_EQ(*ChainWalk(chain).zeros_until({9 * kCluster}), 12 * kCluster);
+  EXPECT_EQ(*ChainWalk(chain).zeros_until({0}, 12 * kCluster), 0U);
+  EXPECT_EQ(*ChainWalk(chain).zeros_until({5 * kCluster + 10}, 12 * kCluster), 6 * kCluster);
+  EXPECT_EQ(*ChainWalk(chain).zeros_until({9 * kCluster}, 12 * kCluster), 12 * kCluster);
+  EXPECT_EQ(*ChainWalk(chain).zeros_until({9 * kCluster}, 10 * kCluster), 10 * kCluster);
 }
 
 TEST_F(ChainWalkTest, ADeepChainOfEmptyLayersIsWalkedInLargeSteps) {

@@ -34,10 +34,12 @@ class TrailingBytes : public testing::Test {
     EXPECT_TRUE(image.ok());
     const auto references = find_references(**image, [] { return true; });
     EXPECT_TRUE(references.ok());
-    const auto end = end_of_use(**image, *references);
-    EXPECT_TRUE(end.ok());
-    EXPECT_EQ(*end, image_end_);
-    const auto owner = owner_of_trailing(**image, *end);
+    auto use = end_of_use(**image, *references);
+    EXPECT_TRUE(use.ok());
+    EXPECT_EQ(use->offset, image_end_);
+    EXPECT_FALSE(use->has_compressed);
+    use->has_compressed = has_compressed_;
+    const auto owner = owner_of_trailing(**image, *use);
     EXPECT_TRUE(owner.ok());
     return owner.ok() ? *owner : TrailingOwner::kNothing;
   }
@@ -45,6 +47,8 @@ class TrailingBytes : public testing::Test {
   TrailingOwner owner_of(std::string_view text) { return owner_of(std::as_bytes(std::span(text))); }
 
   std::uint64_t image_end_ = 0;
+  /// What is said of the image, which has none.
+  bool has_compressed_ = false;
 };
 
 TEST_F(TrailingBytes, NothingAndZerosAreNothing) {
@@ -114,6 +118,8 @@ TEST_F(TrailingBytes, CompressedClustersThatNothingRefersToAreALeftover) {
   std::vector<std::byte> streams = stream_of(std::byte{1});
   const std::vector<std::byte> second = stream_of(std::byte{2});
   streams.insert(streams.end(), second.begin(), second.end());
+  EXPECT_EQ(owner_of(streams), TrailingOwner::kForeign) << "in an image that has none";
+  has_compressed_ = true;
   EXPECT_EQ(owner_of(streams), TrailingOwner::kLeftover);
   streams.resize(streams.size() + 100);
   EXPECT_EQ(owner_of(streams), TrailingOwner::kLeftover) << "with zeros behind them";
@@ -130,8 +136,11 @@ TEST_F(TrailingBytes, CompressedClustersMayBeginWithALaterCluster) {
     bytes.insert(bytes.end(), stream.begin(), stream.end());
   }
   ASSERT_NE(bytes.size() % kCluster, 0U);
+  has_compressed_ = true;
   EXPECT_EQ(owner_of(bytes), TrailingOwner::kLeftover);
-  bytes[2 * kCluster] = std::byte{0xff};
+  put_be_at<std::uint32_t>(bytes, 0, kMagic);
+  EXPECT_EQ(owner_of(bytes), TrailingOwner::kForeign) << "of another image";
+  bytes[0] = bytes[2 * kCluster] = std::byte{0xff};
   EXPECT_EQ(owner_of(bytes), TrailingOwner::kForeign);
 }
 
