@@ -79,7 +79,7 @@ class PreparedPull {
                                                         job::JobOptions options) = 0;
 };
 
-/// kJobActive, kLocked, kNoBase, kFeatureUnsupported, kImageCorrupt, … , and kCancelled where nobody
+/// kJobActive, kLocked, kNoBase, kFeatureUnsupported, kImageCorrupt, … , kCancelled where nobody
 /// wants it any more; nothing has been written then.
 [[nodiscard]] Result<std::unique_ptr<PreparedPull>> prepare_pull(job::Engine& engine,
                                                                  const PullOptions& options,
