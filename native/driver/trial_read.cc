@@ -149,7 +149,8 @@ class TrialRead {
     }
     // What is neither damaged nor unreadable, a file that was cut for example, holds for the rest.
     is_over_ = error.kind != ErrorKind::kIo && error.kind != ErrorKind::kImageCorrupt;
-    error.hint = text("what a guest reads from offset ", guest, " on needs it");
+    error.hint = text("it lies at offset ", error.offset.value_or(host),
+                      " of that file; what a guest reads from offset ", guest, " on needs it");
     found_.push_back(std::move(error));
     is_over_ = is_over_ || found_.size() == kMostDamaged;
   }

@@ -58,7 +58,10 @@ test('damaged compressed clusters are told once each, and first what the pull fa
     offsets.map((offset) => ({ code: 'IMAGE_CORRUPT', path: base, offset })),
   )
   expect(refusals.map(({ hint }) => hint)).toEqual(
-    [7, 23].map((index) => `what a guest reads from offset ${index * cluster} on needs it`),
+    [7, 23].map((index, at) => {
+      const where = `it lies at offset ${offsets[at]} of that file`
+      return `${where}; what a guest reads from offset ${index * cluster} on needs it`
+    }),
   )
   expect(digestsOf([top, base])).toEqual(before)
   const failure: unknown = await (await pullImage(top)).done.catch((error: unknown) => error)

@@ -94,8 +94,9 @@ TEST_F(TrialRead, TellsEachUnreadableClusterByItself) {
     EXPECT_EQ(found[i].error_number, EIO);
     EXPECT_EQ(found[i].message, "read of 'memory.qcow2' failed: Input/output error");
     EXPECT_EQ(found[i].offset, hosts[i] * kCluster);
-    EXPECT_EQ(found[i].hint,
-              text("what a guest reads from offset ", (hosts[i] - 6) * kCluster, " on needs it"));
+    EXPECT_EQ(found[i].hint, text("it lies at offset ", hosts[i] * kCluster,
+                                  " of that file; what a guest reads from offset ",
+                                  (hosts[i] - 6) * kCluster, " on needs it"));
   }
   EXPECT_EQ(watch_.progress()->done_bytes, bytes_to_move_);
 }
@@ -109,7 +110,9 @@ TEST_F(TrialRead, TellsACompressedClusterOnce) {
   ASSERT_EQ(found.size(), 1U);
   EXPECT_EQ(found[0].kind, ErrorKind::kIo);
   EXPECT_EQ(found[0].offset, 90 * kCluster);
-  EXPECT_EQ(found[0].hint, text("what a guest reads from offset ", 2 * kCluster, " on needs it"));
+  EXPECT_EQ(found[0].hint,
+            text("it lies at offset ", 90 * kCluster,
+                 " of that file; what a guest reads from offset ", 2 * kCluster, " on needs it"));
 }
 
 TEST_F(TrialRead, EndsWithTheLastThatIsTold) {
