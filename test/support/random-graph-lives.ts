@@ -41,6 +41,8 @@ export async function liveThrough(stage: GraphStage, beside: JobBeside | null): 
   if (life === 'save and quit') return await moveByFile(stage, pull)
   if (life === 'migrate') return await moveOver(stage, pull)
   for (let left = stage.random.below(4); left > 0 && !pull.isOver; left--) await stage.something()
+  // The pull may wait for it, and it is slow.
+  if (beside?.beside.begins === 'during' && beside.beside.kind === 'mirror') await beside.end()
   return await stage.finish(pull)
 }
 

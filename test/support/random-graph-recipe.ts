@@ -132,8 +132,7 @@ export function chooseRecipe(random: Random, chain: ChainFacts): Recipe {
     life,
     hasXml,
     isInline: random.chance(0.3),
-    // QEMU may end by an assertion where a commit is cancelled in an iothread.
-    hasIothread: !isDaemon && random.chance(0.3) && beside?.kind !== 'commit',
+    hasIothread: !isDaemon && random.chance(0.3) && (beside === null || mayBeInThread(beside)),
     copiesOnRead: style === 'drive' && !isSnapshot && !compresses && random.chance(0.15),
     isRunning: !writesBelow && random.chance(0.4),
     ask: {
@@ -144,6 +143,11 @@ export function chooseRecipe(random: Random, chain: ChainFacts): Recipe {
       bytesPerSecond: random.chance(0.2) ? 0 : random.scaled(1 << 17, 1 << 22),
     },
   }
+}
+
+/** QEMU may end in an iothread where a commit is cancelled, or where the guest is stopped in a mirror over a stream. */
+function mayBeInThread({ kind, begins }: Beside): boolean {
+  return kind === 'backup' || (kind === 'mirror' && begins === 'before')
 }
 
 /** Whether reading through it writes to a backing file, whoever reads. */
