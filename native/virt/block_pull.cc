@@ -213,11 +213,9 @@ Result<std::shared_ptr<job::Job>> pull_here(const std::shared_ptr<Connection>& o
   auto& jobs = connection.jobs();
   auto prepared =
       driver::prepare_pull(connection.engine(), options, [&jobs] { return !jobs.is_closed(); });
-  if (jobs.is_closed()) {
-    return connection_closed(names_of(request).entry);
-  }
   if (!prepared.ok()) {
-    return pull_refused(std::move(prepared).error(), asked_of_driver(target));
+    return jobs.is_closed() ? connection_closed(names_of(request).entry)
+                            : pull_refused(std::move(prepared).error(), asked_of_driver(target));
   }
   BLOCKPULL_TRY(bandwidth, read_bandwidth(request));
   job::JobOptions job = job_options(connection, target, options, std::move(on_end));

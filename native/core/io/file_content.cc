@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "core/base/bytes.h"
 #include "core/base/limits.h"
 
 namespace blockpull::io {
@@ -27,6 +28,21 @@ Result<bool> read_content(File& file, std::uint64_t from, std::uint64_t to,
     from = end;
   }
   return true;
+}
+
+Result<std::uint64_t> first_nonzero(File& file, std::uint64_t from, std::uint64_t to) {
+  std::uint64_t first = to;
+  const auto look = [&first](std::uint64_t offset, std::span<std::byte> bytes) -> Result<bool> {
+    if (all_zero(bytes)) {
+      return true;
+    }
+    const auto at = std::find_if(bytes.begin(), bytes.end(),
+                                 [](std::byte each) { return each != std::byte{0}; });
+    first = offset + static_cast<std::uint64_t>(at - bytes.begin());
+    return false;
+  };
+  BLOCKPULL_CHECK(read_content(file, from, to, look));
+  return first;
 }
 
 }  // namespace blockpull::io

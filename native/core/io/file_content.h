@@ -25,4 +25,7 @@ using TakeContent = std::function<Result<bool>(std::uint64_t offset, std::span<s
 [[nodiscard]] Result<bool> read_content(File& file, std::uint64_t from, std::uint64_t to,
                                         const TakeContent& take);
 
+/// Where the first byte of [from, to) lies that is not zero, or `to`; holes are not read.
+[[nodiscard]] Result<std::uint64_t> first_nonzero(File& file, std::uint64_t from, std::uint64_t to);
+
 }  // namespace blockpull::io

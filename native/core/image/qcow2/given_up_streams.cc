@@ -10,7 +10,6 @@
 #include "core/base/checked.h"
 #include "core/image/qcow2/compressed.h"
 #include "core/image/qcow2/layout.h"
-#include "core/io/file_content.h"
 
 namespace blockpull::image::qcow2 {
 namespace {
@@ -54,19 +53,6 @@ class StreamReader {
   std::vector<std::byte> cluster_;
 };
 
-/// The first byte in [from, to) that is not zero, or `to`.
-Result<std::uint64_t> first_byte(io::File& file, std::uint64_t from, std::uint64_t to) {
-  std::uint64_t first = to;
-  BLOCKPULL_CHECK(
-      io::read_content(file, from, to, [&first](std::uint64_t offset, std::span<std::byte> bytes) {
-        const auto at = std::find_if(bytes.begin(), bytes.end(),
-                                     [](std::byte each) { return each != std::byte{0}; });
-        first = at == bytes.end() ? first : offset + static_cast<std::uint64_t>(at - bytes.begin());
-        return Result<bool>(at == bytes.end());
-      }));
-  return first;
-}
-
 /// Whether another image begins with that byte, or with a cluster behind it: compressed clusters at
 /// the end are that image's.
 Result<bool> has_image(io::File& file, std::uint64_t first, std::uint64_t file_size,
@@ -83,11 +69,9 @@ Result<bool> has_image(io::File& file, std::uint64_t first, std::uint64_t file_s
 
 }  // namespace
 
-Result<bool> ends_with_given_up_streams(Qcow2Image& image, std::uint64_t end_of_use,
-                                        std::uint64_t file_size) {
-  io::File& file = image.file();
-  BLOCKPULL_TRY(first, first_byte(file, end_of_use, file_size));
-  BLOCKPULL_TRY(is_image, has_image(file, first, file_size, image.cluster_size()));
+Result<bool> ends_with_given_up_streams(Qcow2Image& image, const TrailingRange& range) {
+  const auto [end_of_use, first, file_size] = range;
+  BLOCKPULL_TRY(is_image, has_image(image.file(), first, file_size, image.cluster_size()));
   if (is_image) {
     return false;
   }

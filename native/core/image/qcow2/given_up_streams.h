@@ -21,10 +21,18 @@
 
 namespace blockpull::image::qcow2 {
 
-/// Whether the file, `file_size` bytes long, ends with nothing but such streams, from `end_of_use`
-/// or the beginning of the next cluster, or of one of the last 100, on; zeros may follow them.
-/// False where that is not found within 1,000 streams.
-[[nodiscard]] Result<bool> ends_with_given_up_streams(Qcow2Image& image, std::uint64_t end_of_use,
-                                                      std::uint64_t file_size);
+/// Offsets in the file.
+struct TrailingRange {
+  std::uint64_t end_of_use = 0;
+  /// The first byte behind that which is not zero.
+  std::uint64_t first_nonzero = 0;
+  std::uint64_t file_size = 0;
+};
+
+/// Whether the file ends with nothing but such streams, from the end of use on, or from where the
+/// next cluster or one of the last 100 begins; zeros may follow them. False where that is not found
+/// within 1,000 streams.
+[[nodiscard]] Result<bool> ends_with_given_up_streams(Qcow2Image& image,
+                                                      const TrailingRange& range);
 
 }  // namespace blockpull::image::qcow2

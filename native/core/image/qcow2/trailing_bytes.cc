@@ -20,13 +20,6 @@ namespace {
 constexpr std::string_view kCheckpointMagic = "GONDCPT1";
 constexpr std::uint64_t kMagicEnd = 16;
 
-/// Whether all of [from, to) is zeros; holes are not read.
-Result<bool> is_all_zero(io::File& file, std::uint64_t from, std::uint64_t to) {
-  return io::read_content(file, from, to, [](std::uint64_t /*offset*/, std::span<std::byte> bytes) {
-    return Result<bool>(all_zero(bytes));
-  });
-}
-
 Result<bool> ends_with_magic(io::File& file, std::uint64_t end) {
   if (end < kMagicEnd) {
     return false;
@@ -122,8 +115,8 @@ Result<TrailingOwner> owner_of_trailing(Qcow2Image& image, const EndOfUse& use) 
   io::File& file = image.file();
   const std::uint64_t cluster_size = image.cluster_size();
   BLOCKPULL_TRY(file_size, file.size());
-  BLOCKPULL_TRY(nothing, is_all_zero(file, use.offset, file_size));
-  if (nothing) {
+  BLOCKPULL_TRY(first, io::first_nonzero(file, use.offset, file_size));
+  if (first >= file_size) {
     return TrailingOwner::kNothing;
   }
   if (is_aligned(file_size, cluster_size)) {
@@ -135,7 +128,7 @@ Result<TrailingOwner> owner_of_trailing(Qcow2Image& image, const EndOfUse& use) 
     std::vector<std::byte> bytes(file_size - last);
     BLOCKPULL_CHECK(file.read_at(last, bytes));
     // One word may as well be the length that ends somebody's record.
-    BLOCKPULL_TRY(is_alone, is_all_zero(file, use.offset, last));
+    const bool is_alone = first >= last;
     const bool may_be_table = bytes.size() > kEntryBytes || is_alone;
     if (!all_zero(bytes) && may_be_table && is_given_up_table(bytes, cluster_size)) {
       return TrailingOwner::kLeftover;
@@ -144,7 +137,7 @@ Result<TrailingOwner> owner_of_trailing(Qcow2Image& image, const EndOfUse& use) 
   if (!use.has_compressed) {
     return TrailingOwner::kForeign;
   }
-  BLOCKPULL_TRY(are_streams, ends_with_given_up_streams(image, use.offset, file_size));
+  BLOCKPULL_TRY(are_streams, ends_with_given_up_streams(image, {use.offset, first, file_size}));
   return are_streams ? TrailingOwner::kLeftover : TrailingOwner::kForeign;
 }
 
