@@ -14,7 +14,7 @@ import { type PullStory, pullRandomChain } from '../support/random-pull.js'
 import { TempFolder } from '../support/temp-folder.js'
 
 const seed = runSeed()
-const chainsEach = isSoak ? 840 : 52
+const chainsEach = isSoak ? 840 : 26
 const onlyChain = process.env['BLOCKPULL_CHAIN']
 const folder = new TempFolder('chains')
 const pullers = { io_uring: new Puller('io_uring'), threads: new Puller('threads') }
@@ -47,7 +47,7 @@ describe.each(['io_uring', 'threads'] as const)('over %s', (io) => {
     ['full', 'a full pull leaves an image that stands on its own and reads the same'],
     ['partial', 'a pull down to a base keeps it as backing file and reads the same'],
     ['aborted', 'an aborted pull reads the same, and another one finishes it'],
-  ] as const)('random chains, %s: %s', { timeout: isSoak ? 7_200_000 : 300_000 }, async (story, _title) => {
+  ] as const)('random chains, %s: %s', { timeout: isSoak ? 7_200_000 : 600_000 }, async (story, _title) => {
     expect((await pullMany(story, io)).join('\n\n')).toBe('')
   })
 })

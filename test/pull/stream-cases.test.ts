@@ -63,7 +63,7 @@ describe('030, a single drive', () => {
   test('test_stream_pause and set_speed: a limit set on the way holds the job, lifting it lets it go on', async () => {
     const chain = await makeChain(temp.folder(), { size: '8M', io: ['write -P 5 0 8M'] }, { size: '8M' })
     const judge = await Judge.watch(chain)
-    const job = await pullImage(chain.top, { bytesPerSecond: 65536 })
+    const job = await pullImage(chain.top, { bytesPerSecond: 4096 })
     await sleep(300)
     expect(job.progress.state).toBe('running')
     expect(job.progress.bytesMoved).toBeLessThanOrEqual(131072)

@@ -45,7 +45,7 @@ test('the fraction that is asked for is mute', async () => {
     peers.paths.map(async (path) => {
       const client = await QmpClient.open(path)
       onTestFinished(() => client.close())
-      return client.greeting({ timeoutMs: 500 }).catch(() => undefined)
+      return client.greeting({ timeoutMs: 3000 }).catch(() => undefined)
     }),
   )
   expect(greetings.filter((greeting) => greeting === undefined)).toHaveLength(5)

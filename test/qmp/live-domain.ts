@@ -157,8 +157,8 @@ export async function failureOf(call: Promise<unknown>): Promise<BlockPullError>
   throw reason
 }
 
-/** Waits for a condition of the peer or of what was told; fails with `about` after ten seconds. */
-export async function until(about: string, isSo: () => boolean, milliseconds = 10_000): Promise<void> {
+/** Waits for a condition of the peer or of what was told; fails with `about` after a minute. */
+export async function until(about: string, isSo: () => boolean, milliseconds = 60_000): Promise<void> {
   const end = performance.now() + milliseconds
   while (!isSo()) {
     if (performance.now() > end) throw new Error(`${about} has not come in ${milliseconds} ms`)

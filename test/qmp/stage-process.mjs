@@ -14,10 +14,13 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import { connect } from '../../dist/index.js'
 
+/** Longer than the test lets the process live: a process that waits for a silent monitor is killed, and seen. */
+const patience = { connect: 600_000, query: 600_000, change: 600_000 }
+
 /** @param {string} socket @param {string} image */
 async function domainAt(socket, image) {
   const disks = [{ target: 'vda', source: image, format: 'qcow2' }]
-  const connection = await connect({ domains: [{ name: 'vm0', qmp: socket, disks }] })
+  const connection = await connect({ domains: [{ name: 'vm0', qmp: socket, disks }], monitorTimeouts: patience })
   connection.on('jobFailed', () => undefined)
   return { connection, domain: await connection.lookupByName('vm0') }
 }
