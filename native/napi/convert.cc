@@ -145,7 +145,7 @@ napi_value make_outcome(napi_env env, const job::Outcome& outcome) {
       .object();
 }
 
-napi_value make_layer(napi_env env, const driver::LayerInfo& layer) {
+napi_value make_layer(napi_env env, const image::LayerInfo& layer) {
   return Record(env)
       .file("path", "pathBytes", layer.path)
       .text("format", image::format_name(layer.format))
@@ -436,7 +436,7 @@ napi_value make_reaped(napi_env env, const std::vector<virt::ReapedJob>& jobs) {
   });
 }
 
-napi_value make_layers(napi_env env, const std::vector<driver::LayerInfo>& layers) {
+napi_value make_layers(napi_env env, const std::vector<image::LayerInfo>& layers) {
   return make_array(env, layers, &make_layer);
 }
 

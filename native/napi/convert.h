@@ -71,7 +71,7 @@ struct LookupRequest {
 [[nodiscard]] napi_value make_plan(napi_env env, const virt::TimedPlan& plan);
 [[nodiscard]] napi_value make_disks(napi_env env, const std::vector<virt::Disk>& disks);
 [[nodiscard]] napi_value make_reaped(napi_env env, const std::vector<virt::ReapedJob>& jobs);
-[[nodiscard]] napi_value make_layers(napi_env env, const std::vector<driver::LayerInfo>& layers);
+[[nodiscard]] napi_value make_layers(napi_env env, const std::vector<image::LayerInfo>& layers);
 [[nodiscard]] napi_value make_digest(napi_env env, const image::Digest& digest);
 
 }  // namespace blockpull::napi

@@ -76,7 +76,7 @@ napi_value inspect_chain(napi_env env, napi_callback_info info) {
   if (!watch) {
     return nullptr;
   }
-  return promise_of_walk<std::vector<driver::LayerInfo>>(
+  return promise_of_walk<std::vector<image::LayerInfo>>(
       env,
       [request = *std::move(request), watch = *watch] {
         return virt::inspect_chain(request, watch);

@@ -9,7 +9,7 @@
 
 #include "core/base/text.h"
 #include "core/io/posix_file.h"
-#include "core/qmp/unix_socket.h"
+#include "core/qmp/monitor_socket.h"
 #include "virt/checks.h"
 #include "virt/uri.h"
 #include "virt/uuid.h"
@@ -68,7 +68,7 @@ Result<DomainState> Connection::state_of(const Domain& domain) {
     return DomainState::kRunning;
   }
   BLOCKPULL_TRY(connecting, lifted(qmp::connect_monitor(path), &reported));
-  return connecting.reached == qmp::Reached::kNobody ? DomainState::kShutoff
+  return connecting.reached == net::Reached::kNobody ? DomainState::kShutoff
                                                      : DomainState::kRunning;
 }
 
@@ -91,7 +91,7 @@ Result<std::shared_ptr<qmp::Monitor>> Connection::monitor_of(const Domain& domai
   const std::string path = store_->monitor_path(domain.name);
   const std::lock_guard lock(mutex_);
   if (reactor_ == nullptr) {
-    BLOCKPULL_TRY(reactor, lifted(qmp::Reactor::shared(), &reported));
+    BLOCKPULL_TRY(reactor, lifted(net::Reactor::shared(), &reported));
     reactor_ = std::move(reactor);
   }
   auto& monitor = monitors_[path];

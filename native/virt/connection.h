@@ -127,7 +127,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   /// Guards what follows: the monitors that were asked for, who serves them, and by a domain's
   /// UUID what was adopted.
   std::mutex mutex_;
-  std::shared_ptr<qmp::Reactor> reactor_;
+  std::shared_ptr<net::Reactor> reactor_;
   std::map<std::string, std::shared_ptr<qmp::Monitor>> monitors_;
   std::map<std::string, std::vector<AdoptedJob>> adopted_;
 };

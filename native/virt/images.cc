@@ -140,10 +140,10 @@ Result<TimedPlan> plan_image(job::Engine& engine, const ImagePullRequest& reques
   return timed(std::move(plan), request.bytes_per_second, &plain);
 }
 
-Result<std::vector<driver::LayerInfo>> inspect_chain(const ImageRequest& request,
-                                                     const WalkWatch& watch) {
+Result<std::vector<image::LayerInfo>> inspect_chain(const ImageRequest& request,
+                                                    const WalkWatch& watch) {
   BLOCKPULL_TRY(options, lifted(chain_options(request), &plain));
-  return lifted(driver::inspect_chain(request.path, options, watch), &plain);
+  return lifted(image::inspect_chain(request.path, options, watch), &plain);
 }
 
 Result<void> create_image(const CreateRequest& request) {

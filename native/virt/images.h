@@ -18,7 +18,7 @@
 #include "core/base/walk_watch.h"
 #include "core/image/create.h"
 #include "core/image/digest.h"
-#include "driver/inspect.h"
+#include "core/image/inspect.h"
 #include "driver/pull.h"
 #include "virt/error_map.h"
 #include "virt/live_jobs.h"
@@ -90,8 +90,8 @@ struct TimedPlan {
                                            const WalkWatch& watch);
 
 /// The layers, the active one first.
-[[nodiscard]] Result<std::vector<driver::LayerInfo>> inspect_chain(const ImageRequest& request,
-                                                                   const WalkWatch& watch);
+[[nodiscard]] Result<std::vector<image::LayerInfo>> inspect_chain(const ImageRequest& request,
+                                                                  const WalkWatch& watch);
 
 [[nodiscard]] Result<void> create_image(const CreateRequest& request);
 

@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "virt/sha1.h"
+#include "core/base/hash/sha1.h"
 
 namespace blockpull::virt {
 namespace {

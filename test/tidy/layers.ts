@@ -7,15 +7,16 @@
 import { posix } from 'node:path'
 import { isCpp, isScript, type SourceFile } from './source-files.js'
 
-const core = ['core/base', 'core/io', 'core/image', 'core/qmp']
+const core = ['core/base', 'core/io', 'core/net', 'core/image', 'core/qmp']
 const drivers = ['job', 'driver', 'driver/qemu']
 
 /** Folder in native/ -> folders that it may include from, besides itself. */
 const nativeLayers: Readonly<Record<string, readonly string[]>> = {
   'core/base': [],
   'core/io': ['core/base'],
+  'core/net': ['core/base'],
   'core/image': ['core/base', 'core/io'],
-  'core/qmp': ['core/base'],
+  'core/qmp': ['core/base', 'core/net'],
   job: ['core/base', 'core/io'],
   driver: [...core, 'job'],
   'driver/qemu': [...core, 'job', 'driver'],

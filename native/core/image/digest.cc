@@ -6,8 +6,8 @@
 #include <array>
 #include <span>
 
+#include "core/base/hash/sha256.h"
 #include "core/base/limits.h"
-#include "core/image/sha256.h"
 
 namespace blockpull::image {
 namespace {

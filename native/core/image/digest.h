@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "core/base/hash/sha256.h"
 #include "core/image/chain_walk.h"
-#include "core/image/sha256.h"
 
 namespace blockpull::image {
 

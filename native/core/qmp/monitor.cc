@@ -18,7 +18,7 @@ namespace {
 
 class Handle final : public Monitor {
  public:
-  Handle(std::shared_ptr<Reactor> reactor, const std::string& path, const Deadlines& deadlines)
+  Handle(std::shared_ptr<net::Reactor> reactor, const std::string& path, const Deadlines& deadlines)
       : reactor_(std::move(reactor)),
         path_(path),
         session_(std::make_shared<MonitorSession>(reactor_, path, deadlines)) {}
@@ -65,7 +65,7 @@ class Handle final : public Monitor {
   }
 
  private:
-  const std::shared_ptr<Reactor> reactor_;
+  const std::shared_ptr<net::Reactor> reactor_;
   const std::string path_;
   std::shared_ptr<MonitorSession> session_;
   std::atomic<std::uint64_t> next_listener_{1};
@@ -73,7 +73,7 @@ class Handle final : public Monitor {
 
 }  // namespace
 
-std::shared_ptr<Monitor> Monitor::at(const std::shared_ptr<Reactor>& reactor,
+std::shared_ptr<Monitor> Monitor::at(const std::shared_ptr<net::Reactor>& reactor,
                                      const std::string& path, const Deadlines& deadlines) {
   static std::mutex mutex;
   static auto* const known = new std::map<std::string, std::weak_ptr<Monitor>>;

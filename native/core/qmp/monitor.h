@@ -28,8 +28,8 @@
 #include <string>
 #include <string_view>
 
+#include "core/net/reactor.h"
 #include "core/qmp/message.h"
-#include "core/qmp/reactor.h"
 
 namespace blockpull::qmp {
 
@@ -88,7 +88,7 @@ class Monitor {
   using Answer = std::function<void(Result<Json>)>;
 
   /// The monitor at `path`, connected when it is used. `deadlines` are those of who asked first.
-  [[nodiscard]] static std::shared_ptr<Monitor> at(const std::shared_ptr<Reactor>& reactor,
+  [[nodiscard]] static std::shared_ptr<Monitor> at(const std::shared_ptr<net::Reactor>& reactor,
                                                    const std::string& path,
                                                    const Deadlines& deadlines);
 

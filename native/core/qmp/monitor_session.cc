@@ -13,7 +13,7 @@
 
 #include "core/base/text.h"
 #include "core/qmp/monitor_errors.h"
-#include "core/qmp/unix_socket.h"
+#include "core/qmp/monitor_socket.h"
 
 namespace blockpull::qmp {
 namespace {
@@ -124,11 +124,11 @@ void MonitorSession::connect() {
     lose(connecting.error());
     return;
   }
-  if (connecting->reached == Reached::kNobody) {
+  if (connecting->reached == net::Reached::kNobody) {
     find_nobody();
     return;
   }
-  if (connecting->reached == Reached::kQueueFull) {
+  if (connecting->reached == net::Reached::kQueueFull) {
     queue_up();
     return;
   }
@@ -339,7 +339,7 @@ void MonitorSession::negotiate(const Greeting& greeting) {
   stop_timer();
   state_ = State::kNegotiating;
   peer_.version = greeting.version;
-  peer_.process = peer_process(socket_.get());
+  peer_.process = net::peer_process(socket_.get());
   const auto refused = [this](const Result<Json>& answer) {
     if (!answer.ok() && socket_.is_open()) {
       lose(answer.error());

@@ -21,7 +21,8 @@ namespace blockpull::qmp {
 
 class MonitorSession : public std::enable_shared_from_this<MonitorSession> {
  public:
-  MonitorSession(std::shared_ptr<Reactor> reactor, std::string path, const Deadlines& deadlines)
+  MonitorSession(std::shared_ptr<net::Reactor> reactor, std::string path,
+                 const Deadlines& deadlines)
       : reactor_(std::move(reactor)), path_(std::move(path)), deadlines_(deadlines) {}
 
   void reach(std::function<void(Result<Peer>)> told);
@@ -81,7 +82,7 @@ class MonitorSession : public std::enable_shared_from_this<MonitorSession> {
   void stop_timer();
   void greeting_overdue();
 
-  const std::shared_ptr<Reactor> reactor_;
+  const std::shared_ptr<net::Reactor> reactor_;
   const std::string path_;
   const Deadlines deadlines_;
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "core/base/hash/fnv.h"
 #include "core/base/text.h"
 
 namespace blockpull::driver {
@@ -24,10 +25,7 @@ char id_character(char byte) {
 }  // namespace
 
 std::string hash_digits(std::string_view name) {
-  std::uint32_t hash = 2166136261U;
-  for (const char byte : name) {
-    hash = (hash ^ static_cast<unsigned char>(byte)) * 16777619U;
-  }
+  std::uint32_t hash = fnv1a(name);
   std::string digits(kHashDigits, '0');
   for (auto digit = digits.rbegin(); digit != digits.rend(); ++digit) {
     *digit = kDigits[hash & 0xfU];

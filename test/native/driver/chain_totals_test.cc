@@ -15,8 +15,8 @@
 #include "core/base/limits.h"
 #include "core/base/text.h"
 #include "core/image/chain_walk.h"
+#include "core/image/inspect.h"
 #include "core/image/qcow2/qcow2_image.h"
-#include "driver/inspect.h"
 #include "driver/pull_survey.h"
 #include "files/table_graph.h"
 #include "files/temp_folder.h"
@@ -196,12 +196,12 @@ image::Chain open_again(const files::TempFolder& folder) {
 
 /// What inspect_chain() says of bytes, or its error.
 std::string inspected(const files::TempFolder& folder) {
-  const auto layers = inspect_chain(folder / "0", {}, [] { return true; });
+  const auto layers = image::inspect_chain(folder / "0", {}, [] { return true; });
   if (!layers.ok()) {
     return what_of(layers.error());
   }
   std::string out;
-  for (const LayerInfo& layer : *layers) {
+  for (const image::LayerInfo& layer : *layers) {
     out += text(" data ", layer.data_bytes, " visible ", layer.visible_bytes);
   }
   return out;

@@ -135,7 +135,7 @@ class GuestJobsTest : public testing::Test {
   const std::string path_ = folder_ / "vm0.qmp";
   const std::string our_id_ = driver::job_id_for("vda", "top");
   std::unique_ptr<driver::ServedQemu> qemu_ = std::make_unique<driver::ServedQemu>(path_);
-  const std::shared_ptr<qmp::Reactor> reactor_ = qmp::Reactor::shared().value();
+  const std::shared_ptr<net::Reactor> reactor_ = net::Reactor::shared().value();
   const std::shared_ptr<job::Engine> engine_ = job::Engine::shared().value();
   std::string uuid_;
   const std::shared_ptr<qmp::Inbox<BlockJobEvent>> events_ =

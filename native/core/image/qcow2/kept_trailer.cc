@@ -10,9 +10,9 @@
 
 #include "core/base/bytes.h"
 #include "core/base/checked.h"
+#include "core/base/hash/sha256.h"
 #include "core/base/limits.h"
 #include "core/base/text.h"
-#include "core/image/sha256.h"
 
 namespace blockpull::image::qcow2 {
 namespace {

@@ -9,7 +9,7 @@
 
 #include "core/qmp/monitor.h"
 #include "core/qmp/monitor_rig.h"
-#include "core/qmp/unix_socket.h"
+#include "core/qmp/monitor_socket.h"
 
 namespace blockpull::qmp {
 namespace {
@@ -85,7 +85,7 @@ TEST_F(MonitorConnectionTest, WhereTheQueueStaysFullItIsBusy) {
 TEST_F(MonitorConnectionTest, AFullQueueIsWaitedForAlsoWhenThoseInItHaveGone) {
   // What looking twice whether the domain runs leaves there.
   for (int i = 0; i < 2; ++i) {
-    EXPECT_EQ(connect_monitor(path_)->reached, Reached::kConnected);
+    EXPECT_EQ(connect_monitor(path_)->reached, net::Reached::kConnected);
   }
   open();
   reach();
@@ -208,7 +208,7 @@ TEST_F(MonitorConnectionTest, AListenerKeepsTheConnectionUntilItIsIgnored) {
 class Gate {
  public:
   Gate() {
-    Reactor::shared().value()->post([reached = reached_, opened = opened_] {
+    net::Reactor::shared().value()->post([reached = reached_, opened = opened_] {
       reached->put(true);
       static_cast<void>(opened->take());
     });
@@ -360,9 +360,9 @@ TEST_F(MonitorConnectionTest, OneThatIsBusyAgainAndAgainIsSilentAllTheTime) {
 
 TEST_F(MonitorConnectionTest, OneMonitorASocketForAsLongAsSomebodyHasIt) {
   open();
-  const auto same = Monitor::at(Reactor::shared().value(), path_, kImpatient);
+  const auto same = Monitor::at(net::Reactor::shared().value(), path_, kImpatient);
   EXPECT_EQ(same, monitor_);
-  EXPECT_NE(Monitor::at(Reactor::shared().value(), folder_ / "vm1.qmp", {}), monitor_);
+  EXPECT_NE(Monitor::at(net::Reactor::shared().value(), folder_ / "vm1.qmp", {}), monitor_);
 }
 
 TEST_F(MonitorConnectionTest, OneThatIsLetGoLeavesAndTheNextConnectsAnew) {

@@ -31,7 +31,7 @@ class MonitorRig : public testing::Test {
   MonitorRig() : server_(std::make_unique<ScriptedServer>(path_)) {}
 
   void open(const Deadlines& deadlines = {}) {
-    monitor_ = Monitor::at(Reactor::shared().value(), path_, deadlines);
+    monitor_ = Monitor::at(net::Reactor::shared().value(), path_, deadlines);
   }
 
   /// Greeted and negotiated, on the server's side as well.

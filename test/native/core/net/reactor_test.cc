@@ -2,7 +2,7 @@
 //
 // One thread for all monitors: whose calls it takes, in which order, and when it ends.
 
-#include "core/qmp/reactor.h"
+#include "core/net/reactor.h"
 
 #include <array>
 #include <atomic>
@@ -16,7 +16,7 @@
 
 #include "core/qmp/inbox.h"
 
-namespace blockpull::qmp {
+namespace blockpull::net {
 namespace {
 
 using std::chrono::milliseconds;
@@ -154,4 +154,4 @@ TEST_F(ReactorTest, TheLastUserMayLetGoOnTheReactorsOwnThread) {
 }
 
 }  // namespace
-}  // namespace blockpull::qmp
+}  // namespace blockpull::net

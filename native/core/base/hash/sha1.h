@@ -10,11 +10,11 @@
 #include <cstdint>
 #include <vector>
 
-namespace blockpull::virt {
+namespace blockpull {
 
 /// The digest, its first four bytes in the first word's high ones.
 using Sha1Words = std::array<std::uint32_t, 5>;
 
 [[nodiscard]] Sha1Words sha1(std::vector<std::byte> message);
 
-}  // namespace blockpull::virt
+}  // namespace blockpull

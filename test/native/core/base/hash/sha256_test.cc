@@ -2,14 +2,14 @@
 //
 // Known answers: the examples of FIPS 180-4 and its test vectors.
 
-#include "core/image/sha256.h"
+#include "core/base/hash/sha256.h"
 
 #include <string_view>
 #include <vector>
 
 #include <gtest/gtest.h>
 
-namespace blockpull::image {
+namespace blockpull {
 namespace {
 
 std::string digest_of(std::string_view content) {
@@ -45,4 +45,4 @@ TEST(Sha256, HowTheBytesAreCutDoesNotMatter) {
 }
 
 }  // namespace
-}  // namespace blockpull::image
+}  // namespace blockpull

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "core/qmp/unix_socket.h"
+#include "core/net/unix_socket.h"
 
 #include <cerrno>
 #include <cstring>
@@ -13,19 +13,9 @@
 #include <sys/un.h>
 
 #include "core/base/text.h"
-#include "core/qmp/monitor_errors.h"
 
-namespace blockpull::qmp {
+namespace blockpull::net {
 namespace {
-
-/// Nothing is wrong with the monitor, and a later try may find a descriptor.
-Error no_socket(std::string_view operation, int error_number, const std::string& path) {
-  Error error = system_error(operation, error_number, path);
-  if (error_number == EMFILE || error_number == ENFILE) {
-    error.kind = ErrorKind::kMonitorLost;
-  }
-  return error;
-}
 
 /// Where a socket is reached, and what must stay open meanwhile.
 struct Address {
@@ -53,12 +43,12 @@ Result<Address> long_address_of(const std::string& path) {
   std::string name = path.substr(slash == std::string::npos ? 0 : slash + 1);
   UniqueFd opened(::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!opened.is_open()) {
-    return no_socket("open", errno, path);
+    return system_error("open", errno, path);
   }
   const std::string way = text("/proc/self/fd/", opened.get(), "/");
   if (way.size() + name.size() > kLongest) {
     return make_error(ErrorKind::kInvalidArgument,
-                      text("monitor's file name '", name, "' has ", name.size(),
+                      text("socket's file name '", name, "' has ", name.size(),
                            " bytes; a socket that is not found by a path of at most ", kLongest,
                            " can have ", kLongest - way.size(), ", so give it a shorter name"))
         .with_path(path);
@@ -69,8 +59,8 @@ Result<Address> long_address_of(const std::string& path) {
   return address;
 }
 
-/// Without /proc there is no way to the folder, and a guest that may run is not taken for one that
-/// does not.
+/// Without /proc there is no way to the folder, and a server that may be there is not taken for one
+/// that is not.
 bool is_out_of_reach(const Address& address, int error_number) {
   struct stat about {};
 
@@ -86,20 +76,19 @@ int peer_process(int fd) {
   return ::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 ? peer.pid : 0;
 }
 
-Result<Connecting> connect_monitor(const std::string& path) {
+Result<Connecting> connect_unix(const std::string& path) {
   struct stat about {};
 
   if (path.empty() || ::stat(path.c_str(), &about) != 0) {
     if (path.empty() || errno == ENOENT || errno == ENOTDIR) {
-      auto refused = refuse_address(path);
-      return refused ? Result<Connecting>(*std::move(refused)) : Connecting{};
+      return Connecting{};
     }
     return system_error("stat", errno, path);
   }
   BLOCKPULL_TRY(address, path.size() > kLongest ? long_address_of(path) : address_of(path));
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd.is_open()) {
-    return no_socket("socket", errno, path);
+    return system_error("socket", errno, path);
   }
   const auto* const generic = reinterpret_cast<const sockaddr*>(&address.socket);
   if (::connect(fd.get(), generic, sizeof address.socket) == 0) {
@@ -109,13 +98,13 @@ Result<Connecting> connect_monitor(const std::string& path) {
   if (error_number == EAGAIN) {
     return Connecting{Reached::kQueueFull, UniqueFd()};
   }
-  // ENOTSOCK and the like: whatever lies there, no guest listens on it.
+  // ENOTSOCK and the like: whatever lies there, nobody listens on it.
   const bool is_nobody = error_number == ECONNREFUSED || error_number == ENOENT ||
                          error_number == ENOTSOCK || error_number == EPROTOTYPE;
   if (is_out_of_reach(address, error_number)) {
     return make_error(
                ErrorKind::kUnsupported,
-               text("monitor path '", path, "' has ", path.size(), " bytes; one of more than ",
+               text("socket path '", path, "' has ", path.size(), " bytes; one of more than ",
                     kLongest, " is reached through /proc, which is not there, so mount it"))
         .with_path(path);
   }
@@ -125,4 +114,4 @@ Result<Connecting> connect_monitor(const std::string& path) {
   return system_error("connect", error_number, path);
 }
 
-}  // namespace blockpull::qmp
+}  // namespace blockpull::net

@@ -2,7 +2,7 @@
 //
 // What a connect says of the guest behind a monitor's path.
 
-#include "core/qmp/unix_socket.h"
+#include "core/qmp/monitor_socket.h"
 
 #include <cstring>
 #include <filesystem>
@@ -20,9 +20,9 @@
 namespace blockpull::qmp {
 namespace {
 
-class UnixSocketTest : public ::testing::Test {
+class MonitorSocketTest : public ::testing::Test {
  protected:
-  [[nodiscard]] Reached reached(const std::string& path) {
+  [[nodiscard]] net::Reached reached(const std::string& path) {
     auto connecting = connect_monitor(path);
     EXPECT_TRUE(connecting.ok());
     return connecting->reached;
@@ -31,12 +31,12 @@ class UnixSocketTest : public ::testing::Test {
   const files::TempFolder folder_;
 };
 
-TEST_F(UnixSocketTest, TellsARunningGuestByItsMonitor) {
+TEST_F(MonitorSocketTest, TellsARunningGuestByItsMonitor) {
   const std::string path = folder_ / "vm0.qmp";
-  EXPECT_EQ(reached(""), Reached::kNobody);
-  EXPECT_EQ(reached(path), Reached::kNobody);
+  EXPECT_EQ(reached(""), net::Reached::kNobody);
+  EXPECT_EQ(reached(path), net::Reached::kNobody);
   std::ofstream(path) << "no socket";
-  EXPECT_EQ(reached(path), Reached::kNobody);
+  EXPECT_EQ(reached(path), net::Reached::kNobody);
   std::filesystem::remove(path);
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -44,32 +44,32 @@ TEST_F(UnixSocketTest, TellsARunningGuestByItsMonitor) {
   {
     const UniqueFd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     ASSERT_EQ(::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-    EXPECT_EQ(reached(path), Reached::kNobody);
+    EXPECT_EQ(reached(path), net::Reached::kNobody);
     ASSERT_EQ(::listen(listener.get(), 0), 0);
     const auto first = connect_monitor(path);
     ASSERT_TRUE(first.ok());
-    EXPECT_EQ(first->reached, Reached::kConnected);
+    EXPECT_EQ(first->reached, net::Reached::kConnected);
     EXPECT_TRUE(first->fd.is_open());
-    EXPECT_EQ(reached(path), Reached::kQueueFull);
+    EXPECT_EQ(reached(path), net::Reached::kQueueFull);
   }
-  EXPECT_EQ(reached(path), Reached::kNobody);
+  EXPECT_EQ(reached(path), net::Reached::kNobody);
 }
 
-TEST_F(UnixSocketTest, ReachesALongPathThroughItsFolder) {
+TEST_F(MonitorSocketTest, ReachesALongPathThroughItsFolder) {
   const std::string folder = folder_ / std::string(120, 'd');
   std::filesystem::create_directory(folder);
   const std::string path = folder + "/vm0.qmp";
-  EXPECT_EQ(reached(path), Reached::kNobody);
+  EXPECT_EQ(reached(path), net::Reached::kNobody);
   {
     ScriptedServer server(folder_ / "short");
     std::filesystem::rename(folder_ / "short", path);
-    EXPECT_EQ(reached(path), Reached::kConnected);
+    EXPECT_EQ(reached(path), net::Reached::kConnected);
     EXPECT_TRUE(server.accept());
   }
-  EXPECT_EQ(reached(path), Reached::kNobody);
+  EXPECT_EQ(reached(path), net::Reached::kNobody);
 }
 
-TEST_F(UnixSocketTest, SaysThatTheNameOfAMonitorsFileIsTooLong) {
+TEST_F(MonitorSocketTest, SaysThatTheNameOfAMonitorsFileIsTooLong) {
   const std::string name(120, 'n');
   const std::string path = folder_ / name;
   std::ofstream(path) << "";
@@ -78,10 +78,10 @@ TEST_F(UnixSocketTest, SaysThatTheNameOfAMonitorsFileIsTooLong) {
   EXPECT_EQ(connecting.error().kind, ErrorKind::kInvalidArgument);
   EXPECT_NE(connecting.error().message.find("'" + name + "' has 120 bytes"), std::string::npos);
   EXPECT_NE(connecting.error().message.find("path of at most 107 can have"), std::string::npos);
-  EXPECT_EQ(reached(path + "2"), Reached::kNobody);
+  EXPECT_EQ(reached(path + "2"), net::Reached::kNobody);
 }
 
-TEST_F(UnixSocketTest, RefusesAddressesThatAreNoPath) {
+TEST_F(MonitorSocketTest, RefusesAddressesThatAreNoPath) {
   for (const auto* const address :
        {"tcp:127.0.0.1:4444", "tcp:vm0:1,server=on", "telnet::4444", "localhost:4444", "[::1]:4444",
         "@vm0", "unix:/run/vm0.qmp,server=on,wait=off"}) {
@@ -92,11 +92,11 @@ TEST_F(UnixSocketTest, RefusesAddressesThatAreNoPath) {
               std::string::npos);
   }
   for (const auto* const path : {"vm:0a", "vm:", "vm:123456", "./vm:1", "/run/@vm0", "vm0.tcp:"}) {
-    EXPECT_EQ(reached(path), Reached::kNobody) << path;
+    EXPECT_EQ(reached(path), net::Reached::kNobody) << path;
   }
 }
 
-TEST_F(UnixSocketTest, WithoutADescriptorAMonitorIsLostForNowAndSaysWhatToRaise) {
+TEST_F(MonitorSocketTest, WithoutADescriptorAMonitorIsLostForNowAndSaysWhatToRaise) {
   const std::string path = folder_ / "vm0.qmp";
   std::ofstream(path) << "";
   rlimit allowed{};

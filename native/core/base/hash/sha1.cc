@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "virt/sha1.h"
+#include "core/base/hash/sha1.h"
 
 #include <bit>
 #include <span>
 
 #include "core/base/bytes.h"
 
-namespace blockpull::virt {
+namespace blockpull {
 namespace {
 
 constexpr std::size_t kBlock = 64;
@@ -69,4 +69,4 @@ Sha1Words sha1(std::vector<std::byte> message) {
   return state;
 }
 
-}  // namespace blockpull::virt
+}  // namespace blockpull

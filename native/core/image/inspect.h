@@ -17,11 +17,11 @@
 #include "core/base/walk_watch.h"
 #include "core/image/chain.h"
 
-namespace blockpull::driver {
+namespace blockpull::image {
 
 struct LayerInfo {
   std::string path;
-  image::Format format = image::Format::kRaw;
+  Format format = Format::kRaw;
   std::uint64_t virtual_size = 0;
   /// Bytes on disk (st_blocks), and the length of the file.
   std::uint64_t allocated_bytes = 0;
@@ -34,7 +34,7 @@ struct LayerInfo {
   /// Guest bytes that this layer holds as data, compressed or not.
   std::uint64_t data_bytes = 0;
   /// As the header states it.
-  std::optional<image::BackingReference> backing;
+  std::optional<BackingReference> backing;
   /// Who has the file locked for writing, or empty (see io::find_writer).
   std::string in_use_by;
 };
@@ -42,7 +42,7 @@ struct LayerInfo {
 /// The layers of the chain at `path`, the active one first. `options.lock_for_pull` is not looked
 /// at. kCancelled where nobody wants it any more.
 [[nodiscard]] Result<std::vector<LayerInfo>> inspect_chain(const std::string& path,
-                                                           image::ChainOptions options,
+                                                           ChainOptions options,
                                                            const WalkWatch& watch);
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::image

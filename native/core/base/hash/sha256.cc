@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "core/image/sha256.h"
+#include "core/base/hash/sha256.h"
 
 #include <algorithm>
 #include <bit>
@@ -8,7 +8,7 @@
 
 #include "core/base/bytes.h"
 
-namespace blockpull::image {
+namespace blockpull {
 namespace {
 
 /// FIPS 180-4, section 4.2.2.
@@ -100,4 +100,4 @@ std::string Sha256::finish() {
   return hex;
 }
 
-}  // namespace blockpull::image
+}  // namespace blockpull

@@ -2,7 +2,7 @@
 //
 // The vectors of RFC 3174, section 7.3, and lengths around the end of a block.
 
-#include "virt/sha1.h"
+#include "core/base/hash/sha1.h"
 
 #include <iomanip>
 #include <sstream>
@@ -12,7 +12,7 @@
 
 #include <gtest/gtest.h>
 
-namespace blockpull::virt {
+namespace blockpull {
 namespace {
 
 std::string sha1_of(const std::string& message) {
@@ -42,4 +42,4 @@ TEST(Sha1, PadsEveryLengthRight) {
 }
 
 }  // namespace
-}  // namespace blockpull::virt
+}  // namespace blockpull

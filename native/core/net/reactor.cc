@@ -3,7 +3,7 @@
 // The loop belongs to its thread as much as to its users: the last user may let go of it in one of
 // its own callbacks, and then the loop must live until that callback has returned.
 
-#include "core/qmp/reactor.h"
+#include "core/net/reactor.h"
 
 #include <algorithm>
 #include <array>
@@ -18,7 +18,7 @@
 #include "core/base/checked.h"
 #include "core/base/thread.h"
 
-namespace blockpull::qmp {
+namespace blockpull::net {
 namespace {
 
 /// Ready descriptors that one wait hands out.
@@ -187,4 +187,4 @@ void Reactor::loop() {
   watched_.clear();
 }
 
-}  // namespace blockpull::qmp
+}  // namespace blockpull::net

@@ -2,7 +2,7 @@
 //
 // What a chain is said to be: sizes, who has how much, and who is using it.
 
-#include "driver/inspect.h"
+#include "core/image/inspect.h"
 
 #include <unistd.h>
 
@@ -13,7 +13,7 @@
 #include "files/sample_chain.h"
 #include "files/temp_folder.h"
 
-namespace blockpull::driver {
+namespace blockpull::image {
 namespace {
 
 constexpr std::uint64_t kCluster = 65536;
@@ -22,7 +22,7 @@ class Inspect : public testing::Test {
  protected:
   void SetUp() override {
     folder_.write("base.raw", std::string(4 * kCluster, 'b'));
-    files::create_overlay(folder_ / "top", 6 * kCluster, "base.raw", image::Format::kRaw);
+    files::create_overlay(folder_ / "top", 6 * kCluster, "base.raw", Format::kRaw);
     files::write_cluster(folder_ / "top", 1, 't');
     files::set_l2_entry(folder_ / "top", 2, image::qcow2::kZero);
   }
@@ -36,7 +36,7 @@ TEST_F(Inspect, EveryLayerIsDescribed) {
   ASSERT_EQ(layers->size(), 2U);
   const LayerInfo& top = (*layers)[0];
   EXPECT_EQ(top.path, folder_ / "top");
-  EXPECT_EQ(top.format, image::Format::kQcow2);
+  EXPECT_EQ(top.format, Format::kQcow2);
   EXPECT_EQ(top.virtual_size, 6 * kCluster);
   EXPECT_EQ(top.cluster_size, kCluster);
   EXPECT_EQ(top.file_size, files::content_of(folder_ / "top").size());
@@ -45,7 +45,7 @@ TEST_F(Inspect, EveryLayerIsDescribed) {
   EXPECT_EQ(top.backing->format, "raw");
   EXPECT_EQ(top.in_use_by, "");
   const LayerInfo& base = (*layers)[1];
-  EXPECT_EQ(base.format, image::Format::kRaw);
+  EXPECT_EQ(base.format, Format::kRaw);
   EXPECT_EQ(base.cluster_size, 0U);
   EXPECT_EQ(base.file_size, 4 * kCluster);
   EXPECT_FALSE(base.backing.has_value());
@@ -64,7 +64,7 @@ TEST_F(Inspect, WhoUsesALayerIsToldAndNothingIsRefused) {
   const auto file = io::PosixFile::open(folder_ / "top", io::Access::kReadWrite);
   ASSERT_TRUE(file.ok());
   ASSERT_TRUE(io::lock_image(**file, io::LockRole::kWriter).ok());
-  image::ChainOptions options;
+  ChainOptions options;
   options.lock_for_pull = true;
   const auto layers = inspect_chain(folder_ / "top", options, [] { return true; });
   ASSERT_TRUE(layers.ok());
@@ -91,4 +91,4 @@ TEST_F(Inspect, NobodyIsToldWhatNobodyWants) {
 }
 
 }  // namespace
-}  // namespace blockpull::driver
+}  // namespace blockpull::image

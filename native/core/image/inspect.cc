@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "driver/inspect.h"
+#include "core/image/inspect.h"
 
 #include <algorithm>
 
 #include "core/image/chain_rows.h"
 #include "core/io/lock.h"
 
-namespace blockpull::driver {
+namespace blockpull::image {
 namespace {
 
-using image::ChainRows;
-using image::LayerRow;
-using image::Status;
+using ChainRows;
+using LayerRow;
+using Status;
 
-Result<LayerInfo> describe(const image::Layer& layer) {
+Result<LayerInfo> describe(const Layer& layer) {
   LayerInfo info;
   info.path = layer.path;
   info.format = layer.image->format();
@@ -32,7 +32,7 @@ Result<LayerInfo> describe(const image::Layer& layer) {
 /// Adds what layers have and show, window by window, all of them in one walk.
 class Counter {
  public:
-  Counter(const image::Chain& chain, std::vector<LayerInfo>& layers)
+  Counter(const Chain& chain, std::vector<LayerInfo>& layers)
       : layers_(layers), walk_(chain), rows_(chain, walk_, 0, layers.size()) {
     for (const LayerInfo& layer : layers) {
       end_ = std::max(end_, layer.virtual_size);
@@ -74,7 +74,7 @@ class Counter {
   }
 
   std::vector<LayerInfo>& layers_;
-  image::ChainWalk walk_;
+  ChainWalk walk_;
   ChainRows rows_;
   std::uint64_t offset_ = 0;
   std::uint64_t end_ = 0;
@@ -82,7 +82,7 @@ class Counter {
   std::vector<std::uint8_t> is_open_;
 };
 
-Result<void> count_bytes(const image::Chain& chain, std::vector<LayerInfo>& layers,
+Result<void> count_bytes(const Chain& chain, std::vector<LayerInfo>& layers,
                          const WalkWatch& watch) {
   Counter counter(chain, layers);
   watch.begin(WalkPhase::kTables, counter.end());
@@ -96,14 +96,14 @@ Result<void> count_bytes(const image::Chain& chain, std::vector<LayerInfo>& laye
 
 }  // namespace
 
-Result<std::vector<LayerInfo>> inspect_chain(const std::string& path, image::ChainOptions options,
+Result<std::vector<LayerInfo>> inspect_chain(const std::string& path, ChainOptions options,
                                              const WalkWatch& watch) {
   BLOCKPULL_CHECK(watch.check());
   options.lock_for_pull = false;
   BLOCKPULL_TRY(chain, image::open_chain(path, options));
   BLOCKPULL_CHECK(chain.check_walk());
   std::vector<LayerInfo> layers;
-  for (const image::Layer& layer : chain.layers) {
+  for (const Layer& layer : chain.layers) {
     BLOCKPULL_TRY(info, describe(layer));
     layers.push_back(std::move(info));
   }
@@ -111,4 +111,4 @@ Result<std::vector<LayerInfo>> inspect_chain(const std::string& path, image::Cha
   return layers;
 }
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::image

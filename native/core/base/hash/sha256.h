@@ -12,7 +12,7 @@
 #include <span>
 #include <string>
 
-namespace blockpull::image {
+namespace blockpull {
 
 class Sha256 {
  public:
@@ -34,4 +34,4 @@ class Sha256 {
   std::uint64_t total_bytes_ = 0;
 };
 
-}  // namespace blockpull::image
+}  // namespace blockpull

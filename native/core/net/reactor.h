@@ -25,7 +25,7 @@
 #include "core/base/timer_queue.h"
 #include "core/base/unique_fd.h"
 
-namespace blockpull::qmp {
+namespace blockpull::net {
 
 class Reactor {
  public:
@@ -75,4 +75,4 @@ class Reactor {
   std::unordered_map<int, std::shared_ptr<std::function<void(std::uint32_t)>>> watched_;
 };
 
-}  // namespace blockpull::qmp
+}  // namespace blockpull::net
