@@ -29,14 +29,14 @@ describe('layers', () => {
     ['native/job/a.cc', '#include "core/image/image.h"'],
     ['native/driver/a.cc', '#include "napi/convert.h"'],
     ['native/driver/a.cc', '#include "driver/qemu/flush.h"'],
-    ['native/driver/qemu/a.cc', '#include "virt/checks.h"'],
+    ['native/driver/qemu/a.cc', '#include "virt/session/checks.h"'],
     ['native/virt/a.cc', '#include <napi.h>'],
     ['native/driver/a.cc', '#include <liburing.h>'],
     ['native/job/a.cc', '#include "job.h"'],
     ['native/elsewhere/a.cc', '#include "core/base/result.h"'],
   ])('a wrong include in %s is found: %s', (path, text) => {
     const below = ['core/base/result.h', 'core/image/image.h', 'job/job.h', 'driver/pull.h', 'driver/qemu/flush.h']
-    const known = [...below, 'virt/checks.h', 'napi/convert.h'].map((target) => ({
+    const known = [...below, 'virt/session/checks.h', 'napi/convert.h'].map((target) => ({
       path: `native/${target}`,
       text: '',
     }))

@@ -10,8 +10,8 @@
 #include "capi/call.h"
 #include "capi/handles.h"
 #include "capi/wait.h"
-#include "virt/block_jobs.h"
-#include "virt/block_pull.h"
+#include "virt/hosts/embed/block_jobs.h"
+#include "virt/hosts/embed/block_pull.h"
 
 namespace blockpull::capi {
 namespace {

@@ -6,7 +6,7 @@
 
 #include "capi/handles.h"
 #include "core/base/text.h"
-#include "virt/checks.h"
+#include "virt/session/checks.h"
 
 namespace blockpull::capi {
 

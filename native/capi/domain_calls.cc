@@ -8,7 +8,7 @@
 #include "capi/call.h"
 #include "capi/handles.h"
 #include "capi/wait.h"
-#include "virt/checks.h"
+#include "virt/session/checks.h"
 
 namespace blockpull::capi {
 namespace {

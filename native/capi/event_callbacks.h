@@ -23,7 +23,7 @@
 #include <vector>
 
 #include "capi/abi.h"
-#include "virt/events.h"
+#include "virt/session/events.h"
 
 namespace blockpull::capi {
 

@@ -21,7 +21,7 @@
 #include <mutex>
 #include <string>
 
-#include "virt/connection.h"
+#include "virt/session/connection.h"
 
 namespace blockpull::capi {
 

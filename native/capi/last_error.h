@@ -16,7 +16,7 @@
 #pragma once
 
 #include "capi/abi.h"
-#include "virt/error_map.h"
+#include "virt/words/error_map.h"
 
 namespace blockpull::capi {
 

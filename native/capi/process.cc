@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "core/base/text.h"
-#include "virt/left_jobs.h"
+#include "virt/guests/orphans.h"
 
 namespace blockpull::capi {
 

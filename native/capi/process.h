@@ -24,7 +24,7 @@
 
 #include <sys/types.h>
 
-#include "virt/connection.h"
+#include "virt/session/connection.h"
 
 namespace blockpull::capi {
 

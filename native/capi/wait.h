@@ -16,7 +16,7 @@
 #include <optional>
 #include <utility>
 
-#include "virt/answer.h"
+#include "virt/session/answer.h"
 
 namespace blockpull::capi {
 

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The pull of a shut-off disk, as `virt` calls it: prepare (open, lock, judge), then start; or
-// plan. Everything that can be refused is refused by prepare_pull, before one byte is written.
-// `qemu/guest_pull.h` has the pull of a running guest's disk.
-//
-// Thread rule: these calls block for a few file operations; never call them on an event loop.
+// What a pull is: its options, its plan, and a pull that is ready to start. Both ways of pulling
+// share this: `local/prepare_pull.h` for a disk that is shut off, `qemu/guest_pull.h` for a running
+// guest's.
 
 #pragma once
 
@@ -14,15 +12,23 @@
 #include <string>
 #include <vector>
 
-#include "core/base/walk_watch.h"
 #include "core/image/chain.h"
 #include "driver/chain_file.h"
 #include "driver/find_base.h"
-#include "driver/trailing_policy.h"
 #include "job/engine.h"
 #include "job/job.h"
 
 namespace blockpull::driver {
+
+/// What a pull does with bytes behind the image in its file (`plan/trailing_policy.h`).
+enum class TrailingPolicy : std::uint8_t { kRefuse, kKeep, kDiscard };
+
+/// The layer that stays below the active one, as the driver finds it and domain XML states it.
+struct KeptLayer {
+  std::string path;
+  /// "qcow2".
+  std::string format;
+};
 
 struct PullOptions {
   std::string path;
@@ -33,7 +39,7 @@ struct PullOptions {
   bool require_relative = false;
   /// For what lies behind the image in its file.
   TrailingPolicy trailing = TrailingPolicy::kRefuse;
-  /// Of a plan: what would be moved is read (`trial_read.h`).
+  /// Of a plan: what would be moved is read (`plan/trial_read.h`).
   bool reads_data = false;
 };
 
@@ -52,19 +58,6 @@ struct PullPlan {
   std::optional<job::Trailing> trailing;
 };
 
-/// What a pull would do now. Takes no lock; files that somebody uses, and an active image that a
-/// pull cannot or must not write to, are among `refusals`, in the order in which prepare_pull()
-/// would meet them; what a pull meets on its way comes last: data that cannot be read, where
-/// `options.reads_data`, and a filesystem with too little space.
-/// Fails when the chain cannot be read, or has no such base or none that can be stated as asked,
-/// and also then with what prepare_pull() would say.
-/// kCancelled where nobody wants it any more.
-[[nodiscard]] Result<PullPlan> plan_pull(job::Engine& engine, const PullOptions& options,
-                                         const WalkWatch& watch);
-
-/// Fills in the free space beside the image at `path`, and refuses where the plan takes more.
-void judge_space(PullPlan& plan, const std::string& path);
-
 /// A pull that has refused nothing and waits to be started, with its files and locks if it is our
 /// engine's. One that is not started gives back what it holds.
 class PreparedPull {
@@ -78,11 +71,5 @@ class PreparedPull {
   [[nodiscard]] virtual std::shared_ptr<job::Job> start(job::Engine& engine,
                                                         job::JobOptions options) = 0;
 };
-
-/// kJobActive, kLocked, kNoBase, kFeatureUnsupported, kImageCorrupt, … , kCancelled where nobody
-/// wants it any more; nothing has been written then.
-[[nodiscard]] Result<std::unique_ptr<PreparedPull>> prepare_pull(job::Engine& engine,
-                                                                 const PullOptions& options,
-                                                                 const IsWanted& is_wanted);
 
 }  // namespace blockpull::driver

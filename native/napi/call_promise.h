@@ -28,7 +28,7 @@
 
 #include "napi/convert.h"
 #include "napi/environment.h"
-#include "virt/answer.h"
+#include "virt/session/answer.h"
 
 namespace blockpull::napi {
 

@@ -16,8 +16,8 @@
 #include "napi/job_object.h"
 #include "napi/walk_object.h"
 #include "napi/wrapped.h"
-#include "virt/guest_disk.h"
-#include "virt/left_jobs.h"
+#include "virt/guests/guest_disk.h"
+#include "virt/guests/orphans.h"
 
 namespace blockpull::napi {
 namespace {

@@ -23,11 +23,11 @@
 #include "core/base/walk_watch.h"
 #include "core/image/digest.h"
 #include "job/job.h"
-#include "virt/block_jobs.h"
-#include "virt/block_pull.h"
-#include "virt/connection.h"
-#include "virt/images.h"
-#include "virt/reap.h"
+#include "virt/calls/images.h"
+#include "virt/hosts/embed/block_jobs.h"
+#include "virt/hosts/embed/block_pull.h"
+#include "virt/hosts/embed/reap.h"
+#include "virt/session/connection.h"
 
 namespace blockpull::napi {
 

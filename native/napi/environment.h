@@ -28,7 +28,7 @@
 #include "napi/dispatcher.h"
 #include "napi/event_channel.h"
 #include "napi/progress_ticker.h"
-#include "virt/connection.h"
+#include "virt/session/connection.h"
 
 namespace blockpull::napi {
 

@@ -8,7 +8,7 @@
 
 #ifdef __cplusplus
 #include "capi/abi.h"
-#include "virt/constants.h"
+#include "virt/words/constants.h"
 namespace virt = blockpull::virt;
 #define NUMBER(theirs, ours) print_number(#theirs, (long)(virt::ours))
 #else

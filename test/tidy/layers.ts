@@ -8,7 +8,10 @@ import { posix } from 'node:path'
 import { isCpp, isScript, type SourceFile } from './source-files.js'
 
 const core = ['core/base', 'core/io', 'core/net', 'core/image', 'core/qmp']
-const drivers = ['job', 'driver', 'driver/qemu']
+const drivers = ['job', 'driver', 'driver/plan', 'driver/local', 'driver/qemu']
+
+/** The rooms of native/virt, each above those before it. */
+const rooms = ['words', 'domains', 'session', 'chains', 'guests', 'hosts', 'calls'].map((room) => `virt/${room}`)
 
 /** Folder in native/ -> folders that it may include from, besides itself. */
 const nativeLayers: Readonly<Record<string, readonly string[]>> = {
@@ -19,10 +22,13 @@ const nativeLayers: Readonly<Record<string, readonly string[]>> = {
   'core/qmp': ['core/base', 'core/net'],
   job: ['core/base', 'core/io'],
   driver: [...core, 'job'],
-  'driver/qemu': [...core, 'job', 'driver'],
-  virt: [...core, ...drivers],
-  napi: [...core, ...drivers, 'virt'],
-  capi: [...core, ...drivers, 'virt'],
+  'driver/plan': [...core, 'job', 'driver'],
+  'driver/local/move': [...core, 'job', 'driver', 'driver/plan'],
+  'driver/local': [...core, 'job', 'driver', 'driver/plan', 'driver/local/move'],
+  'driver/qemu': [...core, 'job', 'driver', 'driver/plan'],
+  ...Object.fromEntries(rooms.map((room, index) => [room, [...core, ...drivers, ...rooms.slice(0, index)]])),
+  napi: [...core, ...drivers, ...rooms],
+  capi: [...core, ...drivers, ...rooms],
 }
 
 /** All that the command may see of lib/: what package.json exports, and how misspelt words are met. */
@@ -34,7 +40,7 @@ const headerHomes: readonly (readonly [RegExp, string])[] = [
   [/^liburing(\.h|\/)/, 'core/io'],
   [/^(libdeflate|zstd|zstd_errors)\.h$/, 'core/image'],
   [/^json-c\//, 'core/qmp'],
-  [/^pugixml\.hpp$/, 'virt'],
+  [/^pugixml\.hpp$/, 'virt/domains'],
   [/^(gtest|gmock)\//, 'nowhere'],
 ]
 

@@ -6,8 +6,8 @@
 //           + message     a sentence for people: the actual value, the limit, the file, what to do
 //           + context     system call, errno, path, offset, holder, bytes needed
 //
-// A new image format or driver adds no kind. libvirt's numbers are not here: `virt/error_map.h` has
-// the one table that gives each kind its libvirt code and its JavaScript code.
+// A new image format or driver adds no kind. libvirt's numbers are not here: the one table in
+// `virt/words/error_map.h` gives each kind its libvirt code and its JavaScript code.
 
 #pragma once
 

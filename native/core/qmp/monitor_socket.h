@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One connect to the name of a monitor, which says whether its guest runs: a QEMU listens, or nobody
-// does. Whether the QEMU serves us, its greeting tells.
+// One connect to a monitor's name. It says whether the guest runs: a QEMU listens, or nobody does.
+// Whether that QEMU serves us, its greeting says.
 //
 // Thread rule: any thread; nothing waits.
 

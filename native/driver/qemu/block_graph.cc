@@ -11,7 +11,7 @@
 #include "driver/qemu/job_id.h"
 #include "driver/qemu/own_nodes.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 
 bool is_protocol(std::string_view driver) {
   constexpr std::array<std::string_view, 14> kProtocols{
@@ -389,13 +389,14 @@ std::string BlockGraph::node_of_nobody(const std::set<std::string>& except) cons
 
 std::string BlockGraph::node_of_our_job(std::string_view job_id) const {
   for (const BlockNode& node : nodes_) {
-    if (driver::is_job_on(job_id, node.name)) {
+    if (driver::qemu::is_job_on(job_id, node.name)) {
       return node.name;
     }
   }
   const auto [first, last] = nodes_of_jobs_.equal_range(job_id);
-  const auto found = std::find_if(
-      first, last, [&](const auto& entry) { return driver::is_job_on(job_id, entry.second); });
+  const auto found = std::find_if(first, last, [&](const auto& entry) {
+    return driver::qemu::is_job_on(job_id, entry.second);
+  });
   return found == last ? std::string() : found->second;
 }
 
@@ -407,4 +408,4 @@ std::vector<std::size_t> BlockGraph::chain_from(std::size_t top) const {
   return chain;
 }
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

@@ -34,7 +34,7 @@
 #include "core/qmp/json.h"
 #include "driver/qemu/graph_edges.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 
 /// What of an image's file can be seen from here, under the name that QEMU gives it.
 struct SeenFile {
@@ -201,4 +201,4 @@ class BlockGraph {
   std::multimap<std::string, std::string, std::less<>> nodes_under_jobs_;
 };
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

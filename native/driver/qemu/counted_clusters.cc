@@ -10,7 +10,7 @@
 #include "core/image/qcow2/layout.h"
 #include "driver/qemu/guest_files.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 namespace {
 
 /// The guest may free a cluster between our look at the tables and that at the counts.
@@ -55,4 +55,4 @@ Result<void> check_counted(const RunState& state, const BlockNode& top) {
       .with_path(top.seen->path);
 }
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

@@ -16,10 +16,10 @@
 #include "driver/qemu/block_graph.h"
 #include "driver/qemu/run_state.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 
 /// kImageCorrupt where the file of the active image shows such clusters. Looked at only where the
 /// guest was ever migrated or saved, and the file is to be seen from here.
 [[nodiscard]] Result<void> check_counted(const RunState& state, const BlockNode& top);
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

@@ -8,7 +8,7 @@
 
 #include "core/base/text.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 namespace {
 
 /// Of what QEMU has open, so many names are told where a disk is not found; a guest with more has
@@ -91,4 +91,4 @@ Result<std::size_t> find_disk_node(const BlockGraph& graph, const DiskName& disk
   return make_error(ErrorKind::kNoDisk, text(sought, "; ", what_is_there(graph, disk)));
 }
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

@@ -12,7 +12,7 @@
 #include "core/base/result.h"
 #include "driver/qemu/block_graph.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 
 /// How a caller names a disk of a running guest.
 struct DiskName {
@@ -28,4 +28,4 @@ struct DiskName {
 /// The node of that disk's active layer. kNoDisk, with what QEMU has instead.
 [[nodiscard]] Result<std::size_t> find_disk_node(const BlockGraph& graph, const DiskName& disk);
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

@@ -12,7 +12,7 @@
 #include "driver/qemu/own_nodes.h"
 #include "driver/qemu/run_state.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 namespace {
 
 using qmp::Json;
@@ -276,4 +276,4 @@ void flush_node(const std::shared_ptr<qmp::Monitor>& monitor, const std::string&
                });
 }
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

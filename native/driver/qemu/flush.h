@@ -35,7 +35,7 @@
 
 #include "core/qmp/monitor.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 
 /// kUnsupported where that QEMU offers no way to flush.
 [[nodiscard]] Result<void> check_can_flush(const qmp::Peer& peer);
@@ -55,4 +55,4 @@ struct Flushed {
 void flush_node(const std::shared_ptr<qmp::Monitor>& monitor, const std::string& node,
                 FlushTime time, std::function<void(Result<Flushed>)> then);
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

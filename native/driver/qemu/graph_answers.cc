@@ -8,7 +8,7 @@
 #include "core/base/limits.h"
 #include "core/base/text.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 namespace {
 
 using qmp::Json;
@@ -177,4 +177,4 @@ bool states_backing(const std::string& filename) {
                                          filename.find("\"backing.") != std::string::npos);
 }
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

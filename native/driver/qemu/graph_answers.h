@@ -20,7 +20,7 @@
 #include "core/base/result.h"
 #include "core/qmp/json.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 
 struct ImageLevel {
   std::string node_name;
@@ -51,4 +51,4 @@ struct ImageLevel {
 /// Whether a json: name says what lies below the image, whatever its own header states.
 [[nodiscard]] bool states_backing(const std::string& filename);
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

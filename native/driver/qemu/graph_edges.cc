@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 
 GraphEdges::GraphEdges(const qmp::Json& graph) {
   const Names drivers = names_of(graph.member("nodes"), "block-driver");
@@ -93,4 +93,4 @@ bool GraphEdges::is_like_filter(const std::string& node) const {
   return backing.empty() && !below_filter(file).empty();
 }
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

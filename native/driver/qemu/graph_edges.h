@@ -18,7 +18,7 @@
 
 #include "core/qmp/json.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 
 class GraphEdges {
  public:
@@ -82,4 +82,4 @@ class GraphEdges {
   std::multimap<std::string, std::string, std::less<>> nodes_of_jobs_;
 };
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

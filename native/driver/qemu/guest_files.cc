@@ -9,7 +9,7 @@
 #include "core/io/process_files.h"
 #include "core/io/sync_file.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 namespace {
 
 bool is_local(const BlockNode& image) {
@@ -119,4 +119,4 @@ std::string why_unseen(const BlockNode& image) {
   return {};
 }
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

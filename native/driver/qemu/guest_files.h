@@ -18,7 +18,7 @@
 #include "core/image/chain.h"
 #include "driver/qemu/block_graph.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 
 /// Fills in what is seen of each image, of a QEMU that is one of these processes or has one of them
 /// as a thread.
@@ -35,4 +35,4 @@ void see_files(BlockGraph& graph, const std::vector<int>& processes);
 /// Why that image is not seen, for a sentence; "" where it is.
 [[nodiscard]] std::string why_unseen(const BlockNode& image);
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

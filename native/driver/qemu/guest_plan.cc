@@ -6,10 +6,11 @@
 #include <utility>
 
 #include "core/base/text.h"
-#include "driver/pull_survey.h"
+#include "driver/plan/free_space.h"
+#include "driver/plan/pull_survey.h"
 #include "driver/qemu/guest_files.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 namespace {
 
 Result<PullSurvey::Totals> count_in_files(const StreamPlan& plan, const WalkWatch& watch) {
@@ -73,4 +74,4 @@ Result<PullPlan> measure(const GuestPlan& plan, const WalkWatch& watch) {
   return measured;
 }
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

@@ -26,7 +26,7 @@
 #include "driver/pull.h"
 #include "driver/qemu/preflight.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 
 /// A pull as QEMU's answers tell of it.
 struct GuestPlan {
@@ -45,4 +45,4 @@ struct GuestPlan {
 /// space is among the refusals. kCancelled where nobody wants it any more.
 [[nodiscard]] Result<PullPlan> measure(const GuestPlan& plan, const WalkWatch& watch);
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

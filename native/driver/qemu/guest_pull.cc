@@ -9,7 +9,7 @@
 #include "driver/qemu/stream_conclusion.h"
 #include "driver/qemu/stream_follower.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 namespace {
 
 /// QEMU has begun it just now.
@@ -182,4 +182,4 @@ Result<std::unique_ptr<PreparedGuestPull>> prepare_adoption(
   return prepared;
 }
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

@@ -17,7 +17,7 @@
 #include "driver/qemu/start_stream.h"
 #include "job/engine.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 
 /// What is known at the end of a followed job: filled before the job's `before_end` runs.
 struct GuestPullEnd {
@@ -58,4 +58,4 @@ void prepare_guest_pull(const std::shared_ptr<job::Engine>& engine,
 [[nodiscard]] Result<std::unique_ptr<PreparedGuestPull>> prepare_adoption(
     job::Engine& engine, const std::shared_ptr<qmp::Monitor>& monitor, StreamPlan plan);
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

@@ -10,7 +10,7 @@
 #include "driver/qemu/graph_answers.h"
 #include "driver/qemu/guest_files.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 namespace {
 
 using qmp::Json;
@@ -307,4 +307,4 @@ void view_guest(const std::shared_ptr<job::Host>& host,
   query_guest(monitor, take);
 }
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

@@ -26,7 +26,7 @@
 #include "driver/qemu/run_state.h"
 #include "job/host.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 
 struct GuestView {
   qmp::Peer peer;
@@ -56,4 +56,4 @@ void query_guest(const std::shared_ptr<qmp::Monitor>& monitor, ViewTold then);
 void view_guest(const std::shared_ptr<job::Host>& host,
                 const std::shared_ptr<qmp::Monitor>& monitor, ViewTold then);
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

@@ -2,7 +2,7 @@
 
 #include "driver/qemu/inactive_watch.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 
 void InactiveWatch::observe(bool job_stands, const RunState& state) {
   stood_before_ = stood_before_ && job_stands;
@@ -47,4 +47,4 @@ void InactiveWatch::begin_again() {
   stood_before_ = false;
 }
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

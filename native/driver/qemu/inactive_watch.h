@@ -28,7 +28,7 @@
 
 #include "driver/qemu/run_state.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 
 class InactiveWatch {
  public:
@@ -68,4 +68,4 @@ class InactiveWatch {
   bool is_tainted_ = false;
 };
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

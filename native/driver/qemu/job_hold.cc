@@ -2,7 +2,7 @@
 
 #include "driver/qemu/job_hold.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 namespace {
 
 bool has_stopped_by_itself(const qmp::BlockJob& job) {
@@ -60,4 +60,4 @@ void JobHold::begin_again() {
   inactive_.begin_again();
 }
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

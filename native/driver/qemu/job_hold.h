@@ -17,7 +17,7 @@
 #include "core/qmp/commands.h"
 #include "driver/qemu/inactive_watch.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 
 class JobHold {
  public:
@@ -66,4 +66,4 @@ class JobHold {
   bool may_be_left_paused_ = false;
 };
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

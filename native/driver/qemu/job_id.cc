@@ -7,7 +7,7 @@
 #include "core/base/hash/fnv.h"
 #include "core/base/text.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 namespace {
 
 constexpr std::string_view kPrefix = "blockpull-";
@@ -55,4 +55,4 @@ bool is_job_on(std::string_view id, std::string_view node_name) {
   return is_our_job(id) && id.ends_with(text("-", hash_digits(node_name)));
 }
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

@@ -12,7 +12,7 @@
 #include <string>
 #include <string_view>
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 
 /// FNV-1a of `name`, 32 bits, as 8 hex digits.
 [[nodiscard]] std::string hash_digits(std::string_view name);
@@ -28,4 +28,4 @@ namespace blockpull::driver {
 /// Whether such a job works on the node of that name.
 [[nodiscard]] bool is_job_on(std::string_view id, std::string_view node_name);
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

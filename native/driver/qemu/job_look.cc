@@ -5,7 +5,7 @@
 #include <optional>
 #include <utility>
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 namespace {
 
 using qmp::Json;
@@ -59,4 +59,4 @@ void look_at_jobs(const std::shared_ptr<qmp::Monitor>& monitor, bool has_run_sta
   }
 }
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

@@ -16,7 +16,7 @@
 #include "core/qmp/monitor.h"
 #include "driver/qemu/run_state.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 
 struct JobLook {
   std::vector<qmp::BlockJob> jobs;
@@ -32,4 +32,4 @@ void look_at_jobs(const std::shared_ptr<qmp::Monitor>& monitor, bool has_run_sta
   return peer.offers("query-status") && peer.offers("query-migrate");
 }
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

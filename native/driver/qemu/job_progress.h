@@ -10,7 +10,7 @@
 #include "core/qmp/commands.h"
 #include "job/work.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 
 /// Progress only grows: a stream that is begun again goes over what it has copied once more.
 inline void show_on_board(job::Board& board, const qmp::BlockJob& job, std::uint64_t virtual_size,
@@ -25,4 +25,4 @@ inline void show_on_board(job::Board& board, const qmp::BlockJob& job, std::uint
   }
 }
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

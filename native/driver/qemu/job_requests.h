@@ -13,7 +13,7 @@
 
 #include "core/qmp/monitor.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 
 class JobRequests {
  public:
@@ -39,4 +39,4 @@ class JobRequests {
   std::uint32_t owed_ = 0;
 };
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

@@ -6,7 +6,7 @@
 
 #include "core/qmp/commands.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 namespace {
 
 std::optional<JobEnd> end_in(const qmp::Event& event, const std::string& job_id) {
@@ -110,4 +110,4 @@ bool JobWatch::is_qemu_gone() const {
   return is_qemu_gone_;
 }
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

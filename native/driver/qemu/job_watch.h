@@ -17,7 +17,7 @@
 
 #include "core/qmp/monitor.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 
 /// What BLOCK_JOB_COMPLETED or BLOCK_JOB_CANCELLED said.
 struct JobEnd {
@@ -74,4 +74,4 @@ class JobWatch {
   bool is_shutdown_ = false;
 };
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

@@ -5,7 +5,7 @@
 #include "core/image/qcow2/disk_tail.h"
 #include "driver/qemu/guest_files.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 
 std::string warn_of_last_cluster(const StreamPlan& plan) {
   const bool may_have_one = plan.has_work && plan.layers.size() > 1 &&
@@ -22,4 +22,4 @@ std::string warn_of_last_cluster(const StreamPlan& plan) {
   return tail.ok() && *tail ? warning_of(plan.path, image, **tail) : std::string();
 }
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

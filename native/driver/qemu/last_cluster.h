@@ -12,11 +12,11 @@
 
 #include "driver/qemu/stream_plan.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 
 /// After the end of the stream: a sentence for the outcome where bytes of a backing file that
 /// dropped out would show once the disk grows, and an empty one where not, or where the file is not
 /// to be seen from here.
 [[nodiscard]] std::string warn_of_last_cluster(const StreamPlan& plan);
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

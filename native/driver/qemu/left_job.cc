@@ -5,7 +5,7 @@
 #include "driver/qemu/job_id.h"
 #include "driver/qemu/job_look.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 namespace {
 
 /// Index of the layer that stays: the job works on what drops out, and what lies below that stays.
@@ -60,4 +60,4 @@ std::optional<StreamPlan> plan_of_job(const GuestView& view, const qmp::BlockJob
   return plan;
 }
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

@@ -14,11 +14,11 @@
 #include "driver/qemu/guest_view.h"
 #include "driver/qemu/stream_plan.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 
 /// The plan by which a job of ours that is found in `view` can be followed; absent for jobs of
 /// others, and for one that has concluded, of which no news will come.
 [[nodiscard]] std::optional<StreamPlan> plan_of_job(const GuestView& view,
                                                     const qmp::BlockJob& job);
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

@@ -7,7 +7,7 @@
 #include "core/qmp/commands.h"
 #include "driver/qemu/own_nodes.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 namespace {
 
 using qmp::Json;
@@ -117,4 +117,4 @@ void read_back_by_node(const std::shared_ptr<qmp::Monitor>& monitor, const Promi
   std::make_shared<NodeWitness>(monitor, promised, std::move(then))->begin();
 }
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

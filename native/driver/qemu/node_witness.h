@@ -23,7 +23,7 @@
 #include "core/qmp/monitor.h"
 #include "driver/qemu/stream_witness.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 
 /// What the list of nodes tells of the file; nothing where QEMU could not be asked.
 struct NodeSeen {
@@ -35,4 +35,4 @@ struct NodeSeen {
 void read_back_by_node(const std::shared_ptr<qmp::Monitor>& monitor, const PromisedHeader& promised,
                        std::function<void(Result<NodeSeen>)> then);
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

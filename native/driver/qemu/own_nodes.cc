@@ -9,7 +9,7 @@
 #include "core/base/text.h"
 #include "driver/qemu/job_id.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 namespace {
 
 constexpr std::string_view kPrefix = "blockpull-";
@@ -49,4 +49,4 @@ void remove_left_nodes(const std::shared_ptr<qmp::Monitor>& monitor, const Block
   }
 }
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

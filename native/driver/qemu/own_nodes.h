@@ -19,7 +19,7 @@
 #include "core/qmp/monitor.h"
 #include "driver/qemu/block_graph.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 
 /// QEMU's node names end at 31 characters. Those for two purposes must not meet, nor those of two
 /// clients for one.
@@ -33,4 +33,4 @@ namespace blockpull::driver {
 /// nobody: one that is gone already, or that cannot go, was not in the way of a pull.
 void remove_left_nodes(const std::shared_ptr<qmp::Monitor>& monitor, const BlockGraph& graph);
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

@@ -14,7 +14,7 @@
 #include "driver/qemu/job_look.h"
 #include "driver/qemu/left_job.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 namespace {
 
 /// QEMU before 3.1 cannot hold a job at pending, so its result cannot be made durable.
@@ -199,4 +199,4 @@ Result<Preflight> preflight(const GuestView& view, GuestPullOptions options,
   return found;
 }
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

@@ -25,7 +25,7 @@
 #include "driver/qemu/stream_plan.h"
 #include "job/job.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 
 /// Who in this process follows a job of some id in that QEMU, if anybody does. A pull may join a
 /// job that an earlier process began and that nobody here has asked for yet.
@@ -58,4 +58,4 @@ struct Preflight {
 [[nodiscard]] Result<Preflight> preflight(const GuestView& view, GuestPullOptions options,
                                           const FindFollower& find_follower);
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

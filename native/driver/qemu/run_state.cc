@@ -8,7 +8,7 @@
 
 #include "core/base/text.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 namespace {
 
 template <std::size_t Count>
@@ -78,4 +78,4 @@ Result<void> check_may_write(const RunState& state) {
   return {};
 }
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

@@ -27,7 +27,7 @@
 #include "core/base/result.h"
 #include "core/qmp/json.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 
 struct RunState {
   /// RunState of QEMU: "running", "postmigrate"; "" where it is not offered.
@@ -52,4 +52,4 @@ struct RunState {
 /// kGuestBusy, with what is going on, while a job must be neither begun nor flushed nor finalized.
 [[nodiscard]] Result<void> check_may_write(const RunState& state);
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

@@ -6,7 +6,7 @@
 
 #include "core/base/text.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 namespace {
 
 /// Whether QEMU has the chain that the plan was made for.
@@ -35,4 +35,4 @@ Result<void> check_same_chain(const GuestView& view, const StreamPlan& plan) {
       .with_path(plan.path);
 }
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

@@ -15,9 +15,9 @@
 #include "driver/qemu/guest_view.h"
 #include "driver/qemu/stream_plan.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 
 /// kUnsupported where it is another one: other layers, other sizes, or something above it.
 [[nodiscard]] Result<void> check_same_chain(const GuestView& view, const StreamPlan& plan);
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

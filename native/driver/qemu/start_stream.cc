@@ -10,7 +10,7 @@
 #include "driver/qemu/guest_view.h"
 #include "driver/qemu/own_nodes.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 namespace {
 
 using qmp::Json;
@@ -173,4 +173,4 @@ void start_stream(const std::shared_ptr<job::Host>& host,
       ->begin();
 }
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

@@ -19,7 +19,7 @@
 #include "driver/qemu/job_watch.h"
 #include "driver/qemu/preflight.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 
 /// A job that QEMU runs, what was asked of it, and ears for its end. QEMU has none where there is
 /// nothing to do.
@@ -46,4 +46,4 @@ void start_stream(const std::shared_ptr<job::Host>& host,
                   const std::shared_ptr<qmp::Monitor>& monitor, const GuestPullOptions& options,
                   FindFollower find_follower, std::function<void(Result<StartedStream>)> then);
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

@@ -7,7 +7,7 @@
 #include "driver/qemu/guest_view.h"
 #include "driver/qemu/same_chain.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 namespace {
 
 /// The image was written to before, so it is read-only for a time only.
@@ -51,4 +51,4 @@ void begin_stream_again(const std::shared_ptr<qmp::Monitor>& monitor, const Stre
   });
 }
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

@@ -16,7 +16,7 @@
 
 #include "driver/qemu/start_stream.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 
 /// Gives the ears for the new job's end, opened before it was asked for: it can end before QEMU has
 /// answered. kGuestBusy while QEMU may not write; kUnsupported where the chain is another one;
@@ -25,4 +25,4 @@ void begin_stream_again(const std::shared_ptr<qmp::Monitor>& monitor, const Stre
                         std::uint64_t bytes_per_second,
                         std::function<void(Result<std::shared_ptr<JobWatch>>)> then);
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

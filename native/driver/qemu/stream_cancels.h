@@ -12,7 +12,7 @@
 
 #include "core/base/error.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 
 /// Why the job is to be cancelled, if it is, and what that ends it with.
 struct Unwanted {
@@ -65,4 +65,4 @@ enum class CancelMove : std::uint8_t {
   return unwanted.distrust || unwanted.is_again ? CancelMove::kGiveUp : CancelMove::kNone;
 }
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

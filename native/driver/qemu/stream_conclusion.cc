@@ -8,7 +8,7 @@
 #include "driver/qemu/guest_files.h"
 #include "driver/qemu/last_cluster.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 namespace {
 
 using Verdict = Preparation::Verdict;
@@ -433,4 +433,4 @@ void StreamConclusion::not_verified(const std::string& why) {
                                 "word, and no file is told as released: ", why));
 }
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

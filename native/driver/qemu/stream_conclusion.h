@@ -33,7 +33,7 @@
 #include "driver/qemu/stream_verifier.h"
 #include "job/host.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 
 /// Whether the job at pending may be finalized.
 struct Preparation {
@@ -144,4 +144,4 @@ class StreamConclusion : public std::enable_shared_from_this<StreamConclusion> {
 /// Whether it is not known if what was asked of QEMU was done: then the next look shows it.
 [[nodiscard]] bool is_unknown(const Error& error);
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

@@ -6,7 +6,7 @@
 
 #include "core/base/text.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 namespace {
 
 /// QEMU's words for the errors that have a kind of their own.
@@ -87,4 +87,4 @@ Error stream_finalized_elsewhere(const StreamPlan& plan, Error why) {
   return std::move(why).with_path(plan.path);
 }
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

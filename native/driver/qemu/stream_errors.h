@@ -12,7 +12,7 @@
 #include "driver/qemu/job_watch.h"
 #include "driver/qemu/stream_plan.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 
 /// The job failed with what was `said`, and its disk has its old chain.
 [[nodiscard]] Error stream_failed(const StreamPlan& plan, ErrorKind kind, std::string_view said);
@@ -44,4 +44,4 @@ namespace blockpull::driver {
 /// Somebody else finalized what must not be trusted.
 [[nodiscard]] Error stream_finalized_elsewhere(const StreamPlan& plan, Error why);
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

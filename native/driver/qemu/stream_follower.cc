@@ -9,7 +9,7 @@
 #include "driver/qemu/stream_again.h"
 #include "driver/qemu/stream_errors.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 namespace {
 
 /// How often QEMU is asked while no event gives reason to: progress has no events.
@@ -497,4 +497,4 @@ void StreamFollower::request_answered() {
   leave_when_answered();
 }
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

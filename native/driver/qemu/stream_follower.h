@@ -39,7 +39,7 @@
 #include "driver/qemu/stream_conclusion.h"
 #include "job/work.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 
 class StreamFollower : public std::enable_shared_from_this<StreamFollower> {
  public:
@@ -173,4 +173,4 @@ class StreamFollower : public std::enable_shared_from_this<StreamFollower> {
   bool fails_rather_than_stops_ = false;
 };
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

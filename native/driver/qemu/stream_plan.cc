@@ -9,7 +9,7 @@
 #include "driver/qemu/graph_answers.h"
 #include "driver/qemu/job_id.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 namespace {
 
 /// From this version on QEMU streams into images with extended L2.
@@ -323,4 +323,4 @@ Result<JudgedStream> plan_stream(const BlockGraph& graph, std::size_t top,
   return judged;
 }
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

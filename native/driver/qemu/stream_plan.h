@@ -33,13 +33,12 @@
 
 #include "core/qmp/commands.h"
 #include "core/qmp/message.h"
-#include "driver/kept_layer.h"
 #include "driver/pull.h"
 #include "driver/qemu/block_graph.h"
 #include "driver/qemu/find_disk.h"
 #include "driver/qemu/run_state.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 
 struct GuestPullOptions {
   DiskName disk;
@@ -103,4 +102,4 @@ struct JudgedStream {
                                                const GuestPullOptions& options,
                                                const qmp::QemuVersion& version);
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

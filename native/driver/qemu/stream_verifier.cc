@@ -4,7 +4,7 @@
 
 #include <utility>
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 namespace {
 
 class ContentCheck : public std::enable_shared_from_this<ContentCheck> {
@@ -118,4 +118,4 @@ void check_header(job::Host& host, const StreamPlan& plan,
                     [check, then = std::move(then)] { then(check->unseen); });
 }
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

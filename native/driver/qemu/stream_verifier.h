@@ -16,7 +16,7 @@
 #include "driver/qemu/stream_witness.h"
 #include "job/host.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 
 struct ContentSeen {
   /// Why the files cannot be read from here, or ""; the rest means nothing then.
@@ -37,4 +37,4 @@ void check_content(job::Host& host, const StreamPlan& plan, IsWanted is_wanted,
 void check_header(job::Host& host, const StreamPlan& plan,
                   std::function<void(Result<std::string>)> then);
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

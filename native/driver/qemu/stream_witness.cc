@@ -10,7 +10,7 @@
 #include "core/image/backing_name.h"
 #include "driver/qemu/guest_files.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 namespace {
 
 using image::GuestOffset;
@@ -142,4 +142,4 @@ Result<std::string> read_back(const PromisedHeader& promised) {
   return std::string();
 }
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

@@ -27,7 +27,7 @@
 #include "core/image/chain_walk.h"
 #include "driver/qemu/block_graph.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 
 class StreamWitness {
  public:
@@ -78,4 +78,4 @@ struct PromisedHeader {
 /// what it states instead.
 [[nodiscard]] Result<std::string> read_back(const PromisedHeader& promised);
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

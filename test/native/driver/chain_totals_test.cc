@@ -17,7 +17,7 @@
 #include "core/image/chain_walk.h"
 #include "core/image/inspect.h"
 #include "core/image/qcow2/qcow2_image.h"
-#include "driver/pull_survey.h"
+#include "driver/plan/pull_survey.h"
 #include "files/table_graph.h"
 #include "files/temp_folder.h"
 #include "files/test_seed.h"

@@ -10,7 +10,7 @@
 #include "core/image/qcow2/qcow2_image.h"
 #include "core/image/qcow2/support.h"
 #include "core/image/raw/raw_image.h"
-#include "driver/local_pull.h"
+#include "driver/local/local_pull.h"
 #include "faults/inline_host.h"
 
 namespace blockpull::driver {

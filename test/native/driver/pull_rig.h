@@ -11,7 +11,7 @@
 #include <string>
 
 #include "core/image/chain.h"
-#include "driver/pull_metadata.h"
+#include "driver/local/pull_metadata.h"
 #include "faults/qcow2_checker.h"
 #include "faults/recording_file.h"
 #include "job/work.h"

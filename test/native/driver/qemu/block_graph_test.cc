@@ -9,7 +9,7 @@
 #include "core/base/text.h"
 #include "driver/qemu/recorded_answers.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 namespace {
 
 /// The graph, which is expected to be one.
@@ -278,4 +278,4 @@ TEST(BlockGraphTest, OneNodeHasOneBacking) {
 }
 
 }  // namespace
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

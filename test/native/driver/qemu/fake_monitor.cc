@@ -6,7 +6,7 @@
 
 #include "core/base/text.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 
 using qmp::Json;
 using qmp::Link;
@@ -147,4 +147,4 @@ void FakeMonitor::tell(const qmp::Event& event) {
   }
 }
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

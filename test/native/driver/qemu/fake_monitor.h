@@ -25,7 +25,7 @@
 #include "core/qmp/monitor.h"
 #include "driver/qemu/fake_qemu.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 
 enum class Failing : std::uint8_t { kNothing, kRefused, kLate, kLostBefore, kLostAfter };
 
@@ -79,4 +79,4 @@ class FakeMonitor final : public qmp::Monitor {
   std::uint64_t next_listener_ = 1;
 };
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

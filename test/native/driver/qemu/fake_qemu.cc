@@ -6,7 +6,7 @@
 
 #include "core/base/text.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 namespace {
 
 Error refused(std::string words, std::string error_class = "GenericError") {
@@ -379,4 +379,4 @@ std::string FakeQemu::graph() const {
   return text(R"({"nodes": [)", nodes, R"(], "edges": [)", edges, "]}");
 }
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

@@ -27,7 +27,7 @@
 
 #include "core/qmp/json.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 
 class FakeQemu {
  public:
@@ -140,4 +140,4 @@ class FakeQemu {
   [[nodiscard]] std::string graph() const;
 };
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

@@ -17,7 +17,7 @@
 #include "driver/qemu/stream_follower.h"
 #include "faults/inline_host.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 
 class FollowerRig {
  public:
@@ -182,4 +182,4 @@ class FollowerRig {
   std::vector<job::Ending> ends;
 };
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

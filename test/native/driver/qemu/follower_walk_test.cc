@@ -12,7 +12,7 @@
 #include "driver/qemu/follower_rig.h"
 #include "files/test_seed.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 namespace {
 
 class Walk {
@@ -184,4 +184,4 @@ TEST(FollowerWalkTest, HoldsItsPromisesOnAnyPath) {
 }
 
 }  // namespace
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

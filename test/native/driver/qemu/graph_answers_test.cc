@@ -11,7 +11,7 @@
 #include "core/base/text.h"
 #include "driver/qemu/block_graph.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 namespace {
 
 qmp::Json answer(const std::string& text) {
@@ -231,4 +231,4 @@ INSTANTIATE_TEST_SUITE_P(
         FileName{"json:{no json", "json:{no json", false}));
 
 }  // namespace
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

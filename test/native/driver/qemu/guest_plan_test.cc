@@ -17,7 +17,7 @@
 #include "files/sample_chain.h"
 #include "files/temp_folder.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 namespace {
 
 constexpr std::uint64_t kCluster = 65536;
@@ -346,4 +346,4 @@ TEST_F(GuestFilesTest, OutsideOfTheFoldersThatAreAllowedAreRefused) {
 }
 
 }  // namespace
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

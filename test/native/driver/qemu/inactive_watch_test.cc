@@ -8,7 +8,7 @@
 
 #include <gtest/gtest.h>
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 namespace {
 
 const RunState kRuns{"running", "", ""};
@@ -213,4 +213,4 @@ TEST(InactiveWatchAgainTest, ThatTheOldJobStoodSaysNothingOfTheNewOne) {
 }
 
 }  // namespace
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

@@ -8,7 +8,7 @@
 
 #include <gtest/gtest.h>
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 namespace {
 
 using Move = JobHold::Move;
@@ -206,4 +206,4 @@ TEST(JobHoldTest, WhatIsBegunAgainIsNotPausedAndHasSkippedNothing) {
 }
 
 }  // namespace
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

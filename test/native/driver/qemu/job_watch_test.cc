@@ -8,7 +8,7 @@
 
 #include "driver/qemu/fake_monitor.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 namespace {
 
 class JobWatchTest : public testing::Test {
@@ -63,4 +63,4 @@ TEST_F(JobWatchTest, AConnectionThatBreaksMayHaveMissedAStop) {
 }
 
 }  // namespace
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

@@ -9,7 +9,7 @@
 #include "driver/qemu/start_stream.h"
 #include "faults/inline_host.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 namespace {
 
 /// Ends when the test says so.
@@ -125,4 +125,4 @@ TEST_F(JoinTest, OneThatQemuIsDoneWithIsWaitedForAndThePullBeginsAfterIt) {
 }
 
 }  // namespace
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

@@ -6,7 +6,7 @@
 
 #include "files/temp_folder.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 
 qmp::Json recorded(const std::string& name) {
   auto parsed = qmp::Json::parse(files::content_of(BLOCKPULL_ANSWERS_FOLDER "/" + name + ".json"));
@@ -14,4 +14,4 @@ qmp::Json recorded(const std::string& name) {
   return parsed.ok() ? std::move(parsed).value() : qmp::Json();
 }
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

@@ -19,10 +19,10 @@
 
 #include "core/qmp/json.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 
 /// The object in answers/<name>.json: "devices", "stats", "graph", "status", "migrate", "nodes",
 /// "jobs".
 [[nodiscard]] qmp::Json recorded(const std::string& name);
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

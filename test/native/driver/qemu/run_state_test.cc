@@ -8,7 +8,7 @@
 
 #include <gtest/gtest.h>
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 namespace {
 
 struct State {
@@ -156,4 +156,4 @@ TEST(RunStateTest, AnotherMigrationHasOtherNumbers) {
 }
 
 }  // namespace
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

@@ -4,7 +4,7 @@
 
 #include <utility>
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 
 ServedQemu::ServedQemu(const std::string& path) : server_(path), thread_([this] { serve(); }) {}
 
@@ -104,4 +104,4 @@ void ServedQemu::answer(const qmp::Request& request) {
   changed_.notify_all();
 }
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

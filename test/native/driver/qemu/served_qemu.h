@@ -16,7 +16,7 @@
 #include "core/qmp/scripted_server.h"
 #include "driver/qemu/fake_qemu.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 
 class ServedQemu {
  public:
@@ -66,4 +66,4 @@ class ServedQemu {
   std::thread thread_;
 };
 
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

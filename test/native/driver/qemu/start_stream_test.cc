@@ -12,7 +12,7 @@
 #include "driver/qemu/left_job.h"
 #include "faults/inline_host.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 namespace {
 
 class StartStreamTest : public testing::Test {
@@ -446,4 +446,4 @@ TEST_F(FlushTest, SaysWhatBecameOfTheMonitor) {
 }
 
 }  // namespace
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

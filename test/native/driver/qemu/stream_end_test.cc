@@ -6,7 +6,7 @@
 
 #include "driver/qemu/follower_rig.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 namespace {
 
 TEST(StreamEndTest, ASnapshotThatIsTakenMeanwhileKeepsTheBackingFile) {
@@ -53,4 +53,4 @@ TEST(StreamEndTest, FiltersThatGoOnComingBetweenEndItAsNotDone) {
 }
 
 }  // namespace
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

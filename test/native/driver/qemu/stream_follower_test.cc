@@ -9,7 +9,7 @@
 
 #include "driver/qemu/follower_rig.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 namespace {
 
 TEST(StreamFollowerTest, FlushesBeforeItFinalizesAndBeforeItTells) {
@@ -480,4 +480,4 @@ TEST(StreamFollowerTest, TheBaseIsWhatTheChainShowsElseWhatWasPlanned) {
 }
 
 }  // namespace
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

@@ -8,7 +8,7 @@
 #include "driver/qemu/follower_rig.h"
 #include "driver/qemu/stream_follower.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 namespace {
 
 TEST(StreamLeavingTest, WhoLeavesLeavesTheJobAsItIs) {
@@ -60,4 +60,4 @@ TEST(StreamLeavingTest, ALimitIsHandedOnWhileItRuns) {
 }
 
 }  // namespace
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

@@ -12,7 +12,7 @@
 #include "driver/qemu/job_id.h"
 #include "driver/qemu/recorded_answers.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 namespace {
 
 constexpr qmp::QemuVersion kVersion{7, 2, 22};
@@ -421,4 +421,4 @@ TEST(StreamPlanTest, ARelativeNameOfQemusThatMayBeTheDiskIsToldWithItsOtherNames
 }
 
 }  // namespace
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

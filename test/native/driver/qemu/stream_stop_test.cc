@@ -7,7 +7,7 @@
 
 #include "driver/qemu/follower_rig.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 namespace {
 
 class StreamStopTest : public testing::Test {
@@ -102,4 +102,4 @@ TEST_F(StreamStopTest, OneThatNeverStopsCompletesAlsoWhereItWouldHaveFailed) {
 }
 
 }  // namespace
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

@@ -13,7 +13,7 @@
 #include "faults/image_recipe.h"
 #include "files/temp_folder.h"
 
-namespace blockpull::driver {
+namespace blockpull::driver::qemu {
 namespace {
 
 constexpr std::uint64_t kCluster = 512;
@@ -287,4 +287,4 @@ TEST(StreamWitnessTest, OfABaseThatIsNotSeenOnlyTheNameCounts) {
 }
 
 }  // namespace
-}  // namespace blockpull::driver
+}  // namespace blockpull::driver::qemu

@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "driver/local/local_pull.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/limits.h"
+#include "core/base/text.h"
+
+namespace blockpull::driver {
+namespace {
+
+/// A checkpoint at the latest so long after the first byte that it would save.
+constexpr Nanoseconds kCheckpointInterval{5'000'000'000};
+
+/// And after so many entries, which cost no bytes (zero clusters): one commit stays short.
+constexpr std::uint64_t kCheckpointClusters = 131072;
+
+/// Seconds of work that are planned ahead under a bandwidth limit.
+constexpr std::uint64_t kSecondsAhead = 4;
+
+ZeroPolicy zero_policy(const PullTarget& target) {
+  if (!target.keeps_base()) {
+    return ZeroPolicy::kLeaveOut;
+  }
+  return target.can_write_zero_clusters() ? ZeroPolicy::kZeroCluster : ZeroPolicy::kWrite;
+}
+
+}  // namespace
+
+LocalPull::LocalPull(std::unique_ptr<PullTarget> target, std::unique_ptr<PullMetadata> metadata)
+    : target_(std::move(target)),
+      metadata_(std::move(metadata)),
+      total_(target_->chain.active().virtual_size()) {}
+
+LocalPull::~LocalPull() = default;
+
+template <typename T>
+void LocalPull::on_lane(std::function<Result<T>()> work, std::function<void(Result<T>)> then) {
+  lane_busy_ = true;
+  auto result = std::make_shared<std::optional<Result<T>>>();
+  host_->run_blocking([result, work = std::move(work)] { result->emplace(work()); },
+                      [this, result, then = std::move(then)] {
+                        lane_busy_ = false;
+                        then(std::move(**result));
+                        pump();
+                      });
+}
+
+void LocalPull::start(job::Host& host, job::Board& board, std::function<void(job::Ending)> finish) {
+  host_ = &host;
+  board_ = &board;
+  finish_ = std::move(finish);
+  if (!target_->has_work) {
+    sync_only();
+    return;
+  }
+  mover_ = std::make_unique<Mover>(host, board, target_->chain, zero_policy(*target_),
+                                   [this] { pump(); });
+  mover_->set_bandwidth(bandwidth_);
+  pump();
+}
+
+void LocalPull::stop(job::Stop how) {
+  if (!stop_ || how == job::Stop::kAbandon) {
+    stop_ = how;
+  }
+  if (mover_ != nullptr) {
+    mover_->stop();
+    pump();
+  }
+}
+
+void LocalPull::set_bandwidth(std::uint64_t bytes_per_second) {
+  bandwidth_ = bytes_per_second;
+  if (mover_ != nullptr) {
+    mover_->set_bandwidth(bytes_per_second);
+    pump();
+  }
+}
+
+/// Nothing to pull: completed, but only after a flush of our own.
+void LocalPull::sync_only() {
+  board_->settled = total_;
+  stage_ = Stage::kEnd;
+  on_lane<void>([this] { return target_->chain.active().file().sync(); },
+                [this](Result<void> synced) {
+                  if (synced.ok()) {
+                    read_back();
+                  } else {
+                    finish(std::move(synced).error());
+                  }
+                });
+}
+
+void LocalPull::read_back() {
+  stage_ = Stage::kEnd;
+  on_lane<std::string>([this] { return target_->read_back(); },
+                       [this](Result<std::string> doubt) {
+                         if (!doubt.ok()) {
+                           // Of a disk that does not hold what was flushed to it nobody knows what
+                           // it holds: nothing is written any more.
+                           finish(std::move(doubt).error());
+                           return;
+                         }
+                         is_verified_ = doubt->empty();
+                         warn(std::move(doubt).value());
+                         board_->settled = total_;
+                         finish(std::nullopt);
+                       });
+}
+
+void LocalPull::warn(std::string warning) {
+  if (!warning.empty()) {
+    warnings_.push_back(std::move(warning));
+  }
+}
+
+/// What is called from inside a pump (a buffer came free, a piece ended) runs it once more.
+void LocalPull::pump() {
+  if (pumping_) {
+    pump_again_ = true;
+    return;
+  }
+  pumping_ = true;
+  do {
+    pump_again_ = false;
+    pump_once();
+  } while (pump_again_);
+  pumping_ = false;
+}
+
+void LocalPull::pump_once() {
+  if (stage_ == Stage::kEnd) {
+    return;
+  }
+  mover_->pump();
+  collect_links();
+  if (mover_->error() && !error_) {
+    fail(*mover_->error());
+  }
+  if (error_ || stop_) {
+    mover_->stop();
+    if (mover_->in_flight() == 0 && !lane_busy_) {
+      wind_up();
+    }
+    return;
+  }
+  if (lane_busy_) {
+    return;
+  }
+  if (stage_ == Stage::kSurvey) {
+    survey();
+  } else if (stage_ == Stage::kBegin) {
+    begin();
+  } else if (wants_commit()) {
+    commit();
+  } else if (wants_refill()) {
+    refill();
+  } else if (plan_at_end_ && mover_->idle()) {
+    complete();
+  }
+}
+
+void LocalPull::collect_links() {
+  if (mover_->links().runs.empty() && mover_->links().guest_bytes == 0) {
+    return;
+  }
+  const Mover::Links links = mover_->take_links();
+  add_links(links.runs, links.clusters);
+  settle(links.guest_bytes);
+}
+
+void LocalPull::add_links(const std::vector<LinkRun>& runs, std::uint64_t clusters) {
+  if (links_.empty()) {
+    links_since_ = host_->clock().now();
+  }
+  links_.insert(links_.end(), runs.begin(), runs.end());
+  link_clusters_ += clusters;
+}
+
+bool LocalPull::wants_commit() const {
+  if (links_.empty()) {
+    return false;
+  }
+  if (plan_at_end_ && mover_->idle()) {
+    return true;
+  }
+  const std::uint64_t bytes = link_clusters_ * target_->chain.active().cluster_size();
+  return bytes >= limits::kCheckpoint || link_clusters_ >= kCheckpointClusters ||
+         host_->clock().now() - links_since_ >= kCheckpointInterval;
+}
+
+std::uint64_t LocalPull::ahead_bytes() const {
+  return bandwidth_ == 0 || bandwidth_ > limits::kCheckpoint / kSecondsAhead
+             ? limits::kCheckpoint
+             : bandwidth_ * kSecondsAhead;
+}
+
+bool LocalPull::wants_refill() const {
+  return mover_->missing_clusters() > 0 ||
+         (!plan_at_end_ && mover_->queued_bytes() <= ahead_bytes() / 2);
+}
+
+void LocalPull::settle(std::uint64_t guest_bytes) {
+  board_->settled = std::min(board_->settled + guest_bytes, total_);
+}
+
+void LocalPull::survey() {
+  on_lane<PullMetadata::Totals>([this] { return metadata_->survey(); },
+                                [this](Result<PullMetadata::Totals> totals) {
+                                  if (!totals.ok()) {
+                                    fail(std::move(totals).error());
+                                    return;
+                                  }
+                                  board_->to_move = totals->bytes_to_move;
+                                  if (totals->finished) {
+                                    stage_ = Stage::kBegin;
+                                  }
+                                });
+}
+
+void LocalPull::begin() {
+  on_lane<void>([this] { return metadata_->begin(); },
+                [this](Result<void> begun) {
+                  stage_ = Stage::kMove;
+                  if (!begun.ok()) {
+                    fail(std::move(begun).error());
+                  }
+                });
+}
+
+void LocalPull::refill() {
+  const PullMetadata::RefillRequest request{
+      .piece_bytes = mover_->piece_bytes(),
+      .ahead_bytes =
+          plan_at_end_ ? 0 : ahead_bytes() - std::min(ahead_bytes(), mover_->queued_bytes()),
+      .missing_clusters = mover_->missing_clusters()};
+  on_lane<PullMetadata::Refill>([this, request] { return metadata_->refill(request); },
+                                [this](Result<PullMetadata::Refill> refill) {
+                                  if (!refill.ok()) {
+                                    fail(std::move(refill).error());
+                                    return;
+                                  }
+                                  plan_at_end_ = refill->at_end || plan_at_end_;
+                                  for (const ClusterRange& grant : refill->grants) {
+                                    mover_->grant(grant);
+                                  }
+                                  for (Piece& piece : refill->pieces) {
+                                    mover_->enqueue(std::move(piece));
+                                  }
+                                  add_links(refill->zeros, refill->zero_clusters);
+                                  settle(refill->settled);
+                                });
+}
+
+void LocalPull::commit() {
+  auto links = std::make_shared<std::vector<LinkRun>>(std::exchange(links_, {}));
+  link_clusters_ = 0;
+  on_lane<void>([this, links] { return metadata_->commit(*links); },
+                [this, links](Result<void> committed) {
+                  if (committed.ok()) {
+                    return;
+                  }
+                  if (committed.error().kind == ErrorKind::kNoSpace ||
+                      committed.error().kind == ErrorKind::kLocked) {
+                    // No room for tables: wind_up tries once more with the space of what is unused.
+                    // Or a layer was changed: it gives the copies back.
+                    links_.insert(links_.end(), links->begin(), links->end());
+                  }
+                  fail(std::move(committed).error());
+                });
+}
+
+void LocalPull::complete() {
+  auto unused = std::make_shared<std::vector<ClusterRange>>(mover_->take_unused_grants());
+  on_lane<std::string>([this, unused] { return metadata_->complete(*unused); },
+                       [this](Result<std::string> completed) {
+                         if (!completed.ok()) {
+                           fail(std::move(completed).error());
+                           return;
+                         }
+                         warn(std::move(completed).value());
+                         read_back();
+                       });
+}
+
+/// The end of a job that does not complete: keeps what has been moved, if that is still allowed.
+void LocalPull::wind_up() {
+  Error error =
+      error_ ? std::move(*error_)
+             : make_error(ErrorKind::kCancelled,
+                          text("the pull of '", target_->chain.layers.front().path,
+                               "' was aborted; what was copied is kept, pull again to go on"));
+  const bool nothing_written = stage_ != Stage::kMove;
+  // After a failed flush nobody knows what the disk holds: nothing is linked, nothing is written
+  // any more.
+  const bool flush_failed = target_->chain.active().file().sync_failed();
+  if (flush_failed || nothing_written || stop_ == job::Stop::kAbandon) {
+    finish(std::move(error));
+    return;
+  }
+  stage_ = Stage::kEnd;
+  auto links = std::make_shared<std::vector<LinkRun>>(links_);
+  auto unused = std::make_shared<std::vector<ClusterRange>>(mover_->take_unused_grants());
+  on_lane<void>([this, links, unused] { return metadata_->wind_up(*links, *unused); },
+                [this, error](Result<void> wound_up) {
+                  const bool cancelled = error.kind == ErrorKind::kCancelled;
+                  // A cancel that could not end at a consistent point on disk has failed.
+                  finish(cancelled && !wound_up.ok() ? std::move(wound_up).error() : error);
+                });
+}
+
+void LocalPull::fail(Error error) {
+  if (error.kind == ErrorKind::kNoSpace && error.bytes_needed == 0) {
+    // What is not settled yet is still missing, also where it has been read already.
+    error.bytes_needed = std::min(board_->to_move.load(), total_ - board_->settled);
+  }
+  if (!error_) {
+    error_ = std::move(error);
+  }
+}
+
+void LocalPull::finish(std::optional<Error> error) {
+  stage_ = Stage::kEnd;
+  if (mover_ != nullptr) {
+    // A timer of a limit that was lifted since may still be set.
+    mover_->stop();
+  }
+  job::Ending ending{.error = std::move(error), .released = {}};
+  if (metadata_ != nullptr) {
+    ending.trailing = metadata_->trailing();
+  }
+  if (!ending.error) {
+    ending.durable = true;
+    ending.verified = is_verified_;
+    ending.warnings = std::move(warnings_);
+    if (ending.verified) {
+      ending.released = target_->intermediate_paths();
+    }
+  }
+  finish_(std::move(ending));
+}
+
+}  // namespace blockpull::driver

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "driver/local/pull_metadata.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "core/base/limits.h"
+#include "core/image/qcow2/disk_tail.h"
+#include "core/image/qcow2/qcow2_image.h"
+
+namespace blockpull::driver {
+namespace {
+
+using image::qcow2::Allocator;
+using image::qcow2::HeaderEdit;
+
+/// For tables that a small image may get, whatever its clusters.
+constexpr std::uint64_t kSpareRoom = limits::kRefcountTableBytes + 4 * limits::kMiB;
+
+/// A call of refill() lasts about so long: a cancel waits for it.
+constexpr std::chrono::milliseconds kTurn{20};
+
+std::vector<ClusterRange> copies_of(const std::vector<LinkRun>& links) {
+  std::vector<ClusterRange> copies;
+  for (const LinkRun& run : links) {
+    if (!run.zero) {
+      copies.push_back({run.host_cluster, run.count});
+    }
+  }
+  return copies;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<PullMetadata>> PullMetadata::open(const PullTarget& target,
+                                                         const IsWanted& is_wanted) {
+  BLOCKPULL_TRY(allocator, Allocator::open(target.active(), is_wanted));
+  BLOCKPULL_TRY(header_edit, HeaderEdit::plan(target.active(), target.new_backing));
+  BLOCKPULL_TRY(trailing, find_trailing_data(target.active(), allocator, target.trailing));
+  return std::unique_ptr<PullMetadata>(
+      new PullMetadata(target, std::move(allocator), std::move(header_edit), std::move(trailing)));
+}
+
+PullMetadata::PullMetadata(const PullTarget& target, Allocator allocator, HeaderEdit header_edit,
+                           TrailingFound trailing)
+    : target_(target),
+      allocator_(std::move(allocator)),
+      link_writer_(target.active(), allocator_),
+      header_edit_(std::move(header_edit)),
+      trailing_(std::move(trailing)),
+      first_end_(allocator_.end()),
+      survey_(target),
+      planner_(target.chain, target.base, target.can_write_zero_clusters()) {
+  if (trailing_.kept) {
+    // Nothing may be taken, or cut off, before it is raised.
+    allocator_.hold_from(trailing_.kept->held_from());
+  }
+}
+
+Result<PullMetadata::Totals> PullMetadata::survey() {
+  BLOCKPULL_TRY(totals, survey_.next());
+  bytes_to_allocate_ = totals.bytes_to_allocate;
+  return totals;
+}
+
+Result<void> PullMetadata::begin() {
+  if (trailing_.kept) {
+    // Twice what the clusters take: refcounts of 64 bits and their tables add an eighth of it, and
+    // a hole costs nothing.
+    const std::uint64_t room = 2 * bytes_to_allocate_ + kSpareRoom;
+    const std::uint64_t end = allocator_.end() * target_.active().cluster_size();
+    BLOCKPULL_CHECK(trailing_.kept->raise(end + room));
+    allocator_.hold_from(trailing_.kept->held_from() - trailing_.kept->length());
+  }
+  BLOCKPULL_CHECK(allocator_.begin());
+  is_begun_ = true;
+  return {};
+}
+
+/// Brings the trailer down to the end of the image, once nothing more is taken behind it.
+Result<void> PullMetadata::lower_trailer() {
+  if (!trailing_.kept || allocator_.has_failed()) {
+    // Where the image ends is not certain after a failure: the next pull finds it by its mark.
+    return {};
+  }
+  // Where something unknown may own what lies there, the trailer goes behind all of it.
+  const bool has_grown = allocator_.end() != first_end_ || !allocator_.owns_all_space();
+  const std::uint64_t image_end =
+      has_grown ? allocator_.end() * target_.active().cluster_size() : allocator_.end_of_use();
+  // Leaks that were not taken back lie right behind the image, and are no place for a trailer.
+  BLOCKPULL_CHECK(trailing_.kept->lower(is_begun_ ? std::optional(image_end) : std::nullopt));
+  allocator_.hold_from(trailing_.kept->held_from());
+  return {};
+}
+
+Result<PullMetadata::Refill> PullMetadata::refill(const RefillRequest& request) {
+  const auto until = std::chrono::steady_clock::now() + kTurn;
+  Refill refill;
+  std::uint64_t clusters = request.missing_clusters;
+  std::uint64_t planned = 0;
+  while (planned < request.ahead_bytes && !refill.at_end &&
+         std::chrono::steady_clock::now() < until) {
+    BLOCKPULL_TRY(step, planner_.next(request.piece_bytes));
+    refill.settled += step.settled;
+    refill.at_end = step.at_end;
+    if (step.zeros.count > 0) {
+      refill.zeros.push_back({step.zeros.first_cluster, step.zeros.count, 0, true});
+      refill.zero_clusters += step.zeros.count;
+      refill.settled += step.zeros.count * target_.active().cluster_size();
+      planned += step.zeros.count * image::qcow2::kEntryBytes;
+    }
+    if (step.piece.clusters > 0) {
+      clusters += step.piece.clusters;
+      planned += step.piece.clusters * target_.active().cluster_size();
+      refill.pieces.push_back(std::move(step.piece));
+    }
+  }
+  if (clusters > 0) {
+    BLOCKPULL_TRY(grant, reserve_most(clusters));
+    refill.grants.push_back(grant);
+  }
+  return refill;
+}
+
+/// As many of `clusters` as the disk has room for, halving down to one.
+Result<ClusterRange> PullMetadata::reserve_most(std::uint64_t clusters) {
+  for (;;) {
+    auto reserved = allocator_.reserve(clusters);
+    if (reserved.ok() || reserved.error().kind != ErrorKind::kNoSpace || clusters == 1) {
+      return reserved;
+    }
+    clusters /= 2;
+  }
+}
+
+Result<void> PullMetadata::commit(const std::vector<LinkRun>& links) {
+  // All of it has been read by now.
+  if (auto unchanged = target_.layer_watch.check_content(); !unchanged.ok()) {
+    copies_in_doubt_ = true;
+    return unchanged;
+  }
+  BLOCKPULL_CHECK(link_writer_.prepare(links));
+  // If we die here, the next open sees data and tables that nothing refers to: leaks of this batch.
+  BLOCKPULL_CHECK(target_.active().file().sync());
+  Result<void> linked = link_writer_.commit();
+  links_in_doubt_ = !linked.ok();
+  return linked;
+}
+
+Result<void> PullMetadata::give_back(const std::vector<ClusterRange>& unused) {
+  for (const ClusterRange& range : unused) {
+    BLOCKPULL_CHECK(allocator_.release(range));
+  }
+  // If we die here, the next open sees every link made so far or its old value, and some leaks.
+  BLOCKPULL_CHECK(target_.active().file().sync());
+  return allocator_.trim();
+}
+
+Result<std::string> PullMetadata::complete(const std::vector<ClusterRange>& unused) {
+  BLOCKPULL_TRY(warning, clear_tail());
+  BLOCKPULL_CHECK(give_back(unused));
+  BLOCKPULL_CHECK(lower_trailer());
+  BLOCKPULL_CHECK(header_edit_.prepare(target_.active()));
+  BLOCKPULL_CHECK(target_.check_in_place());
+  BLOCKPULL_CHECK(target_.layer_watch.check());
+  BLOCKPULL_CHECK(header_edit_.apply(target_.active()));
+  return warning;
+}
+
+/// What a growing disk would show once the longer backing file, and with it QEMU's reason to write
+/// zeros there, is gone.
+Result<std::string> PullMetadata::clear_tail() {
+  image::Qcow2Image& active = target_.active();
+  if (target_.chain.layers[1].image->virtual_size() <= active.virtual_size()) {
+    return std::string();
+  }
+  BLOCKPULL_TRY(tail, image::qcow2::find_disk_tail(active));
+  if (!tail) {
+    return std::string();
+  }
+  if (tail->is_compressed) {
+    return image::qcow2::warning_of(active.file().path(), active, *tail);
+  }
+  // If we die here, or before the flush that comes next, the next open sees some of these bytes or
+  // zeros; no guest reads them, and the backing file is there still.
+  BLOCKPULL_CHECK(image::qcow2::clear_disk_tail(active, *tail));
+  return std::string();
+}
+
+Result<void> PullMetadata::wind_up(const std::vector<LinkRun>& links,
+                                   const std::vector<ClusterRange>& unused) {
+  const Result<void> ended = end_links(links, unused);
+  // Where they failed the trailer stays where it was raised to, which is the end of the file.
+  return ended.ok() ? lower_trailer() : ended;
+}
+
+Result<void> PullMetadata::end_links(const std::vector<LinkRun>& links,
+                                     const std::vector<ClusterRange>& unused) {
+  // First what is unused: on a full disk, tables for the links may need its space.
+  BLOCKPULL_CHECK(give_back(unused));
+  if (links.empty() || links_in_doubt_) {
+    return {};
+  }
+  if (!copies_in_doubt_) {
+    const Result<void> linked = commit(links);
+    if (linked.ok()) {
+      // If we die here, the next open sees each of the last links made or not.
+      return target_.active().file().sync();
+    }
+    const bool has_no_room = linked.error().kind == ErrorKind::kNoSpace && !links_in_doubt_;
+    if (!copies_in_doubt_ && !has_no_room) {
+      return linked;
+    }
+  }
+  // Not even the tables fit, or the copies may be of what somebody has put into a layer: they go,
+  // the chain still has the bytes.
+  return give_back(copies_of(links));
+}
+
+}  // namespace blockpull::driver

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "driver/plan/pull_planner.h"
+
+#include <algorithm>
+
+#include "core/base/checked.h"
+#include "core/base/limits.h"
+#include "core/base/text.h"
+
+namespace blockpull::driver {
+namespace {
+
+using image::Extent;
+using image::GuestOffset;
+using image::Owner;
+using image::Status;
+
+/// Looks at tables before a caller gets the word again: a few ms of walking at the most.
+constexpr int kLooks = 256;
+
+/// Compressed bytes in one piece: a piece that has so many is full; a single cluster that needs
+/// more than the second number (hundreds of layers, a compressed fragment from each) is refused.
+constexpr std::uint64_t kStagingWanted = limits::kPiece;
+constexpr std::uint64_t kMostStaging = 16 * limits::kMiB;
+
+/// Zero clusters in one step: links are made in batches, and a batch is what a cancel waits for.
+constexpr std::uint64_t kMostZeroClusters = 16384;
+
+bool continues(const Segment& last, const Segment& next) {
+  return last.status == next.status && last.layer == next.layer &&
+         last.status != Status::kCompressed &&
+         (last.status == Status::kZero || last.host.value + last.length == next.host.value);
+}
+
+/// Gives a compressed segment its place behind the clusters, or the place of one that reads the
+/// same bytes.
+void stage(Piece& piece, Segment& segment) {
+  for (const Segment& other : piece.segments) {
+    if (other.status == Status::kCompressed && other.layer == segment.layer &&
+        other.host == segment.host && other.compressed_length == segment.compressed_length) {
+      segment.staging_offset = other.staging_offset;
+      segment.shares_staging = true;
+      return;
+    }
+  }
+  segment.staging_offset = piece.staging_bytes;
+  piece.staging_bytes += segment.compressed_length;
+}
+
+void append(Piece& piece, Segment segment) {
+  if (!piece.segments.empty() && continues(piece.segments.back(), segment)) {
+    piece.segments.back().length += segment.length;
+    return;
+  }
+  if (segment.status == Status::kCompressed) {
+    stage(piece, segment);
+  }
+  piece.segments.push_back(segment);
+}
+
+}  // namespace
+
+PullPlanner::PullPlanner(const image::Chain& chain, std::size_t base, bool can_write_zero_clusters)
+    : chain_(chain),
+      walk_(chain),
+      base_(base),
+      can_write_zero_clusters_(can_write_zero_clusters),
+      cluster_size_(chain.active().cluster_size()),
+      end_(chain.active().virtual_size()) {}
+
+/// Bytes of `run`, which begins at the position, that are whole clusters; the end of the disk
+/// counts as one.
+std::uint64_t PullPlanner::whole_clusters(std::uint64_t run) const {
+  return position_ + run == end_ ? run : round_down(run, cluster_size_);
+}
+
+void PullPlanner::settle(PlanStep& step, std::uint64_t length) {
+  step.settled += length;
+  position_ += length;
+}
+
+Piece& PullPlanner::open_piece(PlanStep& step, std::uint64_t guest_bytes) {
+  Piece& piece = step.piece;
+  const std::uint64_t first = position_ / cluster_size_;
+  const std::uint64_t count = divide_up(guest_bytes, cluster_size_);
+  if (!piece.runs.empty() && piece.runs.back().first_cluster + piece.runs.back().count == first) {
+    piece.runs.back().count += count;
+  } else {
+    piece.runs.push_back({first, count});
+  }
+  piece.clusters += count;
+  piece.guest_bytes += guest_bytes;
+  return piece;
+}
+
+Result<PlanStep> PullPlanner::next(std::uint64_t most_bytes) {
+  PlanStep step;
+  for (int look = 0; look < kLooks && position_ < end_; ++look) {
+    const bool is_full =
+        step.piece.clusters > 0 && ((step.piece.clusters + 1) * cluster_size_ > most_bytes ||
+                                    step.piece.staging_bytes >= kStagingWanted);
+    if (step.zeros.count > 0 || is_full) {
+      return step;
+    }
+    BLOCKPULL_CHECK(advance(step, most_bytes));
+  }
+  step.at_end = position_ >= end_;
+  return step;
+}
+
+Result<void> PullPlanner::advance(PlanStep& step, std::uint64_t most_bytes) {
+  BLOCKPULL_TRY(own, walk_.who_has(0, 1, GuestOffset{position_}, end_ - position_));
+  if (own.extent.status != Status::kUnallocated) {
+    settle(step, own.extent.length);
+    return {};
+  }
+  BLOCKPULL_TRY(owner, walk_.who_has(1, base_, GuestOffset{position_}, own.extent.length));
+  const std::uint64_t whole = whole_clusters(owner.extent.length);
+  if (whole == 0) {
+    return plan_mixed(step);
+  }
+  switch (owner.extent.status) {
+    case Status::kUnallocated:
+      settle(step, whole);
+      return {};
+    case Status::kZero:
+      return plan_zeros(step, whole, most_bytes);
+    case Status::kData:
+    case Status::kCompressed:
+      break;
+  }
+  const std::uint64_t used = step.piece.clusters * cluster_size_;
+  const std::uint64_t room = std::max(round_down(most_bytes - used, cluster_size_), cluster_size_);
+  return add_run(step, owner, std::min(whole, room));
+}
+
+/// A run of whole clusters that one intermediate layer has as data.
+Result<void> PullPlanner::add_run(PlanStep& step, const Owner& owner, std::uint64_t length) {
+  Piece& piece = open_piece(step, length);
+  const std::uint64_t buffer_end = piece.clusters * cluster_size_;
+  const std::uint64_t padded = round_up(length, cluster_size_);
+  const Extent& extent = owner.extent;
+  append(piece, {extent.status, owner.layer, extent.host, buffer_end - padded, length,
+                 extent.compressed_length, extent.offset_in_cluster});
+  if (padded > length) {
+    append(piece, {.status = Status::kZero,
+                   .buffer_offset = buffer_end - (padded - length),
+                   .length = padded - length});
+  }
+  position_ += length;
+  return {};
+}
+
+/// Whole clusters for which an intermediate layer says zeros.
+Result<void> PullPlanner::plan_zeros(PlanStep& step, std::uint64_t length,
+                                     std::uint64_t most_bytes) {
+  if (!has_base()) {
+    settle(step, length);
+    return {};
+  }
+  BLOCKPULL_TRY(below, walk_.who_has(base_, chain_.layers.size(), GuestOffset{position_}, length));
+  const bool reads_zeros =
+      below.extent.status == Status::kZero || below.extent.status == Status::kUnallocated;
+  const std::uint64_t whole = whole_clusters(below.extent.length);
+  if (reads_zeros && whole > 0) {
+    settle(step, whole);
+    return {};
+  }
+  const std::uint64_t span = std::max(whole, std::min(length, cluster_size_));
+  if (can_write_zero_clusters_) {
+    add_zero_clusters(step, span);
+    return {};
+  }
+  const std::uint64_t used = step.piece.clusters * cluster_size_;
+  const std::uint64_t room = std::max(round_down(most_bytes - used, cluster_size_), cluster_size_);
+  return add_run(step, Owner{.extent = {.status = Status::kZero}}, std::min(span, room));
+}
+
+void PullPlanner::add_zero_clusters(PlanStep& step, std::uint64_t length) {
+  const std::uint64_t bytes = std::min(length, kMostZeroClusters * cluster_size_);
+  step.zeros = {position_ / cluster_size_, divide_up(bytes, cluster_size_)};
+  position_ += bytes;
+}
+
+/// One cluster in which several answers meet.
+Result<void> PullPlanner::plan_mixed(PlanStep& step) {
+  const std::uint64_t cluster_end = std::min(position_ + cluster_size_, end_);
+  bool reads_zeros = true;
+  bool unchanged = true;
+  for (std::uint64_t at = position_; at < cluster_end;) {
+    BLOCKPULL_TRY(above, walk_.who_has(1, base_, GuestOffset{at}, cluster_end - at));
+    if (above.extent.status == Status::kData || above.extent.status == Status::kCompressed) {
+      return gather(step);
+    }
+    BLOCKPULL_TRY(below,
+                  walk_.who_has(base_, chain_.layers.size(), GuestOffset{at}, above.extent.length));
+    const bool below_zero =
+        below.extent.status == Status::kZero || below.extent.status == Status::kUnallocated;
+    const bool says_zero = above.extent.status == Status::kZero;
+    reads_zeros &= says_zero || below_zero;
+    unchanged &= !says_zero || below_zero;
+    at += below.extent.length;
+  }
+  if (unchanged) {
+    settle(step, cluster_end - position_);
+    return {};
+  }
+  if (reads_zeros && can_write_zero_clusters_) {
+    add_zero_clusters(step, cluster_end - position_);
+    return {};
+  }
+  return gather(step);
+}
+
+/// One cluster from whoever has its parts, the base included.
+Result<void> PullPlanner::gather(PlanStep& step) {
+  const std::uint64_t begin = position_;
+  const std::uint64_t end = std::min(begin + cluster_size_, end_);
+  Piece& piece = open_piece(step, end - begin);
+  const std::uint64_t buffer_begin = (piece.clusters - 1) * cluster_size_;
+  for (std::uint64_t at = begin; at < end;) {
+    BLOCKPULL_TRY(owner, walk_.who_has(1, chain_.layers.size(), GuestOffset{at}, end - at));
+    const Extent& extent = owner.extent;
+    Segment segment{extent.status,
+                    owner.layer,
+                    extent.host,
+                    buffer_begin + (at - begin),
+                    extent.length,
+                    extent.compressed_length,
+                    extent.offset_in_cluster};
+    if (extent.status == Status::kUnallocated) {
+      segment.status = Status::kZero;
+    }
+    append(piece, segment);
+    at += extent.length;
+  }
+  if (piece.staging_bytes > kMostStaging) {
+    return make_error(ErrorKind::kFeatureUnsupported,
+                      text("cluster at guest offset ", begin, " of '", chain_.layers.front().path,
+                           "' consists of ", piece.staging_bytes, " compressed bytes; more than ",
+                           kMostStaging, " are not supported, pull or commit some layers first"))
+        .with_path(chain_.layers.front().path);
+  }
+  if (end - begin < cluster_size_) {
+    append(piece, {.status = Status::kZero,
+                   .buffer_offset = buffer_begin + (end - begin),
+                   .length = cluster_size_ - (end - begin)});
+  }
+  position_ = end;
+  return {};
+}
+
+}  // namespace blockpull::driver

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "driver/plan/pull_survey.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "core/base/checked.h"
+#include "core/base/limits.h"
+#include "core/image/qcow2/qcow2_image.h"
+
+namespace blockpull::driver {
+namespace {
+
+using image::ChainRows;
+using image::LayerRow;
+using image::Status;
+
+/// A call of next() lasts about so long: a cancel waits for it.
+constexpr std::chrono::milliseconds kTurn{20};
+
+}  // namespace
+
+PullSurvey::PullSurvey(const PullTarget& target)
+    : target_(target),
+      end_(target.active().virtual_size()),
+      planner_(target.chain, target.base, target.can_write_zero_clusters()),
+      rows_(target.chain, planner_.walk(), 0, target.base),
+      planned_until_(target.active().entry_span() == 0 ? end_ : 0) {}
+
+Result<PullSurvey::Totals> PullSurvey::next() {
+  const auto until = std::chrono::steady_clock::now() + kTurn;
+  while (position_ < end_ && std::chrono::steady_clock::now() < until) {
+    BLOCKPULL_CHECK(advance());
+  }
+  totals_.finished = position_ >= end_;
+  return totals_;
+}
+
+Result<void> PullSurvey::advance() {
+  if (position_ >= planned_until_) {
+    BLOCKPULL_TRY(row, count_row());
+    if (row.is_counted) {
+      position_ += row.length;
+      return {};
+    }
+    // The planner has the last word, on errors too: it asks no layer that another one hides.
+    const std::uint64_t row_bytes = ChainRows::kUnits * target_.active().cluster_size();
+    const std::uint64_t row_end = round_down(position_, row_bytes) + row_bytes;
+    const std::uint64_t run_end =
+        round_down(position_ + row.length, target_.active().cluster_size());
+    planned_until_ = std::min(std::max(row_end, run_end), end_);
+    planner_.restrict_to(position_, planned_until_);
+  }
+  BLOCKPULL_TRY(step, planner_.next(limits::kPiece));
+  BLOCKPULL_CHECK(count_step(step));
+  position_ = step.at_end ? planned_until_ : position_;
+  return {};
+}
+
+/// Counts what lies at the position, or says how far it is all alike.
+Result<PullSurvey::Row> PullSurvey::count_row() {
+  const std::uint64_t cluster_size = target_.active().cluster_size();
+  BLOCKPULL_TRY(own, planner_.walk().status(0, position_, end_ - position_));
+  if (own.status != Status::kUnallocated && own.length >= ChainRows::kUnits * cluster_size) {
+    // What lies below is not even looked at.
+    return Row{own.length, true};
+  }
+  const auto window = rows_.next(position_, end_);
+  if (!window.ok()) {
+    return Row{};
+  }
+  const bool is_run = window->count == 1;
+  const std::uint64_t unit = is_run ? round_down(window->unit, cluster_size) : window->unit;
+  if (unit < cluster_size || !find_moved(window->count)) {
+    return Row{is_run ? window->unit : 0, false};
+  }
+  BLOCKPULL_CHECK(count_moved(unit));
+  return Row{unit * window->count, true};
+}
+
+/// Marks what an intermediate layer has as data; false where it is not as simple as that: what
+/// zeros become depends on the base.
+bool PullSurvey::find_moved(std::size_t units) {
+  is_open_.assign(units, 1);
+  is_moved_.assign(units, 0);
+  bool has_zeros = false;
+  for (std::size_t layer = 0; layer < target_.base; ++layer) {
+    const LayerRow row = rows_.row(layer);
+    if (row.is_same() && row.same == Status::kUnallocated) {
+      continue;
+    }
+    for (std::size_t unit = 0; unit < units; ++unit) {
+      const Status status = row.is_same() ? row.same : row.statuses[unit];
+      const bool has_data = status == Status::kData || status == Status::kCompressed;
+      const bool is_asked = layer > 0 && is_open_[unit] != 0;
+      has_zeros |= is_asked && status == Status::kZero;
+      is_moved_[unit] |= is_asked && has_data ? 1 : 0;
+      is_open_[unit] &= status == Status::kUnallocated ? 1 : 0;
+    }
+  }
+  return !has_zeros || !target_.keeps_base();
+}
+
+/// Adds the units that are marked, of `unit` bytes from the position on.
+Result<void> PullSurvey::count_moved(std::uint64_t unit) {
+  const auto moved = static_cast<std::uint64_t>(std::count(is_moved_.begin(), is_moved_.end(), 1));
+  totals_.bytes_to_move += moved * unit;
+  totals_.bytes_to_allocate += moved * unit;
+  const std::uint64_t clusters = unit / target_.active().cluster_size();
+  GuestRun run{position_ / target_.active().cluster_size(), clusters};
+  if (moved == 0 || run.first_cluster + is_moved_.size() * clusters <= surveyed_clusters_) {
+    return {};
+  }
+  for (const std::uint8_t is_moved : is_moved_) {
+    if (is_moved != 0 && run.first_cluster + run.count > surveyed_clusters_) {
+      BLOCKPULL_CHECK(count_table(run));
+    }
+    run.first_cluster += clusters;
+  }
+  return {};
+}
+
+Result<void> PullSurvey::count_step(const PlanStep& step) {
+  for (const Segment& segment : step.piece.segments) {
+    totals_.bytes_to_move += segment.status == Status::kZero ? 0 : segment.length;
+  }
+  totals_.bytes_to_allocate += step.piece.clusters * target_.active().cluster_size();
+  for (const GuestRun& run : step.piece.runs) {
+    BLOCKPULL_CHECK(count_table(run));
+  }
+  // They lie behind the piece.
+  return step.zeros.count > 0 ? count_table(step.zeros) : Result<void>();
+}
+
+/// Adds the L2 tables that the run needs, that are not there and that no run before it has needed.
+Result<void> PullSurvey::count_table(const GuestRun& run) {
+  const image::qcow2::Header& header = target_.active().header();
+  const std::uint64_t end = run.first_cluster + run.count;
+  std::uint64_t cluster = std::max(run.first_cluster, surveyed_clusters_);
+  while (cluster < end) {
+    const std::uint64_t table = cluster / header.l2_entries();
+    BLOCKPULL_TRY(entry, target_.active().tables().load(header.l1_offset +
+                                                        table * image::qcow2::kEntryBytes));
+    totals_.bytes_to_allocate += entry == 0 ? header.cluster_size() : 0;
+    cluster = (table + 1) * header.l2_entries();
+    surveyed_clusters_ = cluster;
+  }
+  return {};
+}
+
+Result<PullSurvey::Totals> survey(const PullTarget& target, const WalkWatch& watch) {
+  PullSurvey survey(target);
+  watch.begin(WalkPhase::kTables, target.chain.active().virtual_size());
+  for (;;) {
+    BLOCKPULL_CHECK(watch.check());
+    BLOCKPULL_TRY(totals, survey.next());
+    watch.reach(survey.position());
+    if (totals.finished) {
+      return totals;
+    }
+  }
+}
+
+}  // namespace blockpull::driver

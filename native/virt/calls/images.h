@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The calls on bare image files: no connection, no domain, no libvirt words. Thin over driver and
+// core, and here so that both bindings share them. Errors keep their plain sentences.
+//
+// Thread rule: any thread. All of them block for file operations.
+
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/base/walk_watch.h"
+#include "core/image/create.h"
+#include "core/image/digest.h"
+#include "core/image/inspect.h"
+#include "driver/pull.h"
+#include "virt/chains/open_chains.h"
+#include "virt/session/live_jobs.h"
+#include "virt/session/stated_formats.h"
+#include "virt/session/timed_plan.h"
+#include "virt/words/error_map.h"
+
+namespace blockpull::virt {
+
+struct ImageRequest {
+  std::string path;
+  /// Absent: told by the image's magic, never raw.
+  std::optional<std::string> format;
+  BackingFormats backing_formats;
+  /// Folders that backing files must lie in; absent: any local file.
+  std::optional<std::vector<std::string>> backing_paths;
+};
+
+struct ImagePullRequest {
+  ImageRequest image;
+  std::optional<std::string> base;
+  /// 0 for no limit.
+  std::uint64_t bytes_per_second = 0;
+  /// Folders of images that may need what would be released.
+  std::vector<std::string> siblings;
+  driver::TrailingPolicy trailing = driver::TrailingPolicy::kRefuse;
+  /// Of a plan: what would be moved is read.
+  bool reads_data = false;
+};
+
+struct CreateRequest {
+  std::string path;
+  /// Bytes; absent: the backing file's.
+  std::optional<std::uint64_t> size;
+  std::optional<std::string> backing_file;
+  std::optional<std::string> backing_format;
+  std::uint64_t cluster_size = 0;
+  std::uint32_t version = 0;
+};
+
+/// Returns once the job runs. The job is among `jobs` until its end; kClosed when they are closed.
+[[nodiscard]] Result<std::shared_ptr<job::Job>> pull_image(
+    job::Engine& engine, LiveJobs& jobs, const ImagePullRequest& request,
+    std::function<void(const job::Outcome&)> on_end);
+
+/// kCancelled where nobody wants it any more, here and below.
+[[nodiscard]] Result<TimedPlan> plan_image(job::Engine& engine, const ImagePullRequest& request,
+                                           const WalkWatch& watch);
+
+/// The layers, the active one first.
+[[nodiscard]] Result<std::vector<image::LayerInfo>> inspect_chain(const ImageRequest& request,
+                                                                  const WalkWatch& watch);
+
+[[nodiscard]] Result<void> create_image(const CreateRequest& request);
+
+/// A digest of what a guest reads, in steps, so that a large image holds no thread for long.
+class DigestCall {
+ public:
+  DigestCall(ImageRequest request, WalkWatch watch)
+      : request_(std::move(request)), watch_(std::move(watch)) {}
+
+  /// Opens the image at the first call, without a lock, then hashes some more of it. Absent: call
+  /// again. kCancelled where nobody wants it any more.
+  [[nodiscard]] std::optional<Result<image::Digest>> step();
+
+ private:
+  [[nodiscard]] blockpull::Result<bool> hash_on();
+
+  const ImageRequest request_;
+  const WalkWatch watch_;
+  /// What it reads is needed until it is over.
+  std::shared_ptr<OpenChains::Entry> open_;
+  std::optional<image::Chain> chain_;
+  std::optional<image::GuestDigest> digest_;
+};
+
+}  // namespace blockpull::virt

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "virt/guests/guest_jobs.h"
+
+#include <string>
+#include <utility>
+
+#include "driver/qemu/guest_view.h"
+#include "driver/qemu/job_id.h"
+#include "driver/qemu/left_job.h"
+#include "virt/guests/orphans.h"
+#include "virt/session/waiting_call.h"
+
+namespace blockpull::virt {
+namespace {
+
+/// The job of `view` on that disk: ours by its id, or one that works on its active layer. Layers
+/// below may be another disk's as well. A QEMU that does not tell what its jobs work on has named
+/// it after the disk's device.
+const qmp::BlockJob* job_on(const driver::qemu::GuestView& view, std::size_t node,
+                            const std::string& our_id) {
+  for (const qmp::BlockJob& job : view.jobs) {
+    if (job.id == our_id || view.graph.is_job_on(job.id, node) ||
+        job.id == view.graph.disk_name(node)) {
+      return &job;
+    }
+  }
+  return nullptr;
+}
+
+/// A search that waits for what QEMU has.
+struct Search {
+  std::shared_ptr<Connection> connection;
+  std::shared_ptr<qmp::Monitor> monitor;
+  GuestDisk on;
+  driver::qemu::DiskName named;
+  bool may_adopt = false;
+};
+
+Result<GuestJob> find_in_view(const Search& search, const driver::qemu::GuestView& view) {
+  const auto& [connection, monitor, on, named, may_adopt] = search;
+  auto node = driver::qemu::find_disk_node(view.graph, named);
+  if (!node.ok()) {
+    return no_such_disk(on.disk, node.error());
+  }
+  const std::string name = on.disk.source.empty() ? view.graph.disk_name(*node) : on.disk.target;
+  const std::string our_id = driver::qemu::job_id_for(name, view.graph.nodes()[*node].name);
+  GuestJob found;
+  found.job = connection->engine().registry().find_in_guest(monitor->path(), our_id);
+  if (found.job != nullptr) {
+    if (const auto own = connection->jobs().find(on.domain.uuid, on.disk.target)) {
+      found.live_id = own->id;
+    }
+    return found;
+  }
+  const qmp::BlockJob* const job = job_on(view, *node, our_id);
+  if (job == nullptr) {
+    return found;
+  }
+  const auto plan = driver::qemu::plan_of_job(view, *job);
+  if (plan && may_adopt) {
+    found.job =
+        adopt(connection, monitor, {on.domain, disk_of(on.domain, *plan)}, *plan, job->speed);
+  }
+  if (found.job == nullptr) {
+    found.unfollowed = *job;
+  }
+  return found;
+}
+
+}  // namespace
+
+void find_in_guest(const std::shared_ptr<Connection>& connection, const GuestDisk& on,
+                   const FindCall& call, Answer<GuestJob> answer) {
+  const auto monitor = begin_waiting(*connection, on.domain, call.function, answer);
+  if (monitor == nullptr) {
+    return;
+  }
+  const Search search{connection, monitor, on, name_for_qemu(on.disk), call.adopt};
+  driver::qemu::view_guest(
+      connection->shared_engine(), monitor,
+      [search, answer = std::move(answer)](const blockpull::Result<driver::qemu::GuestView>& view) {
+        answer(view.ok() ? find_in_view(search, *view) : reported(view.error()));
+      });
+}
+
+}  // namespace blockpull::virt

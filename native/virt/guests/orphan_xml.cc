@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "virt/guests/orphan_xml.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "driver/qemu/flush.h"
+#include "driver/qemu/stream_plan.h"
+#include "virt/guests/guest_disk.h"
+#include "virt/session/job_reports.h"
+
+namespace blockpull::virt {
+namespace {
+
+/// A disk that a pull may have left ahead of its XML.
+struct LeftDisk {
+  std::string node;
+  std::string target;
+  std::string source;
+  std::optional<driver::KeptLayer> backing;
+
+  [[nodiscard]] DiskBacking change() const { return {target, source, backing, true}; }
+};
+
+bool has_job(const driver::qemu::GuestView& view, std::size_t node) {
+  return std::any_of(view.jobs.begin(), view.jobs.end(), [&](const qmp::BlockJob& job) {
+    return view.graph.is_job_on(job.id, node) || view.graph.is_job_over(job.id, node);
+  });
+}
+
+/// A disk that has a job will tell of its end itself.
+std::optional<LeftDisk> at_rest(const driver::qemu::GuestView& view, const Disk& disk) {
+  const auto node = driver::qemu::find_disk_node(view.graph, name_for_qemu(disk));
+  if (!node.ok() || has_job(view, *node) || !driver::qemu::is_open_as_stated(view.graph, *node)) {
+    return std::nullopt;
+  }
+  const auto& nodes = view.graph.nodes();
+  LeftDisk left{nodes[*node].name, disk.target, disk.source, std::nullopt};
+  if (const auto backing = nodes[*node].backing) {
+    left.backing = driver::KeptLayer{nodes[*backing].filename, nodes[*backing].driver};
+  }
+  return left;
+}
+
+/// Those disks of the domain whose XML states more than they have.
+std::vector<LeftDisk> find_left(DomainStore& store, const Domain& domain,
+                                const driver::qemu::GuestView& view) {
+  std::vector<LeftDisk> found;
+  const auto xml = store.xml_of(domain);
+  if (!xml.ok()) {
+    return found;
+  }
+  for (const Disk& disk : domain.disks) {
+    if (auto left = at_rest(view, disk)) {
+      const auto rewritten = rewrite_backing_store(*xml, left->change());
+      if (rewritten.ok() && rewritten->has_value()) {
+        found.push_back(*std::move(left));
+      }
+    }
+  }
+  return found;
+}
+
+class XmlFollower : public std::enable_shared_from_this<XmlFollower> {
+ public:
+  XmlFollower(const std::shared_ptr<Connection>& connection, std::shared_ptr<qmp::Monitor> monitor,
+              Domain domain, Answer<void> answer)
+      : connection_(connection),
+        store_(connection->store()),
+        monitor_(std::move(monitor)),
+        domain_(std::move(domain)),
+        answer_(std::move(answer)) {}
+
+  void begin(const driver::qemu::GuestView& view) {
+    run_blocking([this, view] { left_ = find_left(*store_, domain_, view); }, [this] { next(); });
+  }
+
+ private:
+  /// One disk after another.
+  void next() {
+    if (left_.empty()) {
+      answer_({});
+      return;
+    }
+    driver::qemu::flush_node(
+        monitor_, left_.back().node, driver::qemu::FlushTime::kAfterJobEnded,
+        [self = shared_from_this()](blockpull::Result<driver::qemu::Flushed> flushed) {
+          if (flushed.ok()) {
+            self->rewrite();
+          } else {
+            self->give_up(std::move(flushed).error());
+          }
+        });
+  }
+
+  void rewrite() {
+    run_blocking(
+        [this] { rewritten_ = store_->backing_changed(domain_.name, left_.back().change()); },
+        [this] {
+          if (rewritten_.ok()) {
+            left_.pop_back();
+            next();
+          } else {
+            const Error& why = rewritten_.error();
+            answer_(reported(make_error(why.kind, xml_not_updated(domain_.name, why))));
+          }
+        });
+  }
+
+  void give_up(Error why) {
+    const bool is_gone = why.kind == ErrorKind::kMonitorLost || why.kind == ErrorKind::kClosed;
+    answer_(is_gone ? Result<void>() : reported(std::move(why)));
+  }
+
+  /// Runs `work` where it may block, and `then` on the engine's thread; neither once the connection
+  /// is gone.
+  void run_blocking(std::function<void()> work, std::function<void()> then) {
+    const auto connection = connection_.lock();
+    if (connection == nullptr) {
+      answer_({});
+      return;
+    }
+    const auto self = shared_from_this();
+    connection->engine().post(
+        [engine = &connection->engine(), work = [self, work = std::move(work)] { work(); },
+         then = [self, then = std::move(then)] { then(); }] { engine->run_blocking(work, then); });
+  }
+
+  const std::weak_ptr<Connection> connection_;
+  const std::shared_ptr<DomainStore> store_;
+  const std::shared_ptr<qmp::Monitor> monitor_;
+  const Domain domain_;
+  const Answer<void> answer_;
+  std::vector<LeftDisk> left_;
+  blockpull::Result<void> rewritten_;
+};
+
+}  // namespace
+
+void follow_left_in_xml(const std::shared_ptr<Connection>& connection, const Domain& domain,
+                        const driver::qemu::GuestView& view, Answer<void> answer) {
+  auto monitor = connection->monitor_of(domain);
+  if (!monitor.ok()) {
+    answer(std::move(monitor).error());
+    return;
+  }
+  std::make_shared<XmlFollower>(connection, std::move(monitor).value(), domain, std::move(answer))
+      ->begin(view);
+}
+
+}  // namespace blockpull::virt

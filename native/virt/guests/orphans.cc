@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "virt/guests/orphans.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "driver/qemu/guest_pull.h"
+#include "driver/qemu/left_job.h"
+#include "driver/qemu/own_nodes.h"
+#include "virt/guests/orphan_xml.h"
+#include "virt/guests/tracked_job.h"
+#include "virt/session/waiting_call.h"
+
+namespace blockpull::virt {
+namespace {
+
+void add_once(std::vector<AdoptedJob>& jobs, AdoptedJob added) {
+  const bool is_known = std::any_of(
+      jobs.begin(), jobs.end(), [&added](const AdoptedJob& job) { return job.job == added.job; });
+  if (!is_known) {
+    jobs.push_back(std::move(added));
+  }
+}
+
+/// A job that has ended is gone from QEMU's list before its end is told here.
+void add_those_about_to_end(Connection& connection, const Domain& domain,
+                            std::vector<AdoptedJob>& adopted) {
+  for (auto& [label, job] : connection.jobs().in_guest(domain.uuid)) {
+    Disk disk;
+    disk.target = label.target;
+    disk.source = label.source;
+    add_once(adopted, {std::move(job), std::move(disk)});
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<job::Job> adopt(const std::shared_ptr<Connection>& connection,
+                                const std::shared_ptr<qmp::Monitor>& monitor, const GuestDisk& on,
+                                const driver::qemu::StreamPlan& plan, std::uint64_t bandwidth) {
+  auto prepared = driver::qemu::prepare_adoption(connection->engine(), monitor, plan);
+  if (!prepared.ok()) {
+    return connection->engine().registry().find_in_guest(monitor->path(), plan.job_id);
+  }
+  return follow(connection, on, std::move(prepared).value(), bandwidth, Asked{});
+}
+
+void adopt_in_guest(const std::shared_ptr<Connection>& connection, const Domain& domain,
+                    Answer<Adopted> answer) {
+  const auto monitor = begin_waiting(*connection, domain, "reap", answer);
+  if (monitor == nullptr) {
+    return;
+  }
+  driver::qemu::view_guest(
+      connection->shared_engine(), monitor,
+      [connection, monitor, domain,
+       answer = std::move(answer)](const blockpull::Result<driver::qemu::GuestView>& view) {
+        if (!view.ok()) {
+          answer(reported(view.error()));
+          return;
+        }
+        if (auto may = driver::qemu::check_may_write(view->state); !may.ok()) {
+          // Nothing that is asked of QEMU now would be safe, and what it has waits.
+          answer(reported(std::move(may).error()));
+          return;
+        }
+        driver::qemu::remove_left_nodes(monitor, view->graph);
+        std::vector<AdoptedJob> adopted = connection->take_adopted(domain.uuid);
+        for (const qmp::BlockJob& job : view->jobs) {
+          if (const auto plan = driver::qemu::plan_of_job(*view, job)) {
+            const GuestDisk on{domain, disk_of(domain, *plan)};
+            if (auto followed = adopt(connection, monitor, on, *plan, job.speed)) {
+              add_once(adopted, {std::move(followed), on.disk});
+            }
+          }
+        }
+        add_those_about_to_end(*connection, domain, adopted);
+        answer(Adopted{std::move(adopted), *view});
+      });
+}
+
+Result<std::shared_ptr<Connection>> open_connection(std::shared_ptr<job::Engine> engine,
+                                                    ConnectOptions options, EventSink sink) {
+  BLOCKPULL_TRY(connection,
+                Connection::open(std::move(engine), std::move(options), std::move(sink)));
+  if (!connection->is_read_only()) {
+    for (const Domain& domain : connection->domains_with_monitors()) {
+      adopt_in_guest(connection, domain,
+                     [weak = std::weak_ptr(connection), domain](Result<Adopted> adopted) {
+                       const auto self = weak.lock();
+                       if (self != nullptr && adopted.ok()) {
+                         self->keep_adopted(domain.uuid, std::move(adopted->jobs));
+                         follow_left_in_xml(self, domain, adopted->view,
+                                            [](const Result<void>& /*followed*/) {});
+                       }
+                     });
+    }
+  }
+  return connection;
+}
+
+}  // namespace blockpull::virt

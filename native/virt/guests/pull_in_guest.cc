@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "virt/guests/pull_in_guest.h"
+
+#include <string_view>
+#include <utility>
+
+#include "core/base/text.h"
+#include "virt/chains/released_layers.h"
+#include "virt/guests/tracked_job.h"
+#include "virt/session/checks.h"
+#include "virt/session/pull_refusal.h"
+#include "virt/session/waiting_call.h"
+
+namespace blockpull::virt {
+namespace {
+
+constexpr std::string_view kBlockPull = "virDomainBlockPull";
+
+/// A left-over job that this connection follows may be joined; every other one is somebody's.
+driver::qemu::FindFollower followers_in(const std::shared_ptr<Connection>& connection,
+                                        const qmp::Monitor& monitor) {
+  return [connection, path = monitor.path()](const std::string& job_id) {
+    auto job = connection->engine().registry().find_in_guest(path, job_id);
+    const bool is_left_over = job != nullptr && connection->jobs().is_left_over(*job);
+    return driver::qemu::Follower{job != nullptr, is_left_over ? std::move(job) : nullptr};
+  };
+}
+
+/// The same for a pull that may be given up. Followers are looked for last before QEMU is asked,
+/// and a job with a follower that cannot be joined is not asked for.
+driver::qemu::FindFollower followers_while_wanted(driver::qemu::FindFollower find,
+                                                  std::shared_ptr<PullStart> start) {
+  return [find = std::move(find), start = std::move(start)](const std::string& job_id) {
+    return start->ask() ? find(job_id) : driver::qemu::Follower{true, nullptr};
+  };
+}
+
+/// What a pull ends with that was given up before QEMU had answered.
+Failure given_up(const std::string& path, bool was_asked) {
+  const auto* const what =
+      was_asked ? "' has not answered 'block-stream', and is waited for no longer; a pull that it "
+                  "begins all the same is left there, and 'blockpull reap' finishes it"
+                : "' has not answered, and is waited for no longer; nothing was begun";
+  Failure failure = report(ErrorKind::kMonitorTimeout, text("QEMU behind '", path, what));
+  failure.error.operation = was_asked ? "block-stream" : "";
+  failure.error.path = path;
+  return failure;
+}
+
+/// A job that was left goes on under the limit of who pulls now; also one that has stopped on an
+/// error, for which who left it may have asked, and who pulls now may not know of that.
+void go_on_as_asked(job::Job& job, const GuestPullRequest& request) {
+  job.set_bandwidth(request.options.bytes_per_second);
+  job.resume([](const blockpull::Result<void>& /*told*/) {});
+  if (request.options.on_error == qmp::OnError::kReport) {
+    job.fail_rather_than_stop();
+  }
+}
+
+/// Who left the job did not know of the siblings of who joins it: those are looked at besides.
+std::function<void(const job::Outcome&)> judged_by_siblings(
+    const std::shared_ptr<Connection>& connection, const GuestPullRequest& request,
+    std::function<void(const job::Outcome&)> on_end) {
+  ReleaseScope scope = release_scope(connection, request.on.domain.uuid, request.siblings);
+  scope.connection = nullptr;
+  const auto judge = judge_release(connection->engine(), {{request.on.disk.source, {}}}, scope);
+  return [connection, judge, on_end = std::move(on_end)](const job::Outcome& outcome) {
+    connection->engine().post([connection, judge, on_end, outcome] {
+      judge(outcome, [connection, on_end](const job::Outcome& judged) { on_end(judged); });
+    });
+  };
+}
+
+/// Gives a job that was left over to who asked for a pull. It may have ended by now.
+Result<std::shared_ptr<job::Job>> join(const std::shared_ptr<Connection>& connection,
+                                       GuestPullRequest& request, std::shared_ptr<job::Job> job) {
+  if (!connection->jobs().claim_left_over(*job) && !job->outcome()) {
+    return job_active_on(request.on.disk.target);
+  }
+  go_on_as_asked(*job, request);
+  auto on_end = std::move(request.on_end);
+  if (on_end && !request.siblings.empty()) {
+    on_end = judged_by_siblings(connection, request, std::move(on_end));
+  }
+  job->when_ended([job, on_end = std::move(on_end)] {
+    if (on_end) {
+      on_end(job->outcome().value_or(job::Outcome{}));
+    }
+  });
+  return job;
+}
+
+}  // namespace
+
+/// Two of the kinds are QEMU's here, and mean its devices; elsewhere they are a file's.
+Failure refused_in_guest(Error error, const GuestPullRequest& request) {
+  const Disk& disk = request.on.disk;
+  if (error.kind == ErrorKind::kNoDisk) {
+    return no_such_disk(disk, error);
+  }
+  if (error.kind == ErrorKind::kReadOnly) {
+    return report(error.kind, ErrorCode::kInternalError, ErrorDomain::kQemu, error.message);
+  }
+  if (error.kind == ErrorKind::kNoBase && request.base_refusal) {
+    return *request.base_refusal;
+  }
+  if (error.kind == ErrorKind::kOverflow && request.late_refusal) {
+    return *request.late_refusal;
+  }
+  return pull_refused(std::move(error),
+                      {disk, request.options.base, request.options.require_relative});
+}
+
+void pull_in_guest(const std::shared_ptr<Connection>& connection, GuestPullRequest request,
+                   Answer<std::shared_ptr<job::Job>> answer) {
+  const auto monitor = begin_waiting(*connection, request.on.domain, kBlockPull, answer);
+  if (monitor == nullptr) {
+    return;
+  }
+  request.options.disk = name_for_qemu(request.on.disk);
+  const auto start = request.start ? request.start : std::make_shared<PullStart>();
+  start->when_given_up(
+      [answer, path = monitor->path()](bool was_asked) { answer(given_up(path, was_asked)); });
+  const auto asked = std::make_shared<GuestPullRequest>(std::move(request));
+  driver::qemu::prepare_guest_pull(
+      connection->shared_engine(), monitor, asked->options,
+      followers_while_wanted(followers_in(connection, *monitor), start),
+      [connection, asked, start,
+       answer = std::move(answer)](blockpull::Result<driver::qemu::GuestPullStart> started) {
+        if (!start->take()) {
+          // A job that was begun is taken back, as nobody has it.
+          return;
+        }
+        if (!started.ok()) {
+          answer(refused_in_guest(std::move(started).error(), *asked));
+          return;
+        }
+        if (started->joined != nullptr) {
+          answer(join(connection, *asked, std::move(started->joined)));
+          return;
+        }
+        if (asked->on.disk.source.empty()) {
+          asked->on.disk.target = started->prepared->plan().disk_name;
+          asked->on.disk.source = started->prepared->plan().path;
+        }
+        const bool was_there = started->prepared->was_there();
+        auto job = follow(connection, asked->on, std::move(started->prepared),
+                          asked->options.bytes_per_second,
+                          Asked{true, std::move(asked->on_end), asked->siblings});
+        if (job == nullptr) {
+          answer(connection_closed(kBlockPull));
+          return;
+        }
+        if (was_there) {
+          go_on_as_asked(*job, *asked);
+        }
+        answer(std::move(job));
+      });
+}
+
+void plan_in_guest(const std::shared_ptr<Connection>& connection, GuestPullRequest request,
+                   Answer<driver::qemu::GuestPlan> answer) {
+  const auto monitor = begin_waiting(*connection, request.on.domain, kBlockPull, answer);
+  if (monitor == nullptr) {
+    return;
+  }
+  request.options.disk = name_for_qemu(request.on.disk);
+  driver::qemu::plan_guest_pull(
+      connection->shared_engine(), monitor, request.options, followers_in(connection, *monitor),
+      [request, answer = std::move(answer)](blockpull::Result<driver::qemu::GuestPlan> plan) {
+        if (plan.ok()) {
+          answer(std::move(plan).value());
+        } else {
+          answer(refused_in_guest(std::move(plan).error(), request));
+        }
+      });
+}
+
+}  // namespace blockpull::virt

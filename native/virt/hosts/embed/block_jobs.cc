@@ -1,0 +1,422 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Info, speed, resume and abort. Each begins with what libvirt's public entry point refuses and
+// goes on with its driver's checks; a bandwidth in MiB/s is judged before the disk is looked for,
+// as there.
+
+#include "virt/hosts/embed/block_jobs.h"
+
+#include <string_view>
+#include <utility>
+
+#include "core/base/checked.h"
+#include "core/base/limits.h"
+#include "core/base/text.h"
+#include "driver/qemu/job_id.h"
+#include "virt/guests/guest_jobs.h"
+#include "virt/session/checks.h"
+
+namespace blockpull::virt {
+namespace {
+
+constexpr CallNames kSetSpeed{"virDomainBlockJobSetSpeed", "qemuDomainBlockJobSetSpeed"};
+constexpr CallNames kInfo{"virDomainGetBlockJobInfo", "qemuDomainGetBlockJobInfo"};
+constexpr std::string_view kResume = "blockJobResume";
+constexpr CallNames kAbort{"virDomainBlockJobAbort", "qemuDomainBlockJobAbort"};
+
+/// A job on a disk, and who it belongs to.
+struct RunningJob {
+  std::shared_ptr<job::Job> job;
+  /// Of this connection's table; 0 when it is not in there.
+  std::uint64_t id = 0;
+  std::string target;
+  /// In a guest's QEMU, and nobody here follows it.
+  std::optional<qmp::BlockJob> unfollowed;
+};
+
+/// A disk, and the job on it that this process knows of.
+struct Located {
+  RunningJob running;
+  GuestDisk on;
+  bool is_running = false;
+};
+
+Result<Located> locate(Connection& connection, const DiskRequest& request) {
+  Located located;
+  BLOCKPULL_TRY(domain, connection.domain_of(request.uuid));
+  located.on.domain = std::move(domain);
+  auto disk = find_disk(located.on.domain, request.disk);
+  located.on.disk = disk.ok() ? *disk : undescribed_disk(request.disk);
+  located.running.target = located.on.disk.target;
+  if (auto own = connection.jobs().find(located.on.domain.uuid, request.disk)) {
+    located.running.job = std::move(own->job);
+    located.running.id = own->id;
+    return located;
+  }
+  BLOCKPULL_TRY(state, connection.state_of(located.on.domain));
+  located.is_running = state == DomainState::kRunning;
+  if (!located.is_running) {
+    BLOCKPULL_CHECK(std::move(disk));
+    located.running.job = job_on_image(connection, located.on.disk.source);
+  }
+  return located;
+}
+
+/// Finds the job of a disk, here or in its guest's QEMU.
+void find_job(const std::shared_ptr<Connection>& connection, const DiskRequest& request,
+              const FindCall& call, const Answer<RunningJob>& then) {
+  auto located = locate(*connection, request);
+  if (!located.ok()) {
+    then(std::move(located).error());
+    return;
+  }
+  if (located->running.job != nullptr || !located->is_running) {
+    then(std::move(located->running));
+    return;
+  }
+  find_in_guest(connection, located->on, call,
+                [target = located->running.target, then](Result<GuestJob> found) {
+                  if (!found.ok()) {
+                    then(std::move(found).error());
+                    return;
+                  }
+                  then(RunningJob{std::move(found->job), found->live_id, target,
+                                  std::move(found->unfollowed)});
+                });
+}
+
+/// 84: jobs of other programs are left alone.
+Failure foreign_job(const RunningJob& running) {
+  return report(ErrorKind::kJobActive,
+                text("job '", running.unfollowed->id, "' on disk '", running.target,
+                     "' belongs to another program and is left alone; end it there"));
+}
+
+/// 8 or 84: why a job that nobody here follows is not changed.
+Failure no_job_of_ours(const RunningJob& running) {
+  return running.unfollowed ? foreign_job(running) : no_job_on(running.target);
+}
+
+/// 55: somebody has ended it before.
+Failure being_ended(const RunningJob& running) {
+  return report(ErrorKind::kJobActive, ErrorCode::kOperationInvalid, ErrorDomain::kQemu,
+                text("block job on disk '", running.target, "' is still being ended"));
+}
+
+BlockJobType type_of(const qmp::BlockJob& job) {
+  if (job.type == "stream") {
+    return BlockJobType::kPull;
+  }
+  if (job.type == "mirror") {
+    return BlockJobType::kCopy;
+  }
+  if (job.type == "commit") {
+    return BlockJobType::kCommit;
+  }
+  return job.type == "backup" ? BlockJobType::kBackup : BlockJobType::kUnknown;
+}
+
+job::Phase phase_of(qmp::JobStatus status) {
+  switch (status) {
+    case qmp::JobStatus::kPaused:
+    case qmp::JobStatus::kStandby:
+      return job::Phase::kPaused;
+    case qmp::JobStatus::kWaiting:
+    case qmp::JobStatus::kPending:
+    case qmp::JobStatus::kConcluded:
+      return job::Phase::kPending;
+    default:
+      return job::Phase::kMoving;
+  }
+}
+
+/// What libvirt makes of QEMU's numbers.
+std::optional<BlockJobInfo> qemu_info_of(const qmp::BlockJob& job, Flags flags) {
+  job::Progress progress;
+  progress.settled = job.offset;
+  progress.total = job.length;
+  progress.bandwidth = job.speed;
+  progress.stopped_on = job.stopped_on;
+  progress.phase = phase_of(job.status);
+  if (job.status == qmp::JobStatus::kAborting) {
+    progress.state = job::State::kAborting;
+  }
+  auto info = info_of(progress, flags);
+  if (info) {
+    info->type = type_of(job);
+    info->is_foreign = !driver::qemu::is_our_job(job.id);
+  }
+  return info;
+}
+
+Result<void> check_info_call(const Connection& connection, const DiskRequest& request) {
+  BLOCKPULL_CHECK(connection.check_open(kInfo.entry));
+  return check_flags(request.flags, flag::kJobInfoBandwidthBytes, kInfo.driver);
+}
+
+Result<void> check_speed_call(const Connection& connection, const SpeedRequest& request) {
+  const Flags flags = request.disk.flags;
+  BLOCKPULL_CHECK(connection.check_open(kSetSpeed.entry));
+  BLOCKPULL_CHECK(check_writable(connection.is_read_only(), kSetSpeed.entry));
+  BLOCKPULL_CHECK(check_flags(flags, flag::kJobSpeedBandwidthBytes, kSetSpeed.driver));
+  return check_bandwidth(request.bandwidth, (flags & flag::kJobSpeedBandwidthBytes) != 0);
+}
+
+Result<std::uint64_t> speed_of(const SpeedRequest& request) {
+  const bool in_bytes = (request.disk.flags & flag::kJobSpeedBandwidthBytes) != 0;
+  return to_bytes_per_second(request.bandwidth, in_bytes);
+}
+
+/// What libvirt makes of QEMU's answer to a change of a job.
+Result<void> change_answer(blockpull::Result<void> said, const std::string& target) {
+  if (said.ok()) {
+    return {};
+  }
+  Error error = std::move(said).error();
+  if (error.kind == ErrorKind::kNoJob) {
+    return no_job_on(target);
+  }
+  if (error.operation == "DeviceNotActive") {
+    return report(ErrorKind::kNoJob, ErrorCode::kOperationInvalid, ErrorDomain::kQemu,
+                  text("No active block job '", target, "' (", error.message, ")"));
+  }
+  return reported(std::move(error));
+}
+
+void set_speed(const RunningJob& running, const SpeedRequest& request, const Answer<void>& answer) {
+  auto bytes_per_second = speed_of(request);
+  if (!bytes_per_second.ok()) {
+    answer(std::move(bytes_per_second).error());
+    return;
+  }
+  running.job->try_bandwidth(*bytes_per_second,
+                             [answer, target = running.target](blockpull::Result<void> said) {
+                               answer(change_answer(std::move(said), target));
+                             });
+}
+
+/// QEMU's refusal to resume a job that goes on anyway. One that has nothing left to copy takes no
+/// such command at all.
+bool goes_on(const Error& refusal) {
+  return refusal.message.find("was not paused") != std::string::npos ||
+         refusal.message.find("cannot accept command") != std::string::npos;
+}
+
+void resume(const RunningJob& running, const Answer<void>& answer) {
+  running.job->resume([answer, target = running.target](blockpull::Result<void> said) {
+    if (!said.ok() && goes_on(said.error())) {
+      answer(Result<void>());
+    } else {
+      answer(change_answer(std::move(said), target));
+    }
+  });
+}
+
+Result<void> check_resume_call(const Connection& connection, const DiskRequest& request) {
+  BLOCKPULL_CHECK(connection.check_open(kResume));
+  BLOCKPULL_CHECK(check_writable(connection.is_read_only(), kResume));
+  return check_flags(request.flags, 0, kResume);
+}
+
+Result<void> check_abort_call(const Connection& connection, const DiskRequest& request) {
+  BLOCKPULL_CHECK(connection.check_open(kAbort.entry));
+  BLOCKPULL_CHECK(check_writable(connection.is_read_only(), kAbort.entry));
+  return check_flags(request.flags, flag::kJobAbortAsync | flag::kJobAbortPivot, kAbort.driver);
+}
+
+/// Whether this call is the first to end the job.
+bool claim_abort(Connection& connection, const RunningJob& running) {
+  return running.job->progress().state == job::State::kRunning &&
+         (running.id == 0 || connection.jobs().claim_abort(running.id));
+}
+
+Result<std::shared_ptr<job::Job>> abort(Connection& connection, const RunningJob& running,
+                                        Flags flags) {
+  if (running.job == nullptr) {
+    return no_job_of_ours(running);
+  }
+  if (running.job->progress().state == job::State::kAborting) {
+    return being_ended(running);
+  }
+  if ((flags & flag::kJobAbortPivot) != 0) {
+    return report(ErrorKind::kUnsupported, ErrorCode::kBlockCopyActive, ErrorDomain::kQemu,
+                  text("block job 'pull-", running.target, "' not ready for pivot yet"));
+  }
+  if (!claim_abort(connection, running)) {
+    return being_ended(running);
+  }
+  running.job->stop(job::Stop::kCancel);
+  const bool is_async = (flags & flag::kJobAbortAsync) != 0;
+  return is_async ? nullptr : running.job;
+}
+
+JobDoes what_it_does(const job::Progress& progress) {
+  if (progress.state == job::State::kAborting) {
+    return JobDoes::kAbort;
+  }
+  if (progress.stopped_on) {
+    return JobDoes::kStop;
+  }
+  switch (progress.phase) {
+    case job::Phase::kPaused:
+      return JobDoes::kPause;
+    case job::Phase::kPending:
+      return JobDoes::kWaitForEnd;
+    default:
+      return JobDoes::kRun;
+  }
+}
+
+}  // namespace
+
+const char* name_of(JobDoes what) {
+  switch (what) {
+    case JobDoes::kPause:
+      return "paused";
+    case JobDoes::kStop:
+      return "stopped";
+    case JobDoes::kWaitForEnd:
+      return "pending";
+    case JobDoes::kAbort:
+      return "aborting";
+    default:
+      return "running";
+  }
+}
+
+std::optional<BlockJobInfo> info_of(const job::Progress& progress, Flags flags) {
+  if (job::has_ended(progress.state)) {
+    return std::nullopt;
+  }
+  BlockJobInfo info;
+  info.bandwidth = (flags & flag::kJobInfoBandwidthBytes) != 0
+                       ? progress.bandwidth
+                       : divide_up(progress.bandwidth, limits::kMiB);
+  info.cur = progress.settled;
+  info.end = progress.total;
+  info.does = what_it_does(progress);
+  info.stopped_on = progress.stopped_on;
+  if (info.end == 0) {
+    info.end = 1;
+  } else if (info.cur == info.end) {
+    info.cur -= 1;  // never "done" while it can still fail
+  }
+  return info;
+}
+
+Result<void> end_of_wait(const job::Job& job) {
+  const auto outcome = job.outcome();
+  if (!outcome || !outcome->error) {
+    return {};
+  }
+  const ErrorKind kind = outcome->error->kind;
+  const bool goes_on = kind == ErrorKind::kMonitorTimeout || kind == ErrorKind::kClosed;
+  return goes_on ? Result<void>(reported(*outcome->error)) : Result<void>();
+}
+
+std::shared_ptr<job::Job> job_on_image(Connection& connection, const std::string& path) {
+  const auto disk = io::identify(path);
+  if (!disk.ok()) {
+    return nullptr;
+  }
+  auto job = connection.engine().registry().find(*disk);
+  return job != nullptr && !job::has_ended(job->progress().state) ? job : nullptr;
+}
+
+void block_job_info(const std::shared_ptr<Connection>& connection, const DiskRequest& request,
+                    Answer<std::optional<BlockJobInfo>> answer) {
+  if (auto checked = check_info_call(*connection, request); !checked.ok()) {
+    answer(std::move(checked).error());
+    return;
+  }
+  find_job(connection, request, {kInfo.entry, false},
+           [answer = std::move(answer), flags = request.flags](Result<RunningJob> running) {
+             if (!running.ok()) {
+               answer(std::move(running).error());
+             } else if (running->job != nullptr) {
+               answer(info_of(running->job->progress(), flags));
+             } else if (running->unfollowed) {
+               answer(qemu_info_of(*running->unfollowed, flags));
+             } else {
+               answer(std::optional<BlockJobInfo>());
+             }
+           });
+}
+
+std::optional<Result<std::optional<BlockJobInfo>>> try_block_job_info(Connection& connection,
+                                                                      const DiskRequest& request) {
+  using Answer = Result<std::optional<BlockJobInfo>>;
+  if (auto checked = check_info_call(connection, request); !checked.ok()) {
+    return Answer(std::move(checked).error());
+  }
+  const auto own = connection.jobs().find(request.uuid, request.disk);
+  return own ? std::optional(Answer(info_of(own->job->progress(), request.flags))) : std::nullopt;
+}
+
+void block_job_set_speed(const std::shared_ptr<Connection>& connection, const SpeedRequest& request,
+                         Answer<void> answer) {
+  if (auto checked = check_speed_call(*connection, request); !checked.ok()) {
+    answer(std::move(checked));
+    return;
+  }
+  find_job(connection, request.disk, {kSetSpeed.entry, true},
+           [answer = std::move(answer), request](Result<RunningJob> running) {
+             if (!running.ok()) {
+               answer(std::move(running).error());
+             } else if (running->job != nullptr) {
+               set_speed(*running, request, answer);
+             } else {
+               answer(no_job_of_ours(*running));
+             }
+           });
+}
+
+std::optional<Result<void>> try_block_job_set_speed(Connection& connection,
+                                                    const SpeedRequest& request) {
+  if (auto checked = check_speed_call(connection, request); !checked.ok()) {
+    return checked;
+  }
+  const auto own = connection.jobs().find(request.disk.uuid, request.disk.disk);
+  if (!own || own->is_in_guest) {
+    return std::nullopt;
+  }
+  auto bytes_per_second = speed_of(request);
+  if (!bytes_per_second.ok()) {
+    return Result<void>(std::move(bytes_per_second).error());
+  }
+  own->job->set_bandwidth(*bytes_per_second);
+  return Result<void>();
+}
+
+void block_job_resume(const std::shared_ptr<Connection>& connection, const DiskRequest& request,
+                      Answer<void> answer) {
+  if (auto checked = check_resume_call(*connection, request); !checked.ok()) {
+    answer(std::move(checked));
+    return;
+  }
+  find_job(connection, request, {kResume, true},
+           [answer = std::move(answer)](Result<RunningJob> running) {
+             if (!running.ok()) {
+               answer(std::move(running).error());
+             } else if (running->job != nullptr) {
+               resume(*running, answer);
+             } else {
+               answer(no_job_of_ours(*running));
+             }
+           });
+}
+
+void block_job_abort(const std::shared_ptr<Connection>& connection, const DiskRequest& request,
+                     Answer<std::shared_ptr<job::Job>> answer) {
+  if (auto checked = check_abort_call(*connection, request); !checked.ok()) {
+    answer(std::move(checked).error());
+    return;
+  }
+  find_job(connection, request, {kAbort.entry, true},
+           [connection, answer = std::move(answer), request](Result<RunningJob> running) {
+             answer(running.ok() ? abort(*connection, *running, request.flags)
+                                 : std::move(running).error());
+           });
+}
+
+}  // namespace blockpull::virt

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "virt/hosts/embed/reap.h"
+
+#include <atomic>
+#include <utility>
+
+#include "driver/qemu/flush.h"
+#include "driver/qemu/guest_view.h"
+#include "virt/guests/orphan_xml.h"
+#include "virt/guests/orphans.h"
+#include "virt/session/checks.h"
+#include "virt/session/waiting_call.h"
+
+namespace blockpull::virt {
+namespace {
+
+constexpr const char* kReap = "reap";
+
+/// Answers on the engine's thread, with the last of the ends.
+void answer_when_ended(Connection& connection, std::vector<AdoptedJob> jobs,
+                       Answer<std::vector<ReapedJob>> answer) {
+  struct Waiting {
+    std::vector<AdoptedJob> jobs;
+    Answer<std::vector<ReapedJob>> answer;
+    std::atomic<std::size_t> left{0};
+  };
+  if (jobs.empty()) {
+    answer(std::vector<ReapedJob>());
+    return;
+  }
+  const auto waiting = std::make_shared<Waiting>();
+  waiting->left = jobs.size();
+  waiting->jobs = std::move(jobs);
+  waiting->answer = std::move(answer);
+  for (const AdoptedJob& adopted : waiting->jobs) {
+    if (!connection.jobs().is_asked_for(*adopted.job)) {
+      adopted.job->fail_rather_than_stop();
+    }
+    adopted.job->when_ended([waiting] {
+      if (--waiting->left > 0) {
+        return;
+      }
+      std::vector<ReapedJob> reaped;
+      for (const AdoptedJob& ended : waiting->jobs) {
+        reaped.push_back(
+            {ended.disk.target, ended.disk.source, ended.job->outcome().value_or(job::Outcome{})});
+      }
+      waiting->answer(std::move(reaped));
+    });
+  }
+}
+
+/// One disk after another, up to the first whose flush fails. Another process may take the filter
+/// of a flush for one that was left; then the disk is flushed anew.
+class DiskFlushes : public std::enable_shared_from_this<DiskFlushes> {
+ public:
+  DiskFlushes(std::shared_ptr<qmp::Monitor> monitor, std::vector<std::string> nodes,
+              Answer<void> answer)
+      : monitor_(std::move(monitor)), nodes_(std::move(nodes)), answer_(std::move(answer)) {}
+
+  void next() {
+    if (nodes_.empty()) {
+      answer_({});
+      return;
+    }
+    driver::qemu::flush_node(
+        monitor_, nodes_.back(), driver::qemu::FlushTime::kAfterJobEnded,
+        [self = shared_from_this()](blockpull::Result<driver::qemu::Flushed> flushed) {
+          if (flushed.ok()) {
+            self->nodes_.pop_back();
+            self->next();
+          } else if (flushed.error().kind == ErrorKind::kMonitorLost && self->tries_left_-- > 0) {
+            self->next();
+          } else {
+            self->answer_(reported(std::move(flushed).error()));
+          }
+        });
+  }
+
+ private:
+  const std::shared_ptr<qmp::Monitor> monitor_;
+  std::vector<std::string> nodes_;
+  const Answer<void> answer_;
+  /// Nobody removes filters more than a few times in a row.
+  int tries_left_ = 3;
+};
+
+/// Makes what the domain's QEMU has written to its disks durable: a job that nobody followed may
+/// have ended without that. kIo when a flush failed; nothing to do where QEMU is gone.
+void flush_disks(const std::shared_ptr<Connection>& connection, const Domain& domain,
+                 Answer<void> answer) {
+  const auto monitor = begin_waiting(*connection, domain, kReap, answer);
+  if (monitor == nullptr) {
+    return;
+  }
+  driver::qemu::view_guest(
+      connection->shared_engine(), monitor,
+      [connection, domain, monitor,
+       answer = std::move(answer)](const blockpull::Result<driver::qemu::GuestView>& view) {
+        if (!view.ok()) {
+          const bool is_gone = view.error().kind == ErrorKind::kMonitorLost;
+          answer(is_gone ? Result<void>() : reported(view.error()));
+          return;
+        }
+        if (auto may = driver::qemu::check_may_write(view->state); !may.ok()) {
+          answer(reported(std::move(may).error()));
+          return;
+        }
+        std::vector<std::string> nodes;
+        const auto& graph = view->graph;
+        for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
+          if (const std::string& name = graph.nodes()[i].name; graph.is_disk(i) && !name.empty()) {
+            nodes.push_back(name);
+          }
+        }
+        const auto follow = [connection, domain, view = *view, answer](Result<void> flushed) {
+          if (flushed.ok()) {
+            follow_left_in_xml(connection, domain, view, answer);
+          } else {
+            answer(std::move(flushed));
+          }
+        };
+        std::make_shared<DiskFlushes>(monitor, std::move(nodes), follow)->next();
+      });
+}
+
+}  // namespace
+
+void reap_jobs(const std::shared_ptr<Connection>& connection, const std::string& uuid,
+               Answer<std::vector<ReapedJob>> answer) {
+  const auto find = [&]() -> Result<std::optional<Domain>> {
+    BLOCKPULL_CHECK(connection->check_open(kReap));
+    BLOCKPULL_CHECK(check_writable(connection->is_read_only(), kReap));
+    BLOCKPULL_TRY(domain, connection->domain_of(uuid));
+    BLOCKPULL_TRY(state, connection->state_of(domain));
+    return state == DomainState::kRunning ? std::optional(std::move(domain)) : std::nullopt;
+  };
+  auto domain = find();
+  if (!domain.ok()) {
+    answer(std::move(domain).error());
+  } else if (!domain->has_value()) {
+    answer(std::vector<ReapedJob>());
+  } else {
+    const auto flush = [connection, on = **domain, answer](Result<std::vector<ReapedJob>> reaped) {
+      flush_disks(connection, on, [answer, reaped](Result<void> flushed) {
+        // A connection that was closed meanwhile has let go of its jobs, and they tell of it.
+        const bool is_told = flushed.ok() || flushed.error().error.kind == ErrorKind::kClosed;
+        answer(is_told ? reaped : std::move(flushed).error());
+      });
+    };
+    adopt_in_guest(connection, **domain, [connection, answer, flush](Result<Adopted> adopted) {
+      if (adopted.ok()) {
+        answer_when_ended(*connection, std::move(adopted->jobs), flush);
+      } else {
+        answer(std::move(adopted).error());
+      }
+    });
+  }
+}
+
+}  // namespace blockpull::virt

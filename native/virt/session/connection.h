@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A connection: where its domains come from, what may be done, and the jobs it has started.
+//
+//     open ─▶ calls, from any number of threads ─▶ close ─▶ jobs().when_idle
+//                                                  refuses calls, stops jobs
+//
+// The calls on disks are in block_pull.h and block_jobs.h; they use what is public here. No lock is
+// held over a file operation: the store and the table of jobs have their own, around their maps.
+//
+// Thread rule: any thread. Calls block for file operations, so an event loop makes them elsewhere;
+// close() and abandon() only ask.
+
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/qmp/monitor.h"
+#include "virt/domains/domain_store.h"
+#include "virt/session/events.h"
+#include "virt/session/live_jobs.h"
+#include "virt/session/open_calls.h"
+
+namespace blockpull::virt {
+
+struct ConnectOptions {
+  /// Absent: the domains are described below.
+  std::optional<std::string> uri;
+  std::vector<DomainDescription> domains;
+  bool read_only = false;
+  /// Folders that backing files must lie in; absent: any local file.
+  std::optional<std::vector<std::string>> backing_paths;
+  /// How long a monitor may take.
+  qmp::Deadlines deadlines;
+};
+
+struct DomainWithState {
+  Domain domain;
+  DomainState state = DomainState::kShutoff;
+  /// Of a list: why nothing more is known of it. Its state is kNoState then.
+  std::optional<Failure> error = {};
+};
+
+/// A job that was found in a guest's QEMU and is followed since.
+struct AdoptedJob {
+  std::shared_ptr<job::Job> job;
+  /// As the domain's XML calls it, or else as QEMU does.
+  Disk disk;
+};
+
+class Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  /// Holds the engine.
+  [[nodiscard]] static Result<std::shared_ptr<Connection>> open(std::shared_ptr<job::Engine> engine,
+                                                                ConnectOptions options,
+                                                                EventSink sink);
+
+  [[nodiscard]] const std::string& uri() const { return uri_; }
+
+  /// One that cannot be read or asked is in the list, with its error.
+  [[nodiscard]] Result<std::vector<DomainWithState>> list_domains();
+  [[nodiscard]] Result<DomainWithState> lookup_name(const std::string& name);
+  [[nodiscard]] Result<DomainWithState> lookup_uuid(const std::string& uuid);
+  [[nodiscard]] Result<DomainWithState> define_xml(const std::string& xml);
+  [[nodiscard]] Result<std::string> domain_xml(const std::string& uuid);
+
+  /// Refuses every later call, asks our engine's jobs to end at a consistent point, and lets go of
+  /// those that QEMU does. May be called again.
+  void close();
+  /// The process ends: as close(), but nothing more is linked.
+  void abandon();
+
+  /// kClosed after close(); `function` is the public name of the call.
+  [[nodiscard]] Result<void> check_open(std::string_view function) const;
+
+  /// The domain with that UUID, wherever it is written with hyphens or in capitals.
+  [[nodiscard]] Result<Domain> domain_of(const std::string& uuid);
+  [[nodiscard]] Result<DomainState> state_of(const Domain& domain);
+
+  /// The domains that have a monitor, answering or not; those that cannot be read are left out.
+  [[nodiscard]] std::vector<Domain> domains_with_monitors();
+
+  /// The monitor of a domain, whether anybody listens there or not.
+  [[nodiscard]] Result<std::shared_ptr<qmp::Monitor>> monitor_of(const Domain& domain);
+
+  /// Keeps what was adopted while nobody asked, until somebody asks.
+  void keep_adopted(const std::string& uuid, std::vector<AdoptedJob> jobs);
+  [[nodiscard]] std::vector<AdoptedJob> take_adopted(const std::string& uuid);
+
+  [[nodiscard]] bool is_read_only() const { return options_.read_only; }
+
+  [[nodiscard]] const ConnectOptions& options() const { return options_; }
+
+  [[nodiscard]] job::Engine& engine() const { return *engine_; }
+  [[nodiscard]] const std::shared_ptr<job::Engine>& shared_engine() const { return engine_; }
+
+  [[nodiscard]] LiveJobs& jobs() const { return *jobs_; }
+
+  /// Those that wait for a QEMU.
+  [[nodiscard]] OpenCalls& open_calls() const { return *open_calls_; }
+
+  [[nodiscard]] const std::shared_ptr<DomainStore>& store() const { return store_; }
+
+  [[nodiscard]] const EventSink& sink() const { return sink_; }
+
+ private:
+  Connection(std::shared_ptr<job::Engine> engine, ConnectOptions options, EventSink sink);
+  [[nodiscard]] Result<DomainWithState> with_state(Result<Domain> domain);
+  void leave(job::Stop how);
+  [[nodiscard]] bool is_connected_to(const std::string& monitor_path);
+
+  const std::shared_ptr<job::Engine> engine_;
+  const ConnectOptions options_;
+  const EventSink sink_;
+  const std::shared_ptr<LiveJobs> jobs_;
+  const std::shared_ptr<OpenCalls> open_calls_;
+  std::shared_ptr<DomainStore> store_;
+  std::string uri_;
+  std::atomic<bool> closed_{false};
+
+  /// Guards what follows: the monitors that were asked for, who serves them, and by a domain's
+  /// UUID what was adopted.
+  std::mutex mutex_;
+  std::shared_ptr<net::Reactor> reactor_;
+  std::map<std::string, std::shared_ptr<qmp::Monitor>> monitors_;
+  std::map<std::string, std::vector<AdoptedJob>> adopted_;
+};
+
+}  // namespace blockpull::virt

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "virt/session/job_reports.h"
+
+#include <utility>
+
+#include "core/base/text.h"
+
+namespace blockpull::virt {
+namespace {
+
+BlockJobEvent event_of(const JobSubject& subject, const job::Outcome& outcome) {
+  BlockJobEvent event;
+  event.domain_name = subject.domain_name;
+  event.domain_uuid = subject.domain_uuid;
+  event.target = subject.target;
+  event.path = subject.source;
+  event.status = status_of(outcome.state);
+  if (outcome.error) {
+    event.error = plain(*outcome.error);
+  }
+  return event;
+}
+
+}  // namespace
+
+std::string xml_not_updated(const std::string& domain_name, const Error& why) {
+  return text("domain XML of '", domain_name, "' was not updated: ", why.message);
+}
+
+void follow_in_xml(DomainStore& store, const JobSubject& subject, job::Outcome& outcome,
+                   const std::function<blockpull::Result<NewBacking>()>& look) {
+  if (outcome.state != job::State::kCompleted) {
+    return;
+  }
+  const auto update = [&]() -> blockpull::Result<void> {
+    BLOCKPULL_TRY(backing, look());
+    return store.backing_changed(subject.domain_name,
+                                 {subject.target, subject.source, std::move(backing)});
+  };
+  if (auto updated = update(); !updated.ok()) {
+    outcome.warnings.push_back(xml_not_updated(subject.domain_name, updated.error()));
+  }
+}
+
+std::function<void(const job::Outcome&)> tell_end(EventSink sink, JobSubject subject,
+                                                  std::function<void(const job::Outcome&)> told) {
+  return [sink = std::move(sink), subject = std::move(subject),
+          told = std::move(told)](const job::Outcome& outcome) {
+    const bool goes_on = outcome.error && (outcome.error->kind == ErrorKind::kClosed ||
+                                           outcome.error->kind == ErrorKind::kMonitorTimeout);
+    if (!goes_on) {
+      sink(event_of(subject, outcome));
+    }
+    if (told) {
+      told(outcome);
+    }
+  };
+}
+
+}  // namespace blockpull::virt

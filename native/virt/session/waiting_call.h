@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How a call begins that has to wait for a domain's QEMU: it gets the monitor, and from then on the
+// end of the connection answers it too (open_calls.h).
+//
+// Thread rule: any thread.
+
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <utility>
+
+#include "virt/session/answer.h"
+#include "virt/session/connection.h"
+
+namespace blockpull::virt {
+
+/// `answer` becomes one that may be given too late. nullptr where the connection is closed or no
+/// monitor can be had: the call has been answered then. `function` is the public name of the call,
+/// a literal.
+template <typename T>
+[[nodiscard]] std::shared_ptr<qmp::Monitor> begin_waiting(Connection& connection,
+                                                          const Domain& domain,
+                                                          std::string_view function,
+                                                          Answer<T>& answer) {
+  if (auto open = connection.check_open(function); !open.ok()) {
+    answer(std::move(open).error());
+    return nullptr;
+  }
+  auto monitor = connection.monitor_of(domain);
+  if (!monitor.ok()) {
+    answer(std::move(monitor).error());
+    return nullptr;
+  }
+  answer = connection.open_calls().guard(function, std::move(answer));
+  return std::move(monitor).value();
+}
+
+}  // namespace blockpull::virt

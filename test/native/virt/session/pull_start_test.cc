@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What is told of a pull that somebody gives up, by what had come before.
+
+#include "virt/session/pull_start.h"
+
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace blockpull::virt {
+namespace {
+
+struct Told {
+  /// Whether QEMU was asked, each time that it was told.
+  std::vector<bool> times;
+
+  void hear_of(PullStart& start) {
+    start.when_given_up([this](bool was_asked) { times.push_back(was_asked); });
+  }
+};
+
+TEST(PullStartTest, GivenUpBeforeQemuIsAskedItIsNotAskedAnyMore) {
+  Told told;
+  PullStart start;
+  told.hear_of(start);
+  start.give_up();
+  EXPECT_EQ(told.times, (std::vector<bool>{false}));
+  EXPECT_FALSE(start.ask());
+  EXPECT_FALSE(start.take());
+}
+
+TEST(PullStartTest, GivenUpAfterThatQemuMayBeginItAndNobodyTakesIt) {
+  Told told;
+  PullStart start;
+  told.hear_of(start);
+  EXPECT_TRUE(start.ask());
+  start.give_up();
+  start.give_up();
+  EXPECT_EQ(told.times, (std::vector<bool>{true}));
+  // Whose job it is may be looked for again, when QEMU has begun it.
+  EXPECT_TRUE(start.ask());
+  EXPECT_FALSE(start.take());
+}
+
+TEST(PullStartTest, GivenUpBeforeAnybodyListensItIsToldAtOnce) {
+  Told told;
+  PullStart start;
+  start.give_up();
+  told.hear_of(start);
+  EXPECT_EQ(told.times, (std::vector<bool>{false}));
+}
+
+TEST(PullStartTest, OnceTakenItIsNotGivenUp) {
+  Told told;
+  PullStart start;
+  told.hear_of(start);
+  EXPECT_TRUE(start.ask());
+  EXPECT_TRUE(start.take());
+  start.give_up();
+  EXPECT_TRUE(told.times.empty());
+}
+
+}  // namespace
+}  // namespace blockpull::virt
