@@ -8,15 +8,15 @@
 // argument, which is how tests put another in its place; `connect` is the same with the real one.
 
 import { EventEmitter } from 'node:events'
-import { checkString } from './argument-checks.js'
-import { warnOfFailure } from './block-job.js'
-import { readConnect } from './connect-options.js'
 import { Domain, type JobFailure } from './domain.js'
-import { called } from './errors.js'
+import { warnOfFailure } from './job/block-job.js'
 import { loadBinding, type NativeBinding, type NativeConnection, type NativeDomain } from './native.js'
-import type { ConnectDescription, ConnectOptions } from './option-types.js'
-import { toBlockJobEvent } from './results.js'
-import type { BlockJobEvent } from './structs.js'
+import { checkString } from './options/argument-checks.js'
+import { readConnect } from './options/connect-options.js'
+import type { ConnectDescription, ConnectOptions } from './options/option-types.js'
+import { called } from './results/errors.js'
+import { toBlockJobEvent } from './results/results.js'
+import type { BlockJobEvent } from './results/structs.js'
 
 /** The events of a connection and what their listeners get. */
 export interface ConnectionEvents {

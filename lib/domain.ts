@@ -6,12 +6,11 @@
 // bytes a second here, so every request carries libvirt's flag for bytes. A domain keeps nothing but who it is:
 // two objects for one domain are interchangeable, and a job belongs to the disk, not to the object.
 
-import { checkString } from './argument-checks.js'
-import { type BlockJob, startJob } from './block-job.js'
-import { type DomainState, domainStates } from './enumerations.js'
-import { type BlockPullError, called, errorFromNative } from './errors.js'
-import * as vir from './libvirt-constants.js'
+import { type BlockJob, startJob } from './job/block-job.js'
+import { walked } from './job/walks.js'
+import * as vir from './libvirt/constants.js'
 import type { NativeBlockPullRequest, NativeConnection, NativeDomain } from './native.js'
+import { checkString } from './options/argument-checks.js'
 import type {
   BlockJobAbortOptions,
   BlockPullOptions,
@@ -19,11 +18,12 @@ import type {
   DiskPlanOptions,
   Limit,
   SizeOptions,
-} from './option-types.js'
-import { type DiskPull, readAsync, readBigint, readDiskPlan, readDiskPull, readNewLimit } from './options.js'
-import { sizeReader, toBlockJobInfo, toDisk, toOutcome, toPlan } from './results.js'
-import type { BlockJobInfo, Disk, Plan, ReapedJob } from './structs.js'
-import { walked } from './walks.js'
+} from './options/option-types.js'
+import { type DiskPull, readAsync, readBigint, readDiskPlan, readDiskPull, readNewLimit } from './options/options.js'
+import { type BlockPullError, called, errorFromNative } from './results/errors.js'
+import { sizeReader, toBlockJobInfo, toDisk, toOutcome, toPlan } from './results/results.js'
+import type { BlockJobInfo, Disk, Plan, ReapedJob } from './results/structs.js'
+import { type DomainState, domainStates } from './words/enumerations.js'
 
 /** Payload of a connection's `jobFailed` event: a job failed and nobody awaited `job.done`. */
 export interface JobFailure {

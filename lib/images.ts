@@ -6,14 +6,20 @@
 // package where the addon is missing and is told about it when it asks for something. `imageCalls` makes the same
 // functions over any binding, for tests. No guest byte is ever read into JavaScript: a digest is made below.
 
-import { type BlockJob, startJob, warnOfFailure } from './block-job.js'
-import { called } from './errors.js'
+import { type BlockJob, startJob, warnOfFailure } from './job/block-job.js'
+import { walked } from './job/walks.js'
 import { loadBinding, type NativeBinding } from './native.js'
-import type { CreateImageOptions, ImageWalkOptions, PathLike, PlanOptions, PullImageOptions } from './option-types.js'
-import { readCreate, readImage, readImagePlan, readImagePull } from './options.js'
-import { sizeReader, toLayer, toPlan } from './results.js'
-import type { Digest, Layer, Plan } from './structs.js'
-import { walked } from './walks.js'
+import type {
+  CreateImageOptions,
+  ImageWalkOptions,
+  PathLike,
+  PlanOptions,
+  PullImageOptions,
+} from './options/option-types.js'
+import { readCreate, readImage, readImagePlan, readImagePull } from './options/options.js'
+import { called } from './results/errors.js'
+import { sizeReader, toLayer, toPlan } from './results/results.js'
+import type { Digest, Layer, Plan } from './results/structs.js'
 
 /** A call that gives bigints when `{ bigint: true }` is among its options, and numbers otherwise. */
 interface Sized<Options, Numbers, Bigints, BigintOptions = Options> {

@@ -5,12 +5,10 @@
 // libvirt's own names and flags are the other entry, `blockpull/libvirt`. Importing this file loads no addon; the
 // first call does.
 
-export type { BlockJob } from './block-job.js'
 export { Connection, type ConnectionEvents, connect } from './connection.js'
 export { Domain, type JobFailure } from './domain.js'
-export { BlockJobStatus, BlockJobType, type DomainState, domainStates } from './enumerations.js'
-export { AbortError, BlockPullError, type BlockPullErrorDetails, type ErrorCode, errorCodes } from './errors.js'
 export { createImage, digestImage, inspectChain, plan, pullImage } from './images.js'
+export type { BlockJob } from './job/block-job.js'
 export type {
   BlockJobAbortOptions,
   BlockPullOptions,
@@ -34,7 +32,8 @@ export type {
   StartOptions,
   TrailingOptions,
   WalkOptions,
-} from './option-types.js'
+} from './options/option-types.js'
+export { AbortError, BlockPullError, type BlockPullErrorDetails, type ErrorCode, errorCodes } from './results/errors.js'
 export type {
   BlockJobEvent,
   BlockJobInfo,
@@ -51,4 +50,5 @@ export type {
   StopCode,
   TrailingBytes,
   WalkProgress,
-} from './structs.js'
+} from './results/structs.js'
+export { BlockJobStatus, BlockJobType, type DomainState, domainStates } from './words/enumerations.js'

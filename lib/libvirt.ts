@@ -7,9 +7,7 @@
 // a struct, the struct is returned, and `null` where C returns 0. Flags go to the addon as they are and are judged
 // there, as the C library does it; only JavaScript types are checked here.
 
-import * as check from './argument-checks.js'
-import { called } from './errors.js'
-import * as vir from './libvirt-constants.js'
+import * as vir from './libvirt/constants.js'
 import {
   checkConnect,
   checkDomain,
@@ -18,18 +16,20 @@ import {
   type VirBlockJobCallback,
   type VirConnect,
   VirDomain,
-} from './libvirt-handles.js'
+} from './libvirt/handles.js'
 import { loadBinding, type NativeBlockPullRequest } from './native.js'
-import type { SizeOptions } from './option-types.js'
-import { readBigint } from './options.js'
-import { sizeReader, toBlockJobInfo } from './results.js'
-import type { VirDomainBlockJobInfo } from './structs.js'
+import * as check from './options/argument-checks.js'
+import type { SizeOptions } from './options/option-types.js'
+import { readBigint } from './options/options.js'
+import { called } from './results/errors.js'
+import { sizeReader, toBlockJobInfo } from './results/results.js'
+import type { VirDomainBlockJobInfo } from './results/structs.js'
 
-export { BlockPullError } from './errors.js'
-export * from './libvirt-constants.js'
-export * from './libvirt-errors.js'
-export type { VirBlockJobCallback, VirConnect, VirDomain } from './libvirt-handles.js'
-export type { VirDomainBlockJobInfo } from './structs.js'
+export * from './libvirt/constants.js'
+export * from './libvirt/errors.js'
+export type { VirBlockJobCallback, VirConnect, VirDomain } from './libvirt/handles.js'
+export { BlockPullError } from './results/errors.js'
+export type { VirDomainBlockJobInfo } from './results/structs.js'
 
 const maxFlags = 2n ** 32n - 1n
 const maxUnsignedLong = 2n ** 64n - 1n

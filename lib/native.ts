@@ -4,8 +4,8 @@
 //
 // Every native call takes one plain request object and gives one plain result. 64-bit numbers cross as BigInt
 // in both directions; enumerations cross as libvirt's numbers; `null` means absent. A call that fails rejects
-// with a `NativeFailure`, a plain record: only `lib/errors.ts` makes a `BlockPullError` of it.
-// Nothing outside `lib/` may import this file, and nothing here checks input: `lib/options.ts` has done that.
+// with a `NativeFailure`, a plain record: only `lib/results/errors.ts` makes a `BlockPullError` of it.
+// Nothing outside `lib/` may import this file, and nothing here checks input: `lib/options/options.ts` has done that.
 
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
@@ -14,7 +14,7 @@ import { fileURLToPath } from 'node:url'
 /** A file's name: a string, or its bytes. */
 export type NativePath = string | Uint8Array
 
-/** What a native call rejects with. `code` is one of `errorCodes` in `lib/errors.ts`. */
+/** What a native call rejects with. `code` is one of `errorCodes` in `lib/results/errors.ts`. */
 export interface NativeFailure {
   readonly code: string
   readonly message: string

@@ -68,9 +68,9 @@ describe('layers', () => {
     expect([write('name'), write('`a`'), write('formatTable(rows)')].map(({ length }) => length)).toEqual([1, 1, 0])
   })
 
-  test('only lib/errors.ts makes a BlockPullError', () => {
+  test('only lib/results/errors.ts makes a BlockPullError', () => {
     expect(checkErrorMaker(files)).toEqual([])
-    expect(checkErrorMaker(sample('lib/options.ts', 'throw new BlockPullError({ code })'))).toHaveLength(1)
+    expect(checkErrorMaker(sample('lib/options/options.ts', 'throw new BlockPullError({ code })'))).toHaveLength(1)
   })
 })
 

@@ -8,7 +8,7 @@
 
 import { parseArgs } from 'node:util'
 import type { BlockPullOptions, PathLike, PullImageOptions } from '../index.js'
-import { nearest } from '../nearest.js'
+import { nearest } from '../words/nearest.js'
 import { toPath } from './command-line.js'
 
 /** A command line that cannot be understood: exit code 2. */

@@ -5,7 +5,7 @@
 // Takes everything of the process through its context and gives the exit code, so that a test runs it whole. What a
 // command throws ends here and nowhere else: a sentence on stderr, the JSON end line where one was asked for.
 
-import { nearest } from '../nearest.js'
+import { nearest } from '../words/nearest.js'
 import { parseArguments, UsageError } from './args.js'
 import { chain } from './commands/chain.js'
 import { create } from './commands/create.js'

@@ -8,8 +8,8 @@
 //     any thread                    answer(Result) ─▶ post
 //
 // The promise is settled by a task of the dispatcher, so that whatever was posted during the call,
-// an event for example, is seen first. A failure rejects with the plain record that lib/errors.ts
-// turns into an error.
+// an event for example, is seen first. A failure rejects with a plain record, which
+// lib/results/errors.ts turns into an error.
 //
 // How the value looks in JavaScript may need what only this thread may destroy (a callback), so
 // that stays here, with the environment, and the answer finds it by a number. One that comes after

@@ -32,7 +32,7 @@ const nativeLayers: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** All that the command may see of lib/: what package.json exports, and how misspelt words are met. */
-const seenByCommand: ReadonlySet<string> = new Set(['lib/index.js', 'lib/libvirt.js', 'lib/nearest.js'])
+const seenByCommand: ReadonlySet<string> = new Set(['lib/index.js', 'lib/libvirt.js', 'lib/words/nearest.js'])
 
 /** Third-party header -> the only folder in native/ that may include it. */
 const headerHomes: readonly (readonly [RegExp, string])[] = [
@@ -117,12 +117,12 @@ function importProblem(file: SourceFile, name: string): string | undefined {
   return undefined
 }
 
-/** Complaints about making a BlockPullError anywhere but in lib/errors.ts. */
+/** Complaints about making a BlockPullError anywhere but in lib/results/errors.ts. */
 export function checkErrorMaker(files: readonly SourceFile[]): string[] {
   return files
-    .filter((file) => isScript(file) && file.path.startsWith('lib/') && file.path !== 'lib/errors.ts')
+    .filter((file) => isScript(file) && file.path.startsWith('lib/') && file.path !== 'lib/results/errors.ts')
     .filter((file) => file.text.includes('new BlockPullError('))
-    .map((file) => `${file.path}: only lib/errors.ts makes a BlockPullError`)
+    .map((file) => `${file.path}: only lib/results/errors.ts makes a BlockPullError`)
 }
 
 /** Complaints about writing to a stream past `tell` and its like, which make names harmless. */

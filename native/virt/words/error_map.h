@@ -2,7 +2,7 @@
 //
 // From an Error to what the two bindings tell: one table gives each kind its JavaScript code, its
 // libvirt code and its libvirt error domain. Whether a program may try again follows from the
-// JavaScript code alone and is said beside the codes' contract, in lib/errors.ts.
+// JavaScript code alone and is said beside the codes' contract, in lib/results/errors.ts.
 //
 // A Failure is an Error with libvirt's two numbers and, on the connection's calls, libvirt's
 // wording:

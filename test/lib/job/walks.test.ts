@@ -4,11 +4,11 @@
 
 import { getEventListeners, once } from 'node:events'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { openConnection } from '../../lib/connection.js'
-import { imageCalls } from '../../lib/images.js'
-import type { NativeWalkProgress } from '../../lib/native.js'
-import type { WalkProgress } from '../../lib/structs.js'
-import { FakeBinding, failure, turn } from './fake-binding.js'
+import { openConnection } from '../../../lib/connection.js'
+import { imageCalls } from '../../../lib/images.js'
+import type { NativeWalkProgress } from '../../../lib/native.js'
+import type { WalkProgress } from '../../../lib/results/structs.js'
+import { FakeBinding, failure, turn } from '../fake-binding.js'
 
 const calls = [
   ['plan', 'planImage'],

@@ -9,7 +9,7 @@
 // TypeError and RangeError for wrong arguments are not made here but in `argument-checks.ts` and its users.
 
 import os from 'node:os'
-import type { NativeFailure } from './native.js'
+import type { NativeFailure } from '../native.js'
 
 /** Every `code` a BlockPullError can have. */
 export const errorCodes = [

@@ -3,8 +3,8 @@
 // libvirt's layer over a fake binding: types refused, arguments passed on unjudged, events 8 and 16, every number.
 
 import { beforeEach, describe, expect, it, vi } from 'vitest'
+import { openVirConnect } from '../../lib/libvirt/handles.js'
 import * as virt from '../../lib/libvirt.js'
-import { openVirConnect } from '../../lib/libvirt-handles.js'
 import { FakeBinding, failure, vm0 } from './fake-binding.js'
 
 let binding: FakeBinding

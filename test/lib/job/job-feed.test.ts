@@ -3,8 +3,8 @@
 // The feed of a job: one latest value, waiters woken, nothing after the outcome.
 
 import { expect, it } from 'vitest'
-import { JobFeed } from '../../lib/job-feed.js'
-import { failure, outcomeOf, progressAt } from './fake-binding.js'
+import { JobFeed } from '../../../lib/job/job-feed.js'
+import { failure, outcomeOf, progressAt } from '../fake-binding.js'
 
 it('takes the first value only where none has come before', () => {
   const feed = new JobFeed()

@@ -5,7 +5,6 @@
 // Sizes arrive as bigints and leave as numbers, or as bigints where the caller asked for them. A size that a
 // number cannot hold exactly is a RangeError here and never a rounded value. Pure functions, no state.
 
-import { AbortError, errorFromNative } from './errors.js'
 import type {
   NativeBlockJobEvent,
   NativeBlockJobInfo,
@@ -15,7 +14,8 @@ import type {
   NativePlan,
   NativeProgress,
   NativeTrailingData,
-} from './native.js'
+} from '../native.js'
+import { AbortError, errorFromNative } from './errors.js'
 import type {
   BlockJobEvent,
   BlockJobInfo,

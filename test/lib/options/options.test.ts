@@ -3,9 +3,8 @@
 // Options of pulls, images and connections: what is refused, what defaults are filled in, what crosses to the addon.
 
 import { describe, expect, it } from 'vitest'
-import { readConnect, uriFromEnvironment } from '../../lib/connect-options.js'
-import { BlockPullError } from '../../lib/errors.js'
-import type { PathLike } from '../../lib/option-types.js'
+import { readConnect, uriFromEnvironment } from '../../../lib/options/connect-options.js'
+import type { PathLike } from '../../../lib/options/option-types.js'
 import {
   readCreate,
   readDiskPlan,
@@ -14,7 +13,8 @@ import {
   readImagePlan,
   readImagePull,
   readNewLimit,
-} from '../../lib/options.js'
+} from '../../../lib/options/options.js'
+import { BlockPullError } from '../../../lib/results/errors.js'
 
 /** For options that the types would not let through. */
 // biome-ignore lint/suspicious/noExplicitAny: the point is to be wrong

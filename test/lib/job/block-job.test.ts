@@ -5,12 +5,12 @@
 
 import { getEventListeners } from 'node:events'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { type BlockJob, startJob } from '../../lib/block-job.js'
-import { BlockPullError } from '../../lib/errors.js'
-import { imageCalls } from '../../lib/images.js'
-import type { PullImageOptions } from '../../lib/option-types.js'
-import type { Progress } from '../../lib/structs.js'
-import { FakeBinding, FakeJob, failure, mebibyte, outcomeOf, progressAt, turn } from './fake-binding.js'
+import { imageCalls } from '../../../lib/images.js'
+import { type BlockJob, startJob } from '../../../lib/job/block-job.js'
+import type { PullImageOptions } from '../../../lib/options/option-types.js'
+import { BlockPullError } from '../../../lib/results/errors.js'
+import type { Progress } from '../../../lib/results/structs.js'
+import { FakeBinding, FakeJob, failure, mebibyte, outcomeOf, progressAt, turn } from '../fake-binding.js'
 
 const stray = vi.fn()
 process.on('unhandledRejection', stray)

@@ -6,7 +6,7 @@
 // Flags have no place here: who wants to pass them uses `blockpull/libvirt`, where every constant has its C name.
 // The numbers themselves are written once, in `libvirt-constants.ts`.
 
-import * as vir from './libvirt-constants.js'
+import * as vir from '../libvirt/constants.js'
 
 /** What a block job does (virDomainBlockJobType). */
 export const BlockJobType = {

@@ -7,14 +7,15 @@
 // event 8 (path of the active layer) and then as event 16 (target), as libvirt does; 8 is left out where there is
 // no local path. The rules for registering are libvirt's, with its words and numbers.
 
-import { checkStringOrNull, wrongType } from './argument-checks.js'
-import { uriFromEnvironment } from './connect-options.js'
-import { type BlockPullError, called, refusal } from './errors.js'
+import type { NativeBinding, NativeBlockJobEvent, NativeConnection } from '../native.js'
+import { checkStringOrNull, wrongType } from '../options/argument-checks.js'
+import { uriFromEnvironment } from '../options/connect-options.js'
+import { type BlockPullError, called, refusal } from '../results/errors.js'
 import {
   VIR_DOMAIN_EVENT_ID_BLOCK_JOB,
   VIR_DOMAIN_EVENT_ID_BLOCK_JOB_2,
   VIR_DOMAIN_EVENT_ID_LAST,
-} from './libvirt-constants.js'
+} from './constants.js'
 import {
   VIR_ERR_INVALID_ARG,
   VIR_ERR_INVALID_CONN,
@@ -22,8 +23,7 @@ import {
   VIR_FROM_DOMAIN,
   VIR_FROM_NONE,
   VIR_FROM_QEMU,
-} from './libvirt-errors.js'
-import type { NativeBinding, NativeBlockJobEvent, NativeConnection } from './native.js'
+} from './errors.js'
 
 /**
  * Gets the events of block jobs: `disk` is a path for event 8 and a target for event 16, `type` one of

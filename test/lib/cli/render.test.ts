@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest'
 import { formatBytes, formatClock, formatSeconds, formatShare, formatTable } from '../../../lib/cli/measures.js'
 import { canRedraw, ProgressLine, renderLine } from '../../../lib/cli/render.js'
 import { widthOf } from '../../../lib/cli/shown.js'
-import { sizeReader, toProgress } from '../../../lib/results.js'
+import { sizeReader, toProgress } from '../../../lib/results/results.js'
 import { progressAt } from '../fake-binding.js'
 
 const at = (cur: bigint, more = {}) => toProgress(progressAt(cur, more), sizeReader<number>(false))

@@ -7,10 +7,10 @@
 // answer, the caller is let go after a moment, and the thread ends when it can. What `onProgress` throws is an uncaught
 // exception, as what a job's listeners throw, and no failure of the call.
 
+import type { NativeWalk, NativeWalkProgress } from '../native.js'
+import { AbortError, BlockPullError, called } from '../results/errors.js'
+import type { WalkProgress } from '../results/structs.js'
 import { onAbort } from './abort-listeners.js'
-import { AbortError, BlockPullError, called } from './errors.js'
-import type { NativeWalk, NativeWalkProgress } from './native.js'
-import type { WalkProgress } from './structs.js'
 
 /** Between two looks at the progress. */
 const intervalMs = 100

@@ -3,7 +3,7 @@
 // Single arguments: each wrong type and value is refused in a sentence that names it, what arrived, what was meant.
 
 import { describe, expect, it } from 'vitest'
-import * as check from '../../lib/argument-checks.js'
+import * as check from '../../../lib/options/argument-checks.js'
 
 describe('a string argument', () => {
   it.each([[1], [null], [undefined], [{}], [['a']], [Symbol('s')], [() => 'a']])('refuses %o', (value) => {

@@ -3,7 +3,7 @@
 // The word that was meant: what counts as near, and what does not.
 
 import { describe, expect, it } from 'vitest'
-import { nearest } from '../../lib/nearest.js'
+import { nearest } from '../../../lib/words/nearest.js'
 
 describe('the word that was meant', () => {
   it.each([

@@ -5,11 +5,11 @@
 // The meaning of the URI (its scheme, its folder) is the addon's business; here is only its shape, and what an
 // empty one stands for. Reads the environment, keeps no state.
 
+import type { NativeConnectRequest, NativeDiskDescription, NativeDomainDescription } from '../native.js'
+import type { Disk } from '../results/structs.js'
 import * as check from './argument-checks.js'
-import type { NativeConnectRequest, NativeDiskDescription, NativeDomainDescription } from './native.js'
 import type { ConnectDescription, ConnectOptions, DomainDescription, MonitorTimeouts } from './option-types.js'
 import { readFileFormats } from './options.js'
-import type { Disk } from './structs.js'
 
 const accessKeys = ['readOnly', 'backingPaths', 'monitorTimeouts'] as const
 

@@ -6,9 +6,8 @@
 // defaults filled in, units gone, `undefined` gone. Every TypeError and RangeError about input comes from here,
 // from `connect-options.ts`, or from the checks and quantities both use, before anything is asked of the addon.
 
-import * as check from './argument-checks.js'
-import { refusal } from './errors.js'
-import { VIR_ERR_ARGUMENT_UNSUPPORTED, VIR_FROM_QEMU } from './libvirt-errors.js'
+import type { WalkGiven } from '../job/walks.js'
+import { VIR_ERR_ARGUMENT_UNSUPPORTED, VIR_FROM_QEMU } from '../libvirt/errors.js'
 import type {
   NativeBackingFormats,
   NativeCreateRequest,
@@ -17,7 +16,9 @@ import type {
   NativePath,
   NativePlanRequest,
   NativePullRequest,
-} from './native.js'
+} from '../native.js'
+import { refusal } from '../results/errors.js'
+import * as check from './argument-checks.js'
 import type {
   BackingFormatOptions,
   BlockJobAbortOptions,
@@ -36,7 +37,6 @@ import type {
   WalkOptions,
 } from './option-types.js'
 import { parseBandwidth, parseSize } from './quantities.js'
-import type { WalkGiven } from './walks.js'
 
 /** A pull of a domain's disk, read. */
 export interface DiskPull {

@@ -6,7 +6,7 @@
 // resolved. It holds one value and a version, never a backlog: a slow reader skips values. After the outcome
 // nothing is taken in any more. Lives on the thread of its environment like everything in JavaScript.
 
-import type { NativeJobUpdate, NativeOutcome, NativeProgress } from './native.js'
+import type { NativeJobUpdate, NativeOutcome, NativeProgress } from '../native.js'
 
 /** A promise with its resolver outside. */
 interface Signal<T> {

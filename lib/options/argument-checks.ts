@@ -8,8 +8,8 @@
 
 import { fileURLToPath } from 'node:url'
 import { inspect } from 'node:util'
-import type { NativePath } from './native.js'
-import { nearest } from './nearest.js'
+import type { NativePath } from '../native.js'
+import { nearest } from '../words/nearest.js'
 
 /** The largest count of bytes, or of bytes a second, that libvirt and QEMU take. */
 export const maxBytes = 2n ** 63n - 1n

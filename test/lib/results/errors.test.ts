@@ -5,8 +5,15 @@
 import { constants } from 'node:os'
 import { inspect } from 'node:util'
 import { describe, expect, it, vi } from 'vitest'
-import { AbortError, BlockPullError, called, errorCodes, errorFromNative, isNativeFailure } from '../../lib/errors.js'
-import { failure } from './fake-binding.js'
+import {
+  AbortError,
+  BlockPullError,
+  called,
+  errorCodes,
+  errorFromNative,
+  isNativeFailure,
+} from '../../../lib/results/errors.js'
+import { failure } from '../fake-binding.js'
 
 describe('a native failure', () => {
   it.each([
@@ -95,7 +102,7 @@ describe('BlockPullError.is', () => {
 
   it('knows the errors of a second copy of the package', async () => {
     vi.resetModules()
-    const copy = await import('../../lib/errors.js')
+    const copy = await import('../../../lib/results/errors.js')
     const error = copy.errorFromNative(failure('LOCKED'))
     expect(copy.BlockPullError).not.toBe(BlockPullError)
     expect(error).not.toBeInstanceOf(BlockPullError)

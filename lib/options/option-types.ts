@@ -6,7 +6,7 @@
 // nobody should have to build objects key by key. Units are in names or in strings, never in a convention.
 // `options.ts` and `connect-options.ts` read these.
 
-import type { Disk, WalkProgress } from './structs.js'
+import type { Disk, WalkProgress } from '../results/structs.js'
 
 /** A file's name: a string, the bytes of a name that is no UTF-8 (a Buffer), or a `file:` URL. */
 export type PathLike = string | Uint8Array | URL

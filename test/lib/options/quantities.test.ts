@@ -3,7 +3,7 @@
 // Quantities with units: what is no quantity, what is too much, what each unit means.
 
 import { describe, expect, it } from 'vitest'
-import { parseBandwidth, parseSize } from '../../lib/quantities.js'
+import { parseBandwidth, parseSize } from '../../../lib/options/quantities.js'
 
 describe('a bandwidth', () => {
   it.each([

@@ -5,7 +5,7 @@
 import { describe, expect, it, vi } from 'vitest'
 import { openConnection } from '../../lib/connection.js'
 import type { Domain } from '../../lib/domain.js'
-import { BlockJobStatus, BlockJobType } from '../../lib/enumerations.js'
+import { BlockJobStatus, BlockJobType } from '../../lib/words/enumerations.js'
 import { FakeBinding, failure, mebibyte, outcomeOf, planOf, turn, vm0 } from './fake-binding.js'
 
 const uri = 'qemu:///embed?root=/srv'

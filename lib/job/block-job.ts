@@ -10,14 +10,14 @@
 //     start ──> running ──┬──> completed                         done resolves
 //                         └──> failed | cancelled | unknown      done rejects, iteration ends all the same
 
+import type { NativeJob, NativeJobUpdate } from '../native.js'
+import type { Limit } from '../options/option-types.js'
+import { readNewLimit } from '../options/options.js'
+import { AbortError, BlockPullError, called } from '../results/errors.js'
+import { type SizeReader, sizeReader, toOutcome, toProgress } from '../results/results.js'
+import type { Completion, Outcome, Progress } from '../results/structs.js'
 import { onAbort } from './abort-listeners.js'
-import { AbortError, BlockPullError, called } from './errors.js'
 import { JobFeed } from './job-feed.js'
-import type { NativeJob, NativeJobUpdate } from './native.js'
-import type { Limit } from './option-types.js'
-import { readNewLimit } from './options.js'
-import { type SizeReader, sizeReader, toOutcome, toProgress } from './results.js'
-import type { Completion, Outcome, Progress } from './structs.js'
 
 /** How long a guest's QEMU has after an abort to say what became of a start. Shorter than the two seconds promised. */
 const lastPatienceMs = 1500
