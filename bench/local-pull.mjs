@@ -17,7 +17,7 @@ import { cpus, release, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { writeQcow2 } from '../test/support/qcow2-builder.mjs'
+import { writeQcow2 } from '../test/support/images/qcow2-builder.mjs'
 import { measured } from './measured-process.mjs'
 
 /** @typedef {import('./measured-process.mjs').Cost} Cost */

@@ -6,11 +6,11 @@
 //
 //     header │ L1 │ refcount table │ refcount blocks │ L2 tables │ data, a hole
 //
-// Clusters of 64 KiB, 16-bit refcounts. With the same options `test/support/qcow2-builder.mjs` writes images that have
-// data; this one keeps no list of clusters.
+// Clusters of 64 KiB, 16-bit refcounts. With the same options `test/support/images/qcow2-builder.mjs` writes images
+// that have data; this one keeps no list of clusters.
 
 import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs'
-import { encodeHeader } from '../test/support/qcow2-header.mjs'
+import { encodeHeader } from '../test/support/images/qcow2-header.mjs'
 
 const clusterBits = 16
 const clusterSize = 2 ** clusterBits

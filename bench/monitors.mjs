@@ -19,7 +19,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { connect } from '../dist/index.js'
 import { pullMany } from '../test/qmp/many-monitors.mjs'
-import { writeQcow2 } from '../test/support/qcow2-builder.mjs'
+import { writeQcow2 } from '../test/support/images/qcow2-builder.mjs'
 
 const { values } = parseArgs({
   options: {

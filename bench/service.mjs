@@ -21,7 +21,7 @@ import { monitorEventLoopDelay, performance } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { pullImage } from '../dist/index.js'
-import { writeQcow2 } from '../test/support/qcow2-builder.mjs'
+import { writeQcow2 } from '../test/support/images/qcow2-builder.mjs'
 
 const { values } = parseArgs({
   options: {

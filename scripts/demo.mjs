@@ -13,7 +13,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { readQcow2Options, writeQcow2 } from '../test/support/qcow2-builder.mjs'
+import { readQcow2Options, writeQcow2 } from '../test/support/images/qcow2-builder.mjs'
 
 const command = join(dirname(fileURLToPath(import.meta.url)), '../dist/cli/main.js')
 const mebibyte = 2 ** 20
@@ -58,7 +58,7 @@ function guestWrites(name, from, to) {
   const amount = `${(to - from) / mebibyte} MiB at ${from / mebibyte} MiB`
   console.log(`# a guest writes ${amount} into ${name}; an eighth is text, compressed`)
   const path = join(folder, name)
-  /** @type {Map<number, import('../test/support/qcow2-builder.mjs').ClusterContent>} */
+  /** @type {Map<number, import('../test/support/images/qcow2-builder.mjs').ClusterContent>} */
   const clusters = new Map()
   for (let cluster = from / clusterSize; cluster < to / clusterSize; cluster++) {
     const text = Buffer.alloc(clusterSize, `cluster ${cluster} of ${name}\n`)

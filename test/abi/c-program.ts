@@ -5,7 +5,7 @@
 
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { type Ended, run, runWell } from '../support/run-program.js'
+import { type Ended, run, runWell } from '../support/processes/run-program.js'
 import { repository } from '../tidy/source-files.js'
 
 /** Set where our library was built with AddressSanitizer, whose runtime must then be the first in a process. */

@@ -6,7 +6,7 @@
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { VmFolder } from '../addon/vm-folder.js'
-import { check } from '../support/qemu.js'
+import { check } from '../support/qemu/qemu.js'
 import { TempFolder } from '../support/temp-folder.js'
 import { onOurs } from './c-program.js'
 

@@ -5,9 +5,9 @@
 
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
-import { info } from '../support/qemu.js'
-import { runWell } from '../support/run-program.js'
-import { makeChain } from '../support/stream-case.js'
+import { makeChain } from '../support/images/stream-case.js'
+import { runWell } from '../support/processes/run-program.js'
+import { info } from '../support/qemu/qemu.js'
 import { TempFolder } from '../support/temp-folder.js'
 
 const temp = new TempFolder('collection')

@@ -6,7 +6,7 @@
 import { createServer } from 'node:net'
 import { afterAll, beforeEach, describe, expect, test } from 'vitest'
 import { type BlockJobEvent, type Connection, connect, type Domain } from '../../lib/index.js'
-import { check, info } from '../support/qemu.js'
+import { check, info } from '../support/qemu/qemu.js'
 import { TempFolder } from '../support/temp-folder.js'
 import { slowly, VmFolder } from './vm-folder.js'
 

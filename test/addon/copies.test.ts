@@ -7,7 +7,7 @@ import { cpSync, mkdirSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { afterAll, expect, test } from 'vitest'
-import { makeChain } from '../support/stream-case.js'
+import { makeChain } from '../support/images/stream-case.js'
 import { TempFolder } from '../support/temp-folder.js'
 
 type Package = typeof import('../../lib/index.js')

@@ -7,9 +7,9 @@
 
 import { execFile } from 'node:child_process'
 import { afterAll, describe, expect, test } from 'vitest'
-import { check } from '../support/qemu.js'
-import { StagePackage } from '../support/stage-package.js'
-import { makeChain, pulled } from '../support/stream-case.js'
+import { makeChain, pulled } from '../support/images/stream-case.js'
+import { StagePackage } from '../support/processes/stage-package.js'
+import { check } from '../support/qemu/qemu.js'
 import { TempFolder } from '../support/temp-folder.js'
 
 const temp = new TempFolder('stages')

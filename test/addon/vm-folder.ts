@@ -5,7 +5,7 @@
 
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { makeChain } from '../support/stream-case.js'
+import { makeChain } from '../support/images/stream-case.js'
 
 const mebibytes = 4
 

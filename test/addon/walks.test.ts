@@ -10,7 +10,7 @@ import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { connect, createImage, digestImage, inspectChain, plan, type WalkProgress } from '../../lib/index.js'
 import { loadBinding } from '../../lib/native.js'
-import { writeQcow2 } from '../support/qcow2-builder.mjs'
+import { writeQcow2 } from '../support/images/qcow2-builder.mjs'
 import { TempFolder } from '../support/temp-folder.js'
 
 const temp = new TempFolder('walks')

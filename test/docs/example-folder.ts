@@ -15,7 +15,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { writeQcow2 } from '../support/qcow2-builder.mjs'
+import { writeQcow2 } from '../support/images/qcow2-builder.mjs'
 import { root } from './code-blocks.js'
 
 const mebi = 2 ** 20

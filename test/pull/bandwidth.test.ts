@@ -7,8 +7,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, describe, expect, test } from 'vitest'
 import { type BlockJob, pullImage } from '../../lib/index.js'
-import { check } from '../support/qemu.js'
-import { makeChain, pullWell } from '../support/stream-case.js'
+import { makeChain, pullWell } from '../support/images/stream-case.js'
+import { check } from '../support/qemu/qemu.js'
 import { TempFolder } from '../support/temp-folder.js'
 
 const temp = new TempFolder('bandwidth')

@@ -21,9 +21,9 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type BlockJob, BlockPullError, pullImage } from '../../lib/index.js'
-import { check, difference, flatten, info } from '../support/qemu.js'
+import { makeChain, pathAt, pulled } from '../support/images/stream-case.js'
+import { check, difference, flatten, info } from '../support/qemu/qemu.js'
 import { isSoak, Random, runSeed } from '../support/random.js'
-import { makeChain, pathAt, pulled } from '../support/stream-case.js'
 import { TempFolder } from '../support/temp-folder.js'
 
 const temp = new TempFolder('changed')

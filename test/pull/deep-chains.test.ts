@@ -6,9 +6,9 @@
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { inspectChain, pullImage } from '../../lib/index.js'
-import { type ClusterContent, writeQcow2 } from '../support/qcow2-builder.mjs'
-import { expectRefusal } from '../support/refusal.js'
-import { type CaseChain, chainOf, pullWell } from '../support/stream-case.js'
+import { type ClusterContent, writeQcow2 } from '../support/images/qcow2-builder.mjs'
+import { expectRefusal } from '../support/images/refusal.js'
+import { type CaseChain, chainOf, pullWell } from '../support/images/stream-case.js'
 import { TempFolder } from '../support/temp-folder.js'
 
 const temp = new TempFolder('deep')

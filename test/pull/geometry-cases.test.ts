@@ -6,9 +6,9 @@
 
 import { truncateSync } from 'node:fs'
 import { afterAll, describe, expect, test } from 'vitest'
-import { bytesOnDisk } from '../support/files.js'
-import { map, qemuImg, qemuIo } from '../support/qemu.js'
-import { type LayerRecipe, makeChain, pullWell } from '../support/stream-case.js'
+import { bytesOnDisk } from '../support/images/files.js'
+import { type LayerRecipe, makeChain, pullWell } from '../support/images/stream-case.js'
+import { map, qemuImg, qemuIo } from '../support/qemu/qemu.js'
 import { TempFolder } from '../support/temp-folder.js'
 
 const temp = new TempFolder('geometry')

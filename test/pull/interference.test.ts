@@ -7,8 +7,8 @@ import { copyFileSync, renameSync, rmSync, truncateSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, describe, expect, test } from 'vitest'
 import { type BlockJob, pullImage } from '../../lib/index.js'
-import { check, difference, flatten, info } from '../support/qemu.js'
-import { type CaseChain, makeChain, pathAt, pullWell } from '../support/stream-case.js'
+import { type CaseChain, makeChain, pathAt, pullWell } from '../support/images/stream-case.js'
+import { check, difference, flatten, info } from '../support/qemu/qemu.js'
 import { TempFolder } from '../support/temp-folder.js'
 
 const temp = new TempFolder('interference')

@@ -9,10 +9,10 @@
 // (lose and reorder what was not flushed) is for the native tests of crashes.
 
 import { afterAll, expect, test } from 'vitest'
-import { Puller } from '../support/puller.js'
+import { Victim } from '../support/images/victim.js'
+import { Puller } from '../support/processes/puller.js'
 import { isSoak, Random, runSeed } from '../support/random.js'
 import { TempFolder } from '../support/temp-folder.js'
-import { Victim } from '../support/victim.js'
 
 const seed = runSeed()
 const deathsWanted = isSoak ? 2000 : 200

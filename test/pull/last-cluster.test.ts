@@ -7,8 +7,8 @@
 import { copyFileSync } from 'node:fs'
 import { afterAll, expect, test } from 'vitest'
 import type { PullImageOptions } from '../../lib/index.js'
-import { check, difference, flatten, qemuImg, qemuIo } from '../support/qemu.js'
-import { makeChain, pathAt, pulled } from '../support/stream-case.js'
+import { makeChain, pathAt, pulled } from '../support/images/stream-case.js'
+import { check, difference, flatten, qemuImg, qemuIo } from '../support/qemu/qemu.js'
 import { TempFolder } from '../support/temp-folder.js'
 
 const temp = new TempFolder('last')

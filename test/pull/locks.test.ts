@@ -5,11 +5,11 @@
 
 import { afterAll, describe, expect, test } from 'vitest'
 import { type BlockJob, pullImage } from '../../lib/index.js'
-import { Puller } from '../support/puller.js'
-import { untilUnlocked } from '../support/qemu.js'
-import { QemuHolder } from '../support/qemu-holder.js'
-import { expectRefusal } from '../support/refusal.js'
-import { type CaseChain, makeChain, pathAt, pullWell } from '../support/stream-case.js'
+import { expectRefusal } from '../support/images/refusal.js'
+import { type CaseChain, makeChain, pathAt, pullWell } from '../support/images/stream-case.js'
+import { Puller } from '../support/processes/puller.js'
+import { untilUnlocked } from '../support/qemu/qemu.js'
+import { QemuHolder } from '../support/qemu/qemu-holder.js'
 import { TempFolder } from '../support/temp-folder.js'
 
 const temp = new TempFolder('locks')

@@ -7,10 +7,15 @@
 import { closeSync, openSync, readSync, writeSync } from 'node:fs'
 import { afterAll, describe, expect, test } from 'vitest'
 import { digestImage, inspectChain } from '../../lib/index.js'
-import { bigEndian, overwrite } from '../support/files.js'
-import { type ClusterContent, type Qcow2Layout, type Qcow2Options, writeQcow2 } from '../support/qcow2-builder.mjs'
-import { expectRefusal } from '../support/refusal.js'
-import { makeChain, pulled } from '../support/stream-case.js'
+import { bigEndian, overwrite } from '../support/images/files.js'
+import {
+  type ClusterContent,
+  type Qcow2Layout,
+  type Qcow2Options,
+  writeQcow2,
+} from '../support/images/qcow2-builder.mjs'
+import { expectRefusal } from '../support/images/refusal.js'
+import { makeChain, pulled } from '../support/images/stream-case.js'
 import { TempFolder } from '../support/temp-folder.js'
 
 const temp = new TempFolder('malformed')

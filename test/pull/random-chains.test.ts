@@ -8,9 +8,9 @@
 // child process for each I/O path, so that a crash there is a sentence here.
 
 import { afterAll, describe, expect, test } from 'vitest'
-import { Puller } from '../support/puller.js'
+import { type PullStory, pullRandomChain } from '../support/images/random-pull.js'
+import { Puller } from '../support/processes/puller.js'
 import { isSoak, Random, runSeed } from '../support/random.js'
-import { type PullStory, pullRandomChain } from '../support/random-pull.js'
 import { TempFolder } from '../support/temp-folder.js'
 
 const seed = runSeed()

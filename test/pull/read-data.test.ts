@@ -4,9 +4,9 @@
 
 import { afterAll, expect, test } from 'vitest'
 import { connect, plan, pullImage, type WalkProgress } from '../../lib/index.js'
-import { blockpull } from '../support/command.js'
-import { digestsOf, overwrite } from '../support/files.js'
-import { type ClusterContent, writeQcow2 } from '../support/qcow2-builder.mjs'
+import { digestsOf, overwrite } from '../support/images/files.js'
+import { type ClusterContent, writeQcow2 } from '../support/images/qcow2-builder.mjs'
+import { blockpull } from '../support/processes/command.js'
 import { TempFolder } from '../support/temp-folder.js'
 
 const temp = new TempFolder('read-data')

@@ -9,9 +9,9 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
 import { connect, type Domain, digestImage, plan, pullImage } from '../../lib/index.js'
-import { blockpull } from '../support/command.js'
-import { digestOf } from '../support/files.js'
-import { makeChain, pulled } from '../support/stream-case.js'
+import { digestOf } from '../support/images/files.js'
+import { makeChain, pulled } from '../support/images/stream-case.js'
+import { blockpull } from '../support/processes/command.js'
 import { TempFolder } from '../support/temp-folder.js'
 
 const temp = new TempFolder('released')

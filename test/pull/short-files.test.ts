@@ -7,8 +7,8 @@ import { copyFileSync, readFileSync, statSync, truncateSync, writeFileSync } fro
 import { join } from 'node:path'
 import { deflateRawSync } from 'node:zlib'
 import { afterAll, describe, expect, test } from 'vitest'
-import { check, difference, flatten, qemuImg, qemuIo } from '../support/qemu.js'
-import { pulled } from '../support/stream-case.js'
+import { pulled } from '../support/images/stream-case.js'
+import { check, difference, flatten, qemuImg, qemuIo } from '../support/qemu/qemu.js'
 import { TempFolder } from '../support/temp-folder.js'
 
 const temp = new TempFolder('short')

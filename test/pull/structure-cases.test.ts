@@ -6,11 +6,11 @@
 
 import { readFileSync } from 'node:fs'
 import { afterAll, describe, expect, test } from 'vitest'
-import { bigEndian, overwrite } from '../support/files.js'
-import { type ClusterContent, type Qcow2Options, writeQcow2 } from '../support/qcow2-builder.mjs'
-import { check, info, qemuImg, qemuIo, tryQemuIo } from '../support/qemu.js'
+import { bigEndian, overwrite } from '../support/images/files.js'
+import { type ClusterContent, type Qcow2Options, writeQcow2 } from '../support/images/qcow2-builder.mjs'
+import { type CaseChain, chainOf, makeChain, pathAt, pulled, pullWell } from '../support/images/stream-case.js'
+import { check, info, qemuImg, qemuIo, tryQemuIo } from '../support/qemu/qemu.js'
 import { Random } from '../support/random.js'
-import { type CaseChain, chainOf, makeChain, pathAt, pulled, pullWell } from '../support/stream-case.js'
 import { TempFolder } from '../support/temp-folder.js'
 
 const temp = new TempFolder('structure')

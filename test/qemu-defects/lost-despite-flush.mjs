@@ -6,7 +6,7 @@
 
 import { createImage, flatten, killQemu, qcow2Node, readsAs, reproduce, say, startQemu } from './reproduce.mjs'
 
-/** @param {import('../support/qmp-client.mjs').QmpClient} client */
+/** @param {import('../support/qemu/qmp-client.mjs').QmpClient} client */
 async function flush(client) {
   const filter = { driver: 'blkdebug', 'node-name': 'flusher', image: 'top', 'take-child-perms': ['write-unchanged'] }
   await client.execute('blockdev-add', filter)

@@ -6,8 +6,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { qemuProgram } from '../support/qemu-process.mjs'
-import { run, runWell } from '../support/run-program.js'
+import { run, runWell } from '../support/processes/run-program.js'
+import { qemuProgram } from '../support/qemu/qemu-process.mjs'
 
 const here = import.meta.dirname
 const doc = readFileSync(join(here, '../../docs/qemu-defects.md'), 'utf8')

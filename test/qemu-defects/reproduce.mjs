@@ -9,7 +9,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { QemuProcess, qemuProgram } from '../support/qemu-process.mjs'
+import { QemuProcess, qemuProgram } from '../support/qemu/qemu-process.mjs'
 
 const exitCodes = { present: 0, absent: 3, failed: 1 }
 const deadlineMs = 60_000
@@ -122,7 +122,7 @@ export function qcow2Node(name, below) {
 /**
  * A running QEMU over these nodes, and the client of its monitor.
  * @param {object[]} nodes
- * @param {Pick<import('../support/qemu-process.mjs').QemuOptions, 'program' | 'machine'> & {
+ * @param {Pick<import('../support/qemu/qemu-process.mjs').QemuOptions, 'program' | 'machine'> & {
  *   readonly devices?: readonly string[]
  * }} [how] `devices` are further arguments
  */

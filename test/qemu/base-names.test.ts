@@ -6,11 +6,11 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { afterAll, expect, test } from 'vitest'
 import * as virt from '../../lib/libvirt.js'
-import { makeLinkedImage } from '../support/linked-image.js'
-import { driveArgs, LiveDisk } from '../support/live-disk.js'
-import { writeQcow2 } from '../support/qcow2-builder.mjs'
-import { difference, info } from '../support/qemu.js'
-import { makeChain } from '../support/stream-case.js'
+import { makeLinkedImage } from '../support/images/linked-image.js'
+import { writeQcow2 } from '../support/images/qcow2-builder.mjs'
+import { makeChain } from '../support/images/stream-case.js'
+import { driveArgs, LiveDisk } from '../support/qemu/live-disk.js'
+import { difference, info } from '../support/qemu/qemu.js'
 import { TempFolder } from '../support/temp-folder.js'
 
 const temp = new TempFolder('base-names')

@@ -7,9 +7,9 @@
 
 import { copyFileSync } from 'node:fs'
 import { afterAll, describe, expect, test } from 'vitest'
-import { blockdevArgs, LiveDisk } from '../support/live-disk.js'
-import { difference, qemuImg, qemuIo } from '../support/qemu.js'
-import { makeChain, pathAt } from '../support/stream-case.js'
+import { makeChain, pathAt } from '../support/images/stream-case.js'
+import { blockdevArgs, LiveDisk } from '../support/qemu/live-disk.js'
+import { difference, qemuImg, qemuIo } from '../support/qemu/qemu.js'
 import { TempFolder } from '../support/temp-folder.js'
 
 const temp = new TempFolder('beside-backup')

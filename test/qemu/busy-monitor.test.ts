@@ -5,9 +5,9 @@
 
 import { createConnection, type Socket } from 'node:net'
 import { afterAll, expect, onTestFinished, test } from 'vitest'
-import { freeze, wake } from '../support/freeze.js'
-import { LiveDisk } from '../support/live-disk.js'
-import { makeChain } from '../support/stream-case.js'
+import { makeChain } from '../support/images/stream-case.js'
+import { freeze, wake } from '../support/processes/freeze.js'
+import { LiveDisk } from '../support/qemu/live-disk.js'
 import { TempFolder } from '../support/temp-folder.js'
 
 const temp = new TempFolder('busy-monitor')

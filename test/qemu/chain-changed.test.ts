@@ -4,8 +4,8 @@
 
 import { readFileSync } from 'node:fs'
 import { afterAll, expect, test } from 'vitest'
-import { LiveDisk } from '../support/live-disk.js'
-import { makeChain, pathAt } from '../support/stream-case.js'
+import { makeChain, pathAt } from '../support/images/stream-case.js'
+import { LiveDisk } from '../support/qemu/live-disk.js'
 import { TempFolder } from '../support/temp-folder.js'
 
 const temp = new TempFolder('chain-changed')

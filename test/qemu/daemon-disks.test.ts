@@ -5,7 +5,7 @@
 import { execFileSync } from 'node:child_process'
 import { afterAll, expect, onTestFinished, test } from 'vitest'
 import { connect } from '../../lib/index.js'
-import { startQemu } from '../support/start-qemu.js'
+import { startQemu } from '../support/qemu/start-qemu.js'
 import { TempFolder } from '../support/temp-folder.js'
 
 const temp = new TempFolder('daemon-disks')

@@ -4,9 +4,9 @@
 // names, and such a job is judged by the files once it has ended.
 
 import { afterAll, expect, test } from 'vitest'
-import { LiveDisk } from '../support/live-disk.js'
-import { expectWhole } from '../support/live-verdict.js'
-import { makeChain } from '../support/stream-case.js'
+import { makeChain } from '../support/images/stream-case.js'
+import { LiveDisk } from '../support/qemu/live-disk.js'
+import { expectWhole } from '../support/qemu/live-verdict.js'
 import { TempFolder } from '../support/temp-folder.js'
 
 const temp = new TempFolder('earlier-version')

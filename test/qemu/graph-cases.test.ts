@@ -4,9 +4,9 @@
 // that are the children of a quorum. The cases of one disk alone are in stream-cases.test.ts.
 
 import { afterAll, describe, expect, test } from 'vitest'
-import { LiveDisk } from '../support/live-disk.js'
-import { difference, info, qemuIo } from '../support/qemu.js'
-import { type CaseChain, makeChain, pathAt } from '../support/stream-case.js'
+import { type CaseChain, makeChain, pathAt } from '../support/images/stream-case.js'
+import { LiveDisk } from '../support/qemu/live-disk.js'
+import { difference, info, qemuIo } from '../support/qemu/qemu.js'
 import { TempFolder } from '../support/temp-folder.js'
 
 const temp = new TempFolder('live-graph')

@@ -7,9 +7,9 @@ import { randomBytes } from 'node:crypto'
 import { truncateSync, writeFileSync } from 'node:fs'
 import { afterAll, afterEach, expect, test } from 'vitest'
 import { type BlockPullOptions, connect } from '../../lib/index.js'
-import { digestOf, overwrite } from '../support/files.js'
 import { type Guest, type GuestOptions, startGuest } from '../support/guest/guest.js'
-import { check, flatten, info, qemuImg, qemuIo } from '../support/qemu.js'
+import { digestOf, overwrite } from '../support/images/files.js'
+import { check, flatten, info, qemuImg, qemuIo } from '../support/qemu/qemu.js'
 import { TempFolder } from '../support/temp-folder.js'
 
 const temp = new TempFolder('guest')

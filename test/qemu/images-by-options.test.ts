@@ -5,9 +5,9 @@
 // no disk.
 
 import { afterAll, describe, expect, test } from 'vitest'
-import { LiveDisk } from '../support/live-disk.js'
-import { info, qemuImg } from '../support/qemu.js'
-import { makeChain, pathAt } from '../support/stream-case.js'
+import { makeChain, pathAt } from '../support/images/stream-case.js'
+import { LiveDisk } from '../support/qemu/live-disk.js'
+import { info, qemuImg } from '../support/qemu/qemu.js'
 import { TempFolder } from '../support/temp-folder.js'
 
 const temp = new TempFolder('images-by-options')

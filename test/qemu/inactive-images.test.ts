@@ -5,11 +5,11 @@
 
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { afterAll, describe, expect, test } from 'vitest'
-import { GuestPuller } from '../support/guest-puller.js'
-import { beginSlowMigration, cancelMigration, save, untilStatus } from '../support/guest-states.js'
-import { LiveDisk } from '../support/live-disk.js'
-import { expectWhole } from '../support/live-verdict.js'
-import { makeChain } from '../support/stream-case.js'
+import { makeChain } from '../support/images/stream-case.js'
+import { GuestPuller } from '../support/processes/guest-puller.js'
+import { beginSlowMigration, cancelMigration, save, untilStatus } from '../support/qemu/guest-states.js'
+import { LiveDisk } from '../support/qemu/live-disk.js'
+import { expectWhole } from '../support/qemu/live-verdict.js'
 import { TempFolder } from '../support/temp-folder.js'
 
 const temp = new TempFolder('inactive-images')

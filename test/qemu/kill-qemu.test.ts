@@ -11,10 +11,10 @@
 
 import { afterAll, expect, test } from 'vitest'
 import type { BlockJob } from '../../lib/index.js'
-import { LiveDisk } from '../support/live-disk.js'
-import { difference, info } from '../support/qemu.js'
-import { finalize, flush } from '../support/qmp-proxy.js'
-import { type CaseChain, makeChain } from '../support/stream-case.js'
+import { type CaseChain, makeChain } from '../support/images/stream-case.js'
+import { LiveDisk } from '../support/qemu/live-disk.js'
+import { difference, info } from '../support/qemu/qemu.js'
+import { finalize, flush } from '../support/qemu/qmp-proxy.js'
 import { TempFolder } from '../support/temp-folder.js'
 
 const temp = new TempFolder('kill-qemu')

@@ -11,11 +11,11 @@ import {
   type BlockPullOptions,
   type Connection,
 } from '../../lib/index.js'
-import { GuestPuller } from '../support/guest-puller.js'
-import { LiveDisk, type LiveDiskOptions } from '../support/live-disk.js'
-import { expectWhole } from '../support/live-verdict.js'
-import { finalize, flush, type QmpProxy } from '../support/qmp-proxy.js'
-import { makeChain } from '../support/stream-case.js'
+import { makeChain } from '../support/images/stream-case.js'
+import { GuestPuller } from '../support/processes/guest-puller.js'
+import { LiveDisk, type LiveDiskOptions } from '../support/qemu/live-disk.js'
+import { expectWhole } from '../support/qemu/live-verdict.js'
+import { finalize, flush, type QmpProxy } from '../support/qemu/qmp-proxy.js'
 import { TempFolder } from '../support/temp-folder.js'
 
 const temp = new TempFolder('kill-us')

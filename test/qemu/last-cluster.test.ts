@@ -4,8 +4,8 @@
 // and nobody but QEMU may write there. The outcome warns.
 
 import { afterAll, expect, test } from 'vitest'
-import { LiveDisk } from '../support/live-disk.js'
-import { makeChain } from '../support/stream-case.js'
+import { makeChain } from '../support/images/stream-case.js'
+import { LiveDisk } from '../support/qemu/live-disk.js'
 import { TempFolder } from '../support/temp-folder.js'
 
 const temp = new TempFolder('last-live')

@@ -5,10 +5,10 @@
 
 import { afterAll, describe, expect, test } from 'vitest'
 import { connect } from '../../lib/index.js'
-import { GuestPuller } from '../support/guest-puller.js'
-import { LiveDisk } from '../support/live-disk.js'
-import { expectWhole } from '../support/live-verdict.js'
-import { makeChain } from '../support/stream-case.js'
+import { makeChain } from '../support/images/stream-case.js'
+import { GuestPuller } from '../support/processes/guest-puller.js'
+import { LiveDisk } from '../support/qemu/live-disk.js'
+import { expectWhole } from '../support/qemu/live-verdict.js'
 import { TempFolder } from '../support/temp-folder.js'
 
 const temp = new TempFolder('left-filters')

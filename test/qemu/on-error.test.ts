@@ -4,9 +4,9 @@
 // as `onError` says. These are the error cases of QEMU's iotest 030, whose names the titles have.
 
 import { afterAll, describe, expect, test } from 'vitest'
-import { blockdevArgs, LiveDisk } from '../support/live-disk.js'
-import { expectWhole } from '../support/live-verdict.js'
-import { makeChain, pathAt } from '../support/stream-case.js'
+import { makeChain, pathAt } from '../support/images/stream-case.js'
+import { blockdevArgs, LiveDisk } from '../support/qemu/live-disk.js'
+import { expectWhole } from '../support/qemu/live-verdict.js'
 import { TempFolder } from '../support/temp-folder.js'
 
 const temp = new TempFolder('live-errors')

@@ -6,10 +6,10 @@
 import { readFileSync, statSync } from 'node:fs'
 import { afterAll, describe, expect, test } from 'vitest'
 import type { PlanOptions } from '../../lib/index.js'
-import { LiveDisk } from '../support/live-disk.js'
-import { qemuImg } from '../support/qemu.js'
-import { expectSameRefusal } from '../support/same-refusal.js'
-import { type CaseChain, makeChain, pathAt } from '../support/stream-case.js'
+import { expectSameRefusal } from '../support/images/same-refusal.js'
+import { type CaseChain, makeChain, pathAt } from '../support/images/stream-case.js'
+import { LiveDisk } from '../support/qemu/live-disk.js'
+import { qemuImg } from '../support/qemu/qemu.js'
 import { TempFolder } from '../support/temp-folder.js'
 
 const temp = new TempFolder('live-plan')

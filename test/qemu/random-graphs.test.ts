@@ -2,13 +2,13 @@
 //
 // Random graphs and lives: pulls under a real QEMU whose images are opened in every way, below and between filters of
 // every kind, beside other disks and other programs' jobs, while the machine is stopped, saved, resumed and migrated
-// (random-graph-lives.ts). The verdicts are in random-graph-verdict.ts.
+// (random-graph/lives.ts). The verdicts are in random-graph/verdict.ts.
 //
 // The seed is printed. BLOCKPULL_SEED=N with `-t 'round 7$'` plays the same round again, as far as the instants allow.
 
 import { afterAll, expect, test } from 'vitest'
 import { isSoak, Random, runSeed } from '../support/random.js'
-import { playRound, type Tally } from '../support/random-graph-round.js'
+import { playRound, type Tally } from '../support/random-graph/round.js'
 import { TempFolder } from '../support/temp-folder.js'
 
 const seed = runSeed()

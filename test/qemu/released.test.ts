@@ -7,9 +7,9 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
 import { type Connection, connect } from '../../lib/index.js'
-import { blockdevArgs, driveArgs } from '../support/live-disk.js'
-import { startQemu } from '../support/start-qemu.js'
-import { type CaseChain, chainOf, makeChain } from '../support/stream-case.js'
+import { type CaseChain, chainOf, makeChain } from '../support/images/stream-case.js'
+import { blockdevArgs, driveArgs } from '../support/qemu/live-disk.js'
+import { startQemu } from '../support/qemu/start-qemu.js'
 import { TempFolder } from '../support/temp-folder.js'
 
 const temp = new TempFolder('released')

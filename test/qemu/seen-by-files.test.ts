@@ -6,9 +6,9 @@
 import { renameSync, symlinkSync } from 'node:fs'
 import { afterAll, describe, expect, test } from 'vitest'
 import { connect } from '../../lib/index.js'
-import { LiveDisk } from '../support/live-disk.js'
-import { expectWhole } from '../support/live-verdict.js'
-import { makeChain, pathAt } from '../support/stream-case.js'
+import { makeChain, pathAt } from '../support/images/stream-case.js'
+import { LiveDisk } from '../support/qemu/live-disk.js'
+import { expectWhole } from '../support/qemu/live-verdict.js'
 import { TempFolder } from '../support/temp-folder.js'
 
 const temp = new TempFolder('seen-by-files')

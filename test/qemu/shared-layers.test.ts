@@ -6,9 +6,9 @@
 import { join } from 'node:path'
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
 import { type Connection, connect, type Domain } from '../../lib/index.js'
-import { check, difference, flatten, info, qemuImg } from '../support/qemu.js'
-import { startQemu } from '../support/start-qemu.js'
-import { type CaseChain, makeChain, pathAt } from '../support/stream-case.js'
+import { type CaseChain, makeChain, pathAt } from '../support/images/stream-case.js'
+import { check, difference, flatten, info, qemuImg } from '../support/qemu/qemu.js'
+import { startQemu } from '../support/qemu/start-qemu.js'
 import { TempFolder } from '../support/temp-folder.js'
 
 const temp = new TempFolder('shared-layers')

@@ -6,9 +6,9 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { afterAll, describe, expect, test } from 'vitest'
-import { LiveDisk, nodeNames } from '../support/live-disk.js'
-import { expectWhole } from '../support/live-verdict.js'
-import { type CaseChain, makeChain, pathAt } from '../support/stream-case.js'
+import { type CaseChain, makeChain, pathAt } from '../support/images/stream-case.js'
+import { LiveDisk, nodeNames } from '../support/qemu/live-disk.js'
+import { expectWhole } from '../support/qemu/live-verdict.js'
 import { TempFolder } from '../support/temp-folder.js'
 
 const temp = new TempFolder('stacked-filters')

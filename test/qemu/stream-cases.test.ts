@@ -4,10 +4,10 @@
 // that has a name of QEMU's begins with it; what the engine does in these cases is in test/pull/stream-cases.test.ts.
 
 import { afterAll, describe, expect, test } from 'vitest'
-import { blockdevArgs, driveArgs, LiveDisk, type LiveDiskOptions } from '../support/live-disk.js'
-import { expectWhole } from '../support/live-verdict.js'
-import { info, qemuImg, qemuIo } from '../support/qemu.js'
-import { type CaseChain, chainOf, makeChain, pathAt } from '../support/stream-case.js'
+import { type CaseChain, chainOf, makeChain, pathAt } from '../support/images/stream-case.js'
+import { blockdevArgs, driveArgs, LiveDisk, type LiveDiskOptions } from '../support/qemu/live-disk.js'
+import { expectWhole } from '../support/qemu/live-verdict.js'
+import { info, qemuImg, qemuIo } from '../support/qemu/qemu.js'
 import { TempFolder } from '../support/temp-folder.js'
 
 const temp = new TempFolder('live-stream')

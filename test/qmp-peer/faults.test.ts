@@ -6,7 +6,7 @@
 import { once } from 'node:events'
 import { createConnection } from 'node:net'
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
-import { QmpClient } from '../support/qmp-client.mjs'
+import { QmpClient } from '../support/qemu/qmp-client.mjs'
 import { TempFolder } from '../support/temp-folder.js'
 import { faults, QmpPeer, versions } from './index.mjs'
 import type { Fault, PeerOptions } from './types.js'

@@ -8,7 +8,7 @@
 
 import { execFileSync } from 'node:child_process'
 import { closeSync, copyFileSync, existsSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
-import { readQcow2Options } from '../support/qcow2-header.mjs'
+import { readQcow2Options } from '../support/images/qcow2-header.mjs'
 import { isFilter } from './block-graph.mjs'
 import { QmpFailure } from './qmp-failure.mjs'
 

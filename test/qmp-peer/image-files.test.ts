@@ -4,8 +4,8 @@
 
 import { readdirSync, readlinkSync, rmSync } from 'node:fs'
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
-import { check, difference, info, map } from '../support/qemu.js'
-import { QmpClient } from '../support/qmp-client.mjs'
+import { check, difference, info, map } from '../support/qemu/qemu.js'
+import { QmpClient } from '../support/qemu/qmp-client.mjs'
 import { TempFolder } from '../support/temp-folder.js'
 import { QmpPeer } from './index.mjs'
 import { makeRealChain, type RealChain } from './real-chain.js'

@@ -5,7 +5,7 @@
 
 import { existsSync } from 'node:fs'
 import { afterAll, expect, onTestFinished, test } from 'vitest'
-import { QmpClient } from '../support/qmp-client.mjs'
+import { QmpClient } from '../support/qemu/qmp-client.mjs'
 import { TempFolder } from '../support/temp-folder.js'
 import { PeerProcess } from './index.mjs'
 import type { PeerProcessOptions } from './types.js'

@@ -2,7 +2,7 @@
 //
 // Three real images for a peer over real files, each with something that the one above it lacks.
 
-import { flatten, qemuImg, qemuIo } from '../support/qemu.js'
+import { flatten, qemuImg, qemuIo } from '../support/qemu/qemu.js'
 import type { NodeDescription } from './types.js'
 
 export const virtualSize = 2 ** 20

@@ -6,8 +6,8 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'vitest'
-import { QmpClient, QmpError } from '../support/qmp-client.mjs'
-import { startQemu } from '../support/start-qemu.js'
+import { QmpClient, QmpError } from '../support/qemu/qmp-client.mjs'
+import { startQemu } from '../support/qemu/start-qemu.js'
 import { QmpPeer } from './index.mjs'
 import type { DiskDescription } from './types.js'
 

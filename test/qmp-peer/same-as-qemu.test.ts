@@ -5,7 +5,7 @@
 // shows has more members and some other words, so beside that these scenarios fail.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { qemuImg, qemuIo } from '../support/qemu.js'
+import { qemuImg, qemuIo } from '../support/qemu/qemu.js'
 import { TempFolder } from '../support/temp-folder.js'
 import { expectTheSame, type Sides } from './recording.js'
 

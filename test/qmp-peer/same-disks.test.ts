@@ -5,8 +5,8 @@
 // second look at an image.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { qemuImg, qemuIo } from '../support/qemu.js'
-import type { QmpClient } from '../support/qmp-client.mjs'
+import { qemuImg, qemuIo } from '../support/qemu/qemu.js'
+import type { QmpClient } from '../support/qemu/qmp-client.mjs'
 import { TempFolder } from '../support/temp-folder.js'
 import { expectTheSame, type Play, type Sides } from './recording.js'
 import type { DiskDescription, FilterDescription } from './types.js'

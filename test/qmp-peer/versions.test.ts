@@ -3,7 +3,7 @@
 // The versions that a peer passes for: what each offers, and what it refuses as a QEMU of its time would.
 
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
-import { QmpClient } from '../support/qmp-client.mjs'
+import { QmpClient } from '../support/qemu/qmp-client.mjs'
 import { TempFolder } from '../support/temp-folder.js'
 import { QmpPeer, versions } from './index.mjs'
 import type { VersionProfile } from './types.js'

@@ -6,8 +6,8 @@
 import { spawn } from 'node:child_process'
 import { afterAll, expect, test } from 'vitest'
 import { BlockJobStatus } from '../../lib/index.js'
-import { commandFile } from '../support/command.js'
-import { leashed } from '../support/leash.mjs'
+import { commandFile } from '../support/processes/command.js'
+import { leashed } from '../support/processes/leash.mjs'
 import { TempFolder } from '../support/temp-folder.js'
 import {
   deeds,

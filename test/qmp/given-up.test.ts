@@ -7,7 +7,7 @@ import { afterAll, expect, test } from 'vitest'
 import type { Domain } from '../../lib/index.js'
 import { faults } from '../qmp-peer/index.mjs'
 import type { Fault } from '../qmp-peer/types.js'
-import { run } from '../support/run-program.js'
+import { run } from '../support/processes/run-program.js'
 import { TempFolder } from '../support/temp-folder.js'
 import { deeds, endOf, failureOf, HeldReply, jobIn, start, startPeer, timesAsked } from './live-domain.js'
 

@@ -6,7 +6,7 @@
 import { afterAll, expect, onTestFinished, test } from 'vitest'
 import { connect, type Domain } from '../../lib/index.js'
 import type { QmpPeer } from '../qmp-peer/index.mjs'
-import { QmpClient } from '../support/qmp-client.mjs'
+import { QmpClient } from '../support/qemu/qmp-client.mjs'
 import { TempFolder } from '../support/temp-folder.js'
 import { diskBytes, endOf, images, jobIn, start, startPeer } from './live-domain.js'
 

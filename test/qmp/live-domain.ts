@@ -15,7 +15,7 @@ import {
 } from '../../lib/index.js'
 import { QmpPeer } from '../qmp-peer/index.mjs'
 import type { Fault, LogEntry, Outgoing, PeerOptions } from '../qmp-peer/types.js'
-import { QmpClient } from '../support/qmp-client.mjs'
+import { QmpClient } from '../support/qemu/qmp-client.mjs'
 import type { TempFolder } from '../support/temp-folder.js'
 
 export const diskBytes = 2 ** 20

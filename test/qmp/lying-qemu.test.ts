@@ -9,7 +9,7 @@ import { type BlockPullOptions, connect } from '../../lib/index.js'
 import { PeerProcess, QmpPeer } from '../qmp-peer/index.mjs'
 import { type LayerName, makeRealChain, type RealChain, virtualSize } from '../qmp-peer/real-chain.js'
 import type { DiskDescription, FileLie, PeerOptions } from '../qmp-peer/types.js'
-import { check, difference, info } from '../support/qemu.js'
+import { check, difference, info } from '../support/qemu/qemu.js'
 import { TempFolder } from '../support/temp-folder.js'
 import { endOf, jobIn, open, timesAsked, until } from './live-domain.js'
 

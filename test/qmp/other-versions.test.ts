@@ -6,7 +6,7 @@
 import { afterAll, describe, expect, test } from 'vitest'
 import { faults, type QmpPeer, versions } from '../qmp-peer/index.mjs'
 import type { Fault } from '../qmp-peer/types.js'
-import { QmpClient } from '../support/qmp-client.mjs'
+import { QmpClient } from '../support/qemu/qmp-client.mjs'
 import { TempFolder } from '../support/temp-folder.js'
 import { deeds, endOf, failureOf, images, nodes, open, quick, safeOrder, start, startPeer } from './live-domain.js'
 

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, describe, expect, test } from 'vitest'
 import { faults, type QmpPeer, versions } from '../qmp-peer/index.mjs'
 import type { Fault } from '../qmp-peer/types.js'
-import { QmpClient } from '../support/qmp-client.mjs'
+import { QmpClient } from '../support/qemu/qmp-client.mjs'
 import { Random, runSeed } from '../support/random.js'
 import { TempFolder } from '../support/temp-folder.js'
 import {

@@ -6,7 +6,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, describe, expect, test } from 'vitest'
 import { faults, type QmpPeer } from '../qmp-peer/index.mjs'
-import { QmpClient } from '../support/qmp-client.mjs'
+import { QmpClient } from '../support/qemu/qmp-client.mjs'
 import { TempFolder } from '../support/temp-folder.js'
 import {
   deeds,

@@ -10,7 +10,7 @@ import { once } from 'node:events'
 import { afterAll, expect, onTestFinished, test } from 'vitest'
 import { faults, type QmpPeer } from '../qmp-peer/index.mjs'
 import type { Fault } from '../qmp-peer/types.js'
-import { StagePackage } from '../support/stage-package.js'
+import { StagePackage } from '../support/processes/stage-package.js'
 import { TempFolder } from '../support/temp-folder.js'
 import { diskBytes, endOf, images, jobIn, open, startPeer, timesAsked, until } from './live-domain.js'
 

@@ -10,10 +10,6 @@
 namespace blockpull::image {
 namespace {
 
-using ChainRows;
-using LayerRow;
-using Status;
-
 Result<LayerInfo> describe(const Layer& layer) {
   LayerInfo info;
   info.path = layer.path;

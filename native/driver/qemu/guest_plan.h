@@ -23,6 +23,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/walk_watch.h"
 #include "driver/pull.h"
 #include "driver/qemu/preflight.h"
 

@@ -15,8 +15,8 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
-import { leashed } from '../leash.mjs'
-import { qemuProgram } from '../qemu-process.mjs'
+import { leashed } from '../processes/leash.mjs'
+import { qemuProgram } from '../qemu/qemu-process.mjs'
 
 /** Options of one block node, as -blockdev and blockdev-add take them. */
 export type Blockdev = Readonly<Record<string, unknown>> & { readonly 'node-name': string }
