@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/walk_watch.h"
 #include "core/qmp/commands.h"
 #include "virt/session/answer.h"
 #include "virt/session/connection.h"

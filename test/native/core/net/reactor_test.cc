@@ -14,7 +14,7 @@
 
 #include <gtest/gtest.h>
 
-#include "core/qmp/inbox.h"
+#include "core/base/inbox.h"
 
 namespace blockpull::net {
 namespace {

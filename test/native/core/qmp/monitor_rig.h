@@ -9,7 +9,7 @@
 
 #include <gtest/gtest.h>
 
-#include "core/qmp/inbox.h"
+#include "core/base/inbox.h"
 #include "core/qmp/monitor.h"
 #include "core/qmp/scripted_server.h"
 #include "files/temp_folder.h"

@@ -12,8 +12,8 @@
 
 #include <gtest/gtest.h>
 
+#include "core/base/inbox.h"
 #include "core/base/text.h"
-#include "core/qmp/inbox.h"
 
 namespace blockpull::qmp {
 namespace {

@@ -8,7 +8,7 @@
 
 #include <gtest/gtest.h>
 
-#include "core/qmp/inbox.h"
+#include "core/base/inbox.h"
 #include "driver/qemu/job_id.h"
 #include "driver/qemu/served_qemu.h"
 #include "files/temp_folder.h"
@@ -36,7 +36,7 @@ class GuestJobsTest : public testing::Test {
     for (; opened_ > 0; --opened_) {
       EXPECT_TRUE(gone_->take());
     }
-    qmp::Inbox<bool> done;
+    Inbox<bool> done;
     reactor_->post([&done] { done.put(true); });
     EXPECT_TRUE(done.take());
   }
@@ -107,7 +107,7 @@ class GuestJobsTest : public testing::Test {
 
   std::optional<Result<std::optional<BlockJobInfo>>> info(
       const std::shared_ptr<Connection>& connection) {
-    const auto told = std::make_shared<qmp::Inbox<Result<std::optional<BlockJobInfo>>>>();
+    const auto told = std::make_shared<Inbox<Result<std::optional<BlockJobInfo>>>>();
     block_job_info(connection, disk(), [told](Result<std::optional<BlockJobInfo>> answer) {
       told->put(std::move(answer));
     });
@@ -139,12 +139,10 @@ class GuestJobsTest : public testing::Test {
   const std::shared_ptr<net::Reactor> reactor_ = net::Reactor::shared().value();
   const std::shared_ptr<job::Engine> engine_ = job::Engine::shared().value();
   std::string uuid_;
-  const std::shared_ptr<qmp::Inbox<BlockJobEvent>> events_ =
-      std::make_shared<qmp::Inbox<BlockJobEvent>>();
-  const std::shared_ptr<qmp::Inbox<job::Outcome>> ends_ =
-      std::make_shared<qmp::Inbox<job::Outcome>>();
-  const std::shared_ptr<qmp::Inbox<JobResult>> jobs_ = std::make_shared<qmp::Inbox<JobResult>>();
-  const std::shared_ptr<qmp::Inbox<bool>> gone_ = std::make_shared<qmp::Inbox<bool>>();
+  const std::shared_ptr<Inbox<BlockJobEvent>> events_ = std::make_shared<Inbox<BlockJobEvent>>();
+  const std::shared_ptr<Inbox<job::Outcome>> ends_ = std::make_shared<Inbox<job::Outcome>>();
+  const std::shared_ptr<Inbox<JobResult>> jobs_ = std::make_shared<Inbox<JobResult>>();
+  const std::shared_ptr<Inbox<bool>> gone_ = std::make_shared<Inbox<bool>>();
   std::size_t opened_ = 0;
   std::vector<std::shared_ptr<Connection>> connections_;
 };
@@ -246,7 +244,7 @@ TEST_F(GuestJobsTest, AJobOfAnotherProgramIsShownAndNeverTouched) {
   EXPECT_TRUE(info(connection)->value());
   block_job_abort(connection, disk(), [jobs = jobs_](JobResult job) { jobs->put(std::move(job)); });
   EXPECT_EQ(answered(), ErrorKind::kJobActive);
-  qmp::Inbox<std::optional<ErrorKind>> speed;
+  Inbox<std::optional<ErrorKind>> speed;
   block_job_set_speed(connection, {disk(), 1}, [&speed](const Result<void>& answer) {
     speed.put(answer.ok() ? std::nullopt : std::optional(answer.error().error.kind));
   });
@@ -265,7 +263,7 @@ TEST_F(GuestJobsTest, ReapBringsWhatWasLeftToItsEnd) {
   pull(connection, "/vms/none.qcow2");
   EXPECT_EQ(answered(), ErrorKind::kNoBase);  // the connection's own search is over by then
   leave(our_id_, "pending");
-  qmp::Inbox<std::vector<ReapedJob>> reaped;
+  Inbox<std::vector<ReapedJob>> reaped;
   const auto answer = [&reaped](Result<std::vector<ReapedJob>> jobs) {
     EXPECT_TRUE(jobs.ok());
     reaped.put(jobs.ok() ? *jobs : std::vector<ReapedJob>());
@@ -317,7 +315,7 @@ TEST_F(GuestJobsTest, AQuestionThatIsInFlightAtTheCloseIsAnswered) {
   const auto connection = open();
   EXPECT_FALSE(info(connection)->value());
   qemu_->hold("query-block-jobs");
-  qmp::Inbox<bool> told;
+  Inbox<bool> told;
   block_job_info(connection, disk(), [&told](const Result<std::optional<BlockJobInfo>>& answer) {
     told.put(answer.ok());
   });

@@ -14,7 +14,7 @@
 #include <optional>
 #include <utility>
 
-namespace blockpull::qmp {
+namespace blockpull {
 
 inline constexpr std::chrono::seconds kPatience{20};
 
@@ -50,4 +50,4 @@ class Inbox {
   std::deque<T> values_;
 };
 
-}  // namespace blockpull::qmp
+}  // namespace blockpull
