@@ -82,7 +82,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
   /** All domains; one that cannot be read or asked is among them, and its `error` says why. */
   async listAllDomains(): Promise<Domain[]> {
-    const domains = await called(() => this.#native.listDomains())
+    const domains = await called(() => this.#native.listDomains({ flags: 0 }))
     return domains.map((domain) => this.#domain(domain))
   }
 

@@ -41,6 +41,8 @@ let lastTicket = 0n
 export class Domain {
   readonly name: string
   readonly uuid: string
+  /** libvirt's number of a domain that ran when it was looked up, or `null`. */
+  readonly id: number | null
   /** 'running', 'shut off', ... when the domain was looked up. */
   readonly state: DomainState
   /** Its disks when it was looked up. */
@@ -57,6 +59,7 @@ export class Domain {
   constructor(native: NativeConnection, domain: NativeDomain, onJobFailed: (failure: JobFailure) => void) {
     this.name = domain.name
     this.uuid = domain.uuid
+    this.id = domain.id < 0 ? null : domain.id
     this.state = domainStates[domain.state] ?? 'no state'
     this.disks = domain.disks.map(toDisk)
     this.error = domain.error === null ? null : errorFromNative(domain.error)
@@ -79,8 +82,8 @@ export class Domain {
    * Nothing has been written then.
    *
    * A QEMU that does not answer is waited for until `monitorTimeouts` end that, or for two seconds once `signal` is
-   * aborted: `MONITOR_TIMEOUT`. Where `syscall` is 'block-stream', QEMU may begin the pull all the same, and `reap`
-   * finishes it.
+   * aborted: `MONITOR_TIMEOUT`. Where `qemu.command` is 'block-stream', QEMU may begin the pull all the same, and
+   * `reap` finishes it.
    *
    * ```js
    * const job = await domain.blockPull('vda', { bandwidth: '50MiB/s' })
@@ -250,7 +253,7 @@ export class Domain {
 
   /** The domain's XML as it is now. Rejects with `NO_DOMAIN`. */
   async xml(): Promise<string> {
-    return await called(() => this.#native.domainXml({ uuid: this.uuid }))
+    return await called(() => this.#native.domainXml({ uuid: this.uuid, flags: 0 }))
   }
 
   async #start(pull: DiskPull, request: NativeBlockPullRequest): Promise<BlockJob> {

@@ -33,7 +33,14 @@ export type {
   TrailingOptions,
   WalkOptions,
 } from './options/option-types.js'
-export { AbortError, BlockPullError, type BlockPullErrorDetails, type ErrorCode, errorCodes } from './results/errors.js'
+export {
+  AbortError,
+  BlockPullError,
+  type BlockPullErrorDetails,
+  type ErrorCode,
+  errorCodes,
+  type QemuOrigin,
+} from './results/errors.js'
 export type {
   BlockJobEvent,
   BlockJobInfo,

@@ -7,12 +7,10 @@
 // a struct, the struct is returned, and `null` where C returns 0. Flags go to the addon as they are and are judged
 // there, as the C library does it; only JavaScript types are checked here.
 
-import * as vir from './libvirt/constants.js'
 import {
   checkConnect,
   checkDomain,
   openVirConnect,
-  refuseUnknownFlags,
   type VirBlockJobCallback,
   type VirConnect,
   VirDomain,
@@ -42,7 +40,7 @@ function readBandwidth(bandwidth: unknown): bigint {
   return check.checkWhole('bandwidth', bandwidth, maxUnsignedLong, 'a whole number, of MiB/s unless a flag says bytes')
 }
 
-/** `null` stands for the URI in `BLOCKPULL_URI` or `LIBVIRT_DEFAULT_URI`. */
+/** `null` stands for the URI in `BLOCKPULL_URI` or `LIBVIRT_DEFAULT_URI`; `VIR_ERR_NO_CONNECT` without either. */
 export async function virConnectOpen(name?: string | null): Promise<VirConnect> {
   return await openVirConnect(loadBinding, name, false)
 }
@@ -61,40 +59,37 @@ export async function virConnectClose(conn: VirConnect): Promise<number> {
 export async function virDomainLookupByName(conn: VirConnect, name: string): Promise<VirDomain> {
   const { native } = checkConnect(conn)
   const request = { name: check.checkString('name', name), uuid: null }
-  const domain = await called(() => native.lookupDomain(request))
-  return new VirDomain(conn, domain.name, domain.uuid)
+  return new VirDomain(conn, await called(() => native.lookupDomain(request)))
 }
 
 export async function virDomainLookupByUUIDString(conn: VirConnect, uuidstr: string): Promise<VirDomain> {
   const { native } = checkConnect(conn)
   const request = { name: null, uuid: check.checkString('uuidstr', uuidstr) }
-  const domain = await called(() => native.lookupDomain(request))
-  return new VirDomain(conn, domain.name, domain.uuid)
+  return new VirDomain(conn, await called(() => native.lookupDomain(request)))
 }
 
 /** All domains, or with `VIR_CONNECT_LIST_DOMAINS_ACTIVE` or `_INACTIVE` those; both together are all again. */
 export async function virConnectListAllDomains(conn: VirConnect, flags = 0): Promise<VirDomain[]> {
   const { native } = checkConnect(conn)
-  const active = vir.VIR_CONNECT_LIST_DOMAINS_ACTIVE
-  const inactive = vir.VIR_CONNECT_LIST_DOMAINS_INACTIVE
-  const wanted = readFlags(flags)
-  refuseUnknownFlags('qemuConnectListAllDomains', wanted, active | inactive)
-  const domains = await called(() => native.listDomains())
-  return domains
-    .filter(({ state }) => wanted === 0 || (wanted & (state === vir.VIR_DOMAIN_SHUTOFF ? inactive : active)) !== 0)
-    .map(({ name, uuid }) => new VirDomain(conn, name, uuid))
+  const request = { flags: readFlags(flags) }
+  const domains = await called(() => native.listDomains(request))
+  return domains.map((domain) => new VirDomain(conn, domain))
 }
 
 export async function virDomainDefineXML(conn: VirConnect, xml: string): Promise<VirDomain> {
   const { native } = checkConnect(conn)
   const request = { xml: check.checkString('xml', xml) }
-  const domain = await called(() => native.defineXml(request))
-  return new VirDomain(conn, domain.name, domain.uuid)
+  return new VirDomain(conn, await called(() => native.defineXml(request)))
 }
 
 /** From the handle, at once. */
 export function virDomainGetName(dom: VirDomain): string {
   return checkDomain(dom).name
+}
+
+/** From the handle, at once: the id of a domain that ran when it was looked up, -1 of one that did not. */
+export function virDomainGetID(dom: VirDomain): number {
+  return checkDomain(dom).id
 }
 
 /** From the handle, at once. */
@@ -105,10 +100,8 @@ export function virDomainGetUUIDString(dom: VirDomain): string {
 /** The XML as it is; libvirt's four flags are taken, and make no difference to a domain kept as a file. */
 export async function virDomainGetXMLDesc(dom: VirDomain, flags = 0): Promise<string> {
   const { conn, uuid } = checkDomain(dom)
-  const known = vir.VIR_DOMAIN_XML_SECURE | vir.VIR_DOMAIN_XML_INACTIVE
-  const guest = vir.VIR_DOMAIN_XML_UPDATE_CPU | vir.VIR_DOMAIN_XML_MIGRATABLE
-  refuseUnknownFlags('qemuDomainGetXMLDesc', readFlags(flags), known | guest)
-  return await called(() => conn.native.domainXml({ uuid }))
+  const request = { uuid, flags: readFlags(flags) }
+  return await called(() => conn.native.domainXml(request))
 }
 
 /**
@@ -234,13 +227,13 @@ export async function virConnectDomainEventRegisterAny(
 ): Promise<number> {
   const connection = checkConnect(conn)
   const filter = dom === null ? null : checkDomain(dom)
-  const id = Number(check.checkWhole('eventID', eventID, 2n ** 31n - 1n, 'one of VIR_DOMAIN_EVENT_ID_*'))
-  return connection.register(filter, id, check.checkFunction('callback', callback, 'a function'), opaque)
+  const id = check.checkInt('eventID', eventID, 'one of VIR_DOMAIN_EVENT_ID_*')
+  return await connection.register(filter, id, check.checkFunction('callback', callback, 'a function'), opaque)
 }
 
 /** Ends a registration. Resolves to 0. */
 export async function virConnectDomainEventDeregisterAny(conn: VirConnect, callbackID: number): Promise<number> {
-  const id = Number(check.checkWhole('callbackID', callbackID, 2n ** 31n - 1n, 'an id that registering gave'))
-  checkConnect(conn).deregister(id)
+  const id = check.checkInt('callbackID', callbackID, 'an id that registering gave')
+  await checkConnect(conn).deregister(id)
   return 0
 }

@@ -5,6 +5,7 @@
 //   --native       only the native tests
 //   --js           only vitest; what is no option is handed to it, a folder for example
 //   --asan         native tests, the addon's ends of life and C programs under AddressSanitizer, in place of everything
+//   --cmake-js     the addon as cmake-js builds it, and the addon's tests on it, in place of everything
 //   --soak         everything, and the long versions of the long tests (BLOCKPULL_SOAK=1), and ThreadSanitizer
 //
 // A part that fails does not keep the others from running. A build that fails, or a lint that is not clean,
@@ -93,6 +94,19 @@ function readJunit(file) {
   return { passed: count('tests') - failed - skipped, failed, skipped }
 }
 
+/** Builds the addon with cmake-js and runs its tests on that one. @returns {Sum} */
+function runCmakeJs() {
+  console.log('test: building the addon with cmake-js, and running its tests (minutes when from nothing)')
+  const folder = join(root, 'build-cmake/cmake-js')
+  if (!quietly(join(root, 'node_modules/.bin/cmake-js'), ['compile', '-O', join(folder, 'build')])) {
+    console.error('test: the addon does not build with cmake-js')
+    return partFailed
+  }
+  // node-gyp-build takes the addon from there.
+  environment.BLOCKPULL_PREBUILD = folder
+  return runVitest(['test/addon'])
+}
+
 /** @param {string[]} more @returns {Sum} */
 function runVitest(more) {
   const report = join(root, 'build-cmake', 'vitest.json')
@@ -132,6 +146,7 @@ function readArguments() {
         js: { type: 'boolean', default: false },
         soak: { type: 'boolean', default: false },
         asan: { type: 'boolean', default: false },
+        'cmake-js': { type: 'boolean', default: false },
       },
       allowPositionals: true,
     })
@@ -142,7 +157,7 @@ function readArguments() {
 }
 
 const { values, positionals } = readArguments()
-const everything = !values.native && !values.js && !values.asan
+const everything = !values.native && !values.js && !values.asan && !values['cmake-js']
 if (values.soak) {
   environment.BLOCKPULL_SOAK = '1'
 }
@@ -157,6 +172,9 @@ if (values.asan) {
   environment.BLOCKPULL_ASAN_ADDON = join(root, 'build-cmake/asan/blockpull.node')
   environment.BLOCKPULL_ASAN_SHIM = join(root, 'build-cmake/asan')
   sums.push(runVitest(['test/addon/stages.test.ts', 'test/abi/calls.test.ts']))
+}
+if (values['cmake-js']) {
+  sums.push(runCmakeJs())
 }
 if (values.soak) {
   sums.push(await runNative('tsan'))

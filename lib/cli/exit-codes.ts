@@ -7,6 +7,7 @@
 // what the API calls a wrong argument is a wrong option here.
 
 import { BlockPullError, type ErrorCode, type Outcome, type TrailingBytes } from '../index.js'
+import { VIR_ERR_NO_CONNECT } from '../libvirt.js'
 import { UsageError } from './args.js'
 import { type Amount, formatBytes } from './measures.js'
 
@@ -73,10 +74,16 @@ export const done: Ending = {
   ...nothingMoved,
 }
 
+/** Whether what was typed is wrong. A connection that nobody names is as well. */
+function isWrongCall(error: unknown): boolean {
+  if (error instanceof UsageError || error instanceof TypeError || error instanceof RangeError) return true
+  return BlockPullError.is(error) && error.code === 'INVALID_ARGUMENT' && error.virCode === VIR_ERR_NO_CONNECT
+}
+
 /** The ending of what threw `error` before there was a job. */
 export function endingOfError(error: unknown): Ending {
   const message = error instanceof Error || BlockPullError.is(error) ? error.message : String(error)
-  if (error instanceof UsageError || error instanceof TypeError || error instanceof RangeError) {
+  if (isWrongCall(error)) {
     return { exitCode: ExitCode.USAGE, state: 'failed', code: 'INVALID_ARGUMENT', message, ...nothingMoved }
   }
   if (isCancellation(error)) {
@@ -125,7 +132,7 @@ export function endingOfAll(endings: readonly Ending[]): Ending {
 
 /** Whether QEMU was asked for a job and has not answered: it may begin it yet. */
 function mayHaveBegun(error: unknown): boolean {
-  return BlockPullError.is(error) && error.code === 'MONITOR_TIMEOUT' && error.syscall === 'block-stream'
+  return BlockPullError.is(error) && error.code === 'MONITOR_TIMEOUT' && error.qemu?.command === 'block-stream'
 }
 
 export function exitCodeOf(code: string | null): number {

@@ -98,6 +98,13 @@ export function checkWhole(name: string, value: unknown, most: bigint, expected:
   return whole
 }
 
+/** A number that C's int holds; whether it means anything is asked of the addon. */
+export function checkInt(name: string, value: unknown, expected: string): number {
+  if (typeof value !== 'number') throw wrongType(name, value, expected)
+  if (!Number.isInteger(value) || Math.abs(value) >= 2 ** 31) throw outOfRange(name, value, expected)
+  return value
+}
+
 export function checkFunction<T>(name: string, value: T, expected: string): T {
   if (typeof value !== 'function') throw wrongType(name, value, expected)
   return value

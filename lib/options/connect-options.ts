@@ -13,21 +13,13 @@ import { readFileFormats } from './options.js'
 
 const accessKeys = ['readOnly', 'backingPaths', 'monitorTimeouts'] as const
 
-/** The URI that an empty one stands for. */
-export function uriFromEnvironment(environment: NodeJS.ProcessEnv): string {
-  const uri = environment.BLOCKPULL_URI || environment.LIBVIRT_DEFAULT_URI
-  if (uri) return uri
-  throw new TypeError("URI is empty; expected 'qemu:///embed?root=DIR', or one in BLOCKPULL_URI or LIBVIRT_DEFAULT_URI")
-}
-
 export function readConnect(
   target: string | ConnectDescription,
   options: ConnectOptions | undefined,
 ): NativeConnectRequest {
   if (typeof target === 'string') {
     const given = check.checkOptions('connect', options, accessKeys)
-    const uri = target === '' ? uriFromEnvironment(process.env) : check.checkString('URI', target)
-    return { uri, domains: null, ...readAccess(given) }
+    return { uri: check.checkString('URI', target), domains: null, ...readAccess(given) }
   }
   if (typeof target !== 'object' || target === null) {
     throw check.wrongType('URI', target, "a string such as 'qemu:///embed?root=/srv/vms', or { domains: [...] }")

@@ -61,14 +61,26 @@ const retryableCodes: ReadonlySet<string> = new Set<ErrorCode>([
 /** Registered, so that every copy of this package loaded into a process brands its errors alike. */
 const brand = Symbol.for('blockpull.BlockPullError')
 
+/** QEMU's part in a failure. Source: the QMP reply, `{ error: { class, desc } }`. */
+export interface QemuOrigin {
+  /** 'block-stream' */
+  readonly command: string
+  /** 'GenericError'; `null` where QEMU has not answered. */
+  readonly class: string | null
+  /** QEMU's sentence; `null` where QEMU has not answered. */
+  readonly message: string | null
+}
+
 /** What `new BlockPullError` takes: the message, the codes, and whatever else is known. */
 export interface BlockPullErrorDetails {
   readonly code: ErrorCode
   readonly message: string
   readonly virCode: number
   readonly virDomain: number
+  readonly virLevel?: number
   readonly errno?: number | null
   readonly syscall?: string | null
+  readonly qemu?: QemuOrigin | null
   readonly path?: string | null
   readonly pathBytes?: string | null
   readonly offset?: bigint | null
@@ -85,9 +97,14 @@ export class BlockPullError extends Error {
   readonly virCode: number
   /** libvirt's virErrorDomain, `VIR_FROM_*` of `blockpull/libvirt`. */
   readonly virDomain: number
+  /** libvirt's virErrorLevel, 2: an error. */
+  readonly virLevel: number
   /** Positive errno of the system call that failed, or `null`. */
   readonly errno: number | null
+  /** That system call, 'pwrite' for example, or `null`. */
   readonly syscall: string | null
+  /** The command that QEMU refused or did not answer, and what it said, or `null`. */
+  readonly qemu: QemuOrigin | null
   /** The file in question, or `null`. */
   readonly path: string | null
   /** The bytes of a `path` that is no UTF-8, in base64, or `null`. */
@@ -119,8 +136,10 @@ export class BlockPullError extends Error {
     this.code = details.code
     this.virCode = details.virCode
     this.virDomain = details.virDomain
+    this.virLevel = details.virLevel ?? 2
     this.errno = details.errno ?? null
     this.syscall = details.syscall ?? null
+    this.qemu = details.qemu ?? null
     this.path = details.path ?? null
     this.pathBytes = details.pathBytes ?? null
     this.offset = details.offset == null ? null : Number(details.offset)

@@ -152,5 +152,7 @@ export function toDisk({ target, source, format, backingFormats }: NativeDiskDes
 }
 
 export function toBlockJobEvent(native: NativeBlockJobEvent): BlockJobEvent {
-  return { ...native, error: native.error === null ? null : errorFromNative(native.error) }
+  const { domain, target, path, type, status } = native
+  const error = native.error === null ? null : errorFromNative(native.error)
+  return { domain: { name: domain.name, uuid: domain.uuid }, target, path, type, status, error }
 }

@@ -87,6 +87,8 @@ virConnectPtr virConnectOpenReadOnly(const char* name);
 int virConnectRef(virConnectPtr conn);
 int virConnectClose(virConnectPtr conn);
 
+int virConnectListAllDomains(virConnectPtr conn, virDomainPtr** domains, unsigned int flags);
+virDomainPtr virDomainDefineXML(virConnectPtr conn, const char* xml);
 virDomainPtr virDomainLookupByName(virConnectPtr conn, const char* name);
 virDomainPtr virDomainLookupByUUIDString(virConnectPtr conn, const char* uuidstr);
 const char* virDomainGetName(virDomainPtr domain);

@@ -2,6 +2,8 @@
 //
 // The calls that all of this is for.
 
+#include "virt/calls/block_job_calls.h"
+
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,33 +12,18 @@
 #include "capi/call.h"
 #include "capi/handles.h"
 #include "capi/wait.h"
-#include "virt/hosts/embed/block_jobs.h"
-#include "virt/hosts/embed/block_pull.h"
 
 namespace blockpull::capi {
 namespace {
 
 using Started = std::shared_ptr<job::Job>;
 
-std::shared_ptr<virt::Connection> connection_of(virDomainPtr dom) {
-  return dom->connection().virt().shared_from_this();
-}
-
 int pull(const Call& call, virDomainPtr dom, virt::BlockPullRequest request) {
   request.uuid = dom->uuid();
   // A C program may exit as soon as this returns, and nobody would be there to end the job.
   request.finisher = virt::Finisher::kWhoeverIsNextWhereItRuns;
   return call.status(answer_of<Started>(
-      [&](auto answer) { virt::block_pull(connection_of(dom), request, nullptr, answer); }));
-}
-
-/// Returns once the job is over, or at once where it is over or nobody wants to wait.
-virt::Result<void> wait_for_end(const Started& job) {
-  if (job == nullptr) {
-    return {};
-  }
-  return answer_of<void>(
-      [&](auto answer) { job->when_ended([answer, job] { answer(virt::end_of_wait(*job)); }); });
+      [&](auto answer) { virt::block_pull(dom->connection().virt(), request, nullptr, answer); }));
 }
 
 }  // namespace
@@ -79,13 +66,9 @@ int virDomainBlockJobAbort(virDomainPtr dom, const char* disk, unsigned int flag
   if (!call.takes(dom) || !call.may_write(dom) || !call.has(disk, "disk")) {
     return -1;
   }
-  const auto ending = answer_of<blockpull::capi::Started>([&](auto answer) {
-    virt::block_job_abort(blockpull::capi::connection_of(dom), {dom->uuid(), disk, flags}, answer);
-  });
-  if (!call.succeeded(ending)) {
-    return -1;
-  }
-  return call.status(blockpull::capi::wait_for_end(*ending));
+  return call.status(answer_of<void>([&](auto answer) {
+    virt::block_job_abort(dom->connection().virt(), {dom->uuid(), disk, flags}, answer);
+  }));
 }
 
 int virDomainBlockJobSetSpeed(virDomainPtr dom, const char* disk, unsigned long bandwidth,
@@ -95,9 +78,8 @@ int virDomainBlockJobSetSpeed(virDomainPtr dom, const char* disk, unsigned long 
     return -1;
   }
   const virt::SpeedRequest request{{dom->uuid(), disk, flags}, bandwidth};
-  return call.status(answer_of<void>([&](auto answer) {
-    virt::block_job_set_speed(blockpull::capi::connection_of(dom), request, answer);
-  }));
+  return call.status(answer_of<void>(
+      [&](auto answer) { virt::block_job_set_speed(dom->connection().virt(), request, answer); }));
 }
 
 int virDomainGetBlockJobInfo(virDomainPtr dom, const char* disk, virDomainBlockJobInfoPtr info,
@@ -111,7 +93,7 @@ int virDomainGetBlockJobInfo(virDomainPtr dom, const char* disk, virDomainBlockJ
     return -1;
   }
   const auto found = answer_of<Info>([&](auto answer) {
-    virt::block_job_info(blockpull::capi::connection_of(dom), {dom->uuid(), disk, flags}, answer);
+    virt::block_job_info(dom->connection().virt(), {dom->uuid(), disk, flags}, answer);
   });
   if (!call.succeeded(found)) {
     return -1;

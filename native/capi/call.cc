@@ -6,7 +6,6 @@
 
 #include "capi/handles.h"
 #include "core/base/text.h"
-#include "virt/session/checks.h"
 
 namespace blockpull::capi {
 
@@ -38,20 +37,20 @@ bool Call::takes(const DomainHandle* handle) const {
   return true;
 }
 
+bool Call::may_write(const ConnectionHandle* handle) const {
+  return succeeded(handle->virt()->check_may_change(function_));
+}
+
 bool Call::may_write(const DomainHandle* handle) const {
-  return succeeded(virt::check_writable(handle->connection().virt().is_read_only(), function_));
+  return may_write(&handle->connection());
 }
 
 bool Call::has(const void* argument, const char* name) const {
   if (argument == nullptr) {
-    refuse(name, text(name, " in ", function_, " must not be NULL"));
+    raise(virt::argument_check(virt::ErrorDomain::kPublic, {function_, name},
+                               text(name, " in ", function_, " must not be NULL")));
   }
   return argument != nullptr;
-}
-
-void Call::refuse(const char* argument, std::string message) const {
-  raise(
-      virt::argument_check(virt::ErrorDomain::kPublic, {function_, argument}, std::move(message)));
 }
 
 }  // namespace blockpull::capi

@@ -35,14 +35,12 @@ class Call {
                            virt::ErrorDomain domain = virt::ErrorDomain::kPublic) const;
   [[nodiscard]] bool takes(const DomainHandle* handle) const;
 
-  /// Whether the domain's connection is not read-only.
+  /// Whether the connection is not read-only.
+  [[nodiscard]] bool may_write(const ConnectionHandle* handle) const;
   [[nodiscard]] bool may_write(const DomainHandle* handle) const;
 
   /// Whether `argument` is not null.
   [[nodiscard]] bool has(const void* argument, const char* name) const;
-
-  /// Raises an argument check's error.
-  void refuse(const char* argument, std::string message) const;
 
   /// 0, or -1 with the error raised.
   template <typename T>

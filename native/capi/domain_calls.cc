@@ -1,43 +1,49 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Looking domains up, and what their handles tell.
+// Finding domains, and what their handles say.
 
+#include "virt/calls/domain_calls.h"
+
+#include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <string>
 
 #include "capi/call.h"
 #include "capi/handles.h"
 #include "capi/wait.h"
-#include "virt/session/checks.h"
 
 namespace blockpull::capi {
 namespace {
 
-using Found = virt::DomainWithState;
-
-/// virDomainXMLFlags: SECURE, INACTIVE, UPDATE_CPU, MIGRATABLE. None changes what is here.
-constexpr virt::Flags kXmlSecure = 1U << 0U;
-constexpr virt::Flags kXmlFlags = 0xf;
+using Found = virt::FoundDomain;
+using Domains = virt::FoundDomains;
 
 /// Characters of a UUID and the NUL: VIR_UUID_STRING_BUFLEN.
 constexpr std::size_t kUuidBuffer = 37;
+
+virDomainPtr handle_to(ConnectionHandle& connection, const Found& found) {
+  return DomainHandle::make(connection, found.domain.name, found.domain.uuid, found.id);
+}
 
 virDomainPtr handle_of(const Call& call, ConnectionHandle& connection,
                        const virt::Result<Found>& found) {
   if (!call.succeeded(found)) {
     return nullptr;
   }
-  const virt::Domain& domain = found->domain;
-  const int number = connection.number(domain.uuid, found->state == virt::DomainState::kRunning);
-  return DomainHandle::make(connection, domain.name, domain.uuid, number);
+  return handle_to(connection, *found);
 }
 
-virt::Result<void> check_xml_flags(const virt::Connection& connection, virt::Flags flags) {
-  if (connection.is_read_only() && (flags & kXmlSecure) != 0) {
-    return virt::report(ErrorKind::kReadOnly, virt::ErrorCode::kOperationDenied,
-                        virt::ErrorDomain::kPublic, "virDomainGetXMLDesc with secure flag");
+/// With a null behind the last, in memory that the program frees.
+virDomainPtr* handles_of(ConnectionHandle& connection, const Domains& domains) {
+  auto* const handles =
+      static_cast<virDomainPtr*>(std::calloc(domains.size() + 1, sizeof(virDomainPtr)));
+  if (handles == nullptr) {
+    std::abort();
   }
-  return virt::check_flags(flags, kXmlFlags, "qemuDomainGetXMLDesc");
+  std::ranges::transform(domains, handles,
+                         [&](const Found& domain) { return handle_to(connection, domain); });
+  return handles;
 }
 
 }  // namespace
@@ -45,6 +51,7 @@ virt::Result<void> check_xml_flags(const virt::Connection& connection, virt::Fla
 
 using blockpull::capi::answer_of;
 using blockpull::capi::Call;
+using blockpull::capi::Domains;
 using blockpull::capi::Found;
 
 virDomainPtr virDomainLookupByName(virConnectPtr conn, const char* name) {
@@ -52,7 +59,8 @@ virDomainPtr virDomainLookupByName(virConnectPtr conn, const char* name) {
   if (!call.takes(conn) || !call.has(name, "name")) {
     return nullptr;
   }
-  const auto found = answer_of<Found>([&](auto answer) { answer(conn->virt().lookup_name(name)); });
+  const auto found = answer_of<Found>(
+      [&](auto answer) { blockpull::virt::lookup_by_name(conn->virt(), name, answer); });
   return blockpull::capi::handle_of(call, *conn, found);
 }
 
@@ -61,9 +69,38 @@ virDomainPtr virDomainLookupByUUIDString(virConnectPtr conn, const char* uuidstr
   if (!call.takes(conn) || !call.has(uuidstr, "uuidstr")) {
     return nullptr;
   }
-  const auto found =
-      answer_of<Found>([&](auto answer) { answer(conn->virt().lookup_uuid(uuidstr)); });
+  const auto found = answer_of<Found>(
+      [&](auto answer) { blockpull::virt::lookup_by_uuid(conn->virt(), uuidstr, answer); });
   return blockpull::capi::handle_of(call, *conn, found);
+}
+
+virDomainPtr virDomainDefineXML(virConnectPtr conn, const char* xml) {
+  const Call call("virDomainDefineXML");
+  if (!call.takes(conn) || !call.may_write(conn) || !call.has(xml, "xml")) {
+    return nullptr;
+  }
+  const auto found = answer_of<Found>(
+      [&](auto answer) { blockpull::virt::define_xml(conn->virt(), xml, answer); });
+  return blockpull::capi::handle_of(call, *conn, found);
+}
+
+int virConnectListAllDomains(virConnectPtr conn, virDomainPtr** domains, unsigned int flags) {
+  const Call call("virConnectListAllDomains");
+  if (domains != nullptr) {
+    *domains = nullptr;
+  }
+  if (!call.takes(conn)) {
+    return -1;
+  }
+  const auto found = answer_of<Domains>(
+      [&](auto answer) { blockpull::virt::list_all_domains(conn->virt(), flags, answer); });
+  if (!call.succeeded(found)) {
+    return -1;
+  }
+  if (domains != nullptr) {
+    *domains = blockpull::capi::handles_of(*conn, *found);
+  }
+  return static_cast<int>(found->size());
 }
 
 const char* virDomainGetName(virDomainPtr domain) {
@@ -91,12 +128,9 @@ char* virDomainGetXMLDesc(virDomainPtr domain, unsigned int flags) {
   if (!call.takes(domain)) {
     return nullptr;
   }
-  auto& connection = domain->connection().virt();
-  if (!call.succeeded(blockpull::capi::check_xml_flags(connection, flags))) {
-    return nullptr;
-  }
-  const auto xml =
-      answer_of<std::string>([&](auto answer) { answer(connection.domain_xml(domain->uuid())); });
+  const auto xml = answer_of<std::string>([&](auto answer) {
+    blockpull::virt::xml_desc(domain->connection().virt(), domain->uuid(), flags, answer);
+  });
   return call.succeeded(xml) ? ::strdup(xml->c_str()) : nullptr;
 }
 

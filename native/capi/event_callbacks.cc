@@ -2,78 +2,53 @@
 
 #include "capi/event_callbacks.h"
 
-#include <algorithm>
-#include <iterator>
 #include <utility>
 
 #include "capi/event_loop.h"
 #include "capi/handles.h"
-#include "core/base/text.h"
 
 namespace blockpull::capi {
 namespace {
-
-constexpr int kBlockJob = 8;
-constexpr int kBlockJob2 = 16;
 
 /// Events that wait for a program which does not run its event loop. Each is the end of a job, so
 /// this is more than any program leaves lying; beyond it the oldest goes.
 constexpr std::size_t kWaitingEvents = 65536;
 
-virt::Failure bad_argument(std::string detail) {
-  return virt::report(ErrorKind::kInvalidArgument, virt::ErrorCode::kInvalidArg,
-                      virt::ErrorDomain::kNone, detail);
-}
-
 }  // namespace
 
-virt::Result<int> EventCallbacks::add(EventCallback callback) {
+virt::Result<int> EventCallbacks::add(const virt::EventCall& call, EventCallback callback) {
+  virt::Connect& connect = *connection_.virt();
+  BLOCKPULL_CHECK(virt::check_event_call(connect, call));
   if (!EventLoop::get().is_registered()) {
     return virt::report(ErrorKind::kUnsupported, virt::ErrorCode::kInternalError,
                         virt::ErrorDomain::kNone, "could not initialize domain event timer");
   }
   const std::lock_guard lock(mutex_);
-  for (const EventCallback& known : callbacks_) {
-    if (!known.is_removed && known.event == callback.event && known.uuid == callback.uuid &&
-        known.function == callback.function) {
-      return bad_argument("event callback already tracked");
-    }
-  }
-  callback.id = next_id_++;
-  callbacks_.push_back(std::move(callback));
+  BLOCKPULL_TRY(id, virt::register_event(connect, call));
+  callbacks_.emplace(id, callback);
   connection_.ref();
-  return callbacks_.back().id;
+  return id;
 }
 
 virt::Result<void> EventCallbacks::remove(int id) {
-  std::vector<EventCallback> removed;
+  std::map<int, EventCallback> removed;
   {
     const std::lock_guard lock(mutex_);
-    const auto found = std::ranges::find_if(callbacks_, [id](const EventCallback& callback) {
-      return callback.id == id && !callback.is_removed;
-    });
-    if (found == callbacks_.end()) {
-      return bad_argument(text("event callback id ", id, " not registered"));
-    }
-    found->is_removed = true;
+    BLOCKPULL_CHECK(virt::deregister_event(*connection_.virt(), id));
+    removed_.insert(callbacks_.extract(id));
     removed = take_removed();
   }
   release(removed);
   return {};
 }
 
-/// Those whose turn to go has come: none during a dispatch, which counts places in the list.
-std::vector<EventCallback> EventCallbacks::take_removed() {
-  std::vector<EventCallback> removed;
-  if (dispatching_ == 0) {
-    std::ranges::copy_if(callbacks_, std::back_inserter(removed), &EventCallback::is_removed);
-    std::erase_if(callbacks_, [](const EventCallback& callback) { return callback.is_removed; });
-  }
-  return removed;
+/// Those whose turn to go has come: none during a dispatch, since one of them may be running.
+std::map<int, EventCallback> EventCallbacks::take_removed() {
+  return dispatching_ == 0 ? std::exchange(removed_, {}) : std::map<int, EventCallback>();
 }
 
-void EventCallbacks::release(const std::vector<EventCallback>& removed) {
-  for (const EventCallback& callback : removed) {
+void EventCallbacks::release(const std::map<int, EventCallback>& removed) {
+  for (const auto& [id, callback] : removed) {
     if (callback.free != nullptr) {
       callback.free(callback.opaque);
     }
@@ -108,13 +83,11 @@ void EventCallbacks::dispatch() {
     connection_.ref();
   }
   for (const virt::BlockJobEvent& event : events) {
-    // libvirt leaves event 8 out where there is no path to tell.
-    if (event.path.starts_with('/')) {
-      tell(event, kBlockJob);
+    for (const virt::EventNotice& notice : connection_.virt()->events().notices(event)) {
+      tell(event, notice);
     }
-    tell(event, kBlockJob2);
   }
-  std::vector<EventCallback> removed;
+  std::map<int, EventCallback> removed;
   {
     const std::lock_guard lock(mutex_);
     --dispatching_;
@@ -124,29 +97,26 @@ void EventCallbacks::dispatch() {
   connection_.unref();
 }
 
-void EventCallbacks::tell(const virt::BlockJobEvent& event, int id) {
-  std::size_t count = 0;
-  {
-    const std::lock_guard lock(mutex_);
-    count = callbacks_.size();
-  }
-  for (std::size_t i = 0; i < count; ++i) {
-    EventCallback callback;
-    {
-      const std::lock_guard lock(mutex_);
-      callback = callbacks_[i];
-    }
-    if (callback.is_removed || callback.event != id ||
-        callback.uuid.value_or(event.domain_uuid) != event.domain_uuid) {
+/// Without a function where it was deregistered.
+EventCallback EventCallbacks::find(int id) {
+  const std::lock_guard lock(mutex_);
+  const auto known = callbacks_.find(id);
+  return known == callbacks_.end() ? EventCallback{} : known->second;
+}
+
+void EventCallbacks::tell(const virt::BlockJobEvent& event, const virt::EventNotice& notice) {
+  for (const int id : notice.registrations) {
+    const EventCallback callback = find(id);
+    if (callback.function == nullptr) {
       continue;
     }
-    DomainHandle* domain = DomainHandle::make(connection_, event.domain_name, event.domain_uuid,
-                                              connection_.number_of(event.domain_uuid));
-    const std::string& disk = id == kBlockJob ? event.path : event.target;
+    const int number = connection_.virt()->ids().known(event.domain_uuid);
+    DomainHandle* domain =
+        DomainHandle::make(connection_, event.domain_name, event.domain_uuid, number);
     // The program has cast it to the generic type, whatever its event; back to what it is.
     const auto function = reinterpret_cast<virConnectDomainEventBlockJobCallback>(
         reinterpret_cast<void*>(callback.function));
-    function(&connection_, domain, disk.c_str(), static_cast<int>(event.type),
+    function(&connection_, domain, notice.disk.c_str(), static_cast<int>(event.type),
              static_cast<int>(event.status), callback.opaque);
     domain->unref();
   }

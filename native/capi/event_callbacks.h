@@ -15,30 +15,22 @@
 
 #pragma once
 
+#include <cstddef>
 #include <deque>
+#include <map>
 #include <memory>
 #include <mutex>
-#include <optional>
-#include <string>
-#include <vector>
 
 #include "capi/abi.h"
-#include "virt/session/events.h"
+#include "virt/calls/event_calls.h"
 
 namespace blockpull::capi {
 
 struct EventCallback {
-  /// 8 or 16.
-  int event = 0;
-  /// Absent: of every domain.
-  std::optional<std::string> uuid;
   virConnectDomainEventGenericCallback function = nullptr;
   void* opaque = nullptr;
   /// May be null.
   virFreeCallback free = nullptr;
-  /// Counted from 0 on each connection.
-  int id = 0;
-  bool is_removed = false;
 };
 
 class EventCallbacks : public std::enable_shared_from_this<EventCallbacks> {
@@ -46,24 +38,27 @@ class EventCallbacks : public std::enable_shared_from_this<EventCallbacks> {
   /// `connection` outlives every callback, since they hold it.
   explicit EventCallbacks(ConnectionHandle& connection) : connection_(connection) {}
 
-  /// Its id. 8 for a callback that is there already, 1 without an event loop.
-  [[nodiscard]] virt::Result<int> add(EventCallback callback);
+  /// Its id. What register_event() refuses, and 1 without an event loop.
+  [[nodiscard]] virt::Result<int> add(const virt::EventCall& call, EventCallback callback);
   [[nodiscard]] virt::Result<void> remove(int id);
 
   void queue(const virt::BlockJobEvent& event);
   void dispatch();
 
  private:
-  void tell(const virt::BlockJobEvent& event, int id);
-  void release(const std::vector<EventCallback>& removed);
-  [[nodiscard]] std::vector<EventCallback> take_removed();
+  void tell(const virt::BlockJobEvent& event, const virt::EventNotice& notice);
+  [[nodiscard]] EventCallback find(int id);
+  void release(const std::map<int, EventCallback>& removed);
+  [[nodiscard]] std::map<int, EventCallback> take_removed();
 
   ConnectionHandle& connection_;
   /// Guards what follows.
   std::mutex mutex_;
-  std::vector<EventCallback> callbacks_;
+  /// By their ids.
+  std::map<int, EventCallback> callbacks_;
+  /// Deregistered, and not freed before the dispatches under way have ended; then the oldest first.
+  std::map<int, EventCallback> removed_;
   std::deque<virt::BlockJobEvent> events_;
-  int next_id_ = 0;
   /// Dispatches under way.
   int dispatching_ = 0;
 };

@@ -12,11 +12,12 @@ namespace blockpull::capi {
 virt::Result<ConnectionHandle*> ConnectionHandle::open(virt::ConnectOptions options) {
   auto handle = std::unique_ptr<ConnectionHandle>(new ConnectionHandle);
   handle->callbacks_ = std::make_shared<EventCallbacks>(*handle);
-  const auto sink = [callbacks = handle->callbacks_](const virt::BlockJobEvent& event) {
+  const auto on_event = [callbacks = handle->callbacks_](const virt::BlockJobEvent& event,
+                                                         const auto& /*state*/) {
     callbacks->queue(event);
   };
-  BLOCKPULL_TRY(connection, Process::get().open(std::move(options), sink));
-  handle->connection_ = std::move(connection);
+  BLOCKPULL_TRY(connect, Process::get().open(std::move(options), on_event));
+  handle->connect_ = std::move(connect);
   return handle.release();
 }
 
@@ -25,26 +26,9 @@ bool ConnectionHandle::unref() {
     return false;
   }
   magic_ = 0;
-  Process::get().close(std::move(connection_));
+  Process::get().close(std::move(connect_));
   delete this;
   return true;
-}
-
-int ConnectionHandle::number(const std::string& uuid, bool is_running) {
-  const std::lock_guard lock(mutex_);
-  if (!is_running) {
-    numbers_.erase(uuid);
-    return -1;
-  }
-  const auto [entry, is_new] = numbers_.try_emplace(uuid, next_number_);
-  next_number_ += is_new ? 1 : 0;
-  return entry->second;
-}
-
-int ConnectionHandle::number_of(const std::string& uuid) {
-  const std::lock_guard lock(mutex_);
-  const auto entry = numbers_.find(uuid);
-  return entry == numbers_.end() ? -1 : entry->second;
 }
 
 DomainHandle::DomainHandle(ConnectionHandle& connection, std::string name, std::string uuid,

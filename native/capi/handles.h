@@ -16,12 +16,10 @@
 
 #include <atomic>
 #include <cstdint>
-#include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 
-#include "virt/session/connection.h"
+#include "virt/calls/connect.h"
 
 namespace blockpull::capi {
 
@@ -38,15 +36,9 @@ class ConnectionHandle {
   /// Gives one reference back; true when it was the last, and the handle is gone.
   bool unref();
 
-  [[nodiscard]] virt::Connection& virt() const { return *connection_; }
+  [[nodiscard]] const std::shared_ptr<virt::Connect>& virt() const { return connect_; }
 
   [[nodiscard]] EventCallbacks& callbacks() const { return *callbacks_; }
-
-  /// libvirt numbers the domains that run; ours get theirs when a lookup first finds them running.
-  /// -1 for a domain that is shut off.
-  [[nodiscard]] int number(const std::string& uuid, bool is_running);
-  /// The number that the last lookup gave.
-  [[nodiscard]] int number_of(const std::string& uuid);
 
  private:
   static constexpr std::uint32_t kMagic = 0x62706331;
@@ -56,12 +48,7 @@ class ConnectionHandle {
   std::atomic<std::uint32_t> magic_{kMagic};
   std::atomic<int> references_{1};
   std::shared_ptr<EventCallbacks> callbacks_;
-  std::shared_ptr<virt::Connection> connection_;
-
-  /// Guards what follows.
-  std::mutex mutex_;
-  std::map<std::string, int> numbers_;
-  int next_number_ = 1;
+  std::shared_ptr<virt::Connect> connect_;
 };
 
 class DomainHandle {

@@ -8,9 +8,20 @@
 #include <unistd.h>
 
 #include "core/base/text.h"
-#include "virt/guests/orphans.h"
 
 namespace blockpull::capi {
+namespace {
+
+std::vector<std::string> default_uris() {
+  std::vector<std::string> uris;
+  for (const char* const name : virt::kUriVariables) {
+    const char* const uri = std::getenv(name);
+    uris.emplace_back(uri == nullptr ? "" : uri);
+  }
+  return uris;
+}
+
+}  // namespace
 
 Process& Process::get() {
   static auto* const process = new Process;
@@ -32,14 +43,14 @@ virt::Result<void> Process::check_not_forked(std::string_view function) const {
   return {};
 }
 
-virt::Result<std::shared_ptr<virt::Connection>> Process::open(virt::ConnectOptions options,
-                                                              virt::EventSink sink) {
+virt::Result<std::shared_ptr<virt::Connect>> Process::open(virt::ConnectOptions options,
+                                                           virt::OnEvent on_event) {
   owner_ = ::getpid();
   ++users_;
-  const auto opened = [&]() -> virt::Result<std::shared_ptr<virt::Connection>> {
+  const auto opened = [&]() -> virt::Result<std::shared_ptr<virt::Connect>> {
     BLOCKPULL_TRY(engine, virt::lifted(job::Engine::shared(), &virt::reported));
-    BLOCKPULL_TRY(connection,
-                  virt::open_connection(std::move(engine), std::move(options), std::move(sink)));
+    BLOCKPULL_TRY(connection, virt::open_connect(std::move(engine), std::move(options),
+                                                 default_uris(), std::move(on_event)));
     BLOCKPULL_CHECK(keep(connection));
     return connection;
   };
@@ -50,7 +61,7 @@ virt::Result<std::shared_ptr<virt::Connection>> Process::open(virt::ConnectOptio
   return connection;
 }
 
-virt::Result<void> Process::keep(const std::shared_ptr<virt::Connection>& connection) {
+virt::Result<void> Process::keep(const std::shared_ptr<virt::Connect>& connection) {
   const std::lock_guard lock(mutex_);
   if (is_ending_) {
     return virt::report(ErrorKind::kClosed, virt::ErrorCode::kOperationInvalid,
@@ -65,9 +76,9 @@ virt::Result<void> Process::keep(const std::shared_ptr<virt::Connection>& connec
   return {};
 }
 
-void Process::close(std::shared_ptr<virt::Connection> connection) {
-  connection->close();
-  connection->jobs().wait_until_idle();
+void Process::close(std::shared_ptr<virt::Connect> connection) {
+  connection->host().close();
+  connection->host().wait_until_idle();
   connection.reset();
   {
     const std::lock_guard lock(mutex_);
@@ -76,8 +87,8 @@ void Process::close(std::shared_ptr<virt::Connection> connection) {
   --users_;
 }
 
-std::vector<std::shared_ptr<virt::Connection>> Process::open_connections() {
-  std::vector<std::shared_ptr<virt::Connection>> open;
+std::vector<std::shared_ptr<virt::Connect>> Process::open_connections() {
+  std::vector<std::shared_ptr<virt::Connect>> open;
   for (const auto& weak : connections_) {
     if (auto connection = weak.lock()) {
       open.push_back(std::move(connection));
@@ -90,17 +101,17 @@ void Process::end() {
   if (is_forked()) {
     return;
   }
-  std::vector<std::shared_ptr<virt::Connection>> open;
+  std::vector<std::shared_ptr<virt::Connect>> open;
   {
     const std::lock_guard lock(mutex_);
     is_ending_ = true;
     open = open_connections();
   }
   for (const auto& connection : open) {
-    connection->abandon();
+    connection->host().abandon();
   }
   for (const auto& connection : open) {
-    connection->jobs().wait_until_idle();
+    connection->host().wait_until_idle();
   }
 }
 

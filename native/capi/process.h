@@ -24,7 +24,7 @@
 
 #include <sys/types.h>
 
-#include "virt/session/connection.h"
+#include "virt/calls/connect.h"
 
 namespace blockpull::capi {
 
@@ -36,16 +36,16 @@ class Process {
   [[nodiscard]] virt::Result<void> check_not_forked(std::string_view function) const;
 
   /// Opens a connection. Blocks for file operations.
-  [[nodiscard]] virt::Result<std::shared_ptr<virt::Connection>> open(virt::ConnectOptions options,
-                                                                     virt::EventSink sink);
+  [[nodiscard]] virt::Result<std::shared_ptr<virt::Connect>> open(virt::ConnectOptions options,
+                                                                  virt::OnEvent on_event);
 
   /// Ends a connection: returns when its jobs have ended, at a consistent point.
-  void close(std::shared_ptr<virt::Connection> connection);
+  void close(std::shared_ptr<virt::Connect> connection);
 
  private:
   [[nodiscard]] bool is_forked() const;
-  [[nodiscard]] virt::Result<void> keep(const std::shared_ptr<virt::Connection>& connection);
-  [[nodiscard]] std::vector<std::shared_ptr<virt::Connection>> open_connections();
+  [[nodiscard]] virt::Result<void> keep(const std::shared_ptr<virt::Connect>& connection);
+  [[nodiscard]] std::vector<std::shared_ptr<virt::Connect>> open_connections();
   void end();
 
   /// Connections open, being opened and being closed. Counted before and after everything else, so
@@ -56,7 +56,7 @@ class Process {
 
   /// Guards what follows.
   std::mutex mutex_;
-  std::vector<std::weak_ptr<virt::Connection>> connections_;
+  std::vector<std::weak_ptr<virt::Connect>> connections_;
   bool ends_at_exit_ = false;
   bool is_ending_ = false;
 };

@@ -7,9 +7,9 @@
 #include <napi.h>
 
 #include "napi/connection_object.h"
-#include "napi/convert.h"
 #include "napi/environment.h"
 #include "napi/image_functions.h"
+#include "napi/results.h"
 
 namespace blockpull::napi {
 namespace {

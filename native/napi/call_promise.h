@@ -26,8 +26,8 @@
 
 #include <napi.h>
 
-#include "napi/convert.h"
 #include "napi/environment.h"
+#include "napi/results.h"
 #include "virt/session/answer.h"
 
 namespace blockpull::napi {

@@ -10,14 +10,16 @@
 #include <utility>
 
 #include "napi/call_promise.h"
-#include "napi/convert.h"
 #include "napi/end_promise.h"
 #include "napi/environment.h"
 #include "napi/job_object.h"
+#include "napi/requests.h"
+#include "napi/results.h"
 #include "napi/walk_object.h"
 #include "napi/wrapped.h"
-#include "virt/guests/guest_disk.h"
-#include "virt/guests/orphans.h"
+#include "virt/calls/block_job_calls.h"
+#include "virt/calls/domain_calls.h"
+#include "virt/calls/event_calls.h"
 
 namespace blockpull::napi {
 namespace {
@@ -25,7 +27,7 @@ namespace {
 struct ConnectionObject {
   static constexpr napi_type_tag kTag{0x7c1f0e5b92a84d36, 0x8e43b7d015fa6c29};
 
-  std::shared_ptr<virt::Connection> connection;
+  std::shared_ptr<virt::Connect> connection;
   std::shared_ptr<EventChannel> events;
   /// Pulls that QEMU may not have begun, by the caller's tickets.
   std::map<std::uint64_t, std::weak_ptr<virt::PullStart>> starts;
@@ -33,18 +35,9 @@ struct ConnectionObject {
 
 using ConnectionCall = Call<ConnectionObject>;
 
-/// Makes `work`, which takes the connection, a call on a thread of ours.
+/// Makes `work`, which takes the connection and what to answer with, a call on a thread of ours.
 template <typename T, typename Work>
 napi_value start(const ConnectionCall& call, Work work, Converter<T> convert) {
-  return promise_of_work<T>(
-      call.env,
-      [connection = call.object->connection, work = std::move(work)] { return work(*connection); },
-      std::move(convert));
-}
-
-/// The same for calls that answer when they can; `call` takes the connection and the answer.
-template <typename T, typename Work>
-napi_value start_answered(const ConnectionCall& call, Work work, Converter<T> convert) {
   return promise_of_answer<T>(
       call.env,
       [connection = call.object->connection, work = std::move(work)](virt::Answer<T> answer) {
@@ -70,8 +63,17 @@ napi_value answered(napi_env env, virt::Result<T> result, Converter<T> convert) 
 }
 
 napi_value list_domains(const ConnectionCall& call) {
-  return start<std::vector<virt::DomainWithState>>(
-      call, [](virt::Connection& connection) { return connection.list_domains(); }, &make_domains);
+  const auto flags = read_flags(call.env, call.arguments[0]);
+  if (!flags) {
+    return nullptr;
+  }
+  using Domains = virt::FoundDomains;
+  return start<Domains>(
+      call,
+      [flags = *flags](const auto& connection, const virt::Answer<Domains>& answer) {
+        virt::list_all_domains(connection, flags, answer);
+      },
+      &make_domains);
 }
 
 napi_value lookup_domain(const ConnectionCall& call) {
@@ -79,11 +81,15 @@ napi_value lookup_domain(const ConnectionCall& call) {
   if (!request) {
     return nullptr;
   }
-  return start<virt::DomainWithState>(
+  using Domain = virt::FoundDomain;
+  return start<Domain>(
       call,
-      [request = *std::move(request)](virt::Connection& connection) {
-        return request.name ? connection.lookup_name(*request.name)
-                            : connection.lookup_uuid(request.uuid.value_or(""));
+      [request = *std::move(request)](const auto& connection, const virt::Answer<Domain>& answer) {
+        if (request.name) {
+          virt::lookup_by_name(connection, *request.name, answer);
+        } else {
+          virt::lookup_by_uuid(connection, request.uuid.value_or(""), answer);
+        }
       },
       &make_domain);
 }
@@ -93,21 +99,26 @@ napi_value define_xml(const ConnectionCall& call) {
   if (!xml) {
     return nullptr;
   }
-  return start<virt::DomainWithState>(
+  using Domain = virt::FoundDomain;
+  return start<Domain>(
       call,
-      [xml = *std::move(xml)](virt::Connection& connection) { return connection.define_xml(xml); },
+      [xml = *std::move(xml)](const auto& connection, const virt::Answer<Domain>& answer) {
+        virt::define_xml(connection, xml, answer);
+      },
       &make_domain);
 }
 
 napi_value domain_xml(const ConnectionCall& call) {
   auto uuid = read_uuid(call.env, call.arguments[0]);
-  if (!uuid) {
+  const auto flags = uuid ? read_flags(call.env, call.arguments[0]) : std::nullopt;
+  if (!flags) {
     return nullptr;
   }
   return start<std::string>(
       call,
-      [uuid = *std::move(uuid)](virt::Connection& connection) {
-        return connection.domain_xml(uuid);
+      [uuid = *std::move(uuid), flags = *flags](const auto& connection,
+                                                const virt::Answer<std::string>& answer) {
+        virt::xml_desc(connection, uuid, flags, answer);
       },
       &make_text);
 }
@@ -118,12 +129,30 @@ napi_value list_disks(const ConnectionCall& call) {
     return nullptr;
   }
   using Disks = std::vector<virt::Disk>;
-  return start_answered<Disks>(
+  return start<Disks>(
       call,
       [uuid = *std::move(uuid)](const auto& connection, virt::Answer<Disks> answer) {
         virt::list_disks(connection, uuid, std::move(answer));
       },
       &make_disks);
+}
+
+napi_value register_event(const ConnectionCall& call) {
+  const auto request = read_event_call(call.env, call.arguments[0]);
+  if (!request) {
+    return nullptr;
+  }
+  return answered<int>(call.env, virt::register_event(*call.object->connection, *request),
+                       [](napi_env env, int& id) { return make_number(env, id); });
+}
+
+napi_value deregister_event(const ConnectionCall& call) {
+  const auto id = read_registration(call.env, call.arguments[0]);
+  if (!id) {
+    return nullptr;
+  }
+  return answered<Nothing>(call.env, nothing(virt::deregister_event(*call.object->connection, *id)),
+                           &convert_nothing);
 }
 
 napi_value block_pull(const ConnectionCall& call) {
@@ -140,7 +169,7 @@ napi_value block_pull(const ConnectionCall& call) {
   auto channel =
       std::make_shared<JobChannel>(call.env, call.arguments[1], environment.dispatcher());
   using Started = std::shared_ptr<job::Job>;
-  return start_answered<Started>(
+  return start<Started>(
       call,
       [request = *std::move(request), on_end = environment.listener(channel)](
           const auto& connection, virt::Answer<Started> answer) {
@@ -175,7 +204,7 @@ napi_value plan(const ConnectionCall& call) {
     return nullptr;
   }
   request->reads_data = *reads_data;
-  return start_answered<virt::PlanReading>(
+  return start<virt::PlanReading>(
       call,
       [request = *std::move(request)](const auto& connection,
                                       virt::Answer<virt::PlanReading> answer) {
@@ -196,7 +225,7 @@ napi_value block_job_info(const ConnectionCall& call) {
   if (auto known = virt::try_block_job_info(*call.object->connection, *request)) {
     return answered<Info>(call.env, *std::move(known), &make_info);
   }
-  return start_answered<Info>(
+  return start<Info>(
       call,
       [request = *std::move(request)](const auto& connection, virt::Answer<Info> answer) {
         virt::block_job_info(connection, request, std::move(answer));
@@ -207,9 +236,9 @@ napi_value block_job_info(const ConnectionCall& call) {
 /// A call that gives nothing but that it was done.
 template <typename Request>
 napi_value start_change(const ConnectionCall& call, Request request,
-                        void (*change)(const std::shared_ptr<virt::Connection>&, const Request&,
+                        void (*change)(const std::shared_ptr<virt::Connect>&, const Request&,
                                        virt::Answer<void>)) {
-  return start_answered<Nothing>(
+  return start<Nothing>(
       call,
       [request = std::move(request), change](const auto& connection, virt::Answer<Nothing> answer) {
         change(connection, request, [answer = std::move(answer)](virt::Result<void> result) {
@@ -238,29 +267,12 @@ napi_value block_job_resume(const ConnectionCall& call) {
   return start_change(call, *std::move(request), &virt::block_job_resume);
 }
 
-napi_value promise_of_wait(napi_env env, const std::shared_ptr<job::Job>& job) {
-  return promise_of_answer<Nothing>(
-      env,
-      [job](const virt::Answer<Nothing>& answer) {
-        job->when_ended([job, answer] { answer(nothing(virt::end_of_wait(*job))); });
-      },
-      &convert_nothing);
-}
-
 napi_value block_job_abort(const ConnectionCall& call) {
   auto request = read_disk_request(call.env, call.arguments[0]);
   if (!request) {
     return nullptr;
   }
-  using Ending = std::shared_ptr<job::Job>;
-  return start_answered<Ending>(
-      call,
-      [request = *std::move(request)](const auto& connection, virt::Answer<Ending> answer) {
-        virt::block_job_abort(connection, request, std::move(answer));
-      },
-      [](napi_env env, Ending& job) {
-        return job == nullptr ? make_undefined(env) : promise_of_wait(env, job);
-      });
+  return start_change(call, *std::move(request), &virt::block_job_abort);
 }
 
 napi_value reap_jobs(const ConnectionCall& call) {
@@ -269,7 +281,7 @@ napi_value reap_jobs(const ConnectionCall& call) {
     return nullptr;
   }
   using Reaped = std::vector<virt::ReapedJob>;
-  return start_answered<Reaped>(
+  return start<Reaped>(
       call,
       [uuid = *std::move(uuid)](const auto& connection, virt::Answer<Reaped> answer) {
         virt::reap_jobs(connection, uuid, std::move(answer));
@@ -278,10 +290,10 @@ napi_value reap_jobs(const ConnectionCall& call) {
 }
 
 napi_value close_connection(const ConnectionCall& call) {
-  virt::Connection& connection = *call.object->connection;
-  connection.close();
+  virt::Host& host = call.object->connection->host();
+  host.close();
   return promise_of_end(
-      call.env, [&connection](auto told) { connection.jobs().when_idle(std::move(told)); },
+      call.env, [&host](auto told) { host.when_idle(std::move(told)); },
       [weak = std::weak_ptr(call.object->events)] {
         if (const auto events = weak.lock()) {
           events->close();
@@ -290,7 +302,7 @@ napi_value close_connection(const ConnectionCall& call) {
 }
 
 napi_value make_connection_object(napi_env env, std::unique_ptr<ConnectionObject> object) {
-  const napi_value uri = make_text(env, object->connection->uri());
+  const napi_value uri = make_text(env, object->connection->host().uri());
   const std::array properties{
       napi_property_descriptor{"uri", nullptr, nullptr, nullptr, nullptr, uri, napi_enumerable,
                                nullptr},
@@ -299,6 +311,8 @@ napi_value make_connection_object(napi_env env, std::unique_ptr<ConnectionObject
       method_property<ConnectionObject, &define_xml>("defineXml"),
       method_property<ConnectionObject, &domain_xml>("domainXml"),
       method_property<ConnectionObject, &list_disks>("listDisks"),
+      method_property<ConnectionObject, &register_event>("registerEvent"),
+      method_property<ConnectionObject, &deregister_event>("deregisterEvent"),
       method_property<ConnectionObject, &block_pull>("blockPull"),
       method_property<ConnectionObject, &give_up>("giveUp"),
       method_property<ConnectionObject, &new_walk>("newWalk"),
@@ -314,15 +328,32 @@ napi_value make_connection_object(napi_env env, std::unique_ptr<ConnectionObject
 }
 
 /// Events on their way to JavaScript. Runs on the engine's thread.
-virt::EventSink sink_to(const std::shared_ptr<Dispatcher>& dispatcher,
+virt::OnEvent events_to(const std::shared_ptr<Dispatcher>& dispatcher,
                         const std::shared_ptr<EventChannel>& events) {
-  return [dispatcher, weak = std::weak_ptr(events)](const virt::BlockJobEvent& event) {
-    dispatcher->post([weak, event](napi_env env) {
+  return [dispatcher, weak = std::weak_ptr(events)](
+             const virt::BlockJobEvent& event, const std::shared_ptr<virt::ConnectState>& state) {
+    dispatcher->post([weak, event, state](napi_env env) {
       if (const auto channel = weak.lock()) {
-        channel->send(make_event(env, event));
+        channel->send(make_event(env, event, *state));
       }
     });
   };
+}
+
+/// The value of process.env; empty where it has none.
+std::string environment_variable(napi_env env, const char* name) {
+  const Napi::Value value =
+      Napi::Env(env).Global().Get("process").As<Napi::Object>().Get("env").As<Napi::Object>().Get(
+          name);
+  return value.IsString() ? value.As<Napi::String>().Utf8Value() : std::string();
+}
+
+std::vector<std::string> default_uris(napi_env env) {
+  std::vector<std::string> uris;
+  for (const char* const name : virt::kUriVariables) {
+    uris.push_back(environment_variable(env, name));
+  }
+  return uris;
 }
 
 }  // namespace
@@ -337,13 +368,13 @@ napi_value open_connection(napi_env env, napi_callback_info info) {
   }
   auto& environment = Environment::of(env);
   auto events = std::make_shared<EventChannel>(env, arguments[1]);
-  using Opened = std::shared_ptr<virt::Connection>;
+  using Opened = std::shared_ptr<virt::Connect>;
   return promise_of_work<Opened>(
       env,
-      [&environment, options = *std::move(options),
-       sink = sink_to(environment.dispatcher(), events)]() -> virt::Result<Opened> {
+      [&environment, options = *std::move(options), uris = default_uris(env),
+       on_event = events_to(environment.dispatcher(), events)]() -> virt::Result<Opened> {
         BLOCKPULL_TRY(engine, environment.engine());
-        return virt::open_connection(std::move(engine), options, sink);
+        return virt::open_connect(std::move(engine), options, uris, on_event);
       },
       [events](napi_env run_env, Opened& connection) {
         Environment::of(run_env).keep(connection, events);

@@ -5,8 +5,8 @@
 #include <memory>
 #include <utility>
 
-#include "napi/convert.h"
 #include "napi/environment.h"
+#include "napi/results.h"
 
 namespace blockpull::napi {
 

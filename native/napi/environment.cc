@@ -8,7 +8,7 @@
 #include <array>
 #include <utility>
 
-#include "napi/convert.h"
+#include "napi/results.h"
 
 namespace blockpull::napi {
 namespace {
@@ -101,7 +101,7 @@ void Environment::attach(const std::shared_ptr<JobChannel>& channel,
   }
 }
 
-void Environment::keep(std::shared_ptr<virt::Connection> connection,
+void Environment::keep(std::shared_ptr<virt::Connect> connection,
                        std::shared_ptr<EventChannel> events) {
   forget_what_is_over();
   connections_.push_back({std::move(connection), std::move(events)});
@@ -133,7 +133,7 @@ void Environment::tick() {
 void Environment::forget_what_is_over() {
   std::erase_if(channels_, [](const auto& channel) { return channel->is_over(); });
   std::erase_if(connections_, [](const Kept& kept) {
-    return kept.connection.use_count() == 1 && kept.connection->jobs().is_idle();
+    return kept.connection.use_count() == 1 && kept.connection->host().is_idle();
   });
 }
 
@@ -145,11 +145,11 @@ void Environment::abandon() {
   jobs_->close(job::Stop::kAbandon);
   calls_->close();
   for (const Kept& kept : connections_) {
-    kept.connection->abandon();
+    kept.connection->host().abandon();
   }
   jobs_->wait_until_idle();
   for (const Kept& kept : connections_) {
-    kept.connection->jobs().wait_until_idle();
+    kept.connection->host().wait_until_idle();
   }
 }
 

@@ -28,7 +28,7 @@
 #include "napi/dispatcher.h"
 #include "napi/event_channel.h"
 #include "napi/progress_ticker.h"
-#include "virt/session/connection.h"
+#include "virt/calls/connect.h"
 
 namespace blockpull::napi {
 
@@ -64,7 +64,7 @@ class Environment {
   void attach(const std::shared_ptr<JobChannel>& channel, std::shared_ptr<job::Job> job);
 
   /// Connections live here too, since a job outlives the objects that JavaScript has dropped.
-  void keep(std::shared_ptr<virt::Connection> connection, std::shared_ptr<EventChannel> events);
+  void keep(std::shared_ptr<virt::Connect> connection, std::shared_ptr<EventChannel> events);
 
   /// Keeps what an answer will need, and must not be destroyed elsewhere, until take_kept().
   [[nodiscard]] std::uint64_t keep_until_answer(std::shared_ptr<void> kept);
@@ -76,7 +76,7 @@ class Environment {
 
  private:
   struct Kept {
-    std::shared_ptr<virt::Connection> connection;
+    std::shared_ptr<virt::Connect> connection;
     std::shared_ptr<EventChannel> events;
   };
 

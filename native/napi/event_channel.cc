@@ -8,7 +8,7 @@
 
 #include <utility>
 
-#include "napi/convert.h"
+#include "napi/results.h"
 
 namespace blockpull::napi {
 namespace {

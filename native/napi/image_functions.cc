@@ -9,9 +9,10 @@
 #include <utility>
 
 #include "napi/call_promise.h"
-#include "napi/convert.h"
 #include "napi/environment.h"
 #include "napi/job_object.h"
+#include "napi/requests.h"
+#include "napi/results.h"
 #include "napi/walk_object.h"
 #include "napi/wrapped.h"
 

@@ -7,7 +7,8 @@
 #include <array>
 #include <utility>
 
-#include "napi/convert.h"
+#include "napi/requests.h"
+#include "napi/results.h"
 #include "napi/wrapped.h"
 
 namespace blockpull::napi {

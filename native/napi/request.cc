@@ -168,6 +168,17 @@ std::uint32_t Request::u32(const char* name) {
   return static_cast<std::uint32_t>(number);
 }
 
+std::int32_t Request::i32(const char* name) {
+  const napi_value value = property(name);
+  double number = 0;
+  if (ok_ && (napi_get_value_double(env_, value, &number) != napi_ok ||
+              number != std::floor(number) || std::abs(number) > 2147483647.0)) {
+    fail(name, "a whole number from -2147483647 to 2147483647");
+    return 0;
+  }
+  return static_cast<std::int32_t>(number);
+}
+
 std::uint64_t Request::u64(const char* name) {
   const napi_value value = property(name);
   return ok_ ? u64_of(name, value) : 0;

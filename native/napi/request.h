@@ -39,6 +39,7 @@ class Request {
   [[nodiscard]] bool boolean(const char* name);
   /// A number that is a whole one of 32 bits.
   [[nodiscard]] std::uint32_t u32(const char* name);
+  [[nodiscard]] std::int32_t i32(const char* name);
   /// A BigInt from 0 to 2^64 - 1.
   [[nodiscard]] std::uint64_t u64(const char* name);
   [[nodiscard]] std::optional<std::uint64_t> optional_u64(const char* name);

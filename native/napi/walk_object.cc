@@ -6,8 +6,9 @@
 #include <memory>
 #include <utility>
 
-#include "napi/convert.h"
 #include "napi/environment.h"
+#include "napi/requests.h"
+#include "napi/results.h"
 #include "napi/wrapped.h"
 
 namespace blockpull::napi {

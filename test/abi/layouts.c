@@ -106,6 +106,15 @@ static void print_errors(void) {
   NUMBER(VIR_FROM_STORAGE, ErrorDomain::kStorage);
   NUMBER(VIR_FROM_DOMAIN, ErrorDomain::kPublic);
   NUMBER(VIR_FROM_URI, ErrorDomain::kUri);
+  NUMBER(VIR_ERR_ERROR, kErrorLevel);
+  NUMBER(VIR_DOMAIN_XML_SECURE, flag::kXmlSecure);
+  NUMBER(VIR_DOMAIN_XML_INACTIVE, flag::kXmlInactive);
+  NUMBER(VIR_DOMAIN_XML_UPDATE_CPU, flag::kXmlUpdateCpu);
+  NUMBER(VIR_DOMAIN_XML_MIGRATABLE, flag::kXmlMigratable);
+  NUMBER(VIR_CONNECT_LIST_DOMAINS_ACTIVE, flag::kListActive);
+  NUMBER(VIR_CONNECT_LIST_DOMAINS_INACTIVE, flag::kListInactive);
+  NUMBER(VIR_DOMAIN_EVENT_ID_BLOCK_JOB, event_id::kBlockJob);
+  NUMBER(VIR_DOMAIN_EVENT_ID_BLOCK_JOB_2, event_id::kBlockJob2);
 }
 
 int main(void) {

@@ -6,6 +6,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
+import * as virt from '../../lib/libvirt.js'
 import { readDocument } from '../docs/code-blocks.js'
 import { run, runWell } from '../support/processes/run-program.js'
 import { TempFolder } from '../support/temp-folder.js'
@@ -82,6 +83,32 @@ test('layouts and numbers are those of the headers of libvirt', async () => {
   await runWell('c++', ['-x', 'c++', '-std=c++20', '-Wall', '-Werror', `-I${native}`, source, '-o', temp.file('ours')])
   expect(theirs.stdout.split('\n').length).toBeGreaterThan(70)
   expect(await run(temp.file('ours'), [])).toEqual(theirs)
+})
+
+test('the numbers of blockpull/libvirt are those of the headers of libvirt', async () => {
+  const include = (await runWell('pkg-config', ['--variable=includedir', 'libvirt'])).trim()
+  const headers = ['libvirt-domain.h', 'libvirt-host.h', 'virterror.h'].map((name) =>
+    readFileSync(join(include, 'libvirt', name), 'utf8'),
+  )
+  const ours = Object.entries<unknown>(virt).filter(([, value]) => typeof value === 'number')
+  const known = ours.filter(([name]) => headers.some((text) => new RegExp(`\\b${name}\\b`).test(text)))
+  // What came after the oldest libvirt whose headers these tests meet, 9.0.
+  const newer = new Set([
+    'VIR_ERR_NO_NETWORK_METADATA',
+    'VIR_ERR_AGENT_COMMAND_TIMEOUT',
+    'VIR_ERR_AGENT_COMMAND_FAILED',
+    'VIR_ERR_INVALID_ENCR_KEY_SECRET',
+    'VIR_DOMAIN_BLOCK_COPY_TARGET_ZEROED',
+  ])
+  expect(ours.filter((entry) => !known.includes(entry) && !newer.has(entry[0]))).toEqual([])
+  const counted = known.filter(([name]) => name !== 'VIR_DOMAIN_EVENT_ID_LAST')
+  const prints = counted.map(([name]) => `printf("%s %d\\n", "${name}", (int)${name});`).join('\n')
+  const defines = '#define VIR_ENUM_SENTINELS\n'
+  const source = `${defines}#include <stdio.h>\n#include <libvirt/libvirt.h>\n#include <libvirt/virterror.h>\n`
+  writeFileSync(temp.file('numbers.c'), `${source}int main(void) {\n${prints}\nreturn 0;\n}\n`)
+  const theirs = await onTheirs(await compile(temp.file('numbers'), temp.file('numbers')))
+  expect(theirs.stdout).toBe(counted.map(([name, value]) => `${name} ${value}\n`).join(''))
+  expect(counted.length).toBeGreaterThan(140)
 })
 
 test('a line of the list that says nothing to the script that reads it stops the build', async () => {

@@ -92,7 +92,7 @@ test('a method on an object that is not its own is a TypeError', async () => {
   const request = { uri: null, domains: [], readOnly: false, backingPaths: null, ...timeouts }
   const connection = await typed.openConnection(request, ignore)
   for (const self of [...nonsense, typed, Object.create(connection)]) {
-    expect(() => connection.listDomains.call(self as never)).toThrow(TypeError)
+    expect(() => connection.listDomains.call(self as never, { flags: 0 })).toThrow(TypeError)
     expect(() => connection.close.call(self as never)).toThrow(TypeError)
   }
   await connection.close()

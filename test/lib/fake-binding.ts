@@ -10,6 +10,7 @@ import type {
   NativeBlockJobEvent,
   NativeConnection,
   NativeDomain,
+  NativeEventNotice,
   NativeFailure,
   NativeJob,
   NativeJobUpdate,
@@ -30,8 +31,10 @@ export function failure(code: string, more: Partial<NativeFailure> = {}): Native
     message: `${code} happened in 'a.qcow2'`,
     virCode: 9,
     virDomain: 10,
+    virLevel: 2,
     errno: null,
     syscall: null,
+    qemu: null,
     path: null,
     pathBytes: null,
     offset: null,
@@ -170,9 +173,16 @@ export class FakeWalk implements NativeWalk {
 export const vm0: NativeDomain = {
   name: 'vm0',
   uuid: 'c7a5fdbd-edaf-9455-926a-d65c16db1809',
+  id: -1,
   state: 5,
   disks: [{ target: 'vda', source: '/srv/vm0.qcow2', format: 'qcow2', backingFormats: [] }],
   error: null,
+}
+
+/** What the addon makes of a change: event 8 with a path, event 16 with a target, heard by these registrations. */
+export function noticesOf(path: string, target: string, ids8: number[], ids16: number[]): NativeEventNotice[] {
+  const second = { event: 16, disk: target, registrations: ids16 }
+  return path === '' ? [second] : [{ event: 8, disk: path, registrations: ids8 }, second]
 }
 
 export class FakeBinding implements NativeBinding {
@@ -188,6 +198,7 @@ export class FakeBinding implements NativeBinding {
   /** What `listDisks` answers; default: what the domain looked up has. */
   guestDisks: NativeDomain['disks'] | null = null
   reaped: readonly NativeReapedJob[] = []
+  nextRegistration = 0
   info: Awaited<ReturnType<NativeConnection['blockJobInfo']>> = null
   nextPlan = planOf()
   layers: NativeLayer[] = [layerOf('/srv/a.qcow2')]
@@ -241,12 +252,14 @@ export class FakeBinding implements NativeBinding {
     }
     return {
       uri,
-      listDomains: async () => await this.#answer('listDomains', {}, () => this.domains),
+      listDomains: async (request) => await this.#answer('listDomains', request, () => this.domains),
       lookupDomain: async (request) => await this.#answer('lookupDomain', request, findDomain),
       defineXml: async (request) => await this.#answer('defineXml', request, findDomain),
       domainXml: async (request) => await this.#answer('domainXml', request, () => '<domain/>'),
       listDisks: async (request) =>
         await this.#answer('listDisks', request, () => this.guestDisks ?? findDomain().disks),
+      registerEvent: async (request) => await this.#answer('registerEvent', request, () => this.nextRegistration++),
+      deregisterEvent: async (request) => await this.#answer('deregisterEvent', request, () => undefined),
       blockPull: async (request, onUpdate) => await this.#answer('blockPull', request, () => this.#start(onUpdate)),
       giveUp: (request) => {
         this.calls.push({ name: 'giveUp', request })

@@ -5,7 +5,7 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { openVirConnect } from '../../lib/libvirt/handles.js'
 import * as virt from '../../lib/libvirt.js'
-import { FakeBinding, failure, vm0 } from './fake-binding.js'
+import { FakeBinding, failure, noticesOf, vm0 } from './fake-binding.js'
 
 let binding: FakeBinding
 let conn: virt.VirConnect
@@ -119,101 +119,84 @@ describe('calls', () => {
     expect(binding.last).toEqual({ xml: '<domain/>' })
   })
 
-  it('list active and inactive domains apart, and refuse flags that nobody knows', async () => {
-    binding.domains = [vm0, { ...vm0, name: 'vm1', state: 1 }]
-    const names = async (flags: number) => {
-      const domains = await virt.virConnectListAllDomains(conn, flags)
-      return domains.map((domain) => virt.virDomainGetName(domain))
-    }
-    await expect(names(0)).resolves.toEqual(['vm0', 'vm1'])
-    await expect(names(virt.VIR_CONNECT_LIST_DOMAINS_ACTIVE)).resolves.toEqual(['vm1'])
-    await expect(names(virt.VIR_CONNECT_LIST_DOMAINS_INACTIVE)).resolves.toEqual(['vm0'])
-    await expect(names(3)).resolves.toEqual(['vm0', 'vm1'])
-    await expect(names(0x80000001)).rejects.toMatchObject({
-      message: 'unsupported flags (0x80000000) in function qemuConnectListAllDomains',
-      virCode: virt.VIR_ERR_INVALID_ARG,
-    })
-    await expect(virt.virDomainGetXMLDesc(dom, 16)).rejects.toThrow('unsupported flags (0x10)')
+  it('hand the flags of a list and of XML on, for the addon to judge', async () => {
+    binding.domains = [vm0, { ...vm0, name: 'vm1', id: 7, state: 1 }]
+    const [stopped, running] = await virt.virConnectListAllDomains(conn, 0x80000001)
+    expect(binding.last).toEqual({ flags: 0x80000001 })
+    expect([stopped, running].map((domain) => domain && virt.virDomainGetID(domain))).toEqual([-1, 7])
+    await virt.virDomainGetXMLDesc(dom, 16)
+    expect(binding.last).toEqual({ uuid: vm0.uuid, flags: 16 })
   })
 
-  it('open read-only, by name or by the environment, and close', async () => {
+  it('open read-only, by name or without one, and close', async () => {
     await openVirConnect(() => binding, 'qemu:///embed?root=/srv', true)
     expect(binding.last).toMatchObject({ uri: 'qemu:///embed?root=/srv', readOnly: true })
-    vi.stubEnv('BLOCKPULL_URI', '')
-    vi.stubEnv('LIBVIRT_DEFAULT_URI', 'qemu:///embed?root=/default')
     for (const name of [null, undefined, '']) {
       await openVirConnect(() => binding, name, false)
-      expect(binding.last).toMatchObject({ uri: 'qemu:///embed?root=/default' })
+      expect(binding.last).toMatchObject({ uri: '', domains: null })
     }
-    vi.unstubAllEnvs()
     await expect(virt.virConnectClose(conn)).resolves.toBe(0)
-    const closed = { code: 'CLOSED', virCode: virt.VIR_ERR_INVALID_CONN, virDomain: virt.VIR_FROM_DOMAIN }
-    const register = virt.virConnectDomainEventRegisterAny(conn, null, 8, () => undefined)
-    await expect(register).rejects.toMatchObject(closed)
-    await expect(virt.virConnectDomainEventDeregisterAny(conn, 0)).rejects.toMatchObject(closed)
   })
 })
 
 describe('events', () => {
-  const change = {
-    domain: { name: 'vm0', uuid: vm0.uuid },
+  const change = (ids8: number[], ids16: number[], path = '/srv/a') => ({
+    domain: { name: 'vm0', uuid: vm0.uuid, id: 3 },
     target: 'vda',
-    path: '/srv/a',
+    path,
     type: 1,
     status: 0,
+    notices: noticesOf(path, 'vda', ids8, ids16),
     error: null,
-  }
+  })
 
-  it('are 8 with the path and then 16 with the target', async () => {
+  it('reach the callbacks that the addon names, in its order', async () => {
     const heard: unknown[] = []
     const listen =
       (id: number) =>
       (...[, domain, disk, type, status, opaque]: Parameters<virt.VirBlockJobCallback>) =>
-        heard.push([id, virt.virDomainGetName(domain), disk, type, status, opaque])
+        heard.push([id, virt.virDomainGetName(domain), virt.virDomainGetID(domain), disk, type, status, opaque])
     await virt.virConnectDomainEventRegisterAny(conn, null, virt.VIR_DOMAIN_EVENT_ID_BLOCK_JOB_2, listen(16), 'mine')
     await virt.virConnectDomainEventRegisterAny(conn, dom, virt.VIR_DOMAIN_EVENT_ID_BLOCK_JOB, listen(8))
-    binding.send(change)
+    binding.send(change([1], [0]))
     expect(heard).toEqual([
-      [8, 'vm0', '/srv/a', 1, 0, undefined],
-      [16, 'vm0', 'vda', 1, 0, 'mine'],
+      [8, 'vm0', 3, '/srv/a', 1, 0, undefined],
+      [16, 'vm0', 3, 'vda', 1, 0, 'mine'],
     ])
-    binding.send({ ...change, path: '' })
-    expect(heard).toHaveLength(3)
-    binding.send({ ...change, domain: { name: 'vm1', uuid: 'other' } })
-    expect(heard).toHaveLength(4)
-    expect(heard.at(-1)).toEqual([16, 'vm1', 'vda', 1, 0, 'mine'])
+    binding.send(change([], [], ''))
+    expect(heard).toHaveLength(2)
   })
 
-  it('end with their registration, even from inside a callback', async () => {
-    let calls = 0
-    const id = await virt.virConnectDomainEventRegisterAny(conn, null, 16, () => {
-      calls += 1
-      void virt.virConnectDomainEventDeregisterAny(conn, id)
+  it('end with their registration, even for the next callback of the same event', async () => {
+    const heard: string[] = []
+    await virt.virConnectDomainEventRegisterAny(conn, null, 16, () => {
+      heard.push('first')
+      void virt.virConnectDomainEventDeregisterAny(conn, 1)
     })
-    expect(id).toBe(0)
-    binding.send(change)
-    binding.send(change)
-    expect(calls).toBe(1)
-    await expect(virt.virConnectDomainEventDeregisterAny(conn, id)).rejects.toMatchObject({
-      message: 'invalid argument: event callback id 0 not registered',
-      virCode: 8,
-    })
+    await virt.virConnectDomainEventRegisterAny(conn, null, 16, () => heard.push('second'))
+    binding.send(change([], [0, 1]))
+    expect(heard).toEqual(['first'])
+    expect(binding.last).toEqual({ id: 1 })
   })
 
-  it('are registered by libvirt’s rules', async () => {
+  it('are registered by the number of the callback, the same for the same function', async () => {
     const callback = vi.fn()
     const other = await openVirConnect(() => binding, 'qemu:///embed?root=/srv', false)
-    await virt.virConnectDomainEventRegisterAny(conn, null, 8, callback)
-    const register = (from: virt.VirConnect, id: number) =>
-      virt.virConnectDomainEventRegisterAny(from, null, id, callback)
-    await expect(register(conn, 8)).rejects.toThrow('event callback already tracked')
-    await expect(register(conn, 16)).resolves.toBe(1)
-    await expect(register(other, 8)).resolves.toBe(0)
-    await expect(register(conn, 28)).rejects.toThrow('eventID must be less than 28')
-    await expect(register(conn, 0)).rejects.toMatchObject({ code: 'UNSUPPORTED', virCode: virt.VIR_ERR_NO_SUPPORT })
-    await expect(virt.virConnectDomainEventRegisterAny(other, dom, 8, callback)).rejects.toThrow(
-      /must match connection/,
-    )
+    const requests: unknown[] = []
+    for (const [from, of, by] of [
+      [conn, null, callback],
+      [other, dom, callback],
+      [conn, dom, vi.fn()],
+    ] as const) {
+      await virt.virConnectDomainEventRegisterAny(from, of, 8, by)
+      requests.push(binding.last)
+    }
+    const [first, second, third] = requests as { readonly callback: bigint }[]
+    expect(first).toMatchObject({ eventId: 8, domainUuid: null, domainName: null, isOfOtherConnection: false })
+    expect(second).toMatchObject({ domainUuid: vm0.uuid, domainName: 'vm0', isOfOtherConnection: true })
+    expect(second?.callback).toBe(first?.callback)
+    expect(third?.callback).not.toBe(first?.callback)
+    await expect(virt.virConnectDomainEventRegisterAny(conn, null, 2 ** 31, callback)).rejects.toThrow(RangeError)
   })
 })
 

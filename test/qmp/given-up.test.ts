@@ -38,7 +38,8 @@ test('a pull that QEMU was asked for may be begun yet; one that it begins is tak
   const held = new HeldReply('block-stream')
   const { peer, domain, events } = await settled(held)
   const failure = await abortedPull(domain, held.reached())
-  expect(failure).toMatchObject({ code: 'MONITOR_TIMEOUT', virCode: 68, syscall: 'block-stream', path: peer.path })
+  expect(failure).toMatchObject({ code: 'MONITOR_TIMEOUT', virCode: 68, syscall: null, path: peer.path })
+  expect(failure.qemu).toEqual({ command: 'block-stream', class: null, message: null })
   expect(failure.message).toMatch(/has not answered 'block-stream'.* left there, and 'blockpull reap' finishes it$/)
   held.release()
   await peer.received('job-cancel')
@@ -51,7 +52,7 @@ test('a pull that QEMU was not asked for is not begun when it answers', async ()
   const held = new HeldReply('query-block')
   const { peer, domain } = await settled(held)
   const failure = await abortedPull(domain, held.reached())
-  expect(failure).toMatchObject({ code: 'MONITOR_TIMEOUT', syscall: null })
+  expect(failure).toMatchObject({ code: 'MONITOR_TIMEOUT', qemu: null })
   expect(failure.message).toMatch(/has not answered, and is waited for no longer; nothing was begun$/)
   held.release()
   expect(await domain.blockJobInfo('vda')).toBeNull()
@@ -85,7 +86,7 @@ test.each([
   ['lists its commands', faults.neverAnswer('query-commands'), null],
   ['tells its devices', faults.neverAnswer('query-block'), null],
   ['begins the job', faults.neverAnswer('block-stream'), 'block-stream'],
-])('a process whose QEMU never %s ends once its pull is aborted, connection or not', async (_what, fault, syscall) => {
+])('a process whose QEMU never %s ends once its pull is aborted, connection or not', async (_what, fault, command) => {
   const peer = await startPeer(temp, [fault])
   const program = `
     import { connect } from ${JSON.stringify(new URL('../../dist/index.js', import.meta.url).href)}
@@ -94,9 +95,9 @@ test.each([
     const connection = await connect({ domains, monitorTimeouts: ${JSON.stringify(endless)} })
     const domain = await connection.lookupByName('vm0')
     const pull = domain.blockPull('vda', { signal: AbortSignal.timeout(500) })
-    await pull.catch(({ code, syscall }) => console.log(code, syscall))`
+    await pull.catch(({ code, qemu }) => console.log(code, qemu?.command ?? null))`
   const ended = await run(process.execPath, ['--input-type=module', '-e', program])
-  expect(ended).toEqual({ code: 0, stdout: `MONITOR_TIMEOUT ${syscall}\n`, stderr: '' })
+  expect(ended).toEqual({ code: 0, stdout: `MONITOR_TIMEOUT ${command}\n`, stderr: '' })
 })
 
 test('an abort that waits hears that its job goes on when its connection is closed', async () => {

@@ -55,6 +55,11 @@ Error Error::with_path(std::string_view file) && {
   return std::move(*this);
 }
 
+Error Error::with_cause(Error error) && {
+  cause = std::make_shared<const Error>(std::move(error));
+  return std::move(*this);
+}
+
 std::string errno_text(int error_number) {
   // glibc's own strerror_r, whose answer may lie in the buffer or not. strerrordesc_np is too new
   // for the systems that a prebuilt binary must run on.
@@ -75,7 +80,7 @@ Error system_error(std::string_view operation, int error_number, std::string_vie
   error.message =
       text(operation, " of '", path, "' failed: ", errno_text(error_number), remedy(error_number));
   error.error_number = error_number;
-  error.operation = operation;
+  error.system_call = operation;
   error.path = path;
   return error;
 }

@@ -4,7 +4,8 @@
 //
 //     Error = kind        a small closed set: what a program branches on
 //           + message     a sentence for people: the actual value, the limit, the file, what to do
-//           + context     system call, errno, path, offset, holder, bytes needed
+//           + origin      system call and errno, or QEMU's command, class and words; a cause
+//           + context     path, offset, holder, bytes needed
 //
 // A new image format or driver adds no kind. libvirt's numbers are not here: the one table in
 // `virt/words/error_map.h` gives each kind its libvirt code and its JavaScript code.
@@ -12,6 +13,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -49,13 +51,25 @@ enum class ErrorKind : std::uint8_t {
   kClosed,
 };
 
+/// Which of QEMU's commands failed, and what QEMU said.
+struct QemuOrigin {
+  /// "block-stream".
+  std::string command;
+  /// "GenericError"; empty where QEMU has not answered.
+  std::string error_class;
+  /// QEMU's sentence; empty where QEMU has not answered.
+  std::string words;
+};
+
 struct Error {
   ErrorKind kind = ErrorKind::kIo;
   std::string message;
   /// Positive, 0 when no system call failed.
   int error_number = 0;
-  /// The system call, "pwrite" for example, or empty.
-  std::string operation;
+  /// "pwrite" for example, or empty.
+  std::string system_call;
+  /// Of what QEMU refused, or did not answer.
+  std::optional<QemuOrigin> qemu = {};
   std::string path;
   /// Host offset in `path`, in bytes.
   std::optional<std::uint64_t> offset;
@@ -67,8 +81,11 @@ struct Error {
   /// What else may help, in a sentence of its own, where the message has to be libvirt's to the
   /// letter; or empty.
   std::string hint;
+  /// The error that this one is about, where its message is more than that one's.
+  std::shared_ptr<const Error> cause = {};
 
   [[nodiscard]] Error with_path(std::string_view file) &&;
+  [[nodiscard]] Error with_cause(Error error) &&;
 };
 
 /// An error without a system call behind it.

@@ -79,14 +79,14 @@ Error unanswered(const std::string& path, const std::string& command, Nanosecond
   Error error = make_error(ErrorKind::kMonitorTimeout,
                            text("QEMU behind '", path, "' has not answered '", command, "' for ",
                                 elapsed_ms, " ms; it hangs, or waits for its storage"));
-  error.operation = command;
+  error.qemu = QemuOrigin{command, {}, {}};
   return std::move(error).with_path(path);
 }
 
 Error qemu_error(const std::string& path, const std::string& command, CommandError said) {
   Error error = make_error(ErrorKind::kQemuError, text("unable to execute QEMU command '", command,
                                                        "': ", said.description));
-  error.operation = std::move(said.error_class);
+  error.qemu = QemuOrigin{command, std::move(said.error_class), std::move(said.description)};
   return std::move(error).with_path(path);
 }
 

@@ -29,11 +29,11 @@ namespace blockpull::qmp {
 /// kMonitorBusy: somebody listens, and `what` happened in place of a greeting.
 [[nodiscard]] Error busy(const std::string& path, std::string_view what);
 
-/// kMonitorTimeout. The command stands where a system call would.
+/// kMonitorTimeout.
 [[nodiscard]] Error unanswered(const std::string& path, const std::string& command,
                                Nanoseconds elapsed);
 
-/// kQemuError, with QEMU's words. The error class stands where a system call would.
+/// kQemuError, with QEMU's words.
 [[nodiscard]] Error qemu_error(const std::string& path, const std::string& command,
                                CommandError said);
 

@@ -80,7 +80,8 @@ Result<void> LayerWatch::check_layer(const Watched& layer) {
   }
   if (!there.ok()) {
     return changed(file, text("is not to be found by its name any more (", there.error().message,
-                              "); put it back, then pull again"));
+                              "); put it back, then pull again"))
+        .with_cause(there.error());
   }
   if (*there != file.id()) {
     return changed(file,

@@ -10,6 +10,7 @@
 #include "core/base/text.h"
 #include "core/base/turns.h"
 #include "driver/qemu/own_nodes.h"
+#include "driver/qemu/qemu_words.h"
 #include "driver/qemu/run_state.h"
 
 namespace blockpull::driver::qemu {
@@ -33,25 +34,6 @@ std::string filter_above(const std::string& node, const std::string& monitor) {
 Turns& turns() {
   static auto* const of_process = new Turns;
   return *of_process;
-}
-
-/// The filter that was just added is not there.
-bool has_no_filter(const Error& error) {
-  return error.message.find("Failed to find node") != std::string::npos;
-}
-
-/// Somebody has put a filter of its own between ours and the node since ours was added.
-bool has_other_child(const Error& error) {
-  return error.message.find("Cannot change the option 'image'") != std::string::npos;
-}
-
-/// Whether QEMU refuses a filter since it was built, or is allowed, without its driver.
-bool lacks_driver(std::string_view refusal) {
-  constexpr std::array<std::string_view, 3> kWords{
-      "Unknown driver 'blkdebug'", "does not accept value 'blkdebug'", "is not whitelisted"};
-  return std::any_of(kWords.begin(), kWords.end(), [refusal](std::string_view words) {
-    return refusal.find(words) != std::string_view::npos;
-  });
 }
 
 class Flush : public std::enable_shared_from_this<Flush> {
@@ -103,17 +85,14 @@ class Flush : public std::enable_shared_from_this<Flush> {
   }
 
   void meet_refusal(int tries, Error why) {
-    const auto says = [&why](std::string_view words) {
-      return why.message.find(words) != std::string::npos;
-    };
     if (why.kind != ErrorKind::kQemuError) {
       give_up(std::move(why));
-    } else if (says("Duplicate nodes") && tries > 0) {
+    } else if (words::node_exists(why) && tries > 0) {
       execute(removal(),
               [tries](Flush& flush, const Result<Json>& /*removed*/) { flush.add_filter(tries); });
-    } else if (says("is read-only")) {
+    } else if (words::is_read_only(why)) {
       ask_why_read_only();
-    } else if (lacks_driver(why.message) && peer_.offers("human-monitor-command")) {
+    } else if (words::lacks_driver(why) && peer_.offers("human-monitor-command")) {
       flush_by_hand();
     } else {
       why.message = text("flush of node '", node_, "' was refused: ", why.message);
@@ -164,7 +143,7 @@ class Flush : public std::enable_shared_from_this<Flush> {
     const std::string list = text("[", filter_above(node_, monitor_->path()), "]");
     execute({"blockdev-reopen", qmp::JsonWriter().object("options", list).text(), true},
             [](Flush& flush, Result<Json> reopened) {
-              if (!reopened.ok() && has_no_filter(reopened.error())) {
+              if (!reopened.ok() && words::no_such_node(reopened.error())) {
                 flush.then_(make_error(ErrorKind::kMonitorLost,
                                        "QEMU was started anew in the middle of a flush, or another "
                                        "process has removed the flush's filter; try again"));
@@ -174,7 +153,8 @@ class Flush : public std::enable_shared_from_this<Flush> {
                 flush.give_up(std::move(reopened).error());
                 return;
               }
-              if (!reopened.ok() && has_other_child(reopened.error()) && flush.moves_left_-- > 0) {
+              if (!reopened.ok() && words::child_is_fixed(reopened.error()) &&
+                  flush.moves_left_-- > 0) {
                 flush.execute(flush.removal(), [](Flush& again, const Result<Json>& /*removed*/) {
                   again.add_filter(kTries);
                 });

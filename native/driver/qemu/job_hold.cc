@@ -2,6 +2,8 @@
 
 #include "driver/qemu/job_hold.h"
 
+#include "driver/qemu/qemu_words.h"
+
 namespace blockpull::driver::qemu {
 namespace {
 
@@ -38,7 +40,7 @@ JobHold::Move JobHold::next(const qmp::BlockJob& job) const {
 }
 
 void JobHold::pause_answered(const Result<void>& answer) {
-  is_paused_ = answer.ok() || answer.error().message.find("already paused") != std::string::npos;
+  is_paused_ = answer.ok() || words::already_paused(answer.error());
 }
 
 void JobHold::resuming() {
@@ -50,8 +52,7 @@ void JobHold::resuming() {
 
 void JobHold::resume_answered(const Result<void>& answer) {
   is_paused_ = false;
-  may_be_left_paused_ =
-      !answer.ok() && answer.error().message.find("not paused") == std::string::npos;
+  may_be_left_paused_ = !answer.ok() && !words::not_paused(answer.error());
 }
 
 void JobHold::begin_again() {

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "core/qmp/monitor.h"
+#include "driver/qemu/qemu_words.h"
 
 namespace blockpull::driver::qemu {
 
@@ -25,7 +26,7 @@ class JobRequests {
     monitor.execute(std::move(command),
                     [told = std::move(told), then = std::move(then)](Result<qmp::Json> answer) {
                       if (told) {
-                        told(answer.ok() ? Result<void>() : std::move(answer).error());
+                        told(answer.ok() ? Result<void>() : refusal(std::move(answer).error()));
                       }
                       then();
                     });
@@ -35,7 +36,26 @@ class JobRequests {
 
   [[nodiscard]] bool are_owed() const { return owed_ > 0; }
 
+  /// `told` hears no refusal to resume a job that runs, or has copied everything.
+  [[nodiscard]] static std::function<void(Result<void>)> resumed(
+      std::function<void(Result<void>)> told) {
+    return [told = std::move(told)](Result<void> said) {
+      const bool is_running =
+          !said.ok() && (words::not_paused(said.error()) || words::takes_no_command(said.error()));
+      if (told) {
+        told(is_running ? Result<void>() : std::move(said));
+      }
+    };
+  }
+
  private:
+  [[nodiscard]] static Error refusal(Error error) {
+    if (words::no_such_job(error)) {
+      error.kind = ErrorKind::kNoJob;
+    }
+    return error;
+  }
+
   std::uint32_t owed_ = 0;
 };
 

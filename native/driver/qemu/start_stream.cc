@@ -9,6 +9,7 @@
 #include "core/qmp/commands.h"
 #include "driver/qemu/guest_view.h"
 #include "driver/qemu/own_nodes.h"
+#include "driver/qemu/qemu_words.h"
 
 namespace blockpull::driver::qemu {
 namespace {
@@ -129,27 +130,22 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
 }  // namespace
 
 bool is_read_only_refusal(const Error& error) {
-  return error.kind == ErrorKind::kQemuError &&
-         error.message.find("read-only") != std::string::npos;
+  return error.kind == ErrorKind::kQemuError && words::is_read_only(error);
 }
 
 Error refusal_of_stream(Error error) {
   if (error.kind != ErrorKind::kQemuError) {
     return error;
   }
-  const auto says = [&error](std::string_view words) {
-    return error.message.find(words) != std::string::npos;
-  };
-  if (says("already in use") || says("is busy")) {
+  if (words::disk_has_job(error)) {
     error.kind = ErrorKind::kJobActive;
-  } else if (says("is not a backing image of") || says("in the backing chain") ||
-             says("Cannot find device='' nor node-name='")) {
+  } else if (words::no_such_base(error)) {
     error.kind = ErrorKind::kNoBase;
-  } else if (says("Cannot find device=") || error.operation == "DeviceNotFound") {
+  } else if (words::no_such_disk(error)) {
     error.kind = ErrorKind::kNoDisk;
-  } else if (says("read-only")) {
+  } else if (words::is_read_only(error)) {
     error.kind = ErrorKind::kReadOnly;
-  } else if (error.operation == "CommandNotFound" || says("'auto-finalize' is unexpected")) {
+  } else if (words::command_unknown(error)) {
     error.kind = ErrorKind::kUnsupported;
   }
   return error;

@@ -5,23 +5,9 @@
 #include <utility>
 
 #include "core/base/text.h"
+#include "driver/qemu/qemu_words.h"
 
 namespace blockpull::driver::qemu {
-namespace {
-
-/// QEMU's words for the errors that have a kind of their own.
-constexpr std::string_view kNoSpaceWords = "No space left on device";
-constexpr std::string_view kIoWords = "Input/output error";
-
-ErrorKind kind_of(std::string_view said) {
-  if (said == kNoSpaceWords) {
-    return ErrorKind::kNoSpace;
-  }
-  return said == kIoWords ? ErrorKind::kIo : ErrorKind::kJobFailed;
-}
-
-}  // namespace
-
 Error stream_failed(const StreamPlan& plan, ErrorKind kind, std::string_view said) {
   return make_error(kind, text("QEMU's pull of disk '", plan.disk_name, "' failed: ", said,
                                "; the disk keeps its backing file"))
@@ -29,7 +15,7 @@ Error stream_failed(const StreamPlan& plan, ErrorKind kind, std::string_view sai
 }
 
 Error stream_stopped(const StreamPlan& plan, ErrorKind on) {
-  return stream_failed(plan, on, on == ErrorKind::kNoSpace ? kNoSpaceWords : kIoWords);
+  return stream_failed(plan, on, words::words_for(on));
 }
 
 Error stream_aborted(const StreamPlan& plan) {
@@ -44,14 +30,15 @@ Error stream_ended(const StreamPlan& plan, const JobEnd& end) {
                            "by way of QEMU; what was copied is kept"));
   }
   const std::string said = end.error.value_or("QEMU was told to quit");
-  return stream_failed(plan, kind_of(said), said);
+  return stream_failed(plan, words::kind_of_job_error(said), said);
 }
 
 Error stream_not_begun_again(const StreamPlan& plan, const Error& why) {
   return stream_failed(
-      plan, why.kind,
-      text("QEMU had skipped what it should have copied, so it was cancelled, and ",
-           "cannot be begun again: ", why.message));
+             plan, why.kind,
+             text("QEMU had skipped what it should have copied, so it was cancelled, and ",
+                  "cannot be begun again: ", why.message))
+      .with_cause(why);
 }
 
 std::string cancel_refused(const StreamPlan& plan, std::string_view said) {

@@ -476,7 +476,7 @@ void StreamFollower::resume(std::function<void(Result<void>)> told) {
     board_->stopped_on = std::nullopt;
   }
   hold_.resuming();
-  request(qmp::block_job_resume(plan_.job_id), std::move(told));
+  request(qmp::block_job_resume(plan_.job_id), JobRequests::resumed(std::move(told)));
 }
 
 void StreamFollower::fail_rather_than_stop() {

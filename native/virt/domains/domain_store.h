@@ -38,6 +38,16 @@ struct ListedDomain {
   std::optional<Failure> error;
 };
 
+/// A domain as a call finds it.
+struct DomainWithState {
+  Domain domain;
+  DomainState state = DomainState::kShutoff;
+  /// Of a list: why nothing more is known of it. Its state is kNoState then.
+  std::optional<Failure> error = {};
+  /// libvirt's id; -1 for a domain that does not run.
+  int id = -1;
+};
+
 class DomainStore {
  public:
   virtual ~DomainStore() = default;

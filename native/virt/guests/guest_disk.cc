@@ -70,7 +70,6 @@ Failure no_such_disk(const Disk& disk, const Error& why) {
 void list_disks(const std::shared_ptr<Connection>& connection, const std::string& uuid,
                 Answer<std::vector<Disk>> answer) {
   const auto find = [&]() -> Result<DomainWithState> {
-    BLOCKPULL_CHECK(connection->check_open(kListDisks));
     BLOCKPULL_TRY(domain, connection->domain_of(uuid));
     BLOCKPULL_TRY(state, connection->state_of(domain));
     return DomainWithState{std::move(domain), state};

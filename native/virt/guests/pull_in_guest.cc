@@ -43,7 +43,9 @@ Failure given_up(const std::string& path, bool was_asked) {
                   "begins all the same is left there, and 'blockpull reap' finishes it"
                 : "' has not answered, and is waited for no longer; nothing was begun";
   Failure failure = report(ErrorKind::kMonitorTimeout, text("QEMU behind '", path, what));
-  failure.error.operation = was_asked ? "block-stream" : "";
+  if (was_asked) {
+    failure.error.qemu = QemuOrigin{"block-stream", {}, {}};
+  }
   failure.error.path = path;
   return failure;
 }
@@ -100,7 +102,10 @@ Failure refused_in_guest(Error error, const GuestPullRequest& request) {
     return no_such_disk(disk, error);
   }
   if (error.kind == ErrorKind::kReadOnly) {
-    return report(error.kind, ErrorCode::kInternalError, ErrorDomain::kQemu, error.message);
+    Failure failure =
+        report(error.kind, ErrorCode::kInternalError, ErrorDomain::kQemu, error.message);
+    failure.error = std::move(failure.error).with_cause(std::move(error));
+    return failure;
   }
   if (error.kind == ErrorKind::kNoBase && request.base_refusal) {
     return *request.base_refusal;

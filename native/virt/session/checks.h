@@ -16,14 +16,6 @@
 
 namespace blockpull::virt {
 
-/// The two names of one call.
-struct CallNames {
-  /// "virDomainBlockPull": stands in what the entry points refuse.
-  std::string_view entry;
-  /// "qemuDomainBlockPull": stands in what is refused below.
-  std::string_view driver;
-};
-
 /// 29: a connection that was opened read-only changes nothing. `function` is the entry name.
 [[nodiscard]] Result<void> check_writable(bool read_only, std::string_view function);
 

@@ -121,7 +121,6 @@ Result<DomainWithState> Connection::with_state(Result<Domain> domain) {
 }
 
 Result<std::vector<DomainWithState>> Connection::list_domains() {
-  BLOCKPULL_CHECK(check_open("virConnectListAllDomains"));
   BLOCKPULL_TRY(domains, store_->list_all());
   std::vector<DomainWithState> listed;
   for (ListedDomain& each : domains) {
@@ -139,28 +138,18 @@ Result<std::vector<DomainWithState>> Connection::list_domains() {
 }
 
 Result<DomainWithState> Connection::lookup_name(const std::string& name) {
-  BLOCKPULL_CHECK(check_open("virDomainLookupByName"));
   return with_state(store_->find_name(name));
 }
 
 Result<DomainWithState> Connection::lookup_uuid(const std::string& uuid) {
-  BLOCKPULL_CHECK(check_open("virDomainLookupByUUIDString"));
-  const auto canonical = parse_uuid(uuid);
-  if (!canonical) {
-    return argument_check(ErrorDomain::kPublic, {"virDomainLookupByUUIDString", "uuidstr"},
-                          "Invalid UUID");
-  }
-  return with_state(store_->find_uuid(*canonical));
+  return with_state(store_->find_uuid(uuid));
 }
 
 Result<DomainWithState> Connection::define_xml(const std::string& xml) {
-  BLOCKPULL_CHECK(check_open("virDomainDefineXML"));
-  BLOCKPULL_CHECK(check_writable(is_read_only(), "virDomainDefineXML"));
   return with_state(store_->define(xml));
 }
 
 Result<std::string> Connection::domain_xml(const std::string& uuid) {
-  BLOCKPULL_CHECK(check_open("virDomainGetXMLDesc"));
   BLOCKPULL_TRY(domain, domain_of(uuid));
   return store_->xml_of(domain);
 }

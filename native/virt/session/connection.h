@@ -5,7 +5,7 @@
 //     open ─▶ calls, from any number of threads ─▶ close ─▶ jobs().when_idle
 //                                                  refuses calls, stops jobs
 //
-// The calls on disks are in block_pull.h and block_jobs.h; they use what is public here. No lock is
+// The calls on disks are in hosts/embed; they use what is public here. No lock is
 // held over a file operation: the store and the table of jobs have their own, around their maps.
 //
 // Thread rule: any thread. Calls block for file operations, so an event loop makes them elsewhere;
@@ -40,13 +40,6 @@ struct ConnectOptions {
   qmp::Deadlines deadlines;
 };
 
-struct DomainWithState {
-  Domain domain;
-  DomainState state = DomainState::kShutoff;
-  /// Of a list: why nothing more is known of it. Its state is kNoState then.
-  std::optional<Failure> error = {};
-};
-
 /// A job that was found in a guest's QEMU and is followed since.
 struct AdoptedJob {
   std::shared_ptr<job::Job> job;
@@ -66,6 +59,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   /// One that cannot be read or asked is in the list, with its error.
   [[nodiscard]] Result<std::vector<DomainWithState>> list_domains();
   [[nodiscard]] Result<DomainWithState> lookup_name(const std::string& name);
+  /// `uuid` in canonical form.
   [[nodiscard]] Result<DomainWithState> lookup_uuid(const std::string& uuid);
   [[nodiscard]] Result<DomainWithState> define_xml(const std::string& xml);
   [[nodiscard]] Result<std::string> domain_xml(const std::string& uuid);

@@ -24,9 +24,9 @@ Failure pull_refused(Error error, const AskedPull& asked) {
   }
   // libvirt's sentence names the active layer, of which only a source tells.
   if (error.kind == ErrorKind::kNoBase && asked.base && !asked.disk.source.empty()) {
-    // QEMU's words have an operation, the class of its error; ours would say the same again.
+    // QEMU's words are news; ours would say the same again.
     return with_hint(no_such_base(*asked.base, asked.disk),
-                     error.operation.empty() ? std::string() : std::move(error.message));
+                     error.qemu ? std::move(error.message) : std::string());
   }
   // Without a path: nothing is wrong with a file, but with what was asked.
   if (error.kind == ErrorKind::kUnsupported && asked.require_relative && error.path.empty()) {

@@ -53,11 +53,30 @@ inline constexpr Flags kRebaseRelative = 1U << 4U;
 inline constexpr Flags kRebaseCopyDev = 1U << 5U;
 inline constexpr Flags kRebaseBandwidthBytes = 1U << 6U;
 
+// virDomainXMLFlags.
+inline constexpr Flags kXmlSecure = 1U << 0U;
+inline constexpr Flags kXmlInactive = 1U << 1U;
+inline constexpr Flags kXmlUpdateCpu = 1U << 2U;
+inline constexpr Flags kXmlMigratable = 1U << 3U;
+
+// virConnectListAllDomainsFlags: the two that are served.
+inline constexpr Flags kListActive = 1U << 0U;
+inline constexpr Flags kListInactive = 1U << 1U;
+
 static_assert(kJobAbortAsync == 1 && kJobAbortPivot == 2);
 static_assert(kPullBandwidthBytes == 64 && kRebaseBandwidthBytes == 64);
 static_assert(kRebaseCopy == 8 && kRebaseRelative == 16 && kRebaseCopyDev == 32);
 
 }  // namespace flag
+
+/// virDomainEventID: the two events of block jobs, and the number that libvirt 11 knows.
+namespace event_id {
+
+inline constexpr int kBlockJob = 8;
+inline constexpr int kBlockJob2 = 16;
+inline constexpr int kLast = 28;
+
+}  // namespace event_id
 
 /// virErrorNumber.
 enum class ErrorCode : int {
@@ -98,5 +117,8 @@ enum class ErrorDomain : int {
 };
 
 static_assert(static_cast<int>(ErrorDomain::kPublic) == 20);
+
+/// virErrorLevel: VIR_ERR_ERROR, that of every error here.
+inline constexpr int kErrorLevel = 2;
 
 }  // namespace blockpull::virt

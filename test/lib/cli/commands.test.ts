@@ -293,12 +293,9 @@ describe('list', () => {
     ])
   })
 
-  it('needs a URI from somewhere', async () => {
-    const { BLOCKPULL_URI: _, LIBVIRT_DEFAULT_URI: __, ...rest } = process.env
-    const before = process.env
-    process.env = rest
+  it('takes no URI anywhere for a wrong call', async () => {
+    terminal.binding.failures.set('openConnection', failure('INVALID_ARGUMENT', { virCode: 5 }))
     await expect(terminal.run('list')).resolves.toBe(2)
-    expect(terminal.err).toContain('URI is empty')
-    process.env = before
+    expect(terminal.binding.last).toMatchObject({ uri: '' })
   })
 })

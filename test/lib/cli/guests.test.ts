@@ -335,11 +335,12 @@ describe('reap', () => {
 
 describe('events', () => {
   const event = (status: number, error: NativeBlockJobEvent['error'] = null): NativeBlockJobEvent => ({
-    domain: { name: 'vm0', uuid: vm0.uuid },
+    domain: { name: 'vm0', uuid: vm0.uuid, id: 1 },
     target: 'vda',
     path: '/srv/x.qcow2',
     type: 1,
     status,
+    notices: [],
     error,
   })
 
@@ -361,8 +362,14 @@ describe('events', () => {
     terminal.binding.send(event(1, failure('IO')))
     terminal.interrupt()
     await expect(exit).resolves.toBe(0)
+    const { notices: _, domain, ...told } = event(1)
     expect(terminal.lines).toEqual([
-      { event: 'blockJob', ...event(1), error: { code: 'IO', message: "IO happened in 'a.qcow2'" } },
+      {
+        event: 'blockJob',
+        ...told,
+        domain: { name: domain.name, uuid: domain.uuid },
+        error: { code: 'IO', message: "IO happened in 'a.qcow2'" },
+      },
       expect.objectContaining({ event: 'end', state: 'done' }),
     ])
   })

@@ -71,7 +71,10 @@ describe('an interrupt while QEMU does not answer', () => {
     terminal.interrupt()
     await vi.advanceTimersByTimeAsync(1400)
     expect(requests('giveUp')).toEqual([])
-    terminal.binding.onGiveUp = () => terminal.binding.endWaits(failure('MONITOR_TIMEOUT', { syscall: 'block-stream' }))
+    terminal.binding.onGiveUp = () =>
+      terminal.binding.endWaits(
+        failure('MONITOR_TIMEOUT', { qemu: { command: 'block-stream', class: null, message: null } }),
+      )
     await vi.advanceTimersByTimeAsync(600)
     vi.useRealTimers()
     await expect(exit).resolves.toBe(1)

@@ -3,7 +3,7 @@
 // Options of pulls, images and connections: what is refused, what defaults are filled in, what crosses to the addon.
 
 import { describe, expect, it } from 'vitest'
-import { readConnect, uriFromEnvironment } from '../../../lib/options/connect-options.js'
+import { readConnect } from '../../../lib/options/connect-options.js'
 import type { PathLike } from '../../../lib/options/option-types.js'
 import {
   readCreate,
@@ -251,11 +251,5 @@ describe('what connect takes', () => {
       queryTimeout: null,
       changeTimeout: null,
     })
-  })
-
-  it('takes an empty URI from the environment, our variable before libvirt’s', () => {
-    expect(uriFromEnvironment({ BLOCKPULL_URI: 'a', LIBVIRT_DEFAULT_URI: 'b' })).toBe('a')
-    expect(uriFromEnvironment({ BLOCKPULL_URI: '', LIBVIRT_DEFAULT_URI: 'b' })).toBe('b')
-    expect(() => uriFromEnvironment({})).toThrow(/BLOCKPULL_URI or LIBVIRT_DEFAULT_URI/)
   })
 })

@@ -32,6 +32,7 @@ describe('a native failure', () => {
       failure(code, {
         errno: 28,
         syscall: 'pwrite',
+        qemu: { command: 'block-stream', class: 'GenericError', message: 'no' },
         path: '/srv/a.qcow2',
         offset: 65536n,
         holder: 'pid 4711 (qemu-system-x86)',
@@ -47,8 +48,10 @@ describe('a native failure', () => {
       code,
       virCode: 9,
       virDomain: 10,
+      virLevel: 2,
       errno: 28,
       syscall: 'pwrite',
+      qemu: { command: 'block-stream', class: 'GenericError', message: 'no' },
     })
     expect(error).toMatchObject({ path: '/srv/a.qcow2', offset: 65536, bytesNeeded: 4096, hint: 'make room' })
     expect(error.holder).toBe('pid 4711 (qemu-system-x86)')
@@ -61,6 +64,7 @@ describe('a native failure', () => {
     expect(error).toMatchObject({
       errno: null,
       syscall: null,
+      qemu: null,
       path: null,
       offset: null,
       holder: null,

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Info, speed, resume and abort. Each begins with what libvirt's public entry point refuses and
-// goes on with its driver's checks; a bandwidth in MiB/s is judged before the disk is looked for,
-// as there.
+// Info, speed, resume and abort, each with the checks of libvirt's driver. A bandwidth in MiB/s is
+// judged before the disk is looked for, as there.
 
 #include "virt/hosts/embed/block_jobs.h"
 
@@ -16,13 +15,8 @@
 #include "virt/guests/guest_jobs.h"
 #include "virt/session/checks.h"
 
-namespace blockpull::virt {
+namespace blockpull::virt::embed {
 namespace {
-
-constexpr CallNames kSetSpeed{"virDomainBlockJobSetSpeed", "qemuDomainBlockJobSetSpeed"};
-constexpr CallNames kInfo{"virDomainGetBlockJobInfo", "qemuDomainGetBlockJobInfo"};
-constexpr std::string_view kResume = "blockJobResume";
-constexpr CallNames kAbort{"virDomainBlockJobAbort", "qemuDomainBlockJobAbort"};
 
 /// A job on a disk, and who it belongs to.
 struct RunningJob {
@@ -149,16 +143,13 @@ std::optional<BlockJobInfo> qemu_info_of(const qmp::BlockJob& job, Flags flags) 
   return info;
 }
 
-Result<void> check_info_call(const Connection& connection, const DiskRequest& request) {
-  BLOCKPULL_CHECK(connection.check_open(kInfo.entry));
-  return check_flags(request.flags, flag::kJobInfoBandwidthBytes, kInfo.driver);
+Result<void> check_info_flags(Flags flags) {
+  return check_flags(flags, flag::kJobInfoBandwidthBytes, "qemuDomainGetBlockJobInfo");
 }
 
-Result<void> check_speed_call(const Connection& connection, const SpeedRequest& request) {
+Result<void> check_speed(const SpeedRequest& request) {
   const Flags flags = request.disk.flags;
-  BLOCKPULL_CHECK(connection.check_open(kSetSpeed.entry));
-  BLOCKPULL_CHECK(check_writable(connection.is_read_only(), kSetSpeed.entry));
-  BLOCKPULL_CHECK(check_flags(flags, flag::kJobSpeedBandwidthBytes, kSetSpeed.driver));
+  BLOCKPULL_CHECK(check_flags(flags, flag::kJobSpeedBandwidthBytes, "qemuDomainBlockJobSetSpeed"));
   return check_bandwidth(request.bandwidth, (flags & flag::kJobSpeedBandwidthBytes) != 0);
 }
 
@@ -173,14 +164,16 @@ Result<void> change_answer(blockpull::Result<void> said, const std::string& targ
     return {};
   }
   Error error = std::move(said).error();
-  if (error.kind == ErrorKind::kNoJob) {
+  if (error.kind != ErrorKind::kNoJob) {
+    return reported(std::move(error));
+  }
+  if (!error.qemu) {
     return no_job_on(target);
   }
-  if (error.operation == "DeviceNotActive") {
-    return report(ErrorKind::kNoJob, ErrorCode::kOperationInvalid, ErrorDomain::kQemu,
-                  text("No active block job '", target, "' (", error.message, ")"));
-  }
-  return reported(std::move(error));
+  Failure failure = report(ErrorKind::kNoJob, ErrorCode::kOperationInvalid, ErrorDomain::kQemu,
+                           text("No active block job '", target, "' (", error.message, ")"));
+  failure.error = std::move(failure.error).with_cause(std::move(error));
+  return failure;
 }
 
 void set_speed(const RunningJob& running, const SpeedRequest& request, const Answer<void>& answer) {
@@ -195,33 +188,14 @@ void set_speed(const RunningJob& running, const SpeedRequest& request, const Ans
                              });
 }
 
-/// QEMU's refusal to resume a job that goes on anyway. One that has nothing left to copy takes no
-/// such command at all.
-bool goes_on(const Error& refusal) {
-  return refusal.message.find("was not paused") != std::string::npos ||
-         refusal.message.find("cannot accept command") != std::string::npos;
-}
-
 void resume(const RunningJob& running, const Answer<void>& answer) {
   running.job->resume([answer, target = running.target](blockpull::Result<void> said) {
-    if (!said.ok() && goes_on(said.error())) {
-      answer(Result<void>());
-    } else {
-      answer(change_answer(std::move(said), target));
-    }
+    answer(change_answer(std::move(said), target));
   });
 }
 
-Result<void> check_resume_call(const Connection& connection, const DiskRequest& request) {
-  BLOCKPULL_CHECK(connection.check_open(kResume));
-  BLOCKPULL_CHECK(check_writable(connection.is_read_only(), kResume));
-  return check_flags(request.flags, 0, kResume);
-}
-
-Result<void> check_abort_call(const Connection& connection, const DiskRequest& request) {
-  BLOCKPULL_CHECK(connection.check_open(kAbort.entry));
-  BLOCKPULL_CHECK(check_writable(connection.is_read_only(), kAbort.entry));
-  return check_flags(request.flags, flag::kJobAbortAsync | flag::kJobAbortPivot, kAbort.driver);
+Result<void> check_abort_flags(Flags flags) {
+  return check_flags(flags, flag::kJobAbortAsync | flag::kJobAbortPivot, "qemuDomainBlockJobAbort");
 }
 
 /// Whether this call is the first to end the job.
@@ -269,21 +243,6 @@ JobDoes what_it_does(const job::Progress& progress) {
 
 }  // namespace
 
-const char* name_of(JobDoes what) {
-  switch (what) {
-    case JobDoes::kPause:
-      return "paused";
-    case JobDoes::kStop:
-      return "stopped";
-    case JobDoes::kWaitForEnd:
-      return "pending";
-    case JobDoes::kAbort:
-      return "aborting";
-    default:
-      return "running";
-  }
-}
-
 std::optional<BlockJobInfo> info_of(const job::Progress& progress, Flags flags) {
   if (job::has_ended(progress.state)) {
     return std::nullopt;
@@ -304,16 +263,6 @@ std::optional<BlockJobInfo> info_of(const job::Progress& progress, Flags flags) 
   return info;
 }
 
-Result<void> end_of_wait(const job::Job& job) {
-  const auto outcome = job.outcome();
-  if (!outcome || !outcome->error) {
-    return {};
-  }
-  const ErrorKind kind = outcome->error->kind;
-  const bool goes_on = kind == ErrorKind::kMonitorTimeout || kind == ErrorKind::kClosed;
-  return goes_on ? Result<void>(reported(*outcome->error)) : Result<void>();
-}
-
 std::shared_ptr<job::Job> job_on_image(Connection& connection, const std::string& path) {
   const auto disk = io::identify(path);
   if (!disk.ok()) {
@@ -325,11 +274,11 @@ std::shared_ptr<job::Job> job_on_image(Connection& connection, const std::string
 
 void block_job_info(const std::shared_ptr<Connection>& connection, const DiskRequest& request,
                     Answer<std::optional<BlockJobInfo>> answer) {
-  if (auto checked = check_info_call(*connection, request); !checked.ok()) {
+  if (auto checked = check_info_flags(request.flags); !checked.ok()) {
     answer(std::move(checked).error());
     return;
   }
-  find_job(connection, request, {kInfo.entry, false},
+  find_job(connection, request, {"virDomainGetBlockJobInfo", false},
            [answer = std::move(answer), flags = request.flags](Result<RunningJob> running) {
              if (!running.ok()) {
                answer(std::move(running).error());
@@ -346,7 +295,7 @@ void block_job_info(const std::shared_ptr<Connection>& connection, const DiskReq
 std::optional<Result<std::optional<BlockJobInfo>>> try_block_job_info(Connection& connection,
                                                                       const DiskRequest& request) {
   using Answer = Result<std::optional<BlockJobInfo>>;
-  if (auto checked = check_info_call(connection, request); !checked.ok()) {
+  if (auto checked = check_info_flags(request.flags); !checked.ok()) {
     return Answer(std::move(checked).error());
   }
   const auto own = connection.jobs().find(request.uuid, request.disk);
@@ -355,11 +304,11 @@ std::optional<Result<std::optional<BlockJobInfo>>> try_block_job_info(Connection
 
 void block_job_set_speed(const std::shared_ptr<Connection>& connection, const SpeedRequest& request,
                          Answer<void> answer) {
-  if (auto checked = check_speed_call(*connection, request); !checked.ok()) {
+  if (auto checked = check_speed(request); !checked.ok()) {
     answer(std::move(checked));
     return;
   }
-  find_job(connection, request.disk, {kSetSpeed.entry, true},
+  find_job(connection, request.disk, {"virDomainBlockJobSetSpeed", true},
            [answer = std::move(answer), request](Result<RunningJob> running) {
              if (!running.ok()) {
                answer(std::move(running).error());
@@ -373,7 +322,7 @@ void block_job_set_speed(const std::shared_ptr<Connection>& connection, const Sp
 
 std::optional<Result<void>> try_block_job_set_speed(Connection& connection,
                                                     const SpeedRequest& request) {
-  if (auto checked = check_speed_call(connection, request); !checked.ok()) {
+  if (auto checked = check_speed(request); !checked.ok()) {
     return checked;
   }
   const auto own = connection.jobs().find(request.disk.uuid, request.disk.disk);
@@ -390,11 +339,11 @@ std::optional<Result<void>> try_block_job_set_speed(Connection& connection,
 
 void block_job_resume(const std::shared_ptr<Connection>& connection, const DiskRequest& request,
                       Answer<void> answer) {
-  if (auto checked = check_resume_call(*connection, request); !checked.ok()) {
+  if (auto checked = check_flags(request.flags, 0, "blockJobResume"); !checked.ok()) {
     answer(std::move(checked));
     return;
   }
-  find_job(connection, request, {kResume, true},
+  find_job(connection, request, {"blockJobResume", true},
            [answer = std::move(answer)](Result<RunningJob> running) {
              if (!running.ok()) {
                answer(std::move(running).error());
@@ -408,15 +357,15 @@ void block_job_resume(const std::shared_ptr<Connection>& connection, const DiskR
 
 void block_job_abort(const std::shared_ptr<Connection>& connection, const DiskRequest& request,
                      Answer<std::shared_ptr<job::Job>> answer) {
-  if (auto checked = check_abort_call(*connection, request); !checked.ok()) {
+  if (auto checked = check_abort_flags(request.flags); !checked.ok()) {
     answer(std::move(checked).error());
     return;
   }
-  find_job(connection, request, {kAbort.entry, true},
+  find_job(connection, request, {"virDomainBlockJobAbort", true},
            [connection, answer = std::move(answer), request](Result<RunningJob> running) {
              answer(running.ok() ? abort(*connection, *running, request.flags)
                                  : std::move(running).error());
            });
 }
 
-}  // namespace blockpull::virt
+}  // namespace blockpull::virt::embed

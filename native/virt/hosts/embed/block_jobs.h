@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// libvirt's calls on the job of a domain's disk: info, speed, abort, with libvirt's checks in
-// libvirt's order; and resume, which libvirt lacks. A job is found whoever started it in this
-// process: this connection, another one, or a call on the bare image.
+// The calls on the job of a domain's disk: info, speed, abort, with the checks of libvirt's driver
+// in its order; and resume, which libvirt lacks. A job is found whoever started it in this process:
+// this connection, another one, or a call on the bare image.
 //
 // The `try_` forms answer from memory, or not at all: an event loop asks them first, so that a
 // query never waits behind the opening of some image. They answer whenever this connection's own
@@ -17,55 +17,11 @@
 #include <string>
 #include <vector>
 
+#include "virt/hosts/block_job_requests.h"
 #include "virt/session/answer.h"
 #include "virt/session/connection.h"
 
-namespace blockpull::virt {
-
-struct DiskRequest {
-  std::string uuid;
-  /// Target, or absolute path of the active layer.
-  std::string disk;
-  Flags flags = 0;
-};
-
-struct SpeedRequest {
-  DiskRequest disk;
-  /// MiB/s, or bytes a second if the flag says so; 0 lifts the limit.
-  std::uint64_t bandwidth = 0;
-};
-
-/// What a job does at the moment. A job in a guest's QEMU that somebody else brings to its end is
-/// also pending when it has ended there and waits to be dismissed.
-enum class JobDoes : std::uint8_t {
-  kRun,
-  /// Held still, for example while its guest is saved.
-  kPause,
-  /// Waits on an error until somebody resumes it.
-  kStop,
-  /// Has nothing left to copy, and waits to be finished.
-  kWaitForEnd,
-  /// Is being ended before it is done.
-  kAbort,
-};
-
-/// "running", "paused", "stopped", "pending", "aborting".
-[[nodiscard]] const char* name_of(JobDoes what);
-
-/// virDomainBlockJobInfo, quirks included: `cur` never reaches `end`, and 0 of 0 is 0 of 1. What
-/// comes after these four, libvirt's struct has no place for.
-struct BlockJobInfo {
-  BlockJobType type = BlockJobType::kPull;
-  /// MiB/s rounded up, or bytes a second if the flag says so; 0 for no limit.
-  std::uint64_t bandwidth = 0;
-  std::uint64_t cur = 0;
-  std::uint64_t end = 0;
-  JobDoes does = JobDoes::kRun;
-  /// The error on which it waits to be resumed.
-  std::optional<ErrorKind> stopped_on;
-  /// Another program's, which is only told of.
-  bool is_foreign = false;
-};
+namespace blockpull::virt::embed {
 
 /// virDomainGetBlockJobInfo; absent: no job on that disk.
 void block_job_info(const std::shared_ptr<Connection>& connection, const DiskRequest& request,
@@ -88,10 +44,6 @@ void block_job_resume(const std::shared_ptr<Connection>& connection, const DiskR
 void block_job_abort(const std::shared_ptr<Connection>& connection, const DiskRequest& request,
                      Answer<std::shared_ptr<job::Job>> answer);
 
-/// What a wait for that end has come to, when it is there: kMonitorTimeout, kClosed where the job
-/// goes on in its QEMU without us.
-[[nodiscard]] Result<void> end_of_wait(const job::Job& job);
-
 /// libvirt's view of where a job is; absent once it has ended.
 [[nodiscard]] std::optional<BlockJobInfo> info_of(const job::Progress& progress, Flags flags);
 
@@ -99,4 +51,4 @@ void block_job_abort(const std::shared_ptr<Connection>& connection, const DiskRe
 [[nodiscard]] std::shared_ptr<job::Job> job_on_image(Connection& connection,
                                                      const std::string& path);
 
-}  // namespace blockpull::virt
+}  // namespace blockpull::virt::embed

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// First what libvirt's public entry point refuses, then its driver's checks, then the image's own,
-// and the bandwidth last: that is the order in which libvirt's driver meets them. A disk that only
+// First the checks of libvirt's driver, then the image's own, and the bandwidth last: that is the
+// order in which libvirt's driver meets them. A disk that only
 // QEMU knows of may turn out not to be there, so what is wrong with the other arguments is told
 // after QEMU was asked.
 
@@ -23,11 +23,8 @@
 #include "virt/session/job_reports.h"
 #include "virt/session/pull_refusal.h"
 
-namespace blockpull::virt {
+namespace blockpull::virt::embed {
 namespace {
-
-constexpr CallNames kPull{"virDomainBlockPull", "qemuDomainBlockPull"};
-constexpr CallNames kRebase{"virDomainBlockRebase", "qemuDomainBlockRebase"};
 
 constexpr Flags kRebaseFlags = flag::kRebaseShallow | flag::kRebaseReuseExt | flag::kRebaseCopyRaw |
                                flag::kRebaseCopy | flag::kRebaseRelative | flag::kRebaseCopyDev |
@@ -51,23 +48,11 @@ struct Target {
   std::optional<Failure> busy;
 };
 
-const CallNames& names_of(const BlockPullRequest& request) {
-  return request.call == PullCall::kBlockRebase ? kRebase : kPull;
-}
-
 /// What has been said about a pull before any domain is looked for.
-Result<void> check_pull_call(const Connection& connection, const BlockPullRequest& request,
-                             bool is_plan) {
+Result<void> check_pull_flags(const BlockPullRequest& request) {
   const bool is_rebase = request.call == PullCall::kBlockRebase;
-  const CallNames& names = names_of(request);
-  BLOCKPULL_CHECK(connection.check_open(names.entry));
-  // A plan changes nothing, so it is served where a pull is not.
-  BLOCKPULL_CHECK(check_writable(connection.is_read_only() && !is_plan, names.entry));
-  if (is_rebase) {
-    BLOCKPULL_CHECK(check_rebase_flags(request.flags, request.base.has_value()));
-  }
   BLOCKPULL_CHECK(check_flags(request.flags, is_rebase ? kRebaseFlags : flag::kPullBandwidthBytes,
-                              names.driver));
+                              is_rebase ? "qemuDomainBlockRebase" : "qemuDomainBlockPull"));
   if ((request.flags & flag::kRebaseCopy) != 0) {
     return report(ErrorKind::kUnsupported, ErrorCode::kNoSupport, ErrorDomain::kPublic,
                   "virDomainBlockRebase with VIR_DOMAIN_BLOCK_REBASE_COPY");
@@ -209,13 +194,13 @@ Result<std::shared_ptr<job::Job>> pull_here(const std::shared_ptr<Connection>& o
   auto place =
       connection.jobs().reserve({target.domain.uuid, target.disk.target, target.disk.source});
   if (!place) {
-    return connection_closed(names_of(request).entry);
+    return connection_closed(name_of(request.call));
   }
   auto& jobs = connection.jobs();
   auto prepared =
       driver::prepare_pull(connection.engine(), options, [&jobs] { return !jobs.is_closed(); });
   if (!prepared.ok()) {
-    return jobs.is_closed() ? connection_closed(names_of(request).entry)
+    return jobs.is_closed() ? connection_closed(name_of(request.call))
                             : pull_refused(std::move(prepared).error(), asked_of_driver(target));
   }
   BLOCKPULL_TRY(bandwidth, read_bandwidth(request));
@@ -225,7 +210,7 @@ Result<std::shared_ptr<job::Job>> pull_here(const std::shared_ptr<Connection>& o
   auto started = connection.jobs().start(*std::move(place), connection.engine(),
                                          std::move(prepared).value(), std::move(job));
   if (started == nullptr) {
-    return connection_closed(names_of(request).entry);
+    return connection_closed(name_of(request.call));
   }
   return started;
 }
@@ -304,7 +289,7 @@ Result<void> check_manner(const Target& target, const BlockPullRequest& request)
 
 Result<Target> checked_target(Connection& connection, const BlockPullRequest& request,
                               bool is_plan) {
-  BLOCKPULL_CHECK(check_pull_call(connection, request, is_plan));
+  BLOCKPULL_CHECK(check_pull_flags(request));
   BLOCKPULL_TRY(target, find_target(connection, request, is_plan));
   BLOCKPULL_CHECK(check_trailing(target, request));
   BLOCKPULL_CHECK(check_reading(target, request));
@@ -403,4 +388,4 @@ void plan_block_pull(const std::shared_ptr<Connection>& connection, const BlockP
       });
 }
 
-}  // namespace blockpull::virt
+}  // namespace blockpull::virt::embed

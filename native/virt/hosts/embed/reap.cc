@@ -12,7 +12,7 @@
 #include "virt/session/checks.h"
 #include "virt/session/waiting_call.h"
 
-namespace blockpull::virt {
+namespace blockpull::virt::embed {
 namespace {
 
 constexpr const char* kReap = "reap";
@@ -130,8 +130,6 @@ void flush_disks(const std::shared_ptr<Connection>& connection, const Domain& do
 void reap_jobs(const std::shared_ptr<Connection>& connection, const std::string& uuid,
                Answer<std::vector<ReapedJob>> answer) {
   const auto find = [&]() -> Result<std::optional<Domain>> {
-    BLOCKPULL_CHECK(connection->check_open(kReap));
-    BLOCKPULL_CHECK(check_writable(connection->is_read_only(), kReap));
     BLOCKPULL_TRY(domain, connection->domain_of(uuid));
     BLOCKPULL_TRY(state, connection->state_of(domain));
     return state == DomainState::kRunning ? std::optional(std::move(domain)) : std::nullopt;
@@ -159,4 +157,4 @@ void reap_jobs(const std::shared_ptr<Connection>& connection, const std::string&
   }
 }
 
-}  // namespace blockpull::virt
+}  // namespace blockpull::virt::embed

@@ -16,21 +16,15 @@
 #include <string>
 #include <vector>
 
+#include "virt/hosts/block_job_requests.h"
 #include "virt/session/answer.h"
 #include "virt/session/connection.h"
 
-namespace blockpull::virt {
-
-struct ReapedJob {
-  std::string target;
-  /// Path of the active layer.
-  std::string path;
-  job::Outcome outcome;
-};
+namespace blockpull::virt::embed {
 
 /// Answers once every job of ours in the domain's QEMU has ended, and its disks are flushed: a job
 /// that nobody followed may have ended undurable before. None in a domain that is shut off.
 void reap_jobs(const std::shared_ptr<Connection>& connection, const std::string& uuid,
                Answer<std::vector<ReapedJob>> answer);
 
-}  // namespace blockpull::virt
+}  // namespace blockpull::virt::embed

@@ -40,7 +40,7 @@ TEST(Error, ASystemErrorNamesCallFileAndReason) {
   const Error error = system_error("open", ENOENT, "a.qcow2");
   EXPECT_EQ(error.message, "open of 'a.qcow2' failed: No such file or directory");
   EXPECT_EQ(error.error_number, ENOENT);
-  EXPECT_EQ(error.operation, "open");
+  EXPECT_EQ(error.system_call, "open");
   EXPECT_EQ(error.path, "a.qcow2");
 }
 

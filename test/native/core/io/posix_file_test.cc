@@ -155,7 +155,7 @@ TEST(PosixFile, AHugeAllocationIsNoSpaceOrTooLargeAndNeverASuccess) {
   ASSERT_TRUE(file.ok());
   const auto allocated = (*file)->allocate(0, std::uint64_t{1} << 60U);
   ASSERT_FALSE(allocated.ok());
-  EXPECT_EQ(allocated.error().operation, "fallocate");
+  EXPECT_EQ(allocated.error().system_call, "fallocate");
 }
 
 TEST(PosixFile, RunsTellHolesFromData) {

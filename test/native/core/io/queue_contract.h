@@ -112,7 +112,7 @@ TYPED_TEST_P(QueueContract, AWriteToAReadOnlyDescriptorFailsAndNamesThePlace) {
   const auto result = this->run(Request::Op::kWrite, *file, 700, bytes);
   ASSERT_FALSE(result.ok());
   EXPECT_EQ(result.error().error_number, EBADF);
-  EXPECT_EQ(result.error().operation, "write");
+  EXPECT_EQ(result.error().system_call, "write");
   EXPECT_EQ(result.error().path, file->path());
   EXPECT_EQ(result.error().offset, 700U);
 }
@@ -125,7 +125,7 @@ TYPED_TEST_P(QueueContract, AClosedDescriptorIsAnErrorOfItsRequestAlone) {
   ASSERT_FALSE(failed.ok());
   EXPECT_EQ(failed.error().kind, ErrorKind::kIo);
   EXPECT_EQ(failed.error().error_number, EBADF);
-  EXPECT_EQ(failed.error().operation, "read");
+  EXPECT_EQ(failed.error().system_call, "read");
   EXPECT_TRUE(this->run(Request::Op::kRead, *good, 0, bytes).ok());
 }
 

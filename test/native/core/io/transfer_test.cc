@@ -114,7 +114,7 @@ TEST_F(Transfer, AnErrorTellsTheCallTheFileAndHowFarItCame) {
   ASSERT_EQ(account(read, 60), TransferState::kContinue);
   ASSERT_EQ(account(read, -EIO), TransferState::kFailed);
   const Error error = transfer_error(read, EIO);
-  EXPECT_EQ(error.operation, "read");
+  EXPECT_EQ(error.system_call, "read");
   EXPECT_EQ(error.path, "descriptors");
   EXPECT_EQ(error.offset, 5060U);
   EXPECT_EQ(transfer_error(request(Request::Op::kWrite, 0, 1), ENOSPC).kind, ErrorKind::kNoSpace);

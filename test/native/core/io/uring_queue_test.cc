@@ -53,7 +53,7 @@ TEST(UringQueue, IsRefusedWhereASandboxLetsRingsBeMadeAndNotUsed) {
   if (child == 0) {
     const bool is_caged = refuse_io_uring_enter();
     const auto queue = UringQueue::create();
-    const bool is_said = !queue.ok() && queue.error().operation == "io_uring_enter";
+    const bool is_said = !queue.ok() && queue.error().system_call == "io_uring_enter";
     ::_exit(is_caged && is_said ? 0 : 1);
   }
   int status = -1;
@@ -149,7 +149,7 @@ TEST(UringQueue, AProcessWithoutDescriptorsIsToldSo) {
   ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
   ASSERT_FALSE(queue.ok());
   EXPECT_EQ(queue.error().error_number, EMFILE);
-  EXPECT_EQ(queue.error().operation, "eventfd");
+  EXPECT_EQ(queue.error().system_call, "eventfd");
 }
 
 }  // namespace

@@ -54,7 +54,7 @@ TEST_F(MonitorCommandsTest, ARefusalHasQemusWordsAndItsClass) {
   client.refuse(client.expect("job-cancel"), "DeviceNotActive", "Block job 'x' not found");
   const Told refused = told();
   EXPECT_EQ(refused.kind(), ErrorKind::kQemuError);
-  EXPECT_EQ(refused.error.operation, "DeviceNotActive");
+  EXPECT_EQ(refused.error.qemu->error_class, "DeviceNotActive");
   EXPECT_EQ(refused.error.path, path_);
   EXPECT_NE(refused.error.message.find("Block job 'x' not found"), std::string::npos);
 }

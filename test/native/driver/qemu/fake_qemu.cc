@@ -10,8 +10,8 @@ namespace blockpull::driver::qemu {
 namespace {
 
 Error refused(std::string words, std::string error_class = "GenericError") {
-  Error error = make_error(ErrorKind::kQemuError, std::move(words));
-  error.operation = std::move(error_class);
+  Error error = make_error(ErrorKind::kQemuError, words);
+  error.qemu = QemuOrigin{"command", std::move(error_class), std::move(words)};
   return error;
 }
 

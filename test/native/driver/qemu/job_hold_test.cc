@@ -27,7 +27,9 @@ qmp::BlockJob job(JobStatus status, std::optional<ErrorKind> stopped_on = {}) {
 }
 
 Error refusal(const char* words) {
-  return make_error(ErrorKind::kQemuError, words);
+  Error error = make_error(ErrorKind::kQemuError, words);
+  error.qemu = QemuOrigin{"job-pause", "GenericError", words};
+  return error;
 }
 
 /// What is asked of a job that nobody has paused yet.
@@ -136,10 +138,10 @@ TEST(JobHoldTest, OneWhoseResumeIsRefusedIsAskedAgainUnlessItRuns) {
   hold.observe(&paused, kRuns, 0);
   ASSERT_EQ(hold.next(paused), Move::kResume);
   hold.resuming();
-  hold.resume_answered(make_error(ErrorKind::kQemuError, "cannot be done now"));
+  hold.resume_answered(refusal("cannot be done now"));
   EXPECT_EQ(hold.next(paused), Move::kResume);
   hold.resuming();
-  hold.resume_answered(make_error(ErrorKind::kQemuError, "Can't resume a job that was not paused"));
+  hold.resume_answered(refusal("Can't resume a job that was not paused"));
   EXPECT_EQ(hold.next(paused), Move::kNothing);
 }
 

@@ -98,7 +98,7 @@ void ServedQemu::answer(const qmp::Request& request) {
     if (value.ok()) {
       client_->answer(request, *value);
     } else {
-      client_->refuse(request, value.error().operation, value.error().message);
+      client_->refuse(request, value.error().qemu->error_class, value.error().message);
     }
   }
   changed_.notify_all();

@@ -73,14 +73,14 @@ TEST_F(StreamStopTest, ALookThatWasAskedForBeforeTheResumeDoesNotShowItStoppedNo
   EXPECT_EQ(rig_.qemu.count("job-cancel"), 0U);
 }
 
-TEST_F(StreamStopTest, OneThatIsRefusedIsTold) {
+TEST_F(StreamStopTest, ResumingOneThatRunsDoesNothing) {
   stop_on("failed");
   rig_.qemu.job->stopped_on.reset();
   resume();
   ASSERT_TRUE(rig_.run_to("block-job-resume"));
   rig_.step();
   ASSERT_EQ(told_.size(), 1U);
-  EXPECT_EQ(told_[0].error().kind, ErrorKind::kQemuError);
+  EXPECT_TRUE(told_[0].ok());
 }
 
 TEST_F(StreamStopTest, WhereNobodyWouldResumeItItFailsWithTheErrorAndKeepsItsChain) {

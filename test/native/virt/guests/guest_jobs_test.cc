@@ -71,7 +71,7 @@ class GuestJobsTest : public testing::Test {
     request.disk = "vda";
     request.base = std::move(base);
     request.call = request.base ? PullCall::kBlockRebase : PullCall::kBlockPull;
-    block_pull(
+    embed::block_pull(
         connection, request, [ends = ends_](const job::Outcome& outcome) { ends->put(outcome); },
         [jobs = jobs_](JobResult job) { jobs->put(std::move(job)); });
   }
@@ -108,7 +108,7 @@ class GuestJobsTest : public testing::Test {
   std::optional<Result<std::optional<BlockJobInfo>>> info(
       const std::shared_ptr<Connection>& connection) {
     const auto told = std::make_shared<Inbox<Result<std::optional<BlockJobInfo>>>>();
-    block_job_info(connection, disk(), [told](Result<std::optional<BlockJobInfo>> answer) {
+    embed::block_job_info(connection, disk(), [told](Result<std::optional<BlockJobInfo>> answer) {
       told->put(std::move(answer));
     });
     return told->take();
@@ -198,7 +198,8 @@ TEST_F(GuestJobsTest, AnAbortEndsItInQemu) {
   const auto connection = open();
   pull(connection);
   EXPECT_EQ(answered(), std::nullopt);
-  block_job_abort(connection, disk(), [jobs = jobs_](JobResult job) { jobs->put(std::move(job)); });
+  embed::block_job_abort(connection, disk(),
+                         [jobs = jobs_](JobResult job) { jobs->put(std::move(job)); });
   EXPECT_EQ(answered(), std::nullopt);
   EXPECT_EQ(ended(), job::State::kCancelled);
   qemu_->with([](const FakeQemu& qemu) {
@@ -242,10 +243,11 @@ TEST_F(GuestJobsTest, AJobOfAnotherProgramIsShownAndNeverTouched) {
   const auto connection = open();
   leave("vda", "pending");
   EXPECT_TRUE(info(connection)->value());
-  block_job_abort(connection, disk(), [jobs = jobs_](JobResult job) { jobs->put(std::move(job)); });
+  embed::block_job_abort(connection, disk(),
+                         [jobs = jobs_](JobResult job) { jobs->put(std::move(job)); });
   EXPECT_EQ(answered(), ErrorKind::kJobActive);
   Inbox<std::optional<ErrorKind>> speed;
-  block_job_set_speed(connection, {disk(), 1}, [&speed](const Result<void>& answer) {
+  embed::block_job_set_speed(connection, {disk(), 1}, [&speed](const Result<void>& answer) {
     speed.put(answer.ok() ? std::nullopt : std::optional(answer.error().error.kind));
   });
   EXPECT_EQ(speed.take(), std::optional(ErrorKind::kJobActive));
@@ -268,17 +270,17 @@ TEST_F(GuestJobsTest, ReapBringsWhatWasLeftToItsEnd) {
     EXPECT_TRUE(jobs.ok());
     reaped.put(jobs.ok() ? *jobs : std::vector<ReapedJob>());
   };
-  reap_jobs(connection, uuid_, answer);
+  embed::reap_jobs(connection, uuid_, answer);
   const auto jobs = reaped.take();
   ASSERT_TRUE(jobs);
   ASSERT_EQ(jobs->size(), 1U);
   EXPECT_EQ((*jobs)[0].target, "vda");
   EXPECT_EQ((*jobs)[0].outcome.state, job::State::kCompleted);
-  reap_jobs(connection, uuid_, answer);
+  embed::reap_jobs(connection, uuid_, answer);
   EXPECT_EQ(reaped.take()->size(), 0U);
   qemu_->stop();
   ASSERT_TRUE(is_seen_to_be_shut_off(*connection));
-  reap_jobs(connection, uuid_, answer);
+  embed::reap_jobs(connection, uuid_, answer);
   EXPECT_EQ(reaped.take()->size(), 0U);
 }
 
@@ -316,9 +318,9 @@ TEST_F(GuestJobsTest, AQuestionThatIsInFlightAtTheCloseIsAnswered) {
   EXPECT_FALSE(info(connection)->value());
   qemu_->hold("query-block-jobs");
   Inbox<bool> told;
-  block_job_info(connection, disk(), [&told](const Result<std::optional<BlockJobInfo>>& answer) {
-    told.put(answer.ok());
-  });
+  embed::block_job_info(
+      connection, disk(),
+      [&told](const Result<std::optional<BlockJobInfo>>& answer) { told.put(answer.ok()); });
   ASSERT_TRUE(qemu_->wait_until_held());
   connection->close();
   qemu_->release();

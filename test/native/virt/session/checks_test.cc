@@ -127,30 +127,30 @@ TEST(BaseName, ThatIsNotThereIsToldInLibvirtsWords) {
 TEST(BlockJobInfo, NeverShowsARunningJobAtItsEnd) {
   job::Progress progress;
   progress.settled = progress.total = 4096;
-  EXPECT_EQ(info_of(progress, 0)->cur, 4095U);
-  EXPECT_EQ(info_of(progress, 0)->end, 4096U);
+  EXPECT_EQ(embed::info_of(progress, 0)->cur, 4095U);
+  EXPECT_EQ(embed::info_of(progress, 0)->end, 4096U);
   progress.settled = progress.total = 0;
-  EXPECT_EQ(info_of(progress, 0)->cur, 0U);
-  EXPECT_EQ(info_of(progress, 0)->end, 1U);
+  EXPECT_EQ(embed::info_of(progress, 0)->cur, 0U);
+  EXPECT_EQ(embed::info_of(progress, 0)->end, 1U);
   progress.settled = 1;
   progress.total = 4096;
-  EXPECT_EQ(info_of(progress, 0)->cur, 1U);
+  EXPECT_EQ(embed::info_of(progress, 0)->cur, 1U);
 }
 
 TEST(BlockJobInfo, RoundsTheBandwidthUpToMebibytes) {
   job::Progress progress;
   progress.bandwidth = 5;
-  EXPECT_EQ(info_of(progress, 0)->bandwidth, 1U);
-  EXPECT_EQ(info_of(progress, flag::kJobInfoBandwidthBytes)->bandwidth, 5U);
+  EXPECT_EQ(embed::info_of(progress, 0)->bandwidth, 1U);
+  EXPECT_EQ(embed::info_of(progress, flag::kJobInfoBandwidthBytes)->bandwidth, 5U);
   progress.bandwidth = std::numeric_limits<std::int64_t>::max();
-  EXPECT_EQ(info_of(progress, 0)->bandwidth, 8796093022208U);
+  EXPECT_EQ(embed::info_of(progress, 0)->bandwidth, 8796093022208U);
   progress.bandwidth = 0;
-  EXPECT_EQ(info_of(progress, 0)->bandwidth, 0U);
+  EXPECT_EQ(embed::info_of(progress, 0)->bandwidth, 0U);
 }
 
 TEST(BlockJobInfo, SaysWhatTheJobDoes) {
   const auto said = [](const job::Progress& progress) {
-    return std::string(name_of(info_of(progress, 0)->does));
+    return std::string(name_of(embed::info_of(progress, 0)->does));
   };
   job::Progress progress;
   EXPECT_EQ(said(progress), "running");
@@ -168,7 +168,7 @@ TEST(BlockJobInfo, SaysWhatTheJobDoes) {
 TEST(BlockJobInfo, OfAJobThatHasEndedIsAbsent) {
   job::Progress progress;
   progress.state = job::State::kCompleted;
-  EXPECT_EQ(info_of(progress, 0), std::nullopt);
+  EXPECT_EQ(embed::info_of(progress, 0), std::nullopt);
 }
 
 }  // namespace

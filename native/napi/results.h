@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Plain structs to JavaScript objects: the other side of the contract in lib/native.ts. Nothing is
+// decided here but what absent values look like.
+//
+// Node-API's status is ignored: when an environment is being torn down every call fails, and nobody
+// is left to be told.
+//
+// Thread rule: the JavaScript thread.
+
+#pragma once
+
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include <napi.h>
+
+#include "core/base/walk_watch.h"
+#include "core/image/digest.h"
+#include "job/job.h"
+#include "virt/calls/event_calls.h"
+#include "virt/calls/images.h"
+
+namespace blockpull::napi {
+
+[[nodiscard]] napi_value make_text(napi_env env, std::string_view text);
+[[nodiscard]] napi_value make_number(napi_env env, int number);
+[[nodiscard]] napi_value make_null(napi_env env);
+[[nodiscard]] napi_value make_undefined(napi_env env);
+[[nodiscard]] napi_value make_failure(napi_env env, const virt::Failure& failure);
+[[nodiscard]] napi_value make_domain(napi_env env, const virt::DomainWithState& domain);
+[[nodiscard]] napi_value make_domains(napi_env env,
+                                      const std::vector<virt::DomainWithState>& domains);
+[[nodiscard]] napi_value make_event(napi_env env, const virt::BlockJobEvent& event,
+                                    virt::ConnectState& state);
+[[nodiscard]] napi_value make_info(napi_env env, const std::optional<virt::BlockJobInfo>& info);
+[[nodiscard]] napi_value make_progress(napi_env env, const job::Progress& progress);
+/// `outcome` is absent while the job runs.
+[[nodiscard]] napi_value make_update(napi_env env, const job::Progress& progress,
+                                     const job::Outcome* outcome);
+[[nodiscard]] napi_value make_walk_progress(napi_env env,
+                                            const std::optional<WalkProgress>& progress);
+[[nodiscard]] napi_value make_plan(napi_env env, const virt::TimedPlan& plan);
+[[nodiscard]] napi_value make_disks(napi_env env, const std::vector<virt::Disk>& disks);
+[[nodiscard]] napi_value make_reaped(napi_env env, const std::vector<virt::ReapedJob>& jobs);
+[[nodiscard]] napi_value make_layers(napi_env env, const std::vector<image::LayerInfo>& layers);
+[[nodiscard]] napi_value make_digest(napi_env env, const image::Digest& digest);
+
+}  // namespace blockpull::napi

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "virt/calls/block_job_calls.h"
+
+#include <utility>
+
+#include "virt/session/checks.h"
+
+namespace blockpull::virt {
+namespace {
+
+constexpr const char* kInfo = "virDomainGetBlockJobInfo";
+constexpr const char* kSetSpeed = "virDomainBlockJobSetSpeed";
+constexpr const char* kAbort = "virDomainBlockJobAbort";
+constexpr const char* kResume = "blockJobResume";
+constexpr const char* kReap = "reap";
+
+Result<void> check_flags_of_call(const BlockPullRequest& request) {
+  return request.call == PullCall::kBlockRebase
+             ? check_rebase_flags(request.flags, request.base.has_value())
+             : Result<void>();
+}
+
+Result<void> check_pull(const Connect& connect, const BlockPullRequest& request) {
+  BLOCKPULL_CHECK(connect.check_may_change(name_of(request.call)));
+  return check_flags_of_call(request);
+}
+
+Result<void> check_plan(const Connect& connect, const BlockPullRequest& request) {
+  BLOCKPULL_CHECK(connect.host().check_open(name_of(request.call)));
+  return check_flags_of_call(request);
+}
+
+/// How the wait for a job's end has ended, which the job does not say: it may continue in its QEMU
+/// without us.
+Result<void> end_of_wait(const job::Job& job) {
+  const auto outcome = job.outcome();
+  if (!outcome || !outcome->error) {
+    return {};
+  }
+  const ErrorKind kind = outcome->error->kind;
+  const bool continues = kind == ErrorKind::kMonitorTimeout || kind == ErrorKind::kClosed;
+  return continues ? Result<void>(reported(*outcome->error)) : Result<void>();
+}
+
+}  // namespace
+
+void block_pull(const std::shared_ptr<Connect>& connect, const BlockPullRequest& request,
+                std::function<void(const job::Outcome&)> on_end,
+                Answer<std::shared_ptr<job::Job>> done) {
+  if (auto checked = check_pull(*connect, request); !checked.ok()) {
+    done(std::move(checked).error());
+    return;
+  }
+  connect->host().block_pull(request, std::move(on_end), std::move(done));
+}
+
+void plan_block_pull(const std::shared_ptr<Connect>& connect, const BlockPullRequest& request,
+                     Answer<PlanReading> done) {
+  if (auto checked = check_plan(*connect, request); !checked.ok()) {
+    done(std::move(checked).error());
+    return;
+  }
+  connect->host().plan_block_pull(request, std::move(done));
+}
+
+void block_job_info(const std::shared_ptr<Connect>& connect, const DiskRequest& request,
+                    Answer<std::optional<BlockJobInfo>> done) {
+  if (auto open = connect->host().check_open(kInfo); !open.ok()) {
+    done(std::move(open).error());
+    return;
+  }
+  connect->host().block_job_info(request, std::move(done));
+}
+
+std::optional<Result<std::optional<BlockJobInfo>>> try_block_job_info(Connect& connect,
+                                                                      const DiskRequest& request) {
+  if (auto open = connect.host().check_open(kInfo); !open.ok()) {
+    return Result<std::optional<BlockJobInfo>>(std::move(open).error());
+  }
+  return connect.host().try_block_job_info(request);
+}
+
+void block_job_set_speed(const std::shared_ptr<Connect>& connect, const SpeedRequest& request,
+                         Answer<void> done) {
+  if (auto may = connect->check_may_change(kSetSpeed); !may.ok()) {
+    done(std::move(may));
+    return;
+  }
+  connect->host().block_job_set_speed(request, std::move(done));
+}
+
+std::optional<Result<void>> try_block_job_set_speed(Connect& connect, const SpeedRequest& request) {
+  if (auto may = connect.check_may_change(kSetSpeed); !may.ok()) {
+    return may;
+  }
+  return connect.host().try_block_job_set_speed(request);
+}
+
+void block_job_resume(const std::shared_ptr<Connect>& connect, const DiskRequest& request,
+                      Answer<void> done) {
+  if (auto may = connect->check_may_change(kResume); !may.ok()) {
+    done(std::move(may));
+    return;
+  }
+  connect->host().block_job_resume(request, std::move(done));
+}
+
+void block_job_abort(const std::shared_ptr<Connect>& connect, const DiskRequest& request,
+                     Answer<void> done) {
+  if (auto may = connect->check_may_change(kAbort); !may.ok()) {
+    done(std::move(may));
+    return;
+  }
+  connect->host().block_job_abort(
+      request, [done = std::move(done)](Result<std::shared_ptr<job::Job>> ending) {
+        if (!ending.ok()) {
+          done(std::move(ending).error());
+        } else if (*ending == nullptr) {
+          done(Result<void>());
+        } else {
+          (*ending)->when_ended([job = *ending, done] { done(end_of_wait(*job)); });
+        }
+      });
+}
+
+void reap_jobs(const std::shared_ptr<Connect>& connect, const std::string& uuid,
+               Answer<std::vector<ReapedJob>> done) {
+  if (auto may = connect->check_may_change(kReap); !may.ok()) {
+    done(std::move(may).error());
+    return;
+  }
+  connect->host().reap_jobs(uuid, std::move(done));
+}
+
+}  // namespace blockpull::virt

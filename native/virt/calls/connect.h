@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// libvirt's virConnect: a host, and what libvirt's public layer keeps beside it, the ids of domains
+// and the registrations for events. The calls on it are in domain_calls.h and block_job_calls.h;
+// bindings convert arguments and answers, and decide nothing.
+//
+// Thread rule: any thread.
+
+#pragma once
+
+#include <array>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "virt/calls/domain_ids.h"
+#include "virt/calls/event_book.h"
+#include "virt/hosts/host.h"
+#include "virt/session/connection.h"
+
+namespace blockpull::virt {
+
+/// The variables that name the URI of a connection that is opened without one; the first that is
+/// set counts.
+inline constexpr std::array<const char*, 2> kUriVariables{"BLOCKPULL_URI", "LIBVIRT_DEFAULT_URI"};
+
+/// What libvirt's public layer keeps of a connection.
+struct ConnectState {
+  EventBook events;
+  DomainIds ids;
+};
+
+class Connect {
+ public:
+  Connect(std::shared_ptr<Host> host, std::shared_ptr<ConnectState> state)
+      : host_(std::move(host)), state_(std::move(state)) {}
+
+  [[nodiscard]] Host& host() const { return *host_; }
+  [[nodiscard]] EventBook& events() const { return state_->events; }
+  [[nodiscard]] DomainIds& ids() const { return state_->ids; }
+
+  /// kClosed after close, then 29 on a read-only connection.
+  [[nodiscard]] Result<void> check_may_change(std::string_view function) const;
+
+ private:
+  const std::shared_ptr<Host> host_;
+  const std::shared_ptr<ConnectState> state_;
+};
+
+/// A change of a job, and the state of the connection whose job it is.
+using OnEvent = std::function<void(const BlockJobEvent&, const std::shared_ptr<ConnectState>&)>;
+
+/// virConnectOpen. An empty `options.uri` means the first of `default_uris` that is not empty: the
+/// values of kUriVariables. 5 without any. Blocks for file operations; `on_event` is called on the
+/// engine's thread and must not block.
+[[nodiscard]] Result<std::shared_ptr<Connect>> open_connect(
+    std::shared_ptr<job::Engine> engine, ConnectOptions options,
+    const std::vector<std::string>& default_uris, OnEvent on_event);
+
+}  // namespace blockpull::virt

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Who is registered for the events of a connection, and what libvirt makes of one change of a job:
+// two events, 8 with the path of the active layer and 16 with the target.
+//
+//     add ─▶ id ─▶ remove
+//     change of a job ─▶ notices ─▶ { event 8, path, ids }, { event 16, target, ids }
+//
+// The callbacks are the bindings': a C function with its argument, a JavaScript function. Here a
+// callback is a number by which two registrations are compared.
+//
+// Source: virConnectDomainEventRegisterAny, virDomainEventStateRegisterID of libvirt 11.
+//
+// Thread rule: any thread.
+
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "virt/session/events.h"
+#include "virt/words/error_map.h"
+
+namespace blockpull::virt {
+
+struct EventRegistration {
+  /// libvirt's event id.
+  int event = 0;
+  /// Absent: of every domain.
+  std::optional<std::string> domain_uuid;
+  /// The same for the same function.
+  std::uint64_t callback = 0;
+};
+
+/// One of libvirt's events, and the registrations that hear it, the oldest first.
+struct EventNotice {
+  int event = 0;
+  /// Path or target.
+  std::string disk;
+  std::vector<int> registrations;
+};
+
+class EventBook {
+ public:
+  /// The id: small and growing, from 0. 8 for a callback that is there already.
+  [[nodiscard]] Result<int> add(EventRegistration registration);
+  /// 8 for an id that is not registered.
+  [[nodiscard]] Result<void> remove(int id);
+
+  [[nodiscard]] bool is_registered(int id) const;
+
+  [[nodiscard]] std::vector<EventNotice> notices(const BlockJobEvent& event) const;
+
+ private:
+  struct Entry {
+    int id = 0;
+    EventRegistration registration;
+  };
+
+  [[nodiscard]] EventNotice notice(int event, const std::string& disk,
+                                   const std::string& domain_uuid) const;
+
+  /// Guards what follows.
+  mutable std::mutex mutex_;
+  std::vector<Entry> entries_;
+  int next_id_ = 0;
+};
+
+}  // namespace blockpull::virt
