@@ -4,7 +4,7 @@
 // of a synopsis, and the commands of a transcript with what they print. Pure functions over text.
 //
 //     js        a module, run as it is
-//     sh        a synopsis: each line that begins with `blockpull` is run; others are left alone
+//     sh, none  a synopsis: each line that begins with `blockpull` is run; others are left alone
 //     console   a transcript: each `$ ` line is run, and what follows it is compared with what it prints
 //     text      text: the form of a command line with placeholders, a drawing
 //
@@ -38,7 +38,7 @@ export interface Exchange {
   readonly prints: readonly string[]
 }
 
-/** What a fence may name; '' is text as well. */
+/** What a fence may name. */
 export const languages: readonly string[] = ['js', 'sh', 'console', 'text', '']
 
 export const root = new URL('../../', import.meta.url)
@@ -72,7 +72,7 @@ export function codeBlocks(file: string, markdown: string): CodeBlock[] {
 
 /** The commands of a synopsis; none for any other block. */
 export function commandsOf(block: CodeBlock): Command[] {
-  if (block.language !== 'sh') return []
+  if (block.language !== 'sh' && block.language !== '') return []
   const lines = block.text.split('\n').filter((line) => line.startsWith('blockpull '))
   return lines
     .flatMap((line) => line.split(/ {2,}(?=blockpull )/))
