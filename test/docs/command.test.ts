@@ -123,6 +123,17 @@ describe('docs/command.md', () => {
   })
 })
 
+describe('what pull --no-wait prints', () => {
+  // A transcript cannot show it: where QEMU is fast, the pull is over before the command has ended.
+  it('stands in the page as it stands in the command', () => {
+    const source = readFileSync(new URL('lib/cli/commands/pull-disk.ts', root), 'utf8')
+    const block = codeBlocks(file, page).find(({ text }) => text.startsWith('vm1 vda: pull started'))
+    const lines = (block?.text ?? '').replace('vm1 vda', '').trimEnd().split('\n')
+    expect(lines).toHaveLength(3)
+    expect(lines.filter((line) => !source.includes(line))).toEqual([])
+  })
+})
+
 /** The values of `event` that the command writes, read from its sources. */
 function writtenEvents(): string[] {
   const folder = new URL('lib/cli/', root)
