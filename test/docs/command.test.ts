@@ -124,7 +124,7 @@ describe('docs/command.md', () => {
 })
 
 describe('what pull --no-wait prints', () => {
-  // A transcript cannot show it: where QEMU is fast, the pull is over before the command has ended.
+  // No transcript has it: the command may also see the end of the pull, and then prints that.
   it('stands in the page as it stands in the command', () => {
     const source = readFileSync(new URL('lib/cli/commands/pull-disk.ts', root), 'utf8')
     const block = codeBlocks(file, page).find(({ text }) => text.startsWith('vm1 vda: pull started'))
