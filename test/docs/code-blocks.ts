@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Finds the code in our documents: fenced blocks, with the file and the line where each begins, and the shell
-// commands of a synopsis. Pure functions over text.
+// Finds the code in our documents: fenced blocks, with the file and the line where each begins, the shell commands
+// of a synopsis, and the commands of a transcript with what they print. Pure functions over text.
+//
+//     js        a module, run as it is
+//     sh, none  a synopsis: each line that begins with `blockpull` is run; others are left alone
+//     console   a transcript: each `$ ` line is run, and what follows it is compared with what it prints
+//     text      text: the form of a command line with placeholders, a drawing
 //
 // A synopsis may put two commands on one line, two or more blanks apart, and options that may be left out in
 // brackets. What is in brackets is left out when the command is run; the options named there are checked by name.
+// In a transcript a line `...` stands for any number of lines.
 
 import { readdirSync, readFileSync } from 'node:fs'
 
@@ -24,6 +30,16 @@ export interface Command {
   /** The options in brackets, '--base' for example. */
   readonly optional: readonly string[]
 }
+
+/** A command of a transcript. */
+export interface Exchange {
+  readonly line: string
+  /** What it prints, on stdout and stderr; a line '...' stands for any number of lines. */
+  readonly prints: readonly string[]
+}
+
+/** What a fence may name. */
+export const languages: readonly string[] = ['js', 'sh', 'console', 'text', '']
 
 export const root = new URL('../../', import.meta.url)
 
@@ -54,8 +70,9 @@ export function codeBlocks(file: string, markdown: string): CodeBlock[] {
   return blocks
 }
 
-/** The commands of a block whose lines begin with `blockpull`; none for any other block. */
+/** The commands of a synopsis; none for any other block. */
 export function commandsOf(block: CodeBlock): Command[] {
+  if (block.language !== 'sh' && block.language !== '') return []
   const lines = block.text.split('\n').filter((line) => line.startsWith('blockpull '))
   return lines
     .flatMap((line) => line.split(/ {2,}(?=blockpull )/))
@@ -63,4 +80,16 @@ export function commandsOf(block: CodeBlock): Command[] {
       line: command.replace(/\s*\[[^\]]*\]/g, '').trim(),
       optional: [...command.matchAll(/\[(--[a-z-]+)/g)].map(([, option = '']) => option),
     }))
+}
+
+/** The commands of a transcript with what they print; none for any other block. */
+export function exchangesOf(block: CodeBlock): Exchange[] {
+  if (block.language !== 'console') return []
+  const [before = '', ...commands] = block.text.split(/^\$ /m)
+  if (before !== '')
+    throw new Error(`'${block.file}' has a transcript in line ${block.line} that begins with no command`)
+  return commands.map((command) => {
+    const [line = '', ...prints] = command.trimEnd().split('\n')
+    return { line, prints }
+  })
 }

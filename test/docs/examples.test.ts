@@ -1,41 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Every example in README and docs/ works as it is printed: JavaScript as plain modules of this Node that import
-// the built package by its name, and the commands of a synopsis in a shell. An example has worked when it ended
-// with 0, said nothing on stderr, and printed what a reader expects of it.
+// Every example in README and docs/ works as it is printed: JavaScript as plain modules of this Node that import the
+// built package by its name, the commands of a synopsis and of a transcript in a shell. JavaScript and a synopsis have
+// worked when they ended with 0, said nothing on stderr, and printed what a reader expects. A transcript has when each
+// command printed what stands below it.
 //
-// What is expected stands here, beside a text that tells one example from the others, so that the documents stay
-// free of marks for tests. An example that has no entry is run all the same.
+// What JavaScript prints stands in its comments (printed.ts). What a synopsis prints stands here, beside a text that
+// tells one command from the others. An example that says nothing of its output is run all the same.
 
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { codeBlocks, commandsOf, documents, readDocument } from './code-blocks.js'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { codeBlocks, commandsOf, documents, exchangesOf, languages, readDocument } from './code-blocks.js'
 import { ExampleFolder, type Run } from './example-folder.js'
+import { brokenPromise, isPrinted, promisedLines } from './printed.js'
 
 interface Expectation {
-  /** Only in the example that is meant. */
+  /** Only in the command that is meant. */
   readonly mark: string
   readonly prints: readonly RegExp[]
 }
-
-const scripts: readonly Expectation[] = [
-  {
-    mark: 'await inspectChain(',
-    prints: [
-      /^overlay\.qcow2 qcow2 0\n.*base\.qcow2 qcow2 50331648\n/,
-      /^50331648 bytes to move, 0 reasons against it$/m,
-      /^134217728 134217728 \d+$/m,
-      /^completed (io_uring|threads) 50331648 \[ '.*base\.qcow2' \]$/m,
-    ],
-  },
-  {
-    mark: 'connection.lookupByName(',
-    prints: [/type: 1,\s+bandwidth: 52428800,\s+cur: \d+,\s+end: 134217728/, /^vda 0 undefined$/m],
-  },
-  {
-    mark: 'virDomainGetBlockJobInfo(',
-    prints: [/^true \d+ 134217728$/m],
-  },
-]
 
 const commands: readonly Expectation[] = [
   {
@@ -63,34 +45,58 @@ function complaints(run: Run, prints: readonly RegExp[]): string[] {
   ]
 }
 
-function expectedOf(expectations: readonly Expectation[], text: string): readonly RegExp[] {
-  return expectations.filter(({ mark }) => text.includes(mark)).flatMap(({ prints }) => prints)
+/** The same of a script, which promises its output itself. */
+function scriptComplaints(text: string): string[] {
+  const run = folder.runScript(text)
+  const broken = brokenPromise(promisedLines(text), run.out)
+  return [...complaints(run, []), ...(broken === null ? [] : [`it did not print ${broken}: ${run.out}`])]
 }
 
 const blocks = documents().flatMap((file) => codeBlocks(file, readDocument(file)))
 const scriptBlocks = blocks.filter(({ language }) => language === 'js')
+const transcripts = blocks.filter((block) => exchangesOf(block).length > 0)
 const synopsis = blocks.flatMap(commandsOf)
 
 let folder: ExampleFolder
 beforeAll(() => {
   folder = new ExampleFolder()
 })
-beforeEach(() => folder.renew())
 afterAll(() => folder.remove())
 
+describe('a block of code', () => {
+  it.each(blocks)('$file:$line is of a kind that is tested, or text', ({ language }) => {
+    expect(languages).toContain(language)
+  })
+})
+
 describe('JavaScript in our documents', () => {
-  it.each(scriptBlocks)('$file:$line works as printed', ({ text }) => {
-    expect(complaints(folder.runScript(text), expectedOf(scripts, text))).toEqual([])
+  it.each(scriptBlocks)('$file:$line works as printed', async ({ text }) => {
+    await folder.renew(text)
+    expect(scriptComplaints(text)).toEqual([])
+  })
+})
+
+describe('a transcript in our documents', () => {
+  it.each(transcripts)('$file:$line shows what is printed', async (block) => {
+    await folder.renew(block.text)
+    const exchanges = exchangesOf(block)
+    const printed = folder.runTranscript(exchanges)
+    const wrong = exchanges.flatMap(({ line, prints }, at) =>
+      isPrinted(prints, printed[at] ?? []) ? [] : [{ line, prints, printed: printed[at] }],
+    )
+    expect(wrong).toEqual([])
   })
 
-  it.each(scripts)('has one example with $mark', ({ mark }) => {
-    expect(scriptBlocks.filter(({ text }) => text.includes(mark))).toHaveLength(1)
+  it('is among them', () => {
+    expect(transcripts.length).toBeGreaterThan(5)
   })
 })
 
 describe('commands in our documents', () => {
-  it.each(synopsis)('$line works as printed', ({ line }) => {
-    expect(complaints(folder.runCommand(line), expectedOf(commands, line))).toEqual([])
+  it.each(synopsis)('$line works as printed', async ({ line }) => {
+    await folder.renew(line)
+    const prints = commands.filter(({ mark }) => line.includes(mark)).flatMap((command) => command.prints)
+    expect(complaints(folder.runCommand(line), prints)).toEqual([])
   })
 
   it.each(synopsis.filter(({ optional }) => optional.length > 0))(
@@ -122,31 +128,25 @@ describe('a broken example is noticed', () => {
   })
 
   it('when it prints something else', () => {
-    expect(complaints(folder.runScript("console.log('failed')\n"), [/^completed/])).toHaveLength(1)
+    expect(scriptComplaints("console.log('failed') // => completed\n")).toHaveLength(1)
+    expect(scriptComplaints("console.log('completed at once') // => completed...\n")).toEqual([])
   })
 
   it('when a command fails', () => {
     expect(complaints(folder.runCommand('blockpull chain nowhere.qcow2'), [])).toContain('it ended with 1')
   })
 
+  it('when a command of a transcript prints something else', () => {
+    const [code, version] = folder.runTranscript([
+      { line: 'false', prints: [] },
+      { line: 'echo $?; pwd', prints: [] },
+    ])
+    expect(code).toEqual([])
+    expect(version).toEqual(['1', '/srv/images'])
+    expect(isPrinted(['1', '/srv'], version ?? [])).toBe(false)
+  })
+
   it('when a document does not end its block', () => {
     expect(() => codeBlocks('a.md', '```js\nlet a\n')).toThrow("a code block of 'a.md' has no end")
-  })
-})
-
-describe('a synopsis', () => {
-  const block = { file: 'a.md', line: 1, language: '' }
-
-  it('may have two commands on a line and options in brackets', () => {
-    const text = 'blockpull pull a [--base FILE] [--dry-run]\nblockpull chain a        blockpull list --connect "b c"\n'
-    expect(commandsOf({ ...block, text })).toEqual([
-      { line: 'blockpull pull a', optional: ['--base', '--dry-run'] },
-      { line: 'blockpull chain a', optional: [] },
-      { line: 'blockpull list --connect "b c"', optional: [] },
-    ])
-  })
-
-  it('is not any other block', () => {
-    expect(commandsOf({ ...block, text: 'npm run demo\n' })).toEqual([])
   })
 })

@@ -113,6 +113,7 @@ void UringQueue::prepare(Request* request, io_uring_sqe& sqe) {
   if (request == nullptr) {
     ::io_uring_prep_read(&sqe, wake_fd_.get(), &wake_count_, sizeof wake_count_, 0);
     ::io_uring_sqe_set_data(&sqe, nullptr);
+    is_wake_read_ = true;
     return;
   }
   const int fd = descriptor_for(*request, request->file->kernel_file());
@@ -176,6 +177,8 @@ void UringQueue::give_up_ring(int error_number) {
     if (auto* const request = reinterpret_cast<Request*>(sqe.user_data)) {
       waiting_.push_front(request);
       --in_ring_;
+    } else {
+      is_wake_read_ = false;
     }
   }
   std::erase(waiting_, nullptr);
@@ -196,10 +199,12 @@ void UringQueue::wait_without_ring(Nanoseconds until) {
   reap();
 }
 
-/// Any system call lets the kernel put what it has done into the ring.
+/// Any system call lets the kernel put what it has done into the ring. The read of the eventfd that
+/// the kernel has may take a wake away from us, so that one is looked for there as well.
 void UringQueue::sleep_without_ring(Nanoseconds until) {
   constexpr Nanoseconds kLook{10'000'000};
-  const Nanoseconds most = in_ring_ > 0 ? kLook : Nanoseconds(std::chrono::hours(1));
+  const Nanoseconds most =
+      in_ring_ > 0 || is_wake_read_ ? kLook : Nanoseconds(std::chrono::hours(1));
   const Nanoseconds left = std::clamp(until - MonotonicClock().now(), Nanoseconds(0), most);
   const timespec timeout{.tv_sec = left.count() / 1'000'000'000,
                          .tv_nsec = left.count() % 1'000'000'000};
@@ -216,6 +221,7 @@ void UringQueue::reap() {
     const int result = cqe->res;
     ::io_uring_cqe_seen(&ring_, cqe);
     if (request == nullptr) {
+      is_wake_read_ = false;
       if (!is_given_up_) {
         queue(nullptr);
       }

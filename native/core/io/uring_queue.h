@@ -60,6 +60,8 @@ class UringQueue final : public RequestQueue {
   bool ring_open_ = false;
   const UniqueFd wake_fd_;
   std::uint64_t wake_count_ = 0;
+  /// The ring, or the kernel, has a read of `wake_fd_` that has not ended.
+  bool is_wake_read_ = false;
   /// Found no room in the submission queue; nullptr stands for the read of the eventfd.
   std::deque<Request*> waiting_;
   /// Requests that the kernel has, and those that it has not been told of yet; of these there are
