@@ -10,42 +10,21 @@
 
 namespace blockpull::image::qcow2 {
 
-namespace {
-
-/// Neighbouring runs as one: pieces are small, what they make is mostly in a row.
-std::vector<LinkRun> joined(const std::vector<LinkRun>& sorted) {
-  std::vector<LinkRun> runs;
-  for (const LinkRun& run : sorted) {
-    LinkRun* const last = runs.empty() ? nullptr : &runs.back();
-    if (last != nullptr && last->zero == run.zero &&
-        last->guest_cluster + last->count == run.guest_cluster &&
-        (run.zero || last->host_cluster + last->count == run.host_cluster)) {
-      last->count += run.count;
-    } else {
-      runs.push_back(run);
-    }
-  }
-  return runs;
-}
-
-}  // namespace
-
 std::uint64_t LinkWriter::entry_of(const LinkRun& run, std::uint64_t index) const {
   return run.zero ? kZero : ((run.host_cluster + index) * image_.cluster_size()) | kCopied;
 }
 
-Result<void> LinkWriter::prepare(std::vector<LinkRun> runs) {
+Result<void> LinkWriter::prepare(LinkRuns& runs) {
   // An earlier call may have failed halfway.
   in_place_.clear();
   new_tables_.clear();
-  std::sort(runs.begin(), runs.end(),
-            [](const LinkRun& a, const LinkRun& b) { return a.guest_cluster < b.guest_cluster; });
-  return split(joined(runs));
+  runs.sort();
+  return split(runs);
 }
 
 /// Cuts runs at the borders of L2 tables and parts those whose table exists from those that need a
 /// new one.
-Result<void> LinkWriter::split(const std::vector<LinkRun>& runs) {
+Result<void> LinkWriter::split(const LinkRuns& runs) {
   const std::uint64_t per_table = image_.header().l2_entries();
   std::vector<std::vector<LinkRun>> contents;
   for (LinkRun left : runs) {

@@ -38,7 +38,8 @@
 #include <vector>
 
 #include "core/image/chain.h"
-#include "core/image/qcow2/link_writer.h"
+#include "core/image/qcow2/link_runs.h"
+#include "core/image/qcow2/refcounts.h"
 #include "driver/plan/piece.h"
 #include "job/rate_limiter.h"
 #include "job/work.h"
@@ -58,7 +59,7 @@ enum class ZeroPolicy : std::uint8_t {
 class Mover {
  public:
   struct Links {
-    std::vector<image::qcow2::LinkRun> runs;
+    image::qcow2::LinkRuns runs;
     /// Guest bytes that the runs settle, zeros that were left out included.
     std::uint64_t guest_bytes = 0;
     /// Host clusters that were written.

@@ -13,25 +13,6 @@
 #include "driver/local/move/moving.h"
 
 namespace blockpull::driver {
-namespace {
-
-using image::qcow2::LinkRun;
-
-/// Adds one cluster to the links, to the last run where it continues it.
-void add_link(std::vector<LinkRun>& links, std::uint64_t guest, std::uint64_t host, bool zero) {
-  if (!links.empty()) {
-    LinkRun& last = links.back();
-    const bool continues = last.zero == zero && last.guest_cluster + last.count == guest &&
-                           (zero || last.host_cluster + last.count == host);
-    if (continues) {
-      ++last.count;
-      return;
-    }
-  }
-  links.push_back({guest, 1, host, zero});
-}
-
-}  // namespace
 
 /// Pieces whose bytes are there get host clusters, strictly in order: the first that is not ready,
 /// or that wants more clusters than are granted, holds up those behind it.
@@ -70,10 +51,10 @@ bool Mover::assign(Moving& moving) {
     for (std::uint64_t i = 0; i < run.count; ++i, ++cluster) {
       if (!zero[cluster]) {
         const std::uint64_t host_cluster = take_cluster();
-        add_link(moving.links, run.first_cluster + i, host_cluster, false);
+        moving.links.add({run.first_cluster + i, 1, host_cluster, false});
         place(moving, cluster, host_cluster);
       } else if (zeros_ == ZeroPolicy::kZeroCluster) {
-        add_link(moving.links, run.first_cluster + i, 0, true);
+        moving.links.add({run.first_cluster + i, 1, 0, true});
       }
     }
   }
@@ -190,9 +171,9 @@ void Mover::finish_strip(Moving& moving) {
   moving.piece.guest_bytes = cluster.guest_bytes;
   if (cluster.host_cluster) {
     moving.written_clusters = 1;
-    add_link(moving.links, cluster.guest_cluster, *cluster.host_cluster, false);
+    moving.links.add({cluster.guest_cluster, 1, *cluster.host_cluster, false});
   } else if (zeros_ == ZeroPolicy::kZeroCluster) {
-    add_link(moving.links, cluster.guest_cluster, 0, true);
+    moving.links.add({cluster.guest_cluster, 1, 0, true});
   }
   std::erase_if(in_strips_, [&cluster](const ClusterInStrips& one) { return &one == &cluster; });
 }
@@ -204,7 +185,7 @@ void Mover::finish(Moving& moving) {
   }
   links_.guest_bytes += moving.piece.guest_bytes;
   links_.clusters += moving.written_clusters;
-  links_.runs.insert(links_.runs.end(), moving.links.begin(), moving.links.end());
+  links_.runs.append(std::move(moving.links));
   const auto found = std::find_if(moving_.begin(), moving_.end(), [&moving](const auto& candidate) {
     return candidate.get() == &moving;
   });

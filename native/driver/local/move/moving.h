@@ -59,7 +59,7 @@ struct Mover::Moving {
   std::size_t write = 0;
   std::uint64_t write_done = 0;
   std::uint64_t written_clusters = 0;
-  std::vector<image::qcow2::LinkRun> links;
+  image::qcow2::LinkRuns links;
   /// Requests of this piece under way.
   std::list<std::unique_ptr<Transfer>> transfers;
 
