@@ -167,16 +167,16 @@ void LocalPull::collect_links() {
   if (mover_->links().runs.empty() && mover_->links().guest_bytes == 0) {
     return;
   }
-  const Mover::Links links = mover_->take_links();
-  add_links(links.runs, links.clusters);
+  Mover::Links links = mover_->take_links();
+  add_links(std::move(links.runs), links.clusters);
   settle(links.guest_bytes);
 }
 
-void LocalPull::add_links(const std::vector<LinkRun>& runs, std::uint64_t clusters) {
+void LocalPull::add_links(LinkRuns runs, std::uint64_t clusters) {
   if (links_.empty()) {
     links_since_ = host_->clock().now();
   }
-  links_.insert(links_.end(), runs.begin(), runs.end());
+  links_.append(std::move(runs));
   link_clusters_ += clusters;
 }
 
@@ -250,13 +250,13 @@ void LocalPull::refill() {
                                   for (Piece& piece : refill->pieces) {
                                     mover_->enqueue(std::move(piece));
                                   }
-                                  add_links(refill->zeros, refill->zero_clusters);
+                                  add_links(std::move(refill->zeros), refill->zero_clusters);
                                   settle(refill->settled);
                                 });
 }
 
 void LocalPull::commit() {
-  auto links = std::make_shared<std::vector<LinkRun>>(std::exchange(links_, {}));
+  auto links = std::make_shared<LinkRuns>(std::exchange(links_, {}));
   link_clusters_ = 0;
   on_lane<void>([this, links] { return metadata_->commit(*links); },
                 [this, links](Result<void> committed) {
@@ -267,7 +267,7 @@ void LocalPull::commit() {
                       committed.error().kind == ErrorKind::kLocked) {
                     // No room for tables: wind_up tries once more with the space of what is unused.
                     // Or a layer was changed: it gives the copies back.
-                    links_.insert(links_.end(), links->begin(), links->end());
+                    links_.append(std::move(*links));
                   }
                   fail(std::move(committed).error());
                 });
@@ -302,7 +302,7 @@ void LocalPull::wind_up() {
     return;
   }
   stage_ = Stage::kEnd;
-  auto links = std::make_shared<std::vector<LinkRun>>(links_);
+  auto links = std::make_shared<LinkRuns>(std::exchange(links_, {}));
   auto unused = std::make_shared<std::vector<ClusterRange>>(mover_->take_unused_grants());
   on_lane<void>([this, links, unused] { return metadata_->wind_up(*links, *unused); },
                 [this, error](Result<void> wound_up) {

@@ -60,7 +60,7 @@ class LocalPull final : public job::Work {
   [[nodiscard]] bool wants_refill() const;
   [[nodiscard]] std::uint64_t ahead_bytes() const;
   void collect_links();
-  void add_links(const std::vector<LinkRun>& runs, std::uint64_t clusters);
+  void add_links(LinkRuns runs, std::uint64_t clusters);
   void settle(std::uint64_t guest_bytes);
 
   /// Runs `work` on a blocking thread and gives what it returned to `then`; one at a time.
@@ -90,7 +90,7 @@ class LocalPull final : public job::Work {
   std::vector<std::string> warnings_;
 
   /// Written and not linked yet: runs, clusters in them, and since when.
-  std::vector<LinkRun> links_;
+  LinkRuns links_;
   std::uint64_t link_clusters_ = 0;
   Nanoseconds links_since_{0};
 };

@@ -22,9 +22,9 @@ constexpr std::uint64_t kSpareRoom = limits::kRefcountTableBytes + 4 * limits::k
 /// A call of refill() lasts about so long: a cancel waits for it.
 constexpr std::chrono::milliseconds kTurn{20};
 
-std::vector<ClusterRange> copies_of(const std::vector<LinkRun>& links) {
+std::vector<ClusterRange> copies_of(const LinkRuns& links) {
   std::vector<ClusterRange> copies;
-  for (const LinkRun& run : links) {
+  for (const image::qcow2::LinkRun& run : links) {
     if (!run.zero) {
       copies.push_back({run.host_cluster, run.count});
     }
@@ -106,7 +106,7 @@ Result<PullMetadata::Refill> PullMetadata::refill(const RefillRequest& request) 
     refill.settled += step.settled;
     refill.at_end = step.at_end;
     if (step.zeros.count > 0) {
-      refill.zeros.push_back({step.zeros.first_cluster, step.zeros.count, 0, true});
+      refill.zeros.add({step.zeros.first_cluster, step.zeros.count, 0, true});
       refill.zero_clusters += step.zeros.count;
       refill.settled += step.zeros.count * target_.active().cluster_size();
       planned += step.zeros.count * image::qcow2::kEntryBytes;
@@ -135,7 +135,7 @@ Result<ClusterRange> PullMetadata::reserve_most(std::uint64_t clusters) {
   }
 }
 
-Result<void> PullMetadata::commit(const std::vector<LinkRun>& links) {
+Result<void> PullMetadata::commit(LinkRuns& links) {
   // All of it has been read by now.
   if (auto unchanged = target_.layer_watch.check_content(); !unchanged.ok()) {
     copies_in_doubt_ = true;
@@ -189,15 +189,13 @@ Result<std::string> PullMetadata::clear_tail() {
   return std::string();
 }
 
-Result<void> PullMetadata::wind_up(const std::vector<LinkRun>& links,
-                                   const std::vector<ClusterRange>& unused) {
+Result<void> PullMetadata::wind_up(LinkRuns& links, const std::vector<ClusterRange>& unused) {
   const Result<void> ended = end_links(links, unused);
   // Where they failed the trailer stays where it was raised to, which is the end of the file.
   return ended.ok() ? lower_trailer() : ended;
 }
 
-Result<void> PullMetadata::end_links(const std::vector<LinkRun>& links,
-                                     const std::vector<ClusterRange>& unused) {
+Result<void> PullMetadata::end_links(LinkRuns& links, const std::vector<ClusterRange>& unused) {
   // First what is unused: on a full disk, tables for the links may need its space.
   BLOCKPULL_CHECK(give_back(unused));
   if (links.empty() || links_in_doubt_) {

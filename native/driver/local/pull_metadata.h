@@ -37,7 +37,7 @@
 namespace blockpull::driver {
 
 using image::qcow2::ClusterRange;
-using image::qcow2::LinkRun;
+using image::qcow2::LinkRuns;
 
 class PullMetadata {
  public:
@@ -46,7 +46,7 @@ class PullMetadata {
   struct Refill {
     std::vector<Piece> pieces;
     std::vector<ClusterRange> grants;
-    std::vector<LinkRun> zeros;
+    LinkRuns zeros;
     std::uint64_t zero_clusters = 0;
     /// Guest bytes of `zeros`, and of what the plan found to need nothing.
     std::uint64_t settled = 0;
@@ -74,13 +74,12 @@ class PullMetadata {
   [[nodiscard]] Result<void> begin();
   /// kNoSpace when not one more cluster can be had.
   [[nodiscard]] Result<Refill> refill(const RefillRequest& request);
-  /// kLocked: somebody has changed a layer; nothing is linked then.
-  [[nodiscard]] Result<void> commit(const std::vector<LinkRun>& links);
+  /// kLocked: somebody has changed a layer; nothing is linked then. Sorts `links`.
+  [[nodiscard]] Result<void> commit(LinkRuns& links);
   /// Everything that was moved must have been committed. kLocked when the image or a layer was
   /// replaced or changed meanwhile. Gives a warning for the outcome, or an empty one.
   [[nodiscard]] Result<std::string> complete(const std::vector<ClusterRange>& unused);
-  [[nodiscard]] Result<void> wind_up(const std::vector<LinkRun>& links,
-                                     const std::vector<ClusterRange>& unused);
+  [[nodiscard]] Result<void> wind_up(LinkRuns& links, const std::vector<ClusterRange>& unused);
 
  private:
   PullMetadata(const PullTarget& target, image::qcow2::Allocator allocator,
@@ -88,8 +87,7 @@ class PullMetadata {
   [[nodiscard]] Result<void> lower_trailer();
   [[nodiscard]] Result<ClusterRange> reserve_most(std::uint64_t clusters);
   [[nodiscard]] Result<std::string> clear_tail();
-  [[nodiscard]] Result<void> end_links(const std::vector<LinkRun>& links,
-                                       const std::vector<ClusterRange>& unused);
+  [[nodiscard]] Result<void> end_links(LinkRuns& links, const std::vector<ClusterRange>& unused);
   [[nodiscard]] Result<void> give_back(const std::vector<ClusterRange>& unused);
 
   const PullTarget& target_;

@@ -135,15 +135,15 @@ Result<void> PullSurvey::count_step(const PlanStep& step) {
 
 /// Adds the L2 tables that the run needs, that are not there and that no run before it has needed.
 Result<void> PullSurvey::count_table(const GuestRun& run) {
-  const image::qcow2::Header& header = target_.active().header();
+  image::Qcow2Image& active = target_.active();
+  const image::qcow2::L1Table l1 = active.l1_table();
   const std::uint64_t end = run.first_cluster + run.count;
   std::uint64_t cluster = std::max(run.first_cluster, surveyed_clusters_);
   while (cluster < end) {
-    const std::uint64_t table = cluster / header.l2_entries();
-    BLOCKPULL_TRY(entry, target_.active().tables().load(header.l1_offset +
-                                                        table * image::qcow2::kEntryBytes));
-    totals_.bytes_to_allocate += entry == 0 ? header.cluster_size() : 0;
-    cluster = (table + 1) * header.l2_entries();
+    const std::uint64_t index = l1.index_of(cluster);
+    BLOCKPULL_TRY(entry, active.tables().load(l1.entry_at(index)));
+    totals_.bytes_to_allocate += entry == 0 ? active.cluster_size() : 0;
+    cluster = l1.first_cluster(index + 1);
     surveyed_clusters_ = cluster;
   }
   return {};

@@ -10,51 +10,30 @@
 
 namespace blockpull::image::qcow2 {
 
-namespace {
-
-/// Neighbouring runs as one: pieces are small, what they make is mostly in a row.
-std::vector<LinkRun> joined(const std::vector<LinkRun>& sorted) {
-  std::vector<LinkRun> runs;
-  for (const LinkRun& run : sorted) {
-    LinkRun* const last = runs.empty() ? nullptr : &runs.back();
-    if (last != nullptr && last->zero == run.zero &&
-        last->guest_cluster + last->count == run.guest_cluster &&
-        (run.zero || last->host_cluster + last->count == run.host_cluster)) {
-      last->count += run.count;
-    } else {
-      runs.push_back(run);
-    }
-  }
-  return runs;
-}
-
-}  // namespace
-
 std::uint64_t LinkWriter::entry_of(const LinkRun& run, std::uint64_t index) const {
   return run.zero ? kZero : ((run.host_cluster + index) * image_.cluster_size()) | kCopied;
 }
 
-Result<void> LinkWriter::prepare(std::vector<LinkRun> runs) {
+Result<void> LinkWriter::prepare(LinkRuns& runs) {
   // An earlier call may have failed halfway.
   in_place_.clear();
   new_tables_.clear();
-  std::sort(runs.begin(), runs.end(),
-            [](const LinkRun& a, const LinkRun& b) { return a.guest_cluster < b.guest_cluster; });
-  return split(joined(runs));
+  runs.sort();
+  return split(runs);
 }
 
 /// Cuts runs at the borders of L2 tables and parts those whose table exists from those that need a
 /// new one.
-Result<void> LinkWriter::split(const std::vector<LinkRun>& runs) {
-  const std::uint64_t per_table = image_.header().l2_entries();
+Result<void> LinkWriter::split(const LinkRuns& runs) {
+  const L1Table l1 = image_.l1_table();
   std::vector<std::vector<LinkRun>> contents;
   for (LinkRun left : runs) {
     while (left.count > 0) {
-      const std::uint64_t l1_index = left.guest_cluster / per_table;
+      const std::uint64_t l1_index = l1.index_of(left.guest_cluster);
       LinkRun part = left;
-      part.count = std::min(left.count, (l1_index + 1) * per_table - left.guest_cluster);
-      BLOCKPULL_TRY(l1, image_.tables().load(image_.header().l1_offset + l1_index * kEntryBytes));
-      if (l1 != 0) {
+      part.count = std::min(left.count, l1.first_cluster(l1_index + 1) - left.guest_cluster);
+      BLOCKPULL_TRY(l1_entry, image_.tables().load(l1.entry_at(l1_index)));
+      if (l1_entry != 0) {
         in_place_.push_back(part);
       } else {
         if (new_tables_.empty() || new_tables_.back().l1_index != l1_index) {
@@ -72,14 +51,14 @@ Result<void> LinkWriter::split(const std::vector<LinkRun>& runs) {
 }
 
 Result<void> LinkWriter::write_new_tables(const std::vector<std::vector<LinkRun>>& contents) {
-  const std::uint64_t per_table = image_.header().l2_entries();
   BLOCKPULL_TRY(reserved, allocator_.reserve(new_tables_.size()));
   std::vector<std::byte> table(image_.cluster_size());
   for (std::size_t i = 0; i < new_tables_.size(); ++i) {
+    const std::uint64_t first_cluster = image_.l1_table().first_cluster(new_tables_[i].l1_index);
     std::fill(table.begin(), table.end(), std::byte{0});
     for (const LinkRun& run : contents[i]) {
       for (std::uint64_t k = 0; k < run.count; ++k) {
-        const std::uint64_t slot = (run.guest_cluster + k) % per_table;
+        const std::uint64_t slot = run.guest_cluster + k - first_cluster;
         put_be_at<std::uint64_t>(table, slot * kEntryBytes, entry_of(run, k));
       }
     }
@@ -96,17 +75,17 @@ Result<void> LinkWriter::commit() {
   for (const NewTable& table : std::exchange(new_tables_, {})) {
     std::byte entry[kEntryBytes];
     store_be<std::uint64_t>(entry, (table.cluster * image_.cluster_size()) | kCopied);
-    BLOCKPULL_CHECK(
-        image_.tables().store(image_.header().l1_offset + table.l1_index * kEntryBytes, entry));
+    BLOCKPULL_CHECK(image_.tables().store(image_.l1_table().entry_at(table.l1_index), entry));
   }
   return {};
 }
 
 Result<void> LinkWriter::link_in_place(const LinkRun& run) {
-  const std::uint64_t per_table = image_.header().l2_entries();
-  BLOCKPULL_TRY(l1, image_.tables().load(image_.header().l1_offset +
-                                         run.guest_cluster / per_table * kEntryBytes));
-  const std::uint64_t at = (l1 & kOffsetMask) + run.guest_cluster % per_table * kEntryBytes;
+  const L1Table l1 = image_.l1_table();
+  const std::uint64_t l1_index = l1.index_of(run.guest_cluster);
+  BLOCKPULL_TRY(l1_entry, image_.tables().load(l1.entry_at(l1_index)));
+  const std::uint64_t slot = run.guest_cluster - l1.first_cluster(l1_index);
+  const std::uint64_t at = (l1_entry & kOffsetMask) + slot * kEntryBytes;
   std::vector<std::byte> entries(run.count * kEntryBytes);
   for (std::uint64_t i = 0; i < run.count; ++i) {
     BLOCKPULL_TRY(old, image_.tables().load(at + i * kEntryBytes));

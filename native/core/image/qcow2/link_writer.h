@@ -19,24 +19,17 @@
 
 #include "core/base/result.h"
 #include "core/image/qcow2/allocator.h"
+#include "core/image/qcow2/link_runs.h"
 
 namespace blockpull::image::qcow2 {
-
-/// Guest clusters [guest_cluster, guest_cluster + count) become host clusters in the same order, or
-/// zeros.
-struct LinkRun {
-  std::uint64_t guest_cluster = 0;
-  std::uint64_t count = 0;
-  std::uint64_t host_cluster = 0;
-  bool zero = false;
-};
 
 class LinkWriter {
  public:
   LinkWriter(Qcow2Image& image, Allocator& allocator) : image_(image), allocator_(allocator) {}
 
-  /// First half. `runs` do not overlap; they are sorted here.
-  [[nodiscard]] Result<void> prepare(std::vector<LinkRun> runs);
+  /// First half. `runs` do not overlap; they are sorted here, and stay with the caller, who needs
+  /// them where this or the commit fails.
+  [[nodiscard]] Result<void> prepare(LinkRuns& runs);
 
   /// Second half; only after a flush that succeeded.
   [[nodiscard]] Result<void> commit();
@@ -47,7 +40,7 @@ class LinkWriter {
     std::uint64_t cluster = 0;
   };
 
-  [[nodiscard]] Result<void> split(const std::vector<LinkRun>& runs);
+  [[nodiscard]] Result<void> split(const LinkRuns& runs);
   [[nodiscard]] Result<void> write_new_tables(const std::vector<std::vector<LinkRun>>& contents);
   [[nodiscard]] Result<void> link_in_place(const LinkRun& run);
   [[nodiscard]] std::uint64_t entry_of(const LinkRun& run, std::uint64_t index) const;

@@ -84,10 +84,11 @@ Result<Extent> Qcow2Image::status(GuestOffset offset, std::uint64_t length) {
 /// No more of them than the file can hold, if none is named twice.
 Result<std::vector<std::uint64_t>> Qcow2Image::list_tables() {
   std::vector<std::uint64_t> tables;
-  for (std::uint64_t index = 0; index < header_.l1_entries;) {
-    BLOCKPULL_TRY(view, tables_.view(header_.l1_offset + index * kEntryBytes));
+  const L1Table l1 = l1_table();
+  for (std::uint64_t index = 0; index < l1.entries();) {
+    BLOCKPULL_TRY(view, tables_.view(l1.entry_at(index)));
     const std::uint64_t entries =
-        std::min<std::uint64_t>(view.size() / kEntryBytes, header_.l1_entries - index);
+        std::min<std::uint64_t>(view.size() / kEntryBytes, l1.entries() - index);
     for (std::uint64_t i = 0; i < entries; ++i) {
       const std::uint64_t table = be_at<std::uint64_t>(view, i * kEntryBytes) & kOffsetMask;
       if (table != 0) {
@@ -113,10 +114,11 @@ Result<void> Qcow2Image::check_walk() {
 }
 
 Result<Qcow2Image::L1Answer> Qcow2Image::l1_at(std::uint64_t guest_offset) {
-  const std::uint64_t index = guest_offset / (header_.cluster_size() * header_.l2_entries());
-  BLOCKPULL_TRY(view, tables_.view(header_.l1_offset + index * kEntryBytes));
+  const L1Table l1 = l1_table();
+  const std::uint64_t index = l1.index_of(guest_offset / header_.cluster_size());
+  BLOCKPULL_TRY(view, tables_.view(l1.entry_at(index)));
   const std::uint64_t entries =
-      std::min<std::uint64_t>(view.size() / kEntryBytes, header_.l1_entries - index);
+      std::min<std::uint64_t>(view.size() / kEntryBytes, l1.entries() - index);
   L1Answer answer;
   while (answer.absent_entries < entries && answer.table_offset == 0) {
     answer.table_offset =

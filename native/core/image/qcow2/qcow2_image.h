@@ -16,6 +16,7 @@
 
 #include "core/image/image.h"
 #include "core/image/qcow2/header.h"
+#include "core/image/qcow2/l1_table.h"
 #include "core/image/qcow2/table_cache.h"
 
 namespace blockpull::image {
@@ -53,6 +54,9 @@ class Qcow2Image final : public Image {
   [[nodiscard]] qcow2::Header& mutable_header() { return header_; }
 
   [[nodiscard]] qcow2::TableCache& tables() { return tables_; }
+
+  /// The active one.
+  [[nodiscard]] qcow2::L1Table l1_table() const { return qcow2::L1Table::active(header_); }
 
  private:
   Qcow2Image(std::unique_ptr<io::File> file, qcow2::Header header, std::uint64_t file_size)

@@ -21,12 +21,13 @@ class Walk {
   Result<ReferenceMap> run() {
     const Header& header = image_.header();
     BLOCKPULL_CHECK(mark(0, cluster_size_, "the header"));
-    BLOCKPULL_CHECK(mark(header.l1_offset, header.l1_entries * kEntryBytes, "the L1 table"));
+    const L1Table l1_table = image_.l1_table();
+    BLOCKPULL_CHECK(mark(l1_table.offset(), l1_table.bytes(), "the L1 table"));
     const std::uint64_t refcount_table_bytes = header.refcount_table_clusters * cluster_size_;
     BLOCKPULL_CHECK(mark(header.refcount_table_offset, refcount_table_bytes, "the refcount table"));
     BLOCKPULL_CHECK(mark_refcount_blocks());
     BLOCKPULL_CHECK(
-        walk_table(header.l1_offset, header.l1_entries,
+        walk_table(l1_table.offset(), l1_table.entries(),
                    [this](std::uint64_t index, std::uint64_t entry) { return l1(index, entry); }));
     return std::move(map_);
   }

@@ -1,29 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One piece on its way through the mover, one request of it, and the cluster that it is a strip of.
-// Only `mover.cc` and `mover_write.cc` know these; they live in a header of their own because the
-// reading and the writing half share them.
+// One piece on its way from the layers to the active image's file: what every stage notes of it.
+//
+//     phase    waiting ─▶ fetching ─▶ fetched ─▶ placed ─▶ whole, and gone
+//              buffer     cursor in    bytes or   cursor in
+//                         segments     zeros are  places
+//                                      known
 
 #pragma once
 
-#include <list>
-#include <memory>
+#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <vector>
 
-#include "driver/local/move/mover.h"
+#include "core/image/qcow2/link_runs.h"
+#include "driver/plan/piece.h"
 
 namespace blockpull::driver {
 
-struct Mover::Transfer {
-  Moving* owner = nullptr;
-  io::Request request;
-  /// In the owner's list.
-  std::list<std::unique_ptr<Transfer>>::iterator position;
-};
+class Way;
 
 /// A cluster that is moved in strips.
-struct Mover::ClusterInStrips {
+struct ClusterInStrips {
   std::uint64_t guest_cluster = 0;
   std::uint64_t guest_bytes = 0;
   /// Bytes that are neither written nor known to be zeros.
@@ -32,39 +31,68 @@ struct Mover::ClusterInStrips {
   std::optional<std::uint64_t> host_cluster;
 };
 
-struct Mover::Moving {
-  enum class Phase : std::uint8_t { kReading, kInflating, kReady, kWriting };
+/// A run of the piece that goes to one run of the file.
+struct Place {
+  std::uint64_t offset_in_piece = 0;
+  std::uint64_t host_offset = 0;
+  std::uint64_t length = 0;
+};
 
-  /// A run of the buffer that goes to one run of the file.
-  struct Write {
-    std::uint64_t buffer_offset = 0;
-    std::uint64_t host_offset = 0;
-    std::uint64_t length = 0;
-  };
+/// Where the issuing of requests has come to in a list: an element, and bytes of it.
+struct Cursor {
+  std::size_t index = 0;
+  std::uint64_t bytes = 0;
+
+  void advance(std::uint64_t by, std::uint64_t length) {
+    bytes += by;
+    if (bytes == length) {
+      ++index;
+      bytes = 0;
+    }
+  }
+};
+
+struct Moving {
+  enum class Phase : std::uint8_t { kWaiting, kFetching, kFetched, kPlaced };
 
   Piece piece;
   /// What the piece is a strip of, and where in it; the piece has segments only then.
   ClusterInStrips* strip_of = nullptr;
   std::uint64_t offset_in_cluster = 0;
-  std::byte* buffer = nullptr;
-  Phase phase = Phase::kReading;
-  /// A request or an inflation of this piece has failed: it is never linked.
-  bool failed = false;
-  bool has_compressed = false;
-  /// Where issuing reads has come to: segment, and bytes into it.
-  std::size_t segment = 0;
-  std::uint64_t segment_done = 0;
-  /// Where issuing writes has come to.
-  std::vector<Write> writes;
-  std::size_t write = 0;
-  std::uint64_t write_done = 0;
-  std::uint64_t written_clusters = 0;
-  std::vector<image::qcow2::LinkRun> links;
-  /// Requests of this piece under way.
-  std::list<std::unique_ptr<Transfer>> transfers;
 
-  [[nodiscard]] bool reads_issued() const { return segment == piece.segments.size(); }
-  [[nodiscard]] bool writes_issued() const { return write == writes.size(); }
+  Way* way = nullptr;
+  /// Absent where the way needs none.
+  std::byte* buffer = nullptr;
+  Phase phase = Phase::kWaiting;
+  /// A request or a blocking call of this piece has failed: it is never linked.
+  bool failed = false;
+  /// Inflating has begun, of a piece that has compressed bytes.
+  bool is_inflated = false;
+  /// Requests and blocking calls that have not ended.
+  std::size_t under_way = 0;
+
+  /// In `piece.segments`.
+  Cursor fetched;
+  std::vector<Place> places;
+  /// In `places`.
+  Cursor delivered;
+  /// Host clusters among `places`, and what to link once all of them are in the file.
+  std::uint64_t host_clusters = 0;
+  image::qcow2::LinkRuns links;
+
+  [[nodiscard]] bool is_fetched() const { return fetched.index == piece.segments.size(); }
+  /// Everything that has a place is there.
+  [[nodiscard]] bool is_whole() const {
+    return phase == Phase::kPlaced && delivered.index == places.size() && under_way == 0 && !failed;
+  }
+  /// Bytes that have a place and were not issued.
+  [[nodiscard]] std::uint64_t bytes_to_deliver() const {
+    std::uint64_t bytes = 0;
+    for (std::size_t i = delivered.index; i < places.size(); ++i) {
+      bytes += places[i].length;
+    }
+    return bytes - delivered.bytes;
+  }
 };
 
 }  // namespace blockpull::driver

@@ -256,6 +256,30 @@ TEST(MoverStrips, MoreStripsThatNeedNoReadThanMayBeInFlightAreAllMoved) {
   EXPECT_EQ(job.mover().links().guest_bytes, (1 + kUnread) * kCluster);
 }
 
+TEST(MoverStrips, WhatIsKnownToBeZerosTakesNoBufferAndIsNotCountedAsMoved) {
+  const auto arena = arena_of(kStrip);
+  faults::InlineHost host(*arena, 0);
+  Job job(host, faults::pattern(5, kCluster), ZeroPolicy::kLeaveOut);
+  job.set_bandwidth(kCluster);
+  while (host.step()) {
+  }
+  ASSERT_NE(arena->try_take(kStrip), nullptr);
+  Piece piece;
+  piece.clusters = 1;
+  piece.runs = {{1, 1}};
+  piece.segments = {{.status = Status::kZero, .length = kCluster}};
+  piece.guest_bytes = kCluster;
+  job.mover().enqueue(std::move(piece));
+  job.pump();
+  while (host.step()) {
+  }
+  EXPECT_TRUE(job.mover().idle());
+  EXPECT_EQ(job.mover().links().guest_bytes, 2 * kCluster);
+  EXPECT_EQ(job.mover().tally().bytes(WayKind::kZeros), kCluster);
+  EXPECT_EQ(job.mover().tally().bytes(WayKind::kBuffered), kCluster);
+  EXPECT_EQ(job.moved(), kCluster);
+}
+
 TEST(MoverStrips, ZerosWhoseFirstReadEndsLastAreAllMoved) {
   constexpr std::uint64_t kMany = 3 * limits::kPiecesInFlight;
   const std::vector<std::byte> guest(kMany * kCluster);

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "core/image/qcow2/link_runs.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace blockpull::image::qcow2 {
+
+void LinkRuns::add(const LinkRun& run) {
+  if (!runs_.empty()) {
+    LinkRun& last = runs_.back();
+    const bool continues = last.zero == run.zero &&
+                           last.guest_cluster + last.count == run.guest_cluster &&
+                           (run.zero || last.host_cluster + last.count == run.host_cluster);
+    if (continues) {
+      last.count += run.count;
+      return;
+    }
+  }
+  runs_.push_back(run);
+}
+
+void LinkRuns::append(LinkRuns&& more) {
+  if (runs_.empty()) {
+    runs_.swap(more.runs_);
+    return;
+  }
+  for (const LinkRun& run : std::exchange(more.runs_, {})) {
+    add(run);
+  }
+}
+
+void LinkRuns::sort() {
+  std::vector<LinkRun> sorted = std::exchange(runs_, {});
+  std::sort(sorted.begin(), sorted.end(),
+            [](const LinkRun& a, const LinkRun& b) { return a.guest_cluster < b.guest_cluster; });
+  for (const LinkRun& run : sorted) {
+    add(run);
+  }
+}
+
+}  // namespace blockpull::image::qcow2

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Pieces that the planner has made and that have not begun. Under a limit the one in front is cut
+// when it begins, to what the limit lets through at once.
+//
+//     front   │ c7 │ c8 │ c9 │      no limit: all of it
+//             │ c7 │ ▸ c8 │ c9 │    less than that, at least a cluster: whole clusters
+//             │▪▸▪▪▪│ c8 │ c9 │     less than a cluster: a strip of it
+//
+// A piece with compressed bytes is never cut.
+
+#pragma once
+
+#include <cstdint>
+#include <deque>
+
+#include "driver/local/move/moving.h"
+#include "driver/local/move/strips.h"
+
+namespace blockpull::driver {
+
+class Intake {
+ public:
+  Intake(std::uint64_t cluster_size, Strips& strips)
+      : cluster_size_(cluster_size), strips_(strips) {}
+
+  void enqueue(Piece piece);
+  void clear();
+
+  [[nodiscard]] bool empty() const { return queued_.empty(); }
+  [[nodiscard]] std::uint64_t queued_bytes() const { return queued_bytes_; }
+
+  /// The front of the queue, or its first `most` bytes.
+  [[nodiscard]] Moving take(std::uint64_t most);
+
+ private:
+  [[nodiscard]] std::uint64_t next_bytes(std::uint64_t most) const;
+  void cut_strip(Moving& moving, std::uint64_t bytes);
+
+  const std::uint64_t cluster_size_;
+  Strips& strips_;
+  std::deque<Piece> queued_;
+  /// Of the clusters of `queued_`.
+  std::uint64_t queued_bytes_ = 0;
+  /// The cluster that the front of the queue is the rest of.
+  ClusterInStrips* cutting_ = nullptr;
+};
+
+}  // namespace blockpull::driver

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Gives host clusters to what has been fetched. They are used in the order in which they were
+// granted, and the loop brings the pieces in theirs, so that what is neighbouring in the guest is
+// neighbouring in the file.
+//
+//     piece    │ c7 │ c8 zeros │ c30 │        granted: h40 h41 h42 …
+//     places   │ ▸ h40 │ left out │ ▸ h41 │   neighbours in both are one place
+//     links    (c7 ▸ h40) (c30 ▸ h41)         and (c8 zeros), where the policy says so
+//
+// A cluster that is all zeros takes no host cluster where leaving it out reads the same.
+
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <vector>
+
+#include "core/image/qcow2/refcounts.h"
+#include "driver/local/move/moving.h"
+#include "driver/local/move/zero_policy.h"
+
+namespace blockpull::driver {
+
+class Placing {
+ public:
+  Placing(std::uint64_t cluster_size, ZeroPolicy zeros)
+      : cluster_size_(cluster_size), zeros_(zeros) {}
+
+  void grant(image::qcow2::ClusterRange range);
+  /// Host clusters that the piece in turn wants beyond those granted; 0 when it can go on.
+  [[nodiscard]] std::uint64_t missing_clusters() const { return missing_clusters_; }
+  void forget_missing() { missing_clusters_ = 0; }
+
+  /// Of a piece that is fetched; false, and nothing is taken, when host clusters are missing.
+  [[nodiscard]] bool place(Moving& moving);
+
+  /// Host clusters of a piece that will not be linked are unused again, whatever has been written
+  /// to them.
+  void take_back(const Moving& moving);
+  [[nodiscard]] std::vector<image::qcow2::ClusterRange> take_unused();
+
+ private:
+  [[nodiscard]] bool place_strip(Moving& moving);
+  [[nodiscard]] bool is_left_out(const Moving& moving, std::uint64_t offset,
+                                 std::uint64_t length) const;
+  void place_clusters(Moving& moving, const std::vector<bool>& left_out);
+  void add_place(Moving& moving, std::uint64_t cluster, std::uint64_t host_cluster);
+  [[nodiscard]] std::uint64_t take_cluster();
+
+  const std::uint64_t cluster_size_;
+  const ZeroPolicy zeros_;
+  std::deque<image::qcow2::ClusterRange> grants_;
+  /// In `grants_`.
+  std::uint64_t granted_clusters_ = 0;
+  std::uint64_t missing_clusters_ = 0;
+};
+
+}  // namespace blockpull::driver
