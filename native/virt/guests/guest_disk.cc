@@ -33,6 +33,10 @@ std::vector<Disk> disks_in(const driver::qemu::BlockGraph& graph) {
 
 }  // namespace
 
+DiskRef ref_to(const GuestDisk& on) {
+  return {on.domain.name, on.domain.uuid, on.disk.target, on.disk.source};
+}
+
 driver::qemu::DiskName name_for_qemu(const Disk& disk) {
   driver::qemu::DiskName name{disk.source, {}, disk.target, {}};
   if (!disk.source.empty()) {

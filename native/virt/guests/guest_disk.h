@@ -25,6 +25,8 @@ struct GuestDisk {
   Disk disk;
 };
 
+[[nodiscard]] DiskRef ref_to(const GuestDisk& on);
+
 /// How QEMU is to look for it.
 [[nodiscard]] driver::qemu::DiskName name_for_qemu(const Disk& disk);
 

@@ -37,7 +37,7 @@ struct Search {
   bool may_adopt = false;
 };
 
-Result<GuestJob> find_in_view(const Search& search, const driver::qemu::GuestView& view) {
+Result<FoundJob> find_in_view(const Search& search, const driver::qemu::GuestView& view) {
   const auto& [connection, monitor, on, named, may_adopt] = search;
   auto node = driver::qemu::find_disk_node(view.graph, named);
   if (!node.ok()) {
@@ -45,7 +45,8 @@ Result<GuestJob> find_in_view(const Search& search, const driver::qemu::GuestVie
   }
   const std::string name = on.disk.source.empty() ? view.graph.disk_name(*node) : on.disk.target;
   const std::string our_id = driver::qemu::job_id_for(name, view.graph.nodes()[*node].name);
-  GuestJob found;
+  FoundJob found;
+  found.target = on.disk.target;
   found.job = connection->engine().registry().find_in_guest(monitor->path(), our_id);
   if (found.job != nullptr) {
     if (const auto own = connection->jobs().find(on.domain.uuid, on.disk.target)) {
@@ -71,7 +72,7 @@ Result<GuestJob> find_in_view(const Search& search, const driver::qemu::GuestVie
 }  // namespace
 
 void find_in_guest(const std::shared_ptr<Connection>& connection, const GuestDisk& on,
-                   const FindCall& call, Answer<GuestJob> answer) {
+                   const FindCall& call, Answer<FoundJob> answer) {
   const auto monitor = begin_waiting(*connection, on.domain, call.function, answer);
   if (monitor == nullptr) {
     return;

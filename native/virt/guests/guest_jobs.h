@@ -4,8 +4,8 @@
 // one of three:
 //
 //     followed   by this process: a job::Job like any other
-//     left       ours by its id, and nobody follows it here: it can be adopted
-//     foreign    somebody else's: it is told of, and never touched
+//     orphaned   ours by its id, and nobody follows it here: it can be adopted
+//     foreign    another program's: it is reported, and never touched
 //
 // Thread rule: any thread; answers come on the reactor's thread, or at once on this one.
 
@@ -23,23 +23,27 @@
 
 namespace blockpull::virt {
 
-struct GuestJob {
-  /// Followed; its place among the connection's jobs, or 0.
+/// A job that was found on a disk, or that there is none.
+struct FoundJob {
+  /// Of this process.
   std::shared_ptr<job::Job> job;
+  /// Its place among the connection's jobs; 0 when it has none.
   std::uint64_t live_id = 0;
-  /// Left or foreign: as QEMU tells of it. Absent when followed, and when there is no job.
+  /// Of the disk.
+  std::string target;
+  /// Orphaned or foreign: as QEMU lists it. Absent when it is followed, and when there is no job.
   std::optional<qmp::BlockJob> unfollowed;
 };
 
 struct FindCall {
   /// The public name of the call: a literal.
   std::string_view function;
-  /// A job that was left is followed from now on.
+  /// An orphaned job is followed from now on.
   bool adopt = false;
 };
 
 /// The job on that disk, if it has one.
 void find_in_guest(const std::shared_ptr<Connection>& connection, const GuestDisk& on,
-                   const FindCall& call, Answer<GuestJob> answer);
+                   const FindCall& call, Answer<FoundJob> answer);
 
 }  // namespace blockpull::virt

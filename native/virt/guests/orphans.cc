@@ -15,9 +15,9 @@
 namespace blockpull::virt {
 namespace {
 
-void add_once(std::vector<AdoptedJob>& jobs, AdoptedJob added) {
-  const bool is_known = std::any_of(
-      jobs.begin(), jobs.end(), [&added](const AdoptedJob& job) { return job.job == added.job; });
+void add_once(std::vector<LiveJob>& jobs, LiveJob added) {
+  const bool is_known = std::any_of(jobs.begin(), jobs.end(),
+                                    [&added](const LiveJob& job) { return job.job == added.job; });
   if (!is_known) {
     jobs.push_back(std::move(added));
   }
@@ -25,12 +25,9 @@ void add_once(std::vector<AdoptedJob>& jobs, AdoptedJob added) {
 
 /// A job that has ended is gone from QEMU's list before its end is told here.
 void add_those_about_to_end(Connection& connection, const Domain& domain,
-                            std::vector<AdoptedJob>& adopted) {
-  for (auto& [label, job] : connection.jobs().in_guest(domain.uuid)) {
-    Disk disk;
-    disk.target = label.target;
-    disk.source = label.source;
-    add_once(adopted, {std::move(job), std::move(disk)});
+                            std::vector<LiveJob>& adopted) {
+  for (LiveJob& live : connection.jobs().in_guest(domain.uuid)) {
+    add_once(adopted, std::move(live));
   }
 }
 
@@ -66,12 +63,12 @@ void adopt_in_guest(const std::shared_ptr<Connection>& connection, const Domain&
           return;
         }
         driver::qemu::remove_left_nodes(monitor, view->graph);
-        std::vector<AdoptedJob> adopted = connection->take_adopted(domain.uuid);
+        std::vector<LiveJob> adopted = connection->take_adopted(domain.uuid);
         for (const qmp::BlockJob& job : view->jobs) {
           if (const auto plan = driver::qemu::plan_of_job(*view, job)) {
             const GuestDisk on{domain, disk_of(domain, *plan)};
             if (auto followed = adopt(connection, monitor, on, *plan, job.speed)) {
-              add_once(adopted, {std::move(followed), on.disk});
+              add_once(adopted, {.disk = ref_to(on), .job = std::move(followed)});
             }
           }
         }

@@ -31,7 +31,7 @@ namespace blockpull::virt {
 struct Adopted {
   /// Those of ours that are followed now, whoever in this process follows them, and those that the
   /// opening of the connection has followed and no earlier answer had.
-  std::vector<AdoptedJob> jobs;
+  std::vector<LiveJob> jobs;
   /// What the guest had before.
   driver::qemu::GuestView view;
 };

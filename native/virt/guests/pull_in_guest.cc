@@ -22,8 +22,8 @@ driver::qemu::FindFollower followers_in(const std::shared_ptr<Connection>& conne
                                         const qmp::Monitor& monitor) {
   return [connection, path = monitor.path()](const std::string& job_id) {
     auto job = connection->engine().registry().find_in_guest(path, job_id);
-    const bool is_left_over = job != nullptr && connection->jobs().is_left_over(*job);
-    return driver::qemu::Follower{job != nullptr, is_left_over ? std::move(job) : nullptr};
+    const bool is_orphan = job != nullptr && connection->jobs().is_orphan(*job);
+    return driver::qemu::Follower{job != nullptr, is_orphan ? std::move(job) : nullptr};
   };
 }
 
@@ -77,7 +77,7 @@ std::function<void(const job::Outcome&)> judged_by_siblings(
 /// Gives a job that was left over to who asked for a pull. It may have ended by now.
 Result<std::shared_ptr<job::Job>> join(const std::shared_ptr<Connection>& connection,
                                        GuestPullRequest& request, std::shared_ptr<job::Job> job) {
-  if (!connection->jobs().claim_left_over(*job) && !job->outcome()) {
+  if (!connection->jobs().claim_orphan(*job) && !job->outcome()) {
     return job_active_on(request.on.disk.target);
   }
   go_on_as_asked(*job, request);

@@ -101,17 +101,17 @@ Result<std::shared_ptr<qmp::Monitor>> Connection::monitor_of(const Domain& domai
   return monitor;
 }
 
-void Connection::keep_adopted(const std::string& uuid, std::vector<AdoptedJob> jobs) {
+void Connection::keep_adopted(const std::string& uuid, std::vector<LiveJob> jobs) {
   const std::lock_guard lock(mutex_);
   if (!closed_ && !jobs.empty()) {
     adopted_[uuid] = std::move(jobs);
   }
 }
 
-std::vector<AdoptedJob> Connection::take_adopted(const std::string& uuid) {
+std::vector<LiveJob> Connection::take_adopted(const std::string& uuid) {
   const std::lock_guard lock(mutex_);
   const auto kept = adopted_.extract(uuid);
-  return kept.empty() ? std::vector<AdoptedJob>() : kept.mapped();
+  return kept.empty() ? std::vector<LiveJob>() : kept.mapped();
 }
 
 Result<DomainWithState> Connection::with_state(Result<Domain> domain) {

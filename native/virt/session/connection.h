@@ -40,13 +40,6 @@ struct ConnectOptions {
   qmp::Deadlines deadlines;
 };
 
-/// A job that was found in a guest's QEMU and is followed since.
-struct AdoptedJob {
-  std::shared_ptr<job::Job> job;
-  /// As the domain's XML calls it, or else as QEMU does.
-  Disk disk;
-};
-
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   /// Holds the engine.
@@ -84,8 +77,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   [[nodiscard]] Result<std::shared_ptr<qmp::Monitor>> monitor_of(const Domain& domain);
 
   /// Keeps what was adopted while nobody asked, until somebody asks.
-  void keep_adopted(const std::string& uuid, std::vector<AdoptedJob> jobs);
-  [[nodiscard]] std::vector<AdoptedJob> take_adopted(const std::string& uuid);
+  void keep_adopted(const std::string& uuid, std::vector<LiveJob> jobs);
+  [[nodiscard]] std::vector<LiveJob> take_adopted(const std::string& uuid);
 
   [[nodiscard]] bool is_read_only() const { return options_.read_only; }
 
@@ -123,7 +116,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::mutex mutex_;
   std::shared_ptr<net::Reactor> reactor_;
   std::map<std::string, std::shared_ptr<qmp::Monitor>> monitors_;
-  std::map<std::string, std::vector<AdoptedJob>> adopted_;
+  std::map<std::string, std::vector<LiveJob>> adopted_;
 };
 
 }  // namespace blockpull::virt

@@ -9,12 +9,12 @@
 namespace blockpull::virt {
 namespace {
 
-BlockJobEvent event_of(const JobSubject& subject, const job::Outcome& outcome) {
+BlockJobEvent event_of(const DiskRef& disk, const job::Outcome& outcome) {
   BlockJobEvent event;
-  event.domain_name = subject.domain_name;
-  event.domain_uuid = subject.domain_uuid;
-  event.target = subject.target;
-  event.path = subject.source;
+  event.domain_name = disk.domain_name;
+  event.domain_uuid = disk.domain_uuid;
+  event.target = disk.target;
+  event.path = disk.source;
   event.status = status_of(outcome.state);
   if (outcome.error) {
     event.error = plain(*outcome.error);
@@ -28,29 +28,28 @@ std::string xml_not_updated(const std::string& domain_name, const Error& why) {
   return text("domain XML of '", domain_name, "' was not updated: ", why.message);
 }
 
-void follow_in_xml(DomainStore& store, const JobSubject& subject, job::Outcome& outcome,
+void follow_in_xml(DomainStore& store, const DiskRef& disk, job::Outcome& outcome,
                    const std::function<blockpull::Result<NewBacking>()>& look) {
   if (outcome.state != job::State::kCompleted) {
     return;
   }
   const auto update = [&]() -> blockpull::Result<void> {
     BLOCKPULL_TRY(backing, look());
-    return store.backing_changed(subject.domain_name,
-                                 {subject.target, subject.source, std::move(backing)});
+    return store.backing_changed(disk.domain_name, {disk.target, disk.source, std::move(backing)});
   };
   if (auto updated = update(); !updated.ok()) {
-    outcome.warnings.push_back(xml_not_updated(subject.domain_name, updated.error()));
+    outcome.warnings.push_back(xml_not_updated(disk.domain_name, updated.error()));
   }
 }
 
-std::function<void(const job::Outcome&)> tell_end(EventSink sink, JobSubject subject,
+std::function<void(const job::Outcome&)> tell_end(EventSink sink, DiskRef disk,
                                                   std::function<void(const job::Outcome&)> told) {
-  return [sink = std::move(sink), subject = std::move(subject),
+  return [sink = std::move(sink), disk = std::move(disk),
           told = std::move(told)](const job::Outcome& outcome) {
     const bool goes_on = outcome.error && (outcome.error->kind == ErrorKind::kClosed ||
                                            outcome.error->kind == ErrorKind::kMonitorTimeout);
     if (!goes_on) {
-      sink(event_of(subject, outcome));
+      sink(event_of(disk, outcome));
     }
     if (told) {
       told(outcome);

@@ -10,19 +10,11 @@
 #include <string>
 
 #include "job/job.h"
+#include "virt/domains/disk_ref.h"
 #include "virt/domains/domain_store.h"
 #include "virt/session/events.h"
 
 namespace blockpull::virt {
-
-/// Which disk a job works on, in its domain's words.
-struct JobSubject {
-  std::string domain_name;
-  std::string domain_uuid;
-  std::string target;
-  /// Path of the active layer.
-  std::string source;
-};
 
 /// What lies below the active layer; absent when it stands on its own.
 using NewBacking = std::optional<driver::KeptLayer>;
@@ -32,12 +24,12 @@ using NewBacking = std::optional<driver::KeptLayer>;
 
 /// After a completed pull: brings the XML in step with what `look` finds, or adds a warning that
 /// says why not.
-void follow_in_xml(DomainStore& store, const JobSubject& subject, job::Outcome& outcome,
+void follow_in_xml(DomainStore& store, const DiskRef& disk, job::Outcome& outcome,
                    const std::function<blockpull::Result<NewBacking>()>& look);
 
 /// A listener for the job's end that tells the connection's first, then `told`. A job that goes on
 /// without the connection has not ended, so nobody is told an event of it.
 [[nodiscard]] std::function<void(const job::Outcome&)> tell_end(
-    EventSink sink, JobSubject subject, std::function<void(const job::Outcome&)> told);
+    EventSink sink, DiskRef disk, std::function<void(const job::Outcome&)> told);
 
 }  // namespace blockpull::virt

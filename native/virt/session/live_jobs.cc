@@ -15,13 +15,14 @@ LiveJobs::Place::~Place() {
   }
 }
 
-std::optional<LiveJobs::Place> LiveJobs::reserve(JobLabel label) {
+std::optional<LiveJobs::Place> LiveJobs::reserve(LiveJob planned) {
   const std::lock_guard lock(mutex_);
   if (closed_) {
     return std::nullopt;
   }
   const std::uint64_t id = next_id_++;
-  entries_[id].label = std::move(label);
+  planned.id = id;
+  entries_[id].live = std::move(planned);
   return Place(shared_from_this(), id);
 }
 
@@ -29,7 +30,7 @@ std::shared_ptr<job::Job> LiveJobs::start(Place place, job::Engine& engine,
                                           std::unique_ptr<driver::PreparedPull> pull,
                                           job::JobOptions options) {
   if (is_closed()) {
-    // Before the place is given up: who is told that nothing runs finds no lock of ours.
+    // Before the place is given up: a listener that hears that nothing runs finds no lock of ours.
     pull.reset();
     return nullptr;
   }
@@ -46,7 +47,7 @@ std::shared_ptr<job::Job> LiveJobs::start(Place place, job::Engine& engine,
   {
     const std::lock_guard lock(mutex_);
     if (const auto entry = entries_.find(id); entry != entries_.end()) {
-      entry->second.job = job;
+      entry->second.live.job = job;
       stop = closed_;
     }
   }
@@ -56,26 +57,29 @@ std::shared_ptr<job::Job> LiveJobs::start(Place place, job::Engine& engine,
   return job;
 }
 
-std::optional<LiveJobs::Found> LiveJobs::find(const std::string& uuid, const std::string& disk) {
+std::optional<LiveJob> LiveJobs::find(const std::string& uuid, const std::string& disk) {
   const bool is_path = disk.starts_with('/');
   const std::lock_guard lock(mutex_);
   for (const auto& [id, entry] : entries_) {
-    const JobLabel& label = entry.label;
-    if (entry.job != nullptr && !job::has_ended(entry.job->progress().state) &&
-        label.uuid == uuid && (is_path ? label.source : label.target) == disk) {
-      return Found{id, entry.job, label.is_in_guest, entry.is_joinable()};
+    const LiveJob& live = entry.live;
+    if (live.job != nullptr && !job::has_ended(live.job->progress().state) &&
+        live.disk.domain_uuid == uuid && (is_path ? live.disk.source : live.disk.target) == disk) {
+      LiveJob found = live;
+      found.is_orphan = entry.is_joinable();
+      return found;
     }
   }
   return std::nullopt;
 }
 
-std::vector<LiveJobs::InGuest> LiveJobs::in_guest(const std::string& uuid) {
-  std::vector<InGuest> running;
+std::vector<LiveJob> LiveJobs::in_guest(const std::string& uuid) {
+  std::vector<LiveJob> running;
   const std::lock_guard lock(mutex_);
   for (const auto& [id, entry] : entries_) {
-    if (entry.label.is_in_guest && entry.label.uuid == uuid && entry.job != nullptr &&
-        !job::has_ended(entry.job->progress().state)) {
-      running.push_back({entry.label, entry.job});
+    const LiveJob& live = entry.live;
+    if (live.is_in_guest && live.disk.domain_uuid == uuid && live.job != nullptr &&
+        !job::has_ended(live.job->progress().state)) {
+      running.push_back(live);
     }
   }
   return running;
@@ -83,14 +87,14 @@ std::vector<LiveJobs::InGuest> LiveJobs::in_guest(const std::string& uuid) {
 
 LiveJobs::Entry* LiveJobs::entry_of(const job::Job& job) {
   for (auto& [id, entry] : entries_) {
-    if (entry.job.get() == &job) {
+    if (entry.live.job.get() == &job) {
       return &entry;
     }
   }
   return nullptr;
 }
 
-bool LiveJobs::is_left_over(const job::Job& job) {
+bool LiveJobs::is_orphan(const job::Job& job) {
   const std::lock_guard lock(mutex_);
   const Entry* const entry = entry_of(job);
   return entry != nullptr && entry->is_joinable();
@@ -99,14 +103,13 @@ bool LiveJobs::is_left_over(const job::Job& job) {
 bool LiveJobs::is_asked_for(const job::Job& job) {
   const std::lock_guard lock(mutex_);
   const Entry* const entry = entry_of(job);
-  return entry != nullptr && !entry->label.is_left_over;
+  return entry != nullptr && !entry->live.is_orphan;
 }
 
-bool LiveJobs::claim_left_over(const job::Job& job) {
+bool LiveJobs::claim_orphan(const job::Job& job) {
   const std::lock_guard lock(mutex_);
   Entry* const entry = entry_of(job);
-  return entry != nullptr && entry->is_joinable() &&
-         std::exchange(entry->label.is_left_over, false);
+  return entry != nullptr && entry->is_joinable() && std::exchange(entry->live.is_orphan, false);
 }
 
 bool LiveJobs::claim_abort(std::uint64_t id) {
@@ -123,8 +126,8 @@ void LiveJobs::close(job::Stop how) {
       closed_ = how;
     }
     for (const auto& [id, entry] : entries_) {
-      if (entry.job != nullptr) {
-        running.push_back(entry.job);
+      if (entry.live.job != nullptr) {
+        running.push_back(entry.live.job);
       }
     }
   }
@@ -138,15 +141,15 @@ bool LiveJobs::is_closed() {
   return closed_.has_value();
 }
 
-void LiveJobs::when_idle(std::function<void()> told) {
+void LiveJobs::when_idle(std::function<void()> done) {
   {
     const std::lock_guard lock(mutex_);
     if (!entries_.empty()) {
-      waiting_.push_back(std::move(told));
+      waiting_.push_back(std::move(done));
       return;
     }
   }
-  told();
+  done();
 }
 
 void LiveJobs::wait_until_idle() {
@@ -171,8 +174,8 @@ void LiveJobs::forget(std::uint64_t id) {
     }
     changed_.notify_all();
   }
-  for (const auto& told : waiting) {
-    told();
+  for (const auto& done : waiting) {
+    done();
   }
 }
 

@@ -26,19 +26,21 @@
 #include <vector>
 
 #include "driver/pull.h"
+#include "virt/domains/disk_ref.h"
 
 namespace blockpull::virt {
 
-/// Which disk a job works on, in a connection's words; all empty for a bare image.
-struct JobLabel {
-  std::string uuid;
-  std::string target;
-  /// Path of the active layer.
-  std::string source;
+/// A job of a connection.
+struct LiveJob {
+  DiskRef disk = {};
   /// The guest's QEMU does it.
   bool is_in_guest = false;
-  /// An earlier process began it, and nobody has asked for it since.
-  bool is_left_over = false;
+  /// An earlier process started it, and nobody has asked for it since.
+  bool is_orphan = false;
+  /// Absent while its place is only reserved.
+  std::shared_ptr<job::Job> job = nullptr;
+  /// Its place; 0 for none.
+  std::uint64_t id = 0;
 };
 
 class LiveJobs : public std::enable_shared_from_this<LiveJobs> {
@@ -59,15 +61,8 @@ class LiveJobs : public std::enable_shared_from_this<LiveJobs> {
     std::uint64_t id_;
   };
 
-  struct Found {
-    std::uint64_t id = 0;
-    std::shared_ptr<job::Job> job;
-    bool is_in_guest = false;
-    bool is_left_over = false;
-  };
-
-  /// Absent after close().
-  [[nodiscard]] std::optional<Place> reserve(JobLabel label);
+  /// A place for a job that has not started. Absent after close().
+  [[nodiscard]] std::optional<Place> reserve(LiveJob planned);
 
   /// Starts the pull in its place. nullptr after close(): then nothing was started.
   [[nodiscard]] std::shared_ptr<job::Job> start(Place place, job::Engine& engine,
@@ -75,23 +70,18 @@ class LiveJobs : public std::enable_shared_from_this<LiveJobs> {
                                                 job::JobOptions options);
 
   /// The job that runs on that domain's disk, named by target or by the absolute path of its
-  /// source. Absent once its end is told, so that who hears of it may start the next one.
-  [[nodiscard]] std::optional<Found> find(const std::string& uuid, const std::string& disk);
-
-  struct InGuest {
-    JobLabel label;
-    std::shared_ptr<job::Job> job;
-  };
+  /// source. Absent once its end is reported, so that a listener may start the next job.
+  [[nodiscard]] std::optional<LiveJob> find(const std::string& uuid, const std::string& disk);
 
   /// The jobs in that domain's QEMU that have not ended.
-  [[nodiscard]] std::vector<InGuest> in_guest(const std::string& uuid);
+  [[nodiscard]] std::vector<LiveJob> in_guest(const std::string& uuid);
 
-  /// Whether that job is a left-over one of these, was not claimed before, and is not being ended.
-  [[nodiscard]] bool is_left_over(const job::Job& job);
+  /// Whether that job is an orphan among these, was not claimed before, and is not being ended.
+  [[nodiscard]] bool is_orphan(const job::Job& job);
   /// Whether that job is one of these, and somebody has asked for it.
   [[nodiscard]] bool is_asked_for(const job::Job& job);
-  /// Makes it one that was asked for; false where is_left_over() is.
-  [[nodiscard]] bool claim_left_over(const job::Job& job);
+  /// Makes it one that was asked for; false where is_orphan() is.
+  [[nodiscard]] bool claim_orphan(const job::Job& job);
 
   /// False when somebody has asked for this job's end before, or it has ended.
   [[nodiscard]] bool claim_abort(std::uint64_t id);
@@ -100,22 +90,20 @@ class LiveJobs : public std::enable_shared_from_this<LiveJobs> {
   void close(job::Stop how);
   [[nodiscard]] bool is_closed();
 
-  /// Calls `told` when nothing is reserved and nothing runs: at once, or on the thread of the last
+  /// Calls `done` when nothing is reserved and nothing runs: at once, or on the thread of the last
   /// end. It must not block.
-  void when_idle(std::function<void()> told);
+  void when_idle(std::function<void()> done);
   /// Blocks until then.
   void wait_until_idle();
   [[nodiscard]] bool is_idle();
 
  private:
   struct Entry {
-    JobLabel label;
-    /// Absent while the place is only reserved.
-    std::shared_ptr<job::Job> job;
+    LiveJob live;
     bool abort_asked = false;
 
-    /// Who joined a job that is being ended would be told of an end that nobody there asked for.
-    [[nodiscard]] bool is_joinable() const { return label.is_left_over && !abort_asked; }
+    /// A caller that joined a job which is being ended would see an end that it did not ask for.
+    [[nodiscard]] bool is_joinable() const { return live.is_orphan && !abort_asked; }
   };
 
   void forget(std::uint64_t id);

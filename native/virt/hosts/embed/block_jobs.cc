@@ -18,19 +18,9 @@
 namespace blockpull::virt::embed {
 namespace {
 
-/// A job on a disk, and who it belongs to.
-struct RunningJob {
-  std::shared_ptr<job::Job> job;
-  /// Of this connection's table; 0 when it is not in there.
-  std::uint64_t id = 0;
-  std::string target;
-  /// In a guest's QEMU, and nobody here follows it.
-  std::optional<qmp::BlockJob> unfollowed;
-};
-
 /// A disk, and the job on it that this process knows of.
 struct Located {
-  RunningJob running;
+  FoundJob running;
   GuestDisk on;
   bool is_running = false;
 };
@@ -44,7 +34,7 @@ Result<Located> locate(Connection& connection, const DiskRequest& request) {
   located.running.target = located.on.disk.target;
   if (auto own = connection.jobs().find(located.on.domain.uuid, request.disk)) {
     located.running.job = std::move(own->job);
-    located.running.id = own->id;
+    located.running.live_id = own->id;
     return located;
   }
   BLOCKPULL_TRY(state, connection.state_of(located.on.domain));
@@ -58,7 +48,7 @@ Result<Located> locate(Connection& connection, const DiskRequest& request) {
 
 /// Finds the job of a disk, here or in its guest's QEMU.
 void find_job(const std::shared_ptr<Connection>& connection, const DiskRequest& request,
-              const FindCall& call, const Answer<RunningJob>& then) {
+              const FindCall& call, const Answer<FoundJob>& then) {
   auto located = locate(*connection, request);
   if (!located.ok()) {
     then(std::move(located).error());
@@ -68,31 +58,23 @@ void find_job(const std::shared_ptr<Connection>& connection, const DiskRequest& 
     then(std::move(located->running));
     return;
   }
-  find_in_guest(connection, located->on, call,
-                [target = located->running.target, then](Result<GuestJob> found) {
-                  if (!found.ok()) {
-                    then(std::move(found).error());
-                    return;
-                  }
-                  then(RunningJob{std::move(found->job), found->live_id, target,
-                                  std::move(found->unfollowed)});
-                });
+  find_in_guest(connection, located->on, call, then);
 }
 
 /// 84: jobs of other programs are left alone.
-Failure foreign_job(const RunningJob& running) {
+Failure foreign_job(const FoundJob& running) {
   return report(ErrorKind::kJobActive,
                 text("job '", running.unfollowed->id, "' on disk '", running.target,
                      "' belongs to another program and is left alone; end it there"));
 }
 
 /// 8 or 84: why a job that nobody here follows is not changed.
-Failure no_job_of_ours(const RunningJob& running) {
+Failure no_job_of_ours(const FoundJob& running) {
   return running.unfollowed ? foreign_job(running) : no_job_on(running.target);
 }
 
 /// 55: somebody has ended it before.
-Failure being_ended(const RunningJob& running) {
+Failure being_ended(const FoundJob& running) {
   return report(ErrorKind::kJobActive, ErrorCode::kOperationInvalid, ErrorDomain::kQemu,
                 text("block job on disk '", running.target, "' is still being ended"));
 }
@@ -176,7 +158,7 @@ Result<void> change_answer(blockpull::Result<void> said, const std::string& targ
   return failure;
 }
 
-void set_speed(const RunningJob& running, const SpeedRequest& request, const Answer<void>& answer) {
+void set_speed(const FoundJob& running, const SpeedRequest& request, const Answer<void>& answer) {
   auto bytes_per_second = speed_of(request);
   if (!bytes_per_second.ok()) {
     answer(std::move(bytes_per_second).error());
@@ -188,7 +170,7 @@ void set_speed(const RunningJob& running, const SpeedRequest& request, const Ans
                              });
 }
 
-void resume(const RunningJob& running, const Answer<void>& answer) {
+void resume(const FoundJob& running, const Answer<void>& answer) {
   running.job->resume([answer, target = running.target](blockpull::Result<void> said) {
     answer(change_answer(std::move(said), target));
   });
@@ -199,12 +181,12 @@ Result<void> check_abort_flags(Flags flags) {
 }
 
 /// Whether this call is the first to end the job.
-bool claim_abort(Connection& connection, const RunningJob& running) {
+bool claim_abort(Connection& connection, const FoundJob& running) {
   return running.job->progress().state == job::State::kRunning &&
-         (running.id == 0 || connection.jobs().claim_abort(running.id));
+         (running.live_id == 0 || connection.jobs().claim_abort(running.live_id));
 }
 
-Result<std::shared_ptr<job::Job>> abort(Connection& connection, const RunningJob& running,
+Result<std::shared_ptr<job::Job>> abort(Connection& connection, const FoundJob& running,
                                         Flags flags) {
   if (running.job == nullptr) {
     return no_job_of_ours(running);
@@ -279,7 +261,7 @@ void block_job_info(const std::shared_ptr<Connection>& connection, const DiskReq
     return;
   }
   find_job(connection, request, {"virDomainGetBlockJobInfo", false},
-           [answer = std::move(answer), flags = request.flags](Result<RunningJob> running) {
+           [answer = std::move(answer), flags = request.flags](Result<FoundJob> running) {
              if (!running.ok()) {
                answer(std::move(running).error());
              } else if (running->job != nullptr) {
@@ -309,7 +291,7 @@ void block_job_set_speed(const std::shared_ptr<Connection>& connection, const Sp
     return;
   }
   find_job(connection, request.disk, {"virDomainBlockJobSetSpeed", true},
-           [answer = std::move(answer), request](Result<RunningJob> running) {
+           [answer = std::move(answer), request](Result<FoundJob> running) {
              if (!running.ok()) {
                answer(std::move(running).error());
              } else if (running->job != nullptr) {
@@ -344,7 +326,7 @@ void block_job_resume(const std::shared_ptr<Connection>& connection, const DiskR
     return;
   }
   find_job(connection, request, {"blockJobResume", true},
-           [answer = std::move(answer)](Result<RunningJob> running) {
+           [answer = std::move(answer)](Result<FoundJob> running) {
              if (!running.ok()) {
                answer(std::move(running).error());
              } else if (running->job != nullptr) {
@@ -362,7 +344,7 @@ void block_job_abort(const std::shared_ptr<Connection>& connection, const DiskRe
     return;
   }
   find_job(connection, request, {"virDomainBlockJobAbort", true},
-           [connection, answer = std::move(answer), request](Result<RunningJob> running) {
+           [connection, answer = std::move(answer), request](Result<FoundJob> running) {
              answer(running.ok() ? abort(*connection, *running, request.flags)
                                  : std::move(running).error());
            });

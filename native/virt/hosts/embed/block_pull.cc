@@ -113,7 +113,7 @@ Result<Target> find_target(Connection& connection, const BlockPullRequest& reque
   BLOCKPULL_CHECK(find_target_disk(target, request.disk));
   const auto own = connection.jobs().find(target.domain.uuid, target.disk.target);
   const bool is_busy =
-      own ? !own->is_left_over : job_on_image(connection, target.disk.source) != nullptr;
+      own ? !own->is_orphan : job_on_image(connection, target.disk.source) != nullptr;
   if (is_busy) {
     target.busy = job_active_on(target.disk.target);
     // A plan under a running guest tells what else would refuse a pull, beside that job.
@@ -175,13 +175,12 @@ ReleaseScope scope_of(const std::shared_ptr<Connection>& connection, const Targe
 job::JobOptions job_options(const Connection& connection, const Target& target,
                             const driver::PullOptions& pulled,
                             std::function<void(const job::Outcome&)> on_end) {
-  const JobSubject subject{target.domain.name, target.domain.uuid, target.disk.target,
-                           target.disk.source};
+  const DiskRef disk = ref_to({target.domain, target.disk});
   job::JobOptions options;
-  options.before_end = [store = connection.store(), subject, pulled](job::Outcome& outcome) {
-    follow_in_xml(*store, subject, outcome, [&pulled] { return look_at_headers(pulled); });
+  options.before_end = [store = connection.store(), disk, pulled](job::Outcome& outcome) {
+    follow_in_xml(*store, disk, outcome, [&pulled] { return look_at_headers(pulled); });
   };
-  options.on_end = tell_end(connection.sink(), subject, std::move(on_end));
+  options.on_end = tell_end(connection.sink(), disk, std::move(on_end));
   return options;
 }
 
@@ -191,8 +190,7 @@ Result<std::shared_ptr<job::Job>> pull_here(const std::shared_ptr<Connection>& o
                                             std::function<void(const job::Outcome&)> on_end) {
   Connection& connection = *on;
   BLOCKPULL_TRY(options, local_options(connection, target, request));
-  auto place =
-      connection.jobs().reserve({target.domain.uuid, target.disk.target, target.disk.source});
+  auto place = connection.jobs().reserve({.disk = ref_to({target.domain, target.disk})});
   if (!place) {
     return connection_closed(name_of(request.call));
   }

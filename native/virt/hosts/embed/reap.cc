@@ -18,10 +18,10 @@ namespace {
 constexpr const char* kReap = "reap";
 
 /// Answers on the engine's thread, with the last of the ends.
-void answer_when_ended(Connection& connection, std::vector<AdoptedJob> jobs,
+void answer_when_ended(Connection& connection, std::vector<LiveJob> jobs,
                        Answer<std::vector<ReapedJob>> answer) {
   struct Waiting {
-    std::vector<AdoptedJob> jobs;
+    std::vector<LiveJob> jobs;
     Answer<std::vector<ReapedJob>> answer;
     std::atomic<std::size_t> left{0};
   };
@@ -33,7 +33,7 @@ void answer_when_ended(Connection& connection, std::vector<AdoptedJob> jobs,
   waiting->left = jobs.size();
   waiting->jobs = std::move(jobs);
   waiting->answer = std::move(answer);
-  for (const AdoptedJob& adopted : waiting->jobs) {
+  for (const LiveJob& adopted : waiting->jobs) {
     if (!connection.jobs().is_asked_for(*adopted.job)) {
       adopted.job->fail_rather_than_stop();
     }
@@ -42,7 +42,7 @@ void answer_when_ended(Connection& connection, std::vector<AdoptedJob> jobs,
         return;
       }
       std::vector<ReapedJob> reaped;
-      for (const AdoptedJob& ended : waiting->jobs) {
+      for (const LiveJob& ended : waiting->jobs) {
         reaped.push_back(
             {ended.disk.target, ended.disk.source, ended.job->outcome().value_or(job::Outcome{})});
       }
