@@ -17,7 +17,7 @@ export default defineConfig({
     testTimeout: 120_000,
     hookTimeout: 120_000,
     // A monitor that was used stays connected for a second, and keeps the next client waiting.
-    expect: { poll: { timeout: 20_000 } },
+    expect: { poll: { timeout: 90_000 } },
     typecheck: {
       enabled: true,
       include: ['test/types/**/*.test-d.ts'],

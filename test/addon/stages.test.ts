@@ -38,7 +38,7 @@ interface Ended {
 function endAt(how: string, stage: string, image: string): Promise<Ended> {
   const { script, env } = underTest
   return new Promise((resolve) => {
-    execFile(process.execPath, [script, how, stage, image], { timeout: 30_000, env }, (error, stdout, stderr) => {
+    execFile(process.execPath, [script, how, stage, image], { timeout: 90_000, env }, (error, stdout, stderr) => {
       const code = error === null ? 0 : (error.code ?? error.signal ?? 'killed')
       resolve({ code, printed: stdout + underTest.complaints(stderr) })
     })

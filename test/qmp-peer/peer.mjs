@@ -155,7 +155,7 @@ export class QmpPeer {
 
   /** The next command of this name that no earlier call gave, past or to come.
    * @param {string} name @param {number} [timeoutMs] */
-  async received(name, timeoutMs = 10_000) {
+  async received(name, timeoutMs = 60_000) {
     const index = this.#given.get(name) ?? 0
     this.#given.set(name, index + 1)
     const find = () => this.log.filter((entry) => entry.kind === 'command' && entry.name === name)[index]
@@ -168,7 +168,7 @@ export class QmpPeer {
   }
 
   /** Resolves once no client is connected; at once if none is. @param {number} [timeoutMs] */
-  async closed(timeoutMs = 10_000) {
+  async closed(timeoutMs = 60_000) {
     await this.#until('the end of the connection', timeoutMs, () => this.#sockets.length === 0 || undefined)
   }
 

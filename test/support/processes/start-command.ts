@@ -21,7 +21,7 @@ export function start(...args: readonly string[]) {
     const late = ended.then(({ code, stdout, stderr }) => {
       throw new Error(`the command ended with ${code} before it said ${words}: ${stdout}${stderr}`)
     })
-    await Promise.race([late, expect.poll(() => printed[stream], { timeout: 20_000 }).toMatch(words)])
+    await Promise.race([late, expect.poll(() => printed[stream], { timeout: 90_000 }).toMatch(words)])
   }
   return { child, ended, until }
 }

@@ -23,7 +23,7 @@ import { QmpClient } from './qmp-client.mjs'
 
 /** @typedef {{ readonly code: number | null, readonly signal: NodeJS.Signals | null }} QemuEnd */
 
-const greetingPatienceMs = 20_000
+const greetingPatienceMs = 60_000
 
 /** Where a program of QEMU's is: in BLOCKPULL_QEMU_DIR, or by its name on PATH. @param {string} name */
 export function qemuProgram(name) {

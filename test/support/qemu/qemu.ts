@@ -79,9 +79,9 @@ export async function isDamaged(path: string): Promise<boolean> {
 
 /** Waits until nobody has the image locked: writes that are under way when a process is killed still end. */
 export async function untilUnlocked(path: string): Promise<void> {
-  const until = performance.now() + 10_000
+  const until = performance.now() + 60_000
   while ((await run('qemu-img', ['info', path])).code !== 0) {
-    if (performance.now() > until) throw new Error(`'${path}' is still locked after 10 seconds`)
+    if (performance.now() > until) throw new Error(`'${path}' is still locked after a minute`)
   }
 }
 

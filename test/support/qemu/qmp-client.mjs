@@ -141,7 +141,7 @@ export class QmpClient {
 
   /** @param {string} about @param {(message: any) => boolean} accepts @param {Patience} [patience]
    * @returns {Promise<any>} */
-  #wait(about, accepts, { timeoutMs = 10_000 } = {}) {
+  #wait(about, accepts, { timeoutMs = 60_000 } = {}) {
     const index = this.#kept.findIndex(accepts)
     if (index !== -1) return Promise.resolve(this.#kept.splice(index, 1)[0])
     if (this.#socket.destroyed) return Promise.reject(new Error(`the connection is closed; ${about} cannot come`))

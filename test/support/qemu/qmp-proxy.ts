@@ -17,7 +17,7 @@ import { MessageSplitter } from '../../qmp-peer/message-splitter.mjs'
 
 type Side = 'before' | 'after'
 
-const patienceMs = 20_000
+const patienceMs = 60_000
 
 /** The commands that stand for a point of a live pull: the first that flushes, in any way, and the one that ends it. */
 export const flush = ['blockdev-add', 'human-monitor-command'] as const

@@ -15,7 +15,7 @@ import { diskArgs, type GraphImages, guestDevice, rootName } from './nodes.js'
 import type { Recipe } from './recipe.js'
 
 const devicePath = `/machine/peripheral/${guestDevice}/virtio-backend`
-const patienceMs = 20_000
+const patienceMs = 60_000
 
 /** A job as query-jobs tells of it. */
 export interface MachineJob {

@@ -19,7 +19,7 @@ import {
 } from '../../../lib/index.js'
 import type { RandomGuest } from './guest.js'
 
-const patienceMs = 30_000
+const patienceMs = 90_000
 
 /** The commands of a pull; where one of several is held, it is by how many pass before. */
 const commands = [
