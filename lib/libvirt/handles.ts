@@ -87,7 +87,14 @@ export class VirConnect {
     for (const { disk, registrations } of event.notices) {
       for (const id of registrations) {
         const known = this.#registrations.get(id)
-        known?.callback(this, dom, disk, event.type, event.status, known.opaque)
+        try {
+          known?.callback(this, dom, disk, event.type, event.status, known.opaque)
+        } catch (thrown) {
+          // An uncaught exception, as from any listener; the next callback hears the event all the same.
+          queueMicrotask(() => {
+            throw thrown
+          })
+        }
       }
     }
   }

@@ -4,7 +4,7 @@
 //
 // Events and job info carry libvirt's numbers; these objects name them: `event.status === BlockJobStatus.FAILED`.
 // Flags have no place here: who wants to pass them uses `blockpull/libvirt`, where every constant has its C name.
-// The numbers themselves are written once, in `libvirt-constants.ts`.
+// The numbers themselves are written once, in `lib/libvirt/constants.ts`.
 
 import * as vir from '../libvirt/constants.js'
 

@@ -35,7 +35,8 @@ class Call {
                            virt::ErrorDomain domain = virt::ErrorDomain::kPublic) const;
   [[nodiscard]] bool takes(const DomainHandle* handle) const;
 
-  /// Whether the connection is not read-only.
+  /// Whether the connection is not read-only. Asked here as well as in virt/calls, since libvirt
+  /// refuses a read-only connection before a null argument.
   [[nodiscard]] bool may_write(const ConnectionHandle* handle) const;
   [[nodiscard]] bool may_write(const DomainHandle* handle) const;
 

@@ -3,7 +3,7 @@
 // C's calls return when there is an answer; below, an answer may come on another thread. Every call
 // of the shim on native/virt goes through here:
 //
-//     answer_of<T>([&](auto answer) { answer(connection.lookup_name(name)); })
+//     answer_of<T>([&](auto answer) { virt::lookup_by_name(conn->virt(), name, answer); })
 //
 // The call is handed what to answer with: once, from any thread, at once or later.
 

@@ -340,18 +340,28 @@ virt::OnEvent events_to(const std::shared_ptr<Dispatcher>& dispatcher,
   };
 }
 
-/// The value of process.env; empty where it has none.
-std::string environment_variable(napi_env env, const char* name) {
-  const Napi::Value value =
-      Napi::Env(env).Global().Get("process").As<Napi::Object>().Get("env").As<Napi::Object>().Get(
-          name);
-  return value.IsString() ? value.As<Napi::String>().Utf8Value() : std::string();
+/// What stands at `name` of an object; nullptr where it cannot be read: an exception is pending.
+napi_value property_of(napi_env env, napi_value object, const char* name) {
+  napi_value value = nullptr;
+  return object != nullptr && napi_get_named_property(env, object, name, &value) == napi_ok
+             ? value
+             : nullptr;
 }
 
-std::vector<std::string> default_uris(napi_env env) {
+/// The values of process.env that name a connection, empty ones too. Absent: an exception is
+/// pending, since a program may put an object of its own there.
+std::optional<std::vector<std::string>> default_uris(napi_env env) {
+  napi_value global = nullptr;
+  napi_get_global(env, &global);
+  const napi_value variables = property_of(env, property_of(env, global, "process"), "env");
   std::vector<std::string> uris;
   for (const char* const name : virt::kUriVariables) {
-    uris.push_back(environment_variable(env, name));
+    const napi_value value = property_of(env, variables, name);
+    if (value == nullptr) {
+      return std::nullopt;
+    }
+    const Napi::Value uri(env, value);
+    uris.push_back(uri.IsString() ? uri.As<Napi::String>().Utf8Value() : std::string());
   }
   return uris;
 }
@@ -366,12 +376,17 @@ napi_value open_connection(napi_env env, napi_callback_info info) {
   if (!options || !check_callback(env, arguments[1])) {
     return nullptr;
   }
+  const bool is_named = !options->uri || !options->uri->empty();
+  auto uris = is_named ? std::vector<std::string>() : default_uris(env);
+  if (!uris) {
+    return nullptr;
+  }
   auto& environment = Environment::of(env);
   auto events = std::make_shared<EventChannel>(env, arguments[1]);
   using Opened = std::shared_ptr<virt::Connect>;
   return promise_of_work<Opened>(
       env,
-      [&environment, options = *std::move(options), uris = default_uris(env),
+      [&environment, options = *std::move(options), uris = *std::move(uris),
        on_event = events_to(environment.dispatcher(), events)]() -> virt::Result<Opened> {
         BLOCKPULL_TRY(engine, environment.engine());
         return virt::open_connect(std::move(engine), options, uris, on_event);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Builds one plain JavaScript object, property by property. 64-bit numbers become BigInts, absent
-// values null. No status is looked at: see convert.h. Thread rule: the JavaScript thread, inside a
+// values null. No status is looked at: see results.h. Thread rule: the JavaScript thread, inside a
 // handle scope.
 
 #pragma once

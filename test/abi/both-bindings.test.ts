@@ -220,6 +220,23 @@ describe('C and TypeScript answer alike', () => {
     )
   })
 
+  test('an environment that throws fails the call that reads it, and no other', async () => {
+    const before = process.env
+    onTestFinished(() => {
+      process.env = before
+    })
+    process.env = new Proxy(
+      {},
+      {
+        get: () => {
+          throw new Error('mine')
+        },
+      },
+    )
+    await expect(virt.virConnectOpen(null)).rejects.toThrow('mine')
+    await virt.virConnectClose(await virt.virConnectOpen(vms.uri))
+  })
+
   test('about a connection that nobody names', async () => {
     for (const name of uriVariables) vi.stubEnv(name, '')
     onTestFinished(() => void vi.unstubAllEnvs())

@@ -2,7 +2,7 @@
 //
 // libvirt's layer over a fake binding: types refused, arguments passed on unjudged, events 8 and 16, every number.
 
-import { beforeEach, describe, expect, it, vi } from 'vitest'
+import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { openVirConnect } from '../../lib/libvirt/handles.js'
 import * as virt from '../../lib/libvirt.js'
 import { FakeBinding, failure, noticesOf, vm0 } from './fake-binding.js'
@@ -177,6 +177,21 @@ describe('events', () => {
     binding.send(change([], [0, 1]))
     expect(heard).toEqual(['first'])
     expect(binding.last).toEqual({ id: 1 })
+  })
+
+  it('reach the next callback where one throws, which is an uncaught exception', async () => {
+    const listeners = process.listeners('uncaughtException')
+    process.removeAllListeners('uncaughtException')
+    onTestFinished(() => listeners.forEach((listener) => void process.on('uncaughtException', listener)))
+    const thrown = new Promise((resolve) => process.once('uncaughtException', resolve))
+    const heard = vi.fn()
+    await virt.virConnectDomainEventRegisterAny(conn, null, 8, () => {
+      throw new Error('mine')
+    })
+    await virt.virConnectDomainEventRegisterAny(conn, null, 16, heard)
+    binding.send(change([0], [1]))
+    expect(heard).toHaveBeenCalledTimes(1)
+    expect(await thrown).toEqual(new Error('mine'))
   })
 
   it('are registered by the number of the callback, the same for the same function', async () => {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One thread that serves every monitor of the process: it waits for all of their sockets at once,
-// so a monitor that says nothing costs nothing and delays nobody.
+// One thread that serves the sockets of the process: it waits for all of them at once, so a peer
+// that says nothing costs nothing and delays nobody.
 //
 //     epoll ─▶ what is readable or writable ─▶ its callback
 //     post  ─▶ callbacks from other threads

@@ -90,7 +90,7 @@ class Flush : public std::enable_shared_from_this<Flush> {
     } else if (words::node_exists(why) && tries > 0) {
       execute(removal(),
               [tries](Flush& flush, const Result<Json>& /*removed*/) { flush.add_filter(tries); });
-    } else if (words::is_read_only(why)) {
+    } else if (words::node_is_read_only(why)) {
       ask_why_read_only();
     } else if (words::lacks_driver(why) && peer_.offers("human-monitor-command")) {
       flush_by_hand();

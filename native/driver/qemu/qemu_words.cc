@@ -37,6 +37,10 @@ bool is_read_only(const Error& error) {
   return says(error, "read-only");
 }
 
+bool node_is_read_only(const Error& error) {
+  return says(error, "is read-only");
+}
+
 bool command_unknown(const Error& error) {
   return says(error, "'auto-finalize' is unexpected") || has_class(error, "CommandNotFound");
 }

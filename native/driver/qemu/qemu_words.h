@@ -30,6 +30,7 @@ namespace blockpull::driver::qemu::words {
 /// The filter that was just added is not there.
 [[nodiscard]] bool no_such_node(const Error& error);
 [[nodiscard]] bool node_exists(const Error& error);
+[[nodiscard]] bool node_is_read_only(const Error& error);
 /// Another filter was put between ours and the node since ours was added.
 [[nodiscard]] bool child_is_fixed(const Error& error);
 /// QEMU was built, or is allowed to run, without the filter's driver.

@@ -38,11 +38,6 @@ Result<void> EventBook::remove(int id) {
   return {};
 }
 
-bool EventBook::is_registered(int id) const {
-  const std::lock_guard lock(mutex_);
-  return std::ranges::any_of(entries_, [id](const Entry& entry) { return entry.id == id; });
-}
-
 EventNotice EventBook::notice(int event, const std::string& disk,
                               const std::string& domain_uuid) const {
   EventNotice notice{event, disk, {}};

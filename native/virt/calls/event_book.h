@@ -50,8 +50,6 @@ class EventBook {
   /// 8 for an id that is not registered.
   [[nodiscard]] Result<void> remove(int id);
 
-  [[nodiscard]] bool is_registered(int id) const;
-
   [[nodiscard]] std::vector<EventNotice> notices(const BlockJobEvent& event) const;
 
  private:

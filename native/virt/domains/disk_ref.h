@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which disk: the one answer to that question for jobs, events and XML.
+// Which disk a job works on.
 
 #pragma once
 

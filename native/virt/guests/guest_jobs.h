@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Finds the job on a disk of a running domain, as the calls in block_jobs.h need it. Such a job is
+// Finds the job on a disk of a running domain, as the host's calls need it. Such a job is
 // one of three:
 //
 //     followed   by this process: a job::Job like any other

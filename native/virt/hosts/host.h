@@ -77,6 +77,7 @@ class Host {
   virtual void abandon() = 0;
   /// Whether no job and no call is left.
   [[nodiscard]] virtual bool is_idle() = 0;
+  /// When no job is left; calls that wait have been answered by close().
   virtual void when_idle(std::function<void()> done) = 0;
   virtual void wait_until_idle() = 0;
 };

@@ -15,8 +15,8 @@
 //     BufferedWay   reads, inflates    looks        writes
 //     ZerosWay      nothing            always       nothing: no part of it gets a place
 //
-// A new way is one file that implements this, a `WayKind`, and a line in `ways.h` that says for
-// which pieces it is taken. One that copies inside the kernel or clones fetches nothing, takes no
+// A new way is one file that implements this, a `WayKind`, a member of `Ways`, and in `ways.cc` the
+// pieces for which it is taken. One that copies inside the kernel or clones fetches nothing, takes no
 // buffer and does all its work in `deliver`; one that reads from the page cache differs from
 // BufferedWay in `fetch`.
 //

@@ -45,6 +45,7 @@ INSTANTIATE_TEST_SUITE_P(
         Sentence{"before 2.12", &words::command_unknown, "Parameter 'auto-finalize' is unexpected"},
         Sentence{"7.2 to 10.0", &words::no_such_node, "Failed to find node with node-name='f'"},
         Sentence{"7.2 to 10.0", &words::node_exists, "Duplicate nodes with node-name='f'"},
+        Sentence{"7.2 to 10.0", &words::node_is_read_only, "Block node 'f' is read-only"},
         Sentence{"7.2 to 10.0", &words::child_is_fixed, "Cannot change the option 'image'"},
         Sentence{"7.2", &words::lacks_driver, "Unknown driver 'blkdebug'"},
         Sentence{"8.0 to 10.0", &words::lacks_driver,
