@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Runs one whole pull of a recorded disk on an inline host, and tells how it ended. The chain is
-// put together here from files in memory, as `driver/local/prepare_pull.cc` does it from files on disk.
+// Runs one whole pull of a recorded disk on an inline host, and reports how it ended. The chain is
+// put together here from files in memory; `driver/local/prepare_pull.cc` takes files on disk.
 
 #pragma once
 
