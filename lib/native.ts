@@ -123,7 +123,7 @@ export function loadBinding(): NativeBinding {
     return loaded
   } catch (cause) {
     throw new Error(
-      `blockpull has no native addon for ${process.platform}-${process.arch} with Node ${process.versions.node} ` +
+      `native addon for ${process.platform}-${process.arch} with Node ${process.versions.node} is missing ` +
         `in '${packageRoot}' (${reasonOf(cause)}): build it there with 'npm run setup', or use Linux x64`,
       { cause },
     )

@@ -86,8 +86,13 @@ export async function withDisk<T>(
   return await withConnection(args, context, access, async (connection) => {
     const [domain] = await findDomains(args, connection, isSocket ? undefined : first)
     if (domain === undefined) throw new CommandFailure('NO_DOMAIN', `domain '${first}' is not there`)
-    return await work({ connection, domain, disk, label: isSocket ? disk : `${first} ${disk}` })
+    return await work({ connection, domain, disk, label: labelOf(args, first, disk) })
   })
+}
+
+/** What lines of output call a disk. With --qmp the domain has no name that anybody gave it. */
+export function labelOf(args: Arguments, domain: string, disk: string): string {
+  return args.has('qmp') ? disk : `${domain} ${disk}`
 }
 
 /** A name that a domain may have: that of the socket's file. */

@@ -42,11 +42,12 @@ export const job: Command = {
   notes: ['Exit code 4: the job belongs to another program, or the monitor is in use.'],
   run: async (args, context) => {
     checkOptions(args)
+    const hasStopped = args.has('resume') ? await isStopped(args, context) : false
     const isChange = args.has('abort') || args.has('bandwidth') || args.has('resume')
     const hint = isChange ? ', which may do yet what it was asked' : ''
     return await withDisk(args, context, { readOnly: !isChange }, async (found) => {
       try {
-        await untilStopped(context, found.connection, () => serve(args, context, found), { hint })
+        await untilStopped(context, found.connection, () => serve(args, context, found, hasStopped), { hint })
       } catch (error) {
         if (BlockPullError.is(error) && error.code === 'NO_JOB') await refuseIfPulled(context, found)
         throw error
@@ -56,10 +57,10 @@ export const job: Command = {
   },
 }
 
-async function serve(args: Arguments, context: Context, found: FoundDisk): Promise<void> {
+async function serve(args: Arguments, context: Context, found: FoundDisk, hasStopped: boolean): Promise<void> {
   if (args.has('abort')) await abort(args, context, found)
   else if (args.has('bandwidth')) await setLimit(args, context, found)
-  else if (args.has('resume')) await resume(args, context, found)
+  else if (args.has('resume')) await resume(args, context, found, hasStopped)
   else await show(args, context, found)
 }
 
@@ -115,9 +116,21 @@ async function setLimit(args: Arguments, context: Context, { domain, disk, label
   if (!args.has('json')) tell(context.out, `${label}: limit: ${limit}`)
 }
 
-async function resume(args: Arguments, context: Context, { domain, disk, label }: FoundDisk): Promise<void> {
+/**
+ * Whether the job has stopped on an error. A connection that writes adopts the job and does not know that at once, so
+ * this asks QEMU through one that only reads.
+ */
+async function isStopped(args: Arguments, context: Context): Promise<boolean> {
+  return await withDisk(args, context, { readOnly: true }, async ({ connection, domain, disk }) => {
+    const info = await untilStopped(context, connection, () => domain.blockJobInfo(disk))
+    return info !== null && info.stoppedOn !== null
+  })
+}
+
+async function resume(args: Arguments, context: Context, found: FoundDisk, hasStopped: boolean): Promise<void> {
+  const { domain, disk, label } = found
   await domain.blockJobResume(disk)
-  if (!args.has('json')) tell(context.out, `${label}: job goes on`)
+  if (!args.has('json')) tell(context.out, `${label}: ${hasStopped ? 'job continues' : 'job had not stopped'}`)
 }
 
 /** A job of another process is not "no job". */

@@ -81,8 +81,7 @@ async function startOnly(
     const job = await domain.blockPull(disk, { ...options, detached: true, signal })
     release()
     onStart(job)
-    // Where no layer drops out QEMU has no job, and nobody would find it later.
-    if (job.progress.method === 'none') await job.done.catch(() => undefined)
+    await untilQemuHasIt(job)
     await Promise.all([connection.close(), job.done.catch(() => undefined)])
     const { outcome } = job
     if (outcome !== null && outcome.error?.code !== 'CLOSED') return endingOfJob(outcome)
@@ -92,6 +91,14 @@ async function startOnly(
   } finally {
     release()
   }
+}
+
+/**
+ * Waits until it is known that QEMU has the job. Where there is nothing to pull, QEMU has none and a later `reap` would
+ * find none, so this waits for the end. The method is 'none' until the job's first moment on the engine's thread.
+ */
+async function untilQemuHasIt(job: BlockJob<bigint>): Promise<void> {
+  for await (const { method } of job) if (method !== 'none') return
 }
 
 function startedLines(label: string): string[] {

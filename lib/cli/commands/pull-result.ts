@@ -11,6 +11,11 @@ import { cut, shown, widthOf } from '../shown.js'
 /** What the command line says of the output; each job adds its names. */
 export type PullStyle = Omit<FollowStyle, 'label' | 'image'>
 
+interface Released {
+  readonly released: readonly string[]
+  readonly releasedBytes?: readonly string[] | null
+}
+
 /** A pull that took less is told without a rate: that of the few bytes of an instant means nothing. */
 const shortestSeconds = 0.01
 
@@ -28,15 +33,19 @@ export function doubtsOf({ verified, durable }: Pick<Ending, 'verified' | 'durab
   ]
 }
 
+/** The files that the job's disk no longer needs, a line each. */
+export function releasedLines(label: string, { released, releasedBytes }: Released): string[] {
+  return released.map((path, at) => `${label} no longer needs ${nameOf(path, releasedBytes?.[at])}`)
+}
+
 export function resultLines(label: string, ending: Ending, hint?: string): string[] {
-  const { bytesMoved, released, releasedBytes } = ending
+  const { bytesMoved, released } = ending
   const doubts = doubtsOf(ending)
   const isIdle = Number(bytesMoved) === 0 && released.length === 0
   const moved = Number(bytesMoved) === 0 ? 'nothing had to be moved' : movedText(ending)
-  const needs = released.map((path, at) => `${label} no longer needs ${nameOf(path, releasedBytes?.[at])}`)
   return [
     isIdle ? `${label}: nothing to pull` : `${label}: pulled, ${moved}`,
-    ...[...doubts, ...trailingText(ending), ...needs].map((line) => `  ${line}`),
+    ...[...doubts, ...trailingText(ending), ...releasedLines(label, ending)].map((line) => `  ${line}`),
     ...(hint === undefined || released.length === 0 ? [] : [`  ${hint}`]),
   ]
 }

@@ -55,7 +55,7 @@ export const pull: Command = {
     ...imageOptions,
     ...connectionOptions,
     connect: { value: 'URI', short: 'c', help: "the connection; '' takes BLOCKPULL_URI" },
-    'on-error': { value: 'HOW', help: "stop, enospc: wait for 'job --resume'; running only" },
+    'on-error': { value: 'HOW', help: 'report; running only: stop, enospc (job --resume)' },
     'no-wait': { help: 'only start it; running domains only: QEMU goes on' },
     quiet: { short: 'q', help: 'print failures only' },
   },

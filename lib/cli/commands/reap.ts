@@ -8,14 +8,15 @@
 // the next reap finds it.
 
 import type { Domain, Outcome, ReapedJob } from '../../index.js'
+import type { Arguments } from '../args.js'
 import type { Command, Context } from '../context.js'
 import { type Ending, ExitCode, endingOfAll, endingOfError, endingOfJob, isFailure } from '../exit-codes.js'
-import { connectionOptions, findDomains, withConnection } from '../find-disk.js'
+import { connectionOptions, findDomains, labelOf, withConnection } from '../find-disk.js'
 import { writeJson } from '../json.js'
 import { report, warn } from '../report.js'
 import { tell } from '../shown.js'
 import { untilStopped, type Wait } from '../waiting.js'
-import { doubtsOf } from './pull-result.js'
+import { doubtsOf, releasedLines } from './pull-result.js'
 
 /** After which a person wonders what is waited for. */
 const silenceMs = 1000
@@ -37,7 +38,7 @@ export const reap: Command = {
     return await withConnection(args, context, {}, async (connection) => {
       const domains = await findDomains(args, connection, name)
       return await untilStopped(context, connection, async (wait) => {
-        const endings = (await Promise.all(domains.map((domain) => reapDomain(context, wait, domain, json)))).flat()
+        const endings = (await Promise.all(domains.map((domain) => reapDomain(args, context, wait, domain)))).flat()
         if (endings.length === 0 && !json) tell(context.out, 'nothing to reap')
         return report(context, summary(endings, json), { json })
       })
@@ -45,7 +46,8 @@ export const reap: Command = {
   },
 }
 
-async function reapDomain(context: Context, wait: Wait, domain: Domain, json: boolean): Promise<Ending[]> {
+async function reapDomain(args: Arguments, context: Context, wait: Wait, domain: Domain): Promise<Ending[]> {
+  const json = args.has('json')
   const timer = setTimeout(() => {
     if (!json) tell(context.err, `waiting for '${domain.name}'; Ctrl-C leaves its jobs to QEMU`)
   }, silenceMs)
@@ -54,24 +56,25 @@ async function reapDomain(context: Context, wait: Wait, domain: Domain, json: bo
     for (const job of await domain.reap()) {
       endings.push(endingOf(job))
       if (json) writeJson(context.out, lineOf(domain, job))
-      else tellOutcome(context, `${domain.name} ${job.target}`, job.outcome)
+      else tellOutcome(context, labelOf(args, domain.name, job.target), job.outcome)
     }
     return endings
   } catch (thrown) {
     const error = wait.explain(thrown)
     if (!isFailure(error)) throw error
-    const { code, message } = error
-    if (json) writeJson(context.out, { event: 'unreached', domain: domain.name, code, message })
+    const ending = endingOfError(error)
+    const { code, message, hint } = ending
+    if (json) writeJson(context.out, { event: 'unreached', domain: domain.name, code, message, hint })
     else warn(context, `domain '${domain.name}' cannot be ${domain.error === null ? 'reached' : 'served'}: ${message}`)
-    return [endingOfError(error)]
+    return [ending]
   } finally {
     clearTimeout(timer)
   }
 }
 
 function tellOutcome(context: Context, label: string, outcome: Outcome): void {
-  const doubts = outcome.state === 'completed' ? doubtsOf(outcome) : []
-  tell(context.out, `${label}: ${sentenceOf(outcome)}`, ...doubts.map((doubt) => `  ${doubt}`))
+  const facts = outcome.state === 'completed' ? [...doubtsOf(outcome), ...releasedLines(label, outcome)] : []
+  tell(context.out, `${label}: ${sentenceOf(outcome)}`, ...facts.map((fact) => `  ${fact}`))
   for (const sentence of outcome.warnings) warn(context, sentence)
 }
 
@@ -100,8 +103,10 @@ function sentenceOf({ state, error }: Outcome): string {
 }
 
 function lineOf(domain: Domain, { target, path, outcome }: ReapedJob) {
-  const { state, error, bytesMoved, seconds, method, released, releasedBytes, verified, durable } = outcome
-  const why = { code: error?.code ?? null, message: error?.message ?? null }
-  const ended = { bytesMoved, seconds, method, released, releasedBytes, verified, durable }
+  const { state, error, bytesMoved, seconds, method, released, releasedBytes } = outcome
+  const { verified, durable, trailingData } = outcome
+  const { hint } = endingOfJob(outcome)
+  const why = { code: error?.code ?? null, message: error?.message ?? null, hint }
+  const ended = { bytesMoved, seconds, method, released, releasedBytes, verified, durable, trailingData }
   return { event: 'reaped', domain: domain.name, target, path, state, ...why, ...ended }
 }

@@ -4,7 +4,7 @@
 
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import type { NativeBlockJobEvent } from '../../../lib/native.js'
-import { failure, layerOf, outcomeOf, turn, vm0 } from '../fake-binding.js'
+import { failure, layerOf, outcomeOf, progressAt, turn, vm0 } from '../fake-binding.js'
 import { FakeTerminal } from './fake-context.js'
 
 const connected = '--connect qemu:///embed?root=/srv'
@@ -82,6 +82,32 @@ describe('pull of a running domain', () => {
       expect(terminal.out).toMatch(printed)
       expect(terminal.err).toBe('')
       expect(job.calls).toEqual([])
+    })
+
+    it('does not wait for the end of a job whose method is known late', async () => {
+      terminal.binding.onStart = (started) => {
+        started.latest = progressAt(0n, { method: 'none' })
+      }
+      const { exit, job } = await terminal.startPull(`pull ${connected} vm0 vda --no-wait`)
+      expect(requests('close')).toHaveLength(0)
+      job.move(0n, { method: 'block-stream' })
+      while (requests('close').length === 0) await turn()
+      job.end(left)
+      await expect(exit).resolves.toBe(0)
+      expect(terminal.out).toMatch(/^vm0 vda: pull started/)
+    })
+
+    it('waits for the end where there is nothing to pull', async () => {
+      terminal.binding.onStart = (started) => {
+        started.latest = progressAt(0n, { method: 'none' })
+      }
+      const { exit, job } = await terminal.startPull(`pull ${connected} vm0 vda --no-wait`)
+      job.move(0n, { method: 'none' })
+      for (let turns = 0; turns < 10; turns += 1) await turn()
+      expect(requests('close')).toHaveLength(0)
+      job.end({ ...outcomeOf('completed'), method: 'none', bytesMoved: 0n, released: [] })
+      await expect(exit).resolves.toBe(0)
+      expect(terminal.out).toBe('vm0 vda: nothing to pull\n')
     })
 
     it('ends as the job when that has ended already', async () => {
@@ -168,7 +194,6 @@ describe('job', () => {
   it.each([
     ['--abort', 'vm0 vda: job has ended\n', 'blockJobAbort', { disk: 'vda', flags: 0 }],
     ['--abort --async', 'vm0 vda: job is told to end\n', 'blockJobAbort', { disk: 'vda', flags: 1 }],
-    ['--resume', 'vm0 vda: job goes on\n', 'blockJobResume', { disk: 'vda', flags: 0 }],
     ['--bandwidth 10', /^vm0 vda: limit: 10\.0 MiB\/s/, 'blockJobSetSpeed', { bandwidth: 10485760n }],
     ['--bandwidth 10 --bytes', /^vm0 vda: limit: /, 'blockJobSetSpeed', { bandwidth: 10n }],
   ] as const)('with %s changes it', async (options, printed, name, request) => {
@@ -177,6 +202,23 @@ describe('job', () => {
     expect(terminal.out).toMatch(printed)
     expect(requests(name)).toMatchObject([request])
     expect(requests('openConnection')).toMatchObject([{ readOnly: false }])
+  })
+
+  it.each([
+    [{ state: 'stopped', stoppedOn: 'NO_SPACE' }, 'job continues'],
+    [{ state: 'running', stoppedOn: null }, 'job had not stopped'],
+  ])('with --resume says whether it had stopped: %o', async (state, printed) => {
+    terminal.binding.info = { ...pullAt(0n), ...state }
+    await expect(terminal.run(`${line} --resume`)).resolves.toBe(0)
+    expect(terminal.out).toBe(`vm0 vda: ${printed}\n`)
+    expect(requests('blockJobResume')).toMatchObject([{ disk: 'vda', flags: 0 }])
+    expect(requests('openConnection')).toMatchObject([{ readOnly: true }, { readOnly: false }])
+  })
+
+  it('with --resume fails where there is no job', async () => {
+    terminal.binding.failures.set('blockJobResume', failure('NO_JOB'))
+    await expect(terminal.run(`${line} --resume`)).resolves.toBe(1)
+    expect(terminal.err).toBe("blockpull: NO_JOB happened in 'a.qcow2'\n")
   })
 
   it.each([
@@ -258,78 +300,6 @@ describe('a file that is no socket', () => {
     expect(terminal.err).toBe(
       `blockpull: monitor '${path}' is ${what}, not a socket; expected the path of a running QEMU's QMP socket\n`,
     )
-  })
-})
-
-describe('reap', () => {
-  const reaped = (outcome: ReturnType<typeof outcomeOf>, target = 'vda') => ({ target, path: '/srv/a.qcow2', outcome })
-
-  it('says that there is nothing', async () => {
-    await expect(terminal.run(`reap ${connected}`)).resolves.toBe(0)
-    expect(terminal.out).toBe('nothing to reap\n')
-  })
-
-  it('has a line for each job, and fails when one failed', async () => {
-    terminal.binding.reaped = [
-      reaped(outcomeOf('completed')),
-      reaped(outcomeOf('failed', failure('NO_SPACE')), 'vdb'),
-      reaped(outcomeOf('cancelled', failure('CANCELLED')), 'vdc'),
-    ]
-    await expect(terminal.run(`reap ${connected} vm0`)).resolves.toBe(1)
-    expect(terminal.out).toBe(
-      "vm0 vda: completed\nvm0 vdb: failed: NO_SPACE happened in 'a.qcow2'\n" +
-        "vm0 vdc: cancelled: CANCELLED happened in 'a.qcow2'\n",
-    )
-    expect(terminal.err).toBe('blockpull: 1 of 3 could not be finished\n')
-    expect(requests('lookupDomain')).toMatchObject([{ name: 'vm0' }])
-  })
-
-  it('says what an end is not known to be, and why', async () => {
-    const doubtful = { verified: false, durable: false, warnings: ['QEMU is gone'] }
-    terminal.binding.reaped = [reaped({ ...outcomeOf('completed'), ...doubtful })]
-    await expect(terminal.run(`reap ${connected}`)).resolves.toBe(0)
-    expect(terminal.out).toMatch(/^vm0 vda: completed\n {2}not verified: .*\n {2}not known to be durable: .*\n$/)
-    expect(terminal.err).toBe('blockpull: warning: QEMU is gone\n')
-  })
-
-  it('prints JSON lines', async () => {
-    terminal.binding.reaped = [reaped(outcomeOf('completed'))]
-    await expect(terminal.run(`reap ${connected} --json`)).resolves.toBe(0)
-    expect(terminal.lines).toMatchObject([
-      { event: 'reaped', domain: 'vm0', target: 'vda', path: '/srv/a.qcow2', state: 'completed', code: null },
-      { event: 'end', state: 'completed' },
-    ])
-  })
-
-  it('of a job that somebody has cancelled is no failure, and does not end as completed', async () => {
-    terminal.binding.reaped = [
-      reaped(outcomeOf('completed')),
-      reaped(outcomeOf('cancelled', failure('CANCELLED', { message: 'cancelled by another program' })), 'vdb'),
-    ]
-    await expect(terminal.run(`reap ${connected} --json`)).resolves.toBe(0)
-    expect(terminal.lines).toMatchObject([
-      { event: 'reaped', target: 'vda', state: 'completed' },
-      { event: 'reaped', target: 'vdb', state: 'cancelled', message: 'cancelled by another program' },
-      { event: 'end', state: 'cancelled', code: 'CANCELLED' },
-    ])
-    expect(terminal.err).toBe('')
-  })
-
-  it('goes on past a monitor that is busy, and exits with 4', async () => {
-    terminal.binding.failures.set('reapJobs', failure('MONITOR_BUSY'))
-    await expect(terminal.run(`reap ${connected} --json`)).resolves.toBe(4)
-    expect(terminal.lines).toMatchObject([
-      { event: 'unreached', domain: 'vm0', code: 'MONITOR_BUSY' },
-      { event: 'end', state: 'failed', code: 'MONITOR_BUSY' },
-    ])
-  })
-
-  it('that is interrupted says what goes on, and exits with 3', async () => {
-    terminal.binding.reaped = [reaped(outcomeOf('unknown', failure('CLOSED')))]
-    await expect(terminal.run(`reap ${connected}`)).resolves.toBe(3)
-    expect(terminal.out).toBe('vm0 vda: goes on\n')
-    expect(terminal.err).toMatch(/^blockpull: interrupted: the job on 'vda' goes on in QEMU/)
-    expect(terminal.isListening).toBe(false)
   })
 })
 
