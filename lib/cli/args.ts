@@ -55,11 +55,11 @@ export const imageOptions: Readonly<Record<string, OptionSyntax>> = {
 
 /** For commands that tell which files are no longer needed. */
 export const siblingOption: Readonly<Record<string, OptionSyntax>> = {
-  siblings: { value: 'DIR', multiple: true, help: 'look who else needs a file in DIR (repeatable)' },
+  siblings: { value: 'DIR', multiple: true, help: 'check which files images in DIR need (repeatable)' },
 }
 
 /** What people are told who have not said where others may be. */
-export const siblingHint = 'other images may; --siblings DIR looks'
+export const siblingHint = 'other images may; --siblings DIR checks them'
 
 /** A command line that was understood. */
 export class Arguments {

@@ -85,7 +85,7 @@ export async function withDisk<T>(
   const disk = isSocket ? first : second
   return await withConnection(args, context, access, async (connection) => {
     const [domain] = await findDomains(args, connection, isSocket ? undefined : first)
-    if (domain === undefined) throw new CommandFailure('NO_DOMAIN', `domain '${first}' is not there`)
+    if (domain === undefined) throw new CommandFailure('NO_DOMAIN', `domain '${first}' was not found`)
     return await work({ connection, domain, disk, label: labelOf(args, first, disk) })
   })
 }

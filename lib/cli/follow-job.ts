@@ -47,7 +47,7 @@ export async function followJob(
   const isStopping = () => controller.signal.aborted
   const release = onPresses(context, isStopping, () => {
     controller.abort()
-    line?.say('stopping at a consistent point; interrupt again to leave at once')
+    line?.say('stopping at a consistent point; interrupt again to exit immediately')
   })
   let hasTimedOut = false
   const timer = style.timeoutSeconds === undefined ? undefined : setTimeout(expire, style.timeoutSeconds * 1000)
@@ -57,7 +57,7 @@ export async function followJob(
   }
   function told(ending: Ending): Ending {
     const isOver = hasTimedOut && (ending.state === 'cancelled' || ending.code === 'MONITOR_TIMEOUT')
-    return isOver ? { ...ending, message: `timeout of ${style.timeoutSeconds} s is over: ${ending.message}` } : ending
+    return isOver ? { ...ending, message: `timeout of ${style.timeoutSeconds} s expired: ${ending.message}` } : ending
   }
   try {
     const job = await start(controller.signal)
@@ -87,8 +87,8 @@ function tellStop(context: Context, line: ProgressLine, code: StopCode | null): 
   line.clear()
   const sentence =
     code === null
-      ? 'the pull goes on'
-      : `the pull waits: ${stopWords(code)}; 'blockpull job ... --resume' by another monitor goes on, Ctrl-C aborts`
+      ? 'the pull continues'
+      : `the pull waits: ${stopWords(code)}; 'blockpull job ... --resume' by another monitor resumes it, Ctrl-C cancels`
   tell(context.err, sentence)
 }
 
@@ -106,7 +106,7 @@ class Silence {
     if (isSilent === this.#isTold || (state !== 'running' && state !== 'aborting')) return
     this.#isTold = isSilent
     line.clear()
-    const why = 'it is stopped, hangs, or waits for its storage; Ctrl-C ends the waiting'
+    const why = 'it is stopped, hangs, or waits for its storage; Ctrl-C stops waiting'
     const sentence = isSilent ? `QEMU has not answered for ${silentSeconds} s; ${why}` : 'QEMU answers again'
     tell(this.#context.err, sentence)
   }

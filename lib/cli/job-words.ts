@@ -42,7 +42,7 @@ export function stopWords(code: StopCode): string {
 /** What a job does that moves nothing at the moment; '' for one that does. */
 export function phaseWords(phase: Progress<Amount>['phase']): string {
   if (phase === 'paused') return 'paused while the guest is migrated or saved'
-  return phase === 'pending' ? 'waits to be finished' : ''
+  return phase === 'pending' ? 'waiting to be finished' : ''
 }
 
 /** Of a job that has not ended, and so never all of it. */
@@ -57,7 +57,7 @@ export function jobShare(job: BlockJobInfo<Amount>): string {
   const name = typeName(job.type)
     .replace(/^Block /, '')
     .toLowerCase()
-  if (job.state === 'pending') return `${name}, waits to be finished`
+  if (job.state === 'pending') return `${name}, waiting to be finished`
   const why = job.stoppedOn === null ? stateWords[job.state] : stopWords(job.stoppedOn)
   return `${name}, ${share(job)}${why === '' ? '' : `, ${why}`}`
 }
@@ -66,13 +66,13 @@ export function jobShare(job: BlockJobInfo<Amount>): string {
 export function jobSentence(job: BlockJobInfo<Amount>): string {
   if (job.state === 'pending') {
     const who = job.foreign
-      ? 'by the program that began it'
-      : "by the process that follows it, or where that is gone by 'blockpull reap'"
-    return `${typeName(job.type)}, nothing is left to copy, waits to be finished ${who}`
+      ? 'by the program that started it'
+      : "by the process that tracks it, or by 'blockpull reap' if that is gone"
+    return `${typeName(job.type)}, nothing is left to copy, waiting to be finished ${who}`
   }
   const amounts = `${formatBytes(job.cur)} of ${formatBytes(job.end)}`
   const facts = [`${typeName(job.type)}, ${share(job)} (${amounts})`, `limit: ${formatLimit(job.bandwidth)}`]
-  if (job.stoppedOn !== null) facts.push(`waits to be resumed: ${stopWords(job.stoppedOn)}`)
+  if (job.stoppedOn !== null) facts.push(`waiting to be resumed: ${stopWords(job.stoppedOn)}`)
   else if (stateWords[job.state] !== '') facts.push(stateWords[job.state])
   return facts.join(', ')
 }

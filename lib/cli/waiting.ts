@@ -60,7 +60,7 @@ export class Wait {
   /** `error` as it is to be told: 'CLOSED' is our own doing once the wait has ended. */
   explain(error: unknown): unknown {
     if (!this.hasEnded || !BlockPullError.is(error) || error.code !== 'CLOSED') return error
-    return new CommandFailure('MONITOR_TIMEOUT', `${this.#reason} before QEMU had answered${this.#hint}`)
+    return new CommandFailure('MONITOR_TIMEOUT', `${this.#reason} before QEMU answered${this.#hint}`)
   }
 }
 
@@ -81,7 +81,7 @@ export async function untilStopped<T>(
     () => wait.hasEnded,
     () => stop('interrupted'),
   )
-  const expire = () => stop(`timeout of ${timeoutSeconds} s was over`)
+  const expire = () => stop(`timeout of ${timeoutSeconds} s expired`)
   const timer = timeoutSeconds === undefined ? undefined : setTimeout(expire, timeoutSeconds * 1000)
   try {
     return await work(wait)

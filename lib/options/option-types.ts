@@ -116,7 +116,7 @@ export interface BlockRebaseOptions extends BlockPullOptions {
 
 /** Options of `domain.blockJobAbort`. */
 export interface BlockJobAbortOptions {
-  /** Return once the job is told to end, rather than once it has ended. Default: false. */
+  /** Return once the job was asked to end, rather than once it has ended. Default: false. */
   readonly async?: boolean | undefined
 }
 

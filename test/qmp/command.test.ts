@@ -117,7 +117,7 @@ describe('a pull', () => {
     const { disk, qemu } = await startGuest()
     const { code, stderr } = await blockpull('pull', '--bandwidth', '1M', '--timeout', '3', ...disk)
     expect(code).toBe(3)
-    expect(stderr).toMatch(/^limit: 1\.0 MiB\/s .*\nblockpull: timeout of 3 s is over: cancelled after/)
+    expect(stderr).toMatch(/^limit: 1\.0 MiB\/s .*\nblockpull: timeout of 3 s expired: cancelled after/)
     expect(await jobs(await qemu.connect(1))).toEqual([])
   })
 
@@ -152,7 +152,7 @@ describe('a job that goes on alone', () => {
     expect((await blockpull('list', '--connect', uri)).stdout).toMatch(/\nvm0 +running +vda +pull, \d+\.\d %\n$/)
     expect((await blockpull('job', ...disk)).stdout).toMatch(/^vm0 vda: Block Pull, .*, limit: 4\.0 MiB\/s/)
     expect((await blockpull('job', '--bandwidth', '2', ...disk)).stdout).toMatch(/^vm0 vda: limit: 2\.0 MiB\/s/)
-    // What one process has set, the next one finds: it was not left before QEMU had answered.
+    // What one process has set, the next one finds: it was not left before QEMU answered.
     expect((await blockpull('job', '--raw', ...disk)).stdout).toMatch(
       /^ type=Block Pull\n bandwidth=2\n cur=\d+\n end=/,
     )
@@ -197,7 +197,7 @@ describe('a job that goes on alone', () => {
     await until(/^waiting for 'qmp0'; Ctrl-C leaves its jobs to QEMU/, 'stderr')
     child.kill('SIGINT')
     const { code, stdout } = await ended
-    expect({ code, stdout }).toEqual({ code: 3, stdout: 'vda: goes on\n' })
+    expect({ code, stdout }).toEqual({ code: 3, stdout: 'vda: continues in QEMU\n' })
     expect(await jobs(await qemu.connect(1))).toMatchObject([{ status: 'running' }])
   })
 })
@@ -211,10 +211,10 @@ test('a job that waits since its process was killed is finished and told by reap
   const [job] = await jobs(client)
   await client.execute('block-job-set-speed', { device: job?.id, speed: 0 })
   await expect.poll(async () => (await jobs(client))[0]?.status).toBe('pending')
-  const waits = "waits to be finished by the process that follows it, or where that is gone by 'blockpull reap'"
+  const waits = "waiting to be finished by the process that tracks it, or by 'blockpull reap' if that is gone"
   expect((await blockpull('job', ...disk)).stdout).toBe(`vm0 vda: Block Pull, nothing is left to copy, ${waits}\n`)
   expect((await blockpull('list', '--connect', uri)).stdout).toMatch(
-    /\nvm0 +running +vda +pull, waits to be finished\n$/,
+    /\nvm0 +running +vda +pull, waiting to be finished\n$/,
   )
   expect((await blockpull('job', '--raw', ...disk)).stdout).toMatch(/^ type=Block Pull\n bandwidth=0\n cur=\d+\n end=/)
   const { code, stdout } = await blockpull('reap', '--connect', uri, 'vm0')

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `blockpull reap`: brings jobs that nobody waits for to their end, durably, and tells how each ended.
+// `blockpull reap`: finishes jobs that nobody waits for, durably, and reports how each ended.
 //
-// A pull of a running guest that lost its process waits in QEMU until somebody finishes it; a job that still runs,
-// one that was started with --no-wait for example, is waited for. All domains are served at once, and one that cannot
-// be reached keeps none of the others. An interrupt leaves what still runs to QEMU, also to one that does not answer:
-// the next reap finds it.
+// An orphaned pull of a running guest waits in QEMU until somebody finishes it. `reap` waits for a job that still runs,
+// such as one started with --no-wait. All domains are served at once, and one that cannot be reached does not hold up
+// the others. An interrupt leaves running jobs to QEMU, even to one that does not answer; the next reap finds them.
 
 import type { Domain, Outcome, ReapedJob } from '../../index.js'
 import type { Arguments } from '../args.js'
@@ -18,18 +17,18 @@ import { tell } from '../shown.js'
 import { untilStopped, type Wait } from '../waiting.js'
 import { doubtsOf, releasedLines } from './pull-result.js'
 
-/** After which a person wonders what is waited for. */
+/** After this long a person wonders what the command waits for. */
 const silenceMs = 1000
 
 export const reap: Command = {
   name: 'reap',
-  summary: 'Finish the jobs that were left in running domains.',
+  summary: 'Finish orphaned and detached jobs of running domains.',
   usage: ['reap [--connect URI] [DOMAIN] [--json]', 'reap --qmp SOCKET [--json]'],
   options: connectionOptions,
   notes: [
-    'Finishes pulls whose process is gone, waits for those that still run, those that',
-    'were started with --no-wait among them, and makes them durable. Jobs of other',
-    'programs are left alone; Ctrl-C leaves the rest to QEMU.',
+    'Finishes pulls whose process is gone or that were started with --no-wait, and',
+    'makes them durable. Waits for those that still run. Jobs of other programs are',
+    'left alone; Ctrl-C leaves the rest to QEMU.',
     'Exit code 1: a job failed; 4: the monitor of a domain is in use.',
   ],
   run: async (args, context) => {
@@ -78,7 +77,7 @@ function tellOutcome(context: Context, label: string, outcome: Outcome): void {
   for (const sentence of outcome.warnings) warn(context, sentence)
 }
 
-/** For people each has been told by then, and is not told again. */
+/** People have read about each job by now, so the summary does not repeat it. */
 function summary(endings: readonly Ending[], json: boolean): Ending {
   const ending = endingOfAll(endings)
   const bad = endings.filter(({ exitCode }) => exitCode === ExitCode.FAILED || exitCode === ExitCode.BUSY).length
@@ -86,19 +85,19 @@ function summary(endings: readonly Ending[], json: boolean): Ending {
   return { ...ending, message: `${bad} of ${endings.length} could not be finished` }
 }
 
-/** What is left to QEMU, because of an interrupt, is no failure. */
+/** A job that an interrupt leaves to QEMU is not a failure. */
 function endingOf({ outcome, target }: ReapedJob): Ending {
   const ending = endingOfJob(outcome)
-  // Somebody wanted it to end so.
+  // Somebody asked for that end.
   if (ending.state === 'cancelled') return { ...ending, exitCode: ExitCode.DONE }
   if (outcome.error?.code !== 'CLOSED') return ending
-  const message = `interrupted: the job on '${target}' goes on in QEMU, and the next reap finds it`
+  const message = `interrupted: the job on '${target}' continues in QEMU, and the next reap finds it`
   return { ...ending, exitCode: ExitCode.CANCELLED, state: 'cancelled', code: 'CANCELLED', message }
 }
 
 function sentenceOf({ state, error }: Outcome): string {
   if (error === null) return 'completed'
-  if (error.code === 'CLOSED') return 'goes on'
+  if (error.code === 'CLOSED') return 'continues in QEMU'
   return `${state}: ${error.message}`
 }
 

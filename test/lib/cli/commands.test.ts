@@ -25,7 +25,7 @@ describe('a dry run', () => {
         '  at this limit      2.0 s',
         '  backing file then  /srv/b.qcow2',
         '  no longer needs    /srv/base.qcow2',
-        '                     other images may; --siblings DIR looks',
+        '                     other images may; --siblings DIR checks them',
         '',
       ].join('\n'),
     )
@@ -71,7 +71,7 @@ describe('a dry run', () => {
         '  to allocate        101.0 MiB of 1000.0 MiB free',
         '  backing file then  none',
         '  no longer needs    /srv/base.qcow2',
-        '                     other images may; --siblings DIR looks',
+        '                     other images may; --siblings DIR checks them',
         '',
       ].join('\n'),
     )
@@ -212,7 +212,8 @@ describe('digest of an image that somebody writes to', () => {
     terminal.binding.layers = [layerOf('a.qcow2', { inUseBy: 'pid 4711 (qemu-system-x86)' })]
     await expect(terminal.run('digest a.qcow2')).resolves.toBe(0)
     expect(terminal.err).toBe(
-      "blockpull: warning: 'a.qcow2' is in use by pid 4711 (qemu-system-x86); its digest may be of no single moment\n",
+      "blockpull: warning: 'a.qcow2' is in use by pid 4711 (qemu-system-x86); " +
+        'the image may have changed while it was read\n',
     )
   })
 })

@@ -71,7 +71,7 @@ describe('pull of a running domain', () => {
     const left = { ...outcomeOf('unknown', failure('CLOSED')), method: 'block-stream' }
 
     it.each([
-      ['', /^vm0 vda: pull started, and QEMU goes on.*\n {2}it is not finished before .blockpull reap. has waited/],
+      ['', /^vm0 vda: pull started; QEMU continues.*\n {2}it is finished once .blockpull reap. has waited/],
       [' --quiet', /^$/],
       [' --json', /^\{"event":"end","state":"started",.*"durable":false\}\n$/],
     ])('is detached, and says what that means%s', async (style, printed) => {
@@ -150,20 +150,20 @@ describe('job', () => {
     terminal.binding.info = { ...pullAt(44040192n), state: 'stopped', stoppedOn: 'NO_SPACE' }
     await expect(terminal.run(line)).resolves.toBe(0)
     await expect(terminal.run(`list ${connected}`)).resolves.toBe(0)
-    expect(terminal.out).toContain('waits to be resumed: disk full')
+    expect(terminal.out).toContain('waiting to be resumed: disk full')
     expect(terminal.out).toContain('pull, 42.0 %, disk full')
   })
 
   it.each([
-    [false, "by the process that follows it, or where that is gone by 'blockpull reap'"],
-    [true, 'by the program that began it'],
+    [false, "by the process that tracks it, or by 'blockpull reap' if that is gone"],
+    [true, 'by the program that started it'],
   ])('says of a pending job that it waits to be finished, foreign: %s', async (foreign, whom) => {
     terminal.binding.info = { ...pullAt(104857599n), state: 'pending', foreign }
     await expect(terminal.run(line)).resolves.toBe(0)
-    expect(terminal.out).toBe(`vm0 vda: Block Pull, nothing is left to copy, waits to be finished ${whom}\n`)
+    expect(terminal.out).toBe(`vm0 vda: Block Pull, nothing is left to copy, waiting to be finished ${whom}\n`)
     terminal.out = ''
     await expect(terminal.run(`list ${connected}`)).resolves.toBe(0)
-    expect(terminal.out).toMatch(/\nvm0 +running +vda +pull, waits to be finished\n$/)
+    expect(terminal.out).toMatch(/\nvm0 +running +vda +pull, waiting to be finished\n$/)
     terminal.out = ''
     await expect(terminal.run(`${line} --raw`)).resolves.toBe(0)
     expect(terminal.out).toBe(' type=Block Pull\n bandwidth=10\n cur=104857599\n end=104857600\n')
@@ -193,7 +193,7 @@ describe('job', () => {
 
   it.each([
     ['--abort', 'vm0 vda: job has ended\n', 'blockJobAbort', { disk: 'vda', flags: 0 }],
-    ['--abort --async', 'vm0 vda: job is told to end\n', 'blockJobAbort', { disk: 'vda', flags: 1 }],
+    ['--abort --async', 'vm0 vda: job was asked to end\n', 'blockJobAbort', { disk: 'vda', flags: 1 }],
     ['--bandwidth 10', /^vm0 vda: limit: 10\.0 MiB\/s/, 'blockJobSetSpeed', { bandwidth: 10485760n }],
     ['--bandwidth 10 --bytes', /^vm0 vda: limit: /, 'blockJobSetSpeed', { bandwidth: 10n }],
   ] as const)('with %s changes it', async (options, printed, name, request) => {
@@ -240,7 +240,7 @@ describe('job', () => {
     terminal.binding.failures.set('blockJobAbort', failure('NO_JOB'))
     await expect(terminal.run(`${line} ${option}`)).resolves.toBe(4)
     expect(terminal.err).toBe(
-      'blockpull: vm0 vda is pulled by pid 12 (blockpull), which alone can tell of the job or change it\n',
+      'blockpull: vm0 vda is being pulled by pid 12 (blockpull), the only process that can show or change the job\n',
     )
   })
 })
@@ -364,6 +364,6 @@ describe('events', () => {
     await vi.advanceTimersByTimeAsync(10_000)
     vi.useRealTimers()
     await expect(exit).resolves.toBe(0)
-    expect(terminal.err.match(/warning: jobs of domain 'vm0' are not told for now/g)).toHaveLength(1)
+    expect(terminal.err.match(/warning: jobs of domain 'vm0' cannot be reported for now/g)).toHaveLength(1)
   })
 })

@@ -32,7 +32,7 @@ it('is asked of the addon, and not where it is left out', async () => {
   }
 })
 
-it('has no use without --dry-run', async () => {
+it('cannot be combined without --dry-run', async () => {
   await expect(terminal.run('pull a --read-data')).resolves.toBe(2)
   expect(terminal.err).toContain('--read-data has nothing to apply to; expected --dry-run beside it')
   expect(terminal.binding.calls).toEqual([])

@@ -104,8 +104,8 @@ describe('reap', () => {
   it('that is interrupted says what goes on, and exits with 3', async () => {
     terminal.binding.reaped = [reaped(outcomeOf('unknown', failure('CLOSED')))]
     await expect(terminal.run(`reap ${connected}`)).resolves.toBe(3)
-    expect(terminal.out).toBe('vm0 vda: goes on\n')
-    expect(terminal.err).toMatch(/^blockpull: interrupted: the job on 'vda' goes on in QEMU/)
+    expect(terminal.out).toBe('vm0 vda: continues in QEMU\n')
+    expect(terminal.err).toMatch(/^blockpull: interrupted: the job on 'vda' continues in QEMU/)
     expect(terminal.isListening).toBe(false)
   })
 })

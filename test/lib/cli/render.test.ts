@@ -50,7 +50,7 @@ describe('the line', () => {
   it('says why a job of QEMU stands still', () => {
     const line = (more: object) => renderLine('a', at(50n, more), plain)
     expect(line({ phase: 'paused' })).toMatch(/ {2}paused while the guest is migrated or saved {2}io_uring$/)
-    expect(line({ phase: 'pending' })).toMatch(/ {2}waits to be finished {2}io_uring$/)
+    expect(line({ phase: 'pending' })).toMatch(/ {2}waiting to be finished {2}io_uring$/)
     expect(line({ phase: 'pending', silentNs: 10_900_000_000n })).toMatch(/ {2}no answer for 0:10 {2}io_uring$/)
     expect(line({ silentNs: 9_900_000_000n })).toContain('MiB/s')
   })
