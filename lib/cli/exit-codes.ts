@@ -2,9 +2,9 @@
 //
 // How a command ends: its exit code, and the words for it.
 //
-// An `Ending` says how one piece of work ended: a job, a query or a refusal. The last JSON line and the exit code
-// come from it. Our own `UsageError` is a usage error. So are the API's TypeErrors and RangeErrors: a wrong argument there is
-// a wrong option here.
+// An `Ending` says how one piece of work ended: a job, a query or a refusal. The last JSON line and the exit code come
+// from it. Our own `UsageError` is a usage error. So are the API's TypeErrors and RangeErrors: a wrong argument there
+// is a wrong option here.
 
 import { BlockPullError, type ErrorCode, type Outcome, type TrailingBytes } from '../index.js'
 import { VIR_ERR_NO_CONNECT } from '../libvirt.js'

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The help pages, made of the commands' own syntax.
+// The help pages, made from the commands' own syntax.
 //
 // One page for the program, one for each command; both fit a terminal of 80 columns. Pure functions.
 

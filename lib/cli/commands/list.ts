@@ -4,9 +4,9 @@
 //
 // A running domain's QEMU is asked for jobs, and for disks if no XML states them. All domains are asked at once. One
 // whose monitor is in use shows MONITOR_BUSY, and a disk that cannot be read shows its error code in place of a job.
-// The others are listed all the same, even after an interrupt. The exit code is 4 if waiting helps: another process pulls a
-// disk, or a monitor is in use. It is 1 if waiting does not help: the socket is not a QMP monitor, or the domain's XML
-// cannot be read.
+// The others are listed all the same, even after an interrupt. The exit code is 4 if waiting helps: another process
+// pulls a disk, or a monitor is in use. It is 1 if waiting does not help: the socket is not a QMP monitor, or the
+// domain's XML cannot be read.
 
 import type { Disk, Domain } from '../../index.js'
 import type { Command, Context } from '../context.js'

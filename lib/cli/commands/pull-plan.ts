@@ -3,8 +3,8 @@
 // `blockpull pull --dry-run`: prints what a pull would do, and does nothing.
 //
 // A plan with refusals ends as the pull itself would: the first refusal's sentence goes to stderr, with its exit code.
-// So a script can ask before it acts. The result lists the other refusals, and what the pull would do without them. A plan
-// without refusals ends as 'planned', since nothing is completed. Writes to the result stream only.
+// So a script can ask before it acts. The result lists the other refusals, and what the pull would do without them. A
+// plan without refusals ends as 'planned', since nothing is completed. Writes to the result stream only.
 
 import type { Plan, WalkProgress } from '../../index.js'
 import { nameOf } from '../command-line.js'
