@@ -14,7 +14,7 @@ beforeEach(() => {
 const connected = '--connect qemu:///embed?root=/srv vm0 vda'
 
 describe('a dry run', () => {
-  it('tells what a pull would do, and does nothing', async () => {
+  it('prints what a pull would do, and does nothing', async () => {
     terminal.binding.nextPlan = planOf({ seconds: 2, base: '/srv/b.qcow2' })
     await expect(terminal.run('pull a --dry-run --bandwidth 50')).resolves.toBe(0)
     expect(terminal.out).toBe(
@@ -60,7 +60,7 @@ describe('a dry run', () => {
     expect(terminal.out).toBe('a: nothing to pull\n')
   })
 
-  it('tells each refusal once, and what would be done without them', async () => {
+  it('prints each refusal once, and what the pull would do without them', async () => {
     terminal.binding.nextPlan = planOf({ refusals: [failure('LOCKED'), failure('NO_SPACE')] })
     await expect(terminal.run('pull a --dry-run')).resolves.toBe(4)
     expect(terminal.out).toBe(
@@ -78,7 +78,7 @@ describe('a dry run', () => {
     expect(terminal.err).toBe("blockpull: LOCKED happened in 'a.qcow2'\n")
   })
 
-  it('tells the hints of what else speaks against it', async () => {
+  it('prints the hints of further refusals', async () => {
     const refusals = [failure('LOCKED'), failure('JOB_ACTIVE', { hint: "job 'b0' works on 'a.qcow2'" })]
     terminal.binding.nextPlan = planOf({ bytesToMove: 0n, refusals })
     await expect(terminal.run('pull a --dry-run')).resolves.toBe(4)
@@ -87,13 +87,13 @@ describe('a dry run', () => {
     )
   })
 
-  it('tells no bytes where a refusal came before they could be counted', async () => {
+  it('prints no bytes if a refusal came before the count', async () => {
     terminal.binding.nextPlan = planOf({ bytesToMove: 0n, refusals: [failure('FEATURE_UNSUPPORTED')] })
     await expect(terminal.run('pull a --dry-run')).resolves.toBe(1)
     expect(terminal.out).toBe('a: would be refused\n')
   })
 
-  it('tells of estimates where the free space is not known', async () => {
+  it('marks estimates if the free space is not known', async () => {
     terminal.binding.nextPlan = planOf({ method: 'block-stream', bytesFree: null })
     await expect(terminal.run(`pull ${connected} --dry-run`)).resolves.toBe(0)
     expect(terminal.out).toBe(
@@ -285,7 +285,7 @@ describe('list', () => {
     expect(terminal.out).toContain('in use by pid 12 (qemu-system-x86)\n')
   })
 
-  it('goes on past a disk that cannot be looked at', async () => {
+  it('continues after a disk that cannot be read', async () => {
     terminal.binding.failures.set('inspectChain', failure('NOT_FOUND'))
     await expect(terminal.run(`${line} --json`)).resolves.toBe(0)
     expect(terminal.lines).toMatchObject([
@@ -294,7 +294,7 @@ describe('list', () => {
     ])
   })
 
-  it('takes no URI anywhere for a wrong call', async () => {
+  it('treats a missing URI as a usage error', async () => {
     terminal.binding.failures.set('openConnection', failure('INVALID_ARGUMENT', { virCode: 5 }))
     await expect(terminal.run('list')).resolves.toBe(2)
     expect(terminal.binding.last).toMatchObject({ uri: '' })

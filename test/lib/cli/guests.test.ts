@@ -97,7 +97,7 @@ describe('pull of a running domain', () => {
       expect(terminal.out).toMatch(/^vm0 vda: pull started/)
     })
 
-    it('waits for the end where there is nothing to pull', async () => {
+    it('waits for the end if there is nothing to pull', async () => {
       terminal.binding.onStart = (started) => {
         started.latest = progressAt(0n, { method: 'none' })
       }
@@ -173,7 +173,7 @@ describe('job', () => {
     ['running', /: Block Pull, 99\.9 % \(.*\), limit: .*second\)\n/, /pull, 99\.9 %\n$/],
     ['paused', /99\.9 % .*second\), paused\n/, /pull, 99\.9 %, paused\n$/],
     ['aborting', /99\.9 % .*second\), stopping\n/, /pull, 99\.9 %, stopping\n$/],
-  ])('never says all of a job that is %s', async (state, shown, listed) => {
+  ])('never shows 100 % of a job that is %s', async (state, shown, listed) => {
     terminal.binding.info = { ...pullAt(104857599n), state }
     await expect(terminal.run(line)).resolves.toBe(0)
     expect(terminal.out).toMatch(shown)
@@ -215,7 +215,7 @@ describe('job', () => {
     expect(requests('openConnection')).toMatchObject([{ readOnly: true }, { readOnly: false }])
   })
 
-  it('with --resume fails where there is no job', async () => {
+  it('with --resume fails if there is no job', async () => {
     terminal.binding.failures.set('blockJobResume', failure('NO_JOB'))
     await expect(terminal.run(`${line} --resume`)).resolves.toBe(1)
     expect(terminal.err).toBe("blockpull: NO_JOB happened in 'a.qcow2'\n")
@@ -264,7 +264,7 @@ describe('list', () => {
   })
 
   it.each(['listDisks', 'blockJobInfo'])(
-    'names a socket that is no QMP monitor, met in %s, and goes on',
+    'names a socket that is not a QMP monitor, met in %s, and continues',
     async (call) => {
       const message = "monitor '/run/hmp' is QEMU's human monitor, not QMP"
       terminal.binding.failures.set(call, failure('INVALID_ARGUMENT', { message }))
@@ -289,7 +289,7 @@ describe('list', () => {
   })
 })
 
-describe('a file that is no socket', () => {
+describe('a file that is not a socket', () => {
   it.each([
     [import.meta.filename, 'a plain file'],
     [import.meta.dirname, 'a folder'],
@@ -314,7 +314,7 @@ describe('events', () => {
     error,
   })
 
-  it('are told as virsh tells them, until an interrupt', async () => {
+  it('are printed as virsh prints them, until an interrupt', async () => {
     const exit = terminal.run(`events ${connected}`)
     while (!terminal.isListening) await turn()
     for (const sent of [event(0), event(2, failure('CANCELLED')), event(1, failure('IO'))]) terminal.binding.send(sent)
@@ -344,7 +344,7 @@ describe('events', () => {
     ])
   })
 
-  it('end after the timeout, and are looked for until then', async () => {
+  it('end after the timeout, and are polled for until then', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] })
     const exit = terminal.run(`events ${connected} --timeout 10`)
     while (!terminal.isListening) await turn()
@@ -356,7 +356,7 @@ describe('events', () => {
     expect(terminal.isListening).toBe(false)
   })
 
-  it('warn once of a domain that cannot be looked at', async () => {
+  it('warn once of a domain that cannot be reaped', async () => {
     terminal.binding.failures.set('reapJobs', failure('MONITOR_BUSY'))
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] })
     const exit = terminal.run(`events ${connected} --timeout 10`)

@@ -67,7 +67,7 @@ describe('usage', () => {
     expect(terminal.err).toMatch(/^blockpull fills a disk image/)
   })
 
-  it('is told on stdout where asked for', async () => {
+  it('goes to stdout if asked for', async () => {
     await expect(terminal.run('--help')).resolves.toBe(0)
     for (const name of ['pull', 'job', 'list', 'events', 'reap', 'chain', 'create', 'digest']) {
       expect(terminal.out).toContain(`\n  ${name} `)
@@ -124,7 +124,7 @@ describe('pull of an image', () => {
     expect(terminal.out).toBe(`a.qcow2: pulled, ${words}\n  a.qcow2 no longer needs /srv/base.qcow2\n`)
   })
 
-  it('passes its options on, and tells the limit as understood', async () => {
+  it('passes its options on, and prints the limit in force', async () => {
     terminal.binding.onStart = (job) => {
       job.latest = { ...job.latest, bandwidth: 52428800n }
     }
@@ -164,7 +164,7 @@ describe('pull of an image', () => {
     expect(terminal.err.endsWith('\r\u001b[K')).toBe(true)
   })
 
-  it('tells, on a terminal or not, what it waits on, and when it goes on; not at its end', async () => {
+  it('prints, with or without a terminal, what it waits on and when it continues, but not at its end', async () => {
     const { exit, job } = await terminal.startPull('pull a.qcow2')
     for (const stoppedOn of ['NO_SPACE', null, 'IO']) {
       job.move(50n, { stoppedOn })
@@ -255,7 +255,7 @@ describe('pull of an image', () => {
     expect(terminal.err).toBe("blockpull: IO happened in 'a.qcow2'\n")
   })
 
-  it('tells what went wrong beside it', async () => {
+  it('prints its warnings', async () => {
     const { exit, job } = await terminal.startPull('pull a --json')
     job.end({ ...outcomeOf('completed'), warnings: ["XML 'vm0.xml' could not be rewritten"] })
     await expect(exit).resolves.toBe(0)
@@ -309,7 +309,7 @@ describe('pull of an image', () => {
 })
 
 describe('pull of several images', () => {
-  it('goes on after one that failed, and names each in JSON', async () => {
+  it('continues after a failure, and names each image in JSON', async () => {
     terminal.binding.onStart = (job) => {
       const isFirst = terminal.binding.jobs.length === 1
       job.end(isFirst ? outcomeOf('failed', failure('IO')) : outcomeOf('completed'))

@@ -92,7 +92,7 @@ describe('reap', () => {
     expect(terminal.err).toBe('')
   })
 
-  it('goes on past a monitor that is busy, and exits with 4', async () => {
+  it('continues after a busy monitor, and exits with 4', async () => {
     terminal.binding.failures.set('reapJobs', failure('MONITOR_BUSY'))
     await expect(terminal.run(`reap ${connected} --json`)).resolves.toBe(4)
     expect(terminal.lines).toMatchObject([
@@ -101,7 +101,7 @@ describe('reap', () => {
     ])
   })
 
-  it('that is interrupted says what goes on, and exits with 3', async () => {
+  it('names the job that continues after an interrupt, and exits with 3', async () => {
     terminal.binding.reaped = [reaped(outcomeOf('unknown', failure('CLOSED')))]
     await expect(terminal.run(`reap ${connected}`)).resolves.toBe(3)
     expect(terminal.out).toBe('vm0 vda: continues in QEMU\n')

@@ -87,7 +87,7 @@ describe('an interrupt while QEMU does not answer', () => {
 describe('a silence of QEMU', () => {
   const second = 1_000_000_000n
 
-  it('is told once, and its end', async () => {
+  it('is reported once, and so is its end', async () => {
     const { exit, job } = await terminal.startPull('pull --qmp s vda')
     for (const silence of [3n, 9n, 10n, 11n, 12n]) {
       job.move(10n, { silentNs: silence * second + 5n })
@@ -125,7 +125,7 @@ describe('a silence of QEMU', () => {
     expect(terminal.err).toBe('')
   })
 
-  it('takes the place of a cancellation where the timeout ends it', async () => {
+  it('replaces a cancellation if the timeout ends it', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     const { exit, job } = await terminal.startPull('pull --qmp s vda --timeout 5')
     job.onAbort = outcomeOf('unknown', failure('MONITOR_TIMEOUT'))
@@ -137,7 +137,7 @@ describe('a silence of QEMU', () => {
 })
 
 describe('a reap that QEMU does not answer', () => {
-  it('is left by a second interrupt', async () => {
+  it('exits on a second interrupt', async () => {
     Object.assign(terminal.binding, { reaped: new Promise(() => undefined) })
     void terminal.run(`reap ${connected}`)
     while (!terminal.isListening) await turn()
