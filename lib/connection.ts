@@ -2,10 +2,10 @@
 //
 // A connection: the way to domains, and the source of events.
 //
-// Events need nothing set up and nothing pumped: they come on this thread's event loop. They carry libvirt's
-// numbers and, beside a failure, its reason. Closing is asynchronous, may be done twice, ends the jobs of our own
-// engine at a consistent point, and leaves to QEMU those that QEMU does. `openConnection` takes the binding as an
-// argument, which is how tests put another in its place; `connect` is the same with the real one.
+// Events need no set-up and no loop of their own: they arrive on this thread's event loop. They carry libvirt's numbers
+// and, for a failure, its reason. Closing is asynchronous and may be done twice. It ends the jobs of our own engine at
+// a consistent point, and leaves QEMU's jobs to QEMU. `openConnection` takes the binding as an argument, so that tests
+// can replace it; `connect` uses the real one.
 
 import { EventEmitter } from 'node:events'
 import { Domain, type JobFailure } from './domain.js'
@@ -22,7 +22,7 @@ import type { BlockJobEvent } from './results/structs.js'
 export interface ConnectionEvents {
   /** A job completed, failed or was cancelled. */
   blockJob: [event: BlockJobEvent]
-  /** A job failed and nobody had asked for its `done`. */
+  /** A job failed and nobody had awaited its `done`. */
   jobFailed: [failure: JobFailure]
 }
 
@@ -74,13 +74,13 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     return this.#domain(await called(() => this.#native.lookupDomain(request)))
   }
 
-  /** Rejects with `NO_DOMAIN`, and with `INVALID_ARGUMENT` for what is no UUID. */
+  /** Rejects with `NO_DOMAIN`, or with `INVALID_ARGUMENT` if `uuid` is not a UUID. */
   async lookupByUUID(uuid: string): Promise<Domain> {
     const request = { name: null, uuid: checkString('uuid', uuid) }
     return this.#domain(await called(() => this.#native.lookupDomain(request)))
   }
 
-  /** All domains; one that cannot be read or asked is among them, and its `error` says why. */
+  /** All domains. One that cannot be read or asked is included, and its `error` says why. */
   async listAllDomains(): Promise<Domain[]> {
     const domains = await called(() => this.#native.listDomains({ flags: 0 }))
     return domains.map((domain) => this.#domain(domain))
@@ -93,8 +93,8 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   }
 
   /**
-   * Ends the connection's own jobs at a consistent point and waits for them; those that QEMU does go on there, and the
-   * next connection finishes them. A second call does nothing more.
+   * Ends the connection's own jobs at a consistent point and waits for them. Jobs in QEMU continue there, and the next
+   * connection finishes them. A second call does nothing more.
    */
   async close(): Promise<void> {
     this.#closing ??= called(() => this.#native.close())

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A domain: libvirt's block-job calls on its disks, with options in place of flags.
+// A domain: libvirt's block-job calls on its disks, with options instead of flags.
 //
-// Every method reads its arguments, makes one native call and gives a plain value or a BlockJob. Bandwidths are
-// bytes a second here, so every request carries libvirt's flag for bytes. A domain keeps nothing but who it is:
-// two objects for one domain are interchangeable, and a job belongs to the disk, not to the object.
+// Every method reads its arguments, makes one native call and gives a plain value or a BlockJob. Bandwidths are bytes a
+// second here, so every request carries libvirt's flag for bytes. A domain keeps only its identity: two objects for one
+// domain are interchangeable, and a job belongs to the disk, not to the object.
 
 import { type BlockJob, startJob } from './job/block-job.js'
 import { walked } from './job/walks.js'
@@ -34,22 +34,22 @@ export interface JobFailure {
   readonly job: BlockJob | BlockJob<bigint>
 }
 
-/** The ticket of the last pull that this process began; each has its own. */
+/** The ticket of the last pull that this process started; each has its own. */
 let lastTicket = 0n
 
 /** A domain of a connection; `connection.lookupByName` and its like give these. */
 export class Domain {
   readonly name: string
   readonly uuid: string
-  /** libvirt's number of a domain that ran when it was looked up, or `null`. */
+  /** libvirt's number, if the domain ran when it was looked up; otherwise `null`. */
   readonly id: number | null
   /** 'running', 'shut off', ... when the domain was looked up. */
   readonly state: DomainState
   /** Its disks when it was looked up. */
   readonly disks: readonly Disk[]
   /**
-   * Of `listAllDomains`: why nothing more is known of it, or `null`. Its XML cannot be read, for example, or its socket
-   * not be asked; `state` is 'no state' then, and every call rejects with this.
+   * From `listAllDomains`: why nothing more is known about it, or `null`. For example, its XML cannot be read, or its
+   * socket cannot be asked. `state` is then 'no state', and every call rejects with this error.
    */
   readonly error: BlockPullError | null
   readonly #native: NativeConnection
@@ -68,10 +68,10 @@ export class Domain {
   }
 
   /**
-   * Fills a disk from its backing chain, down to `base` or altogether; resolves once the job runs. The disk is named
-   * by its target (`vda`) or by the path of its active layer. Without a limit it goes as fast as the storage does.
+   * Fills a disk from its backing chain, down to `base` or completely; resolves once the job runs. `disk` is the target
+   * (`vda`) or the path of the active layer. Without a limit the job runs as fast as the storage allows.
    *
-   * A running guest's disk is pulled by its QEMU, one that is shut off by our own engine.
+   * QEMU pulls the disk of a running guest; our own engine pulls a shut-off disk.
    *
    * Rejects with `NO_DOMAIN`, `NO_DISK`, `NO_BASE`, `JOB_ACTIVE` (the disk has a job), `LOCKED` (`holder` says by
    * whom), `UNSUPPORTED` (the disk is no local file; QEMU would damage it, or is too old; `onError` of a disk that is
@@ -79,11 +79,11 @@ export class Domain {
    * `ACCESS_DENIED`, `FORMAT_UNKNOWN`, `FEATURE_UNSUPPORTED`, `IMAGE_CORRUPT`, `CHAIN_LOOP`, `POLICY`, `CLOSED`;
    * while the guest runs also with `MONITOR_BUSY`, `MONITOR_LOST`, `MONITOR_TIMEOUT`, `QEMU_ERROR`,
    * `GUEST_BUSY` (it is being migrated or saved), and with `INVALID_ARGUMENT` where its socket is no QMP monitor.
-   * Nothing has been written then.
+   * After a rejection nothing has been written.
    *
-   * A QEMU that does not answer is waited for until `monitorTimeouts` end that, or for two seconds once `signal` is
-   * aborted: `MONITOR_TIMEOUT`. Where `qemu.command` is 'block-stream', QEMU may begin the pull all the same, and
-   * `reap` finishes it.
+   * The call waits for a QEMU that does not answer until `monitorTimeouts` expire, or two seconds after `signal` is
+   * aborted: `MONITOR_TIMEOUT`. If `qemu.command` is then 'block-stream', QEMU may still start the pull, and `reap`
+   * finishes it.
    *
    * ```js
    * const job = await domain.blockPull('vda', { bandwidth: '50MiB/s' })
@@ -113,19 +113,19 @@ export class Domain {
   }
 
   /**
-   * What `blockPull` would do: bytes to move and to allocate, time at the limit, and in `refusals` what would refuse
-   * it, the first as `blockPull` itself would say it. Changes nothing and takes no lock; QEMU is only asked.
+   * What `blockPull` would do: bytes to move and to allocate, and the time at the limit. `refusals` lists what would
+   * refuse it, the first in the words of `blockPull` itself. Changes nothing and takes no lock; QEMU is only queried.
    *
-   * Under a running guest the numbers are of the moment, counted in the tables of the files that QEMU has open. Where
-   * these cannot be read from here, `bytesFree` is `null`, and the others are estimates by what QEMU tells. A job that
-   * the disk has is among the refusals. What only QEMU knows once it is told to begin is not foreseen.
+   * Under a running guest the numbers are a snapshot, counted in the tables of the files that QEMU has open. If these
+   * cannot be read from here, `bytesFree` is `null`, and the other numbers are estimates from what QEMU reports. A job
+   * on the disk is one of the refusals. A plan cannot foresee what QEMU refuses only when the job starts.
    *
    * Rejects with `NO_DOMAIN`, `NO_DISK`, `NO_BASE`, `CLOSED`; while the guest runs also with `MONITOR_BUSY`,
    * `MONITOR_LOST`, `MONITOR_TIMEOUT`, `QEMU_ERROR`; while it is shut off with `JOB_ACTIVE` (the disk has a job),
-   * `UNSUPPORTED` (the disk is no local file), and as `inspectChain` does when the chain cannot be read; or, where a
-   * pull would be refused before it met that, as the pull (`LOCKED`, `JOB_ACTIVE`). Once `signal` is aborted it
-   * rejects with an `AbortError`. With `readData` what would be moved is read as well; a running domain refuses that
-   * with `UNSUPPORTED`.
+   * `UNSUPPORTED` (the disk is no local file), and as `inspectChain` does when the chain cannot be read. If a pull
+   * would be refused before it reads the chain, it rejects as the pull does (`LOCKED`, `JOB_ACTIVE`). Once `signal` is
+   * aborted it rejects with an `AbortError`. With `readData` it also reads what would be moved; a running domain
+   * refuses that with `UNSUPPORTED`.
    *
    * ```js
    * const { bytesToMove, seconds, refusals } = await domain.plan('vda', { bandwidth: '50MiB/s' })
@@ -147,9 +147,9 @@ export class Domain {
   }
 
   /**
-   * The job of a disk, or `null` when it has none. Answered from memory when the job is of this connection; otherwise
-   * the domain is looked up and the file looked at, or QEMU asked. Rejects with `NO_DOMAIN`, `NO_DISK`, `CLOSED`, and
-   * with `MONITOR_BUSY`, `MONITOR_LOST`, `MONITOR_TIMEOUT` while the guest runs.
+   * The job of a disk, or `null` if it has none. The answer comes from memory if this connection has the job. Otherwise
+   * the call looks up the domain, and inspects the file or asks QEMU. Rejects with `NO_DOMAIN`, `NO_DISK`, `CLOSED`,
+   * and with `MONITOR_BUSY`, `MONITOR_LOST`, `MONITOR_TIMEOUT` while the guest runs.
    *
    * ```js
    * const info = await domain.blockJobInfo('vda')
@@ -186,8 +186,8 @@ export class Domain {
   }
 
   /**
-   * Lets the job of a running domain's disk go on that has stopped on an error (`onError`); does nothing to one that
-   * has not. Rejects with `NO_DOMAIN`, `NO_DISK`, `NO_JOB`, `JOB_ACTIVE` (another program's job), `READ_ONLY`,
+   * Resumes the job of a running domain's disk that stopped on an error (`onError`); does nothing to a job that has not
+   * stopped. Rejects with `NO_DOMAIN`, `NO_DISK`, `NO_JOB`, `JOB_ACTIVE` (another program's job), `READ_ONLY`,
    * `CLOSED`, `MONITOR_BUSY`, `MONITOR_LOST`, `MONITOR_TIMEOUT`.
    *
    * ```js
@@ -201,9 +201,9 @@ export class Domain {
   }
 
   /**
-   * Ends the job of a disk at a consistent point, whoever started it; with `async` returns before it has ended.
-   * What was copied is kept. Rejects with `NO_DOMAIN`, `NO_DISK`, `NO_JOB`, `JOB_ACTIVE` (it is being ended already, or
-   * is another program's), `READ_ONLY`, `CLOSED`; while the guest runs also with `MONITOR_BUSY`, `MONITOR_LOST`,
+   * Ends the job of a disk at a consistent point, whoever started it. With `async` it returns before the job has ended.
+   * What was copied is kept. Rejects with `NO_DOMAIN`, `NO_DISK`, `NO_JOB`, `JOB_ACTIVE` (it is ending already, or
+   * belongs to another program), `READ_ONLY`, `CLOSED`; while the guest runs also with `MONITOR_BUSY`, `MONITOR_LOST`,
    * `MONITOR_TIMEOUT`.
    *
    * ```js
@@ -217,13 +217,12 @@ export class Domain {
   }
 
   /**
-   * Waits for the end of every job of ours in the domain's QEMU, those that earlier processes left too, which are
-   * brought to it durably, and tells how each ended. The guest's disks are flushed in any case, since a job of an
-   * earlier version may have ended by itself before. A job that was left and stopped on an error (`onError`) fails with
-   * it; one that this connection was asked for is waited for until somebody resumes it.
-   * `connect` does the same in the background. Rejects with `NO_DOMAIN`, `MONITOR_BUSY`, `MONITOR_LOST`,
-   * `MONITOR_TIMEOUT`, `GUEST_BUSY` (it is being migrated or saved: its jobs are left as they are), `READ_ONLY`,
-   * `CLOSED`.
+   * Waits for the end of every blockpull job in the domain's QEMU, and reports how each ended. It finishes orphaned
+   * jobs of earlier processes durably. It always flushes the guest's disks, since a job of an earlier version may have
+   * ended on its own before. An orphaned job that stopped on an error (`onError`) fails with that error. For a stopped
+   * job of this connection it waits until somebody resumes it. `connect` does the same in the background. Rejects with
+   * `NO_DOMAIN`, `MONITOR_BUSY`, `MONITOR_LOST`, `MONITOR_TIMEOUT`, `GUEST_BUSY` (it is being migrated or saved: its
+   * jobs are left as they are), `READ_ONLY`, `CLOSED`.
    *
    * ```js
    * for (const { target, outcome } of await domain.reap()) console.log(target, outcome.state)
@@ -239,7 +238,7 @@ export class Domain {
   }
 
   /**
-   * The disks that the domain's XML states or, where that states none and the domain runs, those that its QEMU has.
+   * The disks that the domain's XML states. If it states none and the domain runs, the disks that its QEMU has.
    * Rejects with `NO_DOMAIN`, `MONITOR_BUSY`, `MONITOR_LOST`, `MONITOR_TIMEOUT`, `CLOSED`.
    *
    * ```js

@@ -2,9 +2,9 @@
 //
 // Calls on bare image files, which need no connection and no domain.
 //
-// The exported functions load the addon at their first call, never at import, so that a program can import the
-// package where the addon is missing and is told about it when it asks for something. `imageCalls` makes the same
-// functions over any binding, for tests. No guest byte is ever read into JavaScript: a digest is made below.
+// The exported functions load the addon at their first call, never at import. So a program can import the package
+// without the addon, and gets the error when it calls something. `imageCalls` makes the same functions over any
+// binding, for tests. No guest byte is ever read into JavaScript: the addon computes digests.
 
 import { type BlockJob, startJob, warnOfFailure } from './job/block-job.js'
 import { walked } from './job/walks.js'
@@ -36,7 +36,7 @@ export interface ImageCalls {
   readonly createImage: (path: PathLike, options: CreateImageOptions) => Promise<void>
 }
 
-/** The image calls over a binding, which is asked for when a call is made. */
+/** The image calls over a binding, which is loaded when a call is made. */
 export function imageCalls(binding: () => NativeBinding): ImageCalls {
   async function pullImage(path: PathLike, options?: PullImageOptions): Promise<BlockJob> {
     const { request, signal, bigint } = readImagePull(path, options)
@@ -85,12 +85,12 @@ export function imageCalls(binding: () => NativeBinding): ImageCalls {
 const calls = imageCalls(loadBinding)
 
 /**
- * Fills an image file from its backing chain, down to `base` or altogether; resolves once the job runs. Without a
- * limit it goes as fast as the storage does. The image must not be in use.
+ * Fills an image file from its backing chain, down to `base` or completely; resolves once the job runs. Without a
+ * limit the job runs as fast as the storage allows. The image must not be in use.
  *
  * Rejects with `LOCKED` (`holder` says by whom), `NOT_FOUND`, `ACCESS_DENIED`, `READ_ONLY`, `NO_BASE`, `FORMAT_UNKNOWN`
  * (say `format: 'raw'` if you mean it), `FEATURE_UNSUPPORTED`, `IMAGE_CORRUPT`, `CHAIN_LOOP`, `POLICY`
- * (`backingPaths`), `UNSUPPORTED` (over 256 layers, or no regular file), `JOB_ACTIVE`; nothing has been written then. A
+ * (`backingPaths`), `UNSUPPORTED` (over 256 layers, or no regular file), `JOB_ACTIVE`. Nothing has been written then. A
  * failure that nobody awaits becomes a process warning.
  *
  * ```js
@@ -101,11 +101,11 @@ const calls = imageCalls(loadBinding)
 export const pullImage = calls.pullImage
 
 /**
- * What `pullImage` would do, and in `refusals` what would refuse the pull of a chain that can be read, the first as
- * `pullImage` itself would say it. Changes nothing and takes no lock. Rejects with `NO_BASE`, and as `inspectChain`
- * does when the chain cannot be read; or, where a pull would be refused before it met that, as the pull (`LOCKED`).
+ * What `pullImage` would do. `refusals` lists what would refuse the pull, the first in the words of `pullImage` itself.
+ * Changes nothing and takes no lock. Rejects with `NO_BASE`, and as `inspectChain` does when the chain cannot be read.
+ * If a pull would be refused before it reads the chain, it rejects as the pull does (`LOCKED`).
  *
- * With `readData` it reads what would be moved, and has in `refusals` what cannot be read:
+ * With `readData` it reads what would be moved, and `refusals` lists what cannot be read:
  *
  * ```js
  * const { refusals } = await plan('overlay.qcow2', {
@@ -118,7 +118,7 @@ export const pullImage = calls.pullImage
 export const plan = calls.plan
 
 /**
- * The layers of an image, the active one first: formats, sizes, who holds how much, who has it open. Takes no lock.
+ * The layers of an image, the active one first: formats, sizes, how much each holds, who has it open. Takes no lock.
  * Rejects with `NOT_FOUND`, `ACCESS_DENIED`, `FORMAT_UNKNOWN`, `FEATURE_UNSUPPORTED`, `IMAGE_CORRUPT`, `CHAIN_LOOP`,
  * `POLICY`, `UNSUPPORTED` (over 256 layers, or no regular file), `IO`; like `plan` and `digestImage` with an
  * `AbortError` once `signal` is aborted.
@@ -126,7 +126,7 @@ export const plan = calls.plan
 export const inspectChain = calls.inspectChain
 
 /**
- * SHA-256 of what a guest would read from the image, to compare before and after. Takes no lock. Rejects as
+ * SHA-256 of what a guest reads from the image, to compare before and after a pull. Takes no lock. Rejects as
  * `inspectChain` does.
  */
 export const digestImage = calls.digestImage

@@ -45,7 +45,7 @@ export async function virConnectOpen(name?: string | null): Promise<VirConnect> 
   return await openVirConnect(loadBinding, name, false)
 }
 
-/** As `virConnectOpen`; whatever changes anything is refused with `VIR_ERR_OPERATION_DENIED`. */
+/** As `virConnectOpen`; every call that changes something is refused with `VIR_ERR_OPERATION_DENIED`. */
 export async function virConnectOpenReadOnly(name?: string | null): Promise<VirConnect> {
   return await openVirConnect(loadBinding, name, true)
 }
@@ -87,7 +87,7 @@ export function virDomainGetName(dom: VirDomain): string {
   return checkDomain(dom).name
 }
 
-/** From the handle, at once: the id of a domain that ran when it was looked up, -1 of one that did not. */
+/** From the handle, at once: the id if the domain ran when it was looked up, otherwise -1. */
 export function virDomainGetID(dom: VirDomain): number {
   return checkDomain(dom).id
 }
@@ -105,8 +105,8 @@ export async function virDomainGetXMLDesc(dom: VirDomain, flags = 0): Promise<st
 }
 
 /**
- * Starts to fill a disk from its whole backing chain; resolves to 0 once the job runs. How it ends is told by events
- * 8 and 16. `bandwidth` is in MiB/s, in bytes a second with `VIR_DOMAIN_BLOCK_PULL_BANDWIDTH_BYTES`; 0 is no limit.
+ * Starts to fill a disk from its whole backing chain; resolves to 0 once the job runs. Events 8 and 16 report its end.
+ * `bandwidth` is in MiB/s, in bytes a second with `VIR_DOMAIN_BLOCK_PULL_BANDWIDTH_BYTES`; 0 is no limit.
  */
 export async function virDomainBlockPull(
   dom: VirDomain,
@@ -140,10 +140,10 @@ export async function virDomainBlockRebase(
   })
 }
 
-/** The calls of this module give nothing by which a start could be given up. */
+/** The calls of this module offer no way to give up a start. */
 const neverGivenUp = 0n
 
-/** What libvirt has no words for. */
+/** Options that libvirt's calls do not have. */
 const ours = {
   exactBase: false,
   detached: false,

@@ -4,8 +4,8 @@
 //
 // Every native call takes one plain request object and gives one plain result. 64-bit numbers cross as BigInt
 // in both directions; enumerations cross as libvirt's numbers; `null` means absent. A call that fails rejects
-// with a `NativeFailure`, a plain record: only `lib/results/errors.ts` makes a `BlockPullError` of it.
-// The objects are in `lib/native/`. Nothing outside `lib/` may import this file, and nothing here checks input:
+// with a `NativeFailure`, a plain record: only `lib/results/errors.ts` turns it into a `BlockPullError`.
+// The objects are in `lib/native/`. Nothing outside `lib/` may import this file. Nothing here checks input:
 // `lib/options/options.ts` has done that.
 
 import { createRequire } from 'node:module'
@@ -66,30 +66,30 @@ export interface NativeConnection {
   defineXml(request: { readonly xml: string }): Promise<NativeDomain>
   /** virDomainGetXMLDesc's flags. */
   domainXml(request: NativeDomainRequest & { readonly flags: number }): Promise<string>
-  /** Those of the XML or, where that states none and the domain runs, those of its QEMU. */
+  /** The disks of the XML; if it states none and the domain runs, those of its QEMU. */
   listDisks(request: NativeDomainRequest): Promise<readonly NativeDiskDescription[]>
   /** Gives the id of the registration; events name it in `notices`. */
   registerEvent(request: NativeEventCall): Promise<number>
   deregisterEvent(request: { readonly id: number }): Promise<void>
   blockPull(request: NativeBlockPullStart, onUpdate: (update: NativeJobUpdate) => void): Promise<NativeJob>
   /**
-   * Waits no longer for the QEMU that a `blockPull` is asked of, which then rejects with 'MONITOR_TIMEOUT'; its
-   * `qemu.command` is 'block-stream' where QEMU may begin the job yet. Does nothing to one that QEMU has answered.
+   * Stops waiting for QEMU's answer to a `blockPull`, which then rejects with 'MONITOR_TIMEOUT'. `qemu.command` is
+   * 'block-stream' if QEMU may still start the job. Does nothing if QEMU has answered.
    */
   giveUp(request: { readonly ticket: bigint }): void
   newWalk(): NativeWalk
   plan(request: NativeDiskPlanRequest, walk: NativeWalk): Promise<NativePlan>
   blockJobInfo(request: NativeDiskRequest & { readonly flags: number }): Promise<NativeBlockJobInfo | null>
   blockJobSetSpeed(request: NativeDiskRequest & { readonly bandwidth: bigint; readonly flags: number }): Promise<void>
-  /** Lets a job that stopped on an error go on. */
+  /** Resumes a job that stopped on an error. */
   blockJobResume(request: NativeDiskRequest & { readonly flags: number }): Promise<void>
   /** Without the ASYNC flag resolves when the job has ended. */
   blockJobAbort(request: NativeDiskRequest & { readonly flags: number }): Promise<void>
-  /** Brings what earlier processes left in the domain's QEMU to its end; resolves once all of it has ended. */
+  /** Finishes the orphaned jobs in the domain's QEMU; resolves once all of them have ended. */
   reapJobs(request: NativeDomainRequest): Promise<readonly NativeReapedJob[]>
   /**
-   * Ends its own engine's jobs at a consistent point and waits for them, lets go of those that QEMU does, refuses
-   * everything after. Idempotent.
+   * Ends its own engine's jobs at a consistent point and waits for them, leaves QEMU's jobs to QEMU, and refuses every
+   * later call. Idempotent.
    */
   close(): Promise<void>
 }
@@ -100,7 +100,7 @@ export interface NativeBinding {
     request: NativeConnectRequest,
     onEvent: (event: NativeBlockJobEvent) => void,
   ): Promise<NativeConnection>
-  /** Resolves once the job runs; everything that can be refused has been refused by then. */
+  /** Resolves once the job runs; every refusal comes before that. */
   pullImage(request: NativePullRequest, onUpdate: (update: NativeJobUpdate) => void): Promise<NativeJob>
   newWalk(): NativeWalk
   planImage(request: NativePlanRequest, walk: NativeWalk): Promise<NativePlan>
@@ -123,7 +123,7 @@ export function loadBinding(): NativeBinding {
     return loaded
   } catch (cause) {
     throw new Error(
-      `blockpull has no native addon for ${process.platform}-${process.arch} with Node ${process.versions.node} ` +
+      `native addon for ${process.platform}-${process.arch} with Node ${process.versions.node} is missing ` +
         `in '${packageRoot}' (${reasonOf(cause)}): build it there with 'npm run setup', or use Linux x64`,
       { cause },
     )

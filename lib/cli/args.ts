@@ -2,9 +2,9 @@
 //
 // Command lines: parsed by node:util, judged here, one syntax for each command.
 //
-// `parseArgs` runs in its lenient mode and gives its tokens; what is wrong with them is said in our words, which
-// name the option, what arrived and what was expected, and find the option that was meant. The help page of a
-// command is made of the same table, so that neither can drift. Pure functions.
+// `parseArgs` runs in its lenient mode and gives its tokens. Our own sentences report what is wrong: they name the
+// option, what arrived and what was expected, and suggest the option that was meant. The help page of a command comes
+// from the same table, so that the two cannot drift apart. Pure functions.
 
 import { parseArgs } from 'node:util'
 import type { BlockPullOptions, PathLike, PullImageOptions } from '../index.js'
@@ -15,7 +15,7 @@ import { toPath } from './command-line.js'
 export class UsageError extends Error {}
 
 export interface OptionSyntax {
-  /** What stands for the value in help ('FILE'); absent for an option without one. */
+  /** The value's name in help ('FILE'); absent for an option without a value. */
   readonly value?: string
   readonly short?: string
   readonly multiple?: boolean
@@ -53,13 +53,13 @@ export const imageOptions: Readonly<Record<string, OptionSyntax>> = {
   'allow-backing': { value: 'DIR', multiple: true, help: 'only take backing files under DIR (repeatable)' },
 }
 
-/** For commands that tell which files are no longer needed. */
+/** For commands that report which files are no longer needed. */
 export const siblingOption: Readonly<Record<string, OptionSyntax>> = {
-  siblings: { value: 'DIR', multiple: true, help: 'look who else needs a file in DIR (repeatable)' },
+  siblings: { value: 'DIR', multiple: true, help: 'check which files images in DIR need (repeatable)' },
 }
 
-/** What people are told who have not said where others may be. */
-export const siblingHint = 'other images may; --siblings DIR looks'
+/** Printed for people who gave no --siblings. */
+export const siblingHint = 'other images may; --siblings DIR checks them'
 
 /** A command line that was understood. */
 export class Arguments {
@@ -169,7 +169,7 @@ export function readTrailingData(args: Arguments): PullImageOptions['trailingDat
   throw new UsageError(`--trailing-data is '${how}'; expected 'keep' or 'discard'`)
 }
 
-/** What is said where several images, or a domain's, are to lose bytes that nobody has looked at. */
+/** Refuses to discard bytes of several images, or of a domain's, that nobody has looked at. */
 export const discardUsage = '--trailing-data discard takes one IMAGE, named by itself; name it alone'
 
 /** The `--on-error` of a command line. */

@@ -2,14 +2,14 @@
 //
 // The arguments as they were typed, byte for byte.
 //
-// Node gives arguments as strings, and U+FFFD in place of bytes that are no UTF-8: the file they name is then not to
-// be found. The kernel has the bytes. They are kept in the strings that the command works with, each byte that belongs
-// to no character as the lone half of a surrogate pair (0xff as U+DCFF), which no UTF-8 holds. `toPath` makes a name
-// for the API of such a string. Pure functions.
+// Node gives arguments as strings, with U+FFFD in place of bytes that are not UTF-8, and such a file cannot be found.
+// The kernel has the bytes. The command keeps them in its strings: a byte that belongs to no character becomes the lone
+// half of a surrogate pair (0xff becomes U+DCFF), which UTF-8 never holds. `toPath` turns such a string into a name for
+// the API. Pure functions.
 
 import { Buffer } from 'node:buffer'
 
-/** The first of the surrogates that stand for bytes, less the first such byte. */
+/** The first surrogate that stands for a byte, minus the first such byte. */
 const surrogate = 0xdc00
 
 const kept = /[\udc80-\udcff]/u
@@ -19,7 +19,7 @@ export function typedArguments(argv: readonly string[], commandLine: () => Buffe
   if (!argv.some((argument) => argument.includes('\ufffd'))) return argv
   const all = commandLine().toString('latin1').split('\0').slice(0, -1)
   const typed = all.slice(-argv.length).map((argument) => Buffer.from(argument, 'latin1'))
-  // What was changed since this process began is not believed.
+  // Arguments that were changed since this process began are not trusted.
   const isSame = typed.length === argv.length && typed.every((bytes, index) => bytes.toString() === argv[index])
   return isSame ? typed.map(textOf) : argv
 }
@@ -56,17 +56,17 @@ export function bytesOf(text: string): Buffer {
   )
 }
 
-/** Whether `text` holds bytes that are no UTF-8. */
+/** Whether `text` holds bytes that are not UTF-8. */
 export function holdsBytes(text: string): boolean {
   return kept.test(text)
 }
 
-/** A name that the API tells, with the bytes that go beside it. */
+/** A name from the API, with the bytes that come beside it. */
 export function nameOf(name: string, bytes: string | null | undefined): string {
   return bytes == null ? name : textOf(Buffer.from(bytes, 'base64'))
 }
 
-/** What the API takes for a file that was named by `text`. */
+/** The path to give to the API for a file that was typed as `text`. */
 export function toPath(text: string): string | Buffer {
   return holdsBytes(text) ? bytesOf(text) : text
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a command works with: the public API, the three ways to say something, and the two ways to be stopped.
+// What a command works with: the public API, the output streams, and the ways to stop it.
 //
 // The CLI is a client of the package's public API and nothing more; `Api` names the part it uses. Everything that
 // belongs to the process (streams, environment, signals) is handed in, so that a test can run a command whole.
@@ -14,7 +14,7 @@ export type Api = Pick<
   'connect' | 'createImage' | 'digestImage' | 'inspectChain' | 'plan' | 'pullImage'
 >
 
-/** A stream to write text to; what is optional is as on process.stderr. */
+/** A stream to write text to; the optional members are those of process.stderr. */
 export interface Output {
   write(text: string): unknown
   readonly isTTY?: boolean | undefined
@@ -31,7 +31,7 @@ export interface Context {
   readonly err: Output
   readonly environment: NodeJS.ProcessEnv
   readonly version: string
-  /** Calls `listener` at each request to stop: Ctrl-C, SIGTERM, a closed terminal; gives what ends this. */
+  /** Calls `listener` at each Ctrl-C, SIGTERM or closed terminal, until the returned function is called. */
   readonly onInterrupt: (listener: () => void) => () => void
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number

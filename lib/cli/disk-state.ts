@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What is going on with a disk, as far as another process can tell.
+// The state of a disk, as far as another process can see it.
 //
-// A job in a guest's QEMU is seen by everybody. A job of blockpull's own engine is not, when it belongs to another
-// process; but its lock on the image is, and names the process. So a disk that is shut off and has no job here is
-// looked at: who has it open for writing, and is no QEMU, pulls it.
+// Every process sees a job in a guest's QEMU. It does not see another process's job of blockpull's own engine, but it
+// sees the lock on the image, which names the process. So for a shut-off disk without a job here this asks who has the
+// image open for writing. If that is not QEMU, it is pulling the disk.
 
 import type { BlockJobInfo, Disk, Domain } from '../index.js'
 import type { Context } from './context.js'
@@ -14,7 +14,7 @@ import type { Wait } from './waiting.js'
 export interface DiskState extends Disk {
   readonly job: BlockJobInfo<bigint> | null
   readonly inUseBy: string | null
-  /** Code of the error that kept it from being looked at. */
+  /** Code of the error that prevented reading its state. */
   readonly error: string | null
   /** Its sentence. */
   readonly message: string | null
@@ -39,7 +39,7 @@ async function userOf(context: Context, disk: Disk): Promise<string | null> {
   return active?.inUseBy ?? null
 }
 
-/** Who pulls a domain's disk in a process of its own, or `null`; an image that cannot be looked at has nobody. */
+/** The other process that pulls a domain's disk, or `null`; `null` also if the image cannot be read. */
 export async function pullerOf(context: Context, domain: Domain, name: string): Promise<string | null> {
   const disk = domain.disks.find(({ target, source }) => target === name || source === name)
   if (disk === undefined || domain.state !== 'shut off') return null
@@ -47,7 +47,7 @@ export async function pullerOf(context: Context, domain: Domain, name: string): 
   return user !== null && !isQemu(user) ? user : null
 }
 
-/** Somebody who has the image open for writing and is not QEMU. */
+/** Whether a process other than QEMU has the image open for writing. */
 export function isPulledElsewhere({ inUseBy }: DiskState): boolean {
   return inUseBy !== null && !isQemu(inUseBy)
 }

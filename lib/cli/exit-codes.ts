@@ -2,9 +2,9 @@
 //
 // How a command ends: its exit code, and the words for it.
 //
-// An `Ending` says how one piece of work ended, whether it was a job, a query or a refusal; the last JSON line and
-// the exit code are made of it. Usage errors are ours (`UsageError`) and the API's TypeErrors and RangeErrors, for
-// what the API calls a wrong argument is a wrong option here.
+// An `Ending` says how one piece of work ended: a job, a query or a refusal. The last JSON line and the exit code come
+// from it. Our own `UsageError` is a usage error. So are the API's TypeErrors and RangeErrors: a wrong argument there
+// is a wrong option here.
 
 import { BlockPullError, type ErrorCode, type Outcome, type TrailingBytes } from '../index.js'
 import { VIR_ERR_NO_CONNECT } from '../libvirt.js'
@@ -20,10 +20,10 @@ export const ExitCode = {
   INTERRUPTED_TWICE: 130,
 } as const
 
-/** Codes of errors that go away by waiting for somebody else. */
+/** Codes of errors that go away once somebody else has finished. */
 const busyCodes: ReadonlySet<string> = new Set(['LOCKED', 'JOB_ACTIVE', 'MONITOR_BUSY', 'GUEST_BUSY'])
 
-/** A failure that a command finds by itself, with the code that the API would give it. */
+/** A failure that the command itself finds, with the code that the API would use. */
 export class CommandFailure extends Error {
   readonly code: ErrorCode
 
@@ -33,7 +33,7 @@ export class CommandFailure extends Error {
   }
 }
 
-/** What is told, rather than thrown on as a defect. */
+/** Whether an error is reported; any other is a defect and is thrown on. */
 export function isFailure(error: unknown): error is BlockPullError | CommandFailure {
   return BlockPullError.is(error) || error instanceof CommandFailure
 }
@@ -41,8 +41,8 @@ export function isFailure(error: unknown): error is BlockPullError | CommandFail
 export interface Ending {
   readonly exitCode: number
   /**
-   * 'completed': the pull is, or what else was asked for. 'started': it goes on, and nobody has seen it end.
-   * 'planned': it would be begun. 'done': a job was shown or changed, which says nothing of how it ends.
+   * 'completed': the pull completed, or the command did what it was asked. 'started': the job runs, and nobody has
+   * seen its end. 'planned': it would start. 'done': a job was shown or changed, which says nothing about its end.
    */
   readonly state: 'completed' | 'failed' | 'cancelled' | 'unknown' | 'started' | 'planned' | 'done'
   readonly code: string | null
@@ -53,19 +53,19 @@ export interface Ending {
   readonly seconds: number
   readonly method: string
   readonly released: readonly string[]
-  /** Where one of these is no UTF-8. */
+  /** Only if one of these is not UTF-8. */
   readonly releasedBytes?: readonly string[]
   /** Of a job: those of its outcome. */
   readonly verified?: boolean
-  /** False also for what will end without us, and so without our flush. */
+  /** Also false for a job that ends without us, and so without our flush. */
   readonly durable?: boolean
-  /** Of a job: what lay behind the image and was kept or discarded. */
+  /** Of a job: the bytes behind the image that were kept or discarded. */
   readonly trailingData?: TrailingBytes<Amount> | null
 }
 
 const nothingMoved = { hint: null, bytesMoved: 0, seconds: 0, method: 'none', released: [] }
 
-/** The ending of a command that did what it was asked. */
+/** The ending of a command that succeeded. */
 export const done: Ending = {
   exitCode: ExitCode.DONE,
   state: 'completed',
@@ -74,13 +74,13 @@ export const done: Ending = {
   ...nothingMoved,
 }
 
-/** Whether what was typed is wrong. A connection that nobody names is as well. */
+/** Whether the command line is wrong. A missing connection URI counts too. */
 function isWrongCall(error: unknown): boolean {
   if (error instanceof UsageError || error instanceof TypeError || error instanceof RangeError) return true
   return BlockPullError.is(error) && error.code === 'INVALID_ARGUMENT' && error.virCode === VIR_ERR_NO_CONNECT
 }
 
-/** The ending of what threw `error` before there was a job. */
+/** The ending of a call that threw `error` before there was a job. */
 export function endingOfError(error: unknown): Ending {
   const message = error instanceof Error || BlockPullError.is(error) ? error.message : String(error)
   if (isWrongCall(error)) {
@@ -92,7 +92,7 @@ export function endingOfError(error: unknown): Ending {
   }
   const code = isFailure(error) ? error.code : null
   const hint = BlockPullError.is(error) ? error.hint : null
-  const state = mayHaveBegun(error) ? 'unknown' : 'failed'
+  const state = mayHaveStarted(error) ? 'unknown' : 'failed'
   return { exitCode: exitCodeOf(code), state, code, message, ...nothingMoved, hint }
 }
 
@@ -115,23 +115,23 @@ export function endingOfJob(outcome: Outcome<Amount>): Ending {
   }
   if (error === null) return { exitCode: ExitCode.DONE, code: null, message: null, ...facts }
   if (state === 'cancelled') {
-    // What this command did not ask for says who did.
-    const kept = 'what was copied is kept, and another pull goes on from there'
+    // If this command did not ask for the cancel, the error says who did.
+    const kept = 'what was copied is kept, and another pull continues from there'
     const message = `cancelled after ${formatBytes(bytesMoved)}; ${BlockPullError.is(error) ? error.message : kept}`
     return { exitCode: ExitCode.CANCELLED, code: 'CANCELLED', message, ...facts }
   }
   return { exitCode: exitCodeOf(error.code), code: error.code, message: error.message, ...facts }
 }
 
-/** The ending of a command that did several things: completed, unless one of them is not. */
+/** The ending of a command that did several things: completed only if each of them is. */
 export function endingOfAll(endings: readonly Ending[]): Ending {
   const worst = endings.find(({ exitCode }) => exitCode === ExitCode.FAILED)
   const bad = worst ?? endings.find(({ exitCode }) => exitCode !== ExitCode.DONE)
   return bad ?? endings.find(({ state }) => state !== 'completed') ?? done
 }
 
-/** Whether QEMU was asked for a job and has not answered: it may begin it yet. */
-function mayHaveBegun(error: unknown): boolean {
+/** Whether QEMU was asked for a job and has not answered: it may still start it. */
+function mayHaveStarted(error: unknown): boolean {
   return BlockPullError.is(error) && error.code === 'MONITOR_TIMEOUT' && error.qemu?.command === 'block-stream'
 }
 

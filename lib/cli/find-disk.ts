@@ -3,9 +3,9 @@
 // The two ways to name what is on a host: `--connect URI DOMAIN DISK`, and `--qmp SOCKET DEVICE` for a QEMU with
 // neither folder nor XML.
 //
-// A socket is a connection with one domain, which is named after it and has no disks of its own: the device is
-// whatever QEMU calls it. Nobody listening there is a failure, where a domain of a folder would be shut off.
-// Connections are closed on every way out.
+// A socket is a connection with one domain, which is named after it and has no disks of its own: the device has QEMU's
+// name. If nobody listens on the socket, the command fails; a domain of a folder would be shut off. Connections are
+// closed on every way out.
 
 import { statSync } from 'node:fs'
 import { basename } from 'node:path'
@@ -51,7 +51,7 @@ export async function findDomains(args: Arguments, connection: Connection, name?
   throw nobodyAt(socket)
 }
 
-/** Why nobody listens there. */
+/** The failure when nobody listens there. */
 function nobodyAt(socket: string): CommandFailure {
   const about = statSync(socket, { throwIfNoEntry: false })
   if (about !== undefined && !about.isSocket()) {
@@ -85,9 +85,14 @@ export async function withDisk<T>(
   const disk = isSocket ? first : second
   return await withConnection(args, context, access, async (connection) => {
     const [domain] = await findDomains(args, connection, isSocket ? undefined : first)
-    if (domain === undefined) throw new CommandFailure('NO_DOMAIN', `domain '${first}' is not there`)
-    return await work({ connection, domain, disk, label: isSocket ? disk : `${first} ${disk}` })
+    if (domain === undefined) throw new CommandFailure('NO_DOMAIN', `domain '${first}' was not found`)
+    return await work({ connection, domain, disk, label: labelOf(args, first, disk) })
   })
+}
+
+/** What lines of output call a disk. With --qmp the domain has no name that anybody gave it. */
+export function labelOf(args: Arguments, domain: string, disk: string): string {
+  return args.has('qmp') ? disk : `${domain} ${disk}`
 }
 
 /** A name that a domain may have: that of the socket's file. */

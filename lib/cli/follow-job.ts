@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A job followed to its end: the progress line or JSON lines, Ctrl-C, and the timeout.
+// Tracks a job to its end: the progress line or JSON lines, Ctrl-C, and the timeout.
 //
-// The first interrupt (or the timeout) aborts the job, which then ends at a consistent point, or is left to a QEMU that
-// does not answer; the second leaves at once with 130, and the crash-safety of the image does the rest. Whatever
-// happens the terminal line is cleared, the listener is gone and the timer stopped, so that the process can end by
-// itself.
+// The first interrupt (or the timeout) aborts the job. It then ends at a consistent point, or stays in a QEMU that does
+// not answer. The second interrupt exits immediately with 130; the image is crash-safe. In every case the terminal line
+// is cleared, the listener removed and the timer stopped, so that the process can end on its own.
 
 import type { BlockJob, Outcome, Progress, StopCode } from '../index.js'
 import type { Context } from './context.js'
@@ -23,20 +22,20 @@ export interface FollowStyle {
   readonly label: string
   readonly json: boolean
   readonly quiet: boolean
-  /** Whether a limit was asked for, and is to be told as understood. */
+  /** Whether a limit was given; the limit in force is then printed. */
   readonly isLimited: boolean
-  /** After which the job is aborted. */
+  /** The job is aborted after this time. */
   readonly timeoutSeconds: number | undefined
   /** The image that JSON lines name, where there are several. */
   readonly image?: string | undefined
 }
 
-/** Whether a person is told in words, rather than a program in JSON lines or nobody. */
+/** Whether the output is words for a person, rather than JSON lines or nothing. */
 export function isTold({ json, quiet }: Pick<FollowStyle, 'json' | 'quiet'>): boolean {
   return !json && !quiet
 }
 
-/** Starts a job, follows it and gives how it ended; never throws. */
+/** Starts a job, tracks it and gives how it ended; never throws. */
 export async function followJob(
   context: Context,
   style: FollowStyle,
@@ -47,7 +46,7 @@ export async function followJob(
   const isStopping = () => controller.signal.aborted
   const release = onPresses(context, isStopping, () => {
     controller.abort()
-    line?.say('stopping at a consistent point; interrupt again to leave at once')
+    line?.say('stopping at a consistent point; interrupt again to exit immediately')
   })
   let hasTimedOut = false
   const timer = style.timeoutSeconds === undefined ? undefined : setTimeout(expire, style.timeoutSeconds * 1000)
@@ -57,7 +56,7 @@ export async function followJob(
   }
   function told(ending: Ending): Ending {
     const isOver = hasTimedOut && (ending.state === 'cancelled' || ending.code === 'MONITOR_TIMEOUT')
-    return isOver ? { ...ending, message: `timeout of ${style.timeoutSeconds} s is over: ${ending.message}` } : ending
+    return isOver ? { ...ending, message: `timeout of ${style.timeoutSeconds} s expired: ${ending.message}` } : ending
   }
   try {
     const job = await start(controller.signal)
@@ -72,7 +71,7 @@ export async function followJob(
   }
 }
 
-/** Tells a limit that was asked for, as it was understood. */
+/** Prints the limit in force, if one was given. */
 export function tellLimit(
   context: Context,
   style: Pick<FollowStyle, 'json' | 'quiet' | 'isLimited'>,
@@ -82,17 +81,17 @@ export function tellLimit(
   tell(context.err, `limit: ${formatLimit(job.progress.bandwidth)}`)
 }
 
-/** Told on a terminal or not, since nothing goes on before somebody has read it. */
+/** Printed with or without a terminal, since the job waits until somebody acts. */
 function tellStop(context: Context, line: ProgressLine, code: StopCode | null): void {
   line.clear()
   const sentence =
     code === null
-      ? 'the pull goes on'
-      : `the pull waits: ${stopWords(code)}; 'blockpull job ... --resume' by another monitor goes on, Ctrl-C aborts`
+      ? 'the pull continues'
+      : `the pull waits: ${stopWords(code)}; 'blockpull job ... --resume' by another monitor resumes it, Ctrl-C cancels`
   tell(context.err, sentence)
 }
 
-/** Tells once of each silence of QEMU, and of its end. */
+/** Reports each silence of QEMU once, and its end once. */
 class Silence {
   readonly #context: Context
   #isTold = false
@@ -106,7 +105,7 @@ class Silence {
     if (isSilent === this.#isTold || (state !== 'running' && state !== 'aborting')) return
     this.#isTold = isSilent
     line.clear()
-    const why = 'it is stopped, hangs, or waits for its storage; Ctrl-C ends the waiting'
+    const why = 'it is stopped, hangs, or waits for its storage; Ctrl-C stops waiting'
     const sentence = isSilent ? `QEMU has not answered for ${silentSeconds} s; ${why}` : 'QEMU answers again'
     tell(this.#context.err, sentence)
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The help pages, made of the commands' own syntax.
+// The help pages, made from the commands' own syntax.
 //
 // One page for the program, one for each command; both fit a terminal of 80 columns. Pure functions.
 
@@ -13,9 +13,9 @@ export function programHelp(commands: readonly CommandSyntax[]): string {
     'Usage: blockpull COMMAND [OPTION]...\n\n',
     formatTable(commands.map(({ name, summary }) => [`  ${name}`, summary])),
     '\nExample: blockpull pull overlay.qcow2 --bandwidth 50M\n',
-    "\n'blockpull COMMAND --help' tells more; 'blockpull --version' prints the version.\n",
+    "\n'blockpull COMMAND --help' prints more; 'blockpull --version' prints the version.\n",
     'Exit codes: 0 done, 1 failed, 2 usage, 3 cancelled, 4 locked or busy,\n',
-    '            130 left at once by a second Ctrl-C.\n',
+    '            130 exited on a second Ctrl-C.\n',
   ].join('')
 }
 

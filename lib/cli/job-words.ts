@@ -31,7 +31,7 @@ export function typeName(type: number): string {
   return typeNames.get(type) ?? 'Unknown job'
 }
 
-/** A QEMU that has not answered for so long is worth a word. */
+/** A QEMU that is silent this long is reported. */
 export const longSilenceSeconds = 10
 
 /** What a job waits on. */
@@ -39,40 +39,40 @@ export function stopWords(code: StopCode): string {
   return code === 'NO_SPACE' ? 'disk full' : 'I/O error'
 }
 
-/** What a job does that moves nothing at the moment; '' for one that does. */
+/** Why a job moves nothing at the moment; '' if it does. */
 export function phaseWords(phase: Progress<Amount>['phase']): string {
   if (phase === 'paused') return 'paused while the guest is migrated or saved'
-  return phase === 'pending' ? 'waits to be finished' : ''
+  return phase === 'pending' ? 'waiting to be finished' : ''
 }
 
-/** Of a job that has not ended, and so never all of it. */
+/** The share of a job that has not ended, and so never 100 %. */
 function share({ cur, end }: BlockJobInfo<Amount>): string {
   return formatShare(cur, end).replace(/^100\.0/, '99.9')
 }
 
 const stateWords = { running: '', stopped: '', pending: '', paused: 'paused', aborting: 'stopping' } as const
 
-/** 'pull, 42.0 %', for a column; then what keeps it from going on, ', disk full' for example. */
+/** 'pull, 42.0 %', for a column, then why it does not run, ', disk full' for example. */
 export function jobShare(job: BlockJobInfo<Amount>): string {
   const name = typeName(job.type)
     .replace(/^Block /, '')
     .toLowerCase()
-  if (job.state === 'pending') return `${name}, waits to be finished`
+  if (job.state === 'pending') return `${name}, waiting to be finished`
   const why = job.stoppedOn === null ? stateWords[job.state] : stopWords(job.stoppedOn)
   return `${name}, ${share(job)}${why === '' ? '' : `, ${why}`}`
 }
 
-/** 'Block Pull, 42.0 % (420.0 MiB of 1000.0 MiB), limit: none', and what keeps it from going on. */
+/** 'Block Pull, 42.0 % (420.0 MiB of 1000.0 MiB), limit: none', then why it does not run. */
 export function jobSentence(job: BlockJobInfo<Amount>): string {
   if (job.state === 'pending') {
     const who = job.foreign
-      ? 'by the program that began it'
-      : "by the process that follows it, or where that is gone by 'blockpull reap'"
-    return `${typeName(job.type)}, nothing is left to copy, waits to be finished ${who}`
+      ? 'by the program that started it'
+      : "by the process that tracks it, or by 'blockpull reap' if that is gone"
+    return `${typeName(job.type)}, nothing is left to copy, waiting to be finished ${who}`
   }
   const amounts = `${formatBytes(job.cur)} of ${formatBytes(job.end)}`
   const facts = [`${typeName(job.type)}, ${share(job)} (${amounts})`, `limit: ${formatLimit(job.bandwidth)}`]
-  if (job.stoppedOn !== null) facts.push(`waits to be resumed: ${stopWords(job.stoppedOn)}`)
+  if (job.stoppedOn !== null) facts.push(`waiting to be resumed: ${stopWords(job.stoppedOn)}`)
   else if (stateWords[job.state] !== '') facts.push(stateWords[job.state])
   return facts.join(', ')
 }
@@ -83,7 +83,7 @@ export function rawJob({ type, bandwidth, cur, end }: BlockJobInfo<bigint>, inBy
   return [` type=${typeName(type)}`, ` bandwidth=${limit}`, ` cur=${cur}`, ` end=${end}`]
 }
 
-/** As `virsh event` prints it, and after a failure why. */
+/** As `virsh event` prints it, followed by the reason of a failure. */
 export function eventSentence({ domain, type, status, path, error }: BlockJobEvent): string {
   const what = `${typeName(type)} for ${path} ${statusNames.get(status) ?? `status ${status}`}`
   const why = status === BlockJobStatus.FAILED && error !== null ? `: ${error.message}` : ''

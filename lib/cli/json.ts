@@ -2,10 +2,10 @@
 //
 // The JSON lines of `--json`: one object a line, told apart by `event`, the last one always `end`.
 //
-// Numbers are plain bytes and seconds, every digit of them: a size above 2^53 is written exactly, and it is for the
-// reader to keep it so. A line of a pull of several images also names its `image`; with a single image there is
-// nothing to tell apart and the key is left out. Names are as they are; in one that is no UTF-8 U+FFFD stands for what
-// is none, and its bytes go beside it in base64 (`pathBytes`). Writes to the result stream only.
+// Numbers are plain bytes and seconds with every digit. A size above 2^53 is written exactly; the reader must keep it
+// so. In a pull of several images a line also names its `image`; with a single image the key is left out. Names are not
+// escaped. A name that is not UTF-8 has U+FFFD for each wrong byte, and its bytes beside it in base64 (`pathBytes`).
+// Writes to the result stream only.
 
 import type { Progress } from '../index.js'
 import { bytesOf, holdsBytes } from './command-line.js'
@@ -28,7 +28,7 @@ export function writeText(out: Output, json: string): void {
   out.write(`${json}\n`)
 }
 
-/** JSON.stringify with bigints as numbers: each is marked by a NUL, which no path and no sentence holds. */
+/** JSON.stringify with bigints as numbers. A NUL marks each one, since no path and no sentence holds a NUL. */
 export function toJson(line: JsonLine): string {
   const marked = JSON.stringify({ ...line, ...bytesBeside(line) }, (_, value) => {
     if (typeof value === 'bigint') return `\u0000${value}`
@@ -37,7 +37,7 @@ export function toJson(line: JsonLine): string {
   return marked.replace(/"\\u0000(-?\d+)"/g, '$1')
 }
 
-/** Of names that were typed and are no UTF-8: `pathBytes` in base64 beside `path`. */
+/** For typed names that are not UTF-8: `pathBytes` in base64 beside `path`. */
 function bytesBeside(line: JsonLine): Record<string, string> {
   const held = Object.entries(line).flatMap(([key, value]) =>
     typeof value === 'string' && holdsBytes(value) ? [[`${key}Bytes`, bytesOf(value).toString('base64')]] : [],
@@ -56,7 +56,7 @@ export function progressLine(progress: Progress<Amount>, image?: string) {
 export function endLine(ending: Ending, image?: string) {
   const { state, code, message, hint, bytesMoved, seconds, method, released, releasedBytes } = ending
   const { verified, durable, trailingData } = ending
-  // What is undefined, of an end that no job came to, is left out of the line.
+  // Fields that only a job has are undefined without one, and JSON leaves them out.
   const work = { state, code, message, hint, bytesMoved, seconds, method, released, releasedBytes }
   return { event: 'end', ...(image !== undefined && { image }), ...work, verified, durable, trailingData }
 }

@@ -3,10 +3,10 @@
 //
 // The command `blockpull`: gives the process to the program.
 //
-// The exit code is set and the process left to end by itself, so that nothing written to a pipe is lost. A reader
-// that goes away (`blockpull chain x | head -1`) is no failure: the rest of the output is dropped, a running job
-// goes on to its end. Listeners for signals exist only while a job can be aborted. A terminal that is closed is both:
-// it asks to stop (SIGHUP), and nobody reads any more.
+// The exit code is set and the process ends on its own, so that nothing written to a pipe is lost. A reader that goes
+// away (`blockpull chain x | head -1`) is not a failure: the rest of the output is dropped, and a running job continues
+// to its end. Signal listeners exist only while a job can be aborted. A closed terminal is both: a request to stop
+// (SIGHUP), and a reader that has gone.
 
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { isatty } from 'node:tty'
@@ -14,7 +14,7 @@ import * as api from '../index.js'
 import { typedArguments } from './command-line.js'
 import { runProgram } from './program.js'
 
-/** Before the title, which takes the place of what the kernel has. */
+/** Read before the title is set, which overwrites the kernel's copy. */
 const typed = typedArguments(process.argv.slice(2), () => readFileSync('/proc/self/cmdline'))
 
 process.title = 'blockpull'
@@ -36,8 +36,8 @@ function onInterrupt(listener: () => void): () => void {
 }
 
 /**
- * At its end Node resets the terminal that it began on, and dies of SIGABRT where that is gone. What is no terminal it
- * leaves alone, so /dev/null takes the place.
+ * At exit Node resets the terminal that it started on, and dies of SIGABRT if that is gone. It leaves other files
+ * alone, so /dev/null replaces a terminal that is gone.
  */
 const terminals = [0, 1, 2].filter((descriptor) => isatty(descriptor))
 process.on('exit', () => {

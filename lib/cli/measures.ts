@@ -2,9 +2,9 @@
 //
 // Sizes, rates and times as people read them: '1.2 GiB', '50.0 MiB/s', '1:02:03'.
 //
-// Binary units throughout, one decimal, so that columns and a redrawn line keep their width. Pure functions; for
-// programs there is `--json`, which gives plain numbers. Sizes come as bigints, since a command serves every image
-// that there can be; what is printed is rounded anyway.
+// All units are binary, with one decimal, so that columns and a redrawn line keep their width. Programs use `--json`,
+// which gives plain numbers. Sizes come as bigints, since a command serves images of every size; the output is rounded
+// anyway. Pure functions.
 
 import { padded, shown, widthOf } from './shown.js'
 
@@ -27,7 +27,7 @@ export function formatRate(bytesPerSecond: Amount): string {
   return `${formatBytes(Math.round(Number(bytesPerSecond)))}/s`
 }
 
-/** A limit in full, '0' being none. */
+/** A limit in full; 0 is 'none'. */
 export function formatLimit(bytesPerSecond: Amount): string {
   return Number(bytesPerSecond) === 0 ? 'none' : `${formatRate(bytesPerSecond)} (${bytesPerSecond} bytes a second)`
 }

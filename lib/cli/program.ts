@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The program: finds the command, runs it, and tells what it threw.
+// The program: finds the command, runs it, and reports what it threw.
 //
-// Takes everything of the process through its context and gives the exit code, so that a test runs it whole. What a
-// command throws ends here and nowhere else: a sentence on stderr, the JSON end line where one was asked for.
+// It reaches the process only through its context and gives the exit code, so that a test can run it whole. Whatever a
+// command throws ends here: as a sentence on stderr, and with `--json` as the end line.
 
 import { nearest } from '../words/nearest.js'
 import { parseArguments, UsageError } from './args.js'

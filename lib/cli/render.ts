@@ -4,10 +4,10 @@
 //
 //     overlay.qcow2  ████████████░░░░░░░░  61.3 %  50.0 MiB/s  0:12 left  io_uring
 //
-// It is drawn on stderr and only where that is a terminal that can go back in a line (not TERM=dumb, not CI). The
-// line never wraps, so that nothing scrolls: how many columns there are is asked each time, and what does not fit is
-// left out, the bar first, then from the right. Colour only without NO_COLOR, block characters only in a UTF-8 locale.
-// `renderLine` is pure; `ProgressLine` keeps the stream and the clock.
+// It is drawn on stderr, and only if that is a terminal that can return to the start of a line (not TERM=dumb, not CI).
+// The line never wraps, so that nothing scrolls. It reads the number of columns each time and leaves out what does not
+// fit: the bar first, then from the right. It uses colour only without NO_COLOR, and block characters only in a UTF-8
+// locale. `renderLine` is pure; `ProgressLine` keeps the stream and the clock.
 
 import type { Progress as SizedProgress } from '../index.js'
 import type { Output } from './context.js'
@@ -28,7 +28,7 @@ const widestBar = 40
 const narrowestBar = 8
 const betweenLinesMs = 50
 
-/** The share that is settled, in percent; 100 only for a job that has completed. */
+/** The settled share in percent; 100 only for a job that has completed. */
 function percentOf({ cur, end, state }: Progress): number {
   if (state === 'completed') return 100
   return end > 0 ? Math.min(99.9, (Number(cur) / Number(end)) * 100) : 0
@@ -53,7 +53,7 @@ export function renderLine(label: string, progress: Progress, style: LineStyle):
   return cut(parts.join('  '), Math.max(0, style.width))
 }
 
-/** Why nothing moves; '' where something does. */
+/** Why nothing moves; '' if something does. */
 function stillWords({ state, stoppedOn, phase, silentSeconds }: Progress): string {
   if (state === 'aborting') return 'stopping'
   if (silentSeconds >= longSilenceSeconds) return `no answer for ${formatClock(silentSeconds)}`
@@ -86,7 +86,7 @@ export class ProgressLine {
     this.#isShown = canRedraw(output, environment)
     this.#hasColour = !environment.NO_COLOR
     const locale = environment.LC_ALL || environment.LC_CTYPE || environment.LANG || ''
-    // Where characters are wide, a block may be: Unicode leaves it open.
+    // A locale with wide characters may have wide blocks too: Unicode leaves it open.
     this.#hasBlocks = /utf-?8/i.test(locale) && !/^(zh|ja|ko)/i.test(locale)
   }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The last word of a command: the failure in a sentence, the outcome as JSON, the exit code.
+// The end of a command: the failure in a sentence, the outcome as JSON, the exit code.
 //
-// A failure is told on stderr even with `--quiet`, and with `--json` on stdout as well, so that neither a person
-// nor a program has to look elsewhere. Writes only; decides nothing.
+// A failure is printed on stderr even with `--quiet`, and with `--json` on stdout as well, so that neither a person nor
+// a program has to look elsewhere. Writes only; decides nothing.
 
 import type { Context } from './context.js'
 import type { Ending } from './exit-codes.js'
@@ -12,11 +12,11 @@ import { tell } from './shown.js'
 
 export interface ReportStyle {
   readonly json: boolean
-  /** The image that the end line names, where there are several. */
+  /** The image that the end line names if there are several. */
   readonly image?: string | undefined
 }
 
-/** Tells how it ended; gives the exit code. */
+/** Reports how a command ended; gives the exit code. */
 export function report(context: Context, ending: Ending, style: ReportStyle): number {
   if (ending.exitCode !== 0) {
     tell(context.err, `blockpull: ${ending.message}`)

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Text as people are shown it: the one place where names are made harmless, and where columns are counted.
+// Text for people: the one place that makes names harmless and counts columns.
 //
-// A file may have any name without '/' and NUL: a line feed that fakes a second line, an escape that clears the
-// terminal, marks that turn the order of letters. All of these are spelled out ('\n', '\x1b', '\u202e'), in whatever
-// carries the name: a cell, the label of the bar, an error's sentence. Only JSON has names as they are. A byte that is
-// no UTF-8 is a lone surrogate in a name that was typed (command-line.ts), and is spelled out as the byte. Everything
-// that the command writes for people comes through `tell`, `formatTable` or the progress line. Pure functions but for
+// A file may have any name without '/' and NUL: with a line feed that fakes a second line, an escape that clears the
+// terminal, or marks that reverse the order of letters. All of these are spelled out ('\n', '\x1b', '\u202e') wherever
+// the name appears: in a cell, in the label of the bar, in an error's sentence. Only JSON has names unchanged. A byte
+// that is not UTF-8 is a lone surrogate in a typed name (command-line.ts), and is spelled out as the byte. Everything
+// that the command writes for people passes through `tell`, `formatTable` or the progress line. Pure functions, except
 // `tell`.
 
 import type { Output } from './context.js'
@@ -21,7 +21,7 @@ const short: ReadonlyMap<string, string> = new Map([
   ['\t', '\\t'],
 ])
 
-/** `text` without anything that a terminal would obey. */
+/** `text` with everything spelled out that a terminal would obey. */
 export function shown(text: string): string {
   return text.replace(harmful, (character) => short.get(character) ?? spelledOut(character.charCodeAt(0)))
 }

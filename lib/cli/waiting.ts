@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Waiting has an end: Ctrl-C, or a timeout.
+// Ends a wait: at Ctrl-C, or after a timeout.
 //
-// A QEMU that hangs answers after half a minute, or never. What ends a wait closes the connection, which then answers
-// every call that waits for a QEMU at once; `pull` follows its job with follow-job.ts in place of that. A second
-// interrupt leaves at once with 130.
+// A QEMU that hangs answers after half a minute, or never. Ending a wait closes the connection, and every call that
+// waits for a QEMU then returns at once. `pull` does not use this for its job; it uses follow-job.ts. A second
+// interrupt exits immediately with 130.
 
 import { BlockPullError, type Connection } from '../index.js'
 import type { Context } from './context.js'
 import { CommandFailure, ExitCode } from './exit-codes.js'
 
 /**
- * One request can arrive twice: Ctrl-C from the terminal and from npm or timeout(1), the end of a terminal from the
- * kernel and from the shell. Nobody presses twice as fast.
+ * One request can arrive twice: Ctrl-C from the terminal and from npm or timeout(1), a closed terminal from the kernel
+ * and from the shell. Nobody presses twice this fast.
  */
 const onePressMs = 200
 
-/** Calls `stop` at a request to stop, and leaves at one that comes when that is under way; gives what ends this. */
+/** Calls `stop` at a request to stop, and exits at the next one. Returns a function that ends this. */
 export function onPresses(context: Context, isStopping: () => boolean, stop: () => void): () => void {
   let pressedAt = Number.NEGATIVE_INFINITY
   return context.onInterrupt(() => {
@@ -29,11 +29,11 @@ export function onPresses(context: Context, isStopping: () => boolean, stop: () 
 
 export interface WaitOptions {
   readonly timeoutSeconds?: number | undefined
-  /** What a person has to know of a call that was not answered, after a semicolon. */
+  /** What a person must know about a call that got no answer; begins with '; '. */
   readonly hint?: string
 }
 
-/** Why calls were answered before their QEMUs did. */
+/** Why calls returned before their QEMUs answered. */
 export class Wait {
   readonly #hint: string
   readonly #controller = new AbortController()
@@ -47,7 +47,7 @@ export class Wait {
     return this.#reason !== null
   }
 
-  /** For calls that read files; those that wait for a QEMU end with the connection. */
+  /** For calls that read files. Calls that wait for a QEMU end with the connection. */
   get signal(): AbortSignal {
     return this.#controller.signal
   }
@@ -57,10 +57,10 @@ export class Wait {
     this.#controller.abort()
   }
 
-  /** `error` as it is to be told: 'CLOSED' is our own doing once the wait has ended. */
+  /** `error` as a person should see it: after the end of the wait, we caused 'CLOSED' ourselves. */
   explain(error: unknown): unknown {
     if (!this.hasEnded || !BlockPullError.is(error) || error.code !== 'CLOSED') return error
-    return new CommandFailure('MONITOR_TIMEOUT', `${this.#reason} before QEMU had answered${this.#hint}`)
+    return new CommandFailure('MONITOR_TIMEOUT', `${this.#reason} before QEMU answered${this.#hint}`)
   }
 }
 
@@ -81,7 +81,7 @@ export async function untilStopped<T>(
     () => wait.hasEnded,
     () => stop('interrupted'),
   )
-  const expire = () => stop(`timeout of ${timeoutSeconds} s was over`)
+  const expire = () => stop(`timeout of ${timeoutSeconds} s expired`)
   const timer = timeoutSeconds === undefined ? undefined : setTimeout(expire, timeoutSeconds * 1000)
   try {
     return await work(wait)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a person sees of a plan in the making: how much is about to be read, and a progress line where that takes long.
+// What a person sees while a plan is made: how much will be read, and a progress line if that takes long.
 
 import type { WalkProgress } from '../index.js'
 import type { Context } from './context.js'
@@ -9,10 +9,10 @@ import { type Amount, formatBytes } from './measures.js'
 import { ProgressLine } from './render.js'
 import { tell } from './shown.js'
 
-/** A walk that takes less needs no line. */
+/** A shorter walk needs no line. */
 const shortestMs = 1000
 
-/** What a line can tell of a job and not of a walk. */
+/** What a progress line shows of a job, but not of a walk. */
 const still = {
   state: 'running',
   bytesMoved: 0,
@@ -38,7 +38,7 @@ export class WalkLine {
     this.#line = isTold(style) ? new ProgressLine(context.err, context.environment, style.label) : null
   }
 
-  /** Handed to the call. */
+  /** Passed to the call. */
   readonly show = ({ phase, bytesDone, bytesTotal }: WalkProgress<Amount>): void => {
     if (this.#line === null) return
     if (phase === 'data' && !this.#isReading && bytesTotal > 0) {

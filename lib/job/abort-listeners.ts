@@ -2,13 +2,13 @@
 //
 // Many jobs on one AbortSignal, with one listener.
 //
-// Services stop hundreds of jobs by one signal. Node warns of a leak from the eleventh listener of a signal on, and
-// raising that limit would change an object that is not ours; so each signal gets a single listener, which calls
-// everybody that waits, and goes when the last of them has gone. Signals are held weakly.
+// Services stop hundreds of jobs by one signal. Node warns of a leak from the eleventh listener on, and raising that
+// limit would change an object that is not ours. So each signal gets a single listener. It calls every callback, and is
+// removed with the last of them. Signals are held weakly.
 
 const waiting = new WeakMap<AbortSignal, { readonly callbacks: Set<() => void>; readonly listener: () => void }>()
 
-/** Calls `callback` when the signal is aborted; gives the function that ends this. */
+/** Calls `callback` when the signal is aborted. Returns a function that ends this. */
 export function onAbort(signal: AbortSignal, callback: () => void): () => void {
   const known = waiting.get(signal)
   const callbacks = known?.callbacks ?? new Set<() => void>()

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A running pull: its end as a promise, its progress as an async iterable, and the ways to steer it.
+// A running pull: its end as a promise, its progress as an async iterable, and the calls that control it.
 //
-// `done` is handled from birth, so that a job nobody looks at cannot bring the process down; a failure that
-// nobody has asked for by then is reported instead. "By then" is one turn of the event loop after the end, and
-// not before open iterations are over, since `for await (...) {}` followed by `await job.done` is the usual way.
-// A job's error carries the stack of the call that started the job: there is no other line to blame.
+// `done` has a handler from the start, so that a job nobody watches cannot bring the process down. A failure that
+// nobody has awaited is reported instead: one turn of the event loop after the end, and after open iterations, since
+// `for await (...) {}` followed by `await job.done` is the usual form. A job's error carries the stack of the call that
+// started the job: there is no other line to blame.
 //
 //     start ──> running ──┬──> completed                         done resolves
 //                         └──> failed | cancelled | unknown      done rejects, iteration ends all the same
@@ -19,21 +19,21 @@ import type { Completion, Outcome, Progress } from '../results/structs.js'
 import { onAbort } from './abort-listeners.js'
 import { JobFeed } from './job-feed.js'
 
-/** How long a guest's QEMU has after an abort to say what became of a start. Shorter than the two seconds promised. */
+/** How long a guest's QEMU may take after an abort to answer a start. Shorter than the promised two seconds. */
 const lastPatienceMs = 1500
 
-/** What a job is started with. */
+/** How a job is started. */
 export interface JobStart<Size extends number | bigint> {
   readonly start: (onUpdate: (update: NativeJobUpdate) => void) => Promise<NativeJob>
-  /** Makes `start` reject where it still waits for a guest's QEMU. */
+  /** Makes `start` reject if it still waits for a guest's QEMU. */
   readonly giveUp?: () => void
   readonly signal: AbortSignal | null
   readonly bigint: boolean
-  /** Told of a failure that nobody awaits. */
+  /** Called with a failure that nobody awaits. */
   readonly onJobFailed: (error: BlockPullError, job: BlockJob<Size>) => void
 }
 
-/** Waits for a job to run, and when its signal is aborted not much longer. */
+/** Waits until a job runs, but only briefly once its signal is aborted. */
 async function untilItRuns<Size extends number | bigint>(request: JobStart<Size>, feed: JobFeed): Promise<NativeJob> {
   const { signal, giveUp } = request
   let timer: NodeJS.Timeout | undefined
@@ -51,7 +51,7 @@ async function untilItRuns<Size extends number | bigint>(request: JobStart<Size>
   }
 }
 
-/** Starts a job; resolves once it runs. A signal that is aborted meanwhile ends it first. */
+/** Starts a job; resolves once it runs. If its signal is aborted before that, the job ends first. */
 export async function startJob<Size extends number | bigint>(request: JobStart<Size>): Promise<BlockJob<Size>> {
   const origin = new Error('started here')
   const { signal } = request
@@ -83,8 +83,8 @@ export interface BlockJobParts<Size extends number | bigint> {
 }
 
 /**
- * A running pull, as `domain.blockPull`, `domain.blockRebase` and `pullImage` give it. It keeps the process alive
- * until it has ended; see `unref`.
+ * A running pull, from `domain.blockPull`, `domain.blockRebase` or `pullImage`. It keeps the process alive until it has
+ * ended; see `unref`.
  */
 export class BlockJob<Size extends number | bigint = number> implements AsyncIterable<Progress<Size>> {
   readonly #parts: BlockJobParts<Size>
@@ -108,8 +108,8 @@ export class BlockJob<Size extends number | bigint = number> implements AsyncIte
 
   /**
    * Resolves when the job has completed, after the flush that makes it durable. Rejects with a `BlockPullError`
-   * otherwise: `CANCELLED` after `abort()`, `NO_SPACE`, `IO`, `IMAGE_CORRUPT`, ...; with an `AbortError` when the
-   * signal given at the start ended it. Reading this property takes over the failure: it is not reported elsewhere.
+   * otherwise: `CANCELLED` after `abort()`, `NO_SPACE`, `IO`, `IMAGE_CORRUPT`, ...; with an `AbortError` if the
+   * signal given at the start ended it. Whoever reads this property handles the failure: it is not reported elsewhere.
    */
   get done(): Promise<Completion<Size>> {
     this.#isAwaited = true
@@ -121,7 +121,7 @@ export class BlockJob<Size extends number | bigint = number> implements AsyncIte
     return this.#outcome
   }
 
-  /** Where the job is now; from memory, at any time. */
+  /** The current progress, from memory, at any time. */
   get progress(): Progress<Size> {
     const { feed, native, size } = this.#parts
     const latest = feed.hasEnded ? feed.progress : null
@@ -129,8 +129,8 @@ export class BlockJob<Size extends number | bigint = number> implements AsyncIte
   }
 
   /**
-   * Ends the job at a consistent point; what was copied is kept, and another pull goes on from there. Resolves
-   * with the outcome once the image is free again, which is that of a job that completed just before. Never rejects.
+   * Ends the job at a consistent point. What was copied is kept, and another pull continues from there. Resolves with
+   * the outcome once the image is free again; a job that completed just before stays completed. Never rejects.
    */
   async abort(): Promise<Outcome<Size>> {
     const { feed, native } = this.#parts
@@ -139,27 +139,27 @@ export class BlockJob<Size extends number | bigint = number> implements AsyncIte
     return this.#outcome as Outcome<Size>
   }
 
-  /** Sets the limit, '50MiB/s' or `{ bytesPerSecond: n }`, in force at once. '0' lifts it. */
+  /** Sets the limit, '50MiB/s' or `{ bytesPerSecond: n }`, effective immediately. '0' lifts it. */
   setBandwidth(limit: string | Limit): void {
     const bytesPerSecond = readNewLimit('setBandwidth', limit)
     if (!this.#parts.feed.hasEnded) this.#parts.native.setBandwidth({ bytesPerSecond })
   }
 
-  /** Keeps the process alive until the job has ended, as it does from birth. */
+  /** Keeps the process alive until the job has ended; this is the default. */
   ref(): this {
     this.#parts.native.ref()
     return this
   }
 
-  /** Lets the process end before the job, which then stops at a consistent point. */
+  /** Lets the process end before the job; the job then stops at a consistent point. */
   unref(): this {
     this.#parts.native.unref()
     return this
   }
 
   /**
-   * Gives the latest progress whenever it has changed, and ends with the job, however that ends. Leaving the loop
-   * does not cancel the job; any number of loops can run at once.
+   * Gives the latest progress whenever it changes, and ends when the job ends, whatever the outcome. Leaving the loop
+   * does not cancel the job. Any number of loops can run at once.
    */
   async *[Symbol.asyncIterator](): AsyncGenerator<Progress<Size>, void, undefined> {
     const { feed, size } = this.#parts
@@ -197,7 +197,7 @@ export class BlockJob<Size extends number | bigint = number> implements AsyncIte
     throw outcome.error
   }
 
-  /** Reports a failure in the next turn, unless somebody has asked for it, or may still after a loop. */
+  /** Reports a failure in the next turn, unless somebody awaits it, or may still do so after a loop. */
   #reportLater(): void {
     const outcome = this.#outcome
     if (outcome === null || outcome.state === 'completed' || outcome.state === 'cancelled') return
@@ -209,7 +209,7 @@ export class BlockJob<Size extends number | bigint = number> implements AsyncIte
   }
 }
 
-/** Tells a failure that nobody awaits and no listener hears: as a process warning, which never throws. */
+/** Reports a failure that nobody awaits and no listener hears, as a process warning, which never throws. */
 export function warnOfFailure(error: BlockPullError): void {
   process.emitWarning(error.message, { type: 'BlockPullWarning', code: error.code, detail: 'no one awaited job.done' })
 }

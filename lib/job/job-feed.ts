@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The updates of one job, as the addon sends them: the latest is kept, everybody who waits is told.
+// The updates of one job from the addon: keeps the latest and wakes everybody who waits.
 //
-// A feed exists before its job does, because an update may arrive before the call that starts the job has
-// resolved. It holds one value and a version, never a backlog: a slow reader skips values. After the outcome
-// nothing is taken in any more. Lives on the thread of its environment like everything in JavaScript.
+// A feed exists before its job, because an update may arrive before the call that starts the job has resolved. It holds
+// one value and a version, never a backlog: a slow reader skips values. It ignores everything after the outcome. It
+// lives on the thread of its environment, like everything in JavaScript.
 
 import type { NativeJobUpdate, NativeOutcome, NativeProgress } from '../native.js'
 
@@ -29,7 +29,7 @@ export class JobFeed {
   #change = makeSignal<void>()
   readonly #end = makeSignal<NativeOutcome>()
 
-  /** Handed to the addon. */
+  /** Passed to the addon. */
   readonly receive = (update: NativeJobUpdate): void => {
     if (this.#outcome !== null) return
     this.#take(update.progress)
@@ -38,7 +38,7 @@ export class JobFeed {
     this.#end.resolve(update.outcome)
   }
 
-  /** Sets the first value, unless an update has come before. */
+  /** Sets the first value, unless an update has arrived already. */
   seed(progress: NativeProgress): void {
     if (this.#progress === null) this.#take(progress)
   }
@@ -47,7 +47,7 @@ export class JobFeed {
     return this.#progress
   }
 
-  /** Grows by one with every value. */
+  /** Increases by one with every value. */
   get version(): number {
     return this.#version
   }

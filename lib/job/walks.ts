@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Calls that go through tables or data for long: how they are aborted, and how their progress is told.
+// Long calls that read tables or data: how they are aborted, and how their progress is reported.
 //
-// The addon has an object for each call, which tells how far the call is when it is asked, and which is told to give
-// up. An aborted call ends within milliseconds; where its thread waits for a disk or for a guest's QEMU that does not
-// answer, the caller is let go after a moment, and the thread ends when it can. What `onProgress` throws is an uncaught
-// exception, as what a job's listeners throw, and no failure of the call.
+// The addon has an object for each call. It gives the call's progress, and it can make the call give up. An aborted
+// call ends within milliseconds. If its thread waits for a disk or for a guest's QEMU that does not answer, the caller
+// returns after a moment, and the thread ends when it can. An exception of `onProgress` is uncaught, like one of a
+// job's listeners, and does not fail the call.
 
 import type { NativeWalk, NativeWalkProgress } from '../native.js'
 import { AbortError, BlockPullError, called } from '../results/errors.js'
 import type { WalkProgress } from '../results/structs.js'
 import { onAbort } from './abort-listeners.js'
 
-/** Between two looks at the progress. */
+/** Between two polls of the progress. */
 const intervalMs = 100
 
-/** How long an aborted call may take to end before its caller is let go. */
+/** How long an aborted call may take to end before its caller returns. */
 const lastPatienceMs = 100
 
-/** What such a call is given beside its request. */
+/** The arguments of such a call, apart from its request. */
 export interface WalkGiven {
   readonly signal: AbortSignal | null
   readonly onProgress: ((progress: WalkProgress<never>) => void) | null
@@ -29,7 +29,7 @@ function abortedBy(signal: AbortSignal): AbortError {
   return new AbortError(signal.reason, 'the call was aborted by its signal; nothing was changed')
 }
 
-/** Tells what is new, and of each phase its beginning. */
+/** Reports new progress, and the beginning of each phase. */
 class WalkTeller {
   readonly #given: WalkGiven
   #phase = ''
@@ -63,7 +63,7 @@ class WalkTeller {
   }
 }
 
-/** Awaits the call, or its abort and a moment. */
+/** Awaits the call, but only briefly once it is aborted. */
 async function untilAborted<T>(given: WalkGiven, walk: NativeWalk, call: () => Promise<T>): Promise<T> {
   const { signal } = given
   if (signal === null) return await called(call)
@@ -85,7 +85,7 @@ async function untilAborted<T>(given: WalkGiven, walk: NativeWalk, call: () => P
   }
 }
 
-/** Makes a call that walks, with its signal and its progress; `newWalk` is asked for when it begins. */
+/** Makes a long call with its signal and its progress; calls `newWalk` first. */
 export async function walked<T>(
   given: WalkGiven,
   newWalk: () => NativeWalk,

@@ -4,8 +4,8 @@
 //
 // They are single exports rather than members of an object, so that `import * as virt from 'blockpull/libvirt'`
 // reads as C and Python code does. The members that only block commit and block copy use are here too: a
-// program that names them must load, and the call that gets them refuses them. `lib/words/enumerations.ts` groups the
-// ones that the idiomatic layer shows. Immutable; error numbers are in `errors.ts`.
+// program that names them must load, and the call that receives them refuses them. `lib/words/enumerations.ts`
+// groups those that the idiomatic layer shows. Immutable; error numbers are in `errors.ts`.
 
 // virDomainBlockJobType
 export const VIR_DOMAIN_BLOCK_JOB_TYPE_UNKNOWN = 0

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What stands for C's virConnectPtr and virDomainPtr in `blockpull/libvirt`, and the event registrations.
+// The counterparts of C's virConnectPtr and virDomainPtr in `blockpull/libvirt`, and the event registrations.
 //
-// A handle is opaque: it says which connection and which domain, and calls take it as their first argument as in
-// C. The addon keeps the registrations and their rules (`native/virt/calls/event_book.h`); here are the functions.
+// A handle is opaque. It names a connection or a domain, and calls take it as their first argument, as in C. The addon
+// keeps the registrations and their rules (`native/virt/calls/event_book.h`); this file keeps the callbacks.
 
 import type { NativeBinding, NativeBlockJobEvent, NativeConnection } from '../native.js'
 import { checkStringOrNull, wrongType } from '../options/argument-checks.js'
 import { called } from '../results/errors.js'
 
 /**
- * Gets the events of block jobs: `disk` is a path for event 8 and a target for event 16, `type` one of
+ * Receives the events of block jobs: `disk` is a path for event 8 and a target for event 16, `type` one of
  * `VIR_DOMAIN_BLOCK_JOB_TYPE_*`, `status` one of `VIR_DOMAIN_BLOCK_JOB_COMPLETED`, `_FAILED` and `_CANCELED`.
  */
 export type VirBlockJobCallback = (
@@ -27,7 +27,7 @@ interface Registration {
   readonly opaque: unknown
 }
 
-/** Each function's number, by which the addon tells whether a callback is there already. */
+/** A number for each function, by which the addon recognises a registered callback. */
 const callbackNumbers = new WeakMap<VirBlockJobCallback, bigint>()
 let lastCallbackNumber = 0n
 
@@ -71,17 +71,17 @@ export class VirConnect {
 
   /** @internal */
   async deregister(id: number): Promise<void> {
-    // At once, so that a callback which ends another's registration is the last to hear of this event.
+    // At once: a callback that ends another's registration keeps this event from it.
     this.#registrations.delete(id)
     await called(() => this.native.deregisterEvent({ id }))
   }
 
-  /** Closes as often as it is asked to. @internal */
+  /** May be called more than once. @internal */
   async close(): Promise<void> {
     await called(() => this.native.close())
   }
 
-  /** Calls back who is registered; one that was deregistered by a callback before it hears nothing. @internal */
+  /** Calls the registered callbacks, except those that an earlier callback deregistered. @internal */
   deliver(event: NativeBlockJobEvent): void {
     const dom = new VirDomain(this, event.domain)
     for (const { disk, registrations } of event.notices) {

@@ -18,7 +18,7 @@ export interface NativeFailure {
   /** What QEMU refused, or did not answer (no class and no message then), or `null`. */
   readonly qemu: { readonly command: string; readonly class: string | null; readonly message: string | null } | null
   readonly path: string | null
-  /** Of a name that is no UTF-8, in base64; else `null`. So wherever a name has such a twin. */
+  /** The bytes of a `path` that is not UTF-8, in base64; otherwise `null`. The same holds for every such pair. */
   readonly pathBytes: string | null
   readonly offset: bigint | null
   /** Who holds the lock, as "pid 4711 (qemu-system-x86)", or `null`. */
@@ -38,11 +38,11 @@ export interface NativeDomain {
   /** virDomainState: 1 running, 5 shut off; 0 where there is an error. */
   readonly state: number
   readonly disks: readonly NativeDiskDescription[]
-  /** Of `listDomains`: why nothing more is known of it, or `null`. */
+  /** From `listDomains`: why nothing more is known about it, or `null`. */
   readonly error: NativeFailure | null
 }
 
-/** One of libvirt's events, and the registrations that hear it, the oldest first. */
+/** One of libvirt's events, and the registrations that receive it, the oldest first. */
 export interface NativeEventNotice {
   readonly event: number
   /** Path or target. */
@@ -79,7 +79,7 @@ export interface NativeBlockJobInfo {
   readonly foreign: boolean
 }
 
-/** Where a job is, from memory. */
+/** The progress of a job, from memory. */
 export interface NativeProgress {
   /** 'running' | 'aborting' | 'completed' | 'failed' | 'cancelled' | 'unknown' */
   readonly state: string
@@ -110,15 +110,15 @@ interface NativeEnding {
    * it was. None unless `verified`.
    */
   readonly released: readonly string[]
-  /** Where one of these is no UTF-8 the bytes of all, in base64; else `null`. */
+  /** If one of these is not UTF-8, the bytes of all, in base64; otherwise `null`. */
   readonly releasedBytes: readonly string[] | null
-  /** Sentences about what went wrong beside the job, a domain XML that could not be rewritten for example. */
+  /** Sentences about what else went wrong, for example a domain XML that could not be rewritten. */
   readonly warnings: readonly string[]
   /** Completed, and read back from the disk that the header states the new chain. */
   readonly verified: boolean
-  /** Completed, and flushed by a way that tells of a failure. */
+  /** Completed, and flushed in a way that reports failures. */
   readonly durable: boolean
-  /** What lay behind the image and was kept or discarded, `null`: nothing. */
+  /** The bytes behind the image that were kept or discarded; `null` if there were none. */
   readonly trailingData: NativeTrailingData | null
 }
 
@@ -138,9 +138,9 @@ export type NativeJobUpdate =
   | { readonly progress: NativeProgress; readonly outcome: null }
   | { readonly progress: NativeProgress; readonly outcome: NativeOutcome }
 
-/** How far a call is that goes through tables or data. */
+/** The progress of a call that reads tables or data. */
 export interface NativeWalkProgress {
-  /** Each phase counts for itself, from 0; no phase comes back. */
+  /** Each phase counts from 0, and no phase comes twice. */
   readonly phase: 'tables' | 'data'
   readonly bytesDone: bigint
   readonly bytesTotal: bigint
@@ -187,7 +187,7 @@ export interface NativeLayer {
   readonly inUseBy: string | null
 }
 
-/** A job that an earlier process had left in a QEMU, and how it ended. */
+/** An orphaned job in a QEMU, and how it ended. */
 export interface NativeReapedJob {
   readonly target: string
   readonly path: string

@@ -20,9 +20,9 @@ export interface NativeDiskDescription {
   readonly backingFormats: readonly NativeFileFormat[]
 }
 
-/** The caller's word for layers whose overlay states no format. */
+/** The formats that the caller states for layers whose overlay states none. */
 export interface NativeBackingFormats {
-  /** Of the one layer that nobody else speaks of, or `null`. */
+  /** Of the one layer without any other statement, or `null`. */
   readonly backingFormat: string | null
   readonly backingFormats: readonly NativeFileFormat[] | null
 }
@@ -100,9 +100,9 @@ export interface NativeBlockPullRequest extends NativeDiskRequest, NativeBacking
   readonly exactBase: boolean
   readonly bandwidth: bigint
   readonly flags: number
-  /** Of a running domain only: nobody need wait for the job; the next connection, or a reap, finishes it. */
+  /** Running domains only: no process need wait for the job; the next connection, or a reap, finishes it. */
   readonly detached: boolean
-  /** What a failed read or write does: the job fails, or, of a running domain, waits to be resumed. */
+  /** What a failed read or write does: the job fails or, for a running domain, waits to be resumed. */
   readonly onError: 'report' | 'stop' | 'enospc'
   /** For what another program has put behind the image of a domain that is shut off. */
   readonly trailingData: 'refuse' | 'keep' | 'discard'
@@ -115,9 +115,9 @@ export interface NativeDiskPlanRequest extends NativeBlockPullRequest {
   readonly readData: boolean
 }
 
-/** A pull that begins. */
+/** The start of a pull. */
 export interface NativeBlockPullStart extends NativeBlockPullRequest {
-  /** By which `giveUp` finds it; the caller's own. */
+  /** The caller's own number, by which `giveUp` finds it. */
   readonly ticket: bigint
 }
 

@@ -2,9 +2,9 @@
 //
 // Checks of single arguments: the type, the range of one value, the keys of an options object.
 //
-// A wrong type is a TypeError, a value out of range a RangeError; each names the argument, what arrived and what
-// was expected. Only the shape of input is judged here. What it means (does the disk exist, do these flags go
-// together) is asked of the addon, so that both layers and the C library answer alike. Pure functions.
+// A wrong type is a TypeError, a value out of range a RangeError. Each names the argument, what arrived and what was
+// expected. This file checks only the shape of input. The addon checks the meaning (whether the disk exists, whether
+// the flags go together), so that both layers and the C library answer alike. Pure functions.
 
 import { fileURLToPath } from 'node:url'
 import { inspect } from 'node:util'
@@ -60,7 +60,7 @@ export function checkPath(
   return Buffer.from(path)
 }
 
-/** Percent signs may stand for bytes that are no UTF-8, which `fileURLToPath` does not take. */
+/** Percent signs may stand for bytes that are not UTF-8, which `fileURLToPath` refuses. */
 function pathOfUrl(url: URL): NativePath {
   try {
     return fileURLToPath(url)
@@ -98,7 +98,7 @@ export function checkWhole(name: string, value: unknown, most: bigint, expected:
   return whole
 }
 
-/** A number that C's int holds; whether it means anything is asked of the addon. */
+/** A number that C's int holds; the addon checks its meaning. */
 export function checkInt(name: string, value: unknown, expected: string): number {
   if (typeof value !== 'number') throw wrongType(name, value, expected)
   if (!Number.isInteger(value) || Math.abs(value) >= 2 ** 31) throw outOfRange(name, value, expected)

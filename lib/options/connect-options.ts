@@ -2,8 +2,7 @@
 //
 // What `connect` takes, made into a native request: a URI, or domains described in code.
 //
-// The meaning of the URI (its scheme, its folder) is the addon's business; here is only its shape, and what an
-// empty one stands for. Reads the environment, keeps no state.
+// The addon checks the meaning of the URI (its scheme, its folder); this file checks only its shape. Keeps no state.
 
 import type { NativeConnectRequest, NativeDiskDescription, NativeDomainDescription } from '../native.js'
 import type { Disk } from '../results/structs.js'

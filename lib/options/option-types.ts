@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What callers may write: the option objects of every call, types only.
+// The option objects of every call: types only.
 //
-// Every option may be `undefined` explicitly, which is the same as absent: under `exactOptionalPropertyTypes`
-// nobody should have to build objects key by key. Units are in names or in strings, never in a convention.
-// `options.ts` and `connect-options.ts` read these.
+// An option may be explicitly `undefined`, which is the same as absent: under `exactOptionalPropertyTypes` nobody
+// should have to build objects key by key. Units are in names or in strings, never in a convention. `options.ts` and
+// `connect-options.ts` read these.
 
 import type { Disk, WalkProgress } from '../results/structs.js'
 
-/** A file's name: a string, the bytes of a name that is no UTF-8 (a Buffer), or a `file:` URL. */
+/** A file's name: a string, the bytes of a name that is not UTF-8 (a Buffer), or a `file:` URL. */
 export type PathLike = string | Uint8Array | URL
 
 /** A limit: with its unit in a string, or as a number of bytes a second. 0 is no limit. */
@@ -23,51 +23,51 @@ export interface SizeOptions {
   readonly bigint?: boolean | undefined
 }
 
-/** Formats of layers whose overlay states none; what an overlay states is obeyed. Default: such a chain is refused. */
+/** Formats of layers whose overlay states none; an overlay's own statement counts. Default: such a chain is refused. */
 export interface BackingFormatOptions {
   /**
-   * Formats by file: `{ '/srv/base.img': 'raw' }`, or a Map for a file whose name is no string. Another path of the
-   * file will do. Of a domain's disk, for files of which its XML (`<backingStore>`) says nothing.
+   * Formats by file: `{ '/srv/base.img': 'raw' }`, or a Map for a file whose name is not a string. Any path of the file
+   * will do. For a domain's disk: only for files whose format its XML (`<backingStore>`) does not state.
    */
   readonly backingFormats?: Readonly<Record<string, string>> | ReadonlyMap<PathLike, string> | undefined
   /**
-   * Format of one such layer, refused where there are several. 'raw' is refused for a file that begins as an image of
-   * another format: `backingFormats` may say so.
+   * Format of the one such layer; refused if there are several. 'raw' is refused for a file that begins like an image
+   * of another format; `backingFormats` can state it.
    */
   readonly backingFormat?: string | undefined
 }
 
-/** Where it is looked for who else needs a file that a pull would release. */
+/** Where to look for images that need a file which a pull would release. */
 export interface SiblingOptions {
   /**
-   * Folders whose qcow2 images are looked at, each with its chain: what one of them needs is not `released`. Not the
-   * folders in them, and at most 10000 files in each. Default: none.
+   * Folders whose qcow2 images are inspected, each with its chain: a file that one of them needs is not `released`.
+   * Subfolders are not searched, and each folder may have at most 10000 files. Default: none.
    */
   readonly siblings?: readonly PathLike[] | undefined
 }
 
-/** What becomes of bytes that another program has put behind the image, into its file. */
+/** What happens to bytes that another program has put behind the image, into its file. */
 export interface TrailingOptions {
   /**
-   * 'keep': they end the file again, also where the pull is killed in the middle. 'discard', for one image that is
-   * named by itself: they are written over. Default: such an image is refused. A running domain takes neither.
+   * 'keep': they are at the end of the file again afterwards, even if the pull is killed. 'discard': they are
+   * overwritten; only for a single image. Default: such an image is refused. A running domain takes neither.
    */
   readonly trailingData?: 'keep' | 'discard' | undefined
 }
 
-/** Options of calls that go through tables or data, which takes long on large disks. */
+/** Options of calls that read tables or data, which takes long on large disks. */
 export interface WalkOptions<Size extends number | bigint = number> {
   /** Aborting it ends the call, which then rejects with an `AbortError`. */
   readonly signal?: AbortSignal | undefined
-  /** Told how far the call is, about ten times a second at most, and not after its end. */
+  /** Called with the progress, at most about ten times a second, and not after the end of the call. */
   readonly onProgress?: ((progress: WalkProgress<Size>) => void) | undefined
 }
 
 /** Whether a plan reads. */
 export interface ReadDataOptions {
   /**
-   * Read what would be moved, and have in `refusals` what cannot be read. Takes as long as reading `bytesToMove` does,
-   * which `onProgress` tells first. Writes nothing. Default: false. A running domain refuses it.
+   * Reads what would be moved, and lists in `refusals` what cannot be read. Takes as long as reading `bytesToMove`,
+   * which `onProgress` reports first. Writes nothing. Default: false. A running domain refuses it.
    */
   readonly readData?: boolean | undefined
 }
@@ -89,9 +89,9 @@ export interface DiskPlanOptions<Size extends number | bigint = number>
 
 export interface StartOptions {
   /**
-   * What a failed read or write does. 'report', the default: the job fails, and keeps what it copied. 'stop': it waits,
-   * `progress.stoppedOn` says on what, until `domain.blockJobResume`. 'enospc': it waits if a disk is full, and fails
-   * otherwise. The last two are for a running domain; an image, and a disk that is shut off, refuse them.
+   * What a failed read or write does. 'report' (the default): the job fails, and keeps what it copied. 'stop': it waits
+   * until `domain.blockJobResume`, and `progress.stoppedOn` names the error. 'enospc': it waits if a disk is full, and
+   * fails otherwise. 'stop' and 'enospc' are for running domains; an image and a shut-off disk refuse them.
    */
   readonly onError?: 'report' | 'stop' | 'enospc' | undefined
   /** Aborting it aborts the job; `done` then rejects with an `AbortError`. */
@@ -101,9 +101,9 @@ export interface StartOptions {
 /** Options of `domain.blockPull`. */
 export interface BlockPullOptions extends DiskPullOptions, StartOptions {
   /**
-   * For a running domain: nobody need wait. This process finishes the job if it lives; else the job waits in QEMU,
-   * with its backing file, until the next connection or `reap` finishes it. Refused for a domain that is shut off.
-   * Default: false.
+   * For a running domain: the job needs no process to wait for it. This process finishes the job if it is still there.
+   * Otherwise the job waits in QEMU, with its backing file, until the next connection or `reap` finishes it. Refused
+   * for a shut-off domain. Default: false.
    */
   readonly detached?: boolean | undefined
 }
@@ -116,13 +116,13 @@ export interface BlockRebaseOptions extends BlockPullOptions {
 
 /** Options of `domain.blockJobAbort`. */
 export interface BlockJobAbortOptions {
-  /** Return once the job is told to end, rather than once it has ended. Default: false. */
+  /** Return as soon as the job was asked to end, without waiting for its end. Default: false. */
   readonly async?: boolean | undefined
 }
 
 /** How image files are opened. */
 export interface ImageOptions extends SizeOptions, BackingFormatOptions {
-  /** Format of the image named. Default: told by its magic, which never says raw. */
+  /** Format of the image. Default: detected by its magic number, never raw. */
   readonly format?: string | undefined
   /** Folders that backing files must lie in, symbolic links resolved. Default: any local regular file. */
   readonly backingPaths?: readonly PathLike[] | undefined

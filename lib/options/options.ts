@@ -2,9 +2,9 @@
 //
 // The options of pulls and images, made into native requests.
 //
-// Each reader takes the arguments of one call as they came, checks their shape and gives a complete request:
-// defaults filled in, units gone, `undefined` gone. Every TypeError and RangeError about input comes from here,
-// from `connect-options.ts`, or from the checks and quantities both use, before anything is asked of the addon.
+// Each reader takes the arguments of one call, checks their shape and gives a complete request: defaults filled in,
+// units and `undefined` gone. Every TypeError and RangeError about input comes from here, from `connect-options.ts`, or
+// from the checks and quantities that both use. All of them come before the addon is called.
 
 import type { WalkGiven } from '../job/walks.js'
 import { VIR_ERR_ARGUMENT_UNSUPPORTED, VIR_FROM_QEMU } from '../libvirt/errors.js'
@@ -136,7 +136,7 @@ function readTrailing({ trailingData }: TrailingOptions): TrailingPolicy {
   throw check.wrongType('trailingData', trailingData, "'keep' or 'discard'")
 }
 
-/** Refuses what only a guest's QEMU does. */
+/** Refuses policies that only a guest's QEMU has. */
 function checkImageOnError(given: unknown): void {
   const onError = readOnError(given)
   if (onError === 'report') return
@@ -151,7 +151,7 @@ function readOnProgress(onProgress: unknown): WalkGiven['onProgress'] {
   return check.checkFunction('onProgress', onProgress, 'a function') as WalkGiven['onProgress']
 }
 
-/** What a call that walks is given; `bigint` is among it. */
+/** The options of a long call, `bigint` included. */
 function readWalk(given: WalkOptions<never> & SizeOptions): WalkGiven {
   return {
     signal: check.checkSignal('signal', given.signal),
@@ -205,13 +205,13 @@ function readFormats(path: unknown, given: ImageOptions): NativeImageRequest {
   }
 }
 
-/** An image call's request, and whether its sizes are wanted as bigints. */
+/** An image call's request, and whether its sizes are bigints. */
 export interface Read<Request> {
   readonly request: Request
   readonly bigint: boolean
 }
 
-/** The same of a call that walks. */
+/** The same for a long call. */
 export interface ReadWalk<Request> extends Read<Request>, WalkGiven {}
 
 export function readImage(

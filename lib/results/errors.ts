@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The errors that programs meet: BlockPullError with its codes, and AbortError for an aborted signal.
+// The errors that callers see: BlockPullError with its codes, and AbortError for an aborted signal.
 //
-// The addon rejects with plain records (`NativeFailure`), since an error object built there would have no
-// useful stack. Here, and only here, such a record becomes a BlockPullError: `called` awaits one native call
-// inside the async method of the caller, so that V8's async stack names the line that made the call. Codes are
-// the contract and never change their meaning; messages are for people and may change at any time.
-// TypeError and RangeError for wrong arguments are not made here but in `argument-checks.ts` and its users.
+// The addon rejects with plain records (`NativeFailure`), since an error object built there would have no useful
+// stack. Only this file turns such a record into a BlockPullError. `called` awaits one native call inside the async
+// method of the caller, so that V8's async stack names the line that made the call. Codes are the contract and never
+// change their meaning; messages are for people and may change at any time. TypeErrors and RangeErrors for wrong
+// arguments come from `argument-checks.ts` and its users.
 
 import os from 'node:os'
 import type { NativeFailure } from '../native.js'
@@ -46,7 +46,7 @@ export const errorCodes = [
 /** One of `errorCodes`. */
 export type ErrorCode = (typeof errorCodes)[number]
 
-/** Codes after which the same call, made again later, may succeed although its caller changed nothing in it. */
+/** Codes after which the same call may succeed later, unchanged. */
 const retryableCodes: ReadonlySet<string> = new Set<ErrorCode>([
   'JOB_VANISHED',
   'JOB_ACTIVE',
@@ -58,20 +58,20 @@ const retryableCodes: ReadonlySet<string> = new Set<ErrorCode>([
   'GUEST_BUSY',
 ])
 
-/** Registered, so that every copy of this package loaded into a process brands its errors alike. */
+/** A registered symbol: every copy of this package in a process brands its errors alike. */
 const brand = Symbol.for('blockpull.BlockPullError')
 
 /** QEMU's part in a failure. Source: the QMP reply, `{ error: { class, desc } }`. */
 export interface QemuOrigin {
   /** 'block-stream' */
   readonly command: string
-  /** 'GenericError'; `null` where QEMU has not answered. */
+  /** 'GenericError'; `null` if QEMU has not answered. */
   readonly class: string | null
-  /** QEMU's sentence; `null` where QEMU has not answered. */
+  /** QEMU's sentence; `null` if QEMU has not answered. */
   readonly message: string | null
 }
 
-/** What `new BlockPullError` takes: the message, the codes, and whatever else is known. */
+/** The argument of `new BlockPullError`: the message, the codes, and whatever else is known. */
 export interface BlockPullErrorDetails {
   readonly code: ErrorCode
   readonly message: string
@@ -103,11 +103,11 @@ export class BlockPullError extends Error {
   readonly errno: number | null
   /** That system call, 'pwrite' for example, or `null`. */
   readonly syscall: string | null
-  /** The command that QEMU refused or did not answer, and what it said, or `null`. */
+  /** The command that QEMU refused or did not answer, and QEMU's answer; or `null`. */
   readonly qemu: QemuOrigin | null
   /** The file in question, or `null`. */
   readonly path: string | null
-  /** The bytes of a `path` that is no UTF-8, in base64, or `null`. */
+  /** The bytes of a `path` that is not UTF-8, in base64; otherwise `null`. */
   readonly pathBytes: string | null
   /** Byte offset in `path`, or `null`; rounded above `Number.MAX_SAFE_INTEGER`. */
   readonly offset: number | null
@@ -119,8 +119,8 @@ export class BlockPullError extends Error {
    */
   readonly bytesNeeded: number | null
   /**
-   * What else may help, in a sentence of its own, or `null`: the message is libvirt's to the letter where libvirt has
-   * one, and what QEMU said, or has in place of a disk that was not found, stands here.
+   * What else may help, in a sentence of its own, or `null`. If libvirt has a message, `message` is libvirt's to the
+   * letter. What QEMU said, or which disks it has when one was not found, is then here.
    */
   readonly hint: string | null
   /** Whether the same call may succeed later. */
@@ -155,10 +155,10 @@ export class BlockPullError extends Error {
   }
 }
 
-/** System errors of which that is true as well, whatever the code: no file descriptor was left. */
+/** System errors that are retryable whatever the code: no file descriptor was left. */
 const retryableErrnos: readonly number[] = [os.constants.errno.EMFILE, os.constants.errno.ENFILE]
 
-/** What an aborted `AbortSignal` makes of a call or a job, with the signal's reason as `cause`, as Node does. */
+/** A call or a job was aborted by its `AbortSignal`. `cause` is the signal's reason, as in Node. */
 export class AbortError extends Error {
   readonly code = 'ABORT_ERR'
 
@@ -168,13 +168,13 @@ export class AbortError extends Error {
 
   constructor(
     reason: unknown,
-    message = 'the pull was aborted by its signal; what was copied is kept, and another pull goes on from there',
+    message = 'the pull was aborted by its signal; what was copied is kept, and another pull continues from there',
   ) {
     super(message, { cause: reason })
   }
 }
 
-/** The error for a native failure record; its stack starts at the caller of this function. */
+/** Makes the error for a native failure record; its stack starts at the caller. */
 export function errorFromNative(failure: NativeFailure): BlockPullError {
   const error = new BlockPullError({
     ...failure,
@@ -185,14 +185,14 @@ export function errorFromNative(failure: NativeFailure): BlockPullError {
   return error
 }
 
-/** A refusal that is decided above the addon, with libvirt's numbers; its stack starts at the caller. */
+/** A refusal made above the addon, with libvirt's numbers; its stack starts at the caller. */
 export function refusal(code: ErrorCode, virCode: number, virDomain: number, message: string): BlockPullError {
   const error = new BlockPullError({ code, message, virCode, virDomain })
   Error.captureStackTrace(error, refusal)
   return error
 }
 
-/** Makes a native call and awaits it; a failure record it ends with is thrown as a BlockPullError. */
+/** Makes a native call and awaits it; throws a failure record as a BlockPullError. */
 export async function called<T>(call: () => T | Promise<T>): Promise<T> {
   try {
     return await call()
@@ -201,7 +201,7 @@ export async function called<T>(call: () => T | Promise<T>): Promise<T> {
   }
 }
 
-/** A native failure record that is no Error already. */
+/** Whether `value` is a native failure record, and not already an Error. */
 export function isNativeFailure(value: unknown): value is NativeFailure {
   if (typeof value !== 'object' || value === null || BlockPullError.is(value)) return false
   const record = value as Partial<NativeFailure>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the addon gives, made into what the API gives.
+// Turns the addon's records into the API's values.
 //
-// Sizes arrive as bigints and leave as numbers, or as bigints where the caller asked for them. A size that a
-// number cannot hold exactly is a RangeError here and never a rounded value. Pure functions, no state.
+// Sizes arrive as bigints and leave as numbers, or as bigints if the caller asked for them. A size that a number cannot
+// hold exactly is a RangeError, never a rounded value. Pure functions, no state.
 
 import type {
   NativeBlockJobEvent,
@@ -28,7 +28,7 @@ import type {
   TrailingBytes,
 } from './structs.js'
 
-/** Makes a size of the addon one of the caller's. */
+/** Turns a size of the addon into one of the caller's. */
 export type SizeReader<Size extends number | bigint> = (value: bigint, name: string) => Size
 
 const readNumber: SizeReader<number> = (value, name) => {
@@ -74,7 +74,7 @@ function toTrailing<Size extends number | bigint>(
   return native && { offset: size(native.offset, 'offset'), bytes: size(native.bytes, 'bytes') }
 }
 
-/** `signal` is the one the job was started with: cancelled because of it is an AbortError. */
+/** `signal` is the one given at the start: if it cancelled the job, the error is an AbortError. */
 export function toOutcome<Size extends number | bigint>(
   native: NativeOutcome,
   size: SizeReader<Size>,

@@ -2,15 +2,15 @@
 //
 // The plain values that the API gives: types only, no code.
 //
-// Every size is a number by default; a call made with `{ bigint: true }` gives the same shape with bigints, as
-// in `node:fs`, which is what the type parameter `Size` stands for. Absent values are `null`, never `undefined`,
-// so that a value survives JSON. `results.ts` makes these from what the addon gives.
+// Every size is a number by default. A call with `{ bigint: true }` gives the same shape with bigints, as in `node:fs`;
+// the type parameter `Size` stands for either. Absent values are `null`, never `undefined`, so that a value survives
+// JSON. `results.ts` makes these from the addon's records.
 
 import type { AbortError, BlockPullError } from './errors.js'
 
 /**
  * How bytes are moved: 'io_uring', 'threads', 'block-stream' (by the guest's QEMU; bytes moved are then guest bytes
- * gone over), or 'none' where nothing had to be moved.
+ * gone over), or 'none' if nothing had to be moved.
  */
 export type Method = string
 
@@ -23,7 +23,7 @@ export interface Disk {
   readonly source: string
   readonly format: string
   /**
-   * What the domain's XML says of layers below it, formats by path; absent where it says nothing. Only counts where the
+   * Formats that the domain's XML states for the layers below, by path; absent if it states none. Used only if the
    * header of an overlay states no format.
    */
   readonly backingFormats?: Readonly<Record<string, string>> | undefined
@@ -32,7 +32,7 @@ export interface Disk {
 /** Where a job is. The latest value, not a history. */
 export interface Progress<Size extends number | bigint = number> {
   /**
-   * 'unknown': QEMU vanished with the job, has not answered when it was aborted, or the connection that followed it was
+   * 'unknown': QEMU vanished with the job, QEMU did not answer the abort, or the connection that tracked the job was
    * closed.
    */
   readonly state: 'running' | 'aborting' | 'completed' | 'failed' | 'cancelled' | 'unknown'
@@ -50,13 +50,13 @@ export interface Progress<Size extends number | bigint = number> {
   readonly bandwidth: Size
   readonly method: Method
   /**
-   * The error on which the job waits, until it is aborted or resumed (`domain.blockJobResume`); `null` while it goes
-   * on. Only of a running domain's disk, and only if the pull was started with `onError`.
+   * The error on which the job waits until it is aborted or resumed (`domain.blockJobResume`); `null` if it does not
+   * wait. Only for a running domain's disk, and only if the pull was started with `onError`.
    */
   readonly stoppedOn: StopCode | null
   /**
-   * 'moving'; 'paused' while the guest is migrated or saved; 'pending' once everything is moved, and its end is to
-   * be made durable. Of a disk that is shut off always 'moving'.
+   * 'moving'; 'paused' while the guest is migrated or saved; 'pending' once everything is moved and must be made
+   * durable. Always 'moving' for a shut-off disk.
    */
   readonly phase: 'moving' | 'paused' | 'pending'
   /** Whole seconds for which the guest's QEMU has not answered; 0 while it does. */
@@ -68,28 +68,28 @@ interface Ending<Size extends number | bigint> {
   readonly seconds: number
   readonly method: Method
   /**
-   * Paths of the files that the image no longer needs and that nobody known needs, as the chain names them: relative
-   * where the image was named relative. Known are the other disks of its QEMU, those of all domains of the connection,
-   * running or shut off, the images that this process has open, and what lies in the folders that `siblings` names. Of
-   * two disks that are pulled over one base, the later one releases it. Where one of their chains cannot be read, this
-   * is empty, and a warning names it; of a bare image, others may need a file all the same.
+   * Paths of the files that the image no longer needs and that no known image needs. They are named as in the chain:
+   * relative if the image was named relative. Known images are the other disks of its QEMU, the disks of all domains of
+   * the connection (running or shut off), the images that this process has open, and the images in the folders of
+   * `siblings`. If two disks are pulled over one base, the later one releases it. If one of these chains cannot be
+   * read, this is empty, and a warning names the chain. For a bare image, unknown images may still need a file.
    */
   readonly released: readonly string[]
-  /** Where one of `released` is no UTF-8, and so is not exact there: the bytes of each, in base64. Else `null`. */
+  /** If one of `released` is not UTF-8, and so not exact: the bytes of each, in base64. Otherwise `null`. */
   readonly releasedBytes: readonly string[] | null
-  /** Sentences about what went wrong beside the job, a domain XML that could not be rewritten for example. */
+  /** Sentences about what else went wrong, for example a domain XML that could not be rewritten. */
   readonly warnings: readonly string[]
   /**
-   * Whether the end was read back: nothing is missing in the image, and its header states the new chain. Where a
-   * completed job has `false`, `released` is empty, and a warning says why. Otherwise `false`.
+   * Whether the end was read back: nothing is missing in the image, and its header states the new chain. If a completed
+   * job has `false`, `released` is empty, and a warning says why. Always `false` if the job did not complete.
    */
   readonly verified: boolean
   /**
-   * Whether all of it was flushed, in a way that would have told of a failure. Where a completed job has `false`, a
-   * warning says why: keep the backing files until the guest has shut off. Otherwise `false`.
+   * Whether everything was flushed in a way that reports failures. If a completed job has `false`, a warning says why:
+   * keep the backing files until the guest has shut off. Always `false` if the job did not complete.
    */
   readonly durable: boolean
-  /** What another program had put behind the image and was kept or discarded, as `trailingData` said; `null`: none. */
+  /** The bytes behind the image that were kept or discarded, as `trailingData` said; `null` if there were none. */
   readonly trailingData: TrailingBytes<Size> | null
 }
 
@@ -107,8 +107,8 @@ export interface Completion<Size extends number | bigint = number> extends Endin
 }
 
 /**
- * How a job ended that did not complete; `job.done` rejects with `error`. 'unknown' is for running guests: a job
- * that vanished with its QEMU (`JOB_VANISHED`), or that is left there, as its connection was closed (`CLOSED`) or QEMU
+ * The outcome of a job that did not complete; `job.done` rejects with `error`. 'unknown' is for running guests: the job
+ * vanished with its QEMU (`JOB_VANISHED`), or it is still there, because its connection was closed (`CLOSED`) or QEMU
  * does not answer (`MONITOR_TIMEOUT`).
  */
 export interface Interruption<Size extends number | bigint = number> extends Ending<Size> {
@@ -119,16 +119,16 @@ export interface Interruption<Size extends number | bigint = number> extends End
 /** How a job ended. */
 export type Outcome<Size extends number | bigint = number> = Completion<Size> | Interruption<Size>
 
-/** A job that an earlier process had left in a guest's QEMU, and how it ended. */
+/** An orphaned job in a guest's QEMU, and how it ended. */
 export interface ReapedJob {
-  /** The disk's target, or QEMU's name for it where the domain's XML has none. */
+  /** The disk's target, or QEMU's name for it if the domain's XML has none. */
   readonly target: string
   /** Path of the active layer. */
   readonly path: string
   readonly outcome: Outcome
 }
 
-/** What libvirt tells about the job of a disk, in bytes and bytes a second. */
+/** libvirt's view of the job of a disk, in bytes and bytes a second. */
 export interface BlockJobInfo<Size extends number | bigint = number> {
   /** One of `BlockJobType`. */
   readonly type: number
@@ -138,14 +138,14 @@ export interface BlockJobInfo<Size extends number | bigint = number> {
   readonly cur: Size
   readonly end: Size
   /**
-   * 'pending': nothing is left to copy, and the job waits to be finished: by the process that follows it, or by
-   * `domain.reap()`; a job of another program by that program. 'stopped': it waits on an error, `stoppedOn`, to be
-   * resumed. 'paused': it is held still, while its guest is saved for example. 'aborting': it is being ended.
+   * 'pending': nothing is left to copy, and the job waits to be finished by the process that tracks it, or by
+   * `domain.reap()`; a foreign job by its own program. 'stopped': it waits on the error in `stoppedOn` to be resumed.
+   * 'paused': it is suspended, for example while its guest is saved. 'aborting': it is ending.
    */
   readonly state: 'running' | 'paused' | 'stopped' | 'pending' | 'aborting'
   /** As in `Progress`. */
   readonly stoppedOn: StopCode | null
-  /** Whether it belongs to another program: it is told of then, and not served by `reap`, speed or abort. */
+  /** Whether it belongs to another program. It is then only shown: `reap`, speed and abort leave it alone. */
   readonly foreign: boolean
 }
 
@@ -164,27 +164,26 @@ export interface Plan<Size extends number | bigint = number> {
   readonly bytesToAllocate: Size
   /**
    * Free space on the filesystem of the active image. `null` under a running guest whose files cannot be read from
-   * here; `bytesToMove` and `bytesToAllocate` are then estimates, the space that the layers which drop out take on
-   * their disks, at most the virtual size.
+   * here. `bytesToMove` and `bytesToAllocate` are then estimates: the space that the dropped layers take on their
+   * disks, at most the virtual size.
    */
   readonly bytesFree: Size | null
   readonly virtualSize: Size
   readonly method: Method
-  /** Seconds that it takes at the limit given, or `null` without a limit. */
+  /** Duration in seconds at the given limit, or `null` without a limit. */
   readonly seconds: number | null
   /**
-   * What would refuse the pull, in the order in which it would, with the codes and sentences that it would reject
-   * with; empty when it would run. What a pull meets only on its way comes last: with `readData` what cannot be read,
-   * `IMAGE_CORRUPT` for a damaged compressed cluster and `IO` for an unreadable one (`path`, `offset` in it, and in
-   * `hint` the guest's offset), at most 16 clusters, or `LOCKED` where a layer was changed meanwhile; then too little
-   * space.
+   * What would refuse the pull, in the pull's own order, codes and sentences; empty if it would run. Failures that a
+   * pull meets only on its way come last. With `readData` these are `IMAGE_CORRUPT` for a damaged compressed cluster
+   * and `IO` for an unreadable one, at most 16 clusters (`path`, the `offset` in it, and the guest's offset in `hint`);
+   * or `LOCKED` if a layer was changed meanwhile. Too little space comes after them.
    */
   readonly refusals: readonly BlockPullError[]
   /**
-   * Paths of the files that the image would no longer need, as the chain names them: relative where the image was
-   * named relative. Left out is what another disk of its QEMU has, what the headers of the connection's domains lead
-   * to, and what the images in the folders of `siblings` need; all of it where one of those cannot be read. The QEMUs
-   * of other domains, and this process's other jobs, are only asked when the pull has ended.
+   * Paths of the files that the image would no longer need, named as in the chain: relative if the image was named
+   * relative. Files are left out if another disk of its QEMU has them, if the headers of the connection's domains lead
+   * to them, or if images in the folders of `siblings` need them. If one of those cannot be read, all are left out. The
+   * QEMUs of other domains, and this process's other jobs, are only asked when the pull has ended.
    */
   readonly released: readonly string[]
   /** As in an outcome. */
@@ -195,12 +194,12 @@ export interface Plan<Size extends number | bigint = number> {
   readonly trailingData: TrailingBytes<Size> | null
 }
 
-/** How far a call is that goes through tables or data. */
+/** The progress of a call that reads tables or data. */
 export interface WalkProgress<Size extends number | bigint = number> {
   /**
-   * 'tables': who has which bytes is looked up, for the virtual size, with `inspectChain` that of the longest layer.
-   * 'data': bytes are read, by a digest or a plan with `readData`; the total is what is hashed, or `bytesToMove`. Each
-   * phase that is told of begins with 0; one that is over between two looks is not told.
+   * 'tables': the call looks up which layer has which bytes. The total is the virtual size; for `inspectChain` that of
+   * the longest layer. 'data': a digest or a plan with `readData` reads bytes. The total is what is hashed, or
+   * `bytesToMove`. Each reported phase begins with 0. A phase that ends between two polls is not reported.
    */
   readonly phase: 'tables' | 'data'
   readonly bytesDone: Size
@@ -212,7 +211,7 @@ export interface WalkProgress<Size extends number | bigint = number> {
 export interface Layer<Size extends number | bigint = number> {
   readonly path: string
   /**
-   * The bytes of a path that is no UTF-8, in base64: `path` has U+FFFD for what is none, and
+   * The bytes of a path that is not UTF-8, in base64: `path` has U+FFFD for each wrong byte, and
    * `Buffer.from(pathBytes, 'base64')` names the file. `null` for every other path.
    */
   readonly pathBytes: string | null
@@ -222,7 +221,7 @@ export interface Layer<Size extends number | bigint = number> {
   readonly allocatedBytes: Size
   /** Length of the file. */
   readonly fileSize: Size
-  /** 0 where the format has no clusters. */
+  /** 0 if the format has no clusters. */
   readonly clusterSize: Size
   /** Guest bytes that this layer holds and no layer above it does. */
   readonly visibleBytes: Size
@@ -235,7 +234,7 @@ export interface Layer<Size extends number | bigint = number> {
   readonly inUseBy: string | null
 }
 
-/** SHA-256 of what a guest would read, in hex, and over how many bytes. */
+/** SHA-256 of what a guest reads, in hex, and the number of bytes hashed. */
 export interface Digest<Size extends number | bigint = number> {
   readonly sha256: string
   readonly bytes: Size

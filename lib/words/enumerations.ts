@@ -3,8 +3,8 @@
 // libvirt's enumerations of the block-job family, grouped, for the idiomatic layer.
 //
 // Events and job info carry libvirt's numbers; these objects name them: `event.status === BlockJobStatus.FAILED`.
-// Flags have no place here: who wants to pass them uses `blockpull/libvirt`, where every constant has its C name.
-// The numbers themselves are written once, in `lib/libvirt/constants.ts`.
+// Flags are not here: a program that passes flags uses `blockpull/libvirt`, where every constant has its C name. The
+// numbers themselves are written once, in `lib/libvirt/constants.ts`.
 
 import * as vir from '../libvirt/constants.js'
 
@@ -18,7 +18,7 @@ export const BlockJobType = {
   BACKUP: vir.VIR_DOMAIN_BLOCK_JOB_TYPE_BACKUP,
 } as const
 
-/** What became of a block job (virConnectDomainEventBlockJobStatus). */
+/** How a block job ended or changed (virConnectDomainEventBlockJobStatus). */
 export const BlockJobStatus = {
   COMPLETED: vir.VIR_DOMAIN_BLOCK_JOB_COMPLETED,
   FAILED: vir.VIR_DOMAIN_BLOCK_JOB_FAILED,

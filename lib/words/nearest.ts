@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which word was meant by a misspelt one: an option of a call, an option or a command on a command line.
+// Finds the word that a misspelt one meant: an option of a call, or an option or a command on a command line.
 //
-// The measure is the edit distance, and a word counts as near when at most about a third of what was typed is wrong.
-// Used by the library and by the command alike, so that both guess in the same way. Pure functions.
+// It measures the edit distance. A word is near if at most about a third of the typed characters are wrong. The library
+// and the command both use it, so that both guess alike. Pure functions.
 
-/** The word most like `typed`, or `null` when none is near enough to be meant. */
+/** The word most like `typed`, or `null` if none is near enough. */
 export function nearest(typed: string, words: readonly string[]): string | null {
   let best: string | null = null
   let bestDistance = Math.ceil(typed.length / 3) + 1
@@ -16,7 +16,7 @@ export function nearest(typed: string, words: readonly string[]): string | null 
   return best
 }
 
-/** How many characters must be put in, taken out or replaced to make `b` of `a`. */
+/** How many characters must be inserted, removed or replaced to turn `a` into `b`. */
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, column) => column)
   for (let i = 1; i <= a.length; i++) {

@@ -39,12 +39,15 @@ describe('opening', () => {
 })
 
 describe('looking up domains', () => {
-  it.each(['lookupByName', 'lookupByUUID', 'defineXML'] as const)('%s refuses what is no string', async (method) => {
-    const { connection, binding } = await opened()
-    const before = binding.calls.length
-    await expect(connection[method](1 as unknown as string)).rejects.toThrow(TypeError)
-    expect(binding.calls).toHaveLength(before)
-  })
+  it.each(['lookupByName', 'lookupByUUID', 'defineXML'] as const)(
+    '%s refuses anything but a string',
+    async (method) => {
+      const { connection, binding } = await opened()
+      const before = binding.calls.length
+      await expect(connection[method](1 as unknown as string)).rejects.toThrow(TypeError)
+      expect(binding.calls).toHaveLength(before)
+    },
+  )
 
   it('asks by name, by uuid, for all, and by XML', async () => {
     const { connection, binding } = await opened()
@@ -56,7 +59,7 @@ describe('looking up domains', () => {
     expect(binding.last).toEqual({ xml: '<domain/>' })
   })
 
-  it('lists a domain that is none with its error, beside the others', async () => {
+  it('lists a broken domain with its error, beside the others', async () => {
     const { connection, binding } = await opened()
     const broken = { ...vm0, name: 'vm1', state: 0, disks: [], error: failure('INVALID_ARGUMENT') }
     binding.domains = [broken, vm0]
@@ -97,7 +100,7 @@ describe('calls on a disk', () => {
     ['blockJobAbort', (domain, disk) => domain.blockJobAbort(disk)],
   ]
 
-  it.each(calls)('%s refuses a disk that is no string', async (_, call) => {
+  it.each(calls)('%s refuses a disk that is not a string', async (_, call) => {
     const { domain, binding } = await opened()
     const before = binding.calls.length
     await expect(call(domain, 1 as unknown as string)).rejects.toThrow('disk is 1; expected a string')
@@ -133,7 +136,7 @@ describe('calls on a disk', () => {
     expect(binding.last).toMatchObject({ call: 'virDomainBlockRebase', base: '/srv/base.qcow2', flags: 64 })
   })
 
-  it('blockRebase keeps names relative where asked', async () => {
+  it('blockRebase keeps names relative if asked', async () => {
     const { domain, binding } = await opened()
     await domain.blockRebase('vda', { base: 'vda[1]', relative: true, bytesPerSecond: 5 })
     expect(binding.last).toMatchObject({ call: 'virDomainBlockRebase', base: 'vda[1]', bandwidth: 5n, flags: 64 | 16 })
@@ -141,7 +144,7 @@ describe('calls on a disk', () => {
     expect(binding.last).toMatchObject({ call: 'virDomainBlockRebase', base: null, flags: 64 })
   })
 
-  it('plan gives numbers, refusals as errors, and bigints where asked', async () => {
+  it('plan gives numbers, refusals as errors, and bigints if asked', async () => {
     const { domain, binding } = await opened()
     binding.nextPlan = planOf({ refusals: [failure('LOCKED')], seconds: 2, base: '/srv/b.qcow2' })
     const plan = await domain.plan('vda', { bandwidth: '50M' })
@@ -177,7 +180,7 @@ describe('calls on a disk', () => {
     expect(binding.last).toMatchObject({ flags: 1 })
   })
 
-  it('blockJobSetSpeed and blockJobAbort pass on what they are told', async () => {
+  it('blockJobSetSpeed and blockJobAbort pass on their arguments', async () => {
     const { domain, binding } = await opened()
     await domain.blockJobSetSpeed('vda', { bytesPerSecond: 7 })
     expect(binding.last).toEqual({ uuid: vm0.uuid, disk: 'vda', bandwidth: 7n, flags: 1 })
@@ -210,7 +213,7 @@ describe('events', () => {
     expect(heard.mock.calls[1]?.[0]).toEqual({ ...told, status: 0, error: null })
   })
 
-  it('tell of a failure that nobody awaits', async () => {
+  it('report a failure that nobody awaits', async () => {
     const { connection, domain, binding } = await opened()
     const heard = vi.fn()
     connection.on('jobFailed', heard)
@@ -223,7 +226,7 @@ describe('events', () => {
     expect(heard.mock.calls[0]?.[0]).toMatchObject({ domain: domainOf, disk: 'vda', error: { code: 'IO' }, job })
   })
 
-  it('leave a process warning where nobody listens either', async () => {
+  it('become a process warning if nobody listens either', async () => {
     const { domain, binding } = await opened()
     await domain.blockPull('vda')
     const warned = new Promise<Error>((resolve) => {

@@ -189,7 +189,7 @@ describe('the command', () => {
     const { code, stdout } = await blockpull('pull', a)
     expect(code).toBe(0)
     expect(stdout).toContain(
-      `  ${a} no longer needs ${mid}\n  ${a} no longer needs ${base}\n  other images may; --siblings DIR looks\n`,
+      `  ${a} no longer needs ${mid}\n  ${a} no longer needs ${base}\n  other images may; --siblings DIR checks them\n`,
     )
   })
 

@@ -48,15 +48,15 @@ describe('a QEMU that is stopped', () => {
     const { code, stdout, stderr } = await blockpull('pull', '--json', '--timeout', '1', '--qmp', qemu.socket, 'vda')
     expect(code).toBe(1)
     expect(lastLine(stdout)).toMatchObject({ event: 'end', state: 'failed', code: 'MONITOR_TIMEOUT' })
-    expect(stderr).toMatch(/^blockpull: timeout of 1 s is over: .* has not answered, .*; nothing was begun\n$/)
+    expect(stderr).toMatch(/^blockpull: timeout of 1 s expired: .* has not answered, .*; nothing was begun\n$/)
   })
 
   test.each([
-    ['list', ['list'], /interrupted before the monitor of 'qmp0' had answered/],
-    ['job', ['job', 'vda'], /interrupted before QEMU had answered/],
-    ['reap', ['reap'], /interrupted before QEMU had answered/],
+    ['list', ['list'], /interrupted before the monitor of 'qmp0' answered/],
+    ['job', ['job', 'vda'], /interrupted before QEMU answered/],
+    ['reap', ['reap'], /interrupted before QEMU answered/],
     ['pull', ['pull', 'vda'], /has not answered, and is waited for no longer; nothing was begun/],
-    ['pull --dry-run', ['pull', 'vda', '--dry-run'], /interrupted before QEMU had answered/],
+    ['pull --dry-run', ['pull', 'vda', '--dry-run'], /interrupted before QEMU answered/],
     ['pull --no-wait', ['pull', 'vda', '--no-wait'], /has not answered, and is waited for no longer/],
   ])('has %s end at Ctrl-C', async (_name, [command = '', ...more], words) => {
     const { qemu } = await startGuest()

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `blockpull chain`: the layers of an image, the active one first, and who has how much.
+// `blockpull chain`: the layers of an image, the active one first, and how much of the disk each holds.
 //
-// SHARE is the part of the active image's virtual size that a guest reads from that layer. No lock is taken; a layer
-// that somebody has open for writing is marked, since its numbers may be changing.
+// SHARE is the part of the active image's virtual size that a guest reads from that layer. The command takes no lock.
+// It marks a layer that somebody has open for writing, since its numbers may be changing.
 
 import type { Layer } from '../../index.js'
 import { imageOptions, readImageOptions } from '../args.js'
@@ -16,7 +16,7 @@ import { report } from '../report.js'
 
 export const chain: Command = {
   name: 'chain',
-  summary: 'Show the layers of an image: formats, sizes, who has how much.',
+  summary: 'Show the layers of an image: formats, sizes, and how much each holds.',
   usage: ['chain IMAGE [OPTION]...'],
   options: imageOptions,
   notes: [],

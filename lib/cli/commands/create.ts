@@ -2,8 +2,8 @@
 //
 // `blockpull create`: an empty qcow2 image, or an overlay, without QEMU.
 //
-// The size may be left out for an overlay, which then has its backing file's. The backing file's format must be
-// stated: it is written into the header, and nobody who opens the image later has to guess.
+// An overlay without a size takes that of its backing file. The backing file's format must be stated: it goes into the
+// header, so that no later reader has to guess.
 
 import { UsageError } from '../args.js'
 import { toPath } from '../command-line.js'
@@ -22,7 +22,7 @@ export const create: Command = {
     'backing-format': { value: 'F', help: 'format of FILE, qcow2 or raw' },
     'cluster-size': { value: 'N', help: 'bytes in a cluster, 512 to 2M; 64K unless given' },
   },
-  notes: ['SIZE is in bytes, or as 512M, 10G; an overlay may leave it to its backing file.'],
+  notes: ['SIZE is in bytes, or as 512M, 10G; default: the size of the backing file.'],
   run: async (args, context) => {
     const [image, size] = args.positionals.length === 1 ? args.positionals : args.exactly('IMAGE', 'SIZE')
     const json = args.has('json')

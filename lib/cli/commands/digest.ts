@@ -2,9 +2,9 @@
 //
 // `blockpull digest`: SHA-256 of what a guest would read from an image, to compare before and after a pull.
 //
-// Printed as sha256sum prints it, with a warning when somebody was writing to the image: no lock is taken, and the
-// digest is then of no single moment. Two images with the same digest are the same disk to a guest, whatever their
-// format, clusters and chains are.
+// The output looks like sha256sum's. The command takes no lock, so it warns if somebody has the image open for writing:
+// the image may change while it is read. Two images with the same digest are the same disk to a guest, whatever their
+// formats, clusters and chains.
 
 import { imageOptions, readImageOptions } from '../args.js'
 import { toPath } from '../command-line.js'
@@ -27,7 +27,7 @@ export const digest: Command = {
     const [active] = await context.api.inspectChain(toPath(path), options)
     const { sha256, bytes } = await context.api.digestImage(toPath(path), options)
     if (active?.inUseBy)
-      warn(context, `'${path}' is in use by ${active.inUseBy}; its digest may be of no single moment`)
+      warn(context, `'${path}' is in use by ${active.inUseBy}; the image may have changed while it was read`)
     if (json) writeJson(context.out, { event: 'digest', path, sha256, bytes })
     else tell(context.out, `${sha256}  ${path}`)
     return report(context, done, { json })

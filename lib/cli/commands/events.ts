@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `blockpull events`: what becomes of jobs, one line each as it happens, in virsh's words.
+// `blockpull events`: prints a line for each job that ends, as it happens, in virsh's words.
 //
-// QEMU tells its monitor's one client of a job's end, and a client that only listened would keep everybody else
-// out. So nothing is held: every few seconds the running domains are looked at, and a job of blockpull's that nobody
-// waits for is followed from then on, to its durable end, as `reap` would. One that begins and ends between two looks
-// is missed. Jobs of other programs, and those that a process waits for, are theirs to tell of.
+// QEMU sends a job's end to the one client of its monitor, and a client that only listened would lock everybody else
+// out. So this command polls the running domains every few seconds and holds no monitor in between. It tracks each
+// blockpull job that nobody waits for, to its durable end, as `reap` does. It misses a job that starts and ends between
+// two polls. Other programs report their own jobs, and so does a process that waits for one.
 
 import { type BlockJobEvent, BlockPullError, type Connection, type Domain } from '../../index.js'
 import { longestTimeoutSeconds, readNumber } from '../args.js'
@@ -17,22 +17,22 @@ import { writeJson } from '../json.js'
 import { report, warn } from '../report.js'
 import { tell } from '../shown.js'
 
-const betweenLooksMs = 3000
+const betweenPollsMs = 3000
 
-/** Shorter than that, as a QEMU that is free greets at once. */
+/** Shorter than the default: a QEMU that is free greets at once. */
 const monitorTimeouts = { connect: 2000 }
 
 export const events: Command = {
   name: 'events',
-  summary: 'Tell what becomes of jobs, as it happens.',
+  summary: 'Report the ends of jobs as they happen.',
   usage: ['events [--connect URI] [--timeout S] [--json]', 'events --qmp SOCKET [--timeout S] [--json]'],
   options: { ...connectionOptions, timeout: { value: 'S', help: 'end after S seconds; default: at Ctrl-C' } },
   notes: [
-    "Told are blockpull's jobs in running domains that nobody waits for: started with",
-    '--no-wait, or left by a process that is gone. They are looked for every 3 s and',
-    'then finished durably, as by reap. Jobs that another blockpull waits for are',
-    'told only where the guest has a second monitor; jobs of other programs, and',
-    'jobs on disks that are shut off, not at all. Each look flushes the disks.',
+    "Reports blockpull's jobs in running domains that nobody waits for: those started",
+    'with --no-wait, and those whose process is gone. It polls every 3 s and finishes',
+    'them durably, as reap does. Jobs that another blockpull waits for are reported',
+    'only if the guest has a second monitor. Jobs of other programs and jobs on',
+    'shut-off disks are not reported. Each poll flushes the disks.',
   ],
   run: async (args, context) => {
     args.exactly()
@@ -45,20 +45,20 @@ export const events: Command = {
         if (json) writeJson(context.out, lineOf(event))
         else tell(context.out, eventSentence(event))
       })
-      const looks = new Looks(context, connection)
-      looks.at(await findDomains(args, connection))
-      await untilTold(context, timeout, () => looks.again())
+      const polls = new Polls(context, connection)
+      polls.track(await findDomains(args, connection))
+      await pollUntilStopped(context, timeout, () => polls.again())
       if (!json) tell(context.err, `events received: ${received}`)
       return report(context, { ...done, state: 'done' }, { json })
     })
   },
 }
 
-/** Follows the jobs of running domains that nobody waits for. */
-class Looks {
+/** Tracks the jobs of running domains that nobody waits for. */
+class Polls {
   readonly #context: Context
   readonly #connection: Connection
-  readonly #followed = new Set<string>()
+  readonly #tracked = new Set<string>()
   readonly #warned = new Set<string>()
 
   constructor(context: Context, connection: Connection) {
@@ -67,19 +67,19 @@ class Looks {
   }
 
   async again(): Promise<void> {
-    // What cannot be listed now may be by the next look.
-    this.at(await this.#connection.listAllDomains().catch(() => []))
+    // A listing that fails now may succeed at the next poll.
+    this.track(await this.#connection.listAllDomains().catch(() => []))
   }
 
-  /** Begins to follow; ends of jobs come as events. */
-  at(domains: readonly Domain[]): void {
+  /** Starts tracking; ends of jobs arrive as events. */
+  track(domains: readonly Domain[]): void {
     for (const domain of domains) {
-      if (domain.state !== 'shut off' && !this.#followed.has(domain.uuid)) void this.#follow(domain)
+      if (domain.state !== 'shut off' && !this.#tracked.has(domain.uuid)) void this.#trackOne(domain)
     }
   }
 
-  async #follow(domain: Domain): Promise<void> {
-    this.#followed.add(domain.uuid)
+  async #trackOne(domain: Domain): Promise<void> {
+    this.#tracked.add(domain.uuid)
     try {
       await domain.reap()
       this.#warned.delete(domain.uuid)
@@ -87,20 +87,20 @@ class Looks {
       // The end of this command closes the connection.
       if (BlockPullError.is(error) && error.code === 'CLOSED') return
       if (!this.#warned.has(domain.uuid)) {
-        warn(this.#context, `jobs of domain '${domain.name}' are not told for now: ${(error as Error).message}`)
+        warn(this.#context, `jobs of domain '${domain.name}' cannot be reported for now: ${(error as Error).message}`)
       }
       this.#warned.add(domain.uuid)
     } finally {
-      this.#followed.delete(domain.uuid)
+      this.#tracked.delete(domain.uuid)
     }
   }
 }
 
-/** Resolves at an interrupt, after the timeout, or when nobody reads any more; calls `look` meanwhile. */
-function untilTold(context: Context, timeout: number | undefined, look: () => Promise<void>): Promise<void> {
+/** Polls until an interrupt, the timeout, or the end of the reader. */
+function pollUntilStopped(context: Context, timeout: number | undefined, poll: () => Promise<void>): Promise<void> {
   return new Promise((resolve) => {
     const timer = timeout === undefined ? undefined : setTimeout(end, timeout * 1000)
-    const interval = setInterval(() => (context.out.destroyed === true ? end() : void look()), betweenLooksMs)
+    const interval = setInterval(() => (context.out.destroyed === true ? end() : void poll()), betweenPollsMs)
     const release = context.onInterrupt(end)
     function end() {
       clearTimeout(timer)

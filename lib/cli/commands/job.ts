@@ -2,9 +2,9 @@
 //
 // `blockpull job`: shows, slows down, resumes or ends the job of a disk, as `virsh blockjob` does.
 //
-// Any process may ask, for the job is in the guest's QEMU; one of blockpull's own engine is in the process that
-// started it, which is told instead (exit code 4). Asking opens the connection for reading only, so that it adopts
-// no job. No job is an answer when it is asked for, and a failure when it is to be changed, as in virsh.
+// Any process may ask about the job in a guest's QEMU. A job of blockpull's own engine is in the process that started
+// it; the command then names that process (exit code 4). To show a job, the connection opens read-only, so that it
+// adopts none. "No job" is an answer to a question and a failure of a change, as in virsh.
 
 import { type BlockJobInfo, BlockPullError } from '../../index.js'
 import { type Arguments, readBandwidth, UsageError } from '../args.js'
@@ -36,17 +36,18 @@ export const job: Command = {
     abort: { help: 'end the job and wait for its end; what was copied is kept' },
     async: { help: 'with --abort: do not wait' },
     bandwidth: { value: 'N', help: 'limit: N MiB/s, or 500K, 50M, 1G bytes a second; 0: none' },
-    resume: { help: 'let a job go on that stopped on an error' },
+    resume: { help: 'resume a job that stopped on an error' },
     bytes: { help: 'a bare N, and the limit of --raw, is bytes a second' },
   },
   notes: ['Exit code 4: the job belongs to another program, or the monitor is in use.'],
   run: async (args, context) => {
     checkOptions(args)
+    const hasStopped = args.has('resume') ? await isStopped(args, context) : false
     const isChange = args.has('abort') || args.has('bandwidth') || args.has('resume')
-    const hint = isChange ? ', which may do yet what it was asked' : ''
+    const hint = isChange ? '; it may still carry out the request' : ''
     return await withDisk(args, context, { readOnly: !isChange }, async (found) => {
       try {
-        await untilStopped(context, found.connection, () => serve(args, context, found), { hint })
+        await untilStopped(context, found.connection, () => serve(args, context, found, hasStopped), { hint })
       } catch (error) {
         if (BlockPullError.is(error) && error.code === 'NO_JOB') await refuseIfPulled(context, found)
         throw error
@@ -56,14 +57,14 @@ export const job: Command = {
   },
 }
 
-async function serve(args: Arguments, context: Context, found: FoundDisk): Promise<void> {
+async function serve(args: Arguments, context: Context, found: FoundDisk, hasStopped: boolean): Promise<void> {
   if (args.has('abort')) await abort(args, context, found)
   else if (args.has('bandwidth')) await setLimit(args, context, found)
-  else if (args.has('resume')) await resume(args, context, found)
+  else if (args.has('resume')) await resume(args, context, found, hasStopped)
   else await show(args, context, found)
 }
 
-/** virsh's rules: what shows excludes what changes. */
+/** virsh's rules: options that show exclude options that change. */
 function checkOptions(args: Arguments): void {
   for (const [one, other] of [
     ['raw', 'abort'],
@@ -104,25 +105,40 @@ function linesOf(args: Arguments, info: BlockJobInfo<bigint> | null, disk: strin
 async function abort(args: Arguments, context: Context, { domain, disk, label }: FoundDisk): Promise<void> {
   const isAsync = args.has('async')
   await domain.blockJobAbort(disk, { async: isAsync })
-  if (!args.has('json')) tell(context.out, `${label}: ${isAsync ? 'job is told to end' : 'job has ended'}`)
+  if (!args.has('json')) tell(context.out, `${label}: ${isAsync ? 'job was asked to end' : 'job has ended'}`)
 }
 
 async function setLimit(args: Arguments, context: Context, { domain, disk, label }: FoundDisk): Promise<void> {
   await domain.blockJobSetSpeed(disk, readBandwidth(args) ?? '')
-  // As it was understood.
+  // The limit in force, not the one that was typed.
   const info = await domain.blockJobInfo(disk, { bigint: true })
   const limit = info === null ? 'none, as the job has ended' : formatLimit(info.bandwidth)
   if (!args.has('json')) tell(context.out, `${label}: limit: ${limit}`)
 }
 
-async function resume(args: Arguments, context: Context, { domain, disk, label }: FoundDisk): Promise<void> {
-  await domain.blockJobResume(disk)
-  if (!args.has('json')) tell(context.out, `${label}: job goes on`)
+/**
+ * Whether the job has stopped on an error. A connection that writes adopts the job and does not know that at once, so
+ * this asks QEMU through one that only reads.
+ */
+async function isStopped(args: Arguments, context: Context): Promise<boolean> {
+  return await withDisk(args, context, { readOnly: true }, async ({ connection, domain, disk }) => {
+    const info = await untilStopped(context, connection, () => domain.blockJobInfo(disk))
+    return info !== null && info.stoppedOn !== null
+  })
 }
 
-/** A job of another process is not "no job". */
+async function resume(args: Arguments, context: Context, found: FoundDisk, hasStopped: boolean): Promise<void> {
+  const { domain, disk, label } = found
+  await domain.blockJobResume(disk)
+  if (!args.has('json')) tell(context.out, `${label}: ${hasStopped ? 'job continues' : 'job had not stopped'}`)
+}
+
+/** Another process's job is not "no job". */
 async function refuseIfPulled(context: Context, { domain, disk, label }: FoundDisk): Promise<void> {
   const puller = await pullerOf(context, domain, disk)
   if (puller === null) return
-  throw new CommandFailure('LOCKED', `${label} is pulled by ${puller}, which alone can tell of the job or change it`)
+  throw new CommandFailure(
+    'LOCKED',
+    `${label} is being pulled by ${puller}, the only process that can show or change the job`,
+  )
 }

@@ -2,11 +2,11 @@
 //
 // `blockpull list`: the domains of a connection, their disks and the jobs on them.
 //
-// A running domain's QEMU is asked for jobs, and for disks where no XML states them. All domains are asked at once,
-// and one whose monitor is in use shows MONITOR_BUSY. A disk that cannot be looked at shows the code of the error in
-// place of its job; neither keeps the others from being listed, nor does a QEMU that somebody stops waiting for. The
-// exit code is 4 where somebody who wants that disk has to wait: for another process that pulls it, or for the monitor;
-// and 1 where waiting does not help, since the socket is no QMP monitor, or the domain's XML cannot be read.
+// A running domain's QEMU is asked for jobs, and for disks if no XML states them. All domains are asked at once. One
+// whose monitor is in use shows MONITOR_BUSY, and a disk that cannot be read shows its error code in place of a job.
+// The others are listed all the same, even after an interrupt. The exit code is 4 if waiting helps: another process
+// pulls a disk, or a monitor is in use. It is 1 if waiting does not help: the socket is not a QMP monitor, or the
+// domain's XML cannot be read.
 
 import type { Disk, Domain } from '../../index.js'
 import type { Command, Context } from '../context.js'
@@ -29,9 +29,9 @@ export const list: Command = {
   options: connectionOptions,
   notes: [
     'MONITOR_BUSY: another program is connected to the QMP socket of that domain, or',
-    'its QEMU hangs, or the socket is not a QMP one, and says nothing. Exit code 4:',
-    'that, or a disk that another process pulls. 1: the socket speaks no QMP, or the',
-    'XML of a domain cannot be read; the others are listed all the same.',
+    'its QEMU hangs, or the socket is not a QMP socket and sends nothing.',
+    'Exit code 4: MONITOR_BUSY, or another process pulls a disk. 1: the socket does',
+    'not speak QMP, or the XML of a domain cannot be read; the others are listed.',
   ],
   run: async (args, context) => {
     args.exactly()
@@ -53,7 +53,7 @@ interface DomainState {
   readonly name: string
   readonly uuid: string
   readonly state: string
-  /** Code of the error that kept its QEMU from being asked. */
+  /** Code of the error that prevented asking its QEMU. */
   readonly error: string | null
   /** Its sentence. */
   readonly message: string | null
@@ -73,7 +73,7 @@ async function domainState(context: Context, wait: Wait, domain: Domain): Promis
   }
 }
 
-/** One after another, as a monitor that did not answer for one disk will not for the next. */
+/** One after another: a monitor that did not answer for one disk will not answer for the next. */
 async function disksOf(context: Context, wait: Wait, domain: Domain, disks: readonly Disk[]): Promise<DiskState[]> {
   const states: DiskState[] = []
   for (const disk of disks) {
@@ -101,13 +101,13 @@ function endingOf(listed: readonly DomainState[], hasEnded: boolean): Ending {
   const silent = listed.filter((domain) => errorsOf(domain).some(({ error }) => error !== null && isSilence(error)))
   const whose = silent.map(({ name }) => `'${name}'`).join(', ')
   if (hasEnded && silent.length > 0) {
-    const message = `interrupted before the monitor of ${whose} had answered`
+    const message = `interrupted before the monitor of ${whose} answered`
     return { ...done, exitCode: ExitCode.FAILED, state: 'failed', code: 'MONITOR_TIMEOUT', message }
   }
   const reasons = lost.map(({ sentence }) => sentence)
   if (pulled > 0) reasons.push(`${pulled} ${pulled === 1 ? 'disk is' : 'disks are'} in use by another process`)
   if (silent.length > 0) {
-    const why = 'another program is connected to it, or QEMU hangs, or it is no QMP socket'
+    const why = 'another program is connected to it, or QEMU hangs, or it is not a QMP socket'
     reasons.push(`the monitor of ${whose} did not answer: ${why}`)
   }
   if (reasons.length === 0) return done
@@ -119,7 +119,7 @@ function endingOf(listed: readonly DomainState[], hasEnded: boolean): Ending {
   return { ...done, exitCode: ExitCode.BUSY, state: 'failed', code, message: `${message}; try again when it is done` }
 }
 
-/** Why a domain cannot be listed however often it is tried: because of its XML or its monitor. */
+/** Why listing a domain fails however often it is tried: its XML or its monitor is wrong. */
 function lossOf(domain: DomainState): { readonly code: string; readonly sentence: string } | null {
   const isLost = domain.error !== null && exitCodeOf(domain.error) === ExitCode.FAILED && !isSilence(domain.error)
   const found = isLost ? domain : errorsOf(domain).find(({ error }) => error === 'INVALID_ARGUMENT')

@@ -2,8 +2,8 @@
 //
 // `blockpull pull --connect` and `--qmp`: one disk of a domain, running or shut off.
 //
-// The same to the user whoever does the work. Only a running domain's QEMU can go on alone, so only there
-// `--no-wait` is of use: the job then waits in QEMU, with its backing file, for `blockpull reap`, which is said.
+// The user sees the same whoever does the work. `--no-wait` is for running domains only, because only QEMU can continue
+// alone. The job then waits in QEMU, with its backing file, for `blockpull reap`, and the output says so.
 
 import type { BlockJob, BlockPullOptions } from '../../index.js'
 import {
@@ -28,12 +28,14 @@ import { planned } from './pull-plan.js'
 import { type PullStyle, resultLines, shorten } from './pull-result.js'
 
 export async function pullDisk(args: Arguments, context: Context, style: PullStyle): Promise<number> {
-  const form = args.has('qmp') ? '--qmp: QEMU knows formats' : "--connect: the domain's XML says formats"
+  const form = args.has('qmp')
+    ? '--qmp: QEMU already knows the formats'
+    : "--connect: the domain's XML states the formats"
   for (const option of args.has('qmp') ? ['format', 'backing-format'] : ['format']) {
-    if (args.has(option)) throw new UsageError(`--${option} has no use with ${form}`)
+    if (args.has(option)) throw new UsageError(`--${option} cannot be combined with ${form}`)
   }
   if (args.has('no-wait') && style.timeoutSeconds !== undefined) {
-    throw new UsageError('--timeout has no use with --no-wait: nobody is there to cancel the job')
+    throw new UsageError('--timeout cannot be combined with --no-wait: no process is left to cancel the job')
   }
   const trailingData = readTrailingData(args)
   if (trailingData === 'discard') throw new UsageError(discardUsage)
@@ -63,7 +65,7 @@ export async function pullDisk(args: Arguments, context: Context, style: PullSty
   })
 }
 
-/** Has QEMU start the job, and lets go of it; an interrupt before that takes it back. */
+/** Has QEMU start the job, then lets go of it. An interrupt before that cancels the job. */
 async function startOnly(
   context: Context,
   { connection, domain, disk }: FoundDisk,
@@ -81,8 +83,7 @@ async function startOnly(
     const job = await domain.blockPull(disk, { ...options, detached: true, signal })
     release()
     onStart(job)
-    // Where no layer drops out QEMU has no job, and nobody would find it later.
-    if (job.progress.method === 'none') await job.done.catch(() => undefined)
+    await untilQemuHasIt(job)
     await Promise.all([connection.close(), job.done.catch(() => undefined)])
     const { outcome } = job
     if (outcome !== null && outcome.error?.code !== 'CLOSED') return endingOfJob(outcome)
@@ -94,10 +95,18 @@ async function startOnly(
   }
 }
 
+/**
+ * Waits until it is known that QEMU has the job. Where there is nothing to pull, QEMU has none and a later `reap` would
+ * find none, so this waits for the end. The method is 'none' until the job's first moment on the engine's thread.
+ */
+async function untilQemuHasIt(job: BlockJob<bigint>): Promise<void> {
+  for await (const { method } of job) if (method !== 'none') return
+}
+
 function startedLines(label: string): string[] {
   return [
-    `${label}: pull started, and QEMU goes on with it by itself`,
-    "  it is not finished before 'blockpull reap' has waited for its end; until then the disk",
-    '  keeps its backing files, also if the guest shuts off',
+    `${label}: pull started; QEMU continues on its own`,
+    "  it is finished once 'blockpull reap' has waited for its end; until then the disk",
+    '  keeps its backing files, even if the guest shuts off',
   ]
 }

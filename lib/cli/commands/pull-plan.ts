@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `blockpull pull --dry-run`: what a pull would do, told and done nothing about.
+// `blockpull pull --dry-run`: prints what a pull would do, and does nothing.
 //
-// A plan with refusals ends as the pull itself would, with the first refusal's sentence on stderr and its exit code,
-// so that a script can ask before it acts; what else speaks against it is told here, and what the pull would do once
-// nothing does. Where nothing refuses it, it ends as planned, since nothing is completed. Writes to the result stream
-// only.
+// A plan with refusals ends as the pull itself would: the first refusal's sentence goes to stderr, with its exit code.
+// So a script can ask before it acts. The result lists the other refusals, and what the pull would do without them. A
+// plan without refusals ends as 'planned', since nothing is completed. Writes to the result stream only.
 
 import type { Plan, WalkProgress } from '../../index.js'
 import { nameOf } from '../command-line.js'
@@ -20,11 +19,11 @@ export interface PlanStyle {
   readonly label: string
   readonly image?: string | undefined
   readonly json: boolean
-  /** What is told beside the files that would no longer be needed. */
+  /** A line below the files that would no longer be needed. */
   readonly hint?: string | undefined
 }
 
-/** Asks for a plan, tells it, and gives how a pull would end. */
+/** Asks for a plan, prints it, and gives how a pull would end. */
 export async function planned(
   context: Context,
   style: PlanStyle & { readonly quiet: boolean },
@@ -53,7 +52,7 @@ function writePlan(out: Output, plan: Plan<Amount>, style: PlanStyle): void {
     const further = plan.refusals
       .slice(1)
       .flatMap(({ message, hint }) => [['  also', message], ...(hint === null ? [] : [['', hint]])])
-    // What was refused before it could be counted is not told as 0 bytes.
+    // A pull that is refused before it was counted is not printed as 0 bytes.
     const rows = Number(plan.bytesToMove) === 0 ? further : [...further, ...planRows(plan, style.hint)]
     tell(out, `${style.label}: would be refused`)
     if (rows.length > 0) out.write(formatTable(rows))
@@ -66,7 +65,7 @@ function writePlan(out: Output, plan: Plan<Amount>, style: PlanStyle): void {
 }
 
 function planRows(plan: Plan<Amount>, hint: string | undefined): string[][] {
-  // Where there is no word on the free space, the files could not be read, and the sizes are estimates.
+  // If the free space is unknown, the files could not be read, and the sizes are estimates.
   const about = plan.bytesFree === null ? 'about ' : ''
   const free = plan.bytesFree === null ? '' : ` of ${formatBytes(plan.bytesFree)} free`
   return [

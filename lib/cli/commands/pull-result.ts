@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a pull that was done is told as, whether of an image or of a domain's disk. Pure functions.
+// The lines that report a finished pull, of an image or of a domain's disk. Pure functions.
 
 import { nameOf } from '../command-line.js'
 import type { Ending } from '../exit-codes.js'
@@ -8,19 +8,24 @@ import type { FollowStyle } from '../follow-job.js'
 import { formatBytes, formatRate, formatSeconds } from '../measures.js'
 import { cut, shown, widthOf } from '../shown.js'
 
-/** What the command line says of the output; each job adds its names. */
+/** The command line's part of a style; each job adds its names. */
 export type PullStyle = Omit<FollowStyle, 'label' | 'image'>
 
-/** A pull that took less is told without a rate: that of the few bytes of an instant means nothing. */
+interface Released {
+  readonly released: readonly string[]
+  readonly releasedBytes?: readonly string[] | null
+}
+
+/** A shorter pull is reported without a rate: the rate of an instant means nothing. */
 const shortestSeconds = 0.01
 
-/** A label that leaves room for a bar beside it. */
+/** A label short enough to leave room for a bar beside it. */
 export function shorten(label: string): string {
   const text = shown(label)
   return widthOf(text) > 30 ? `${cut(text, 27)}...` : text
 }
 
-/** What a job that completed is not known to be. Why, its warnings say. */
+/** What could not be established about a completed job; its warnings say why. */
 export function doubtsOf({ verified, durable }: Pick<Ending, 'verified' | 'durable'>): string[] {
   return [
     ...(verified === false ? ['not verified: keep the backing files'] : []),
@@ -28,15 +33,19 @@ export function doubtsOf({ verified, durable }: Pick<Ending, 'verified' | 'durab
   ]
 }
 
+/** The files that the job's disk no longer needs, a line each. */
+export function releasedLines(label: string, { released, releasedBytes }: Released): string[] {
+  return released.map((path, at) => `${label} no longer needs ${nameOf(path, releasedBytes?.[at])}`)
+}
+
 export function resultLines(label: string, ending: Ending, hint?: string): string[] {
-  const { bytesMoved, released, releasedBytes } = ending
+  const { bytesMoved, released } = ending
   const doubts = doubtsOf(ending)
   const isIdle = Number(bytesMoved) === 0 && released.length === 0
   const moved = Number(bytesMoved) === 0 ? 'nothing had to be moved' : movedText(ending)
-  const needs = released.map((path, at) => `${label} no longer needs ${nameOf(path, releasedBytes?.[at])}`)
   return [
     isIdle ? `${label}: nothing to pull` : `${label}: pulled, ${moved}`,
-    ...[...doubts, ...trailingText(ending), ...needs].map((line) => `  ${line}`),
+    ...[...doubts, ...trailingText(ending), ...releasedLines(label, ending)].map((line) => `  ${line}`),
     ...(hint === undefined || released.length === 0 ? [] : [`  ${hint}`]),
   ]
 }
@@ -46,7 +55,7 @@ function trailingText({ trailingData: found }: Ending): string[] {
 }
 
 function movedText({ bytesMoved, seconds, method }: Ending): string {
-  // QEMU goes over the whole disk, and does not tell how much of it was copied.
+  // QEMU goes over the whole disk, and does not report how much of it was copied.
   const moved = `${formatBytes(bytesMoved)} ${method === 'block-stream' ? 'gone over' : 'moved'}`
   if (seconds < shortestSeconds) return `${moved} in less than ${formatSeconds(shortestSeconds)} (${method})`
   return `${moved} in ${formatSeconds(seconds)} (${formatRate(Number(bytesMoved) / seconds)}, ${method})`

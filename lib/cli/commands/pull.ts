@@ -2,10 +2,9 @@
 //
 // `blockpull pull`: fills image files, or one disk of a domain, from their backing chains.
 //
-// Several images are pulled one after the other; one that fails does not stop the others, an interrupt does. The
-// exit code is then the first that is not 0. `--connect` and `--qmp` are what makes it the form for a domain's disk,
-// which is in pull-disk.ts. `--no-wait` is refused for an image: a job of ours ends with the process that started
-// it, so that leaving would cancel it.
+// Several images are pulled one after the other. A failure does not stop the rest; an interrupt does. The exit code is
+// the first that is not 0. With `--connect` or `--qmp` the command pulls a domain's disk; pull-disk.ts does that.
+// `--no-wait` is refused for an image: our own job ends with the process that started it, so leaving would cancel it.
 
 import { basename } from 'node:path'
 import {
@@ -47,16 +46,16 @@ export const pull: Command = {
     base: { value: 'FILE', help: 'keep FILE as backing file, pull only what is above it' },
     bandwidth: { value: 'N', help: 'limit: N MiB/s, or 500K, 50M, 1G bytes a second' },
     bytes: { help: 'a bare N of --bandwidth is bytes a second' },
-    'dry-run': { help: 'only tell what would be done' },
-    'read-data': { help: 'with --dry-run: read it all, and tell what is damaged' },
+    'dry-run': { help: 'only print what would be done' },
+    'read-data': { help: 'with --dry-run: read it all, report what is damaged' },
     'trailing-data': { value: 'HOW', help: 'keep, discard: what another program put behind IMAGE' },
     timeout: { value: 'S', help: 'cancel after S seconds' },
     ...siblingOption,
     ...imageOptions,
     ...connectionOptions,
     connect: { value: 'URI', short: 'c', help: "the connection; '' takes BLOCKPULL_URI" },
-    'on-error': { value: 'HOW', help: "stop, enospc: wait for 'job --resume'; running only" },
-    'no-wait': { help: 'only start it; running domains only: QEMU goes on' },
+    'on-error': { value: 'HOW', help: 'report; running only: stop, enospc (job --resume)' },
+    'no-wait': { help: 'only start it; QEMU continues (running domains only)' },
     quiet: { short: 'q', help: 'print failures only' },
   },
   notes: [
@@ -64,12 +63,12 @@ export const pull: Command = {
     'itself. DISK is a target such as vda, or the path of its active layer; DEVICE is',
     "that path, the name of a device or node, or the id of the guest's device.",
     '',
-    'A file is told as no longer needed when no disk of a domain of the connection',
+    'A file is reported as no longer needed if no disk of a domain of the connection',
     'needs it, and no image in the folders of --siblings.',
     '',
     'Ctrl-C cancels at a consistent point: what was copied is kept, and another pull',
-    'goes on from there. A second Ctrl-C leaves at once. SIGTERM and the end of the',
-    'terminal do the same, also under nohup; setsid keeps a pull from its terminal.',
+    'continues from there. A second Ctrl-C exits immediately. SIGTERM and a closed',
+    'terminal cancel it too, even under nohup; setsid detaches it from the terminal.',
   ],
   run: async (args, context) => {
     const style = {

@@ -14,7 +14,7 @@ beforeEach(() => {
 const connected = '--connect qemu:///embed?root=/srv vm0 vda'
 
 describe('a dry run', () => {
-  it('tells what a pull would do, and does nothing', async () => {
+  it('prints what a pull would do, and does nothing', async () => {
     terminal.binding.nextPlan = planOf({ seconds: 2, base: '/srv/b.qcow2' })
     await expect(terminal.run('pull a --dry-run --bandwidth 50')).resolves.toBe(0)
     expect(terminal.out).toBe(
@@ -25,7 +25,7 @@ describe('a dry run', () => {
         '  at this limit      2.0 s',
         '  backing file then  /srv/b.qcow2',
         '  no longer needs    /srv/base.qcow2',
-        '                     other images may; --siblings DIR looks',
+        '                     other images may; --siblings DIR checks them',
         '',
       ].join('\n'),
     )
@@ -60,7 +60,7 @@ describe('a dry run', () => {
     expect(terminal.out).toBe('a: nothing to pull\n')
   })
 
-  it('tells each refusal once, and what would be done without them', async () => {
+  it('prints each refusal once, and what the pull would do without them', async () => {
     terminal.binding.nextPlan = planOf({ refusals: [failure('LOCKED'), failure('NO_SPACE')] })
     await expect(terminal.run('pull a --dry-run')).resolves.toBe(4)
     expect(terminal.out).toBe(
@@ -71,14 +71,14 @@ describe('a dry run', () => {
         '  to allocate        101.0 MiB of 1000.0 MiB free',
         '  backing file then  none',
         '  no longer needs    /srv/base.qcow2',
-        '                     other images may; --siblings DIR looks',
+        '                     other images may; --siblings DIR checks them',
         '',
       ].join('\n'),
     )
     expect(terminal.err).toBe("blockpull: LOCKED happened in 'a.qcow2'\n")
   })
 
-  it('tells the hints of what else speaks against it', async () => {
+  it('prints the hints of further refusals', async () => {
     const refusals = [failure('LOCKED'), failure('JOB_ACTIVE', { hint: "job 'b0' works on 'a.qcow2'" })]
     terminal.binding.nextPlan = planOf({ bytesToMove: 0n, refusals })
     await expect(terminal.run('pull a --dry-run')).resolves.toBe(4)
@@ -87,13 +87,13 @@ describe('a dry run', () => {
     )
   })
 
-  it('tells no bytes where a refusal came before they could be counted', async () => {
+  it('prints no bytes if a refusal came before the count', async () => {
     terminal.binding.nextPlan = planOf({ bytesToMove: 0n, refusals: [failure('FEATURE_UNSUPPORTED')] })
     await expect(terminal.run('pull a --dry-run')).resolves.toBe(1)
     expect(terminal.out).toBe('a: would be refused\n')
   })
 
-  it('tells of estimates where the free space is not known', async () => {
+  it('marks estimates if the free space is not known', async () => {
     terminal.binding.nextPlan = planOf({ method: 'block-stream', bytesFree: null })
     await expect(terminal.run(`pull ${connected} --dry-run`)).resolves.toBe(0)
     expect(terminal.out).toBe(
@@ -212,7 +212,8 @@ describe('digest of an image that somebody writes to', () => {
     terminal.binding.layers = [layerOf('a.qcow2', { inUseBy: 'pid 4711 (qemu-system-x86)' })]
     await expect(terminal.run('digest a.qcow2')).resolves.toBe(0)
     expect(terminal.err).toBe(
-      "blockpull: warning: 'a.qcow2' is in use by pid 4711 (qemu-system-x86); its digest may be of no single moment\n",
+      "blockpull: warning: 'a.qcow2' is in use by pid 4711 (qemu-system-x86); " +
+        'the image may have changed while it was read\n',
     )
   })
 })
@@ -284,7 +285,7 @@ describe('list', () => {
     expect(terminal.out).toContain('in use by pid 12 (qemu-system-x86)\n')
   })
 
-  it('goes on past a disk that cannot be looked at', async () => {
+  it('continues after a disk that cannot be read', async () => {
     terminal.binding.failures.set('inspectChain', failure('NOT_FOUND'))
     await expect(terminal.run(`${line} --json`)).resolves.toBe(0)
     expect(terminal.lines).toMatchObject([
@@ -293,7 +294,7 @@ describe('list', () => {
     ])
   })
 
-  it('takes no URI anywhere for a wrong call', async () => {
+  it('treats a missing URI as a usage error', async () => {
     terminal.binding.failures.set('openConnection', failure('INVALID_ARGUMENT', { virCode: 5 }))
     await expect(terminal.run('list')).resolves.toBe(2)
     expect(terminal.binding.last).toMatchObject({ uri: '' })

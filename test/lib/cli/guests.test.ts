@@ -4,7 +4,7 @@
 
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import type { NativeBlockJobEvent } from '../../../lib/native.js'
-import { failure, layerOf, outcomeOf, turn, vm0 } from '../fake-binding.js'
+import { failure, layerOf, outcomeOf, progressAt, turn, vm0 } from '../fake-binding.js'
 import { FakeTerminal } from './fake-context.js'
 
 const connected = '--connect qemu:///embed?root=/srv'
@@ -71,7 +71,7 @@ describe('pull of a running domain', () => {
     const left = { ...outcomeOf('unknown', failure('CLOSED')), method: 'block-stream' }
 
     it.each([
-      ['', /^vm0 vda: pull started, and QEMU goes on.*\n {2}it is not finished before .blockpull reap. has waited/],
+      ['', /^vm0 vda: pull started; QEMU continues.*\n {2}it is finished once .blockpull reap. has waited/],
       [' --quiet', /^$/],
       [' --json', /^\{"event":"end","state":"started",.*"durable":false\}\n$/],
     ])('is detached, and says what that means%s', async (style, printed) => {
@@ -82,6 +82,32 @@ describe('pull of a running domain', () => {
       expect(terminal.out).toMatch(printed)
       expect(terminal.err).toBe('')
       expect(job.calls).toEqual([])
+    })
+
+    it('does not wait for the end of a job whose method is known late', async () => {
+      terminal.binding.onStart = (started) => {
+        started.latest = progressAt(0n, { method: 'none' })
+      }
+      const { exit, job } = await terminal.startPull(`pull ${connected} vm0 vda --no-wait`)
+      expect(requests('close')).toHaveLength(0)
+      job.move(0n, { method: 'block-stream' })
+      while (requests('close').length === 0) await turn()
+      job.end(left)
+      await expect(exit).resolves.toBe(0)
+      expect(terminal.out).toMatch(/^vm0 vda: pull started/)
+    })
+
+    it('waits for the end if there is nothing to pull', async () => {
+      terminal.binding.onStart = (started) => {
+        started.latest = progressAt(0n, { method: 'none' })
+      }
+      const { exit, job } = await terminal.startPull(`pull ${connected} vm0 vda --no-wait`)
+      job.move(0n, { method: 'none' })
+      for (let turns = 0; turns < 10; turns += 1) await turn()
+      expect(requests('close')).toHaveLength(0)
+      job.end({ ...outcomeOf('completed'), method: 'none', bytesMoved: 0n, released: [] })
+      await expect(exit).resolves.toBe(0)
+      expect(terminal.out).toBe('vm0 vda: nothing to pull\n')
     })
 
     it('ends as the job when that has ended already', async () => {
@@ -124,20 +150,20 @@ describe('job', () => {
     terminal.binding.info = { ...pullAt(44040192n), state: 'stopped', stoppedOn: 'NO_SPACE' }
     await expect(terminal.run(line)).resolves.toBe(0)
     await expect(terminal.run(`list ${connected}`)).resolves.toBe(0)
-    expect(terminal.out).toContain('waits to be resumed: disk full')
+    expect(terminal.out).toContain('waiting to be resumed: disk full')
     expect(terminal.out).toContain('pull, 42.0 %, disk full')
   })
 
   it.each([
-    [false, "by the process that follows it, or where that is gone by 'blockpull reap'"],
-    [true, 'by the program that began it'],
+    [false, "by the process that tracks it, or by 'blockpull reap' if that is gone"],
+    [true, 'by the program that started it'],
   ])('says of a pending job that it waits to be finished, foreign: %s', async (foreign, whom) => {
     terminal.binding.info = { ...pullAt(104857599n), state: 'pending', foreign }
     await expect(terminal.run(line)).resolves.toBe(0)
-    expect(terminal.out).toBe(`vm0 vda: Block Pull, nothing is left to copy, waits to be finished ${whom}\n`)
+    expect(terminal.out).toBe(`vm0 vda: Block Pull, nothing is left to copy, waiting to be finished ${whom}\n`)
     terminal.out = ''
     await expect(terminal.run(`list ${connected}`)).resolves.toBe(0)
-    expect(terminal.out).toMatch(/\nvm0 +running +vda +pull, waits to be finished\n$/)
+    expect(terminal.out).toMatch(/\nvm0 +running +vda +pull, waiting to be finished\n$/)
     terminal.out = ''
     await expect(terminal.run(`${line} --raw`)).resolves.toBe(0)
     expect(terminal.out).toBe(' type=Block Pull\n bandwidth=10\n cur=104857599\n end=104857600\n')
@@ -147,7 +173,7 @@ describe('job', () => {
     ['running', /: Block Pull, 99\.9 % \(.*\), limit: .*second\)\n/, /pull, 99\.9 %\n$/],
     ['paused', /99\.9 % .*second\), paused\n/, /pull, 99\.9 %, paused\n$/],
     ['aborting', /99\.9 % .*second\), stopping\n/, /pull, 99\.9 %, stopping\n$/],
-  ])('never says all of a job that is %s', async (state, shown, listed) => {
+  ])('never shows 100 % of a job that is %s', async (state, shown, listed) => {
     terminal.binding.info = { ...pullAt(104857599n), state }
     await expect(terminal.run(line)).resolves.toBe(0)
     expect(terminal.out).toMatch(shown)
@@ -167,8 +193,7 @@ describe('job', () => {
 
   it.each([
     ['--abort', 'vm0 vda: job has ended\n', 'blockJobAbort', { disk: 'vda', flags: 0 }],
-    ['--abort --async', 'vm0 vda: job is told to end\n', 'blockJobAbort', { disk: 'vda', flags: 1 }],
-    ['--resume', 'vm0 vda: job goes on\n', 'blockJobResume', { disk: 'vda', flags: 0 }],
+    ['--abort --async', 'vm0 vda: job was asked to end\n', 'blockJobAbort', { disk: 'vda', flags: 1 }],
     ['--bandwidth 10', /^vm0 vda: limit: 10\.0 MiB\/s/, 'blockJobSetSpeed', { bandwidth: 10485760n }],
     ['--bandwidth 10 --bytes', /^vm0 vda: limit: /, 'blockJobSetSpeed', { bandwidth: 10n }],
   ] as const)('with %s changes it', async (options, printed, name, request) => {
@@ -177,6 +202,23 @@ describe('job', () => {
     expect(terminal.out).toMatch(printed)
     expect(requests(name)).toMatchObject([request])
     expect(requests('openConnection')).toMatchObject([{ readOnly: false }])
+  })
+
+  it.each([
+    [{ state: 'stopped', stoppedOn: 'NO_SPACE' }, 'job continues'],
+    [{ state: 'running', stoppedOn: null }, 'job had not stopped'],
+  ])('with --resume says whether it had stopped: %o', async (state, printed) => {
+    terminal.binding.info = { ...pullAt(0n), ...state }
+    await expect(terminal.run(`${line} --resume`)).resolves.toBe(0)
+    expect(terminal.out).toBe(`vm0 vda: ${printed}\n`)
+    expect(requests('blockJobResume')).toMatchObject([{ disk: 'vda', flags: 0 }])
+    expect(requests('openConnection')).toMatchObject([{ readOnly: true }, { readOnly: false }])
+  })
+
+  it('with --resume fails if there is no job', async () => {
+    terminal.binding.failures.set('blockJobResume', failure('NO_JOB'))
+    await expect(terminal.run(`${line} --resume`)).resolves.toBe(1)
+    expect(terminal.err).toBe("blockpull: NO_JOB happened in 'a.qcow2'\n")
   })
 
   it.each([
@@ -198,7 +240,7 @@ describe('job', () => {
     terminal.binding.failures.set('blockJobAbort', failure('NO_JOB'))
     await expect(terminal.run(`${line} ${option}`)).resolves.toBe(4)
     expect(terminal.err).toBe(
-      'blockpull: vm0 vda is pulled by pid 12 (blockpull), which alone can tell of the job or change it\n',
+      'blockpull: vm0 vda is being pulled by pid 12 (blockpull), the only process that can show or change the job\n',
     )
   })
 })
@@ -222,7 +264,7 @@ describe('list', () => {
   })
 
   it.each(['listDisks', 'blockJobInfo'])(
-    'names a socket that is no QMP monitor, met in %s, and goes on',
+    'names a socket that is not a QMP monitor, met in %s, and continues',
     async (call) => {
       const message = "monitor '/run/hmp' is QEMU's human monitor, not QMP"
       terminal.binding.failures.set(call, failure('INVALID_ARGUMENT', { message }))
@@ -247,7 +289,7 @@ describe('list', () => {
   })
 })
 
-describe('a file that is no socket', () => {
+describe('a file that is not a socket', () => {
   it.each([
     [import.meta.filename, 'a plain file'],
     [import.meta.dirname, 'a folder'],
@@ -258,78 +300,6 @@ describe('a file that is no socket', () => {
     expect(terminal.err).toBe(
       `blockpull: monitor '${path}' is ${what}, not a socket; expected the path of a running QEMU's QMP socket\n`,
     )
-  })
-})
-
-describe('reap', () => {
-  const reaped = (outcome: ReturnType<typeof outcomeOf>, target = 'vda') => ({ target, path: '/srv/a.qcow2', outcome })
-
-  it('says that there is nothing', async () => {
-    await expect(terminal.run(`reap ${connected}`)).resolves.toBe(0)
-    expect(terminal.out).toBe('nothing to reap\n')
-  })
-
-  it('has a line for each job, and fails when one failed', async () => {
-    terminal.binding.reaped = [
-      reaped(outcomeOf('completed')),
-      reaped(outcomeOf('failed', failure('NO_SPACE')), 'vdb'),
-      reaped(outcomeOf('cancelled', failure('CANCELLED')), 'vdc'),
-    ]
-    await expect(terminal.run(`reap ${connected} vm0`)).resolves.toBe(1)
-    expect(terminal.out).toBe(
-      "vm0 vda: completed\nvm0 vdb: failed: NO_SPACE happened in 'a.qcow2'\n" +
-        "vm0 vdc: cancelled: CANCELLED happened in 'a.qcow2'\n",
-    )
-    expect(terminal.err).toBe('blockpull: 1 of 3 could not be finished\n')
-    expect(requests('lookupDomain')).toMatchObject([{ name: 'vm0' }])
-  })
-
-  it('says what an end is not known to be, and why', async () => {
-    const doubtful = { verified: false, durable: false, warnings: ['QEMU is gone'] }
-    terminal.binding.reaped = [reaped({ ...outcomeOf('completed'), ...doubtful })]
-    await expect(terminal.run(`reap ${connected}`)).resolves.toBe(0)
-    expect(terminal.out).toMatch(/^vm0 vda: completed\n {2}not verified: .*\n {2}not known to be durable: .*\n$/)
-    expect(terminal.err).toBe('blockpull: warning: QEMU is gone\n')
-  })
-
-  it('prints JSON lines', async () => {
-    terminal.binding.reaped = [reaped(outcomeOf('completed'))]
-    await expect(terminal.run(`reap ${connected} --json`)).resolves.toBe(0)
-    expect(terminal.lines).toMatchObject([
-      { event: 'reaped', domain: 'vm0', target: 'vda', path: '/srv/a.qcow2', state: 'completed', code: null },
-      { event: 'end', state: 'completed' },
-    ])
-  })
-
-  it('of a job that somebody has cancelled is no failure, and does not end as completed', async () => {
-    terminal.binding.reaped = [
-      reaped(outcomeOf('completed')),
-      reaped(outcomeOf('cancelled', failure('CANCELLED', { message: 'cancelled by another program' })), 'vdb'),
-    ]
-    await expect(terminal.run(`reap ${connected} --json`)).resolves.toBe(0)
-    expect(terminal.lines).toMatchObject([
-      { event: 'reaped', target: 'vda', state: 'completed' },
-      { event: 'reaped', target: 'vdb', state: 'cancelled', message: 'cancelled by another program' },
-      { event: 'end', state: 'cancelled', code: 'CANCELLED' },
-    ])
-    expect(terminal.err).toBe('')
-  })
-
-  it('goes on past a monitor that is busy, and exits with 4', async () => {
-    terminal.binding.failures.set('reapJobs', failure('MONITOR_BUSY'))
-    await expect(terminal.run(`reap ${connected} --json`)).resolves.toBe(4)
-    expect(terminal.lines).toMatchObject([
-      { event: 'unreached', domain: 'vm0', code: 'MONITOR_BUSY' },
-      { event: 'end', state: 'failed', code: 'MONITOR_BUSY' },
-    ])
-  })
-
-  it('that is interrupted says what goes on, and exits with 3', async () => {
-    terminal.binding.reaped = [reaped(outcomeOf('unknown', failure('CLOSED')))]
-    await expect(terminal.run(`reap ${connected}`)).resolves.toBe(3)
-    expect(terminal.out).toBe('vm0 vda: goes on\n')
-    expect(terminal.err).toMatch(/^blockpull: interrupted: the job on 'vda' goes on in QEMU/)
-    expect(terminal.isListening).toBe(false)
   })
 })
 
@@ -344,7 +314,7 @@ describe('events', () => {
     error,
   })
 
-  it('are told as virsh tells them, until an interrupt', async () => {
+  it('are printed as virsh prints them, until an interrupt', async () => {
     const exit = terminal.run(`events ${connected}`)
     while (!terminal.isListening) await turn()
     for (const sent of [event(0), event(2, failure('CANCELLED')), event(1, failure('IO'))]) terminal.binding.send(sent)
@@ -374,7 +344,7 @@ describe('events', () => {
     ])
   })
 
-  it('end after the timeout, and are looked for until then', async () => {
+  it('end after the timeout, and are polled for until then', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] })
     const exit = terminal.run(`events ${connected} --timeout 10`)
     while (!terminal.isListening) await turn()
@@ -386,7 +356,7 @@ describe('events', () => {
     expect(terminal.isListening).toBe(false)
   })
 
-  it('warn once of a domain that cannot be looked at', async () => {
+  it('warn once of a domain that cannot be reaped', async () => {
     terminal.binding.failures.set('reapJobs', failure('MONITOR_BUSY'))
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] })
     const exit = terminal.run(`events ${connected} --timeout 10`)
@@ -394,6 +364,6 @@ describe('events', () => {
     await vi.advanceTimersByTimeAsync(10_000)
     vi.useRealTimers()
     await expect(exit).resolves.toBe(0)
-    expect(terminal.err.match(/warning: jobs of domain 'vm0' are not told for now/g)).toHaveLength(1)
+    expect(terminal.err.match(/warning: jobs of domain 'vm0' cannot be reported for now/g)).toHaveLength(1)
   })
 })

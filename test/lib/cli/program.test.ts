@@ -21,15 +21,15 @@ describe('usage', () => {
     ['help commit', "unknown command 'commit'"],
     ['pull', 'IMAGE is missing'],
     ['pull --connect x vm0', 'DISK is missing; expected DOMAIN DISK'],
-    [`pull ${connected} --format raw`, '--format has no use with --connect'],
+    [`pull ${connected} --format raw`, '--format cannot be combined with --connect'],
     ['pull a --bandwidth fast', "--bandwidth is 'fast'"],
     ['pull a --bandwidth 8E', 'bandwidth is'],
     ['pull a --timeout 0', "--timeout is '0'"],
     ['pull --qmp s', 'DEVICE is missing; expected DEVICE'],
     ['pull --qmp= a', '--qmp is empty'],
     ['pull --qmp s -c x a', '--connect and --qmp are both given'],
-    ['pull --qmp s a --format raw', '--format has no use with --qmp'],
-    [`pull ${connected} --no-wait --timeout 5`, '--timeout has no use with --no-wait'],
+    ['pull --qmp s a --format raw', '--format cannot be combined with --qmp'],
+    [`pull ${connected} --no-wait --timeout 5`, '--timeout cannot be combined with --no-wait'],
     [`pull ${connected} --no-wiat`, "option '--no-wiat' is unknown; did you mean '--no-wait'?"],
     ['job vm0', 'DISK is missing; expected DOMAIN DISK'],
     [`job ${connected} --abrot`, "did you mean '--abort'?"],
@@ -67,7 +67,7 @@ describe('usage', () => {
     expect(terminal.err).toMatch(/^blockpull fills a disk image/)
   })
 
-  it('is told on stdout where asked for', async () => {
+  it('goes to stdout if asked for', async () => {
     await expect(terminal.run('--help')).resolves.toBe(0)
     for (const name of ['pull', 'job', 'list', 'events', 'reap', 'chain', 'create', 'digest']) {
       expect(terminal.out).toContain(`\n  ${name} `)
@@ -99,7 +99,7 @@ describe('pull of an image', () => {
     await expect(exit).resolves.toBe(0)
     expect(terminal.out).toBe(
       '/srv/a.qcow2: pulled, 100.0 MiB moved in 2.0 s (50.0 MiB/s, io_uring)\n' +
-        '  /srv/a.qcow2 no longer needs /srv/base.qcow2\n  other images may; --siblings DIR looks\n',
+        '  /srv/a.qcow2 no longer needs /srv/base.qcow2\n  other images may; --siblings DIR checks them\n',
     )
     expect(terminal.err).toBe('')
     expect(terminal.isListening).toBe(false)
@@ -124,7 +124,7 @@ describe('pull of an image', () => {
     expect(terminal.out).toBe(`a.qcow2: pulled, ${words}\n  a.qcow2 no longer needs /srv/base.qcow2\n`)
   })
 
-  it('passes its options on, and tells the limit as understood', async () => {
+  it('passes its options on, and prints the limit in force', async () => {
     terminal.binding.onStart = (job) => {
       job.latest = { ...job.latest, bandwidth: 52428800n }
     }
@@ -164,7 +164,7 @@ describe('pull of an image', () => {
     expect(terminal.err.endsWith('\r\u001b[K')).toBe(true)
   })
 
-  it('tells, on a terminal or not, what it waits on, and when it goes on; not at its end', async () => {
+  it('prints, with or without a terminal, what it waits on and when it continues, but not at its end', async () => {
     const { exit, job } = await terminal.startPull('pull a.qcow2')
     for (const stoppedOn of ['NO_SPACE', null, 'IO']) {
       job.move(50n, { stoppedOn })
@@ -173,8 +173,8 @@ describe('pull of an image', () => {
     job.end(outcomeOf('completed'))
     await expect(exit).resolves.toBe(0)
     expect(terminal.err.split('\n')).toEqual([
-      "the pull waits: disk full; 'blockpull job ... --resume' by another monitor goes on, Ctrl-C aborts",
-      'the pull goes on',
+      "the pull waits: disk full; 'blockpull job ... --resume' by another monitor resumes it, Ctrl-C cancels",
+      'the pull continues',
       expect.stringContaining('the pull waits: I/O error'),
       '',
     ])
@@ -255,7 +255,7 @@ describe('pull of an image', () => {
     expect(terminal.err).toBe("blockpull: IO happened in 'a.qcow2'\n")
   })
 
-  it('tells what went wrong beside it', async () => {
+  it('prints its warnings', async () => {
     const { exit, job } = await terminal.startPull('pull a --json')
     job.end({ ...outcomeOf('completed'), warnings: ["XML 'vm0.xml' could not be rewritten"] })
     await expect(exit).resolves.toBe(0)
@@ -309,7 +309,7 @@ describe('pull of an image', () => {
 })
 
 describe('pull of several images', () => {
-  it('goes on after one that failed, and names each in JSON', async () => {
+  it('continues after a failure, and names each image in JSON', async () => {
     terminal.binding.onStart = (job) => {
       const isFirst = terminal.binding.jobs.length === 1
       job.end(isFirst ? outcomeOf('failed', failure('IO')) : outcomeOf('completed'))
@@ -337,9 +337,9 @@ describe('Ctrl-C', () => {
     terminal.interrupt()
     await expect(exit).resolves.toBe(3)
     expect(job.calls).toEqual(['abort'])
-    expect(terminal.err).toContain('stopping at a consistent point; interrupt again to leave at once\n')
+    expect(terminal.err).toContain('stopping at a consistent point; interrupt again to exit immediately\n')
     expect(terminal.err).toContain(
-      'blockpull: cancelled after 100.0 MiB; what was copied is kept, and another pull goes on from there',
+      'blockpull: cancelled after 100.0 MiB; what was copied is kept, and another pull continues from there',
     )
     expect(terminal.exited).toBeNull()
     expect(terminal.isListening).toBe(false)
@@ -387,6 +387,6 @@ describe('a timeout', () => {
     vi.advanceTimersByTime(1000)
     vi.useRealTimers()
     await expect(exit).resolves.toBe(3)
-    expect(terminal.err).toMatch(/^blockpull: timeout of 1 s is over: cancelled after 100\.0 MiB; what was copied/)
+    expect(terminal.err).toMatch(/^blockpull: timeout of 1 s expired: cancelled after 100\.0 MiB; what was copied/)
   })
 })

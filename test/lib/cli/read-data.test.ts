@@ -21,7 +21,7 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-it('is asked of the addon, and not where it is left out', async () => {
+it('is passed to the addon, but only if given', async () => {
   for (const form of ['a', connected]) {
     await terminal.run(`pull ${form} --dry-run --read-data`)
     expect(terminal.binding.calls.find(({ name }) => /^plan/.test(name))?.request).toMatchObject({ readData: true })
@@ -32,13 +32,13 @@ it('is asked of the addon, and not where it is left out', async () => {
   }
 })
 
-it('has no use without --dry-run', async () => {
+it('cannot be combined without --dry-run', async () => {
   await expect(terminal.run('pull a --read-data')).resolves.toBe(2)
   expect(terminal.err).toContain('--read-data has nothing to apply to; expected --dry-run beside it')
   expect(terminal.binding.calls).toEqual([])
 })
 
-it('says how much it reads, but not to a program and not where it is to be quiet', async () => {
+it('prints how much it reads, but not with --json or --quiet', async () => {
   terminal.binding.walk.latest = data(100n)
   await expect(terminal.run('pull a --dry-run --read-data')).resolves.toBe(0)
   expect(terminal.err).toBe('reading 100.0 MiB that would be moved\n')
@@ -48,7 +48,7 @@ it('says how much it reads, but not to a program and not where it is to be quiet
   expect(terminal.err).toBe('')
 })
 
-it('tells what cannot be read, with where the guest has it', async () => {
+it('prints what cannot be read, with the offset in the guest', async () => {
   const refusals = [40960, 81920].map((at) => failure('IMAGE_CORRUPT', { hint: `a guest reads it at ${at}` }))
   terminal.binding.nextPlan = planOf({ refusals })
   await expect(terminal.run('pull a --dry-run --read-data')).resolves.toBe(1)

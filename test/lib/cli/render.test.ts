@@ -50,7 +50,7 @@ describe('the line', () => {
   it('says why a job of QEMU stands still', () => {
     const line = (more: object) => renderLine('a', at(50n, more), plain)
     expect(line({ phase: 'paused' })).toMatch(/ {2}paused while the guest is migrated or saved {2}io_uring$/)
-    expect(line({ phase: 'pending' })).toMatch(/ {2}waits to be finished {2}io_uring$/)
+    expect(line({ phase: 'pending' })).toMatch(/ {2}waiting to be finished {2}io_uring$/)
     expect(line({ phase: 'pending', silentNs: 10_900_000_000n })).toMatch(/ {2}no answer for 0:10 {2}io_uring$/)
     expect(line({ silentNs: 9_900_000_000n })).toContain('MiB/s')
   })
@@ -63,7 +63,7 @@ describe('the line', () => {
     }
   })
 
-  it('has blocks and colour where they are wanted', () => {
+  it('has blocks and colour if they are wanted', () => {
     const line = renderLine('a', at(50n), { ...plain, hasBlocks: true, hasColour: true })
     expect(line).toContain(`\u001b[32m${'█'.repeat(20)}${'░'.repeat(20)}\u001b[39m`)
   })
@@ -93,7 +93,7 @@ describe('drawing', () => {
     expect(written.slice(2)).toEqual(['\r\u001b[K'])
   })
 
-  it('writes nothing where there is no terminal', () => {
+  it('writes nothing without a terminal', () => {
     const written: string[] = []
     const line = new ProgressLine({ write: (text: string) => written.push(text) }, {}, 'a')
     line.draw(at(50n))

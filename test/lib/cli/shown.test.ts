@@ -65,13 +65,13 @@ describe('arguments', () => {
   const bad = Buffer.from([0x61, 0xff, 0xe6, 0x97, 0x62])
   const node = [Buffer.from('node'), Buffer.from('main.js'), Buffer.from('pull')]
 
-  it('have their bytes where a string has lost some', () => {
+  it('get their bytes from the kernel if a string has lost some', () => {
     const [, typed = ''] = typedArguments(['pull', bad.toString()], () => kernel(...node, bad))
     expect(toPath(typed)).toEqual(bad)
     expect(shown(typed)).toBe('a\\xff\\xe6\\x97b')
   })
 
-  it('are looked for only then', () => {
+  it('are read from the kernel only then', () => {
     const argv = ['pull', '日本.qcow2']
     const asked = () => {
       throw new Error('asked')
@@ -80,7 +80,7 @@ describe('arguments', () => {
     expect(toPath('日本.qcow2')).toBe('日本.qcow2')
   })
 
-  it('stay as they are where the kernel has others', () => {
+  it('stay as they are if the kernel has others', () => {
     const argv = ['pull', bad.toString()]
     expect(typedArguments(argv, () => kernel(Buffer.from('blockpull')))).toBe(argv)
     expect(typedArguments(argv, () => kernel(...node, Buffer.from('other')))).toBe(argv)
@@ -99,7 +99,7 @@ describe('arguments', () => {
 })
 
 describe('JSON', () => {
-  it('has names as they are, and beside one that is no UTF-8 its bytes', () => {
+  it('has names unchanged, and the bytes beside a name that is not UTF-8', () => {
     const name = 'a\u001b\u202e\n'
     expect(JSON.parse(toJson({ event: 'x', path: name }))).toEqual({ event: 'x', path: name })
     const typed = textOf(Buffer.from([0x61, 0xff]))

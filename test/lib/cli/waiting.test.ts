@@ -25,11 +25,11 @@ describe('an interrupt while QEMU does not answer', () => {
   }
 
   it.each([
-    ['job --qmp s vda', 'blockJobInfo', 'interrupted before QEMU had answered'],
-    ['job --qmp s vda --abort', 'blockJobAbort', 'had answered, which may do yet what it was asked'],
-    ['list --qmp s', 'listDisks', "interrupted before the monitor of 'vm0' had answered"],
-    ['pull --qmp s vda --dry-run', 'plan', 'interrupted before QEMU had answered'],
-    ['reap --qmp s', 'reapJobs', 'interrupted before QEMU had answered'],
+    ['job --qmp s vda', 'blockJobInfo', 'interrupted before QEMU answered'],
+    ['job --qmp s vda --abort', 'blockJobAbort', 'answered; it may still carry out the request'],
+    ['list --qmp s', 'listDisks', "interrupted before the monitor of 'vm0' answered"],
+    ['pull --qmp s vda --dry-run', 'plan', 'interrupted before QEMU answered'],
+    ['reap --qmp s', 'reapJobs', 'interrupted before QEMU answered'],
   ])('ends "%s"', async (line, name, words) => {
     hang(name)
     const exit = terminal.run(`${line} --json`)
@@ -60,7 +60,7 @@ describe('an interrupt while QEMU does not answer', () => {
     await vi.advanceTimersByTimeAsync(7000)
     vi.useRealTimers()
     await expect(exit).resolves.toBe(1)
-    expect(terminal.err).toBe('blockpull: timeout of 7 s was over before QEMU had answered\n')
+    expect(terminal.err).toBe('blockpull: timeout of 7 s expired before QEMU answered\n')
   })
 
   it.each(['', ' --no-wait'])('gives up a pull that QEMU may begin yet, as unknown%s', async (manner) => {
@@ -87,7 +87,7 @@ describe('an interrupt while QEMU does not answer', () => {
 describe('a silence of QEMU', () => {
   const second = 1_000_000_000n
 
-  it('is told once, and its end', async () => {
+  it('is reported once, and so is its end', async () => {
     const { exit, job } = await terminal.startPull('pull --qmp s vda')
     for (const silence of [3n, 9n, 10n, 11n, 12n]) {
       job.move(10n, { silentNs: silence * second + 5n })
@@ -125,19 +125,19 @@ describe('a silence of QEMU', () => {
     expect(terminal.err).toBe('')
   })
 
-  it('takes the place of a cancellation where the timeout ends it', async () => {
+  it('replaces a cancellation if the timeout ends it', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     const { exit, job } = await terminal.startPull('pull --qmp s vda --timeout 5')
     job.onAbort = outcomeOf('unknown', failure('MONITOR_TIMEOUT'))
     await vi.advanceTimersByTimeAsync(5000)
     vi.useRealTimers()
     await expect(exit).resolves.toBe(1)
-    expect(terminal.err).toBe("blockpull: timeout of 5 s is over: MONITOR_TIMEOUT happened in 'a.qcow2'\n")
+    expect(terminal.err).toBe("blockpull: timeout of 5 s expired: MONITOR_TIMEOUT happened in 'a.qcow2'\n")
   })
 })
 
 describe('a reap that QEMU does not answer', () => {
-  it('is left by a second interrupt', async () => {
+  it('exits on a second interrupt', async () => {
     Object.assign(terminal.binding, { reaped: new Promise(() => undefined) })
     void terminal.run(`reap ${connected}`)
     while (!terminal.isListening) await turn()

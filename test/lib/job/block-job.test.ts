@@ -181,7 +181,7 @@ describe('iteration', () => {
     },
   )
 
-  it('may be left without cancelling the job, and taken up again', async () => {
+  it('may stop and start again without cancelling the job', async () => {
     const { job, fake } = await started()
     for await (const _ of job) break
     expect(fake.calls).toEqual([])
@@ -204,7 +204,7 @@ describe('iteration', () => {
     ])
   })
 
-  it('tells the time left at the current rate, and none without a rate', async () => {
+  it('gives the time left at the current rate, and none without a rate', async () => {
     const { job, fake } = await started()
     expect(job.progress.etaSeconds).toBe(10)
     fake.move(50n)
@@ -345,7 +345,7 @@ describe('a size over 2^53', () => {
     expect(binding.job.calls).toEqual(['abort'])
   })
 
-  it('comes as a bigint where asked for', async () => {
+  it('comes as a bigint if asked for', async () => {
     const { binding, pulled } = await pullHuge({ bigint: true })
     const job = (await pulled) as unknown as BlockJob<bigint>
     expect(job.progress.end).toBe(2n ** 60n)

@@ -6,7 +6,7 @@ import { expect, it } from 'vitest'
 import { JobFeed } from '../../../lib/job/job-feed.js'
 import { failure, outcomeOf, progressAt } from '../fake-binding.js'
 
-it('takes the first value only where none has come before', () => {
+it('takes the first value only if none has arrived before', () => {
   const feed = new JobFeed()
   feed.receive({ progress: progressAt(5n), outcome: null })
   feed.seed(progressAt(0n))

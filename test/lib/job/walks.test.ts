@@ -67,7 +67,7 @@ describe('a signal', () => {
     await expect(running).rejects.toMatchObject({ name: 'AbortError' })
   })
 
-  it('keeps another failure, and takes no result that nobody wants', async () => {
+  it('keeps another failure, and drops the result of an aborted call', async () => {
     const { binding, inspectChain } = waiting('inspectChain')
     const controller = new AbortController()
     binding.walk.onGiveUp = () => binding.endWaits(failure('IO'))
@@ -106,7 +106,7 @@ describe('with a clock', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
-  it('progress is told when it has changed, each phase from its beginning, and not after the end', async () => {
+  it('reports changed progress, each phase from its beginning, and nothing after the end', async () => {
     const { binding, plan } = waiting('planImage')
     const told: WalkProgress[] = []
     const running = plan('a', { onProgress: (progress) => told.push(progress) }).catch(() => undefined)
@@ -133,7 +133,7 @@ describe('with a clock', () => {
 })
 
 describe('a listener', () => {
-  it('is told of the end before the call resolves, in bigints where they are asked for', async () => {
+  it('gets the end before the call resolves, as bigints if asked for', async () => {
     const { binding, digestImage } = waiting()
     binding.walk.latest = { phase: 'data', bytesDone: 2n ** 60n, bytesTotal: 2n ** 60n }
     const told: WalkProgress<bigint>[] = []
@@ -144,7 +144,7 @@ describe('a listener', () => {
     ])
   })
 
-  it('that is no function is a TypeError', async () => {
+  it('that is not a function is a TypeError', async () => {
     const { plan } = waiting()
     await expect(plan('a', { onProgress: 'x' as never })).rejects.toThrow(/^onProgress is 'x'; expected a function/)
   })
@@ -173,7 +173,7 @@ describe('a listener', () => {
 })
 
 describe('reading the data', () => {
-  it('is asked of the addon where it is asked for', async () => {
+  it('is passed to the addon if given', async () => {
     const { binding, plan } = waiting()
     await plan('a')
     expect(binding.last).toMatchObject({ readData: false })

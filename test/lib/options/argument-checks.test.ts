@@ -52,7 +52,7 @@ describe('an options object', () => {
     )
   })
 
-  it('lists what it takes where nothing is near', () => {
+  it('lists the known options if no name is near', () => {
     const options = { zzz: 1 } as { base?: string; signal?: string }
     expect(() => check.checkOptions('blockPull', options, ['base', 'signal'])).toThrow(/it takes base, signal$/)
   })

@@ -90,7 +90,7 @@ describe('retryable', () => {
     ])
   })
 
-  it('is true where no file descriptor was left, whatever the code', () => {
+  it('is true if no file descriptor was left, whatever the code', () => {
     const { EMFILE, EIO } = constants.errno
     expect(errorFromNative({ ...failure('IO'), errno: EMFILE }).retryable).toBe(true)
     expect(errorFromNative({ ...failure('IO'), errno: EIO }).retryable).toBe(false)
