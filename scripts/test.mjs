@@ -12,7 +12,7 @@
 // counts as one failed test, so that the last line never says '0 failed' of a run that failed.
 
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -94,17 +94,23 @@ function readJunit(file) {
   return { passed: count('tests') - failed - skipped, failed, skipped }
 }
 
-/** Builds the addon with cmake-js and runs its tests on that one. @returns {Sum} */
+/** Builds the addon with cmake-js and runs the addon's tests on it, in the place of node-gyp's. @returns {Sum} */
 function runCmakeJs() {
   console.log('test: building the addon with cmake-js, and running its tests (minutes when from nothing)')
-  const folder = join(root, 'build-cmake/cmake-js')
-  if (!quietly(join(root, 'node_modules/.bin/cmake-js'), ['compile', '-O', join(folder, 'build')])) {
+  const out = join(root, 'build-cmake/cmake-js')
+  if (!quietly(join(root, 'node_modules/.bin/cmake-js'), ['compile', '-T', 'blockpull', '-O', out])) {
     console.error('test: the addon does not build with cmake-js')
     return partFailed
   }
-  // node-gyp-build takes the addon from there.
-  environment.BLOCKPULL_PREBUILD = folder
-  return runVitest(['test/addon'])
+  const place = join(root, 'build/Release/blockpull.node')
+  const kept = `${place}.node-gyp`
+  renameSync(place, kept)
+  try {
+    copyFileSync(join(out, 'Release/blockpull.node'), place)
+    return runVitest(['test/addon'])
+  } finally {
+    renameSync(kept, place)
+  }
 }
 
 /** @param {string[]} more @returns {Sum} */
