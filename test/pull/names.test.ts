@@ -221,7 +221,7 @@ describe('one bad domain', () => {
     const reaped = await blockpull('reap', '-c', uri)
     expect(reaped).toMatchObject({ code: 1, stderr: expect.stringContaining("domain 'bad' cannot be served: ") })
     const told = await blockpull('events', '-c', uri, '--timeout', '1')
-    expect(told).toMatchObject({ code: 0, stderr: expect.stringContaining("jobs of domain 'bad' are not told") })
+    expect(told).toMatchObject({ code: 0, stderr: expect.stringContaining("jobs of domain 'bad' cannot be reported") })
     expect(await blockpull('pull', '-c', uri, 'good', 'vda')).toMatchObject({ code: 0 })
     expect(await blockpull('pull', '-c', uri, 'bad', 'vda')).toMatchObject({ code: 1 })
   })
