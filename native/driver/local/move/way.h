@@ -17,8 +17,8 @@
 //
 // A new way is one file that implements this, a `WayKind`, a member of `Ways`, and in `ways.cc` the
 // pieces that take it. One that copies inside the kernel or clones fetches nothing, takes no buffer
-// and does all its work in `deliver`; one that reads from the page cache differs from BufferedWay in
-// `fetch`.
+// and does all its work in `deliver`; one that reads from the page cache differs from BufferedWay
+// in `fetch`.
 //
 // What a way starts it starts through `Transfers`, which counts it and tells the loop of its end;
 // what it may start now `Pacing` says.
