@@ -44,7 +44,8 @@ test('a sound chain has nothing that cannot be read, and what is read is what wo
   expect(planned.refusals).toEqual([])
   expect(planned.bytesToMove).toBe(41 * cluster)
   expect(told.at(-1)).toEqual({ phase: 'data', bytesDone: 41 * cluster, bytesTotal: 41 * cluster })
-  expect(planned).toEqual(await plan(top))
+  // Others write to the filesystem meanwhile.
+  expect(planned).toEqual({ ...(await plan(top)), bytesFree: planned.bytesFree })
   expect(digestsOf([top, base])).toEqual(before)
 })
 
