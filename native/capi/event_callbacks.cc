@@ -24,7 +24,7 @@ virt::Result<int> EventCallbacks::add(const virt::EventCall& call, EventCallback
                         virt::ErrorDomain::kNone, "could not initialize domain event timer");
   }
   const std::lock_guard lock(mutex_);
-  BLOCKPULL_TRY(id, virt::register_event(connect, call));
+  BLOCKPULL_TRY(id, connect.events().add(virt::registration_of(call)));
   callbacks_.emplace(id, callback);
   connection_.ref();
   return id;

@@ -38,7 +38,8 @@ class EventCallbacks : public std::enable_shared_from_this<EventCallbacks> {
   /// `connection` outlives every callback, since they hold it.
   explicit EventCallbacks(ConnectionHandle& connection) : connection_(connection) {}
 
-  /// Its id. What register_event() refuses, and 1 without an event loop.
+  /// Its id. What register_event() refuses; and 1 without an event loop, which libvirt looks for
+  /// after the arguments.
   [[nodiscard]] virt::Result<int> add(const virt::EventCall& call, EventCallback callback);
   [[nodiscard]] virt::Result<void> remove(int id);
 

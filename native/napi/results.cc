@@ -146,7 +146,7 @@ napi_value make_disks(napi_env env, const std::vector<virt::Disk>& disks) {
   return make_array(env, disks, &make_disk);
 }
 
-napi_value make_domain(napi_env env, const virt::DomainWithState& domain) {
+napi_value make_domain(napi_env env, const virt::FoundDomain& domain) {
   Record record(env);
   record.text("name", domain.domain.name)
       .text("uuid", domain.domain.uuid)
@@ -157,7 +157,7 @@ napi_value make_domain(napi_env env, const virt::DomainWithState& domain) {
   return record.object();
 }
 
-napi_value make_domains(napi_env env, const std::vector<virt::DomainWithState>& domains) {
+napi_value make_domains(napi_env env, const std::vector<virt::FoundDomain>& domains) {
   return make_array(env, domains, &make_domain);
 }
 

@@ -29,9 +29,8 @@ namespace blockpull::napi {
 [[nodiscard]] napi_value make_null(napi_env env);
 [[nodiscard]] napi_value make_undefined(napi_env env);
 [[nodiscard]] napi_value make_failure(napi_env env, const virt::Failure& failure);
-[[nodiscard]] napi_value make_domain(napi_env env, const virt::DomainWithState& domain);
-[[nodiscard]] napi_value make_domains(napi_env env,
-                                      const std::vector<virt::DomainWithState>& domains);
+[[nodiscard]] napi_value make_domain(napi_env env, const virt::FoundDomain& domain);
+[[nodiscard]] napi_value make_domains(napi_env env, const std::vector<virt::FoundDomain>& domains);
 [[nodiscard]] napi_value make_event(napi_env env, const virt::BlockJobEvent& event,
                                     virt::ConnectState& state);
 [[nodiscard]] napi_value make_info(napi_env env, const std::optional<virt::BlockJobInfo>& info);

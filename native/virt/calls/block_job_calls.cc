@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "virt/session/checks.h"
+#include "virt/session/job_reports.h"
 
 namespace blockpull::virt {
 namespace {
@@ -35,12 +36,8 @@ Result<void> check_plan(const Connect& connect, const BlockPullRequest& request)
 /// without us.
 Result<void> end_of_wait(const job::Job& job) {
   const auto outcome = job.outcome();
-  if (!outcome || !outcome->error) {
-    return {};
-  }
-  const ErrorKind kind = outcome->error->kind;
-  const bool continues = kind == ErrorKind::kMonitorTimeout || kind == ErrorKind::kClosed;
-  return continues ? Result<void>(reported(*outcome->error)) : Result<void>();
+  const bool goes_on = outcome && goes_on_without_us(*outcome);
+  return goes_on ? Result<void>(reported(*outcome->error)) : Result<void>();
 }
 
 }  // namespace
@@ -48,8 +45,7 @@ Result<void> end_of_wait(const job::Job& job) {
 void block_pull(const std::shared_ptr<Connect>& connect, const BlockPullRequest& request,
                 std::function<void(const job::Outcome&)> on_end,
                 Answer<std::shared_ptr<job::Job>> done) {
-  if (auto checked = check_pull(*connect, request); !checked.ok()) {
-    done(std::move(checked).error());
+  if (is_refused(check_pull(*connect, request), done)) {
     return;
   }
   connect->host().block_pull(request, std::move(on_end), std::move(done));
@@ -57,8 +53,7 @@ void block_pull(const std::shared_ptr<Connect>& connect, const BlockPullRequest&
 
 void plan_block_pull(const std::shared_ptr<Connect>& connect, const BlockPullRequest& request,
                      Answer<PlanReading> done) {
-  if (auto checked = check_plan(*connect, request); !checked.ok()) {
-    done(std::move(checked).error());
+  if (is_refused(check_plan(*connect, request), done)) {
     return;
   }
   connect->host().plan_block_pull(request, std::move(done));
@@ -66,8 +61,7 @@ void plan_block_pull(const std::shared_ptr<Connect>& connect, const BlockPullReq
 
 void block_job_info(const std::shared_ptr<Connect>& connect, const DiskRequest& request,
                     Answer<std::optional<BlockJobInfo>> done) {
-  if (auto open = connect->host().check_open(kInfo); !open.ok()) {
-    done(std::move(open).error());
+  if (is_refused(connect->host().check_open(kInfo), done)) {
     return;
   }
   connect->host().block_job_info(request, std::move(done));
@@ -83,8 +77,7 @@ std::optional<Result<std::optional<BlockJobInfo>>> try_block_job_info(Connect& c
 
 void block_job_set_speed(const std::shared_ptr<Connect>& connect, const SpeedRequest& request,
                          Answer<void> done) {
-  if (auto may = connect->check_may_change(kSetSpeed); !may.ok()) {
-    done(std::move(may));
+  if (is_refused(connect->check_may_change(kSetSpeed), done)) {
     return;
   }
   connect->host().block_job_set_speed(request, std::move(done));
@@ -99,8 +92,7 @@ std::optional<Result<void>> try_block_job_set_speed(Connect& connect, const Spee
 
 void block_job_resume(const std::shared_ptr<Connect>& connect, const DiskRequest& request,
                       Answer<void> done) {
-  if (auto may = connect->check_may_change(kResume); !may.ok()) {
-    done(std::move(may));
+  if (is_refused(connect->check_may_change(kResume), done)) {
     return;
   }
   connect->host().block_job_resume(request, std::move(done));
@@ -108,8 +100,7 @@ void block_job_resume(const std::shared_ptr<Connect>& connect, const DiskRequest
 
 void block_job_abort(const std::shared_ptr<Connect>& connect, const DiskRequest& request,
                      Answer<void> done) {
-  if (auto may = connect->check_may_change(kAbort); !may.ok()) {
-    done(std::move(may));
+  if (is_refused(connect->check_may_change(kAbort), done)) {
     return;
   }
   connect->host().block_job_abort(
@@ -126,8 +117,7 @@ void block_job_abort(const std::shared_ptr<Connect>& connect, const DiskRequest&
 
 void reap_jobs(const std::shared_ptr<Connect>& connect, const std::string& uuid,
                Answer<std::vector<ReapedJob>> done) {
-  if (auto may = connect->check_may_change(kReap); !may.ok()) {
-    done(std::move(may).error());
+  if (is_refused(connect->check_may_change(kReap), done)) {
     return;
   }
   connect->host().reap_jobs(uuid, std::move(done));

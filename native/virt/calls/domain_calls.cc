@@ -53,8 +53,7 @@ Result<void> check_list_call(const Host& host, Flags flags) {
 
 void list_all_domains(const std::shared_ptr<Connect>& connect, Flags flags,
                       const Answer<FoundDomains>& done) {
-  if (auto checked = check_list_call(connect->host(), flags); !checked.ok()) {
-    done(std::move(checked).error());
+  if (is_refused(check_list_call(connect->host(), flags), done)) {
     return;
   }
   connect->host().list_domains([connect, flags, done](Result<FoundDomains> domains) {
@@ -70,8 +69,7 @@ void list_all_domains(const std::shared_ptr<Connect>& connect, Flags flags,
 
 void lookup_by_name(const std::shared_ptr<Connect>& connect, const std::string& name,
                     const Answer<FoundDomain>& done) {
-  if (auto open = connect->host().check_open("virDomainLookupByName"); !open.ok()) {
-    done(std::move(open).error());
+  if (is_refused(connect->host().check_open("virDomainLookupByName"), done)) {
     return;
   }
   connect->host().lookup_name(name, numbered(connect, done));
@@ -80,8 +78,7 @@ void lookup_by_name(const std::shared_ptr<Connect>& connect, const std::string& 
 void lookup_by_uuid(const std::shared_ptr<Connect>& connect, const std::string& uuid,
                     const Answer<FoundDomain>& done) {
   constexpr const char* kFunction = "virDomainLookupByUUIDString";
-  if (auto open = connect->host().check_open(kFunction); !open.ok()) {
-    done(std::move(open).error());
+  if (is_refused(connect->host().check_open(kFunction), done)) {
     return;
   }
   const auto canonical = parse_uuid(uuid);
@@ -94,8 +91,7 @@ void lookup_by_uuid(const std::shared_ptr<Connect>& connect, const std::string& 
 
 void define_xml(const std::shared_ptr<Connect>& connect, const std::string& xml,
                 const Answer<FoundDomain>& done) {
-  if (auto may = connect->check_may_change("virDomainDefineXML"); !may.ok()) {
-    done(std::move(may).error());
+  if (is_refused(connect->check_may_change("virDomainDefineXML"), done)) {
     return;
   }
   connect->host().define_xml(xml, numbered(connect, done));
@@ -103,8 +99,7 @@ void define_xml(const std::shared_ptr<Connect>& connect, const std::string& xml,
 
 void xml_desc(const std::shared_ptr<Connect>& connect, const std::string& uuid, Flags flags,
               const Answer<std::string>& done) {
-  if (auto checked = check_xml_call(connect->host(), flags); !checked.ok()) {
-    done(std::move(checked).error());
+  if (is_refused(check_xml_call(connect->host(), flags), done)) {
     return;
   }
   connect->host().domain_xml(uuid, done);
@@ -112,8 +107,7 @@ void xml_desc(const std::shared_ptr<Connect>& connect, const std::string& uuid, 
 
 void list_disks(const std::shared_ptr<Connect>& connect, const std::string& uuid,
                 Answer<std::vector<Disk>> done) {
-  if (auto open = connect->host().check_open("listDisks"); !open.ok()) {
-    done(std::move(open).error());
+  if (is_refused(connect->host().check_open("listDisks"), done)) {
     return;
   }
   connect->host().list_disks(uuid, std::move(done));

@@ -14,8 +14,7 @@
 
 namespace blockpull::virt {
 
-using FoundDomain = DomainWithState;
-using FoundDomains = std::vector<DomainWithState>;
+using FoundDomains = std::vector<FoundDomain>;
 
 /// virConnectListAllDomains: all, or those that the flags name. 8 for a flag that is not served.
 void list_all_domains(const std::shared_ptr<Connect>& connect, Flags flags,

@@ -43,9 +43,13 @@ Result<void> check_event_call(const Connect& connect, const EventCall& call) {
   return {};
 }
 
+EventRegistration registration_of(const EventCall& call) {
+  return {call.event, call.domain_uuid, call.callback};
+}
+
 Result<int> register_event(Connect& connect, const EventCall& call) {
   BLOCKPULL_CHECK(check_event_call(connect, call));
-  return connect.events().add({call.event, call.domain_uuid, call.callback});
+  return connect.events().add(registration_of(call));
 }
 
 Result<void> deregister_event(Connect& connect, int id) {

@@ -29,6 +29,9 @@ struct EventCall {
 /// event that is not sent here, whose callback would never be called.
 [[nodiscard]] Result<void> check_event_call(const Connect& connect, const EventCall& call);
 
+/// What it registers, for EventBook::add().
+[[nodiscard]] EventRegistration registration_of(const EventCall& call);
+
 /// The id of the registration, after these checks. 8 for a callback that is there already.
 [[nodiscard]] Result<int> register_event(Connect& connect, const EventCall& call);
 

@@ -39,7 +39,7 @@ struct ListedDomain {
 };
 
 /// A domain as a call finds it.
-struct DomainWithState {
+struct FoundDomain {
   Domain domain;
   DomainState state = DomainState::kShutoff;
   /// Of a list: why nothing more is known of it. Its state is kNoState then.

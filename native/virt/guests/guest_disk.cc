@@ -73,10 +73,10 @@ Failure no_such_disk(const Disk& disk, const Error& why) {
 
 void list_disks(const std::shared_ptr<Connection>& connection, const std::string& uuid,
                 Answer<std::vector<Disk>> answer) {
-  const auto find = [&]() -> Result<DomainWithState> {
+  const auto find = [&]() -> Result<FoundDomain> {
     BLOCKPULL_TRY(domain, connection->domain_of(uuid));
     BLOCKPULL_TRY(state, connection->state_of(domain));
-    return DomainWithState{std::move(domain), state};
+    return FoundDomain{std::move(domain), state};
   };
   auto found = find();
   if (!found.ok()) {

@@ -41,11 +41,11 @@ class Host {
   [[nodiscard]] virtual Result<void> check_open(std::string_view function) const = 0;
 
   /// A domain that cannot be read or asked is in the list, with its error.
-  virtual void list_domains(const Answer<std::vector<DomainWithState>>& done) = 0;
-  virtual void lookup_name(const std::string& name, const Answer<DomainWithState>& done) = 0;
+  virtual void list_domains(const Answer<std::vector<FoundDomain>>& done) = 0;
+  virtual void lookup_name(const std::string& name, const Answer<FoundDomain>& done) = 0;
   /// `uuid` in canonical form.
-  virtual void lookup_uuid(const std::string& uuid, const Answer<DomainWithState>& done) = 0;
-  virtual void define_xml(const std::string& xml, const Answer<DomainWithState>& done) = 0;
+  virtual void lookup_uuid(const std::string& uuid, const Answer<FoundDomain>& done) = 0;
+  virtual void define_xml(const std::string& xml, const Answer<FoundDomain>& done) = 0;
   virtual void domain_xml(const std::string& uuid, const Answer<std::string>& done) = 0;
   /// Those of the domain's XML, or, where that states none and the domain runs, its QEMU's.
   virtual void list_disks(const std::string& uuid, Answer<std::vector<Disk>> done) = 0;

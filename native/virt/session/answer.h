@@ -8,6 +8,7 @@
 #pragma once
 
 #include <functional>
+#include <utility>
 
 #include "virt/words/error_map.h"
 
@@ -15,5 +16,14 @@ namespace blockpull::virt {
 
 template <typename T>
 using Answer = std::function<void(Result<T>)>;
+
+/// Whether a check has refused the call, which is answered then.
+template <typename T>
+[[nodiscard]] bool is_refused(Result<void> checked, const Answer<T>& answer) {
+  if (!checked.ok()) {
+    answer(std::move(checked).error());
+  }
+  return !checked.ok();
+}
 
 }  // namespace blockpull::virt

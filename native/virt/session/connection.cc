@@ -114,17 +114,17 @@ std::vector<LiveJob> Connection::take_adopted(const std::string& uuid) {
   return kept.empty() ? std::vector<LiveJob>() : kept.mapped();
 }
 
-Result<DomainWithState> Connection::with_state(Result<Domain> domain) {
+Result<FoundDomain> Connection::with_state(Result<Domain> domain) {
   BLOCKPULL_TRY(found, std::move(domain));
   BLOCKPULL_TRY(state, state_of(found));
-  return DomainWithState{std::move(found), state};
+  return FoundDomain{std::move(found), state};
 }
 
-Result<std::vector<DomainWithState>> Connection::list_domains() {
+Result<std::vector<FoundDomain>> Connection::list_domains() {
   BLOCKPULL_TRY(domains, store_->list_all());
-  std::vector<DomainWithState> listed;
+  std::vector<FoundDomain> listed;
   for (ListedDomain& each : domains) {
-    DomainWithState with{std::move(each.domain), DomainState::kNoState, std::move(each.error)};
+    FoundDomain with{std::move(each.domain), DomainState::kNoState, std::move(each.error)};
     if (!with.error) {
       if (auto state = state_of(with.domain); state.ok()) {
         with.state = *state;
@@ -137,15 +137,15 @@ Result<std::vector<DomainWithState>> Connection::list_domains() {
   return listed;
 }
 
-Result<DomainWithState> Connection::lookup_name(const std::string& name) {
+Result<FoundDomain> Connection::lookup_name(const std::string& name) {
   return with_state(store_->find_name(name));
 }
 
-Result<DomainWithState> Connection::lookup_uuid(const std::string& uuid) {
+Result<FoundDomain> Connection::lookup_uuid(const std::string& uuid) {
   return with_state(store_->find_uuid(uuid));
 }
 
-Result<DomainWithState> Connection::define_xml(const std::string& xml) {
+Result<FoundDomain> Connection::define_xml(const std::string& xml) {
   return with_state(store_->define(xml));
 }
 

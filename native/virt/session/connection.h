@@ -50,11 +50,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
   [[nodiscard]] const std::string& uri() const { return uri_; }
 
   /// One that cannot be read or asked is in the list, with its error.
-  [[nodiscard]] Result<std::vector<DomainWithState>> list_domains();
-  [[nodiscard]] Result<DomainWithState> lookup_name(const std::string& name);
+  [[nodiscard]] Result<std::vector<FoundDomain>> list_domains();
+  [[nodiscard]] Result<FoundDomain> lookup_name(const std::string& name);
   /// `uuid` in canonical form.
-  [[nodiscard]] Result<DomainWithState> lookup_uuid(const std::string& uuid);
-  [[nodiscard]] Result<DomainWithState> define_xml(const std::string& xml);
+  [[nodiscard]] Result<FoundDomain> lookup_uuid(const std::string& uuid);
+  [[nodiscard]] Result<FoundDomain> define_xml(const std::string& xml);
   [[nodiscard]] Result<std::string> domain_xml(const std::string& uuid);
 
   /// Refuses every later call, asks our engine's jobs to end at a consistent point, and lets go of
@@ -98,7 +98,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
  private:
   Connection(std::shared_ptr<job::Engine> engine, ConnectOptions options, EventSink sink);
-  [[nodiscard]] Result<DomainWithState> with_state(Result<Domain> domain);
+  [[nodiscard]] Result<FoundDomain> with_state(Result<Domain> domain);
   void leave(job::Stop how);
   [[nodiscard]] bool is_connected_to(const std::string& monitor_path);
 

@@ -42,13 +42,16 @@ void follow_in_xml(DomainStore& store, const DiskRef& disk, job::Outcome& outcom
   }
 }
 
+bool goes_on_without_us(const job::Outcome& outcome) {
+  return outcome.error && (outcome.error->kind == ErrorKind::kClosed ||
+                           outcome.error->kind == ErrorKind::kMonitorTimeout);
+}
+
 std::function<void(const job::Outcome&)> tell_end(EventSink sink, DiskRef disk,
                                                   std::function<void(const job::Outcome&)> told) {
   return [sink = std::move(sink), disk = std::move(disk),
           told = std::move(told)](const job::Outcome& outcome) {
-    const bool goes_on = outcome.error && (outcome.error->kind == ErrorKind::kClosed ||
-                                           outcome.error->kind == ErrorKind::kMonitorTimeout);
-    if (!goes_on) {
+    if (!goes_on_without_us(outcome)) {
       sink(event_of(disk, outcome));
     }
     if (told) {

@@ -27,6 +27,9 @@ using NewBacking = std::optional<driver::KeptLayer>;
 void follow_in_xml(DomainStore& store, const DiskRef& disk, job::Outcome& outcome,
                    const std::function<blockpull::Result<NewBacking>()>& look);
 
+/// Whether the job continues in its QEMU without this process: it has not ended then.
+[[nodiscard]] bool goes_on_without_us(const job::Outcome& outcome);
+
 /// A listener for the job's end that tells the connection's first, then `told`. A job that goes on
 /// without the connection has not ended, so nobody is told an event of it.
 [[nodiscard]] std::function<void(const job::Outcome&)> tell_end(

@@ -24,8 +24,7 @@ template <typename T>
                                                           const Domain& domain,
                                                           std::string_view function,
                                                           Answer<T>& answer) {
-  if (auto open = connection.check_open(function); !open.ok()) {
-    answer(std::move(open).error());
+  if (is_refused(connection.check_open(function), answer)) {
     return nullptr;
   }
   auto monitor = connection.monitor_of(domain);

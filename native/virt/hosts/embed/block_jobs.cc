@@ -256,8 +256,7 @@ std::shared_ptr<job::Job> job_on_image(Connection& connection, const std::string
 
 void block_job_info(const std::shared_ptr<Connection>& connection, const DiskRequest& request,
                     Answer<std::optional<BlockJobInfo>> answer) {
-  if (auto checked = check_info_flags(request.flags); !checked.ok()) {
-    answer(std::move(checked).error());
+  if (is_refused(check_info_flags(request.flags), answer)) {
     return;
   }
   find_job(connection, request, {"virDomainGetBlockJobInfo", false},
@@ -286,8 +285,7 @@ std::optional<Result<std::optional<BlockJobInfo>>> try_block_job_info(Connection
 
 void block_job_set_speed(const std::shared_ptr<Connection>& connection, const SpeedRequest& request,
                          Answer<void> answer) {
-  if (auto checked = check_speed(request); !checked.ok()) {
-    answer(std::move(checked));
+  if (is_refused(check_speed(request), answer)) {
     return;
   }
   find_job(connection, request.disk, {"virDomainBlockJobSetSpeed", true},
@@ -321,8 +319,7 @@ std::optional<Result<void>> try_block_job_set_speed(Connection& connection,
 
 void block_job_resume(const std::shared_ptr<Connection>& connection, const DiskRequest& request,
                       Answer<void> answer) {
-  if (auto checked = check_flags(request.flags, 0, "blockJobResume"); !checked.ok()) {
-    answer(std::move(checked));
+  if (is_refused(check_flags(request.flags, 0, "blockJobResume"), answer)) {
     return;
   }
   find_job(connection, request, {"blockJobResume", true},
@@ -339,8 +336,7 @@ void block_job_resume(const std::shared_ptr<Connection>& connection, const DiskR
 
 void block_job_abort(const std::shared_ptr<Connection>& connection, const DiskRequest& request,
                      Answer<std::shared_ptr<job::Job>> answer) {
-  if (auto checked = check_abort_flags(request.flags); !checked.ok()) {
-    answer(std::move(checked).error());
+  if (is_refused(check_abort_flags(request.flags), answer)) {
     return;
   }
   find_job(connection, request, {"virDomainBlockJobAbort", true},

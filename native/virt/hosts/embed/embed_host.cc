@@ -23,16 +23,16 @@ class EmbedHost final : public Host {
     return connection_->check_open(function);
   }
 
-  void list_domains(const Answer<std::vector<DomainWithState>>& done) override {
+  void list_domains(const Answer<std::vector<FoundDomain>>& done) override {
     done(connection_->list_domains());
   }
-  void lookup_name(const std::string& name, const Answer<DomainWithState>& done) override {
+  void lookup_name(const std::string& name, const Answer<FoundDomain>& done) override {
     done(connection_->lookup_name(name));
   }
-  void lookup_uuid(const std::string& uuid, const Answer<DomainWithState>& done) override {
+  void lookup_uuid(const std::string& uuid, const Answer<FoundDomain>& done) override {
     done(connection_->lookup_uuid(uuid));
   }
-  void define_xml(const std::string& xml, const Answer<DomainWithState>& done) override {
+  void define_xml(const std::string& xml, const Answer<FoundDomain>& done) override {
     done(connection_->define_xml(xml));
   }
   void domain_xml(const std::string& uuid, const Answer<std::string>& done) override {
