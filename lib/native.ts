@@ -52,7 +52,7 @@ export interface NativeJob {
 
 /** One call that goes through tables or data, made before it and passed to it. Both methods answer at once. */
 export interface NativeWalk {
-  /** Makes the call reject with 'CANCELLED' within milliseconds, unless it waits for a disk or for a QEMU. */
+  /** Makes the call reject with 'CANCELLED', unless it waits for a disk or for a QEMU. */
   giveUp(): void
   /** `null` before there is something to count. */
   progress(): NativeWalkProgress | null

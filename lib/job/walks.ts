@@ -3,7 +3,7 @@
 // Long calls that read tables or data: how they are aborted, and how their progress is reported.
 //
 // The addon has an object for each call. It gives the call's progress, and it can make the call give up. An aborted
-// call ends within milliseconds. If its thread waits for a disk or for a guest's QEMU that does not answer, the caller
+// call ends. If its thread waits for a disk or for a guest's QEMU that does not answer, the caller
 // returns after a moment, and the thread ends when it can. An exception of `onProgress` is uncaught, like one of a
 // job's listeners, and does not fail the call.
 
