@@ -277,7 +277,7 @@ function pullRequest(uuid: string, disk: string, pull: DiskPull): NativeBlockPul
     call: pull.base === null ? 'virDomainBlockPull' : 'virDomainBlockRebase',
     base: pull.base,
     exactBase: true,
-    bandwidth: pull.bytesPerSecond,
+    bandwidth: pull.bandwidth,
     detached: pull.detached,
     onError: pull.onError,
     trailingData: pull.trailingData,

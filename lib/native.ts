@@ -44,7 +44,7 @@ export interface NativeJob {
   progress(): NativeProgress
   /** Asks for the end at a consistent point; the outcome comes as an update. */
   abort(): void
-  setBandwidth(request: { readonly bytesPerSecond: bigint }): void
+  setBandwidth(request: { readonly bandwidth: bigint }): void
   /** Whether a running job keeps the process alive (it does from birth). */
   ref(): void
   unref(): void

@@ -7,7 +7,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { checkErrorMaker, checkImports, checkIncludes, checkLoader, checkWriters } from './tidy/layers.js'
+import { checkCycles, checkErrorMaker, checkImports, checkIncludes, checkLoader, checkWriters } from './tidy/layers.js'
 import { checkFileLengths, checkFunctions, checkLineLengths, findFunctions } from './tidy/sizes.js'
 import { repository, repositoryFiles, type SourceFile } from './tidy/source-files.js'
 import { checkSourceList } from './tidy/source-list.js'
@@ -41,6 +41,14 @@ describe('layers', () => {
       text: '',
     }))
     expect(checkIncludes([...sample(path, text), ...known])).toHaveLength(1)
+  })
+
+  test('no module includes itself by way of others', () => {
+    expect(checkCycles(files)).toEqual([])
+    const include = (from: string, to: string) => ({ path: `native/job/${from}`, text: `#include "job/${to}"` })
+    const line = [include('a.h', 'b.h'), include('a.cc', 'a.h'), include('b.cc', 'c.h')]
+    expect(checkCycles(line)).toEqual([])
+    expect(checkCycles([...line, include('c.cc', 'a.h')])).toHaveLength(1)
   })
 
   test('lib/ imports nothing but itself and Node, and the command only the public entries', () => {

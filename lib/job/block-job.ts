@@ -141,8 +141,8 @@ export class BlockJob<Size extends number | bigint = number> implements AsyncIte
 
   /** Sets the limit, '50MiB/s' or `{ bytesPerSecond: n }`, effective immediately. '0' lifts it. */
   setBandwidth(limit: string | Limit): void {
-    const bytesPerSecond = readNewLimit('setBandwidth', limit)
-    if (!this.#parts.feed.hasEnded) this.#parts.native.setBandwidth({ bytesPerSecond })
+    const bandwidth = readNewLimit('setBandwidth', limit)
+    if (!this.#parts.feed.hasEnded) this.#parts.native.setBandwidth({ bandwidth })
   }
 
   /** Keeps the process alive until the job has ended; this is the default. */

@@ -59,7 +59,7 @@ export interface NativePullRequest extends NativeImageRequest {
   /** Path of the layer that stays as backing file, or `null` to pull everything. */
   readonly base: NativePath | null
   /** Bytes a second, 0 for no limit. */
-  readonly bytesPerSecond: bigint
+  readonly bandwidth: bigint
   /** Folders of images that may need what would be released, or `null`. */
   readonly siblings: readonly NativePath[] | null
   /** For what another program has put behind the image. */

@@ -41,7 +41,7 @@ import { parseBandwidth, parseSize } from './quantities.js'
 /** A pull of a domain's disk, read. */
 export interface DiskPull {
   readonly base: NativePath | null
-  readonly bytesPerSecond: bigint
+  readonly bandwidth: bigint
   readonly relative: boolean
   readonly detached: boolean
   readonly signal: AbortSignal | null
@@ -175,7 +175,7 @@ export function readDiskPull(call: string, options: BlockRebaseOptions | undefin
   const given = check.checkOptions(call, options, relative ? [...keys, 'relative'] : keys)
   const read = {
     base: check.checkPathOrNull('base', given.base),
-    bytesPerSecond: readLimit(given),
+    bandwidth: readLimit(given),
     relative: check.checkBoolean('relative', given.relative),
     detached: check.checkBoolean('detached', given.detached),
     signal: check.checkSignal('signal', given.signal),
@@ -244,7 +244,7 @@ export function readImagePull(
 function readPullRequest(path: unknown, given: ImagePullOptions): NativePullRequest {
   const base = check.checkPathOrNull('base', given.base)
   const siblings = readSiblings(given)
-  const limit = { bytesPerSecond: readLimit(given), trailingData: readTrailing(given) }
+  const limit = { bandwidth: readLimit(given), trailingData: readTrailing(given) }
   return { ...readFormats(path, given), base, ...limit, siblings }
 }
 

@@ -6,6 +6,7 @@
 
 #include "capi/call.h"
 #include "capi/handles.h"
+#include "capi/open_connection.h"
 #include "capi/wait.h"
 
 namespace blockpull::capi {
@@ -19,7 +20,7 @@ virConnectPtr open(const Call& call, const char* name, bool read_only) {
   options.uri = name == nullptr ? "" : name;
   options.read_only = read_only;
   const auto opened = answer_of<ConnectionHandle*>(
-      [&](auto answer) { answer(ConnectionHandle::open(std::move(options))); });
+      [&](auto answer) { answer(open_connection(std::move(options))); });
   return call.succeeded(opened) ? opened.value() : nullptr;
 }
 

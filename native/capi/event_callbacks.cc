@@ -4,7 +4,6 @@
 
 #include <utility>
 
-#include "capi/event_loop.h"
 #include "capi/handles.h"
 
 namespace blockpull::capi {

@@ -22,6 +22,7 @@
 #include <mutex>
 
 #include "capi/abi.h"
+#include "capi/event_loop.h"
 #include "virt/calls/event_calls.h"
 
 namespace blockpull::capi {
@@ -33,7 +34,8 @@ struct EventCallback {
   virFreeCallback free = nullptr;
 };
 
-class EventCallbacks : public std::enable_shared_from_this<EventCallbacks> {
+class EventCallbacks final : public EventSource,
+                             public std::enable_shared_from_this<EventCallbacks> {
  public:
   /// `connection` outlives every callback, since they hold it.
   explicit EventCallbacks(ConnectionHandle& connection) : connection_(connection) {}
@@ -44,7 +46,7 @@ class EventCallbacks : public std::enable_shared_from_this<EventCallbacks> {
   [[nodiscard]] virt::Result<void> remove(int id);
 
   void queue(const virt::BlockJobEvent& event);
-  void dispatch();
+  void dispatch() override;
 
  private:
   void tell(const virt::BlockJobEvent& event, const virt::EventNotice& notice);

@@ -4,8 +4,6 @@
 
 #include <utility>
 
-#include "capi/event_callbacks.h"
-
 namespace blockpull::capi {
 
 EventLoop& EventLoop::get() {
@@ -23,16 +21,16 @@ bool EventLoop::is_registered() {
   return is_registered_;
 }
 
-void EventLoop::wake(std::shared_ptr<EventCallbacks> callbacks) {
+void EventLoop::wake(std::shared_ptr<EventSource> source) {
   const std::lock_guard lock(mutex_);
-  if (ready_.empty() || ready_.back() != callbacks) {
-    ready_.push_back(std::move(callbacks));
+  if (ready_.empty() || ready_.back() != source) {
+    ready_.push_back(std::move(source));
   }
   woken_.notify_one();
 }
 
 bool EventLoop::run_once() {
-  std::deque<std::shared_ptr<EventCallbacks>> ready;
+  std::deque<std::shared_ptr<EventSource>> ready;
   {
     std::unique_lock lock(mutex_);
     if (!is_registered_) {
@@ -41,8 +39,8 @@ bool EventLoop::run_once() {
     woken_.wait(lock, [this] { return !ready_.empty(); });
     ready.swap(ready_);
   }
-  for (const auto& callbacks : ready) {
-    callbacks->dispatch();
+  for (const auto& source : ready) {
+    source->dispatch();
   }
   return true;
 }

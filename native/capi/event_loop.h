@@ -15,7 +15,13 @@
 
 namespace blockpull::capi {
 
-class EventCallbacks;
+/// Events that wait for a turn of the loop.
+class EventSource {
+ public:
+  virtual ~EventSource() = default;
+  /// On the loop's thread: tells what waits.
+  virtual void dispatch() = 0;
+};
 
 class EventLoop {
  public:
@@ -24,8 +30,8 @@ class EventLoop {
   void register_default();
   [[nodiscard]] bool is_registered();
 
-  /// Something waits in `callbacks`.
-  void wake(std::shared_ptr<EventCallbacks> callbacks);
+  /// Something waits in `source`.
+  void wake(std::shared_ptr<EventSource> source);
 
   /// One turn. False, at once, where no loop is registered.
   [[nodiscard]] bool run_once();
@@ -35,7 +41,7 @@ class EventLoop {
   std::mutex mutex_;
   std::condition_variable woken_;
   bool is_registered_ = false;
-  std::deque<std::shared_ptr<EventCallbacks>> ready_;
+  std::deque<std::shared_ptr<EventSource>> ready_;
 };
 
 }  // namespace blockpull::capi

@@ -4,22 +4,9 @@
 
 #include <utility>
 
-#include "capi/event_callbacks.h"
 #include "capi/process.h"
 
 namespace blockpull::capi {
-
-virt::Result<ConnectionHandle*> ConnectionHandle::open(virt::ConnectOptions options) {
-  auto handle = std::unique_ptr<ConnectionHandle>(new ConnectionHandle);
-  handle->callbacks_ = std::make_shared<EventCallbacks>(*handle);
-  const auto on_event = [callbacks = handle->callbacks_](const virt::BlockJobEvent& event,
-                                                         const auto& /*state*/) {
-    callbacks->queue(event);
-  };
-  BLOCKPULL_TRY(connect, Process::get().open(std::move(options), on_event));
-  handle->connect_ = std::move(connect);
-  return handle.release();
-}
 
 bool ConnectionHandle::unref() {
   if (--references_ > 0) {

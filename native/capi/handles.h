@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "virt/calls/connect.h"
 
@@ -27,8 +28,11 @@ class EventCallbacks;
 
 class ConnectionHandle {
  public:
-  /// With one reference, the caller's.
-  [[nodiscard]] static virt::Result<ConnectionHandle*> open(virt::ConnectOptions options);
+  /// Before the handle is given to anybody (open_connection.h).
+  void attach(std::shared_ptr<virt::Connect> connect, std::shared_ptr<EventCallbacks> callbacks) {
+    connect_ = std::move(connect);
+    callbacks_ = std::move(callbacks);
+  }
 
   [[nodiscard]] bool is_valid() const { return magic_ == kMagic; }
 
@@ -42,8 +46,6 @@ class ConnectionHandle {
 
  private:
   static constexpr std::uint32_t kMagic = 0x62706331;
-
-  ConnectionHandle() = default;
 
   std::atomic<std::uint32_t> magic_{kMagic};
   std::atomic<int> references_{1};

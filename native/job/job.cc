@@ -46,10 +46,11 @@ const char* state_name(State state) {
   return "failed";
 }
 
-Job::Job(Host& host, std::unique_ptr<Work> work, Registry::Claim claim, JobOptions options)
+Job::Job(Host& host, std::shared_ptr<Work> work, Registry::Claim claim, JobOptions options)
     : host_(host),
       work_(std::move(work)),
       claim_(std::move(claim)),
+      kind_(work_->kind()),
       total_(work_->total()),
       options_(std::move(options)),
       bandwidth_(options_.bandwidth),
@@ -58,7 +59,7 @@ Job::Job(Host& host, std::unique_ptr<Work> work, Registry::Claim claim, JobOptio
 
 Job::~Job() = default;
 
-std::shared_ptr<Job> Job::start(Host& host, std::unique_ptr<Work> work, Registry::Claim claim,
+std::shared_ptr<Job> Job::start(Host& host, std::shared_ptr<Work> work, Registry::Claim claim,
                                 JobOptions options) {
   auto job =
       std::shared_ptr<Job>(new Job(host, std::move(work), std::move(claim), std::move(options)));
@@ -100,28 +101,27 @@ void Job::stop(Stop how) {
   });
 }
 
-void Job::set_bandwidth(std::uint64_t bytes_per_second) {
-  bandwidth_ = bytes_per_second;
-  host_.post([self = shared_from_this(), bytes_per_second] {
+void Job::set_bandwidth(std::uint64_t bandwidth) {
+  bandwidth_ = bandwidth;
+  host_.post([self = shared_from_this(), bandwidth] {
     if (self->work_ != nullptr && !self->finished_) {
-      self->work_->set_bandwidth(bytes_per_second);
+      self->work_->set_bandwidth(bandwidth);
     }
   });
 }
 
-void Job::try_bandwidth(std::uint64_t bytes_per_second, std::function<void(Result<void>)> told) {
-  host_.post([self = shared_from_this(), bytes_per_second, told = std::move(told)] {
+void Job::try_bandwidth(std::uint64_t bandwidth, std::function<void(Result<void>)> told) {
+  host_.post([self = shared_from_this(), bandwidth, told = std::move(told)] {
     if (self->work_ == nullptr || self->finished_) {
       told(make_error(ErrorKind::kNoJob, "the job had ended before its limit was changed"));
       return;
     }
-    self->work_->try_bandwidth(bytes_per_second,
-                               [self, bytes_per_second, told](Result<void> result) {
-                                 if (result.ok()) {
-                                   self->bandwidth_ = bytes_per_second;
-                                 }
-                                 told(std::move(result));
-                               });
+    self->work_->try_bandwidth(bandwidth, [self, bandwidth, told](Result<void> result) {
+      if (result.ok()) {
+        self->bandwidth_ = bandwidth;
+      }
+      told(std::move(result));
+    });
   });
 }
 
@@ -161,6 +161,7 @@ void Job::close_work(const Ending& ending) {
   work_.reset();
   claim_.release();
   Outcome outcome;
+  outcome.kind = kind_;
   outcome.state = state_of(ending);
   outcome.error = ending.error;
   outcome.bytes_moved = board_.moved.load();
@@ -214,6 +215,7 @@ void Job::announce() {
 
 Progress Job::progress() const {
   Progress progress;
+  progress.kind = kind_;
   progress.state = state_.load();
   progress.settled = board_.settled.load(std::memory_order_relaxed);
   progress.total = total_;

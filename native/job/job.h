@@ -40,6 +40,7 @@ enum class State : std::uint8_t { kRunning, kAborting, kCompleted, kFailed, kCan
 }
 
 struct Progress {
+  Kind kind = Kind::kPull;
   State state = State::kRunning;
   std::uint64_t settled = 0;
   std::uint64_t total = 0;
@@ -58,6 +59,7 @@ struct Progress {
 };
 
 struct Outcome {
+  Kind kind = Kind::kPull;
   State state = State::kFailed;
   /// Absent when and only when completed.
   std::optional<Error> error;
@@ -94,7 +96,7 @@ class Job : public std::enable_shared_from_this<Job> {
  public:
   /// Hands `work` to the host, which must outlive the job. The claim keeps other jobs off the disk
   /// until the end.
-  [[nodiscard]] static std::shared_ptr<Job> start(Host& host, std::unique_ptr<Work> work,
+  [[nodiscard]] static std::shared_ptr<Job> start(Host& host, std::shared_ptr<Work> work,
                                                   Registry::Claim claim, JobOptions options);
   ~Job();
 
@@ -105,9 +107,9 @@ class Job : public std::enable_shared_from_this<Job> {
   /// Asks for the end; a second call, or one after the end, does nothing (kAbandon overrides
   /// kCancel).
   void stop(Stop how);
-  void set_bandwidth(std::uint64_t bytes_per_second);
+  void set_bandwidth(std::uint64_t bandwidth);
   /// The same; `told` hears, on any thread, whether it is in force. kNoJob: the job had ended.
-  void try_bandwidth(std::uint64_t bytes_per_second, std::function<void(Result<void>)> told);
+  void try_bandwidth(std::uint64_t bandwidth, std::function<void(Result<void>)> told);
   /// Work::resume. kNoJob: the job had ended.
   void resume(std::function<void(Result<void>)> told);
   /// Work::fail_rather_than_stop.
@@ -118,7 +120,7 @@ class Job : public std::enable_shared_from_this<Job> {
   void when_ended(std::function<void()> told);
 
  private:
-  Job(Host& host, std::unique_ptr<Work> work, Registry::Claim claim, JobOptions options);
+  Job(Host& host, std::shared_ptr<Work> work, Registry::Claim claim, JobOptions options);
   void begin();
   void work_finished(Ending ending);
   void close_work(const Ending& ending);
@@ -127,9 +129,10 @@ class Job : public std::enable_shared_from_this<Job> {
   void sample_rate();
 
   Host& host_;
-  std::unique_ptr<Work> work_;
+  std::shared_ptr<Work> work_;
   Registry::Claim claim_;
-  /// The work may be closed before it is asked for again.
+  /// The work may be closed before these are asked for again.
+  const Kind kind_;
   const std::uint64_t total_;
   JobOptions options_;
   Board board_;

@@ -13,8 +13,8 @@ std::string key_of(io::FileId disk) {
   return text("file ", disk.device, ":", disk.inode);
 }
 
-std::string key_of(const std::string& monitor, const std::string& job_id) {
-  return text("job ", job_id, " of ", monitor);
+std::string key_of(const std::string& monitor, const std::string& node) {
+  return text("node ", node, " of ", monitor);
 }
 
 Error has_job(const std::string& path) {
@@ -83,11 +83,11 @@ std::optional<Error> Registry::claim_refusal(io::FileId disk, const std::string&
 }
 
 Result<Registry::Claim> Registry::claim_in_guest(const std::string& monitor,
-                                                 const std::string& job_id) {
-  auto claim = try_claim(key_of(monitor, job_id));
+                                                 const std::string& node) {
+  auto claim = try_claim(key_of(monitor, node));
   if (!claim) {
-    return make_error(ErrorKind::kJobActive, text("job '", job_id, "' in QEMU behind '", monitor,
-                                                  "' is followed by this process already"));
+    return make_error(ErrorKind::kJobActive, text("node '", node, "' of QEMU behind '", monitor,
+                                                  "' already has a job that this process tracks"));
   }
   return *std::move(claim);
 }
@@ -96,9 +96,8 @@ std::shared_ptr<Job> Registry::find(io::FileId disk) {
   return find(key_of(disk));
 }
 
-std::shared_ptr<Job> Registry::find_in_guest(const std::string& monitor,
-                                             const std::string& job_id) {
-  return find(key_of(monitor, job_id));
+std::shared_ptr<Job> Registry::find_in_guest(const std::string& monitor, const std::string& node) {
+  return find(key_of(monitor, node));
 }
 
 }  // namespace blockpull::job

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // One job a disk. A disk that is shut off is an inode, whatever names it has; that of a running
-// guest is a job in its QEMU. Who claims it first has it until the claim goes. Other processes are
-// kept off by the image locks, and by QEMU, not by this.
+// guest is a node of its QEMU. The first to claim it has it until the claim goes. The image locks,
+// and QEMU, keep other processes off, not this.
 //
 // Thread rule: any thread.
 
@@ -46,7 +46,7 @@ class Registry : public std::enable_shared_from_this<Registry> {
 
   /// kJobActive when the disk is claimed already; `path` is for the message.
   [[nodiscard]] Result<Claim> claim(io::FileId disk, const std::string& path);
-  [[nodiscard]] Result<Claim> claim_in_guest(const std::string& monitor, const std::string& job_id);
+  [[nodiscard]] Result<Claim> claim_in_guest(const std::string& monitor, const std::string& node);
 
   /// What claim() would refuse now, if it would.
   [[nodiscard]] std::optional<Error> claim_refusal(io::FileId disk, const std::string& path);
@@ -54,7 +54,7 @@ class Registry : public std::enable_shared_from_this<Registry> {
   /// The job on that disk, or nullptr.
   [[nodiscard]] std::shared_ptr<Job> find(io::FileId disk);
   [[nodiscard]] std::shared_ptr<Job> find_in_guest(const std::string& monitor,
-                                                   const std::string& job_id);
+                                                   const std::string& node);
 
  private:
   [[nodiscard]] std::optional<Claim> try_claim(std::string disk);

@@ -20,6 +20,7 @@
 
 #include "core/base/result.h"
 #include "job/host.h"
+#include "job/kind.h"
 
 namespace blockpull::job {
 
@@ -88,18 +89,19 @@ class Work {
  public:
   virtual ~Work() = default;
 
+  [[nodiscard]] virtual Kind kind() const = 0;
+
   /// Guest bytes that will be settled in the end; from any thread.
   [[nodiscard]] virtual std::uint64_t total() const = 0;
 
   virtual void start(Host& host, Board& board, std::function<void(Ending)> finish) = 0;
   virtual void stop(Stop how) = 0;
   /// 0 lifts the limit. May come before start.
-  virtual void set_bandwidth(std::uint64_t bytes_per_second) = 0;
+  virtual void set_bandwidth(std::uint64_t bandwidth) = 0;
   /// The same for who wants to know whether it is in force: somebody else may do the work, and
   /// refuse. `told` runs once, on any thread.
-  virtual void try_bandwidth(std::uint64_t bytes_per_second,
-                             std::function<void(Result<void>)> told) {
-    set_bandwidth(bytes_per_second);
+  virtual void try_bandwidth(std::uint64_t bandwidth, std::function<void(Result<void>)> told) {
+    set_bandwidth(bandwidth);
     told({});
   }
   /// Goes on where it stopped on an error; nothing to do for one that has not. `told` runs once, on

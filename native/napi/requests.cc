@@ -125,7 +125,7 @@ std::optional<virt::ImagePullRequest> read_image_pull(napi_env env, napi_value v
   virt::ImagePullRequest pull;
   pull.image = read_image_of(env, request);
   pull.base = request.optional_path("base");
-  pull.bytes_per_second = request.u64("bytesPerSecond");
+  pull.bandwidth = request.u64("bandwidth");
   pull.trailing = read_trailing(request);
   pull.siblings = request.optional_paths("siblings").value_or(std::vector<std::string>());
   return if_ok(request, std::move(pull));
@@ -233,7 +233,7 @@ std::optional<std::string> read_xml(napi_env env, napi_value value) {
 
 std::optional<std::uint64_t> read_bandwidth(napi_env env, napi_value value) {
   Request request(env, value);
-  return if_ok(request, request.u64("bytesPerSecond"));
+  return if_ok(request, request.u64("bandwidth"));
 }
 
 }  // namespace blockpull::napi

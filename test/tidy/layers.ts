@@ -77,6 +77,33 @@ function ownProblem(folder: string | undefined, name: string, known: ReadonlySet
   return undefined
 }
 
+/**
+ * Complaints about modules (a .h with its .cc) of native/ that include each other, by way of others too: within a
+ * folder there is an up and a down as well.
+ */
+export function checkCycles(files: readonly SourceFile[]): string[] {
+  const moduleOf = (path: string): string => path.replace(/\.(h|cc)$/, '')
+  const includes = new Map<string, Set<string>>()
+  for (const { path, text } of files.filter((file) => isCpp(file) && file.path.startsWith('native/'))) {
+    const from = moduleOf(path.slice('native/'.length))
+    const below = [...text.matchAll(/^\s*#\s*include\s*"([^"]+)"/gm)].map(([, name = '']) => moduleOf(name))
+    const known = includes.get(from) ?? new Set<string>()
+    for (const name of below) if (name !== from) known.add(name)
+    includes.set(from, known)
+  }
+  const done = new Set<string>()
+  const visit = (module: string, above: readonly string[]): string[] => {
+    if (above.includes(module)) {
+      return [`native/${module} includes itself: ${[...above.slice(above.indexOf(module)), module].join(' > ')}`]
+    }
+    if (done.has(module)) return []
+    const found = [...(includes.get(module) ?? [])].flatMap((below) => visit(below, [...above, module]))
+    done.add(module)
+    return found
+  }
+  return [...includes.keys()].flatMap((module) => visit(module, []))
+}
+
 /** 'core/image/qcow2/header.h' -> 'core/image', the longest that the table has. */
 function nativeFolder(path: string): string | undefined {
   const folders = Object.keys(nativeLayers).filter((folder) => path.startsWith(`${folder}/`))

@@ -15,8 +15,6 @@
 // connection breaks, what is in flight fails with kMonitorLost: nobody can tell whether it was
 // done.
 //
-// One object for each socket and process, shared by all who ask at() for it.
-//
 // Thread rule: any thread; callbacks run on the reactor's thread and must not block.
 
 #pragma once
@@ -28,7 +26,7 @@
 #include <string>
 #include <string_view>
 
-#include "core/net/reactor.h"
+#include "core/base/clock.h"
 #include "core/qmp/message.h"
 
 namespace blockpull::qmp {
@@ -86,11 +84,6 @@ class Monitor {
   /// The value of "return", or why there is none: kQemuError with QEMU's words (the error class is
   /// Error::operation), kMonitorLost, kMonitorTimeout, kMonitorBusy.
   using Answer = std::function<void(Result<Json>)>;
-
-  /// The monitor at `path`, connected when it is used. `deadlines` are those of who asked first.
-  [[nodiscard]] static std::shared_ptr<Monitor> at(const std::shared_ptr<net::Reactor>& reactor,
-                                                   const std::string& path,
-                                                   const Deadlines& deadlines);
 
   virtual ~Monitor() = default;
 

@@ -14,6 +14,7 @@
 #include <optional>
 #include <vector>
 
+#include "core/net/reactor.h"
 #include "core/qmp/monitor.h"
 #include "core/qmp/splitter.h"
 

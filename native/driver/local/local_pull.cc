@@ -72,10 +72,10 @@ void LocalPull::stop(job::Stop how) {
   }
 }
 
-void LocalPull::set_bandwidth(std::uint64_t bytes_per_second) {
-  bandwidth_ = bytes_per_second;
+void LocalPull::set_bandwidth(std::uint64_t bandwidth) {
+  bandwidth_ = bandwidth;
   if (mover_ != nullptr) {
-    mover_->set_bandwidth(bytes_per_second);
+    mover_->set_bandwidth(bandwidth);
     pump();
   }
 }

@@ -34,10 +34,11 @@ class LocalPull final : public job::Work {
   LocalPull(std::unique_ptr<PullTarget> target, std::unique_ptr<PullMetadata> metadata);
   ~LocalPull() override;
 
+  [[nodiscard]] job::Kind kind() const override { return job::Kind::kPull; }
   [[nodiscard]] std::uint64_t total() const override { return total_; }
   void start(job::Host& host, job::Board& board, std::function<void(job::Ending)> finish) override;
   void stop(job::Stop how) override;
-  void set_bandwidth(std::uint64_t bytes_per_second) override;
+  void set_bandwidth(std::uint64_t bandwidth) override;
 
  private:
   enum class Stage : std::uint8_t { kSurvey, kBegin, kMove, kEnd };

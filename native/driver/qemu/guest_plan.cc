@@ -35,8 +35,8 @@ std::uint64_t estimate(const GuestPlan& plan) {
 }  // namespace
 
 Result<GuestPlan> plan_of_view(const GuestView& view, const GuestPullOptions& options,
-                               const FindFollower& find_follower) {
-  BLOCKPULL_TRY(found, preflight(view, options, find_follower));
+                               const FindTrackedJob& find_tracked_job) {
+  BLOCKPULL_TRY(found, preflight(view, options, find_tracked_job));
   GuestPlan plan;
   plan.stream = std::move(found.plan);
   plan.refusals = std::move(found.refusals);

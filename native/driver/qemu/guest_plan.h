@@ -40,7 +40,7 @@ struct GuestPlan {
 
 /// Fails as preflight() does.
 [[nodiscard]] Result<GuestPlan> plan_of_view(const GuestView& view, const GuestPullOptions& options,
-                                             const FindFollower& find_follower);
+                                             const FindTrackedJob& find_tracked_job);
 
 /// The plan with its sizes, estimates where the files are not to be read. Takes no lock. Too little
 /// space is among the refusals. kCancelled where nobody wants it any more.

@@ -5,9 +5,8 @@
 #include <utility>
 
 #include "driver/qemu/guest_view.h"
+#include "driver/qemu/job_tracker.h"
 #include "driver/qemu/same_chain.h"
-#include "driver/qemu/stream_conclusion.h"
-#include "driver/qemu/stream_follower.h"
 
 namespace blockpull::driver::qemu {
 namespace {
@@ -16,33 +15,6 @@ namespace {
 bool is_new_job(const StreamPlan& plan) {
   return plan.has_work && !plan.was_there;
 }
-
-/// The follower as a work item.
-class GuestPull final : public job::Work {
- public:
-  explicit GuestPull(std::shared_ptr<StreamFollower> follower) : follower_(std::move(follower)) {}
-
-  [[nodiscard]] std::uint64_t total() const override { return follower_->plan().virtual_size; }
-
-  void start(job::Host& host, job::Board& board, std::function<void(job::Ending)> finish) override {
-    follower_->start(host, board, std::move(finish));
-  }
-  void stop(job::Stop how) override { follower_->stop(how); }
-  void set_bandwidth(std::uint64_t bytes_per_second) override {
-    follower_->set_bandwidth(bytes_per_second, {});
-  }
-  void try_bandwidth(std::uint64_t bytes_per_second,
-                     std::function<void(Result<void>)> told) override {
-    follower_->set_bandwidth(bytes_per_second, std::move(told));
-  }
-  void resume(std::function<void(Result<void>)> told) override {
-    follower_->resume(std::move(told));
-  }
-  void fail_rather_than_stop() override { follower_->fail_rather_than_stop(); }
-
- private:
-  const std::shared_ptr<StreamFollower> follower_;
-};
 
 class Prepared final : public PreparedGuestPull {
  public:
@@ -81,9 +53,14 @@ class Prepared final : public PreparedGuestPull {
 
   std::shared_ptr<job::Job> start(job::Engine& engine, job::JobOptions options) override {
     cancel_unstarted_ = false;
-    auto follower = std::make_shared<StreamFollower>(monitor_, stream_, end_);
-    return job::Job::start(engine, std::make_unique<GuestPull>(std::move(follower)),
-                           std::move(claim_), std::move(options));
+    const auto make_operations = [monitor = monitor_, plan = stream_.plan, end = end_](
+                                     job::Host& host, const std::shared_ptr<HostCalls>& calls) {
+      return std::make_shared<StreamConclusion>(monitor, plan, end, host, calls);
+    };
+    return job::Job::start(
+        engine,
+        std::make_shared<JobTracker>(monitor_, stream_.plan, stream_.watch, make_operations),
+        std::move(claim_), std::move(options));
   }
 
  private:
@@ -94,8 +71,8 @@ class Prepared final : public PreparedGuestPull {
   bool cancel_unstarted_;
 };
 
-/// Whether the job works on the chain that was planned for. Of one that has ended, or in a QEMU
-/// that cannot be reached, its follower tells.
+/// Whether the job works on the chain that was planned for. The tracker reports a job that has
+/// ended, and a QEMU that cannot be reached.
 Result<void> check_works(const Result<GuestView>& view, const StreamPlan& plan) {
   if (!view.ok()) {
     return is_unknown(view.error()) ? Result<void>() : view.error();
@@ -129,38 +106,38 @@ void look_again(const std::shared_ptr<qmp::Monitor>& monitor, int tries,
 
 void plan_guest_pull(const std::shared_ptr<job::Engine>& engine,
                      const std::shared_ptr<qmp::Monitor>& monitor, const GuestPullOptions& options,
-                     FindFollower find_follower, std::function<void(Result<GuestPlan>)> then) {
+                     FindTrackedJob find_tracked_job, std::function<void(Result<GuestPlan>)> then) {
   view_guest(engine, monitor,
-             [options, find_follower = std::move(find_follower),
+             [options, find_tracked_job = std::move(find_tracked_job),
               then = std::move(then)](const Result<GuestView>& view) {
-               then(view.ok() ? plan_of_view(*view, options, find_follower) : view.error());
+               then(view.ok() ? plan_of_view(*view, options, find_tracked_job) : view.error());
              });
 }
 
 void prepare_guest_pull(const std::shared_ptr<job::Engine>& engine,
                         const std::shared_ptr<qmp::Monitor>& monitor,
-                        const GuestPullOptions& options, const FindFollower& find_follower,
+                        const GuestPullOptions& options, const FindTrackedJob& find_tracked_job,
                         std::function<void(Result<GuestPullStart>)> then) {
   const auto take = [registry = engine->registry().shared_from_this(), monitor,
-                     find_follower](StartedStream stream) -> Result<GuestPullStart> {
-    if (stream.follower != nullptr) {
-      return GuestPullStart{nullptr, std::move(stream.follower)};
+                     find_tracked_job](StartedStream stream) -> Result<GuestPullStart> {
+    if (stream.tracked_job != nullptr) {
+      return GuestPullStart{nullptr, std::move(stream.tracked_job)};
     }
-    const std::string& id = stream.plan.job_id;
-    auto claim = registry->claim_in_guest(monitor->path(), id);
+    const std::string& node = stream.plan.node;
+    auto claim = registry->claim_in_guest(monitor->path(), node);
     if (claim.ok()) {
       return GuestPullStart{
           std::make_unique<Prepared>(monitor, std::move(stream), std::move(claim).value()),
           nullptr};
     }
     // The connection's adoption has come in between.
-    Follower follower = find_follower(id);
-    if (stream.plan.was_there && follower.joinable != nullptr) {
-      return GuestPullStart{nullptr, std::move(follower.joinable)};
+    TrackedJob tracked_job = find_tracked_job(node);
+    if (stream.plan.was_there && tracked_job.joinable != nullptr) {
+      return GuestPullStart{nullptr, std::move(tracked_job.joinable)};
     }
     return std::move(claim).error();
   };
-  start_stream(engine, monitor, options, find_follower,
+  start_stream(engine, monitor, options, find_tracked_job,
                [take, monitor, then = std::move(then)](Result<StartedStream> stream) {
                  auto started = stream.ok() ? take(std::move(stream).value())
                                             : Result<GuestPullStart>(std::move(stream).error());
@@ -175,7 +152,7 @@ void prepare_guest_pull(const std::shared_ptr<job::Engine>& engine,
 
 Result<std::unique_ptr<PreparedGuestPull>> prepare_adoption(
     job::Engine& engine, const std::shared_ptr<qmp::Monitor>& monitor, StreamPlan plan) {
-  BLOCKPULL_TRY(claim, engine.registry().claim_in_guest(monitor->path(), plan.job_id));
+  BLOCKPULL_TRY(claim, engine.registry().claim_in_guest(monitor->path(), plan.node));
   auto watch = JobWatch::begin(monitor, plan.job_id);
   std::unique_ptr<PreparedGuestPull> prepared = std::make_unique<Prepared>(
       monitor, StartedStream{std::move(plan), std::move(watch), nullptr}, std::move(claim));

@@ -15,15 +15,10 @@
 #include "driver/pull.h"
 #include "driver/qemu/guest_plan.h"
 #include "driver/qemu/start_stream.h"
+#include "driver/qemu/stream_conclusion.h"
 #include "job/engine.h"
 
 namespace blockpull::driver::qemu {
-
-/// What is known at the end of a followed job: filled before the job's `before_end` runs.
-struct GuestPullEnd {
-  /// Absent: the active layer stands on its own.
-  std::optional<KeptLayer> base;
-};
 
 class PreparedGuestPull : public PreparedPull {
  public:
@@ -44,14 +39,14 @@ struct GuestPullStart {
 /// Fails as view_guest() and preflight() do.
 void plan_guest_pull(const std::shared_ptr<job::Engine>& engine,
                      const std::shared_ptr<qmp::Monitor>& monitor, const GuestPullOptions& options,
-                     FindFollower find_follower, std::function<void(Result<GuestPlan>)> then);
+                     FindTrackedJob find_tracked_job, std::function<void(Result<GuestPlan>)> then);
 
 /// Has QEMU start the job, and looks whether it works on the chain that was planned for: if not, it
 /// is cancelled, with the reason of check_same_chain(). One that is not start()ed in the end is
 /// cancelled, too.
 void prepare_guest_pull(const std::shared_ptr<job::Engine>& engine,
                         const std::shared_ptr<qmp::Monitor>& monitor,
-                        const GuestPullOptions& options, const FindFollower& find_follower,
+                        const GuestPullOptions& options, const FindTrackedJob& find_tracked_job,
                         std::function<void(Result<GuestPullStart>)> then);
 
 /// Follows a job that QEMU has. kJobActive when this process follows it already.

@@ -42,7 +42,7 @@ bool InactiveWatch::may_have_been_away() const {
   return switches_ >= (known_.status == "running" ? 2U : 1U);
 }
 
-void InactiveWatch::begin_again() {
+void InactiveWatch::restart() {
   is_tainted_ = false;
   stood_before_ = false;
 }

@@ -52,7 +52,7 @@ class InactiveWatch {
   void let_go() { stood_before_ = false; }
 
   /// The stream is begun again.
-  void begin_again();
+  void restart();
 
  private:
   [[nodiscard]] bool was_handed_over(const RunState& state) const;

@@ -55,10 +55,10 @@ void JobHold::resume_answered(const Result<void>& answer) {
   may_be_left_paused_ = !answer.ok() && !words::not_paused(answer.error());
 }
 
-void JobHold::begin_again() {
+void JobHold::restart() {
   is_paused_ = false;
   may_be_left_paused_ = false;
-  inactive_.begin_again();
+  inactive_.restart();
 }
 
 }  // namespace blockpull::driver::qemu

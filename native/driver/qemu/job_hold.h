@@ -54,7 +54,7 @@ class JobHold {
 
   [[nodiscard]] const RunState& state() const { return inactive_.state(); }
 
-  void begin_again();
+  void restart();
 
  private:
   [[nodiscard]] bool stands(const qmp::BlockJob& job) const;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What others ask of a job that is followed: another limit, to go on after an error. It goes to
-// QEMU beside the follower's own steps, and who asks and then leaves is waited for.
+// What callers ask of a tracked job: another limit, to resume after an error. It goes to QEMU
+// beside the tracker's own steps. A tracker does not leave before it is answered.
 //
-// Thread rule: the follower's, but for `told` and `then`, which run on the reactor's thread.
+// Thread rule: the tracker's, but for `done` and `on_answered`, which run on the reactor's thread.
 
 #pragma once
 
@@ -18,32 +18,33 @@ namespace blockpull::driver::qemu {
 
 class JobRequests {
  public:
-  /// `told`, if there is one, hears what QEMU says to it; `then` is called after that, and sees to
+  /// `done`, if there is one, gets QEMU's answer. `on_answered` is called after that, and calls
   /// answered().
-  void ask(qmp::Monitor& monitor, qmp::Command command, std::function<void(Result<void>)> told,
-           std::function<void()> then) {
+  void ask(qmp::Monitor& monitor, qmp::Command command, std::function<void(Result<void>)> done,
+           std::function<void()> on_answered) {
     ++owed_;
-    monitor.execute(std::move(command),
-                    [told = std::move(told), then = std::move(then)](Result<qmp::Json> answer) {
-                      if (told) {
-                        told(answer.ok() ? Result<void>() : refusal(std::move(answer).error()));
-                      }
-                      then();
-                    });
+    monitor.execute(
+        std::move(command),
+        [done = std::move(done), on_answered = std::move(on_answered)](Result<qmp::Json> answer) {
+          if (done) {
+            done(answer.ok() ? Result<void>() : refusal(std::move(answer).error()));
+          }
+          on_answered();
+        });
   }
 
   void answered() { --owed_; }
 
   [[nodiscard]] bool are_owed() const { return owed_ > 0; }
 
-  /// `told` hears no refusal to resume a job that runs, or has copied everything.
+  /// `done` gets no refusal to resume a job that runs, or has copied everything.
   [[nodiscard]] static std::function<void(Result<void>)> resumed(
-      std::function<void(Result<void>)> told) {
-    return [told = std::move(told)](Result<void> said) {
+      std::function<void(Result<void>)> done) {
+    return [done = std::move(done)](Result<void> said) {
       const bool is_running =
           !said.ok() && (words::not_paused(said.error()) || words::takes_no_command(said.error()));
-      if (told) {
-        told(is_running ? Result<void>() : std::move(said));
+      if (done) {
+        done(is_running ? Result<void>() : std::move(said));
       }
     };
   }

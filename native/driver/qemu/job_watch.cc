@@ -75,19 +75,19 @@ void JobWatch::hear(qmp::Link link) {
 }
 
 void JobWatch::tell() {
-  std::function<void()> told;
+  std::function<void()> on_news;
   {
     const std::lock_guard lock(mutex_);
-    told = told_;
+    on_news = on_news_;
   }
-  if (told) {
-    told();
+  if (on_news) {
+    on_news();
   }
 }
 
-void JobWatch::on_news(std::function<void()> told) {
+void JobWatch::on_news(std::function<void()> on_news) {
   const std::lock_guard lock(mutex_);
-  told_ = std::move(told);
+  on_news_ = std::move(on_news);
 }
 
 std::optional<JobEnd> JobWatch::end() const {
@@ -95,14 +95,14 @@ std::optional<JobEnd> JobWatch::end() const {
   return end_;
 }
 
-void JobWatch::begin_look() {
+void JobWatch::begin_poll() {
   const std::lock_guard lock(mutex_);
-  switches_at_look_ = switches_;
+  switches_at_poll_ = switches_;
 }
 
-std::uint64_t JobWatch::end_look() {
+std::uint64_t JobWatch::end_poll() {
   const std::lock_guard lock(mutex_);
-  return switches_ - std::exchange(switches_known_, switches_at_look_);
+  return switches_ - std::exchange(switches_known_, switches_at_poll_);
 }
 
 bool JobWatch::is_qemu_gone() const {

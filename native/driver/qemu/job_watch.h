@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Ears for one job in QEMU and for what happens to its guest, opened before the job is started: a
-// job can end before QEMU has answered the command that started it, and one that has ended is
-// listed no more. What is heard is kept until somebody asks.
+// Listens for one job in QEMU and for what happens to its guest. It begins before the job is
+// started: a job can end before QEMU has answered the command that started it, and a job that has
+// ended is no longer listed. What it heard is kept until somebody asks.
 //
 // Thread rule: any thread.
 
@@ -36,18 +36,17 @@ class JobWatch {
   JobWatch(const JobWatch&) = delete;
   JobWatch& operator=(const JobWatch&) = delete;
 
-  /// Calls `told` on the reactor's thread whenever something about the job was heard, or the
-  /// connection is up again or its QEMU gone; it must not block. Replaces an earlier one; {} for
-  /// none.
-  void on_news(std::function<void()> told);
+  /// Calls `on_news` on the reactor's thread for every event of the job, and when the connection is
+  /// up again or its QEMU gone. It must not block. Replaces an earlier one; {} for none.
+  void on_news(std::function<void()> on_news);
 
   [[nodiscard]] std::optional<JobEnd> end() const;
-  /// A look at the guest is about to be asked for.
-  void begin_look();
-  /// That look is answered: how often the guest was stopped or went on since the one before it was
-  /// begun; twice where nobody listened for a time. What is heard while a look is under way counts
-  /// for the next one, too: it may have come after QEMU's answer.
-  [[nodiscard]] std::uint64_t end_look();
+  /// A poll of the guest is about to be sent.
+  void begin_poll();
+  /// That poll is answered. Gives how often the guest was stopped or continued since the previous
+  /// poll was sent; 2 where nobody listened for a time. An event during a poll counts for the next
+  /// one, too: it may have come after QEMU's answer.
+  [[nodiscard]] std::uint64_t end_poll();
   /// Nobody listens on the monitor any more.
   [[nodiscard]] bool is_qemu_gone() const;
 
@@ -63,13 +62,13 @@ class JobWatch {
 
   /// Guards what follows.
   mutable std::mutex mutex_;
-  std::function<void()> told_;
+  std::function<void()> on_news_;
   std::optional<JobEnd> end_;
   bool is_qemu_gone_ = false;
-  /// How often the guest was stopped or went on: so far, when the last look began, and when the
-  /// last one that was answered began.
+  /// How often the guest was stopped or continued: so far, when the last poll was sent, and when
+  /// the last one that was answered was sent.
   std::uint64_t switches_ = 0;
-  std::uint64_t switches_at_look_ = 0;
+  std::uint64_t switches_at_poll_ = 0;
   std::uint64_t switches_known_ = 0;
   bool is_shutdown_ = false;
 };

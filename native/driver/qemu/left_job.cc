@@ -3,7 +3,7 @@
 #include "driver/qemu/left_job.h"
 
 #include "driver/qemu/job_id.h"
-#include "driver/qemu/job_look.h"
+#include "driver/qemu/job_poll.h"
 
 namespace blockpull::driver::qemu {
 namespace {

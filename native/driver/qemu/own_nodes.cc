@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::string_view kPrefix = "blockpull-";
 
-/// What tells this process, by that monitor, from every other client of a QEMU.
+/// What distinguishes this process, on that monitor, from every other client of a QEMU.
 std::string client_digits(const std::string& monitor) {
   static const auto began = std::chrono::system_clock::now().time_since_epoch().count();
   return hash_digits(text(::getpid(), " since ", began, " on ", monitor));
@@ -40,9 +40,10 @@ qmp::Command removal_of_own_node(const std::string& name) {
   return {"blockdev-del", qmp::JsonWriter().member("node-name", name).text(), true};
 }
 
-void remove_left_nodes(const std::shared_ptr<qmp::Monitor>& monitor, const BlockGraph& graph) {
+void remove_orphaned_nodes(const std::shared_ptr<qmp::Monitor>& monitor,
+                           const std::vector<std::string>& names) {
   const std::string own = client_digits(monitor->path());
-  for (const std::string& name : graph.node_names()) {
+  for (const std::string& name : names) {
     if (is_own_node(name) && !name.ends_with(own)) {
       monitor->execute(removal_of_own_node(name), [](const Result<qmp::Json>& /*answer*/) {});
     }

@@ -4,9 +4,9 @@
 //
 //     blockpull-<hash of what it is for>-<hash of this process and its monitor>
 //
-// Who is killed meanwhile leaves one, and over a disk it keeps other programs' jobs off. So whoever
-// of us comes next removes it. That it may belong to a process that lives cannot be told by its
-// name, and does no harm: that one begins anew.
+// If we are killed then, the node stays, and over a disk it blocks other programs' jobs. The next
+// blockpull process removes it. It cannot see whether the node's process still lives; that does no
+// harm, since such a process starts again.
 //
 // Thread rule: any thread.
 
@@ -15,9 +15,9 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/qmp/monitor.h"
-#include "driver/qemu/block_graph.h"
 
 namespace blockpull::driver::qemu {
 
@@ -29,8 +29,9 @@ namespace blockpull::driver::qemu {
 
 [[nodiscard]] qmp::Command removal_of_own_node(const std::string& name);
 
-/// Removes those that other processes have left in that QEMU, which has shown `graph`. Tells
-/// nobody: one that is gone already, or that cannot go, was not in the way of a pull.
-void remove_left_nodes(const std::shared_ptr<qmp::Monitor>& monitor, const BlockGraph& graph);
+/// Removes those of `names`, the nodes of that QEMU, that other processes have orphaned. Reports
+/// nothing: one that is gone already, or that cannot go, was not in the way of a pull.
+void remove_orphaned_nodes(const std::shared_ptr<qmp::Monitor>& monitor,
+                           const std::vector<std::string>& names);
 
 }  // namespace blockpull::driver::qemu

@@ -11,7 +11,8 @@
 #include "driver/qemu/counted_clusters.h"
 #include "driver/qemu/flush.h"
 #include "driver/qemu/guest_files.h"
-#include "driver/qemu/job_look.h"
+#include "driver/qemu/job_id.h"
+#include "driver/qemu/job_poll.h"
 #include "driver/qemu/left_job.h"
 
 namespace blockpull::driver::qemu {
@@ -138,7 +139,7 @@ Result<void> check_mirror(const GuestView& view, const StreamPlan& plan,
 }  // namespace
 
 Result<Preflight> preflight(const GuestView& view, GuestPullOptions options,
-                            const FindFollower& find_follower) {
+                            const FindTrackedJob& find_tracked_job) {
   Preflight found;
   for (const auto& allowed : {check_commands(view.peer), check_can_flush(view.peer)}) {
     if (!allowed.ok()) {
@@ -164,6 +165,7 @@ Result<Preflight> preflight(const GuestView& view, GuestPullOptions options,
   found.plan = std::move(judged->plan);
   found.plan.has_run_state = offers_run_state(view.peer);
   found.plan.state = view.state;
+  found.plan.job_id = own_job_id(view.jobs, found.plan.kind, found.plan.disk_name, found.plan.node);
   const BlockNode& active = view.graph.nodes()[*top];
   const std::vector<std::size_t> chain = view.graph.chain_from(*top);
   for (const auto& allowed :
@@ -176,11 +178,11 @@ Result<Preflight> preflight(const GuestView& view, GuestPullOptions options,
   }
   std::move(judged->refusals.begin(), judged->refusals.end(), std::back_inserter(found.refusals));
   const std::string& id = found.plan.job_id;
-  Follower follower = find_follower(id);
-  found.follower = std::move(follower.joinable);
-  if (follower.is_there && found.follower == nullptr) {
-    found.refusals.push_back(make_error(
-        ErrorKind::kJobActive, text("job '", id, "' is followed by this process already")));
+  TrackedJob tracked_job = find_tracked_job(found.plan.node);
+  found.tracked_job = std::move(tracked_job.joinable);
+  if (tracked_job.is_there && found.tracked_job == nullptr) {
+    found.refusals.push_back(make_error(ErrorKind::kJobActive,
+                                        text("job '", id, "' is already tracked by this process")));
   } else if (auto there = find_own_job(view, found.plan); there.ok()) {
     found.there = std::move(there).value();
   } else {

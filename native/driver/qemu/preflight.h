@@ -29,13 +29,13 @@ namespace blockpull::driver::qemu {
 
 /// Who in this process follows a job of some id in that QEMU, if anybody does. A pull may join a
 /// job that an earlier process began and that nobody here has asked for yet.
-struct Follower {
+struct TrackedJob {
   bool is_there = false;
   /// Absent: it may not be joined.
   std::shared_ptr<job::Job> joinable;
 };
 
-using FindFollower = std::function<Follower(const std::string& job_id)>;
+using FindTrackedJob = std::function<TrackedJob(const std::string& node)>;
 
 /// What a view says about a pull before anything is begun.
 struct Preflight {
@@ -51,11 +51,11 @@ struct Preflight {
   /// Our job, begun by an earlier process: a start takes it over.
   std::optional<StreamPlan> there;
   /// Who follows our job already and may be joined, whether QEMU still lists the job or not.
-  std::shared_ptr<job::Job> follower;
+  std::shared_ptr<job::Job> tracked_job;
 };
 
 /// kNoDisk, kNoBase, or the first refusal where a QEMU that is too old does not tell of the disk.
 [[nodiscard]] Result<Preflight> preflight(const GuestView& view, GuestPullOptions options,
-                                          const FindFollower& find_follower);
+                                          const FindTrackedJob& find_tracked_job);
 
 }  // namespace blockpull::driver::qemu

@@ -19,12 +19,12 @@ using qmp::Json;
 class StreamStart : public std::enable_shared_from_this<StreamStart> {
  public:
   StreamStart(std::weak_ptr<job::Host> host, std::shared_ptr<qmp::Monitor> monitor,
-              GuestPullOptions options, FindFollower find_follower,
+              GuestPullOptions options, FindTrackedJob find_tracked_job,
               std::function<void(Result<StartedStream>)> then)
       : host_(std::move(host)),
         monitor_(std::move(monitor)),
         options_(std::move(options)),
-        find_follower_(std::move(find_follower)),
+        find_tracked_job_(std::move(find_tracked_job)),
         then_(std::move(then)) {}
 
   void begin() {
@@ -39,20 +39,21 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
  private:
   Result<void> prepare(Result<GuestView> viewed) {
     BLOCKPULL_TRY(view, std::move(viewed));
-    BLOCKPULL_TRY(found, preflight(view, options_, find_follower_));
+    BLOCKPULL_TRY(found, preflight(view, options_, find_tracked_job_));
     if (!found.refusals.empty()) {
       return std::move(found.refusals.front());
     }
-    if (found.follower != nullptr && !found.there) {
-      // QEMU is done with it, and its follower soon; the chain is then another one.
-      found.follower->when_ended([self = shared_from_this()] { self->begin(); });
+    if (found.tracked_job != nullptr && !found.there) {
+      // QEMU is done with it, and its tracker soon; the chain is another one then.
+      found.tracked_job->when_ended([self = shared_from_this()] { self->begin(); });
       return {};
     }
-    remove_left_nodes(monitor_, view.graph);
+    remove_orphaned_nodes(monitor_, view.graph.node_names());
     plan_ = std::move(found.plan);
     watch_ = JobWatch::begin(monitor_, plan_.job_id);
     if (found.there) {
-      then_(StartedStream{*std::move(found.there), std::move(watch_), std::move(found.follower)});
+      then_(
+          StartedStream{*std::move(found.there), std::move(watch_), std::move(found.tracked_job)});
     } else if (plan_.has_work) {
       stream();
     } else {
@@ -62,14 +63,14 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
   }
 
   void stream() {
-    monitor_->execute(command_for(plan_, options_.bytes_per_second), [self = shared_from_this()](
-                                                                         Result<Json> answer) {
-      if (answer.ok()) {
-        self->then_(StartedStream{std::move(self->plan_), std::move(self->watch_), nullptr});
-      } else {
-        self->take_refusal(std::move(answer).error());
-      }
-    });
+    monitor_->execute(
+        command_for(plan_, options_.bandwidth), [self = shared_from_this()](Result<Json> answer) {
+          if (answer.ok()) {
+            self->then_(StartedStream{std::move(self->plan_), std::move(self->watch_), nullptr});
+          } else {
+            self->take_refusal(std::move(answer).error());
+          }
+        });
   }
 
   void take_refusal(Error error) {
@@ -119,7 +120,7 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
   const std::weak_ptr<job::Host> host_;
   const std::shared_ptr<qmp::Monitor> monitor_;
   const GuestPullOptions options_;
-  const FindFollower find_follower_;
+  const FindTrackedJob find_tracked_job_;
   const std::function<void(Result<StartedStream>)> then_;
   StreamPlan plan_;
   std::shared_ptr<JobWatch> watch_;
@@ -151,21 +152,23 @@ Error refusal_of_stream(Error error) {
   return error;
 }
 
-qmp::Command command_for(const StreamPlan& plan, std::uint64_t bytes_per_second) {
+qmp::Command command_for(const StreamPlan& plan, std::uint64_t bandwidth) {
   qmp::BlockStream stream;
   stream.job_id = plan.job_id;
   stream.device = plan.node;
   stream.base_node = plan.base_node;
   stream.backing_file = plan.backing_file;
-  stream.speed = bytes_per_second;
+  stream.speed = bandwidth;
   stream.on_error = plan.on_error;
   return qmp::block_stream(stream);
 }
 
 void start_stream(const std::shared_ptr<job::Host>& host,
                   const std::shared_ptr<qmp::Monitor>& monitor, const GuestPullOptions& options,
-                  FindFollower find_follower, std::function<void(Result<StartedStream>)> then) {
-  std::make_shared<StreamStart>(host, monitor, options, std::move(find_follower), std::move(then))
+                  FindTrackedJob find_tracked_job,
+                  std::function<void(Result<StartedStream>)> then) {
+  std::make_shared<StreamStart>(host, monitor, options, std::move(find_tracked_job),
+                                std::move(then))
       ->begin();
 }
 

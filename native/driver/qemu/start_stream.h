@@ -27,11 +27,11 @@ struct StartedStream {
   StreamPlan plan;
   std::shared_ptr<JobWatch> watch;
   /// Who follows it already; nothing is left to start then.
-  std::shared_ptr<job::Job> follower;
+  std::shared_ptr<job::Job> tracked_job;
 };
 
 /// Asks QEMU for the job of `plan`.
-[[nodiscard]] qmp::Command command_for(const StreamPlan& plan, std::uint64_t bytes_per_second);
+[[nodiscard]] qmp::Command command_for(const StreamPlan& plan, std::uint64_t bandwidth);
 
 /// Whether that was refused as QEMU may not write to the image: for good, or while its guest is
 /// migrated.
@@ -44,6 +44,6 @@ struct StartedStream {
 /// QEMU's own come as kJobActive, kNoDisk, kNoBase, kReadOnly, kUnsupported, or kQemuError.
 void start_stream(const std::shared_ptr<job::Host>& host,
                   const std::shared_ptr<qmp::Monitor>& monitor, const GuestPullOptions& options,
-                  FindFollower find_follower, std::function<void(Result<StartedStream>)> then);
+                  FindTrackedJob find_tracked_job, std::function<void(Result<StartedStream>)> then);
 
 }  // namespace blockpull::driver::qemu

@@ -7,6 +7,7 @@
 #include "core/base/text.h"
 #include "driver/qemu/guest_files.h"
 #include "driver/qemu/last_cluster.h"
+#include "driver/qemu/stream_restart.h"
 
 namespace blockpull::driver::qemu {
 namespace {
@@ -33,11 +34,6 @@ bool may_be_tried_later(const Error& error) {
 
 }  // namespace
 
-bool is_unknown(const Error& error) {
-  return error.kind == ErrorKind::kMonitorLost || error.kind == ErrorKind::kMonitorBusy ||
-         error.kind == ErrorKind::kMonitorTimeout;
-}
-
 void StreamConclusion::answer(Preparation preparation) {
   if (const auto told = std::exchange(prepared_, nullptr)) {
     told(std::move(preparation));
@@ -56,16 +52,21 @@ void StreamConclusion::forget() {
   why_unseen_.clear();
 }
 
-void StreamConclusion::prepare(const RunState& state, std::function<void(Preparation)> then) {
+void StreamConclusion::restart(std::uint64_t bandwidth,
+                               std::function<void(Result<std::shared_ptr<JobWatch>>)> done) {
+  restart_stream(monitor_, plan_, bandwidth, calls_->posted(std::move(done)));
+}
+
+void StreamConclusion::prepare(const RunState& state, std::function<void(Preparation)> done) {
   state_ = state;
-  prepared_ = std::move(then);
+  prepared_ = std::move(done);
   ask_view(&StreamConclusion::take_snapshots);
 }
 
 void StreamConclusion::ask_view(TakeView then) {
-  query_guest(monitor_, [weak = weak_from_this(), post = post_, then](Result<GuestView> view) {
+  query_guest(monitor_, [weak = weak_from_this(), calls = calls_, then](Result<GuestView> view) {
     const auto shared = std::make_shared<Result<GuestView>>(std::move(view));
-    post([weak, shared, then] {
+    calls->post([weak, shared, then] {
       if (const auto self = weak.lock()) {
         (self.get()->*then)(shared);
       }
@@ -107,8 +108,8 @@ void StreamConclusion::take_snapshots(const std::shared_ptr<Result<GuestView>>& 
 
 void StreamConclusion::flush(FlushTime time, TakeFlush then) {
   flush_node(monitor_, plan_.node, time,
-             [weak = weak_from_this(), post = post_, then](Result<Flushed> flushed) {
-               post([weak, flushed = std::move(flushed), then] {
+             [weak = weak_from_this(), calls = calls_, then](Result<Flushed> flushed) {
+               calls->post([weak, flushed = std::move(flushed), then] {
                  const auto self = weak.lock();
                  if (self != nullptr && flushed.ok()) {
                    self->sync(*flushed, then);
@@ -208,17 +209,17 @@ void StreamConclusion::note(const Flushed& flushed) {
   is_certain_ = is_certain_ && flushed.is_certain;
 }
 
-void StreamConclusion::look_for_end(std::function<void(std::optional<bool>)> then) {
-  query_guest(monitor_, [weak = weak_from_this(), post = post_,
-                         then = std::move(then)](const Result<GuestView>& view) {
+void StreamConclusion::was_done(std::function<void(std::optional<bool>)> done) {
+  query_guest(monitor_, [weak = weak_from_this(), calls = calls_,
+                         done = std::move(done)](const Result<GuestView>& view) {
     std::optional<bool> is_done;
     if (const auto self = weak.lock(); self != nullptr && view.ok()) {
       const auto top = view->graph.find_node(self->plan_.node);
       is_done = top && !self->has_old_chain(view->graph, *top);
     }
-    post([weak, then, is_done] {
+    calls->post([weak, done, is_done] {
       if (!weak.expired()) {
-        then(is_done);
+        done(is_done);
       }
     });
   });
@@ -230,8 +231,8 @@ bool StreamConclusion::has_old_chain(const BlockGraph& graph, std::size_t top) c
          graph.chain_from(top).size() >= plan_.layers.size();
 }
 
-void StreamConclusion::confirm(std::function<void(std::optional<Result<Confirmation>>)> then) {
-  confirmed_ = std::move(then);
+void StreamConclusion::confirm(std::function<void(std::optional<Result<Confirmation>>)> done) {
+  confirmed_ = std::move(done);
   told_ = {};
   // If we die here, the image stands on its own and its data is durable; should the header be lost
   // with the host's memory, it names the old backing file, which then is still right.
@@ -300,8 +301,8 @@ void StreamConclusion::take_header(const Result<std::string>& unseen) {
     not_verified(*unseen);
   }
   read_back_by_node(monitor_, promise_of(plan_),
-                    [weak = weak_from_this(), post = post_](Result<NodeSeen> verdict) {
-                      post([weak, verdict = std::move(verdict)] {
+                    [weak = weak_from_this(), calls = calls_](Result<NodeSeen> verdict) {
+                      calls->post([weak, verdict = std::move(verdict)] {
                         if (const auto self = weak.lock()) {
                           self->take_verdict(verdict);
                         }
@@ -352,7 +353,7 @@ void StreamConclusion::see_chain(const std::shared_ptr<Result<GuestView>>& view)
 
 /// What the chain is now. A QEMU that has ended since shows nothing, and the files have been seen.
 void StreamConclusion::take_view(const Result<GuestView>& view) {
-  told_.base = plan_.base;
+  end_->base = plan_.base;
   if (view.ok()) {
     if (const auto top = view->graph.find_node(plan_.node)) {
       const auto chain = view->graph.chain_from(*top);
@@ -372,7 +373,7 @@ void StreamConclusion::take_view(const Result<GuestView>& view) {
       }
       if (chain.size() > 1) {
         const BlockNode& below = view->graph.nodes()[chain[1]];
-        told_.base = KeptLayer{below.filename, below.driver};
+        end_->base = KeptLayer{below.filename, below.driver};
       }
     }
   }

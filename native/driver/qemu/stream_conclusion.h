@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a stream's end needs beside QEMU's word for it, before the header changes and after.
+// What is special about a stream: what its end needs beside QEMU's word for it, before the header
+// changes and after.
 //
 //     prepare     view: any snapshot? ─▶ flush ─▶ sync ─▶ files: does anything lack? ─▶ ready
 //                                         ▲                     │ yes, once (the guest writes)
 //                                         └─────────────────────┘
-//     confirm     flush ─▶ sync ─▶ files, if nobody has looked ─▶ header ─▶ view ─▶ what is told
+//     confirm     flush ─▶ sync ─▶ files, if not read yet ─▶ header ─▶ view ─▶ confirmation
 //
-// QEMU flushes what it has in memory. The file is synced from here as well, as a node below may
-// ignore flushes, which QEMU tells of a disk's topmost node alone.
+// QEMU flushes what it has in memory. The file is synced from here as well, because a node below
+// may ignore flushes; QEMU shows that for a disk's topmost node alone.
 //
-// The files are read by another road than the one that filled them (stream_witness.h). Where they
-// are not to be seen from here, the end is told as not verified, with the reason, and nothing is
-// told as released.
+// The files are read by another way than the one that filled them (stream_witness.h). Where this
+// process cannot see them, the end is reported as not verified, with the reason, and nothing is
+// reported as released.
 //
 // Thread rule: the host's thread.
 
@@ -28,6 +29,8 @@
 
 #include "driver/qemu/flush.h"
 #include "driver/qemu/guest_view.h"
+#include "driver/qemu/host_calls.h"
+#include "driver/qemu/job_operations.h"
 #include "driver/qemu/node_witness.h"
 #include "driver/qemu/stream_plan.h"
 #include "driver/qemu/stream_verifier.h"
@@ -35,57 +38,32 @@
 
 namespace blockpull::driver::qemu {
 
-/// Whether the job at pending may be finalized.
-struct Preparation {
-  enum class Verdict : std::uint8_t {
-    kReady,
-    /// The connection broke, or the images are inactive now.
-    kTryLater,
-    /// What was copied may be lost for good.
-    kFlushFailed,
-    /// Something that was to be copied is not there.
-    kLacks,
-    /// The guest was migrated while nobody followed the job, and its files are not to be seen; or
-    /// an internal snapshot was taken, which has only what was copied by then.
-    kUnknowable,
-  };
-  Verdict verdict = Verdict::kReady;
-  /// Why not.
-  std::optional<Error> error = {};
-};
-
-/// What is told of a stream that QEMU has done.
-struct Confirmation {
-  bool is_verified = true;
-  bool is_durable = true;
-  std::vector<std::string> warnings;
-  /// Layers that the image needs no more and that no other disk of this QEMU reads.
-  std::vector<std::string> released;
-  /// What lies below the active layer now.
+/// What is known at the end of a pull: filled before the job's `before_end` runs.
+struct GuestPullEnd {
+  /// Absent: the active layer stands on its own.
   std::optional<KeptLayer> base;
 };
 
-class StreamConclusion : public std::enable_shared_from_this<StreamConclusion> {
+class StreamConclusion final : public JobOperations,
+                               public std::enable_shared_from_this<StreamConclusion> {
  public:
-  /// Runs a call on the host's thread, or never once the job has ended.
-  using Post = std::function<void(std::function<void()>)>;
+  /// `end` is filled where the pull is confirmed.
+  StreamConclusion(std::shared_ptr<qmp::Monitor> monitor, StreamPlan plan,
+                   std::shared_ptr<GuestPullEnd> end, job::Host& host,
+                   std::shared_ptr<HostCalls> calls)
+      : monitor_(std::move(monitor)),
+        plan_(std::move(plan)),
+        end_(std::move(end)),
+        host_(host),
+        calls_(std::move(calls)) {}
 
-  StreamConclusion(std::shared_ptr<qmp::Monitor> monitor, StreamPlan plan, job::Host& host,
-                   Post post)
-      : monitor_(std::move(monitor)), plan_(std::move(plan)), host_(host), post_(std::move(post)) {}
-
-  /// Of the job at pending. `state` is how the guest is.
-  void prepare(const RunState& state, std::function<void(Preparation)> then);
-
-  /// The stream is begun again: what was seen of it counts no more.
-  void forget();
-
-  /// Whether QEMU shows the end of a job that it lists no more; absent where it cannot be asked.
-  void look_for_end(std::function<void(std::optional<bool>)> then);
-
-  /// Of the job that has ended without an error. Absent: try later. Fails where the end is not what
-  /// was promised, or may not last.
-  void confirm(std::function<void(std::optional<Result<Confirmation>>)> then);
+  [[nodiscard]] const char* command() const override { return "block-stream"; }
+  void prepare(const RunState& state, std::function<void(Preparation)> done) override;
+  void confirm(std::function<void(std::optional<Result<Confirmation>>)> done) override;
+  void was_done(std::function<void(std::optional<bool>)> done) override;
+  void restart(std::uint64_t bandwidth,
+               std::function<void(Result<std::shared_ptr<JobWatch>>)> done) override;
+  void forget() override;
 
  private:
   enum class Content : std::uint8_t { kNotLooked, kWhole, kUnseen };
@@ -122,8 +100,9 @@ class StreamConclusion : public std::enable_shared_from_this<StreamConclusion> {
 
   const std::shared_ptr<qmp::Monitor> monitor_;
   const StreamPlan plan_;
+  const std::shared_ptr<GuestPullEnd> end_;
   job::Host& host_;
-  const Post post_;
+  const std::shared_ptr<HostCalls> calls_;
   RunState state_;
   std::function<void(Preparation)> prepared_;
   std::function<void(std::optional<Result<Confirmation>>)> confirmed_;
@@ -140,8 +119,5 @@ class StreamConclusion : public std::enable_shared_from_this<StreamConclusion> {
   std::set<std::string> in_place_;
   Confirmation told_;
 };
-
-/// Whether it is not known if what was asked of QEMU was done: then the next look shows it.
-[[nodiscard]] bool is_unknown(const Error& error);
 
 }  // namespace blockpull::driver::qemu

@@ -36,7 +36,7 @@
 #include "driver/pull.h"
 #include "driver/qemu/block_graph.h"
 #include "driver/qemu/find_disk.h"
-#include "driver/qemu/run_state.h"
+#include "driver/qemu/job_plan.h"
 
 namespace blockpull::driver::qemu {
 
@@ -45,8 +45,8 @@ struct GuestPullOptions {
   std::optional<BaseChoice> base;
   /// Refuse when the base could not be stated relative to the active layer.
   bool require_relative = false;
-  /// 0 for no limit.
-  std::uint64_t bytes_per_second = 0;
+  /// Bytes a second; 0 for no limit.
+  std::uint64_t bandwidth = 0;
   qmp::OnError on_error = qmp::OnError::kReport;
   /// Folders that backing files must lie in; absent: anything that QEMU has open.
   std::optional<std::vector<std::string>> backing_paths = {};
@@ -54,16 +54,10 @@ struct GuestPullOptions {
   std::optional<Error> late_refusal = {};
 };
 
-struct StreamPlan {
-  std::string job_id;
-  /// The node of the active layer, and what people call its disk.
-  std::string node;
-  std::string disk_name;
-  /// Path of the active layer as QEMU names it.
-  std::string path;
-  std::uint64_t virtual_size = 0;
-  /// The chain before the pull, top first; empty where QEMU's devices do not show the disk any
-  /// more.
+/// Work is there where some layer drops out; then the chain shows whether the job was done. Where
+/// none does, a read of what the image lacks would end a stream (docs/qemu-defects.md).
+struct StreamPlan : JobPlan {
+  /// The chain before the pull, top first; empty where QEMU's devices no longer show the disk.
   std::vector<BlockNode> layers;
   /// Index of the layer that stays, layers.size() when none does.
   std::size_t base_index = 0;
@@ -71,20 +65,6 @@ struct StreamPlan {
   std::optional<std::string> backing_file;
   std::optional<KeptLayer> base;
   qmp::OnError on_error = qmp::OnError::kReport;
-  /// QEMU finalizes the job by itself, as it was told by version 0.1.0 for jobs that nobody
-  /// follows.
-  bool auto_finalize = false;
-  /// Some layer drops out, so the chain shows whether the job was done. Where none does, QEMU is
-  /// not asked for a job: a read of what the image lacks would end it then (docs/qemu-defects.md).
-  bool has_work = true;
-  /// An earlier process began it, and what became of its guest before is not known.
-  bool was_there = false;
-  /// QEMU has a job for it.
-  [[nodiscard]] bool has_job() const { return has_work || was_there; }
-  /// This QEMU has a guest, which can be migrated.
-  bool has_run_state = false;
-  /// When the plan was made.
-  RunState state;
 };
 
 /// Whether QEMU has open below that image what its header states: the file of that name, or none.

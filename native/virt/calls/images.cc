@@ -91,7 +91,7 @@ Result<std::shared_ptr<job::Job>> pull_image(job::Engine& engine, LiveJobs& jobs
   }
   job::JobOptions job_options;
   job_options.judge_end = judge_release(engine, (*prepared)->files(), scope_of(request, options));
-  job_options.bandwidth = request.bytes_per_second;
+  job_options.bandwidth = request.bandwidth;
   job_options.on_end = std::move(on_end);
   auto job =
       jobs.start(*std::move(place), engine, std::move(prepared).value(), std::move(job_options));
@@ -107,7 +107,7 @@ Result<TimedPlan> plan_image(job::Engine& engine, const ImagePullRequest& reques
   BLOCKPULL_CHECK(lifted(check_siblings(request.siblings), &plain));
   BLOCKPULL_TRY(plan, lifted(driver::plan_pull(engine, options, watch), &plain));
   judge_planned(scope_of(request, options), options.path, plan);
-  return timed(std::move(plan), request.bytes_per_second, &plain);
+  return timed(std::move(plan), request.bandwidth, &plain);
 }
 
 Result<std::vector<image::LayerInfo>> inspect_chain(const ImageRequest& request,

@@ -41,7 +41,7 @@ struct ImagePullRequest {
   ImageRequest image;
   std::optional<std::string> base;
   /// 0 for no limit.
-  std::uint64_t bytes_per_second = 0;
+  std::uint64_t bandwidth = 0;
   /// Folders of images that may need what would be released.
   std::vector<std::string> siblings;
   driver::TrailingPolicy trailing = driver::TrailingPolicy::kRefuse;

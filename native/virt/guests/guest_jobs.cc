@@ -44,17 +44,18 @@ Result<FoundJob> find_in_view(const Search& search, const driver::qemu::GuestVie
     return no_such_disk(on.disk, node.error());
   }
   const std::string name = on.disk.source.empty() ? view.graph.disk_name(*node) : on.disk.target;
-  const std::string our_id = driver::qemu::job_id_for(name, view.graph.nodes()[*node].name);
+  const std::string& node_name = view.graph.nodes()[*node].name;
   FoundJob found;
   found.target = on.disk.target;
-  found.job = connection->engine().registry().find_in_guest(monitor->path(), our_id);
+  found.job = connection->engine().registry().find_in_guest(monitor->path(), node_name);
   if (found.job != nullptr) {
     if (const auto own = connection->jobs().find(on.domain.uuid, on.disk.target)) {
       found.live_id = own->id;
     }
     return found;
   }
-  const qmp::BlockJob* const job = job_on(view, *node, our_id);
+  const qmp::BlockJob* const job =
+      job_on(view, *node, driver::qemu::own_job_id(view.jobs, job::Kind::kPull, name, node_name));
   if (job == nullptr) {
     return found;
   }

@@ -38,7 +38,7 @@ std::shared_ptr<job::Job> adopt(const std::shared_ptr<Connection>& connection,
                                 const driver::qemu::StreamPlan& plan, std::uint64_t bandwidth) {
   auto prepared = driver::qemu::prepare_adoption(connection->engine(), monitor, plan);
   if (!prepared.ok()) {
-    return connection->engine().registry().find_in_guest(monitor->path(), plan.job_id);
+    return connection->engine().registry().find_in_guest(monitor->path(), plan.node);
   }
   return follow(connection, on, std::move(prepared).value(), bandwidth, Asked{});
 }
@@ -62,7 +62,7 @@ void adopt_in_guest(const std::shared_ptr<Connection>& connection, const Domain&
           answer(reported(std::move(may).error()));
           return;
         }
-        driver::qemu::remove_left_nodes(monitor, view->graph);
+        driver::qemu::remove_orphaned_nodes(monitor, view->graph.node_names());
         std::vector<LiveJob> adopted = connection->take_adopted(domain.uuid);
         for (const qmp::BlockJob& job : view->jobs) {
           if (const auto plan = driver::qemu::plan_of_job(*view, job)) {

@@ -18,21 +18,21 @@ namespace {
 constexpr std::string_view kBlockPull = "virDomainBlockPull";
 
 /// A left-over job that this connection follows may be joined; every other one is somebody's.
-driver::qemu::FindFollower followers_in(const std::shared_ptr<Connection>& connection,
-                                        const qmp::Monitor& monitor) {
-  return [connection, path = monitor.path()](const std::string& job_id) {
-    auto job = connection->engine().registry().find_in_guest(path, job_id);
+driver::qemu::FindTrackedJob tracked_jobs_in(const std::shared_ptr<Connection>& connection,
+                                             const qmp::Monitor& monitor) {
+  return [connection, path = monitor.path()](const std::string& node) {
+    auto job = connection->engine().registry().find_in_guest(path, node);
     const bool is_orphan = job != nullptr && connection->jobs().is_orphan(*job);
-    return driver::qemu::Follower{job != nullptr, is_orphan ? std::move(job) : nullptr};
+    return driver::qemu::TrackedJob{job != nullptr, is_orphan ? std::move(job) : nullptr};
   };
 }
 
-/// The same for a pull that may be given up. Followers are looked for last before QEMU is asked,
-/// and a job with a follower that cannot be joined is not asked for.
-driver::qemu::FindFollower followers_while_wanted(driver::qemu::FindFollower find,
-                                                  std::shared_ptr<PullStart> start) {
-  return [find = std::move(find), start = std::move(start)](const std::string& job_id) {
-    return start->ask() ? find(job_id) : driver::qemu::Follower{true, nullptr};
+/// The same for a pull that may be given up. It is called right before QEMU is asked for the job. A
+/// tracked job that cannot be joined keeps QEMU from being asked.
+driver::qemu::FindTrackedJob tracked_jobs_while_wanted(driver::qemu::FindTrackedJob find,
+                                                       std::shared_ptr<PullStart> start) {
+  return [find = std::move(find), start = std::move(start)](const std::string& node) {
+    return start->ask() ? find(node) : driver::qemu::TrackedJob{true, nullptr};
   };
 }
 
@@ -53,7 +53,7 @@ Failure given_up(const std::string& path, bool was_asked) {
 /// A job that was left goes on under the limit of who pulls now; also one that has stopped on an
 /// error, for which who left it may have asked, and who pulls now may not know of that.
 void go_on_as_asked(job::Job& job, const GuestPullRequest& request) {
-  job.set_bandwidth(request.options.bytes_per_second);
+  job.set_bandwidth(request.options.bandwidth);
   job.resume([](const blockpull::Result<void>& /*told*/) {});
   if (request.options.on_error == qmp::OnError::kReport) {
     job.fail_rather_than_stop();
@@ -130,7 +130,7 @@ void pull_in_guest(const std::shared_ptr<Connection>& connection, GuestPullReque
   const auto asked = std::make_shared<GuestPullRequest>(std::move(request));
   driver::qemu::prepare_guest_pull(
       connection->shared_engine(), monitor, asked->options,
-      followers_while_wanted(followers_in(connection, *monitor), start),
+      tracked_jobs_while_wanted(tracked_jobs_in(connection, *monitor), start),
       [connection, asked, start,
        answer = std::move(answer)](blockpull::Result<driver::qemu::GuestPullStart> started) {
         if (!start->take()) {
@@ -150,9 +150,9 @@ void pull_in_guest(const std::shared_ptr<Connection>& connection, GuestPullReque
           asked->on.disk.source = started->prepared->plan().path;
         }
         const bool was_there = started->prepared->was_there();
-        auto job = follow(connection, asked->on, std::move(started->prepared),
-                          asked->options.bytes_per_second,
-                          Asked{true, std::move(asked->on_end), asked->siblings});
+        auto job =
+            follow(connection, asked->on, std::move(started->prepared), asked->options.bandwidth,
+                   Asked{true, std::move(asked->on_end), asked->siblings});
         if (job == nullptr) {
           answer(connection_closed(kBlockPull));
           return;
@@ -172,7 +172,7 @@ void plan_in_guest(const std::shared_ptr<Connection>& connection, GuestPullReque
   }
   request.options.disk = name_for_qemu(request.on.disk);
   driver::qemu::plan_guest_pull(
-      connection->shared_engine(), monitor, request.options, followers_in(connection, *monitor),
+      connection->shared_engine(), monitor, request.options, tracked_jobs_in(connection, *monitor),
       [request, answer = std::move(answer)](blockpull::Result<driver::qemu::GuestPlan> plan) {
         if (plan.ok()) {
           answer(std::move(plan).value());

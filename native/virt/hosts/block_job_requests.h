@@ -94,7 +94,7 @@ enum class JobDoes : std::uint8_t {
 /// virDomainBlockJobInfo, quirks included: `cur` never reaches `end`, and 0 of 0 is 0 of 1. What
 /// comes after these four, libvirt's struct has no place for.
 struct BlockJobInfo {
-  BlockJobType type = BlockJobType::kPull;
+  BlockJobType type = BlockJobType::kUnknown;
   /// MiB/s rounded up, or bytes a second if the flag says so; 0 for no limit.
   std::uint64_t bandwidth = 0;
   std::uint64_t cur = 0;

@@ -10,6 +10,7 @@
 #include "core/base/text.h"
 #include "core/io/posix_file.h"
 #include "core/qmp/monitor_socket.h"
+#include "core/qmp/shared_monitor.h"
 #include "virt/domains/uri.h"
 #include "virt/domains/uuid.h"
 #include "virt/session/checks.h"
@@ -96,7 +97,7 @@ Result<std::shared_ptr<qmp::Monitor>> Connection::monitor_of(const Domain& domai
   }
   auto& monitor = monitors_[path];
   if (monitor == nullptr) {
-    monitor = qmp::Monitor::at(reactor_, path, options_.deadlines);
+    monitor = qmp::shared_monitor(reactor_, path, options_.deadlines);
   }
   return monitor;
 }

@@ -21,6 +21,7 @@
 #include <string>
 #include <vector>
 
+#include "core/net/reactor.h"
 #include "core/qmp/monitor.h"
 #include "virt/domains/domain_store.h"
 #include "virt/session/events.h"

@@ -24,13 +24,22 @@ struct BlockJobEvent {
   std::string target;
   /// Path of the active layer.
   std::string path;
-  BlockJobType type = BlockJobType::kPull;
+  BlockJobType type = BlockJobType::kUnknown;
   BlockJobStatus status = BlockJobStatus::kCompleted;
   /// Why, unless it completed.
   std::optional<Failure> error;
 };
 
 using EventSink = std::function<void(const BlockJobEvent&)>;
+
+/// libvirt's number for that kind.
+[[nodiscard]] inline BlockJobType type_of(job::Kind kind) {
+  switch (kind) {
+    case job::Kind::kPull:
+      return BlockJobType::kPull;
+  }
+  return BlockJobType::kUnknown;
+}
 
 /// libvirt's word for how a job ended.
 [[nodiscard]] inline BlockJobStatus status_of(job::State ended) {

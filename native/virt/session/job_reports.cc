@@ -15,6 +15,7 @@ BlockJobEvent event_of(const DiskRef& disk, const job::Outcome& outcome) {
   event.domain_uuid = disk.domain_uuid;
   event.target = disk.target;
   event.path = disk.source;
+  event.type = type_of(outcome.kind);
   event.status = status_of(outcome.state);
   if (outcome.error) {
     event.error = plain(*outcome.error);

@@ -25,7 +25,7 @@ struct TimedPlan {
   std::optional<double> seconds;
 };
 
-[[nodiscard]] TimedPlan timed(driver::PullPlan plan, std::uint64_t bytes_per_second,
+[[nodiscard]] TimedPlan timed(driver::PullPlan plan, std::uint64_t bandwidth,
                               const std::function<Failure(Error)>& say);
 
 }  // namespace blockpull::virt

@@ -335,6 +335,7 @@ class TurningWork final : public Work {
  public:
   explicit TurningWork(int turns) : turns_(turns) {}
 
+  [[nodiscard]] Kind kind() const override { return Kind::kPull; }
   [[nodiscard]] std::uint64_t total() const override { return 0; }
   void start(Host& host, Board& board, std::function<void(Ending)> finish) override {
     host_ = &host;

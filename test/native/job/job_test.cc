@@ -28,6 +28,7 @@ class DiaryWork final : public Work {
   explicit DiaryWork(Diary& diary) : diary_(diary) {}
   ~DiaryWork() override { diary_.emplace_back("closed"); }
 
+  [[nodiscard]] Kind kind() const override { return Kind::kPull; }
   [[nodiscard]] std::uint64_t total() const override { return 2; }
   void start(Host&, Board& board, std::function<void(Ending)> finish) override {
     diary_.emplace_back("start");

@@ -25,6 +25,7 @@ constexpr io::FileId kSameInodeElsewhere{9, 100};
 /// Never asked to do anything.
 class IdleWork final : public Work {
  public:
+  [[nodiscard]] Kind kind() const override { return Kind::kPull; }
   [[nodiscard]] std::uint64_t total() const override { return 0; }
   void start(Host&, Board&, std::function<void(Ending)>) override {}
   void stop(Stop) override {}

@@ -71,11 +71,11 @@ Result<void> Allocator::judge_refcounts(const ReferenceMap& references) {
   return {};
 }
 
-Error Allocator::missing_refcount(std::uint64_t cluster) const {
+Error Allocator::low_refcount(std::uint64_t cluster, std::uint64_t refcount) const {
   const std::string& path = image_.file().path();
   return make_error(ErrorKind::kImageCorrupt,
-                    text("host cluster ", cluster, " of '", path,
-                         "' is in use but has refcount 0; run 'qemu-img check -r all' on it"))
+                    text("host cluster ", cluster, " of '", path, "' is in use but has refcount ",
+                         refcount, "; run 'qemu-img check -r all' on it"))
       .with_path(path);
 }
 
@@ -91,26 +91,26 @@ Result<void> Allocator::judge_block(const ReferenceMap& references, std::uint64_
   if (is_empty) {
     const ClusterRange range{index * refcounts_.per_block(), refcounts_.per_block()};
     const auto used = references.first_in(range);
-    return used ? Result<void>(missing_refcount(*used)) : Result<void>();
+    return used ? Result<void>(low_refcount(*used, 0)) : Result<void>();
   }
   return refcounts_.visit_block(index, [&](ClusterRange range, std::span<const std::byte> entries) {
     return judge_entries(references, range, entries);
   });
 }
 
-/// A reference without a refcount is corruption, a refcount without a reference a leak.
+/// Fewer counted than referenced is corruption. A refcount without any reference is a leak.
 Result<void> Allocator::judge_entries(const ReferenceMap& references, ClusterRange range,
                                       std::span<const std::byte> entries) {
   if (all_zero(entries) && !references.first_in(range)) {
     return {};
   }
   for (std::uint64_t i = 0; i < range.count; ++i) {
-    const bool counted = load_refcount(entries, image_.header().refcount_order, i) != 0;
-    const bool referenced = references.has(range.first + i);
-    if (referenced && !counted) {
-      return missing_refcount(range.first + i);
+    const std::uint64_t refcount = load_refcount(entries, image_.header().refcount_order, i);
+    const std::uint32_t references_to = references.count(range.first + i);
+    if (refcount < references_to) {
+      return low_refcount(range.first + i, refcount);
     }
-    if (counted && !referenced) {
+    if (refcount > 0 && references_to == 0) {
       append_leak(leaks_, range.first + i);
       leaks_end_ = (range.first + i + 1) * cluster_size();
     }

@@ -102,7 +102,7 @@ class Allocator {
   [[nodiscard]] Result<void> judge_block(const ReferenceMap& references, std::uint64_t index);
   [[nodiscard]] Result<void> judge_entries(const ReferenceMap& references, ClusterRange range,
                                            std::span<const std::byte> entries);
-  [[nodiscard]] Error missing_refcount(std::uint64_t cluster) const;
+  [[nodiscard]] Error low_refcount(std::uint64_t cluster, std::uint64_t refcount) const;
   [[nodiscard]] Result<void> take_back_leaks();
   [[nodiscard]] Result<void> cut_off(std::uint64_t end_bytes);
   [[nodiscard]] Result<void> clear(std::uint64_t from, std::uint64_t to);

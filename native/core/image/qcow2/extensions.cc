@@ -8,7 +8,6 @@
 #include "core/base/checked.h"
 #include "core/base/limits.h"
 #include "core/base/text.h"
-#include "core/image/qcow2/header.h"
 
 namespace blockpull::image::qcow2 {
 namespace {

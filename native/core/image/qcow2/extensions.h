@@ -11,24 +11,13 @@
 
 #pragma once
 
-#include <cstdint>
 #include <span>
 #include <string>
-#include <vector>
 
 #include "core/base/result.h"
+#include "core/image/qcow2/header.h"
 
 namespace blockpull::image::qcow2 {
-
-struct Header;
-
-/// One header extension: where its 8-byte head lies in cluster 0, and how long its data is
-/// (unpadded).
-struct Extension {
-  std::uint32_t type = 0;
-  std::uint64_t offset = 0;
-  std::uint32_t length = 0;
-};
 
 /// The data of `extension` in the first cluster.
 [[nodiscard]] std::span<const std::byte> extension_data(const Extension& extension,

@@ -1,25 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The qcow2 header and its extensions, read and judged. Everything that can be wrong with a header
-// is found here, before any table is looked at, with QEMU's bounds (`layout.h`,
-// `core/base/limits.h`); whether a *table* lies in the file is checked here too, so that no
-// later code allocates for a table that cannot be there. Parsing touches no file: the first cluster
-// (or what there is of it) comes in as bytes.
+// The fields of a qcow2 header, as parse_header.h has read and judged them.
 
 #pragma once
 
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
 #include "core/base/result.h"
 #include "core/image/image.h"
-#include "core/image/qcow2/extensions.h"
 #include "core/image/qcow2/layout.h"
 
 namespace blockpull::image::qcow2 {
+
+/// One header extension: where its 8-byte head lies in cluster 0, and how long its data is
+/// (unpadded).
+struct Extension {
+  std::uint32_t type = 0;
+  std::uint64_t offset = 0;
+  std::uint32_t length = 0;
+};
 
 struct Header {
   std::uint32_t version = 0;
@@ -77,13 +79,5 @@ struct Header {
 /// QEMU, what is missing there reads as zeros, as long as it is less than a cluster.
 [[nodiscard]] bool lies_in_file(std::uint64_t offset, std::uint64_t bytes, std::uint64_t file_size,
                                 std::uint64_t cluster_size);
-
-/// Reads a header from the beginning of a file of `file_size` bytes. `first` holds the file's first
-/// cluster, or the whole file when it is shorter (2 MiB, the largest cluster, are always enough).
-/// kFormatUnknown: no qcow2 at all; kImageCorrupt: a field out of bounds; kFeatureUnsupported: a
-/// version, a compression type or an incompatible bit that is unknown, the bit named from the
-/// feature table where it is listed there.
-[[nodiscard]] Result<Header> parse_header(std::span<const std::byte> first, std::uint64_t file_size,
-                                          const std::string& path);
 
 }  // namespace blockpull::image::qcow2

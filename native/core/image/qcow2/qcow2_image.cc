@@ -16,6 +16,7 @@
 #include "core/base/limits.h"
 #include "core/base/text.h"
 #include "core/image/qcow2/compressed.h"
+#include "core/image/qcow2/parse_header.h"
 #include "core/image/qcow2/snapshots.h"
 #include "core/image/qcow2/support.h"
 #include "core/image/qcow2/table_walk.h"

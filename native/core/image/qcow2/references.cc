@@ -153,6 +153,12 @@ class Walk {
   ReferenceMap map_;
 };
 
+Error too_large(const char* what) {
+  return make_error(ErrorKind::kFeatureUnsupported,
+                    text(what, " lies so far from others that a map of the used clusters takes ",
+                         "more than 128 MiB of memory; convert the image"));
+}
+
 }  // namespace
 
 ReferenceMap::Chunk* ReferenceMap::chunk_at(std::uint64_t index) const {
@@ -163,14 +169,37 @@ ReferenceMap::Chunk* ReferenceMap::chunk_at(std::uint64_t index) const {
   return found == chunks_.end() ? nullptr : found->second.get();
 }
 
-ReferenceMap::Chunk& ReferenceMap::make_chunk(std::uint64_t index) {
+bool ReferenceMap::take_bytes(std::size_t bytes) {
+  if (bytes > kMaxBytes - bytes_) {
+    return false;
+  }
+  bytes_ += bytes;
+  return true;
+}
+
+ReferenceMap::Chunk* ReferenceMap::chunk_for(std::uint64_t index) {
+  Chunk* const there = chunk_at(index);
+  if (there != nullptr || !take_bytes(sizeof(Chunk))) {
+    return there;
+  }
   auto& made = chunks_[index];
   made = std::make_unique<Chunk>();
   if (index < kNearChunks) {
     near_.resize(std::max<std::size_t>(near_.size(), index + 1));
     near_[index] = made.get();
   }
-  return *made;
+  return made.get();
+}
+
+bool ReferenceMap::count_shared(Chunk& chunk, std::uint64_t cluster) {
+  if (chunk.counts == nullptr) {
+    if (!take_bytes(sizeof(Counts))) {
+      return false;
+    }
+    chunk.counts = std::make_unique<Counts>();
+  }
+  ++(*chunk.counts)[cluster % kChunkClusters];
+  return true;
 }
 
 bool ReferenceMap::try_mark(std::uint64_t cluster) {
@@ -178,7 +207,7 @@ bool ReferenceMap::try_mark(std::uint64_t cluster) {
   if (chunk == nullptr) {
     return false;
   }
-  Marks& marks = (*chunk)[cluster % kChunkClusters / 64];
+  Marks& marks = chunk->marks[cluster % kChunkClusters / 64];
   const std::uint64_t mask = std::uint64_t{1} << (cluster % 64);
   if ((marks.used & mask) != 0) {
     return false;
@@ -191,22 +220,19 @@ bool ReferenceMap::try_mark(std::uint64_t cluster) {
 
 Result<void> ReferenceMap::mark(ClusterRange range, Sharing sharing, const char* what) {
   for (std::uint64_t cluster = range.first; cluster < range.end(); ++cluster) {
-    Chunk* chunk = chunk_at(cluster / kChunkClusters);
+    Chunk* const chunk = chunk_for(cluster / kChunkClusters);
     if (chunk == nullptr) {
-      if (chunks_.size() >= kMaxChunks) {
-        return make_error(
-            ErrorKind::kFeatureUnsupported,
-            text(what, " lies so far from others that more than ", kMaxChunks * kChunkClusters,
-                 " host clusters would have to be kept in mind; convert the image"));
-      }
-      chunk = &make_chunk(cluster / kChunkClusters);
+      return too_large(what);
     }
-    Marks& marks = (*chunk)[cluster % kChunkClusters / 64];
+    Marks& marks = chunk->marks[cluster % kChunkClusters / 64];
     const std::uint64_t mask = std::uint64_t{1} << (cluster % 64);
     const bool is_exclusive = sharing == Sharing::kExclusive;
     if (((is_exclusive ? marks.used : marks.owned) & mask) != 0) {
       return make_error(ErrorKind::kImageCorrupt,
                         text(what, " lies in host cluster ", cluster, ", which is in use already"));
+    }
+    if (!is_exclusive && !count_shared(*chunk, cluster)) {
+      return too_large(what);
     }
     marks.used |= mask;
     marks.owned |= is_exclusive ? mask : 0;
@@ -215,10 +241,17 @@ Result<void> ReferenceMap::mark(ClusterRange range, Sharing sharing, const char*
   return {};
 }
 
-bool ReferenceMap::has(std::uint64_t cluster) const {
+std::uint32_t ReferenceMap::count(std::uint64_t cluster) const {
   const Chunk* const chunk = chunk_at(cluster / kChunkClusters);
-  return chunk != nullptr &&
-         (((*chunk)[cluster % kChunkClusters / 64].used >> (cluster % 64)) & 1U) != 0;
+  if (chunk == nullptr) {
+    return 0;
+  }
+  const Marks& marks = chunk->marks[cluster % kChunkClusters / 64];
+  const std::uint64_t mask = std::uint64_t{1} << (cluster % 64);
+  if ((marks.used & mask) == 0) {
+    return 0;
+  }
+  return (marks.owned & mask) != 0 ? 1 : (*chunk->counts)[cluster % kChunkClusters];
 }
 
 std::optional<std::uint64_t> ReferenceMap::first_in(ClusterRange range) const {

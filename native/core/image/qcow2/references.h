@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which host clusters does anything in the image refer to? The answer decides where a pull may
+// How often does anything in the image refer to a host cluster? The answer decides where a pull may
 // allocate, so it does not trust refcounts, nor the file's length (a crash after fallocate leaves
 // it long): it walks the header, both tables and every L2 table.
 //
-// The marks are a bitmap in chunks, made as they are needed and bounded in number; a file whose
-// references are spread wider than that is refused rather than guessed about. Two references to one
+//     chunk of 32,768 clusters    used  11110110…    a bit each
+//                                 owned 11100100…    a bit each: by one exclusive owner
+//                                 counts  · · 3 ·    made with the first cluster that is shared
+//
+// Nearly all clusters have one owner, so the bits are the count. Memory is bounded: a file whose
+// references are spread too wide is refused rather than guessed about. Two references to one
 // cluster where there can be only one (no snapshots: such images are refused before) are
 // corruption.
 
@@ -36,7 +40,9 @@ class ReferenceMap {
   /// The same for one exclusive cluster. False, and nothing is marked: it is in use already, or
   /// mark() has to make room.
   [[nodiscard]] bool try_mark(std::uint64_t cluster);
-  [[nodiscard]] bool has(std::uint64_t cluster) const;
+  [[nodiscard]] bool has(std::uint64_t cluster) const { return count(cluster) > 0; }
+  /// How many references the cluster has.
+  [[nodiscard]] std::uint32_t count(std::uint64_t cluster) const;
   /// The first marked cluster of the range, if any.
   [[nodiscard]] std::optional<std::uint64_t> first_in(ClusterRange range) const;
 
@@ -59,8 +65,9 @@ class ReferenceMap {
 
  private:
   static constexpr std::uint64_t kChunkClusters = 32768;
-  /// 16384 chunks of 8 KiB are 128 MiB: 32 TiB of 64 KiB clusters, 256 GiB of 512-byte clusters.
-  static constexpr std::size_t kMaxChunks = 16384;
+  /// 128 MiB: 32 TiB of 64 KiB clusters, 256 GiB of 512-byte clusters; a 17th of that where
+  /// compressed clusters share host clusters everywhere.
+  static constexpr std::size_t kMaxBytes = std::size_t{128} << 20U;
 
   /// Chunks that are found without a search: 128 TiB of 64 KiB clusters.
   static constexpr std::size_t kNearChunks = 65536;
@@ -72,15 +79,26 @@ class ReferenceMap {
     std::uint64_t owned = 0;
   };
 
-  using Chunk = std::array<Marks, kChunkClusters / 64>;
+  using Counts = std::array<std::uint32_t, kChunkClusters>;
+
+  struct Chunk {
+    std::array<Marks, kChunkClusters / 64> marks;
+    /// Of the clusters that are used and not owned; null where there is none.
+    std::unique_ptr<Counts> counts;
+  };
 
   /// nullptr: there is none.
   [[nodiscard]] Chunk* chunk_at(std::uint64_t index) const;
-  Chunk& make_chunk(std::uint64_t index);
+  /// nullptr: it would be over the bound.
+  [[nodiscard]] Chunk* chunk_for(std::uint64_t index);
+  /// False: the counts would be over the bound.
+  [[nodiscard]] bool count_shared(Chunk& chunk, std::uint64_t cluster);
+  [[nodiscard]] bool take_bytes(std::size_t bytes);
 
   std::unordered_map<std::uint64_t, std::unique_ptr<Chunk>> chunks_;
   /// Of `chunks_`, by index, as far as the highest of the near ones.
   std::vector<Chunk*> near_;
+  std::size_t bytes_ = 0;
   std::uint64_t end_ = 0;
   std::uint64_t plain_end_bytes_ = 0;
   CompressedCluster last_compressed_{0, 0};

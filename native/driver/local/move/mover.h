@@ -59,7 +59,7 @@ class Mover {
   Mover(const Mover&) = delete;
   Mover& operator=(const Mover&) = delete;
 
-  void set_bandwidth(std::uint64_t bytes_per_second) { pacing_.set_bandwidth(bytes_per_second); }
+  void set_bandwidth(std::uint64_t bandwidth) { pacing_.set_bandwidth(bandwidth); }
 
   void enqueue(Piece piece) { intake_.enqueue(std::move(piece)); }
   /// Host clusters to write to, used in the order in which they come.

@@ -15,10 +15,10 @@ Pacing::Pacing(job::Host& host, std::function<void()> due)
       read_limiter_(0, host.clock().now()),
       write_limiter_(0, host.clock().now()) {}
 
-void Pacing::set_bandwidth(std::uint64_t bytes_per_second) {
+void Pacing::set_bandwidth(std::uint64_t bandwidth) {
   const Nanoseconds now = host_.clock().now();
-  read_limiter_.set_rate(bytes_per_second, now);
-  write_limiter_.set_rate(bytes_per_second, now);
+  read_limiter_.set_rate(bandwidth, now);
+  write_limiter_.set_rate(bandwidth, now);
 }
 
 void Pacing::stop() {

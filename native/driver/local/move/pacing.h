@@ -22,7 +22,7 @@ class Pacing {
  public:
   Pacing(job::Host& host, std::function<void()> due);
 
-  void set_bandwidth(std::uint64_t bytes_per_second);
+  void set_bandwidth(std::uint64_t bandwidth);
 
   /// Calls `due` no more.
   void stop();

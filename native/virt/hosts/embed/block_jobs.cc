@@ -79,7 +79,7 @@ Failure being_ended(const FoundJob& running) {
                 text("block job on disk '", running.target, "' is still being ended"));
 }
 
-BlockJobType type_of(const qmp::BlockJob& job) {
+BlockJobType type_of_qemu_job(const qmp::BlockJob& job) {
   if (job.type == "stream") {
     return BlockJobType::kPull;
   }
@@ -119,7 +119,7 @@ std::optional<BlockJobInfo> qemu_info_of(const qmp::BlockJob& job, Flags flags) 
   }
   auto info = info_of(progress, flags);
   if (info) {
-    info->type = type_of(job);
+    info->type = type_of_qemu_job(job);
     info->is_foreign = !driver::qemu::is_our_job(job.id);
   }
   return info;
@@ -135,7 +135,7 @@ Result<void> check_speed(const SpeedRequest& request) {
   return check_bandwidth(request.bandwidth, (flags & flag::kJobSpeedBandwidthBytes) != 0);
 }
 
-Result<std::uint64_t> speed_of(const SpeedRequest& request) {
+Result<std::uint64_t> bandwidth_of(const SpeedRequest& request) {
   const bool in_bytes = (request.disk.flags & flag::kJobSpeedBandwidthBytes) != 0;
   return to_bytes_per_second(request.bandwidth, in_bytes);
 }
@@ -159,12 +159,12 @@ Result<void> change_answer(blockpull::Result<void> said, const std::string& targ
 }
 
 void set_speed(const FoundJob& running, const SpeedRequest& request, const Answer<void>& answer) {
-  auto bytes_per_second = speed_of(request);
-  if (!bytes_per_second.ok()) {
-    answer(std::move(bytes_per_second).error());
+  auto bandwidth = bandwidth_of(request);
+  if (!bandwidth.ok()) {
+    answer(std::move(bandwidth).error());
     return;
   }
-  running.job->try_bandwidth(*bytes_per_second,
+  running.job->try_bandwidth(*bandwidth,
                              [answer, target = running.target](blockpull::Result<void> said) {
                                answer(change_answer(std::move(said), target));
                              });
@@ -230,6 +230,7 @@ std::optional<BlockJobInfo> info_of(const job::Progress& progress, Flags flags) 
     return std::nullopt;
   }
   BlockJobInfo info;
+  info.type = type_of(progress.kind);
   info.bandwidth = (flags & flag::kJobInfoBandwidthBytes) != 0
                        ? progress.bandwidth
                        : divide_up(progress.bandwidth, limits::kMiB);
@@ -309,11 +310,11 @@ std::optional<Result<void>> try_block_job_set_speed(Connection& connection,
   if (!own || own->is_in_guest) {
     return std::nullopt;
   }
-  auto bytes_per_second = speed_of(request);
-  if (!bytes_per_second.ok()) {
-    return Result<void>(std::move(bytes_per_second).error());
+  auto bandwidth = bandwidth_of(request);
+  if (!bandwidth.ok()) {
+    return Result<void>(std::move(bandwidth).error());
   }
-  own->job->set_bandwidth(*bytes_per_second);
+  own->job->set_bandwidth(*bandwidth);
   return Result<void>();
 }
 

@@ -223,7 +223,7 @@ GuestPullRequest guest_request(const Connection& connection, Target target,
   asked.options.backing_paths = connection.options().backing_paths;
   asked.base_refusal = std::move(target.base_refusal);
   if (auto bandwidth = read_bandwidth(request); bandwidth.ok()) {
-    asked.options.bytes_per_second = *bandwidth;
+    asked.options.bandwidth = *bandwidth;
   } else {
     asked.late_refusal = std::move(bandwidth).error();
     asked.options.late_refusal = asked.late_refusal->error;
@@ -317,7 +317,7 @@ Result<TimedPlan> measured(const driver::qemu::GuestPlan& plan, const GuestPullR
                            const WalkWatch& watch) {
   BLOCKPULL_TRY(sized, lifted(driver::qemu::measure(plan, watch), &plain));
   judge_planned(scope, plan.stream.path, sized);
-  TimedPlan told = timed(std::move(sized), asked.options.bytes_per_second, [&asked](Error error) {
+  TimedPlan told = timed(std::move(sized), asked.options.bandwidth, [&asked](Error error) {
     return refused_in_guest(std::move(error), asked);
   });
   if (busy) {

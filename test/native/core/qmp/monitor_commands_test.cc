@@ -182,7 +182,7 @@ TEST_F(MonitorCommandsTest, ManyMonitorsAreServedByOneThreadEachWithItsOwnAnswer
   for (int i = 0; i < kMonitors; ++i) {
     const std::string path = folder_ / text("guest", i);
     Guest guest{std::make_unique<ScriptedServer>(path),
-                Monitor::at(net::Reactor::shared().value(), path, {}), nullptr};
+                shared_monitor(net::Reactor::shared().value(), path, {}), nullptr};
     guest.monitor->execute({"query-name", "", false}, [told = told_](const Result<Json>& answer) {
       told->put({answer.ok(), answer.ok() ? answer->text_or_empty() : "", {}, {}});
     });
@@ -212,7 +212,7 @@ TEST_F(MonitorCommandsTest, AFloodOfEventsOfOneGuestDelaysNoOther) {
   static_cast<void>(listen());  // so that no rest ends the connection, however slow this machine
   const std::string path = folder_ / "loud";
   ScriptedServer loud_server(path);
-  auto loud = Monitor::at(net::Reactor::shared().value(), path, {});
+  auto loud = shared_monitor(net::Reactor::shared().value(), path, {});
   Inbox<bool> begun;
   std::atomic<bool> is_loud{false};
   static_cast<void>(loud->listen({[&](const Event&) {

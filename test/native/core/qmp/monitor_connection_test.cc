@@ -360,9 +360,9 @@ TEST_F(MonitorConnectionTest, OneThatIsBusyAgainAndAgainIsSilentAllTheTime) {
 
 TEST_F(MonitorConnectionTest, OneMonitorASocketForAsLongAsSomebodyHasIt) {
   open();
-  const auto same = Monitor::at(net::Reactor::shared().value(), path_, kImpatient);
+  const auto same = shared_monitor(net::Reactor::shared().value(), path_, kImpatient);
   EXPECT_EQ(same, monitor_);
-  EXPECT_NE(Monitor::at(net::Reactor::shared().value(), folder_ / "vm1.qmp", {}), monitor_);
+  EXPECT_NE(shared_monitor(net::Reactor::shared().value(), folder_ / "vm1.qmp", {}), monitor_);
 }
 
 TEST_F(MonitorConnectionTest, OneThatIsLetGoLeavesAndTheNextConnectsAnew) {

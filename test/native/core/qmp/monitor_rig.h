@@ -12,6 +12,7 @@
 #include "core/base/inbox.h"
 #include "core/qmp/monitor.h"
 #include "core/qmp/scripted_server.h"
+#include "core/qmp/shared_monitor.h"
 #include "files/temp_folder.h"
 
 namespace blockpull::qmp {
@@ -31,7 +32,7 @@ class MonitorRig : public testing::Test {
   MonitorRig() : server_(std::make_unique<ScriptedServer>(path_)) {}
 
   void open(const Deadlines& deadlines = {}) {
-    monitor_ = Monitor::at(net::Reactor::shared().value(), path_, deadlines);
+    monitor_ = shared_monitor(net::Reactor::shared().value(), path_, deadlines);
   }
 
   /// Greeted and negotiated, on the server's side as well.

@@ -116,7 +116,7 @@ GuestPullOptions onto(std::size_t index) {
 Result<GuestPlan> plan(const GuestView& view, const GuestPullOptions& options,
                        bool is_followed = false) {
   return plan_of_view(view, options, [is_followed](const std::string&) {
-    return Follower{is_followed, nullptr};
+    return TrackedJob{is_followed, nullptr};
   });
 }
 
@@ -191,7 +191,7 @@ TEST(GuestPlanTest, AJobOnWhatIsPulledIsInTheWayAndOneBelowIsNot) {
 }
 
 TEST(GuestPlanTest, OurJobThatAStartWouldTakeOverRefusesNothing) {
-  const GuestView view = three_layers().view(job_id_for("vda", "n0"), {0, 1});
+  const GuestView view = three_layers().view(job_id_for(job::Kind::kPull, "vda", "n0"), {0, 1});
   EXPECT_TRUE(refusals(view, onto(2)).empty());
   EXPECT_EQ(refusals(view, everything()), std::vector{ErrorKind::kJobActive});
   EXPECT_EQ(refusals(view, onto(2), true), std::vector{ErrorKind::kJobActive});

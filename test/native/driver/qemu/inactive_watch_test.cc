@@ -195,7 +195,7 @@ TEST(InactiveWatchAgainTest, WhatIsBegunAgainHasSkippedNothingAndIsWatchedOn) {
   ASSERT_TRUE(watch.is_tainted());
   watch.observe(true, kBack);
   EXPECT_TRUE(watch.is_tainted());
-  watch.begin_again();
+  watch.restart();
   EXPECT_FALSE(watch.is_tainted());
   EXPECT_EQ(watch.state(), kBack);
   watch.observe(false, kBack);
@@ -207,7 +207,7 @@ TEST(InactiveWatchAgainTest, WhatIsBegunAgainHasSkippedNothingAndIsWatchedOn) {
 TEST(InactiveWatchAgainTest, ThatTheOldJobStoodSaysNothingOfTheNewOne) {
   InactiveWatch watch(kRuns);
   watch.observe(true, kRuns);
-  watch.begin_again();
+  watch.restart();
   watch.observe(true, kAway);
   EXPECT_TRUE(watch.is_tainted());
 }

@@ -199,7 +199,7 @@ TEST(JobHoldTest, WhatIsBegunAgainIsNotPausedAndHasSkippedNothing) {
   hold.pause_answered({});
   hold.observe(&paused, kBack, 1);
   ASSERT_TRUE(hold.is_tainted());
-  hold.begin_again();
+  hold.restart();
   EXPECT_FALSE(hold.is_tainted());
   EXPECT_FALSE(hold.is_held(paused));
   hold.observe(&running, kBack, 0);

@@ -32,34 +32,34 @@ class JobWatchTest : public testing::Test {
 
 TEST_F(JobWatchTest, AStopBeforeALookCountsForThatLookAlone) {
   stop_guest();
-  watch_->begin_look();
-  EXPECT_EQ(watch_->end_look(), 1U);
-  watch_->begin_look();
-  EXPECT_EQ(watch_->end_look(), 0U);
+  watch_->begin_poll();
+  EXPECT_EQ(watch_->end_poll(), 1U);
+  watch_->begin_poll();
+  EXPECT_EQ(watch_->end_poll(), 0U);
 }
 
 TEST_F(JobWatchTest, AStopWhileALookIsUnderWayCountsForTheNextAsWell) {
-  watch_->begin_look();
+  watch_->begin_poll();
   stop_guest();
-  EXPECT_EQ(watch_->end_look(), 1U);
-  watch_->begin_look();
-  EXPECT_EQ(watch_->end_look(), 1U);
-  watch_->begin_look();
-  EXPECT_EQ(watch_->end_look(), 0U);
+  EXPECT_EQ(watch_->end_poll(), 1U);
+  watch_->begin_poll();
+  EXPECT_EQ(watch_->end_poll(), 1U);
+  watch_->begin_poll();
+  EXPECT_EQ(watch_->end_poll(), 0U);
 }
 
 TEST_F(JobWatchTest, WhatWasHeardBeforeALookThatFailedCountsForTheNext) {
   stop_guest();
-  watch_->begin_look();
-  watch_->begin_look();
-  EXPECT_EQ(watch_->end_look(), 1U);
+  watch_->begin_poll();
+  watch_->begin_poll();
+  EXPECT_EQ(watch_->end_poll(), 1U);
 }
 
 TEST_F(JobWatchTest, AConnectionThatBreaksMayHaveMissedAStop) {
   monitor_->execute({"query-block-jobs", "", false}, [](const Result<qmp::Json>& /*lost*/) {});
   monitor_->step(Failing::kLostBefore);
-  watch_->begin_look();
-  EXPECT_EQ(watch_->end_look(), 2U);
+  watch_->begin_poll();
+  EXPECT_EQ(watch_->end_poll(), 2U);
 }
 
 }  // namespace

@@ -16,6 +16,7 @@ namespace {
 class WaitingWork final : public job::Work {
  public:
   explicit WaitingWork(std::function<void(job::Ending)>& finish) : finish_(finish) {}
+  [[nodiscard]] job::Kind kind() const override { return job::Kind::kPull; }
   [[nodiscard]] std::uint64_t total() const override { return 0; }
   void start(job::Host&, job::Board&, std::function<void(job::Ending)> finish) override {
     finish_ = std::move(finish);
@@ -32,16 +33,16 @@ class JoinTest : public testing::Test {
   JoinTest()
       : arena_(io::BufferArena::create(io::BufferArena::kBlock).value()),
         host_(std::make_shared<faults::InlineHost>(*arena_, 0)) {
-    follower_ = job::Job::start(*host_, std::make_unique<WaitingWork>(finish_),
-                                registry_->claim_in_guest("/m", "id").value(), {});
+    tracked_job_ = job::Job::start(*host_, std::make_unique<WaitingWork>(finish_),
+                                   registry_->claim_in_guest("/m", "id").value(), {});
     settle();
     qemu_.job = FakeQemu::Job{};
-    qemu_.job->id = job_id_for("vda", "top");
+    qemu_.job->id = job_id_for(job::Kind::kPull, "vda", "top");
   }
 
   ~JoinTest() override {
-    if (!follower_->outcome()) {
-      end_follower();
+    if (!tracked_job_->outcome()) {
+      end_tracked_job();
     }
   }
 
@@ -53,9 +54,9 @@ class JoinTest : public testing::Test {
     }
   }
 
-  void end_follower() {
+  void end_tracked_job() {
     finish_({});
-    while (!follower_->outcome()) {
+    while (!tracked_job_->outcome()) {
       host_->step();
     }
     settle();
@@ -67,14 +68,14 @@ class JoinTest : public testing::Test {
     start_stream(
         host_, monitor_, options_,
         [this](const std::string&) {
-          const bool is_there = !follower_->outcome();
-          return Follower{is_there, is_there ? follower_ : nullptr};
+          const bool is_there = !tracked_job_->outcome();
+          return TrackedJob{is_there, is_there ? tracked_job_ : nullptr};
         },
         [this](Result<StartedStream> stream) { told_.push_back(std::move(stream)); });
     run();
   }
 
-  /// Long enough for everything that follows; the follower's timers would go on for ever.
+  /// Long enough for everything that follows; the tracker's timers never end.
   void run() {
     for (int turns = 0; turns < 300; ++turns) {
       if (!monitor_->step()) {
@@ -87,7 +88,7 @@ class JoinTest : public testing::Test {
   const std::unique_ptr<io::BufferArena> arena_;
   const std::shared_ptr<faults::InlineHost> host_;
   const std::shared_ptr<job::Registry> registry_ = std::make_shared<job::Registry>();
-  std::shared_ptr<job::Job> follower_;
+  std::shared_ptr<job::Job> tracked_job_;
   FakeQemu qemu_;
   const std::shared_ptr<FakeMonitor> monitor_ = std::make_shared<FakeMonitor>(qemu_);
   GuestPullOptions options_;
@@ -98,7 +99,7 @@ TEST_F(JoinTest, TheJobThatFollowsItIsGivenAndQemuHearsNothing) {
   ask();
   ASSERT_EQ(told_.size(), 1U);
   ASSERT_TRUE(told_[0].ok());
-  EXPECT_EQ(told_[0]->follower, follower_);
+  EXPECT_EQ(told_[0]->tracked_job, tracked_job_);
   for (const char* const change : {"block-stream", "block-job-set-speed", "block-job-resume"}) {
     EXPECT_EQ(qemu_.count(change), 0U) << change;
   }
@@ -116,11 +117,11 @@ TEST_F(JoinTest, OneThatQemuIsDoneWithIsWaitedForAndThePullBeginsAfterIt) {
   ask();
   EXPECT_TRUE(told_.empty());
   EXPECT_EQ(qemu_.count("block-stream"), 0U);
-  end_follower();
+  end_tracked_job();
   run();
   ASSERT_EQ(told_.size(), 1U);
   ASSERT_TRUE(told_[0].ok());
-  EXPECT_EQ(told_[0]->follower, nullptr);
+  EXPECT_EQ(told_[0]->tracked_job, nullptr);
   EXPECT_EQ(qemu_.count("block-stream"), 1U);
 }
 

@@ -25,7 +25,7 @@ class StartStreamTest : public testing::Test {
     start_stream(
         host_, monitor_, options_,
         [is_followed](const std::string&) {
-          return Follower{is_followed, nullptr};
+          return TrackedJob{is_followed, nullptr};
         },
         [this](Result<StartedStream> stream) { told_.push_back(std::move(stream)); });
   }
@@ -55,7 +55,7 @@ class StartStreamTest : public testing::Test {
     return files;
   }
 
-  const std::string id_ = job_id_for("vda", "top");
+  const std::string id_ = job_id_for(job::Kind::kPull, "vda", "top");
   const std::unique_ptr<io::BufferArena> arena_;
   std::shared_ptr<faults::InlineHost> host_ = std::make_shared<faults::InlineHost>(*arena_, 0);
   FakeQemu qemu_;
@@ -66,7 +66,7 @@ class StartStreamTest : public testing::Test {
 
 TEST_F(StartStreamTest, AsksForAJobThatWaits) {
   options_.base = BaseChoice{"", 2};
-  options_.bytes_per_second = 4096;
+  options_.bandwidth = 4096;
   ask();
   const auto& plan = run();
   ASSERT_TRUE(plan.ok());
@@ -221,7 +221,7 @@ TEST_F(StartStreamTest, ACancelAfterATimeoutHoldsItsMonitor) {
   const std::weak_ptr<FakeMonitor> weak = monitor;
   options_.disk.path = "/vms/top.qcow2";
   start_stream(
-      host_, monitor, options_, [](const std::string&) { return Follower(); },
+      host_, monitor, options_, [](const std::string&) { return TrackedJob(); },
       [this](Result<StartedStream> stream) { told_.push_back(std::move(stream)); });
   while (monitor->next() != "block-stream" && (monitor->step() || host_->step())) {
   }
@@ -330,7 +330,8 @@ TEST_F(StartStreamTest, ForeignJobsHaveNoPlanAndOursDo) {
   job.type = "commit";
   EXPECT_FALSE(plan_of_job(view, job));
   job.type = "stream";
-  for (const std::string& id : {std::string("vda"), job_id_for("vda", "gone"), std::string()}) {
+  for (const std::string& id :
+       {std::string("vda"), job_id_for(job::Kind::kPull, "vda", "gone"), std::string()}) {
     job.id = id;
     EXPECT_FALSE(plan_of_job(view, job)) << id;
   }

@@ -4,13 +4,13 @@
 
 #include <gtest/gtest.h>
 
-#include "driver/qemu/follower_rig.h"
+#include "driver/qemu/tracker_rig.h"
 
 namespace blockpull::driver::qemu {
 namespace {
 
 TEST(StreamEndTest, ASnapshotThatIsTakenMeanwhileKeepsTheBackingFile) {
-  FollowerRig rig;
+  TrackerRig rig;
   ASSERT_TRUE(rig.start_copied());
   rig.qemu.has_snapshot = true;
   ASSERT_TRUE(rig.run());
@@ -21,7 +21,7 @@ TEST(StreamEndTest, ASnapshotThatIsTakenMeanwhileKeepsTheBackingFile) {
 }
 
 TEST(StreamEndTest, IsNotDurableWhereTheNodeOfTheFileIgnoresFlushes) {
-  FollowerRig rig;
+  TrackerRig rig;
   rig.qemu.file_ignores_flushes = true;
   ASSERT_TRUE(rig.start_copied());
   ASSERT_TRUE(rig.run());
@@ -31,7 +31,7 @@ TEST(StreamEndTest, IsNotDurableWhereTheNodeOfTheFileIgnoresFlushes) {
 }
 
 TEST(StreamEndTest, AFilterThatComesBetweenOursAndTheNodeIsOnlyFlushedThroughAnew) {
-  FollowerRig rig;
+  TrackerRig rig;
   rig.qemu.filters_to_come = 2;
   ASSERT_TRUE(rig.start_copied());
   ASSERT_TRUE(rig.run());
@@ -43,7 +43,7 @@ TEST(StreamEndTest, AFilterThatComesBetweenOursAndTheNodeIsOnlyFlushedThroughAne
 }
 
 TEST(StreamEndTest, FiltersThatGoOnComingBetweenEndItAsNotDone) {
-  FollowerRig rig;
+  TrackerRig rig;
   rig.qemu.filters_to_come = 1000;
   ASSERT_TRUE(rig.start_copied());
   ASSERT_TRUE(rig.run());

@@ -5,18 +5,18 @@
 
 #include <gtest/gtest.h>
 
-#include "driver/qemu/follower_rig.h"
-#include "driver/qemu/stream_follower.h"
+#include "driver/qemu/job_tracker.h"
+#include "driver/qemu/tracker_rig.h"
 
 namespace blockpull::driver::qemu {
 namespace {
 
 TEST(StreamLeavingTest, WhoLeavesLeavesTheJobAsItIs) {
   for (const job::Stop how : {job::Stop::kLeave, job::Stop::kAbandon}) {
-    FollowerRig rig;
+    TrackerRig rig;
     ASSERT_TRUE(rig.start_watching());
-    rig.follower->stop(how);
-    rig.follower->stop(job::Stop::kCancel);
+    rig.tracker->stop(how);
+    rig.tracker->stop(job::Stop::kCancel);
     EXPECT_EQ(rig.ended_with(), ErrorKind::kClosed);
     while (rig.step()) {
     }
@@ -28,10 +28,10 @@ TEST(StreamLeavingTest, WhoLeavesLeavesTheJobAsItIs) {
 }
 
 TEST(StreamLeavingTest, WhoCancelsAndLeavesHasCancelled) {
-  FollowerRig rig;
+  TrackerRig rig;
   ASSERT_TRUE(rig.start_watching());
-  rig.follower->stop(job::Stop::kCancel);
-  rig.follower->stop(job::Stop::kLeave);
+  rig.tracker->stop(job::Stop::kCancel);
+  rig.tracker->stop(job::Stop::kLeave);
   EXPECT_TRUE(rig.ends.empty());
   ASSERT_TRUE(rig.run());
   EXPECT_EQ(rig.qemu.count("job-cancel"), 1U);
@@ -39,21 +39,21 @@ TEST(StreamLeavingTest, WhoCancelsAndLeavesHasCancelled) {
 }
 
 TEST(StreamLeavingTest, WhatTheMonitorSaysAfterTheEndFindsNoHost) {
-  FollowerRig rig;
+  TrackerRig rig;
   ASSERT_TRUE(rig.start_watching());
-  rig.follower->stop(job::Stop::kLeave);
+  rig.tracker->stop(job::Stop::kLeave);
   rig.host.reset();
   rig.monitor->step();
   EXPECT_EQ(rig.ends.size(), 1U);
 }
 
 TEST(StreamLeavingTest, ALimitIsHandedOnWhileItRuns) {
-  FollowerRig rig;
+  TrackerRig rig;
   rig.make();
-  rig.follower->set_bandwidth(7, {});
+  rig.tracker->try_bandwidth(7, {});
   EXPECT_EQ(rig.monitor->next(), "");
   rig.start();
-  rig.follower->set_bandwidth(4096, {});
+  rig.tracker->try_bandwidth(4096, {});
   while (rig.monitor->step()) {
   }
   EXPECT_EQ(rig.qemu.job->speed, 4096U);

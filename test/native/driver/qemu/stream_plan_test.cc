@@ -334,7 +334,7 @@ TEST(StreamPlanTest, ATemporaryFileIsNotFilled) {
 TEST(StreamPlanTest, AJobsIdHasOnlyWhatQemuTakes) {
   for (const std::string& name : {std::string("vda"), std::string("#block121"),
                                   std::string("a b/ü\n"), std::string(), std::string(500, 'x')}) {
-    const std::string id = job_id_for(name, "node");
+    const std::string id = job_id_for(job::Kind::kPull, name, "node");
     EXPECT_TRUE(std::isalpha(static_cast<unsigned char>(id[0])));
     for (const char byte : id) {
       EXPECT_TRUE(std::isalnum(static_cast<unsigned char>(byte)) ||
@@ -348,15 +348,30 @@ TEST(StreamPlanTest, AJobsIdHasOnlyWhatQemuTakes) {
   EXPECT_FALSE(is_our_job(""));
 }
 
+TEST(StreamPlanTest, AJobThatVersion010BeganKeepsItsId) {
+  const auto own = [](const std::string& listed) {
+    qmp::BlockJob there;
+    there.id = listed;
+    return own_job_id({there}, job::Kind::kPull, "vda", "a");
+  };
+  EXPECT_EQ(own("blockpull-vda-e40c292c"), "blockpull-vda-e40c292c");
+  for (const char* const other :
+       {"blockpull-pull-vda-e40c292c", "blockpull-vdb-e40c292c", "blockpull-vda-00000000"}) {
+    EXPECT_EQ(own(other), "blockpull-pull-vda-e40c292c");
+  }
+  EXPECT_TRUE(is_our_job("blockpull-vda-e40c292c"));
+}
+
 TEST(StreamPlanTest, AJobsIdLeadsBackToItsNode) {
   // FNV-1a of "a" is known.
-  EXPECT_EQ(job_id_for("vda", "a"), "blockpull-vda-e40c292c");
+  EXPECT_EQ(job_id_for(job::Kind::kPull, "vda", "a"), "blockpull-pull-vda-e40c292c");
   const BlockGraph graph = recorded_guest("drive-guest");
   for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
     const std::string& name = graph.nodes()[i].name;
-    EXPECT_EQ(graph.node_of_our_job(job_id_for("vda", name)), name);
+    EXPECT_EQ(graph.node_of_our_job(job_id_for(job::Kind::kPull, "vda", name)), name);
+    EXPECT_EQ(graph.node_of_our_job("blockpull-vda-" + hash_digits(name)), name);
   }
-  EXPECT_EQ(graph.node_of_our_job(job_id_for("vda", "of another guest")), "");
+  EXPECT_EQ(graph.node_of_our_job(job_id_for(job::Kind::kPull, "vda", "of another guest")), "");
   EXPECT_EQ(graph.node_of_our_job("libvirt-e40c292c"), "");
 }
 

@@ -5,7 +5,7 @@
 
 #include <gtest/gtest.h>
 
-#include "driver/qemu/follower_rig.h"
+#include "driver/qemu/tracker_rig.h"
 
 namespace blockpull::driver::qemu {
 namespace {
@@ -23,10 +23,10 @@ class StreamStopTest : public testing::Test {
   }
 
   void resume() {
-    rig_.follower->resume([this](Result<void> result) { told_.push_back(std::move(result)); });
+    rig_.tracker->resume([this](Result<void> result) { told_.push_back(std::move(result)); });
   }
 
-  FollowerRig rig_;
+  TrackerRig rig_;
   std::vector<Result<void>> told_;
 };
 
@@ -58,7 +58,7 @@ TEST_F(StreamStopTest, OnceResumedItIsShownToGoOnAtOnceAndCompletes) {
 
 TEST_F(StreamStopTest, ALookThatWasAskedForBeforeTheResumeDoesNotShowItStoppedNorFailIt) {
   stop_on("failed");
-  rig_.follower->fail_rather_than_stop();  // makes it look
+  rig_.tracker->fail_rather_than_stop();  // makes it look
   ASSERT_TRUE(rig_.run_to("query-block-jobs"));
   resume();
   while (rig_.monitor->next() != "block-job-resume") {
@@ -85,7 +85,7 @@ TEST_F(StreamStopTest, ResumingOneThatRunsDoesNothing) {
 
 TEST_F(StreamStopTest, WhereNobodyWouldResumeItItFailsWithTheErrorAndKeepsItsChain) {
   stop_on("nospace");
-  rig_.follower->fail_rather_than_stop();
+  rig_.tracker->fail_rather_than_stop();
   ASSERT_TRUE(rig_.run());
   EXPECT_EQ(rig_.ended_with(), ErrorKind::kNoSpace);
   EXPECT_EQ(rig_.qemu.count("job-cancel"), 1U);
@@ -95,7 +95,7 @@ TEST_F(StreamStopTest, WhereNobodyWouldResumeItItFailsWithTheErrorAndKeepsItsCha
 
 TEST_F(StreamStopTest, OneThatNeverStopsCompletesAlsoWhereItWouldHaveFailed) {
   ASSERT_TRUE(rig_.start_watching());
-  rig_.follower->fail_rather_than_stop();
+  rig_.tracker->fail_rather_than_stop();
   rig_.qemu.finish_copying();
   ASSERT_TRUE(rig_.run());
   EXPECT_EQ(rig_.ended_with(), std::nullopt);

@@ -133,7 +133,7 @@ class GuestJobsTest : public testing::Test {
 
   const files::TempFolder folder_;
   const std::string path_ = folder_ / "vm0.qmp";
-  const std::string our_id_ = driver::qemu::job_id_for("vda", "top");
+  const std::string our_id_ = driver::qemu::job_id_for(job::Kind::kPull, "vda", "top");
   std::unique_ptr<driver::qemu::ServedQemu> qemu_ =
       std::make_unique<driver::qemu::ServedQemu>(path_);
   const std::shared_ptr<net::Reactor> reactor_ = net::Reactor::shared().value();

@@ -16,6 +16,18 @@ TEST(ReferenceMap, CompressedClustersShareWithEachOther) {
   EXPECT_TRUE(map.mark({5, 2}, Sharing::kShared, "a").ok());
   EXPECT_TRUE(map.mark({6, 1}, Sharing::kShared, "b").ok());
   EXPECT_EQ(map.end(), 7U);
+  EXPECT_EQ(map.count(4), 0U);
+  EXPECT_EQ(map.count(5), 1U);
+  EXPECT_EQ(map.count(6), 2U);
+}
+
+TEST(ReferenceMap, AnOwnedClusterCountsOnceBesideSharedOnes) {
+  ReferenceMap map;
+  ASSERT_TRUE(map.mark({5, 1}, Sharing::kShared, "a").ok());
+  ASSERT_TRUE(map.mark({6, 1}, Sharing::kExclusive, "b").ok());
+  ASSERT_TRUE(map.try_mark(7));
+  EXPECT_EQ(map.count(6), 1U);
+  EXPECT_EQ(map.count(7), 1U);
 }
 
 TEST(ReferenceMap, AnOwnerSharesWithNobodyWhicheverComesFirst) {
@@ -52,6 +64,16 @@ TEST(ReferenceMap, MarksThatWouldTakeTooMuchMemoryAreRefused) {
   Result<void> marked;
   for (std::uint64_t chunk = 0; chunk < 20000 && marked.ok(); ++chunk) {
     marked = map.mark({chunk << 20U, 1}, Sharing::kExclusive, "a table");
+  }
+  ASSERT_FALSE(marked.ok());
+  EXPECT_EQ(marked.error().kind, ErrorKind::kFeatureUnsupported);
+}
+
+TEST(ReferenceMap, CountsThatWouldTakeTooMuchMemoryAreRefused) {
+  ReferenceMap map;
+  Result<void> marked;
+  for (std::uint64_t chunk = 0; chunk < 2000 && marked.ok(); ++chunk) {
+    marked = map.mark({chunk << 20U, 1}, Sharing::kShared, "a compressed cluster");
   }
   ASSERT_FALSE(marked.ok());
   EXPECT_EQ(marked.error().kind, ErrorKind::kFeatureUnsupported);

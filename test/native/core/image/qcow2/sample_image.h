@@ -23,6 +23,7 @@
 
 #include "core/base/bytes.h"
 #include "core/image/qcow2/layout.h"
+#include "core/image/qcow2/parse_header.h"
 #include "core/image/qcow2/qcow2_image.h"
 #include "faults/memory_file.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A follower between a monitor and a host that do one thing at a time, so a test stops it anywhere.
+// A tracker between a monitor and a host that do one thing at a time, so a test stops it anywhere.
 //
 // The files of its QEMU are not to be seen from here, so a completed end is never a verified one.
 
@@ -14,17 +14,18 @@
 
 #include "driver/qemu/fake_monitor.h"
 #include "driver/qemu/job_id.h"
-#include "driver/qemu/stream_follower.h"
+#include "driver/qemu/job_tracker.h"
+#include "driver/qemu/stream_conclusion.h"
 #include "faults/inline_host.h"
 
 namespace blockpull::driver::qemu {
 
-class FollowerRig {
+class TrackerRig {
  public:
-  explicit FollowerRig(std::uint64_t seed = 0)
+  explicit TrackerRig(std::uint64_t seed = 0)
       : arena(io::BufferArena::create(io::BufferArena::kBlock).value()),
         host(std::make_unique<faults::InlineHost>(*arena, seed)) {
-    plan.job_id = job_id_for("vda", "top");
+    plan.job_id = job_id_for(job::Kind::kPull, "vda", "top");
     plan.node = "top";
     plan.disk_name = "vda";
     plan.path = "/vms/top.qcow2";
@@ -52,14 +53,16 @@ class FollowerRig {
   }
 
   void make() {
-    follower = std::make_shared<StreamFollower>(
-        monitor, StartedStream{plan, JobWatch::begin(monitor, plan.job_id), nullptr}, end);
+    tracker = std::make_shared<JobTracker>(
+        monitor, plan, JobWatch::begin(monitor, plan.job_id),
+        [this](job::Host& of, const std::shared_ptr<HostCalls>& calls) {
+          return std::make_shared<StreamConclusion>(monitor, plan, end, of, calls);
+        });
   }
 
   void start() {
     make();
-    follower->start(*host, board,
-                    [this](job::Ending ending) { ends.push_back(std::move(ending)); });
+    tracker->start(*host, board, [this](job::Ending ending) { ends.push_back(std::move(ending)); });
   }
 
   /// Starts it; false unless it comes to look at the job, which runs.
@@ -178,7 +181,7 @@ class FollowerRig {
   StreamPlan plan;
   const std::shared_ptr<GuestPullEnd> end = std::make_shared<GuestPullEnd>();
   job::Board board;
-  std::shared_ptr<StreamFollower> follower;
+  std::shared_ptr<JobTracker> tracker;
   std::vector<job::Ending> ends;
 };
 

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One look at the jobs of a QEMU and at whether it may write. The questions are sent together and
-// answered in this order, so what is told of a job was so before what is told of the state; on that
-// order inactive_watch.h relies.
+// One poll of a QEMU: its jobs, and whether it may write. The queries are sent together and
+// answered in this order, so the jobs are older than the state. inactive_watch.h relies on that.
 //
-// Thread rule: any thread; `then` runs on the reactor's thread.
+// Thread rule: any thread; `done` runs on the reactor's thread.
 
 #pragma once
 
@@ -18,14 +17,14 @@
 
 namespace blockpull::driver::qemu {
 
-struct JobLook {
+struct PolledJobs {
   std::vector<qmp::BlockJob> jobs;
   RunState state;
 };
 
 /// `has_run_state`: this QEMU offers query-status and query-migrate. Fails as Monitor::Answer says.
-void look_at_jobs(const std::shared_ptr<qmp::Monitor>& monitor, bool has_run_state,
-                  std::function<void(Result<JobLook>)> then);
+void poll_jobs(const std::shared_ptr<qmp::Monitor>& monitor, bool has_run_state,
+               std::function<void(Result<PolledJobs>)> done);
 
 /// Whether that QEMU has a guest, which can be migrated.
 [[nodiscard]] inline bool offers_run_state(const qmp::Peer& peer) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Random walks of the follower: whatever QEMU, its storage, the link, migrations, other programs
+// Random walks of the tracker: whatever QEMU, its storage, the link, migrations, other programs
 // and the user do, and in whatever order, it ends once and its promises hold. A failure prints its
 // seed.
 
@@ -9,7 +9,7 @@
 
 #include <gtest/gtest.h>
 
-#include "driver/qemu/follower_rig.h"
+#include "driver/qemu/tracker_rig.h"
 #include "files/test_seed.h"
 
 namespace blockpull::driver::qemu {
@@ -60,7 +60,7 @@ class Walk {
         break;
       case 4:
         if (is_one_in(30)) {
-          rig_.follower->stop(job::Stop::kCancel);
+          rig_.tracker->stop(job::Stop::kCancel);
           was_stopped_ = true;
         }
         break;
@@ -147,7 +147,7 @@ class Walk {
     } else if (qemu.migration == "active") {
       qemu.migration = "cancelled";
     }
-    for (int turns = 0; turns < FollowerRig::kTurns && rig_.ends.empty(); ++turns) {
+    for (int turns = 0; turns < TrackerRig::kTurns && rig_.ends.empty(); ++turns) {
       if (qemu.job && qemu.job->status == "running") {
         qemu.finish_copying();
       }
@@ -163,18 +163,18 @@ class Walk {
     }
     while (rig_.step()) {
     }
-    rig_.follower.reset();
+    rig_.tracker.reset();
     return rig_.monitor->listeners() > 0 ? "it listens after its end" : rig_.broken_promise();
   }
 
   std::mt19937_64 random_;
-  FollowerRig rig_;
+  TrackerRig rig_;
   bool was_stopped_ = false;
   bool was_cancelled_elsewhere_ = false;
   std::size_t looks_before_ = 0;
 };
 
-TEST(FollowerWalkTest, HoldsItsPromisesOnAnyPath) {
+TEST(TrackerWalkTest, HoldsItsPromisesOnAnyPath) {
   constexpr std::uint64_t kWalks = 3000;
   const std::uint64_t first = test_seed();
   for (std::uint64_t seed = first; seed < first + kWalks; ++seed) {

@@ -4,7 +4,7 @@
 // thread, and its end ends the session there. What is posted holds the session, so an answer that
 // is on its way finds it.
 
-#include "core/qmp/monitor.h"
+#include "core/qmp/shared_monitor.h"
 
 #include <atomic>
 #include <map>
@@ -73,8 +73,8 @@ class Handle final : public Monitor {
 
 }  // namespace
 
-std::shared_ptr<Monitor> Monitor::at(const std::shared_ptr<net::Reactor>& reactor,
-                                     const std::string& path, const Deadlines& deadlines) {
+std::shared_ptr<Monitor> shared_monitor(const std::shared_ptr<net::Reactor>& reactor,
+                                        const std::string& path, const Deadlines& deadlines) {
   static std::mutex mutex;
   static auto* const known = new std::map<std::string, std::weak_ptr<Monitor>>;
   const std::lock_guard lock(mutex);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "driver/qemu/job_look.h"
+#include "driver/qemu/job_poll.h"
 
 #include <optional>
 #include <utility>
@@ -12,9 +12,9 @@ using qmp::Json;
 
 /// Filled by the answers, which come on one thread.
 struct Asked {
-  std::function<void(Result<JobLook>)> then;
+  std::function<void(Result<PolledJobs>)> done;
   std::uint32_t owed = 0;
-  JobLook look;
+  PolledJobs polled;
   Json status;
   Json migration;
   std::optional<Error> error;
@@ -34,23 +34,23 @@ void ask(qmp::Monitor& monitor, const std::shared_ptr<Asked>& asked, qmp::Comman
       return;
     }
     if (asked->error) {
-      asked->then(*asked->error);
+      asked->done(*asked->error);
       return;
     }
-    asked->look.state = read_run_state(asked->status, asked->migration);
-    asked->then(std::move(asked->look));
+    asked->polled.state = read_run_state(asked->status, asked->migration);
+    asked->done(std::move(asked->polled));
   });
 }
 
 }  // namespace
 
-void look_at_jobs(const std::shared_ptr<qmp::Monitor>& monitor, bool has_run_state,
-                  std::function<void(Result<JobLook>)> then) {
+void poll_jobs(const std::shared_ptr<qmp::Monitor>& monitor, bool has_run_state,
+               std::function<void(Result<PolledJobs>)> done) {
   const auto asked = std::make_shared<Asked>();
-  asked->then = std::move(then);
+  asked->done = std::move(done);
   asked->owed = has_run_state ? 3 : 1;
   ask(*monitor, asked, qmp::query_block_jobs(),
-      [](Asked& all, const Json& jobs) { all.look.jobs = qmp::read_block_jobs(jobs); });
+      [](Asked& all, const Json& jobs) { all.polled.jobs = qmp::read_block_jobs(jobs); });
   if (has_run_state) {
     ask(*monitor, asked, {"query-migrate", "", false},
         [](Asked& all, const Json& migration) { all.migration = migration; });

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The follower's state machine as a table: every step that it takes, failing in every way, and
+// The tracker's state machine as a table: every step that it takes, failing in every way, and
 // every status that it may find after it has lost sight of the job.
 
-#include "driver/qemu/stream_follower.h"
+#include "driver/qemu/job_tracker.h"
 
 #include <gtest/gtest.h>
 
-#include "driver/qemu/follower_rig.h"
+#include "driver/qemu/tracker_rig.h"
 
 namespace blockpull::driver::qemu {
 namespace {
 
-TEST(StreamFollowerTest, FlushesBeforeItFinalizesAndBeforeItTells) {
-  FollowerRig rig;
+TEST(JobTrackerTest, FlushesBeforeItFinalizesAndBeforeItTells) {
+  TrackerRig rig;
   ASSERT_TRUE(rig.start_watching());
   rig.qemu.job->offset = 4096;
   for (int turns = 0; turns < 10 && rig.board.settled == 0; ++turns) {
@@ -44,8 +44,8 @@ TEST(StreamFollowerTest, FlushesBeforeItFinalizesAndBeforeItTells) {
   EXPECT_EQ(rig.broken_promise(), "");
 }
 
-TEST(StreamFollowerTest, WhereNoLayerDropsOutItEndsWithoutAJob) {
-  FollowerRig rig;
+TEST(JobTrackerTest, WhereNoLayerDropsOutItEndsWithoutAJob) {
+  TrackerRig rig;
   rig.keep("mid", 1);
   rig.plan.has_work = false;
   rig.qemu.job.reset();
@@ -58,8 +58,8 @@ TEST(StreamFollowerTest, WhereNoLayerDropsOutItEndsWithoutAJob) {
   EXPECT_EQ(rig.broken_promise(), "");
 }
 
-TEST(StreamFollowerTest, AJobUnderWhichNoLayerDropsOutMovesNothing) {
-  FollowerRig rig;
+TEST(JobTrackerTest, AJobUnderWhichNoLayerDropsOutMovesNothing) {
+  TrackerRig rig;
   rig.keep("mid", 1);
   rig.plan.has_work = false;
   rig.plan.was_there = true;
@@ -78,8 +78,8 @@ TEST(StreamFollowerTest, AJobUnderWhichNoLayerDropsOutMovesNothing) {
   EXPECT_EQ(rig.board.settled, FakeQemu::kSize);
 }
 
-TEST(StreamFollowerTest, LooksAgainWithoutAnyEvent) {
-  FollowerRig rig;
+TEST(JobTrackerTest, LooksAgainWithoutAnyEvent) {
+  TrackerRig rig;
   rig.start();
   while (rig.qemu.count("query-block-jobs") < 3) {
     rig.step();
@@ -89,8 +89,8 @@ TEST(StreamFollowerTest, LooksAgainWithoutAnyEvent) {
   EXPECT_EQ(rig.ended_with(), std::nullopt);
 }
 
-TEST(StreamFollowerTest, EventsOfOtherJobsAreNoReasonToLook) {
-  FollowerRig rig;
+TEST(JobTrackerTest, EventsOfOtherJobsAreNoReasonToLook) {
+  TrackerRig rig;
   rig.start();
   while (rig.qemu.count("query-migrate") == 0 || rig.host->outstanding() > 1) {
     ASSERT_TRUE(rig.step());
@@ -110,7 +110,7 @@ struct FailingStep {
 class FailingStepTest : public testing::TestWithParam<FailingStep> {};
 
 TEST_P(FailingStepTest, EndsAsItsFailureSays) {
-  FollowerRig rig;
+  TrackerRig rig;
   ASSERT_TRUE(rig.start_copied());
   ASSERT_TRUE(rig.run_to(GetParam().step));
   rig.monitor->step(GetParam().how);
@@ -162,7 +162,7 @@ INSTANTIATE_TEST_SUITE_P(
 class LastFlushTest : public testing::TestWithParam<FailingStep> {};
 
 TEST_P(LastFlushTest, IsNotTakenForDoneUnlessItWas) {
-  FollowerRig rig;
+  TrackerRig rig;
   ASSERT_TRUE(rig.start_copied());
   ASSERT_TRUE(rig.run_to("job-finalize"));
   ASSERT_TRUE(rig.run_to("flush"));
@@ -184,7 +184,7 @@ INSTANTIATE_TEST_SUITE_P(Ways, LastFlushTest,
 class SecondNodeTest : public testing::TestWithParam<FailingStep> {};
 
 TEST_P(SecondNodeTest, GoesAgainWhateverFails) {
-  FollowerRig rig;
+  TrackerRig rig;
   ASSERT_TRUE(rig.start_copied());
   while (rig.qemu.count(GetParam().step) < 2 || rig.monitor->next() != GetParam().step) {
     ASSERT_TRUE(rig.step());
@@ -206,9 +206,9 @@ INSTANTIATE_TEST_SUITE_P(
                     FailingStep{"blockdev-del", Failing::kLostBefore, kCompletes},
                     FailingStep{"blockdev-del", Failing::kLostAfter, kCompletes}));
 
-TEST(StreamFollowerTest, AHeaderThatTheSecondNodeShowsToBeAnotherIsAFailure) {
+TEST(JobTrackerTest, AHeaderThatTheSecondNodeShowsToBeAnotherIsAFailure) {
   for (const bool keeps_base : {false, true}) {
-    FollowerRig rig;
+    TrackerRig rig;
     if (keeps_base) {
       rig.keep_base();
       rig.plan.backing_file = "/vms/elsewhere.qcow2";
@@ -239,7 +239,7 @@ class FoundStatusTest : public testing::TestWithParam<FoundStatus> {};
 
 TEST_P(FoundStatusTest, IsWhatCounts) {
   for (const char* const lost_at : {"query-block-jobs", "flush", "job-finalize"}) {
-    FollowerRig rig;
+    TrackerRig rig;
     ASSERT_TRUE(rig.start_copied());
     ASSERT_TRUE(rig.run_to(lost_at));
     rig.monitor->step(Failing::kLostBefore);
@@ -281,7 +281,7 @@ struct HeardEnd {
 class HeardEndTest : public testing::TestWithParam<HeardEnd> {};
 
 TEST_P(HeardEndTest, HasTheKindThatItsWordsStandFor) {
-  FollowerRig rig;
+  TrackerRig rig;
   ASSERT_TRUE(rig.start_watching());
   rig.qemu.conclude(GetParam().error);
   ASSERT_TRUE(rig.run());
@@ -295,8 +295,8 @@ INSTANTIATE_TEST_SUITE_P(Words, HeardEndTest,
                                          HeardEnd{"No space left on device", ErrorKind::kNoSpace},
                                          HeardEnd{"what else", ErrorKind::kJobFailed}));
 
-TEST(StreamFollowerTest, ACancelOfAnotherProgramIsACancel) {
-  FollowerRig rig;
+TEST(JobTrackerTest, ACancelOfAnotherProgramIsACancel) {
+  TrackerRig rig;
   ASSERT_TRUE(rig.start_watching());
   rig.qemu.cancel();
   ASSERT_TRUE(rig.run());
@@ -305,8 +305,8 @@ TEST(StreamFollowerTest, ACancelOfAnotherProgramIsACancel) {
   EXPECT_EQ(rig.broken_promise(), "");
 }
 
-TEST(StreamFollowerTest, ACancelByAQemuThatIsToldToQuitIsAFailure) {
-  FollowerRig rig;
+TEST(JobTrackerTest, ACancelByAQemuThatIsToldToQuitIsAFailure) {
+  TrackerRig rig;
   ASSERT_TRUE(rig.start_watching());
   rig.qemu.events.push_back({"SHUTDOWN", "{}"});
   rig.qemu.cancel();
@@ -316,10 +316,10 @@ TEST(StreamFollowerTest, ACancelByAQemuThatIsToldToQuitIsAFailure) {
   EXPECT_EQ(rig.broken_promise(), "");
 }
 
-TEST(StreamFollowerTest, AnEndThatNobodyHeardCountsOnlyWhenItIsToBeExpected) {
+TEST(JobTrackerTest, AnEndThatNobodyHeardCountsOnlyWhenItIsToBeExpected) {
   enum class Ends : std::uint8_t { kByOthers, kByItself };
   for (const Ends ends : {Ends::kByOthers, Ends::kByItself}) {
-    FollowerRig rig;
+    TrackerRig rig;
     rig.keep_base();
     rig.plan.auto_finalize = ends == Ends::kByItself;
     ASSERT_TRUE(rig.start_watching());
@@ -333,8 +333,8 @@ TEST(StreamFollowerTest, AnEndThatNobodyHeardCountsOnlyWhenItIsToBeExpected) {
   }
 }
 
-TEST(StreamFollowerTest, AFailedFirstFlushCancelsTheJobAndIsTheReason) {
-  FollowerRig rig;
+TEST(JobTrackerTest, AFailedFirstFlushCancelsTheJobAndIsTheReason) {
+  TrackerRig rig;
   ASSERT_TRUE(rig.start_copied());
   rig.qemu.flush_fault = "qemu-io: flush failed";
   ASSERT_TRUE(rig.run());
@@ -346,8 +346,8 @@ TEST(StreamFollowerTest, AFailedFirstFlushCancelsTheJobAndIsTheReason) {
   EXPECT_EQ(rig.qemu.below.size(), 2U);
 }
 
-TEST(StreamFollowerTest, AJobThatSomebodyFinalizesAfterAFailedFlushIsNotCompleted) {
-  FollowerRig rig;
+TEST(JobTrackerTest, AJobThatSomebodyFinalizesAfterAFailedFlushIsNotCompleted) {
+  TrackerRig rig;
   ASSERT_TRUE(rig.start_copied());
   rig.qemu.flush_fault = "qemu-io: flush failed";
   ASSERT_TRUE(rig.run_to("job-cancel"));
@@ -358,8 +358,8 @@ TEST(StreamFollowerTest, AJobThatSomebodyFinalizesAfterAFailedFlushIsNotComplete
   EXPECT_NE(rig.ends[0].error->message.find("keep its backing files"), std::string::npos);
 }
 
-TEST(StreamFollowerTest, AJobThatSomebodyFinalizesDuringAFailingFlushIsNotCompleted) {
-  FollowerRig rig;
+TEST(JobTrackerTest, AJobThatSomebodyFinalizesDuringAFailingFlushIsNotCompleted) {
+  TrackerRig rig;
   ASSERT_TRUE(rig.start_copied());
   rig.qemu.flush_fault = "flush failed";
   ASSERT_TRUE(rig.run_to("blockdev-del"));
@@ -370,12 +370,12 @@ TEST(StreamFollowerTest, AJobThatSomebodyFinalizesDuringAFailingFlushIsNotComple
   EXPECT_EQ(rig.broken_promise(), "");
 }
 
-TEST(StreamFollowerTest, AStopAtAnyStepEndsItOnceAndOnlyAsWhatItIs) {
+TEST(JobTrackerTest, AStopAtAnyStepEndsItOnceAndOnlyAsWhatItIs) {
   for (int stop_after = 0; stop_after < 120; ++stop_after) {
-    FollowerRig rig;
+    TrackerRig rig;
     rig.start_and_take(stop_after);
-    rig.follower->stop(job::Stop::kCancel);
-    rig.follower->stop(job::Stop::kCancel);
+    rig.tracker->stop(job::Stop::kCancel);
+    rig.tracker->stop(job::Stop::kCancel);
     ASSERT_TRUE(rig.run()) << stop_after;
     const bool is_completed = !rig.ended_with().has_value();
     EXPECT_TRUE(is_completed || rig.ended_with() == ErrorKind::kCancelled) << stop_after;
@@ -386,8 +386,8 @@ TEST(StreamFollowerTest, AStopAtAnyStepEndsItOnceAndOnlyAsWhatItIs) {
 }
 
 /// Runs to the end beside a QEMU that refuses every cancel; the copy is over after `copied_after`.
-void run_uncancellable(FollowerRig& rig, std::size_t copied_after) {
-  for (int turns = 0; turns < FollowerRig::kTurns && rig.ends.empty(); ++turns) {
+void run_uncancellable(TrackerRig& rig, std::size_t copied_after) {
+  for (int turns = 0; turns < TrackerRig::kTurns && rig.ends.empty(); ++turns) {
     if (rig.qemu.count("query-block-jobs") == copied_after && rig.qemu.job->status == "running") {
       rig.qemu.finish_copying();
     }
@@ -396,12 +396,12 @@ void run_uncancellable(FollowerRig& rig, std::size_t copied_after) {
   }
 }
 
-TEST(StreamFollowerTest, AJobThatQemuRefusesToCancelGoesOnAndEndsWithAWarning) {
+TEST(JobTrackerTest, AJobThatQemuRefusesToCancelGoesOnAndEndsWithAWarning) {
   for (const std::size_t copied_after : {1U, 5U}) {
-    FollowerRig rig;
+    TrackerRig rig;
     rig.start();
     ASSERT_TRUE(rig.run_to("query-block-jobs"));
-    rig.follower->stop(job::Stop::kCancel);
+    rig.tracker->stop(job::Stop::kCancel);
     run_uncancellable(rig, copied_after);
     ASSERT_EQ(rig.ends.size(), 1U) << copied_after;
     EXPECT_EQ(rig.ended_with(), std::nullopt) << copied_after;
@@ -412,15 +412,15 @@ TEST(StreamFollowerTest, AJobThatQemuRefusesToCancelGoesOnAndEndsWithAWarning) {
   }
 }
 
-TEST(StreamFollowerTest, ACancelThatWasRefusedOnceIsTriedAgain) {
+TEST(JobTrackerTest, ACancelThatWasRefusedOnceIsTriedAgain) {
   for (const bool is_pending : {false, true}) {
-    FollowerRig rig;
+    TrackerRig rig;
     rig.start();
     ASSERT_TRUE(rig.run_to("query-block-jobs"));
     if (is_pending) {
       rig.qemu.finish_copying();
     }
-    rig.follower->stop(job::Stop::kCancel);
+    rig.tracker->stop(job::Stop::kCancel);
     ASSERT_TRUE(rig.run_to("job-cancel"));
     rig.monitor->step(Failing::kRefused);
     ASSERT_TRUE(rig.run());
@@ -429,8 +429,8 @@ TEST(StreamFollowerTest, ACancelThatWasRefusedOnceIsTriedAgain) {
   }
 }
 
-TEST(StreamFollowerTest, AFailedFlushIsTheEndAlsoWhereQemuRefusesToCancel) {
-  FollowerRig rig;
+TEST(JobTrackerTest, AFailedFlushIsTheEndAlsoWhereQemuRefusesToCancel) {
+  TrackerRig rig;
   rig.start();
   ASSERT_TRUE(rig.run_to("query-block-jobs"));
   rig.qemu.finish_copying();
@@ -444,9 +444,9 @@ TEST(StreamFollowerTest, AFailedFlushIsTheEndAlsoWhereQemuRefusesToCancel) {
   EXPECT_EQ(rig.broken_promise(), "");
 }
 
-TEST(StreamFollowerTest, WhenQemuEndsAtAnyStepItsEndIsNotKnownUnlessItWasSeen) {
+TEST(JobTrackerTest, WhenQemuEndsAtAnyStepItsEndIsNotKnownUnlessItWasSeen) {
   for (int dies_after = 0; dies_after < 120; ++dies_after) {
-    FollowerRig rig;
+    TrackerRig rig;
     rig.keep_base();
     rig.start_and_take(dies_after);
     const bool had_ended = !rig.ends.empty();
@@ -463,9 +463,9 @@ TEST(StreamFollowerTest, WhenQemuEndsAtAnyStepItsEndIsNotKnownUnlessItWasSeen) {
   }
 }
 
-TEST(StreamFollowerTest, TheBaseIsWhatTheChainShowsElseWhatWasPlanned) {
+TEST(JobTrackerTest, TheBaseIsWhatTheChainShowsElseWhatWasPlanned) {
   for (const bool is_seen : {true, false}) {
-    FollowerRig rig;
+    TrackerRig rig;
     rig.keep_base();
     rig.plan.base = KeptLayer{"/vms/planned.qcow2", "qcow2"};
     ASSERT_TRUE(rig.start_copied());
