@@ -10,7 +10,7 @@ const binding = loadBinding() as unknown as Record<string, (...args: unknown[]) 
 const ignore = () => undefined
 const image = { path: 'none.qcow2', format: null, backingFormat: null, backingFormats: null, backingPaths: null }
 
-const pull = { ...image, base: null, bytesPerSecond: 0n, siblings: null, trailingData: 'refuse' }
+const pull = { ...image, base: null, bandwidth: 0n, siblings: null, trailingData: 'refuse' }
 
 const nonsense: readonly unknown[] = [
   undefined,
@@ -53,9 +53,9 @@ test('a property of the wrong type is named', () => {
   const stated = (item: unknown) => binding['pullImage']?.({ ...pull, backingFormats: [item] }, ignore)
   expect(() => stated({ path: 'b', format: 5 })).toThrow('request.format must be a string')
   expect(() => stated(5)).toThrow('request must be an object')
-  refused('bytesPerSecond', 5, 'a BigInt from 0 to 2n ** 64n - 1n')
-  refused('bytesPerSecond', -1n, 'a BigInt')
-  refused('bytesPerSecond', 2n ** 64n, 'a BigInt')
+  refused('bandwidth', 5, 'a BigInt from 0 to 2n ** 64n - 1n')
+  refused('bandwidth', -1n, 'a BigInt')
+  refused('bandwidth', 2n ** 64n, 'a BigInt')
 })
 
 test('a walk that is none is a TypeError', () => {

@@ -87,7 +87,7 @@ test('the addon itself gives a digest up, and a walk that is given up before it 
   const pull = {
     ...walks,
     base: null,
-    bytesPerSecond: 0n,
+    bandwidth: 0n,
     siblings: null,
     trailingData: 'refuse',
     readData: false,

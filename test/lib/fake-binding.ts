@@ -141,9 +141,9 @@ export class FakeJob implements NativeJob {
     if (outcome !== null) queueMicrotask(() => this.end(outcome))
   }
 
-  setBandwidth({ bytesPerSecond }: { readonly bytesPerSecond: bigint }): void {
-    this.calls.push(`setBandwidth ${bytesPerSecond}`)
-    this.latest = { ...this.latest, bandwidth: bytesPerSecond }
+  setBandwidth({ bandwidth }: { readonly bandwidth: bigint }): void {
+    this.calls.push(`setBandwidth ${bandwidth}`)
+    this.latest = { ...this.latest, bandwidth }
   }
 
   ref(): void {

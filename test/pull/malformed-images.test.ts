@@ -4,7 +4,7 @@
 // first write, since what it would allocate or link might lie over something that is in use. The cases are QEMU's
 // iotests 060 and 080 and what the format forbids; a valid image by the builder is the ground of each.
 
-import { closeSync, openSync, readSync, writeSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, readSync, writeSync } from 'node:fs'
 import { afterAll, describe, expect, test } from 'vitest'
 import { digestImage, inspectChain } from '../../lib/index.js'
 import { bigEndian, overwrite } from '../support/images/files.js'
@@ -166,5 +166,23 @@ describe('tables with', () => {
     const { path, layout } = await valid()
     overwrite(path, block(layout) + 2 * Number(host(layout, 3) / 65536n), Buffer.alloc(2))
     await expectRefusal(path, { code: 'IMAGE_CORRUPT', sentence: /is in use but has refcount 0/ })
+  })
+
+  test('a refcount of 1 for two compressed clusters are corrupt', async () => {
+    const folder = temp.folder()
+    const writes = ['write -c -P 1 0 64k', 'write -c -P 2 64k 64k']
+    const chain = await makeChain(
+      folder,
+      { name: 'base', size: '1M', io: ['write -P 3 0 1M'] },
+      { name: 'top', size: '1M', io: writes },
+    )
+    const file = readFileSync(chain.top)
+    const block = Number(file.readBigUInt64BE(Number(file.readBigUInt64BE(48))))
+    const shared = Array.from({ length: 32 }, (_, cluster) => block + 2 * cluster).filter(
+      (at) => file.readUInt16BE(at) === 2,
+    )
+    expect(shared).toHaveLength(1)
+    overwrite(chain.top, Number(shared[0]), Buffer.from([0, 1]))
+    await expectRefusal(chain.top, { code: 'IMAGE_CORRUPT', sentence: /is in use but has refcount 1/ })
   })
 })

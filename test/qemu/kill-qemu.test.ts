@@ -59,7 +59,9 @@ test('at pending, before anything was flushed: the old chain, and an offline pul
   const domain = await live.domain()
   const job = await domain.blockPull('vda')
   await held.reached
-  expect(await live.jobs()).toEqual([{ id: expect.stringMatching(/^blockpull-vda-[0-9a-f]{8}$/), status: 'pending' }])
+  expect(await live.jobs()).toEqual([
+    { id: expect.stringMatching(/^blockpull-pull-vda-[0-9a-f]{8}$/), status: 'pending' },
+  ])
   await killUnder(job, live)
   expect(await live.complaints(lower, true)).toEqual([])
   const offline = await domain.blockPull('vda')

@@ -22,7 +22,7 @@ const temp = new TempFolder('kill-us')
 afterAll(() => temp.remove())
 
 const slow = { bytesPerSecond: 1 << 18 }
-const ourId = expect.stringMatching(/^blockpull-vda-[0-9a-f]{8}$/)
+const ourId = expect.stringMatching(/^blockpull-pull-vda-[0-9a-f]{8}$/)
 const waiting = [{ id: ourId, status: 'pending' }]
 
 /** Where the proxy stops a pull: at a command, before QEMU hears of it or once it is done. */

@@ -18,8 +18,9 @@
 
 namespace blockpull::driver::qemu {
 
-/// Gives the watch of the new job, which began before the job was asked for. kGuestBusy while QEMU may not write; kUnsupported where the chain is another one;
-/// QEMU's refusals as start_stream() has them.
+/// Gives the watch of the new job, which began before the job was asked for. kGuestBusy while QEMU
+/// may not write; kUnsupported where the chain is another one; QEMU's refusals as those of
+/// start_stream().
 void restart_stream(const std::shared_ptr<qmp::Monitor>& monitor, const StreamPlan& plan,
                     std::uint64_t bandwidth,
                     std::function<void(Result<std::shared_ptr<JobWatch>>)> done);

@@ -67,7 +67,7 @@ describe('options of a pull', () => {
   })
 
   it('may be left out, or be undefined one by one', () => {
-    const nothing = { base: null, bytesPerSecond: 0n, relative: false, detached: false, signal: null, bigint: false }
+    const nothing = { base: null, bandwidth: 0n, relative: false, detached: false, signal: null, bigint: false }
     const formats = { backingFormat: null, backingFormats: null }
     const empty = { ...nothing, onError: 'report', siblings: null, trailingData: 'refuse', formats }
     expect(readDiskPull('blockPull', undefined, false)).toEqual(empty)
@@ -96,7 +96,7 @@ describe('options of a pull', () => {
         backingFormats: null,
         backingPaths: ['/srv'],
         base: 'b.qcow2',
-        bytesPerSecond: 1048576n,
+        bandwidth: 1048576n,
         siblings: ['/srv/a', '/srv/b'],
         trailingData: 'keep',
       },
