@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A file of a chain, to be compared with files of other chains: who else needs it? Two names may
-// lead to one file, so the inode decides. What cannot be seen from here (a QEMU in a container, a
-// name that is relative to QEMU's folder) is compared by name; where a name is relative, its last
-// part decides, so that a file is rather taken for needed than for free. What is not to count needs
-// to be known for sure.
+// A file of a chain, to compare with files of other chains that may need it. Two names may lead to
+// one file, so the inode decides. Files that cannot be seen from here (a QEMU in a container, a
+// name relative to QEMU's folder) are compared by name. If one name is relative, the last parts
+// decide: in doubt a file counts as needed. A file is ignored only when its identity is certain.
 //
 // Thread rule: any thread; own_file(), guest_file() and find_by_name() block for a stat,
 // make_durable() for the disk.
@@ -21,31 +20,31 @@
 namespace blockpull::driver {
 
 struct ChainFile {
-  /// As its chain names it.
+  /// The name in its chain.
   std::string path;
-  /// Absent: it cannot be seen from here.
+  /// Absent: the file cannot be seen from here.
   std::optional<io::FileId> id;
 };
 
-/// The file that a name leads to here.
+/// The file that the name leads to from here.
 [[nodiscard]] ChainFile own_file(std::string path);
 
-/// The file that a QEMU has by that name; a relative one means a folder of its own.
+/// The file that a QEMU has by that name. A relative name belongs to QEMU's own folder.
 [[nodiscard]] ChainFile guest_file(std::string path);
 
-/// Finds those of a QEMU's files that have been named only.
+/// Looks up those of a QEMU's files that are only known by name.
 void find_by_name(std::vector<ChainFile>& files);
 
-/// Those of an open chain, top first.
+/// The files of an open chain, top first.
 [[nodiscard]] std::vector<ChainFile> files_of(const image::Chain& chain);
 
-/// Makes durable what anybody has written to a file that is seen from here. kIo.
+/// Makes durable what anybody has written to the file, if it can be seen from here. kIo.
 [[nodiscard]] Result<void> make_durable(const ChainFile& file);
 
-/// Whether the two may be one file; in doubt they are.
+/// Whether the two may be one file; true in doubt.
 [[nodiscard]] bool may_be_same_file(const ChainFile& one, const ChainFile& other);
 
-/// Whether they are; in doubt they are not.
+/// Whether the two are one file; false in doubt.
 [[nodiscard]] bool is_same_file(const ChainFile& one, const ChainFile& other);
 
 }  // namespace blockpull::driver

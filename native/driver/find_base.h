@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which layer of a chain a caller's name for the base means, whether our engine or a guest's QEMU
-// is to pull. A name fits a layer
+// Finds the layer that a caller's name for the base means, both for our engine and for a guest's
+// QEMU. A name fits a layer
 //
 //     by its file      the name leads to it, from here or from the folder of the overlay
 //     by its name      the layer was opened by it, QEMU's node has it, or the overlay's header
 //                      states it
 //
-// and may fit two: from here it leads to a deep layer, and a header further up states the same for
-// another file. libvirt's calls take the upper one, as libvirt does; everybody else is asked.
+// A name may fit two layers: from here it leads to a deep layer, and a header further up states the
+// same name for another file. libvirt's calls take the upper one, as libvirt does. For all others
+// such a name is refused.
 
 #pragma once
 
@@ -26,23 +27,23 @@ namespace blockpull::driver {
 struct BaseChoice {
   std::string name;
   std::optional<std::size_t> index;
-  /// A name that fits two layers is refused; otherwise it means the upper one.
+  /// Refuse a name that fits two layers; otherwise it means the upper one.
   bool is_exact = false;
 };
 
-/// What a layer goes by.
+/// The names of a layer.
 struct NamedLayer {
   std::string path;
-  /// What the header above it states; may be empty.
+  /// The name that the header above it states; may be empty.
   std::string stated;
-  /// QEMU's name for it, or empty.
+  /// QEMU's node name for it, or empty.
   std::string node;
-  /// Absent where it cannot be seen from here.
+  /// Absent if the file cannot be seen from here.
   std::optional<io::FileId> file;
 };
 
-/// Index of the layer that `base` means, below the first. kNoBase; kInvalidArgument for a name that
-/// fits two. Blocks for a few stats.
+/// Index of the layer that `base` means, below the first. kNoBase if none; kInvalidArgument if the
+/// name fits two. Blocks for a few stats.
 [[nodiscard]] Result<std::size_t> find_base(const std::vector<NamedLayer>& layers,
                                             const BaseChoice& base);
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a pull is: its options, its plan, and a pull that is ready to start. Both ways of pulling
-// share this: `local/prepare_pull.h` for a disk that is shut off, `qemu/guest_pull.h` for a running
-// guest's.
+// The common part of both ways to pull: its options, its plan, and a pull that is ready to start.
+// `local/prepare_pull.h` is for a disk that is shut off, `qemu/guest_pull.h` for a running guest's.
 
 #pragma once
 
@@ -33,13 +32,13 @@ struct KeptLayer {
 struct PullOptions {
   std::string path;
   image::ChainOptions chain;
-  /// Absent: everything is pulled and no backing file stays.
+  /// Absent: pull everything, so that no backing file stays.
   std::optional<BaseChoice> base;
-  /// Refuse (kUnsupported) when the new backing file could not be stated relative to the overlay.
+  /// Refuse (kUnsupported) if the new backing file cannot be stated relative to the overlay.
   bool require_relative = false;
-  /// For what lies behind the image in its file.
+  /// What to do with bytes behind the image in its file.
   TrailingPolicy trailing = TrailingPolicy::kRefuse;
-  /// Of a plan: what would be moved is read (`plan/trial_read.h`).
+  /// Only for a plan: also read the data that would be moved (`plan/trial_read.h`).
   bool reads_data = false;
 };
 
@@ -47,27 +46,27 @@ struct PullPlan {
   std::uint64_t virtual_size = 0;
   std::uint64_t bytes_to_move = 0;
   std::uint64_t bytes_to_allocate = 0;
-  /// Absent when the files cannot be read from here, a guest's: the two above are estimates then.
+  /// Absent if a guest's files cannot be read from here; the two fields above are estimates then.
   std::optional<std::uint64_t> bytes_free;
   const char* method = "none";
-  /// The first is what a pull would be refused with.
+  /// A pull would be refused with the first of these.
   std::vector<Error> refusals;
   std::vector<std::string> released;
   std::optional<std::string> base;
-  /// What would be kept or discarded behind the image.
+  /// The bytes behind the image that would be kept or discarded.
   std::optional<job::Trailing> trailing;
 };
 
-/// A pull that has refused nothing and waits to be started, with its files and locks if it is our
-/// engine's. One that is not started gives back what it holds.
+/// A pull that has passed all checks and waits to be started. If it is our engine's, it holds its
+/// files and locks. It releases everything if it is never started.
 class PreparedPull {
  public:
   virtual ~PreparedPull() = default;
 
-  /// The image's chain before the pull, top first; by name alone where it is a guest's.
+  /// The image's chain before the pull, top first; only names if it is a guest's.
   [[nodiscard]] virtual std::vector<ChainFile> files() const = 0;
 
-  /// Once.
+  /// May be called once.
   [[nodiscard]] virtual std::shared_ptr<job::Job> start(job::Engine& engine,
                                                         job::JobOptions options) = 0;
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The zero test: the first 16 bytes by hand, then the buffer compared with itself shifted by 16,
-// which the C library does with the widest instructions that the machine has.
+// The zero test checks the first 16 bytes itself. It then compares the buffer with itself shifted
+// by 16 bytes, which the C library does with the widest instructions of the machine.
 
 #include "core/base/bytes.h"
 

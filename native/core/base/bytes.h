@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Integers in bytes. qcow2 is big-endian throughout; fields are copied out of and into a span of
-// their exact size, so alignment and the end of the buffer never come into it. A walk over tables
-// loads an entry every few nanoseconds, hence one load and one byte swap instead of a loop over
-// bytes.
+// Integers in bytes. qcow2 is big-endian throughout. Fields are copied out of and into a span of
+// their exact size, so alignment and the end of the buffer do not matter. A walk over tables loads
+// an entry every few nanoseconds, so this uses one load and one byte swap, not a loop over bytes.
 
 #pragma once
 
@@ -31,7 +30,7 @@ template <std::unsigned_integral T>
   }
 }
 
-/// Between the machine's order and big-endian, either way.
+/// Converts between the machine's order and big-endian, in either direction.
 template <std::unsigned_integral T>
 [[nodiscard]] constexpr T big_endian(T value) {
   return std::endian::native == std::endian::little ? swap_bytes(value) : value;
@@ -50,7 +49,7 @@ constexpr void store_be(std::span<std::byte, sizeof(T)> to, T value) {
   std::copy(bytes.begin(), bytes.end(), to.begin());
 }
 
-/// The big-endian field of type T at `offset`; the caller has checked that it lies inside `from`.
+/// The big-endian field of type T at `offset`. The caller has checked that it lies inside `from`.
 template <std::unsigned_integral T>
 [[nodiscard]] constexpr T be_at(std::span<const std::byte> from, std::size_t offset) {
   return load_be<T>(std::span<const std::byte, sizeof(T)>(from.subspan(offset, sizeof(T))));
@@ -61,7 +60,7 @@ constexpr void put_be_at(std::span<std::byte> to, std::size_t offset, T value) {
   store_be<T>(std::span<std::byte, sizeof(T)>(to.subspan(offset, sizeof(T))), value);
 }
 
-/// Whether every byte is zero. The common non-zero case ends at the first word.
+/// Whether every byte is zero. Data that is not usually ends the test at the first word.
 [[nodiscard]] bool all_zero(std::span<const std::byte> bytes);
 
 }  // namespace blockpull

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Arithmetic on numbers that come from disk or from users. Ranges are judged by `fits`, which no
-// sum in it can overflow; the rounding functions are for values already known to be far from 2^64
-// and for powers of two.
+// Arithmetic on numbers from disk or from users. `fits` checks a range without a sum that could
+// overflow. The rounding functions are for powers of two, and for values known to be far from 2^64.
 
 #pragma once
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Time as the rate limiter and the timers see it: nanoseconds on a monotonic clock, behind a seam
-// so that tests move it by hand.
+// Time for the rate limiter and the timers: nanoseconds on a monotonic clock, behind an interface
+// so that tests can set it.
 
 #pragma once
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How an Error is made; the mapping of errno to kind is the only table here.
+// Makes Errors; the mapping of errno to kind is the only table here.
 
 #include "core/base/error.h"
 
@@ -32,7 +32,7 @@ ErrorKind kind_of(int error_number) {
   }
 }
 
-/// Where nothing is wrong with the file, and a later try may find a descriptor.
+/// What to do if the file is fine and a later try may find a descriptor.
 std::string_view remedy(int error_number) {
   switch (error_number) {
     case EMFILE:
@@ -61,8 +61,8 @@ Error Error::with_cause(Error error) && {
 }
 
 std::string errno_text(int error_number) {
-  // glibc's own strerror_r, whose answer may lie in the buffer or not. strerrordesc_np is too new
-  // for the systems that a prebuilt binary must run on.
+  // This is glibc's own strerror_r, which may return a pointer outside the buffer. strerrordesc_np
+  // is too new for the systems on which a prebuilt binary must run.
   char buffer[128];
   return ::strerror_r(error_number, buffer, sizeof buffer);
 }

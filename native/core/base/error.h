@@ -2,7 +2,7 @@
 //
 // What went wrong, as a value.
 //
-//     Error = kind        a small closed set: what a program branches on
+//     Error = kind        a small closed set, on which programs branch
 //           + message     a sentence for people: the actual value, the limit, the file, what to do
 //           + origin      system call and errno, or QEMU's command, class and words; a cause
 //           + context     path, offset, holder, bytes needed
@@ -55,33 +55,33 @@ enum class ErrorKind : std::uint8_t {
 struct QemuOrigin {
   /// "block-stream".
   std::string command;
-  /// "GenericError"; empty where QEMU has not answered.
+  /// "GenericError"; empty if QEMU has not answered.
   std::string error_class;
-  /// QEMU's sentence; empty where QEMU has not answered.
+  /// QEMU's sentence; empty if QEMU has not answered.
   std::string words;
 };
 
 struct Error {
   ErrorKind kind = ErrorKind::kIo;
   std::string message;
-  /// Positive, 0 when no system call failed.
+  /// Positive; 0 if no system call failed.
   int error_number = 0;
   /// "pwrite" for example, or empty.
   std::string system_call;
-  /// Of what QEMU refused, or did not answer.
+  /// Set if QEMU refused a command or did not answer it.
   std::optional<QemuOrigin> qemu = {};
   std::string path;
   /// Host offset in `path`, in bytes.
   std::optional<std::uint64_t> offset;
   /// Who holds the lock: "pid 4711 (qemu-system-x86)", or empty.
   std::string holder;
-  /// For kNoSpace: about how many bytes the pull still has to write, free space not subtracted; 0
-  /// when unknown.
+  /// For kNoSpace: about how many bytes the pull still has to write, without regard to free space;
+  /// 0 if unknown.
   std::uint64_t bytes_needed = 0;
-  /// What else may help, in a sentence of its own, where the message has to be libvirt's to the
-  /// letter; or empty.
+  /// What else may help, in a sentence of its own, for messages that must be libvirt's exact words;
+  /// or empty.
   std::string hint;
-  /// The error that this one is about, where its message is more than that one's.
+  /// The error behind this one, if its message adds something to that one's.
   std::shared_ptr<const Error> cause = {};
 
   [[nodiscard]] Error with_path(std::string_view file) &&;
@@ -91,7 +91,7 @@ struct Error {
 /// An error without a system call behind it.
 [[nodiscard]] Error make_error(ErrorKind kind, std::string message);
 
-/// What the system calls `error_number`: "No such file or directory" for ENOENT.
+/// The system's text for `error_number`: "No such file or directory" for ENOENT.
 [[nodiscard]] std::string errno_text(int error_number);
 
 /// The error of a failed system call on `path`: the kind follows from `error_number` (ENOSPC is

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Result<T>: a value or an Error. Nothing in native/ throws; whatever can fail returns one of
-// these, and [[nodiscard]] makes a forgotten failure a warning that the development build turns
-// into an error.
+// Result<T>: a value or an Error. Nothing in native/ throws; everything that can fail returns one
+// of these. [[nodiscard]] makes an ignored failure a warning, and the development build makes that
+// an error.
 //
 //     BLOCKPULL_TRY(header, read_header(file));    // declares `header`, or returns the error
 //     BLOCKPULL_CHECK(file.sync());                // for Result<void>
 //
-// Reading the value of a failed Result is a programming error and ends the process.
+// Reading the value of a failed Result is a programming error and aborts the process.
 
 #pragma once
 
@@ -28,7 +28,7 @@ class [[nodiscard]] Result {
   Result() requires std::is_void_v<T>
   = default;
 
-  // Implicit, so that functions return plain values and plain errors.
+  // Implicit, so that functions can return plain values and plain errors.
   template <typename U = Value>
   requires(!std::is_void_v<T> && std::is_convertible_v<U&&, Value> &&
            !std::is_same_v<std::remove_cvref_t<U>, E> &&

@@ -2,8 +2,8 @@
 //
 // Sentences from pieces: `text("cluster_bits is ", bits, " in '", path, "'")`.
 //
-// g++ 12 has no <format>. Messages need only strings and integers put one after another, so one
-// variadic function is all there is; numbers are decimal, `Hex{n}` prints 0x….
+// g++ 12 has no <format>. Messages only need strings and integers put one after another, so there
+// is only one variadic function. Numbers are decimal; `Hex{n}` prints 0x….
 
 #pragma once
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A thread that may be refused. std::thread ends the process where the system has no thread to give
-// (no memory, a limit of the user or the container), and with it everybody else's jobs.
+// A thread whose start may fail. std::thread aborts the process if the system has no thread to give
+// (no memory, a limit of the user or the container), which ends everybody else's jobs too.
 //
-// A thread may still run while exit() destroys what is static. So what threads share for as long as
-// the process lives is a static pointer to what nobody destroys.
+// A thread may still run while exit() destroys static objects. Objects that threads share for the
+// life of the process are therefore static pointers to objects that are never destroyed.
 
 #pragma once
 
@@ -19,8 +19,8 @@ namespace blockpull {
 
 class Thread {
  public:
-  /// Runs `body` on a thread of its own, which tools show as `name` (at most 15 characters). kIo
-  /// when there is no thread to be had.
+  /// Runs `body` on a thread of its own, which tools show as `name` (at most 15 characters). kIo if
+  /// no thread can be started.
   [[nodiscard]] static Result<Thread> start(const char* name, std::function<void()> body);
 
   Thread(Thread&& other) noexcept : handle_(other.handle_), joinable_(other.joinable_) {
@@ -28,12 +28,12 @@ class Thread {
   }
   Thread& operator=(Thread&&) = delete;
 
-  /// Waits for its end, unless it was left to itself.
+  /// Waits for its end, unless it was detached.
   ~Thread();
 
   [[nodiscard]] bool is_current() const { return ::pthread_equal(handle_, ::pthread_self()) != 0; }
 
-  /// It ends by itself, and nobody waits for it.
+  /// The thread ends by itself, and nobody waits for it.
   void detach();
 
  private:

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Callbacks that wait for their time, earliest first; those of one time in the order they came.
+// Callbacks that wait for their time: earliest first, and in order of arrival for the same time.
 //
-// Thread rule: the one thread whose loop it serves.
+// Thread rule: the thread whose loop it serves.
 
 #pragma once
 
@@ -18,7 +18,7 @@ namespace blockpull {
 
 class TimerQueue {
  public:
-  /// Keeps `callback` until `when`. The ticket, never 0, cancels.
+  /// Keeps `callback` until `when`. Returns a ticket for cancel(), never 0.
   std::uint64_t add(Nanoseconds when, std::function<void()> callback) {
     const std::uint64_t ticket = next_ticket_++;
     timers_.emplace(when, Timer{ticket, std::move(callback)});
@@ -26,7 +26,7 @@ class TimerQueue {
     return ticket;
   }
 
-  /// Nothing happens where it has run, or was cancelled, before.
+  /// Does nothing if the callback has run or was cancelled before.
   void cancel(std::uint64_t ticket) {
     const auto known = when_of_.find(ticket);
     if (known == when_of_.end()) {
@@ -40,7 +40,7 @@ class TimerQueue {
     when_of_.erase(known);
   }
 
-  /// Runs what is due at `now`, also what comes to be due meanwhile.
+  /// Runs everything that is due at `now`, including timers that the callbacks add.
   void run_due(Nanoseconds now) {
     while (!timers_.empty() && timers_.begin()->first <= now) {
       auto timer = std::move(timers_.begin()->second);
@@ -50,7 +50,7 @@ class TimerQueue {
     }
   }
 
-  /// When the next one is due; never, if there is none.
+  /// When the next one is due; Nanoseconds::max() if there is none.
   [[nodiscard]] Nanoseconds next() const {
     return timers_.empty() ? Nanoseconds::max() : timers_.begin()->first;
   }

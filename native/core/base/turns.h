@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What must not overlap, by the name of what it uses: one at a time goes on, the others wait in
-// the order in which they came.
+// Serializes operations that use the same resource, identified by its name. One runs at a time; the
+// others wait in order of arrival.
 //
-//     wait ─▶ first of its name? ─ yes ─▶ begin ─▶ … the turn is let go ─▶ the next begins
+//     wait ─▶ first of its name? ─ yes ─▶ begin ─▶ … the turn is released ─▶ the next begins
 //                                └ no ──▶ in line
 //
-// A turn is held by whoever is at it and ends with its last copy, so it also ends where a callback
-// that holds it is dropped unheard.
+// The running operation holds its turn, which ends when its last copy is destroyed. A turn
+// therefore also ends when a callback that holds it is dropped without a call.
 //
-// Thread rule: any thread; who is next begins on the thread that lets go.
+// Thread rule: any thread; the next operation begins on the thread that releases the turn.
 
 #pragma once
 
@@ -22,7 +22,7 @@
 
 namespace blockpull {
 
-/// Outlives its turns.
+/// Must outlive its turns.
 class Turns {
  public:
   using Turn = std::shared_ptr<void>;
@@ -34,7 +34,7 @@ class Turns {
   [[nodiscard]] Turn turn_of(const std::string& name);
   void next(const std::string& name);
 
-  /// Guards what follows: who waits, by the names that are in use.
+  /// Guards everything below: the waiting operations, by the names in use.
   std::mutex mutex_;
   std::map<std::string, std::deque<Begin>> waiting_;
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// An owned file descriptor: closed once, when its owner goes.
+// An owned file descriptor, closed once, with its owner.
 
 #pragma once
 
@@ -29,8 +29,7 @@ class UniqueFd {
   [[nodiscard]] int get() const { return fd_; }
   [[nodiscard]] bool is_open() const { return fd_ >= 0; }
 
-  /// Closes now. An error of close(2) tells nothing that fdatasync has not told before, so it is
-  /// dropped.
+  /// Closes now. An error of close(2) is dropped: fdatasync has reported all that it could say.
   void reset() {
     if (fd_ >= 0) {
       ::close(fd_);

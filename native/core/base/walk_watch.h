@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A walk through tables or data that takes long, as its caller has it: how to give it up, and how
-// far it is.
+// Lets the caller of a long walk through tables or data give it up and see its progress.
 //
 //     caller   give_up() ──▶ ┌───────┐ ◀── check()            between its parts
 //              progress() ◀─ │ state │ ◀── begin(), reach()   the walk
 //                            └───────┘
 //
-// Copies share the state. A walk has one phase after another: tables first, then perhaps data; each
-// counts from 0 to a total of its own, and never back.
-//
+// Copies share the state. A walk has one phase after another: first tables, then perhaps data. Each
+// phase counts from 0 to a total of its own, and never backwards.
 // Thread rule: any thread.
 
 #pragma once
@@ -26,7 +24,7 @@
 
 namespace blockpull {
 
-/// What is gone through.
+/// What the walk reads.
 enum class WalkPhase : std::uint8_t { kTables, kData };
 
 struct WalkProgress {
@@ -37,7 +35,7 @@ struct WalkProgress {
 
 class WalkWatch {
  public:
-  /// Of a walk that is wanted for as long as `is_wanted` says, and nobody gives it up.
+  /// For a walk that is wanted as long as `is_wanted` returns true and give_up() was not called.
   template <std::predicate F>
   WalkWatch(F is_wanted)  // NOLINT(google-explicit-constructor)
       : state_(std::make_shared<State>(std::move(is_wanted))) {}
@@ -53,7 +51,7 @@ class WalkWatch {
     return state_->progress;
   }
 
-  /// kCancelled where nobody wants it any more.
+  /// kCancelled if nobody wants the result any more.
   [[nodiscard]] Result<void> check() const {
     return check_wanted([this] { return !is_given_up() && state_->is_wanted(); });
   }
@@ -63,7 +61,7 @@ class WalkWatch {
     state_->progress = WalkProgress{phase, 0, total_bytes};
   }
 
-  /// After begin().
+  /// To be called after begin().
   void reach(std::uint64_t done_bytes) const {
     const std::lock_guard lock(state_->mutex);
     auto& progress = *state_->progress;
@@ -75,7 +73,7 @@ class WalkWatch {
     explicit State(IsWanted wanted) : is_wanted(std::move(wanted)) {}
 
     const IsWanted is_wanted;
-    /// Guards what follows.
+    /// Guards everything below.
     std::mutex mutex;
     bool is_given_up = false;
     std::optional<WalkProgress> progress;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How a call that takes long is given up: between its parts it asks whether anybody still waits.
+// How a long call is given up: between its parts it asks whether anybody still wants the result.
 //
-// Thread rule: the call's; what answers may be called from any thread.
+// Thread rule: that of the call; the function that answers may be called from any thread.
 
 #pragma once
 
@@ -12,10 +12,10 @@
 
 namespace blockpull {
 
-/// Asked every few milliseconds.
+/// Called every few milliseconds.
 using IsWanted = std::function<bool()>;
 
-/// kCancelled once it is not.
+/// kCancelled if `is_wanted` returns false.
 [[nodiscard]] inline Result<void> check_wanted(const IsWanted& is_wanted) {
   if (is_wanted()) {
     return {};

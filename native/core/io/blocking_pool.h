@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A few threads for calls that may block. Tasks start in the order they were given; there is no
-// other promise. The destructor runs what is queued, then joins.
+// A few threads for calls that may block. Tasks start in the order in which they were given; there
+// is no other promise. The destructor runs what is queued, then joins.
 
 #pragma once
 
@@ -18,7 +18,7 @@ namespace blockpull::io {
 
 class BlockingPool {
  public:
-  /// kIo when the threads cannot be had.
+  /// kIo if the threads cannot be started.
   [[nodiscard]] static Result<std::unique_ptr<BlockingPool>> create(std::size_t threads);
   ~BlockingPool();
   BlockingPool(const BlockingPool&) = delete;
@@ -26,7 +26,7 @@ class BlockingPool {
 
   void run(std::function<void()> task);
 
-  /// Whether the caller is one of its threads.
+  /// Whether the caller runs on one of its threads.
   [[nodiscard]] bool is_current() const;
 
  private:

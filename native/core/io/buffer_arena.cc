@@ -20,7 +20,7 @@ constexpr std::size_t kHugePage = 2097152;
 }  // namespace
 
 Result<std::unique_ptr<BufferArena>> BufferArena::create(std::size_t bytes) {
-  // A huge page's worth more, so that the buffers can begin at the border of one.
+  // One huge page more, so that the buffers can begin at the start of one.
   const std::size_t mapped = bytes + kHugePage;
   void* const mapping =
       ::mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -29,8 +29,8 @@ Result<std::unique_ptr<BufferArena>> BufferArena::create(std::size_t bytes) {
   }
   auto* const base =
       reinterpret_cast<std::byte*>(round_up(reinterpret_cast<std::uintptr_t>(mapping), kHugePage));
-  // The kernel pins the pages of every request: one huge page instead of 256 small ones is a third
-  // of the CPU time of a copy. Where there are none, all else is the same.
+  // The kernel pins the pages of every request. One huge page instead of 256 small ones cuts the
+  // CPU time of a copy to a third. Without huge pages everything else works the same.
   (void)::madvise(base, bytes, MADV_HUGEPAGE);
   return std::unique_ptr<BufferArena>(new BufferArena({mapping, mapped}, base, bytes / kBlock));
 }
@@ -73,7 +73,7 @@ void BufferArena::give_back(std::byte* buffer) {
   const auto first = static_cast<std::size_t>(buffer - base_) / kBlock;
   const auto taken = taken_.find(first);
   if (taken == taken_.end()) {
-    // Not a buffer that is out: given back twice, and somebody else may be writing to it already.
+    // Not a buffer in use: it was given back twice, and somebody else may already be writing to it.
     std::abort();
   }
   add_free(first, taken->second);
@@ -81,7 +81,7 @@ void BufferArena::give_back(std::byte* buffer) {
   serve();
 }
 
-/// Joined with the free runs before and behind it.
+/// Adds a free run, merged with the free runs before and behind it.
 void BufferArena::add_free(std::size_t first, std::size_t count) {
   auto next = free_.lower_bound(first);
   if (next != free_.end() && next->first == first + count) {

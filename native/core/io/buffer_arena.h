@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The one bounded store of aligned buffers through which all guest data of the process goes.
+// The bounded store of aligned buffers for all guest data of the process.
 //
 //     │ 4 KiB │ 4 KiB │ … │        one mapping; a buffer is a run of blocks, found first-fit
 //
-// A throttled job moves as little as a page at a time, a fast one 1 MiB: with buffers of one size a
-// thousand slow jobs would starve each other. A page costs memory only once it has been touched.
-// Who finds no room leaves a callback and is served in order of asking; nobody overtakes, so the
-// first in line gets its run when enough has come back. Thread rule: the engine thread only.
+// A throttled job moves as little as a page at a time, a fast one 1 MiB. With buffers of one size a
+// thousand slow jobs would starve each other. A page costs memory only once it has been touched. If
+// there is no room, a caller leaves a callback. Callers are served in order; nobody overtakes, so
+// the first in line gets its run as soon as enough is free. Thread rule: the engine thread only.
 
 #pragma once
 
@@ -29,17 +29,17 @@ class BufferArena {
 
   static constexpr std::size_t kBlock = 4096;
 
-  /// `bytes` is a multiple of kBlock. kIo when the memory cannot be had.
+  /// `bytes` is a multiple of kBlock. kIo if the memory cannot be mapped.
   [[nodiscard]] static Result<std::unique_ptr<BufferArena>> create(std::size_t bytes);
   ~BufferArena();
   BufferArena(const BufferArena&) = delete;
   BufferArena& operator=(const BufferArena&) = delete;
 
-  /// A page-aligned buffer, or nullptr when somebody is waiting or no run is free. `bytes` is at
-  /// least 1 and at most the arena.
+  /// A page-aligned buffer, or nullptr if somebody is waiting or no run is free. `bytes` is between
+  /// 1 and the size of the arena.
   [[nodiscard]] std::byte* try_take(std::size_t bytes);
 
-  /// Calls `granted` when it is this asker's turn. The ticket cancels.
+  /// Calls `granted` when it is this caller's turn. The ticket is for cancel().
   std::uint64_t wait_for(std::size_t bytes, Granted granted);
   void cancel(std::uint64_t ticket);
 
@@ -65,9 +65,9 @@ class BufferArena {
 
   const Mapping mapping_;
   std::byte* const base_;
-  /// Runs of free blocks, no two of them neighbours: the first block of each, and how many.
+  /// Runs of free blocks, never adjacent: the first block of each, and how many.
   std::map<std::size_t, std::size_t> free_;
-  /// First block of each buffer that is out, and how many blocks it has.
+  /// First block of each buffer in use, and how many blocks it has.
   std::unordered_map<std::size_t, std::size_t> taken_;
   std::deque<Waiter> waiting_;
   std::uint64_t next_ticket_ = 1;

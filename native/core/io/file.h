@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Bytes at offsets. A File is what an image lies in: positional reads and writes, no file position,
-// no buffering of its own. The calls here block and serve metadata; the bulk of guest data goes
-// through `io/request.h` with many requests in flight.
+// Bytes at offsets. A File stores an image: positional reads and writes, no file position, no
+// buffering of its own. The calls here block and are for metadata; most guest data goes through
+// `io/request.h` with many requests in flight.
 //
-// Thread rule: all calls may come from any thread; two writes that overlap are the caller's
-// mistake. `test/native/faults` implements this interface in memory, with a memory of what was
-// synced.
+// Thread rule: any thread; the caller must not let two writes overlap. `test/native/faults`
+// implements this interface in memory, and records what was synced.
 
 #pragma once
 
@@ -19,20 +18,21 @@
 
 namespace blockpull::io {
 
-/// How a kernel file takes requests from a ring. Files that live elsewhere (tests) have fd -1 and
-/// are served by read_at/write_at.
+/// How a kernel file takes requests from a ring. Files that exist only in tests have fd -1 and are
+/// served by read_at/write_at.
 struct KernelFile {
   int fd = -1;
-  /// A second descriptor of the same file opened with O_DIRECT, -1 where the filesystem has none.
+  /// A second descriptor of the same file opened with O_DIRECT; -1 if the filesystem does not
+  /// support it.
   int direct_fd = -1;
-  /// What O_DIRECT wants offsets, lengths and addresses to be a multiple of.
+  /// O_DIRECT requires offsets, lengths and addresses to be multiples of this.
   std::uint32_t direct_alignment = 0;
-  /// Bytes that the file has had: when it was opened, or as we have made it since. Where a read
-  /// meets an earlier end, somebody else has cut the file.
+  /// Bytes that the file had when it was opened, or has through our own writes. If a read meets an
+  /// earlier end, somebody else has truncated the file.
   std::uint64_t expected_size = 0;
 };
 
-/// A run of a sparse file: [offset, offset + length) is a hole, or holds data.
+/// A part of a sparse file: [offset, offset + length) is a hole, or holds data.
 struct FileRun {
   std::uint64_t offset = 0;
   std::uint64_t length = 0;
@@ -43,14 +43,14 @@ class File {
  public:
   virtual ~File() = default;
 
-  /// The name it was opened by, for messages.
+  /// The name by which it was opened, for messages.
   [[nodiscard]] virtual const std::string& path() const = 0;
 
   /// Length in bytes.
   [[nodiscard]] virtual Result<std::uint64_t> size() = 0;
 
-  /// Fills `into`; bytes past the end of the file read as zeros, unless the file had them when it
-  /// was opened: kLocked, somebody has cut it.
+  /// Fills `into`. Bytes past the end of the file read as zeros; kLocked if the file had them when
+  /// it was opened, since somebody has truncated it.
   [[nodiscard]] virtual Result<void> read_at(std::uint64_t offset, std::span<std::byte> into) = 0;
 
   /// Writes all of `from`, or fails. Nothing is durable before sync().
@@ -58,29 +58,29 @@ class File {
                                               std::span<const std::byte> from) = 0;
 
   /// Makes every write that has returned, and the file's length, durable (fdatasync). A failure is
-  /// final: Linux tells of a lost write once and then shows bytes that the disk does not have, so
-  /// every later call fails too, without asking the kernel.
+  /// final: Linux reports a lost write once, and then shows bytes that the disk does not have.
+  /// Every later call therefore fails too, without asking the kernel.
   [[nodiscard]] virtual Result<void> sync() = 0;
 
-  /// Whether a sync has failed: from then on nothing that is written may be relied on.
+  /// Whether a sync has failed; after that, no written data may be relied on.
   [[nodiscard]] virtual bool sync_failed() const = 0;
 
   [[nodiscard]] virtual Result<void> truncate(std::uint64_t size) = 0;
 
-  /// Makes sure that [offset, offset + length) has space and that the file is at least that long;
-  /// the new bytes read as zeros. Where the filesystem cannot preallocate, only the length grows.
+  /// Makes sure that [offset, offset + length) has space and that the file is at least that long.
+  /// The new bytes read as zeros. If the filesystem cannot preallocate, only the length grows.
   [[nodiscard]] virtual Result<void> allocate(std::uint64_t offset, std::uint64_t length) = 0;
 
-  /// Gives the space of a range back; it reads as zeros or as before. Best effort: a filesystem
-  /// that cannot is no error.
+  /// Releases the space of a range, which then reads as zeros or as before. Best effort: it is no
+  /// error if the filesystem cannot do it.
   [[nodiscard]] virtual Result<void> punch(std::uint64_t offset, std::uint64_t length) = 0;
 
-  /// The run that begins at `offset`, which lies before the end of the file. kLocked: somebody has
-  /// cut the file.
+  /// The run that begins at `offset`, which lies before the end of the file. kLocked if somebody
+  /// has truncated the file.
   [[nodiscard]] virtual Result<FileRun> run_at(std::uint64_t offset) = 0;
 
   /// Whether [offset, offset + length), which lies before the end of the file, is known to be a
-  /// hole: its zeros need not be read.
+  /// hole. Its zeros then need not be read.
   [[nodiscard]] Result<bool> is_hole(std::uint64_t offset, std::uint64_t length) {
     BLOCKPULL_TRY(run, run_at(offset));
     return run.hole && run.length >= length;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The bytes of a part of a file that lie in no hole:
+// Reads the bytes of a part of a file, without its holes:
 //
-//     │ data │ hole │ data │      given a MiB at a time; of a hole nothing is read
+//     │ data │ hole │ data │      passed on a MiB at a time; holes are not read
 //
 // Thread rule: the file's.
 
@@ -17,15 +17,15 @@
 
 namespace blockpull::io {
 
-/// Where the bytes begin, and the bytes; they may be changed. False: no more are wanted.
+/// Gets the offset of the bytes, and the bytes, which it may change. False: stop.
 using TakeContent = std::function<Result<bool>(std::uint64_t offset, std::span<std::byte> bytes)>;
 
-/// Gives the data in [from, to), which lies before the end of the file. False where `take` wanted
-/// no more.
+/// Passes on the data in [from, to), which lies before the end of the file. False if `take` stopped
+/// it.
 [[nodiscard]] Result<bool> read_content(File& file, std::uint64_t from, std::uint64_t to,
                                         const TakeContent& take);
 
-/// Where the first byte of [from, to) lies that is not zero, or `to`; holes are not read.
+/// Offset of the first byte of [from, to) that is not zero, or `to`; holes are not read.
 [[nodiscard]] Result<std::uint64_t> first_nonzero(File& file, std::uint64_t from, std::uint64_t to);
 
 }  // namespace blockpull::io

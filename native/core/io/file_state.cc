@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::int64_t kSecond = 1'000'000'000;
 
-/// A kernel's clock for files steps every 10 ms at the slowest (100 Hz).
+/// The kernel's clock for file times steps every 10 ms at the slowest (100 Hz).
 constexpr std::int64_t kTick = 10'000'000;
 
 std::int64_t nanoseconds(const timespec& time) {
@@ -43,7 +43,7 @@ Result<FileState> state_of(int fd, const std::string& path) {
 
 Result<FileState> state_after_tick(int fd, const std::string& path) {
   BLOCKPULL_TRY(state, state_of(fd, path));
-  // A whole second is one in a billion by chance, and else says how coarse the filesystem is.
+  // A whole second is a chance of one in a billion, or the filesystem counts in seconds.
   const std::int64_t step = state.changed_ns % kSecond == 0 ? kSecond : kTick;
   timespec now{};
   ::clock_gettime(CLOCK_REALTIME, &now);
@@ -51,7 +51,7 @@ Result<FileState> state_after_tick(int fd, const std::string& path) {
   if (left <= 0) {
     return state;
   }
-  // Where the file's clock is another machine's, `left` says nothing; it is kept within reason.
+  // If the file's clock is another machine's, `left` means nothing, so it is limited.
   std::this_thread::sleep_for(std::chrono::nanoseconds(std::min(left, step)));
   return state_of(fd, path);
 }

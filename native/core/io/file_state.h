@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which file it is, and what stat says of it: enough to tell later whether somebody has written to
-// a file that we only read.
+// Identifies a file and records what stat reports, so that we can detect later whether somebody has
+// written to a file that we only read.
 //
-// A kernel stamps a write with the tick in which it comes, so a file that was written to a moment
-// before it was looked at can be written to again and have the same times. state_after_tick()
-// therefore waits such a tick out; afterwards every write shows. Times are those of the file's own
-// clock and are only ever compared with each other.
+// The kernel stamps a write with the current clock tick. A file that was written just before it was
+// examined can be written again within that tick and keep the same times. state_after_tick()
+// therefore waits for the tick to end; every later write then shows. Times are those of the file's
+// own clock and are only compared with each other.
 
 #pragma once
 
@@ -20,7 +20,7 @@
 
 namespace blockpull::io {
 
-/// Which inode: the same file whatever it was opened by.
+/// Identifies an inode, by whatever name it was opened.
 struct FileId {
   std::uint64_t device = 0;
   std::uint64_t inode = 0;
@@ -30,7 +30,7 @@ struct FileId {
 struct FileState {
   FileId id;
   std::uint64_t size_bytes = 0;
-  /// When the content, and when anything at all, was changed last.
+  /// Time of the last change of the content, and of the last change of anything.
   std::int64_t modified_ns = 0;
   std::int64_t changed_ns = 0;
   std::uint64_t links = 0;
@@ -42,15 +42,15 @@ struct FileState {
 
 [[nodiscard]] FileState state_of(const struct stat& about);
 
-/// What stat says of an open file; `path` is for messages.
+/// What stat reports of an open file; `path` is for messages.
 [[nodiscard]] Result<FileState> state_of(int fd, const std::string& path);
 
-/// The same once the tick of its last change is over: at the most a second later, and that only
-/// where a filesystem counts in whole seconds. Blocks.
+/// The same after the tick of the file's last change is over. Waits at most a second, and that long
+/// only if the filesystem counts in whole seconds. Blocks.
 [[nodiscard]] Result<FileState> state_after_tick(int fd, const std::string& path);
 
-/// kLocked: a file that had `had` bytes when it was opened ends at `ends_at`, behind which a read
-/// was to find some.
+/// kLocked: a file that had `had` bytes when it was opened now ends at `ends_at`, before the bytes
+/// of a read.
 [[nodiscard]] Error shorter_error(const std::string& path, std::uint64_t had,
                                   std::uint64_t ends_at);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The folder that a file lies in: what a path says of it, and how a name in it becomes durable.
+// The folder of a file: the part of the path that names it, and how to make names in it durable.
 //
 // Thread rule: any thread. sync_folder() blocks.
 
@@ -13,7 +13,7 @@
 
 namespace blockpull::io {
 
-/// The text up to and with the last slash; empty for a name in the current folder.
+/// The text up to and including the last slash; empty for a name in the current folder.
 [[nodiscard]] std::string_view folder_part(std::string_view path);
 
 /// Makes the names in the folder of `path` durable.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Takes the locks, asks for conflicts, and gives everything back when there is one. Who holds a
-// conflicting lock is a question of `lock_holder.h`; that it finds nobody changes no answer.
+// Takes the locks, checks for conflicts, and releases everything if there is one. `lock_holder.h`
+// finds the holder of a conflicting lock; not finding it changes no result.
 
 #include "core/io/lock.h"
 
@@ -24,7 +24,7 @@ constexpr off_t kUnsharedBase = 200;
 constexpr unsigned kPermissions = 4;
 constexpr unsigned kWrite = 1;
 
-/// Bit i: permission i.
+/// Bit i stands for permission i.
 struct LockBits {
   unsigned used = 0;
   unsigned unshared = 0;
@@ -34,7 +34,7 @@ LockBits bits_of(LockRole role) {
   return role == LockRole::kWriter ? LockBits{0b1111, 0b1110} : LockBits{0b0001, 0b1010};
 }
 
-/// One byte, or the rest of the file from `start` for length 0.
+/// One byte, or the rest of the file from `start` if `length` is 0.
 struct flock byte_lock(short type, off_t start, off_t length = 1) {
   struct flock lock {};
   lock.l_type = type;
@@ -58,12 +58,11 @@ Error lock_error(int error_number, const std::string& path) {
 
 struct Conflict {
   off_t byte = 0;
-  /// Of a POSIX lock; 0 for an open-file-description lock, which belongs to no process.
+  /// The owner of a POSIX lock; 0 for an open-file-description lock, which belongs to no process.
   pid_t pid = 0;
 };
 
-/// The first byte of `permissions` that somebody else has locked in a way that `type` does not go
-/// with.
+/// The first byte of `permissions` on which somebody else's lock conflicts with `type`.
 Result<std::optional<Conflict>> find_conflict(PosixFile& file, off_t base, unsigned permissions,
                                               short type = F_WRLCK) {
   for (unsigned i = 0; i < kPermissions; ++i) {
@@ -82,9 +81,9 @@ Result<std::optional<Conflict>> find_conflict(PosixFile& file, off_t base, unsig
   return std::optional<Conflict>();
 }
 
-/// Takes a shared lock, through `fd` of the file, on the byte of every permission in `permissions`;
-/// the byte where somebody's exclusive lock is in the way, if any. QEMU takes none; a program that
-/// locks whole files does.
+/// Takes a shared lock, through `fd` of the file, on the byte of every permission in `permissions`.
+/// Returns the byte where another program's exclusive lock conflicts, if any. QEMU takes no
+/// exclusive locks, but programs that lock whole files do.
 Result<std::optional<Conflict>> take(const PosixFile& file, int fd, off_t base,
                                      unsigned permissions) {
   for (unsigned i = 0; i < kPermissions; ++i) {
@@ -99,20 +98,20 @@ Result<std::optional<Conflict>> take(const PosixFile& file, int fd, off_t base,
     if (errno != EAGAIN && errno != EACCES) {
       return lock_error(errno, file.path());
     }
-    // Its owner may be gone by now; the byte was refused all the same.
+    // The owner may be gone by now, but the lock was refused.
     const bool known = ::fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
     return std::optional<Conflict>({byte, known && lock.l_pid > 0 ? lock.l_pid : 0});
   }
   return std::optional<Conflict>();
 }
 
-/// Takes all that `bits` says, through `fd` of the file.
+/// Takes all locks of `bits`, through `fd` of the file.
 Result<std::optional<Conflict>> take_all(const PosixFile& file, int fd, LockBits bits) {
   BLOCKPULL_TRY(conflict, take(file, fd, kUsedBase, bits.used));
   return conflict ? conflict : take(file, fd, kUnsharedBase, bits.unshared);
 }
 
-/// Takes what `bits` says; what is in the way, if anything.
+/// Takes the locks of `bits`. Returns the first conflict, if any.
 Result<std::optional<Conflict>> take_and_compare(PosixFile& file, LockBits bits) {
   BLOCKPULL_TRY(conflict, take_all(file, file.fd(), bits));
   if (conflict) {
@@ -134,7 +133,7 @@ Error conflict_error(PosixFile& file, const Conflict& conflict) {
   return error;
 }
 
-/// What take_and_compare() would find in the way, in its order.
+/// The first conflict that take_and_compare() would return.
 Result<std::optional<Conflict>> compare(PosixFile& file, LockBits bits) {
   struct Question {
     off_t base;
@@ -157,9 +156,9 @@ Result<std::optional<Conflict>> compare(PosixFile& file, LockBits bits) {
 Result<void> lock_image(PosixFile& file, LockRole role) {
   Result<std::optional<Conflict>> conflict = take_and_compare(file, bits_of(role));
   if (conflict.ok() && !*conflict && role == LockRole::kWriter) {
-    // Direct writes that are under way outlive a killed process, and keep their own descriptor open
-    // until they end. With locks of its own nobody can use the image before; they never conflict
-    // with those that we hold.
+    // Direct writes in flight outlive a killed process and keep their own descriptor open until
+    // they end. With locks of its own that descriptor keeps others from using the image before
+    // that. These locks never conflict with our other ones.
     const int direct_fd = file.kernel_file().direct_fd;
     conflict = direct_fd < 0 ? conflict : take_all(file, direct_fd, bits_of(role));
   }
@@ -167,12 +166,12 @@ Result<void> lock_image(PosixFile& file, LockRole role) {
     return {};
   }
   struct flock unlock = byte_lock(F_UNLCK, kUsedBase, 0);
-  // A failure leaves the locks until the file is closed, which is what happens next.
+  // A failure leaves the locks until the file is closed, which happens next.
   static_cast<void>(::fcntl(file.fd(), F_OFD_SETLK, &unlock));
   if (!conflict.ok()) {
     return std::move(conflict).error();
   }
-  // Only now: the search would find our own locks.
+  // Only after the unlock: the search would find our own locks.
   return conflict_error(file, **conflict);
 }
 

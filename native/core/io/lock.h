@@ -5,12 +5,12 @@
 //     byte 100 + i   "I use permission i"              i: 0 consistent read, 1 write,
 //     byte 200 + i   "I do not share permission i"        2 write unchanged, 3 resize
 //
-// Only shared (F_RDLCK) open-file-description locks are ever taken; a conflict is found by asking
-// with F_OFD_GETLK whether a write lock on the opposite byte would be refused. Two racers may both
-// fail, never both succeed. The locks go when the file is closed, or with the process; a writer's
-// not before its last request has ended.
+// Only shared (F_RDLCK) open-file-description locks are taken. To find a conflict, F_OFD_GETLK
+// checks whether a write lock on the opposite byte would be refused. Of two racing processes both
+// may fail, but never both succeed. The locks end when the file is closed, or with the process; a
+// writer's locks stay until its last request has ended.
 //
-// Source: QEMU block/file-posix.c, as observed; roles as QEMU uses them for a running pull.
+// Source: QEMU block/file-posix.c, as observed; roles as QEMU uses them during a pull.
 
 #pragma once
 
@@ -29,15 +29,15 @@ enum class LockRole : std::uint8_t {
   kBackingReader,
 };
 
-/// Takes the locks on `file`. kLocked names the holder in message and `holder` where /proc allows;
-/// a filesystem without locks is kUnsupported.
+/// Takes the locks on `file`. The message and `holder` of kLocked name the holder if /proc shows
+/// it. On a filesystem without locks this is kUnsupported.
 [[nodiscard]] Result<void> lock_image(PosixFile& file, LockRole role);
 
-/// Who has the file locked for writing, as "pid 4711 (qemu-system-x86)", "another process" where
-/// /proc does not tell, or empty when nobody has. Takes no lock.
+/// The process that has the file locked for writing: "pid 4711 (qemu-system-x86)", "another
+/// process" if /proc does not show it, or empty if there is none. Takes no lock.
 [[nodiscard]] std::string find_writer(PosixFile& file);
 
-/// What lock_image() would refuse now; absent when it would not. Takes no lock.
+/// The refusal that lock_image() would give now; absent if it would succeed. Takes no lock.
 [[nodiscard]] std::optional<Error> lock_refusal(PosixFile& file, LockRole role);
 
 }  // namespace blockpull::io

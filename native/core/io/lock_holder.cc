@@ -5,8 +5,8 @@
 //     lock:  1: OFDLCK  ADVISORY  READ  -1 fe:01:1048602 100 101
 //                                          dev:dev:inode start end ("EOF" for no end)
 //
-// The inode is compared as text first and then, since some filesystems show another device number
-// here than to stat, by asking what /proc/<pid>/fd/<fd> leads to.
+// The inode is compared as text first. Some filesystems show another device number here than in
+// stat, so it is then compared with what /proc/<pid>/fd/<fd> leads to.
 
 #include "core/io/lock_holder.h"
 
@@ -27,7 +27,7 @@
 namespace blockpull::io {
 namespace {
 
-/// Descriptors looked at before the search is given up: about half a second.
+/// Descriptors to examine before the search is given up: about half a second.
 constexpr int kMostDescriptors = 65536;
 
 struct CloseDirectory {
@@ -36,7 +36,7 @@ struct CloseDirectory {
 
 using Directory = std::unique_ptr<DIR, CloseDirectory>;
 
-/// The beginning of a small file, as much of it as fits.
+/// The beginning of a small file, as much as fits.
 std::string_view read_small(const std::string& path, std::span<char> into) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   std::size_t done = 0;
@@ -66,7 +66,7 @@ std::string_view next_word(std::string_view& line) {
   return word;
 }
 
-/// Whether a "lock:" line is of an open-file-description lock on `byte` of inode `inode`.
+/// Whether a "lock:" line is an open-file-description lock on `byte` of inode `inode`.
 bool is_lock_on(std::string_view line, std::uint64_t inode, std::uint64_t byte) {
   std::array<std::string_view, 8> words;
   for (std::string_view& word : words) {
@@ -95,8 +95,8 @@ bool has_lock_line(std::string_view content, std::uint64_t inode, std::uint64_t 
   return false;
 }
 
-/// Whether a descriptor of the process `pid` (its name in /proc) holds the lock; counts what it
-/// looks at.
+/// Whether a descriptor of the process `pid` (its name in /proc) holds the lock. Counts the
+/// descriptors that it examines.
 bool holds_lock(const std::string& pid, const FileId& id, std::uint64_t byte, int& looked_at) {
   const Directory descriptors(::opendir(text("/proc/", pid, "/fdinfo").c_str()));
   if (descriptors == nullptr) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which process holds a lock on a byte of a file, for a message that says whom to stop. The kernel
-// tells no process id for the locks that QEMU and we use, so /proc/<pid>/fdinfo is searched for
-// them; a container or missing rights may hide the holder, and then the answer is "another
-// process".
+// Finds the process that holds a lock on a byte of a file, for a message that says what to stop.
+// The kernel reports no process id for the locks that QEMU and we use, so this searches
+// /proc/<pid>/fdinfo. A container or missing permissions may hide the holder; the answer is then
+// "another process".
 
 #pragma once
 
@@ -16,14 +16,15 @@
 namespace blockpull::io {
 
 struct Holder {
-  /// 0: not found.
+  /// 0 if not found.
   pid_t pid = 0;
-  /// The process's name as /proc/<pid>/comm has it, or empty.
+  /// The process's name as in /proc/<pid>/comm, or empty.
   std::string name;
 };
 
-/// Who has a lock on `byte` of `file`, other than through `file` itself. `known_pid` is what
-/// F_OFD_GETLK told, 0 for nothing. Reads a bounded number of files below /proc and never fails.
+/// Finds a lock on `byte` of `file` that is not held through `file` itself. `known_pid` is the
+/// process that F_OFD_GETLK reported, 0 for none. Reads a bounded number of files in /proc and
+/// never fails.
 [[nodiscard]] Holder find_lock_holder(const PosixFile& file, off_t byte, pid_t known_pid);
 
 /// "pid 4711 (qemu-system-x86)", "this process (pid 42)" or "another process".

@@ -17,7 +17,7 @@
 namespace blockpull::io {
 namespace {
 
-/// Names tried before the leftovers of other processes are taken for a reason to give up.
+/// Names to try; if other processes have left so many files, creation fails.
 constexpr int kMostNames = 100;
 
 }  // namespace
@@ -48,7 +48,7 @@ NewFile::~NewFile() {
 }
 
 Result<void> NewFile::publish() {
-  // If we die before the rename, the next look at the folder sees a temporary file at most.
+  // If we die before the rename, the next reader of the folder sees at most a temporary file.
   BLOCKPULL_CHECK(file_->sync());
   BLOCKPULL_CHECK(take_name());
   published_ = true;
@@ -59,7 +59,7 @@ Result<void> NewFile::take_name() const {
   const char* const from = file_->path().c_str();
   int failed = ::renameat2(AT_FDCWD, from, AT_FDCWD, path_.c_str(), RENAME_NOREPLACE);
   if (failed != 0 && (errno == EINVAL || errno == ENOSYS)) {
-    // A filesystem without that flag (NFS) has hard links, which never replace anything either.
+    // A filesystem without that flag (NFS) has hard links, which never replace a file either.
     failed = ::link(from, path_.c_str());
     if (failed == 0) {
       ::unlink(from);

@@ -5,8 +5,8 @@
 //     create ─▶ folder/.blockpull-<pid>-<n>.tmp ─▶ write ─┬─▶ publish: sync ─ rename ─ sync folder
 //                                                         └─▶ destroyed without publish: removed
 //
-// The rename never replaces another file. A crash leaves at most the temporary file, which nothing
-// refers to.
+// The rename never replaces another file. A crash leaves at most the temporary file, and nothing
+// refers to that.
 
 #pragma once
 
@@ -20,7 +20,7 @@ namespace blockpull::io {
 
 class NewFile {
  public:
-  /// Begins a file that shall be `path`. kInvalidArgument when that exists.
+  /// Begins a file that is to become `path`. kInvalidArgument if that exists.
   [[nodiscard]] static Result<NewFile> create(const std::string& path);
 
   NewFile(NewFile&& other) noexcept = default;
@@ -29,7 +29,8 @@ class NewFile {
 
   [[nodiscard]] PosixFile& file() { return *file_; }
 
-  /// Makes the content durable, then the name. kInvalidArgument when somebody was faster with it.
+  /// Makes the content durable, then the name. kInvalidArgument if somebody else took the name
+  /// first.
   [[nodiscard]] Result<void> publish();
 
  private:
@@ -39,7 +40,7 @@ class NewFile {
   [[nodiscard]] Result<void> take_name() const;
 
   std::string path_;
-  /// Under its temporary name; null once moved from.
+  /// Under its temporary name; null after a move.
   std::unique_ptr<PosixFile> file_;
   bool published_ = false;
 };

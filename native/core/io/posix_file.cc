@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// System calls of one file. Every call that a signal can interrupt is repeated, every short
-// transfer is continued; what comes back is whole or an error that names the file and the offset.
+// The system calls on one file. Interrupted calls are repeated and short transfers continued. The
+// result is complete, or an error that names the file and the offset.
 //
-// Nothing but a regular file is opened, and the kind is looked at before the open as well as after
-// it: to open a device can do something (a watchdog starts, a tape rewinds), to open a FIFO can
-// wait for ever.
+// Only regular files are opened, and the kind is checked before the open as well as after it.
+// Opening a device can have an effect (a watchdog starts, a tape rewinds), and opening a FIFO can
+// block forever.
 
 #include "core/io/posix_file.h"
 
@@ -24,8 +24,8 @@
 namespace blockpull::io {
 namespace {
 
-/// What O_DIRECT wants where the kernel does not tell (before Linux 6.1): right for every disk in
-/// use.
+/// Alignment for O_DIRECT if the kernel does not report it (before Linux 6.1): right for every disk
+/// in use.
 constexpr std::uint32_t kUsualDirectAlignment = 4096;
 
 /// Bytes in a block of `st_blocks`, whatever the filesystem.
@@ -119,7 +119,7 @@ Result<std::unique_ptr<PosixFile>> PosixFile::open(const std::string& path, Acce
     return system_error("fstat", errno, path);
   }
   BLOCKPULL_CHECK(check_regular(about, path));
-  // O_NONBLOCK was for the open alone; a ring would take it to mean "fail rather than wait for the
+  // O_NONBLOCK was only for the open: io_uring would take it to mean "fail rather than wait for the
   // disk".
   if (::fcntl(fd.get(), F_SETFL, 0) != 0) {
     return system_error("fcntl", errno, path);
@@ -220,7 +220,7 @@ Result<void> PosixFile::sync() {
 }
 
 Result<void> PosixFile::truncate(std::uint64_t size) {
-  // Who reads meanwhile must not take our own cut for somebody else's.
+  // Concurrent reads must not take our own truncation for somebody else's.
   expected_size_ = std::min(expected_size_.load(), size);
   if (repeat_interrupted([&] { return ::ftruncate(fd_.get(), static_cast<off_t>(size)); }) != 0) {
     return error_at("ftruncate", errno, path_, size);
@@ -266,15 +266,14 @@ Result<void> PosixFile::punch(std::uint64_t offset, std::uint64_t length) {
 Result<FileRun> PosixFile::run_at(std::uint64_t offset) {
   const off_t data = ::lseek(fd_.get(), static_cast<off_t>(offset), SEEK_DATA);
   const int error_number = errno;
-  // After the question: what a file has lost by then is no hole.
+  // Asked after the lseek: bytes that the file has lost by now are not a hole.
   BLOCKPULL_TRY(end, size());
   if (end < expected_size_) {
     return shorter_error(path_, expected_size_, end);
   }
   FileRun run{offset, end > offset ? end - offset : 0, false};
   if (data < 0) {
-    // ENXIO: nothing but a hole up to the end. Any other answer means that this filesystem cannot
-    // tell.
+    // ENXIO: only a hole up to the end. Any other error means that this filesystem does not know.
     run.hole = error_number == ENXIO;
     return run;
   }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A File on a Linux filesystem, and the only place that opens one.
+// A File on a Linux filesystem, and the only code that opens one.
 //
 //     open ── lock (io/lock.h) ── read the header ── use
 //
-// Two descriptors of one inode: a buffered one for metadata, and, opened through /proc/self/fd when
-// it is first wanted, one with O_DIRECT for the bulk of the data, so that a pull neither fills the
-// page cache nor pays for copying through it. Both are closed with the object; locks belong to the
-// first.
+// There are two descriptors of one inode: a buffered one for metadata, and one with O_DIRECT for
+// most of the data. The second is opened through /proc/self/fd when it is first needed; with it a
+// pull neither fills the page cache nor pays for copying through it. Both are closed with the
+// object. Locks belong to the first.
 
 #pragma once
 
@@ -25,16 +25,16 @@ namespace blockpull::io {
 
 enum class Access : std::uint8_t { kReadOnly, kReadWrite };
 
-/// The inode that `path` stands for, without opening it; symbolic links are followed.
+/// The inode that `path` leads to, without opening it; symbolic links are followed.
 [[nodiscard]] Result<FileId> identify(const std::string& path);
 
-/// Whether `path` stands for that inode; false also where it cannot be told.
+/// Whether `path` leads to that inode; false if that cannot be determined.
 [[nodiscard]] bool leads_to(const std::string& path, FileId file);
 
-/// kInvalidArgument: `path` was to be created and is there.
+/// kInvalidArgument: `path` was to be created but exists.
 [[nodiscard]] Error exists_error(const std::string& path);
 
-/// The error that opening `path` for writing would give, without opening it: kReadOnly,
+/// The error that opening `path` for writing would give, without opening it: kReadOnly or
 /// kAccessDenied.
 [[nodiscard]] Result<void> check_writable(const std::string& path);
 
@@ -46,8 +46,8 @@ class PosixFile final : public File {
   [[nodiscard]] static Result<std::unique_ptr<PosixFile>> open(const std::string& path,
                                                                Access access);
 
-  /// Creates a new file, mode 0644 less the umask; an existing one is kInvalidArgument and left
-  /// alone.
+  /// Creates a new file with mode 0644 less the umask. An existing file is kInvalidArgument and is
+  /// not touched.
   [[nodiscard]] static Result<std::unique_ptr<PosixFile>> create(const std::string& path);
 
   [[nodiscard]] const std::string& path() const override { return path_; }
@@ -66,17 +66,17 @@ class PosixFile final : public File {
 
   [[nodiscard]] FileId id() const { return opened_.id; }
 
-  /// Takes the file as it is now for what it was when it was opened: to be called once it is
+  /// Records the present state of the file as its state at the open. To be called once the file is
   /// locked, before anything is read. Waits as state_after_tick() does.
   [[nodiscard]] Result<void> note_state();
 
-  /// As it was when it was opened, or noted.
+  /// The state when it was opened, or recorded by note_state().
   [[nodiscard]] const FileState& opened() const { return opened_; }
 
-  /// As it is now.
+  /// The state now.
   [[nodiscard]] Result<FileState> state() const { return state_of(fd_.get(), path_); }
 
-  /// Bytes that the file must have: those it was opened with, or that we have made of it since.
+  /// Bytes that the file must have: those at the open, or after our own writes.
   [[nodiscard]] std::uint64_t expected_size() const { return expected_size_.load(); }
 
   [[nodiscard]] int fd() const { return fd_.get(); }
@@ -84,8 +84,8 @@ class PosixFile final : public File {
   /// Bytes on disk (st_blocks).
   [[nodiscard]] Result<std::uint64_t> allocated_bytes() const;
 
-  /// Drops clean pages, so that what is read next comes from the device: after a failed flush of
-  /// somebody who died, the page cache may show what the disk does not have.
+  /// Drops clean pages, so that later reads come from the device. After a failed flush of a process
+  /// that died, the page cache may show data that the disk does not have.
   void forget_cached_pages() const;
 
  private:

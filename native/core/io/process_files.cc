@@ -16,7 +16,7 @@
 namespace blockpull::io {
 namespace {
 
-/// A guest has hundreds of descriptors; what has more is looked at no further.
+/// Most descriptors to examine; a guest has hundreds.
 constexpr int kMostDescriptors = 16384;
 
 constexpr std::string_view kDeleted = " (deleted)";
@@ -25,7 +25,7 @@ struct CloseDirectory {
   void operator()(DIR* directory) const { ::closedir(directory); }
 };
 
-/// What a link below /proc says; "" where it cannot be read.
+/// The target of a link in /proc; "" if it cannot be read.
 std::string read_link(const std::string& link) {
   std::array<char, PATH_MAX> target;
   const ssize_t length = ::readlink(link.c_str(), target.data(), target.size());

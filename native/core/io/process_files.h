@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which files another process has open, from /proc/<pid>/fd: the one witness that a name means the
-// same file there and here. A process may have other mounts than we have, and then the same path
-// is another file; device and inode of what it holds open are not to be mistaken.
+// The files that another process has open, from /proc/<pid>/fd. Only this proves that a name means
+// the same file there and here. A process may have other mounts, so that the same path is another
+// file. The device and inode of a file that it holds open are unambiguous.
 //
 // Thread rule: any thread; immutable after of(), which reads a bounded number of names below /proc.
 
@@ -21,17 +21,17 @@ namespace blockpull::io {
 
 class ProcessFiles {
  public:
-  /// Of a process or of one of its threads. Absent where that cannot be read: nothing of that
-  /// number here, or no right to look.
+  /// For a process or one of its threads. Absent if it cannot be read: there is no such id here, or
+  /// we may not read it.
   [[nodiscard]] static std::optional<ProcessFiles> of(pid_t pid);
 
   [[nodiscard]] bool has(const FileId& id) const { return ids_.contains(id); }
 
-  /// Whether it holds a file open that was at `path` and has no name any more.
+  /// Whether it holds a file open that was at `path` and has been deleted.
   [[nodiscard]] bool has_deleted(std::string_view path) const;
 
-  /// Whether it would find that file by that absolute path: a process may have other mounts, and
-  /// two files that swap their names there.
+  /// Whether that absolute path leads to that file for the process. It may have other mounts, in
+  /// which two files may have swapped names.
   [[nodiscard]] bool finds(const std::string& path, const FileId& id) const;
 
   /// Its working directory as seen from here, or "".
@@ -41,7 +41,7 @@ class ProcessFiles {
   std::set<FileId> ids_;
   std::set<std::string, std::less<>> deleted_;
   std::string folder_;
-  /// Its root, through /proc.
+  /// The path of its root, through /proc.
   std::string root_;
 };
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Makes durable what other programs have written to a file. The kernel keeps the pages of a file
-// once, whoever wrote them, so one program's fdatasync writes what another one never flushed.
+// Makes durable what other programs have written to a file. The kernel keeps one copy of a file's
+// pages for all writers, so the fdatasync of one program writes what another never flushed.
 //
-// Thread rule: any thread; blocks until the disk has it.
+// Thread rule: any thread; blocks until the disk has the data.
 
 #pragma once
 
@@ -13,8 +13,8 @@
 
 namespace blockpull::io {
 
-/// Whether it was done: a name that leads to another file by now, or that cannot be opened for
-/// reading, is left alone. kIo where the disk fails. fdatasync(2).
+/// Whether it was done. Skips a name that now leads to another file, or that cannot be opened for
+/// reading. kIo if the disk fails. fdatasync(2).
 [[nodiscard]] Result<bool> sync_file(const std::string& path, FileId id);
 
 }  // namespace blockpull::io

@@ -32,7 +32,7 @@ void ThreadQueue::wait(Nanoseconds until) {
     ended.swap(ended_);
   }
   for (auto& [request, result] : ended) {
-    // Whoever made the request may destroy it in the call.
+    // Moved out first, since its maker may destroy the request in the call.
     const auto done = std::move(request->done);
     done(std::move(result));
   }

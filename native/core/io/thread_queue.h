@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Requests by pread and pwrite on the blocking threads: for kernels and containers that refuse
-// io_uring, and for files that live in a test.
+// Requests by pread and pwrite on the blocking threads, for kernels and containers that refuse
+// io_uring, and for files that exist only in tests.
 
 #pragma once
 

@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::uint32_t kPage = 4096;
 
-/// Of a read that has met the end of the file.
+/// For a read that has met the end of the file: whether the file had those bytes before.
 bool was_cut(const Request& request) {
   return request.offset + request.transferred < request.file->kernel_file().expected_size;
 }

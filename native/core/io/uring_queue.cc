@@ -19,7 +19,7 @@
 namespace blockpull::io {
 namespace {
 
-/// Submission entries. More requests than that are started in several calls; nothing is refused.
+/// Submission entries. More requests than that are started in several calls; none is refused.
 constexpr unsigned kEntries = 256;
 
 /// Kernel workers for blocking requests: [0] for regular files, [1] for the rest (the eventfd never
@@ -59,7 +59,7 @@ UringQueue::~UringQueue() {
   }
 }
 
-/// A sandbox may let a ring be made, and refuse to have anything done by it.
+/// A sandbox may allow a ring to be created but refuse every operation on it.
 Result<void> UringQueue::try_out() {
   io_uring_sqe* const nothing = next_sqe();
   if (nothing == nullptr) {
@@ -78,7 +78,7 @@ Result<void> UringQueue::try_out() {
   return {};
 }
 
-/// A free entry; nullptr when the kernel takes no more for now.
+/// A free entry; nullptr if the kernel takes no more for now.
 io_uring_sqe* UringQueue::next_sqe() {
   io_uring_sqe* const sqe = ::io_uring_get_sqe(&ring_);
   if (sqe != nullptr) {
@@ -88,7 +88,7 @@ io_uring_sqe* UringQueue::next_sqe() {
   return ::io_uring_get_sqe(&ring_);
 }
 
-/// `request` nullptr: the read of the eventfd.
+/// nullptr stands for the read of the eventfd.
 void UringQueue::queue(Request* request) {
   io_uring_sqe* const sqe = waiting_.empty() && !is_given_up_ ? next_sqe() : nullptr;
   if (sqe == nullptr) {
@@ -136,7 +136,7 @@ void UringQueue::submit(Request& request) {
 
 void UringQueue::wake() {
   const std::uint64_t one = 1;
-  // Can only fail when 2^64 wakes are already waiting.
+  // Can only fail if 2^64 wakes are already waiting.
   (void)!::write(wake_fd_.get(), &one, sizeof one);
 }
 
@@ -162,14 +162,14 @@ void UringQueue::wait(Nanoseconds until) {
   reap();
 }
 
-/// Takes back what the kernel has not been told of.
+/// Takes back the requests that the kernel has not been given.
 void UringQueue::give_up_ring(int error_number) {
   is_given_up_ = true;
   std::fprintf(stderr,
                "blockpull: io_uring is refused by now (io_uring_enter: %s); reading and writing "
                "one after the other, which is slow, until this process is started anew\n",
                std::generic_category().message(error_number).c_str());
-  // So that a read here never waits for a wake that the ring's own read has taken.
+  // A read here must never wait for a wake that the ring's own read has taken.
   (void)::fcntl(wake_fd_.get(), F_SETFL, O_NONBLOCK);
   const unsigned count = ::io_uring_sq_ready(&ring_);
   for (unsigned back = 1; back <= count; ++back) {
@@ -184,7 +184,7 @@ void UringQueue::give_up_ring(int error_number) {
   std::erase(waiting_, nullptr);
 }
 
-/// One request at a time: whoever waits for a time, or wakes us, is not kept longer.
+/// Does one request at a time, so that timers and wakes are not delayed longer.
 void UringQueue::wait_without_ring(Nanoseconds until) {
   if (waiting_.empty()) {
     sleep_without_ring(until);
@@ -192,15 +192,15 @@ void UringQueue::wait_without_ring(Nanoseconds until) {
     Request* const request = waiting_.front();
     waiting_.pop_front();
     Result<void> result = transfer_now(*request);
-    // Whoever made the request may destroy it in the call.
+    // Moved out first, since its maker may destroy the request in the call.
     const auto done = std::move(request->done);
     done(std::move(result));
   }
   reap();
 }
 
-/// Any system call lets the kernel put what it has done into the ring. The read of the eventfd that
-/// the kernel has may take a wake away from us, so that one is looked for there as well.
+/// Any system call lets the kernel put finished requests into the ring. The kernel's pending read
+/// of the eventfd may take a wake from us, so the ring is checked for that too.
 void UringQueue::sleep_without_ring(Nanoseconds until) {
   constexpr Nanoseconds kLook{10'000'000};
   const Nanoseconds most =
@@ -243,7 +243,7 @@ void UringQueue::complete(Request& request, int result) {
     queue(&request);
     return;
   }
-  // Whoever made the request may destroy it in the call.
+  // Moved out first, since its maker may destroy the request in the call.
   const auto done = std::move(request.done);
   done(state == TransferState::kWhole
            ? Result<void>()

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Requests through one io_uring: any number in flight, one system call for many, none of our
-// threads asleep in a read.
+// Requests through one io_uring: any number in flight, one system call for many, and no thread of
+// ours blocked in a read.
 //
 //     submit ─▶ submission queue ─▶ kernel ─▶ completion queue ─▶ account ─┬─▶ done
 //                     ▲                                                    │
 //                     └──────────── the rest of a short transfer ──────────┘
 //     wake ─▶ eventfd ◀─ a read of it is always in the ring
 //
-// Where the kernel takes no more before completions are taken (old ones say EBUSY), requests wait
-// in a list of ours: nothing is refused and nothing spins.
+// Old kernels take no more requests until completions are read (EBUSY). Requests then wait in a
+// list of ours: none is refused and nothing spins.
 //
-// A process may lock itself up later (seccomp), and the ring is refused then that had worked. What
-// the kernel has taken goes on to its end; everything else is read and written here, one request
-// after the other, which is slow and loses nothing.
+// A process may sandbox itself later (seccomp); a working ring is then refused. Requests that the
+// kernel has taken run to their end. All others are done here, one after the other, which is slow
+// but loses nothing.
 //
-// No IOSQE_IO_DRAIN and no linked requests: on a shared ring either would make jobs wait for each
-// other. The kernel's own workers (for files that cannot be read without blocking) are capped.
+// IOSQE_IO_DRAIN and linked requests are not used: on a shared ring they would make jobs wait for
+// each other. The kernel's own workers (for files that cannot be read without blocking) are capped.
 
 #pragma once
 
@@ -32,7 +32,7 @@ namespace blockpull::io {
 
 class UringQueue final : public RequestQueue {
  public:
-  /// Fails where the kernel or the sandbox refuses; the message says what was refused.
+  /// Fails if the kernel or the sandbox refuses; the message says what was refused.
   [[nodiscard]] static Result<std::unique_ptr<UringQueue>> create();
   ~UringQueue() override;
   UringQueue(const UringQueue&) = delete;
@@ -60,14 +60,15 @@ class UringQueue final : public RequestQueue {
   bool ring_open_ = false;
   const UniqueFd wake_fd_;
   std::uint64_t wake_count_ = 0;
-  /// The ring, or the kernel, has a read of `wake_fd_` that has not ended.
+  /// A read of `wake_fd_` is in the ring or in the kernel, and has not ended.
   bool is_wake_read_ = false;
-  /// Found no room in the submission queue; nullptr stands for the read of the eventfd.
+  /// Requests that found no room in the submission queue; nullptr stands for the read of the
+  /// eventfd.
   std::deque<Request*> waiting_;
-  /// Requests that the kernel has, and those that it has not been told of yet; of these there are
-  /// none once the ring is given up.
+  /// Requests that the kernel has, and requests that it has not been given yet. Of the latter there
+  /// are none once the ring is given up.
   std::size_t in_ring_ = 0;
-  /// The kernel is told of nothing any more.
+  /// Nothing is submitted to the kernel any more.
   bool is_given_up_ = false;
 };
 

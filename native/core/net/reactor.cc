@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The loop belongs to its thread as much as to its users: the last user may let go of it in one of
-// its own callbacks, and then the loop must live until that callback has returned.
+// The loop belongs to its thread as well as to its users. The last user may release it in one of
+// the loop's own callbacks; the loop must then live until that callback has returned.
 
 #include "core/net/reactor.h"
 
@@ -21,7 +21,7 @@
 namespace blockpull::net {
 namespace {
 
-/// Ready descriptors that one wait hands out.
+/// How many ready descriptors one wait returns.
 constexpr std::size_t kReadyAtOnce = 64;
 
 /// Milliseconds until `when`, rounded up, for epoll_wait.
@@ -38,7 +38,7 @@ int timeout_until(Nanoseconds when, Nanoseconds now) {
 
 }  // namespace
 
-/// What users share: the loop, and its thread, whose end the last one waits for.
+/// Shared by the users: the loop, and its thread, whose end the last user waits for.
 struct Reactor::Lease {
   std::shared_ptr<Reactor> reactor;
   std::optional<Thread> thread;
@@ -91,7 +91,7 @@ Result<std::shared_ptr<Reactor>> Reactor::create() {
 
 void Reactor::wake() {
   const std::uint64_t one = 1;
-  // A counter that is full is awake already.
+  // If the counter is full, the loop is already awake.
   static_cast<void>(::write(wake_.get(), &one, sizeof one));
 }
 
@@ -135,7 +135,7 @@ void Reactor::unwatch(int fd) {
   watched_.erase(fd);
 }
 
-/// False when the loop is to end.
+/// False if the loop must end.
 bool Reactor::run_posted() {
   std::vector<std::function<void()>> posted;
   {
@@ -169,7 +169,7 @@ void Reactor::wait() {
       static_cast<void>(::read(wake_.get(), &counted, sizeof counted));
       continue;
     }
-    // An earlier callback of this turn may have unwatched it.
+    // An earlier callback of this round may have unwatched it.
     const auto found = watched_.find(event.data.fd);
     if (found != watched_.end()) {
       const auto callback = found->second;
@@ -183,7 +183,7 @@ void Reactor::loop() {
     timers_.run_due(clock_.now());
     wait();
   }
-  // What is left holds users of this loop, whose ends may post once more.
+  // The remaining callbacks hold users of this loop, whose destruction may post once more.
   watched_.clear();
 }
 

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One thread that serves the sockets of the process: it waits for all of them at once, so a peer
-// that says nothing costs nothing and delays nobody.
+// One thread that serves the sockets of the process. It waits for all of them at once, so a silent
+// peer costs nothing and delays nobody.
 //
 //     epoll ─▶ what is readable or writable ─▶ its callback
 //     post  ─▶ callbacks from other threads
 //     timer ─▶ deadlines, back-off
 //
-// One a process, counted by its users: the first makes it, the last ends it, on whatever thread
-// that happens. Callbacks must not block.
+// There is one per process, counted by its users. The first user creates it and the last ends it,
+// on any thread. Callbacks must not block.
 //
 // Thread rule: post() and clock() from any thread; everything else on the reactor's thread.
 
@@ -29,7 +29,7 @@ namespace blockpull::net {
 
 class Reactor {
  public:
-  /// The reactor of this process. kIo when its thread or descriptors cannot be had.
+  /// The reactor of this process. kIo if its thread or descriptors cannot be created.
   [[nodiscard]] static Result<std::shared_ptr<Reactor>> shared();
   Reactor(const Reactor&) = delete;
   Reactor& operator=(const Reactor&) = delete;
@@ -42,11 +42,11 @@ class Reactor {
   }
   void cancel_call(std::uint64_t ticket) { timers_.cancel(ticket); }
 
-  /// Calls `ready` with the events of epoll(7) as long as `fd` has some, until unwatch().
+  /// Calls `ready` with the events of epoll(7) whenever `fd` has some, until unwatch().
   [[nodiscard]] Result<void> watch(int fd, std::uint32_t events,
                                    std::function<void(std::uint32_t)> ready);
   void change(int fd, std::uint32_t events);
-  /// Before `fd` is closed.
+  /// To be called before `fd` is closed.
   void unwatch(int fd);
 
  private:

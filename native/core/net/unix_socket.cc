@@ -17,12 +17,12 @@
 namespace blockpull::net {
 namespace {
 
-/// Where a socket is reached, and what must stay open meanwhile.
+/// The address of a socket, and what must stay open while it is used.
 struct Address {
   sockaddr_un socket{};
-  /// Of its folder, where the path is too long; closed otherwise.
+  /// The socket's folder, if the path is too long; closed otherwise.
   UniqueFd folder;
-  /// In `folder`.
+  /// The socket's name in `folder`.
   std::string name;
 };
 
@@ -35,7 +35,7 @@ Address address_of(const std::string& path) {
   return address;
 }
 
-/// A longer path than sockaddr_un holds goes by way of its folder, which the kernel finds by its
+/// A path too long for sockaddr_un is reached through its folder, which the kernel finds by its
 /// descriptor.
 Result<Address> long_address_of(const std::string& path) {
   const std::size_t slash = path.rfind('/');
@@ -59,8 +59,8 @@ Result<Address> long_address_of(const std::string& path) {
   return address;
 }
 
-/// Without /proc there is no way to the folder, and a server that may be there is not taken for one
-/// that is not.
+/// Without /proc the folder cannot be reached. If the socket exists, a server may be there, and
+/// must not be reported as absent.
 bool is_out_of_reach(const Address& address, int error_number) {
   struct stat about {};
 
@@ -98,7 +98,7 @@ Result<Connecting> connect_unix(const std::string& path) {
   if (error_number == EAGAIN) {
     return Connecting{Reached::kQueueFull, UniqueFd()};
   }
-  // ENOTSOCK and the like: whatever lies there, nobody listens on it.
+  // ENOTSOCK and the like: whatever the file is, nobody listens on it.
   const bool is_nobody = error_number == ECONNREFUSED || error_number == ENOENT ||
                          error_number == ENOTSOCK || error_number == EPROTOTYPE;
   if (is_out_of_reach(address, error_number)) {

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One non-blocking connect to a UNIX socket, and what its outcome says of the server:
+// One non-blocking connect to a UNIX socket, and what its outcome says about the server:
 //
 //     no socket, or nobody listens (ECONNREFUSED)   there is none
 //     connected                                     there is one
 //     the backlog is full (EAGAIN)                  there is one, and others wait for it
 //
-// A path that sockaddr_un cannot hold, 107 bytes, is reached through its folder.
+// A path that does not fit into sockaddr_un (107 bytes) is reached through its folder.
 //
-// A UNIX connect succeeds or fails at once, so there is no deadline to keep.
+// A UNIX connect succeeds or fails at once, so it needs no deadline.
 
 #pragma once
 
@@ -28,11 +28,11 @@ struct Connecting {
   UniqueFd fd;
 };
 
-/// The process that listens at the other end (SO_PEERCRED); 0 where that cannot be told.
+/// The process that listens at the other end (SO_PEERCRED); 0 if unknown.
 [[nodiscard]] int peer_process(int fd);
 
-/// kNobody for an empty path. kInvalidArgument for the name of a file that cannot be reached by its
-/// folder either; kAccessDenied and the like where it cannot be told.
+/// kNobody for an empty path. kInvalidArgument for a name that cannot be reached through its folder
+/// either. kAccessDenied and the like if it cannot be determined.
 [[nodiscard]] Result<Connecting> connect_unix(const std::string& path);
 
 }  // namespace blockpull::net

@@ -11,13 +11,13 @@
 namespace blockpull::driver {
 namespace {
 
-/// A checkpoint at the latest so long after the first byte that it would save.
+/// Longest time between a write and its checkpoint.
 constexpr Nanoseconds kCheckpointInterval{5'000'000'000};
 
-/// And after so many entries, which cost no bytes (zero clusters): one commit stays short.
+/// Most entries without bytes (zero clusters) before a checkpoint, to keep each commit short.
 constexpr std::uint64_t kCheckpointClusters = 131072;
 
-/// Seconds of work that are planned ahead under a bandwidth limit.
+/// Seconds of work to plan ahead under a bandwidth limit.
 constexpr std::uint64_t kSecondsAhead = 4;
 
 ZeroPolicy zero_policy(const PullTarget& target) {
@@ -80,7 +80,7 @@ void LocalPull::set_bandwidth(std::uint64_t bandwidth) {
   }
 }
 
-/// Nothing to pull: completed, but only after a flush of our own.
+/// Nothing to pull: completes, but only after a flush of our own.
 void LocalPull::sync_only() {
   board_->settled = total_;
   stage_ = Stage::kEnd;
@@ -99,8 +99,8 @@ void LocalPull::read_back() {
   on_lane<std::string>([this] { return target_->read_back(); },
                        [this](Result<std::string> doubt) {
                          if (!doubt.ok()) {
-                           // Of a disk that does not hold what was flushed to it nobody knows what
-                           // it holds: nothing is written any more.
+                           // A disk that does not hold what was flushed to it may hold anything.
+                           // Nothing more is written.
                            finish(std::move(doubt).error());
                            return;
                          }
@@ -117,7 +117,8 @@ void LocalPull::warn(std::string warning) {
   }
 }
 
-/// What is called from inside a pump (a buffer came free, a piece ended) runs it once more.
+/// A pump that is requested from inside a pump (a buffer is free, a piece has ended) runs
+/// afterwards.
 void LocalPull::pump() {
   if (pumping_) {
     pump_again_ = true;
@@ -265,8 +266,8 @@ void LocalPull::commit() {
                   }
                   if (committed.error().kind == ErrorKind::kNoSpace ||
                       committed.error().kind == ErrorKind::kLocked) {
-                    // No room for tables: wind_up tries once more with the space of what is unused.
-                    // Or a layer was changed: it gives the copies back.
+                    // No room for tables: wind_up tries again with the space of unused clusters. Or
+                    // a layer was changed: wind_up releases the copies.
                     links_.append(std::move(*links));
                   }
                   fail(std::move(committed).error());
@@ -286,7 +287,7 @@ void LocalPull::complete() {
                        });
 }
 
-/// The end of a job that does not complete: keeps what has been moved, if that is still allowed.
+/// Ends a job that does not complete: keeps what has been moved, if that is still allowed.
 void LocalPull::wind_up() {
   Error error =
       error_ ? std::move(*error_)
@@ -294,8 +295,7 @@ void LocalPull::wind_up() {
                           text("the pull of '", target_->chain.layers.front().path,
                                "' was aborted; what was copied is kept, pull again to go on"));
   const bool nothing_written = stage_ != Stage::kMove;
-  // After a failed flush nobody knows what the disk holds: nothing is linked, nothing is written
-  // any more.
+  // After a failed flush the disk may hold anything: nothing more is linked or written.
   const bool flush_failed = target_->chain.active().file().sync_failed();
   if (flush_failed || nothing_written || stop_ == job::Stop::kAbandon) {
     finish(std::move(error));
@@ -307,14 +307,14 @@ void LocalPull::wind_up() {
   on_lane<void>([this, links, unused] { return metadata_->wind_up(*links, *unused); },
                 [this, error](Result<void> wound_up) {
                   const bool cancelled = error.kind == ErrorKind::kCancelled;
-                  // A cancel that could not end at a consistent point on disk has failed.
+                  // A cancel that could not reach a consistent point on disk is a failure.
                   finish(cancelled && !wound_up.ok() ? std::move(wound_up).error() : error);
                 });
 }
 
 void LocalPull::fail(Error error) {
   if (error.kind == ErrorKind::kNoSpace && error.bytes_needed == 0) {
-    // What is not settled yet is still missing, also where it has been read already.
+    // What is not settled is still missing, even if it has been read already.
     error.bytes_needed = std::min(board_->to_move.load(), total_ - board_->settled);
   }
   if (!error_) {
@@ -325,7 +325,7 @@ void LocalPull::fail(Error error) {
 void LocalPull::finish(std::optional<Error> error) {
   stage_ = Stage::kEnd;
   if (mover_ != nullptr) {
-    // A timer of a limit that was lifted since may still be set.
+    // The timer of a limit that was lifted since may still be set.
     mover_->stop();
   }
   job::Ending ending{.error = std::move(error), .released = {}};

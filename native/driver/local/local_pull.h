@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The pull of a shut-off disk as a work item: it joins the mover, which never blocks, and the
-// metadata, which does, one metadata call at a time.
+// The pull of a shut-off disk as a work item. It combines the mover, which never blocks, and the
+// metadata, which blocks and takes one call at a time.
 //
 //     lane    survey ─▶ begin ─▶ refill ⇄ commit ─▶ complete ─▶ read back    one call at a time
 //                                any error, stop ─▶ wind_up
-//     mover                      reads and writes all the while
+//     mover                      reads and writes in parallel
 //
-// commit: every 64 MiB or 5 s; complete: when the plan is at its end and the mover idle.
+// commit: every 64 MiB or 5 s. complete: when the plan is at its end and the mover is idle.
 //
-// After every event pump() looks at the whole state and starts what can be started; there is no
-// other place that decides. A commit does not wait for the mover: it links what has been written
-// when it begins.
+// After every event pump() examines the whole state and starts what can start; nothing else
+// decides. A commit does not wait for the mover: it links what has been written when it begins.
 //
 // Thread rule: the host's thread.
 
@@ -30,7 +29,7 @@ namespace blockpull::driver {
 
 class LocalPull final : public job::Work {
  public:
-  /// `metadata` belongs to `target`, and is nullptr when the target has no work.
+  /// `metadata` belongs to `target`, and is nullptr if the target has no work.
   LocalPull(std::unique_ptr<PullTarget> target, std::unique_ptr<PullMetadata> metadata);
   ~LocalPull() override;
 
@@ -52,7 +51,7 @@ class LocalPull final : public job::Work {
   void commit();
   void complete();
   void sync_only();
-  /// Completed only if the header, read anew, states what was promised.
+  /// Completes only if the header, read again from the disk, states what was promised.
   void read_back();
   void warn(std::string warning);
   void finish(std::optional<Error> error);
@@ -64,7 +63,7 @@ class LocalPull final : public job::Work {
   void add_links(LinkRuns runs, std::uint64_t clusters);
   void settle(std::uint64_t guest_bytes);
 
-  /// Runs `work` on a blocking thread and gives what it returned to `then`; one at a time.
+  /// Runs `work` on a blocking thread and passes its result to `then`; one at a time.
   template <typename T>
   void on_lane(std::function<Result<T>()> work, std::function<void(Result<T>)> then);
 
@@ -85,12 +84,12 @@ class LocalPull final : public job::Work {
   bool plan_at_end_ = false;
   std::optional<job::Stop> stop_;
   std::optional<Error> error_;
-  /// The end was read back.
+  /// The header was read back after the last flush.
   bool is_verified_ = false;
-  /// Of a pull that completes.
+  /// Reported by a pull that completes.
   std::vector<std::string> warnings_;
 
-  /// Written and not linked yet: runs, clusters in them, and since when.
+  /// Written but not linked yet: the runs, their clusters, and the time of the first.
   LinkRuns links_;
   std::uint64_t link_clusters_ = 0;
   Nanoseconds links_since_{0};

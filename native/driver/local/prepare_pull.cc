@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How a pull comes about: claim the disk, open and lock the chain, find the base, judge the active
-// image. All of it before the first write, so that whatever is refused here has left everything as
-// it was.
+// Prepares a pull: claims the disk, opens and locks the chain, finds the base, checks the active
+// image. All of it comes before the first write, so a refusal leaves everything as it was.
 
 #include "driver/local/prepare_pull.h"
 
@@ -50,7 +49,7 @@ std::vector<NamedLayer> named(const image::Chain& chain) {
   return layers;
 }
 
-/// What the header of the active image will say once layers[base] is its backing file.
+/// What the header of the active image will state once layers[base] is its backing file.
 Result<image::BackingReference> reference_to(const image::Chain& chain, std::size_t base,
                                              bool require_relative) {
   const std::string& path = chain.layers.front().path;
@@ -68,7 +67,7 @@ Result<image::BackingReference> reference_to(const image::Chain& chain, std::siz
                                  .format = image::format_name(chain.layers[base].image->format())};
 }
 
-/// Another descriptor, and nothing that the page cache still has: what is read comes from the disk.
+/// Opens another descriptor and drops the cached pages, so that reads come from the disk.
 Result<std::unique_ptr<io::File>> open_anew(const std::string& path, io::FileId pulled) {
   BLOCKPULL_TRY(file, io::PosixFile::open(path, io::Access::kReadOnly));
   if (file->id() != pulled) {
@@ -79,7 +78,7 @@ Result<std::unique_ptr<io::File>> open_anew(const std::string& path, io::FileId 
   return std::unique_ptr<io::File>(std::move(file));
 }
 
-/// For a pull, with its locks; or for a plan, which is told what a pull would be refused with.
+/// Opens for a pull, with its locks; or for a plan, which collects the refusals of a pull instead.
 Result<std::unique_ptr<PullTarget>> open_target(const PullOptions& options,
                                                 std::vector<Error>* pull_refusals) {
   auto target = std::make_unique<PullTarget>();
@@ -108,7 +107,7 @@ Result<std::unique_ptr<PullTarget>> open_target(const PullOptions& options,
   return target;
 }
 
-/// Refuses what a pull must not write to, then reads and judges the tables.
+/// Refuses an image that a pull must not write to, then reads and checks the tables.
 Result<std::unique_ptr<PullMetadata>> judge(const PullTarget& target, const IsWanted& is_wanted) {
   if (!target.has_work) {
     return std::unique_ptr<PullMetadata>();
@@ -119,7 +118,8 @@ Result<std::unique_ptr<PullMetadata>> judge(const PullTarget& target, const IsWa
   return PullMetadata::open(target, is_wanted);
 }
 
-/// Sums up, and reads if asked, what the pull would move; a refusal ends the sum, not the plan.
+/// Measures, and reads if requested, what the pull would move. A refusal ends this, but not the
+/// plan.
 Result<void> count(PullPlan& plan, const PullTarget& target, bool reads_data,
                    const WalkWatch& watch) {
   auto metadata = judge(target, [&watch] { return watch.check().ok(); });
@@ -142,7 +142,7 @@ Result<void> count(PullPlan& plan, const PullTarget& target, bool reads_data,
   return {};
 }
 
-/// Step by step as prepare_pull.
+/// Takes the same steps as prepare_pull.
 Result<void> fill(PullPlan& plan, job::Engine& engine, const PullOptions& options,
                   const WalkWatch& watch) {
   BLOCKPULL_TRY(disk, io::identify(options.path));
@@ -168,7 +168,7 @@ Result<PullPlan> plan_pull(job::Engine& engine, const PullOptions& options,
   PullPlan plan;
   if (auto filled = fill(plan, engine, options, watch); !filled.ok()) {
     const bool is_given_up = filled.error().kind == ErrorKind::kCancelled;
-    // A pull would not have come so far.
+    // A pull would have been refused before it came to this error.
     return is_given_up || plan.refusals.empty() ? std::move(filled).error()
                                                 : std::move(plan.refusals.front());
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The pull of a shut-off disk, as `virt` calls it: prepare (open, lock, judge), then start; or
-// plan. Everything that can be refused is refused by prepare_pull, before one byte is written.
+// The pull of a shut-off disk, as `virt` calls it: prepare (open, lock, check), then start; or only
+// plan. prepare_pull refuses everything that can be refused before one byte is written.
 //
 // Thread rule: these calls block for a few file operations; never call them on an event loop.
 
@@ -14,18 +14,16 @@
 
 namespace blockpull::driver {
 
-/// What a pull would do now. Takes no lock; files that somebody uses, and an active image that a
-/// pull cannot or must not write to, are among `refusals`, in the order in which prepare_pull()
-/// would meet them; what a pull meets on its way comes last: data that cannot be read, where
-/// `options.reads_data`, and a filesystem with too little space.
-/// Fails when the chain cannot be read, or has no such base or none that can be stated as asked,
-/// and also then with what prepare_pull() would say.
-/// kCancelled where nobody wants it any more.
+/// Plans a pull without taking locks. `refusals` lists what prepare_pull() would refuse, in its
+/// order: files in use, and an active image that a pull cannot or must not write to. Then come
+/// errors that would stop a pull on its way: unreadable data if `options.reads_data`, and too
+/// little free space. Fails, as prepare_pull() would, if the chain cannot be read or has no such
+/// base, or the base cannot be stated as requested. kCancelled if nobody wants the result any more.
 [[nodiscard]] Result<PullPlan> plan_pull(job::Engine& engine, const PullOptions& options,
                                          const WalkWatch& watch);
 
-/// kJobActive, kLocked, kNoBase, kFeatureUnsupported, kImageCorrupt, … , kCancelled where nobody
-/// wants it any more; nothing has been written then.
+/// kJobActive, kLocked, kNoBase, kFeatureUnsupported, kImageCorrupt, …; kCancelled if nobody wants
+/// the pull any more. Nothing has been written then.
 [[nodiscard]] Result<std::unique_ptr<PreparedPull>> prepare_pull(job::Engine& engine,
                                                                  const PullOptions& options,
                                                                  const IsWanted& is_wanted);

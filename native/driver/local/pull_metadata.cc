@@ -16,10 +16,10 @@ namespace {
 using image::qcow2::Allocator;
 using image::qcow2::HeaderEdit;
 
-/// For tables that a small image may get, whatever its clusters.
+/// Room for the tables that even a small image may get, whatever its cluster size.
 constexpr std::uint64_t kSpareRoom = limits::kRefcountTableBytes + 4 * limits::kMiB;
 
-/// A call of refill() lasts about so long: a cancel waits for it.
+/// How long one call of refill() takes: a cancel waits for it.
 constexpr std::chrono::milliseconds kTurn{20};
 
 std::vector<ClusterRange> copies_of(const LinkRuns& links) {
@@ -54,7 +54,7 @@ PullMetadata::PullMetadata(const PullTarget& target, Allocator allocator, Header
       survey_(target),
       planner_(target.chain, target.base, target.can_write_zero_clusters()) {
   if (trailing_.kept) {
-    // Nothing may be taken, or cut off, before it is raised.
+    // No space may be allocated, or the file truncated, before the trailer is raised.
     allocator_.hold_from(trailing_.kept->held_from());
   }
 }
@@ -67,8 +67,8 @@ Result<PullMetadata::Totals> PullMetadata::survey() {
 
 Result<void> PullMetadata::begin() {
   if (trailing_.kept) {
-    // Twice what the clusters take: refcounts of 64 bits and their tables add an eighth of it, and
-    // a hole costs nothing.
+    // Twice the size of the clusters: 64-bit refcounts and their tables add an eighth of it. The
+    // hole costs nothing.
     const std::uint64_t room = 2 * bytes_to_allocate_ + kSpareRoom;
     const std::uint64_t end = allocator_.end() * target_.active().cluster_size();
     BLOCKPULL_CHECK(trailing_.kept->raise(end + room));
@@ -79,17 +79,18 @@ Result<void> PullMetadata::begin() {
   return {};
 }
 
-/// Brings the trailer down to the end of the image, once nothing more is taken behind it.
+/// Moves the trailer down to the end of the image, once nothing more is allocated there.
 Result<void> PullMetadata::lower_trailer() {
   if (!trailing_.kept || allocator_.has_failed()) {
-    // Where the image ends is not certain after a failure: the next pull finds it by its mark.
+    // After a failure the end of the image is not certain. The next pull finds the trailer by its
+    // mark.
     return {};
   }
-  // Where something unknown may own what lies there, the trailer goes behind all of it.
+  // If something unknown may own space behind the image, the trailer goes behind all of it.
   const bool has_grown = allocator_.end() != first_end_ || !allocator_.owns_all_space();
   const std::uint64_t image_end =
       has_grown ? allocator_.end() * target_.active().cluster_size() : allocator_.end_of_use();
-  // Leaks that were not taken back lie right behind the image, and are no place for a trailer.
+  // Leaks that were not reclaimed lie right behind the image, so no trailer may be put there.
   BLOCKPULL_CHECK(trailing_.kept->lower(is_begun_ ? std::optional(image_end) : std::nullopt));
   allocator_.hold_from(trailing_.kept->held_from());
   return {};
@@ -124,7 +125,7 @@ Result<PullMetadata::Refill> PullMetadata::refill(const RefillRequest& request) 
   return refill;
 }
 
-/// As many of `clusters` as the disk has room for, halving down to one.
+/// Reserves `clusters`, or half as many until the disk has room, down to one.
 Result<ClusterRange> PullMetadata::reserve_most(std::uint64_t clusters) {
   for (;;) {
     auto reserved = allocator_.reserve(clusters);
@@ -136,7 +137,7 @@ Result<ClusterRange> PullMetadata::reserve_most(std::uint64_t clusters) {
 }
 
 Result<void> PullMetadata::commit(LinkRuns& links) {
-  // All of it has been read by now.
+  // Everything to be linked has been read by now.
   if (auto unchanged = target_.layer_watch.check_content(); !unchanged.ok()) {
     copies_in_doubt_ = true;
     return unchanged;
@@ -169,8 +170,8 @@ Result<std::string> PullMetadata::complete(const std::vector<ClusterRange>& unus
   return warning;
 }
 
-/// What a growing disk would show once the longer backing file, and with it QEMU's reason to write
-/// zeros there, is gone.
+/// Clears bytes that a growing disk would show. A longer backing file makes QEMU write zeros there,
+/// but it drops out.
 Result<std::string> PullMetadata::clear_tail() {
   image::Qcow2Image& active = target_.active();
   if (target_.chain.layers[1].image->virtual_size() <= active.virtual_size()) {
@@ -183,20 +184,20 @@ Result<std::string> PullMetadata::clear_tail() {
   if (tail->is_compressed) {
     return image::qcow2::warning_of(active.file().path(), active, *tail);
   }
-  // If we die here, or before the flush that comes next, the next open sees some of these bytes or
-  // zeros; no guest reads them, and the backing file is there still.
+  // If we die here, or before the next flush, the next open sees some of these bytes or zeros. No
+  // guest reads them, and the backing file is still there.
   BLOCKPULL_CHECK(image::qcow2::clear_disk_tail(active, *tail));
   return std::string();
 }
 
 Result<void> PullMetadata::wind_up(LinkRuns& links, const std::vector<ClusterRange>& unused) {
   const Result<void> ended = end_links(links, unused);
-  // Where they failed the trailer stays where it was raised to, which is the end of the file.
+  // On failure the trailer stays raised, at the end of the file.
   return ended.ok() ? lower_trailer() : ended;
 }
 
 Result<void> PullMetadata::end_links(LinkRuns& links, const std::vector<ClusterRange>& unused) {
-  // First what is unused: on a full disk, tables for the links may need its space.
+  // Release unused clusters first: on a full disk, tables for the links may need their space.
   BLOCKPULL_CHECK(give_back(unused));
   if (links.empty() || links_in_doubt_) {
     return {};
@@ -212,8 +213,8 @@ Result<void> PullMetadata::end_links(LinkRuns& links, const std::vector<ClusterR
       return linked;
     }
   }
-  // Not even the tables fit, or the copies may be of what somebody has put into a layer: they go,
-  // the chain still has the bytes.
+  // Not even the tables fit, or the copies may be of a changed layer. The copies are released; the
+  // chain still has the bytes.
   return give_back(copies_of(links));
 }
 

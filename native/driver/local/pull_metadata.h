@@ -1,22 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The part of a pull that reads and writes tables: everything that blocks, and all that makes it
-// safe.
+// The part of a pull that reads and writes tables: everything that blocks, and everything that
+// makes it safe.
 //
-//     survey   walk the plan once, to know how much there is to move; nothing is written yet
+//     survey   walk the plan once, to measure how much there is to move; writes nothing
 //     begin    raise a trailer that is kept ─ make the image ours to write
 //     refill   plan ahead, reserve host clusters for it
 //     commit   new tables ─ flush ─ links                       (a checkpoint: every 64 MiB or 5 s)
-//     complete zeros behind the end of the disk ─ give back what is unused ─ flush ─
-//              lower the trailer ─ new name ─ look whether all files are what they were ─
+//     complete zeros behind the end of the disk ─ release what is unused ─ flush ─
+//              lower the trailer ─ new name ─ check that all files are still the same ─
 //              cut the chain in the header ─ flush
-//     wind_up  give back, commit once more, lower the trailer, without cutting the chain:
+//     wind_up  release, commit once more, lower the trailer, without cutting the chain:
 //              cancel and failure
 //
-// Crash story, whatever the instant: what the header reaches is durable and counted; each guest
-// cluster reads the same bytes from the chain or from its copy; the chain is cut only when every
-// copy is durable. A flush that fails is final: nothing is linked after it, and nothing is written
-// any more.
+// Crash story, at any instant: everything that the header reaches is durable and has its refcount.
+// Each guest cluster reads the same bytes from the chain or from its copy. The chain is cut only
+// when every copy is durable. A failed flush is final: nothing is linked or written after it.
 //
 // Thread rule: one call at a time, on a thread that may block.
 
@@ -48,7 +47,7 @@ class PullMetadata {
     std::vector<ClusterRange> grants;
     LinkRuns zeros;
     std::uint64_t zero_clusters = 0;
-    /// Guest bytes of `zeros`, and of what the plan found to need nothing.
+    /// Guest bytes of `zeros`, and those that need no work.
     std::uint64_t settled = 0;
     bool at_end = false;
   };
@@ -61,23 +60,23 @@ class PullMetadata {
     std::uint64_t missing_clusters = 0;
   };
 
-  /// Judges the active image of a target that has work; writes nothing. kCancelled where nobody
-  /// wants it any more.
+  /// Checks the active image of a target that has work; writes nothing. kCancelled if nobody wants
+  /// the pull any more.
   [[nodiscard]] static Result<std::unique_ptr<PullMetadata>> open(const PullTarget& target,
                                                                   const IsWanted& is_wanted);
 
-  /// What lies behind the image and is kept or discarded, if anything.
+  /// The bytes behind the image that are kept or discarded, if any.
   [[nodiscard]] const std::optional<job::Trailing>& trailing() const { return trailing_.told; }
 
-  /// Walks on for some ms; to be called until `finished`.
+  /// Walks for some ms; call until `finished`.
   [[nodiscard]] Result<Totals> survey();
   [[nodiscard]] Result<void> begin();
-  /// kNoSpace when not one more cluster can be had.
+  /// kNoSpace if not even one more cluster can be reserved.
   [[nodiscard]] Result<Refill> refill(const RefillRequest& request);
-  /// kLocked: somebody has changed a layer; nothing is linked then. Sorts `links`.
+  /// kLocked if somebody has changed a layer; nothing is linked then. Sorts `links`.
   [[nodiscard]] Result<void> commit(LinkRuns& links);
-  /// Everything that was moved must have been committed. kLocked when the image or a layer was
-  /// replaced or changed meanwhile. Gives a warning for the outcome, or an empty one.
+  /// Everything that was moved must have been committed. kLocked if the image or a layer was
+  /// replaced or changed during the pull. Returns a warning for the outcome, or an empty string.
   [[nodiscard]] Result<std::string> complete(const std::vector<ClusterRange>& unused);
   [[nodiscard]] Result<void> wind_up(LinkRuns& links, const std::vector<ClusterRange>& unused);
 
@@ -95,16 +94,16 @@ class PullMetadata {
   image::qcow2::LinkWriter link_writer_;
   const image::qcow2::HeaderEdit header_edit_;
   TrailingFound trailing_;
-  /// Where the image ended at first, in clusters.
+  /// Where the image ended before the pull, in clusters.
   const std::uint64_t first_end_;
-  /// Bytes that the survey has found to be needed.
+  /// Bytes that the survey found to be needed.
   std::uint64_t bytes_to_allocate_ = 0;
-  /// Nothing but what the header reaches has a refcount.
+  /// Only clusters that the header reaches have a refcount.
   bool is_begun_ = false;
-  /// Somebody has changed a layer: what was copied and not linked may be of that.
+  /// Somebody has changed a layer: copies that are not linked may be of the changed content.
   bool copies_in_doubt_ = false;
-  /// Linking has failed midway: the tables may refer to clusters that we believe unlinked. Nothing
-  /// more is linked then, and no copy given back.
+  /// Linking has failed midway, so the tables may refer to clusters that we believe to be unlinked.
+  /// Nothing more is linked, and no copy is released.
   bool links_in_doubt_ = false;
   PullSurvey survey_;
   PullPlanner planner_;

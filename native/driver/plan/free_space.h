@@ -12,7 +12,7 @@
 
 namespace blockpull::driver {
 
-/// Fills in the free space beside the image at `path`, and refuses where the plan takes more.
+/// Fills in the free space for the image at `path`. Adds a refusal if the plan needs more.
 void judge_space(PullPlan& plan, const std::string& path);
 
 }  // namespace blockpull::driver

@@ -43,7 +43,7 @@ Result<void> compare_content(const io::PosixFile& file, const io::FileState& now
 std::string absolute_name(const std::string& path) {
   std::error_code unknown_folder;
   std::string absolute = std::filesystem::absolute(path, unknown_folder);
-  // Too long, or the folder is not to be reached from the root.
+  // The absolute name may be too long, or its folder unreachable from the root.
   return io::identify(absolute).ok() ? absolute : path;
 }
 
@@ -71,7 +71,7 @@ Result<void> LayerWatch::check() const {
 
 Result<void> LayerWatch::check_layer(const Watched& layer) {
   const io::PosixFile& file = *layer.file;
-  // The name first: whoever replaces the file meanwhile changes its number of links as well.
+  // Identify the name first: replacing the file in between also changes its number of links.
   const auto there = io::identify(layer.absolute_path);
   BLOCKPULL_TRY(now, file.state());
   BLOCKPULL_CHECK(compare_content(file, now));

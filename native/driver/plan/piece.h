@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the planner hands to the mover: whole clusters of the active image, and where their bytes
-// come from. A strip of a cluster is a piece that has segments alone.
+// The unit of work that the planner gives to the mover: whole clusters of the active image, and
+// where their bytes come from. A strip of a cluster is a piece that has only segments.
 //
 //     guest     ─[c7 c8]────────[c30]──▶      runs: (7, 2) (30, 1); need not be neighbours
 //     buffer    │ c7 │ c8 │ c30 │             always without gaps
 //     segments  │ layer 1 │z│ 2 │             tile the buffer; neighbours in one file are one
 //
-// Under a limit a piece is cut where the limiter's next bytes end: between two clusters, or inside
-// one (`mover.h`, strips).
+// Under a limit a piece is cut at the number of bytes that the limiter allows next, either between
+// two clusters or inside one (`mover.h`, strips).
 
 #pragma once
 
@@ -25,7 +25,7 @@ struct GuestRun {
   std::uint64_t count = 0;
 };
 
-/// Where a part of the buffer comes from.
+/// Where one part of the buffer comes from.
 struct Segment {
   /// kData, kCompressed or kZero.
   image::Status status = image::Status::kZero;
@@ -35,8 +35,8 @@ struct Segment {
   std::uint64_t length = 0;
   std::uint64_t compressed_length = 0;
   std::uint64_t offset_in_cluster = 0;
-  /// kCompressed: where the compressed bytes go, behind the clusters; they are read once where
-  /// several segments of a piece are parts of one compressed cluster.
+  /// kCompressed: where the compressed bytes go, behind the clusters. If several segments of a
+  /// piece are parts of one compressed cluster, its bytes are read once.
   std::uint64_t staging_offset = 0;
   bool shares_staging = false;
 };
@@ -45,9 +45,9 @@ struct Piece {
   std::vector<GuestRun> runs;
   std::vector<Segment> segments;
   std::uint64_t clusters = 0;
-  /// Guest bytes of these clusters, those past the virtual size left out.
+  /// Guest bytes in these clusters, without those past the virtual size.
   std::uint64_t guest_bytes = 0;
-  /// Room for the compressed bytes of its segments, behind the clusters in one allocation.
+  /// Room for the compressed bytes of the segments, behind the clusters in the same allocation.
   std::uint64_t staging_bytes = 0;
 
   /// Bytes of the buffer that the segments tile.
@@ -56,11 +56,11 @@ struct Piece {
   }
 };
 
-/// Cuts the first `bytes` of a buffer off its segments, none of them compressed; the rest is
-/// counted from the cut.
+/// Cuts the first `bytes` of a buffer off its segments, none of which may be compressed. Offsets of
+/// the rest are counted from the cut.
 [[nodiscard]] std::vector<Segment> take_front(std::vector<Segment>& segments, std::uint64_t bytes);
 
-/// Cuts the first `count` clusters off a piece that has more, none of them compressed.
+/// Cuts the first `count` clusters off a piece that has more, and no compressed segments.
 [[nodiscard]] Piece take_clusters(Piece& piece, std::uint64_t count, std::uint64_t cluster_size);
 
 }  // namespace blockpull::driver

@@ -16,15 +16,15 @@ using image::GuestOffset;
 using image::Owner;
 using image::Status;
 
-/// Looks at tables before a caller gets the word again: a few ms of walking at the most.
+/// How many table look-ups one call may make before it returns: a few ms of walking at most.
 constexpr int kLooks = 256;
 
-/// Compressed bytes in one piece: a piece that has so many is full; a single cluster that needs
-/// more than the second number (hundreds of layers, a compressed fragment from each) is refused.
+/// Compressed bytes in one piece. A piece with the first number of bytes is full. A single cluster
+/// that needs more than the second (a fragment from each of hundreds of layers) is refused.
 constexpr std::uint64_t kStagingWanted = limits::kPiece;
 constexpr std::uint64_t kMostStaging = 16 * limits::kMiB;
 
-/// Zero clusters in one step: links are made in batches, and a batch is what a cancel waits for.
+/// Zero clusters in one step: they are linked in batches, and a cancel waits for a batch.
 constexpr std::uint64_t kMostZeroClusters = 16384;
 
 bool continues(const Segment& last, const Segment& next) {
@@ -33,8 +33,8 @@ bool continues(const Segment& last, const Segment& next) {
          (last.status == Status::kZero || last.host.value + last.length == next.host.value);
 }
 
-/// Gives a compressed segment its place behind the clusters, or the place of one that reads the
-/// same bytes.
+/// Gives a compressed segment its place behind the clusters, or the place of another segment that
+/// reads the same bytes.
 void stage(Piece& piece, Segment& segment) {
   for (const Segment& other : piece.segments) {
     if (other.status == Status::kCompressed && other.layer == segment.layer &&
@@ -69,8 +69,8 @@ PullPlanner::PullPlanner(const image::Chain& chain, std::size_t base, bool can_w
       cluster_size_(chain.active().cluster_size()),
       end_(chain.active().virtual_size()) {}
 
-/// Bytes of `run`, which begins at the position, that are whole clusters; the end of the disk
-/// counts as one.
+/// The part of `run`, in bytes from the position on, that consists of whole clusters. The last
+/// cluster of the disk counts as whole.
 std::uint64_t PullPlanner::whole_clusters(std::uint64_t run) const {
   return position_ + run == end_ ? run : round_down(run, cluster_size_);
 }
@@ -135,7 +135,7 @@ Result<void> PullPlanner::advance(PlanStep& step, std::uint64_t most_bytes) {
   return add_run(step, owner, std::min(whole, room));
 }
 
-/// A run of whole clusters that one intermediate layer has as data.
+/// A run of whole clusters that are data in one intermediate layer.
 Result<void> PullPlanner::add_run(PlanStep& step, const Owner& owner, std::uint64_t length) {
   Piece& piece = open_piece(step, length);
   const std::uint64_t buffer_end = piece.clusters * cluster_size_;
@@ -152,7 +152,7 @@ Result<void> PullPlanner::add_run(PlanStep& step, const Owner& owner, std::uint6
   return {};
 }
 
-/// Whole clusters for which an intermediate layer says zeros.
+/// Whole clusters that an intermediate layer states as zeros.
 Result<void> PullPlanner::plan_zeros(PlanStep& step, std::uint64_t length,
                                      std::uint64_t most_bytes) {
   if (!has_base()) {
@@ -183,7 +183,7 @@ void PullPlanner::add_zero_clusters(PlanStep& step, std::uint64_t length) {
   position_ += bytes;
 }
 
-/// One cluster in which several answers meet.
+/// One cluster whose parts come from several layers.
 Result<void> PullPlanner::plan_mixed(PlanStep& step) {
   const std::uint64_t cluster_end = std::min(position_ + cluster_size_, end_);
   bool reads_zeros = true;
@@ -213,7 +213,7 @@ Result<void> PullPlanner::plan_mixed(PlanStep& step) {
   return gather(step);
 }
 
-/// One cluster from whoever has its parts, the base included.
+/// Collects one cluster from the layers that have its parts, including the base.
 Result<void> PullPlanner::gather(PlanStep& step) {
   const std::uint64_t begin = position_;
   const std::uint64_t end = std::min(begin + cluster_size_, end_);

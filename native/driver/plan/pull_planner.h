@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a pull has to do, found by walking tables and nothing else.
+// Finds out what a pull has to do, from the tables alone.
 //
-//     who answers for a run of guest bytes    │ what becomes of it
+//     layer that has a run of guest bytes     │ what is done with it
 //     ────────────────────────────────────────┼────────────────────────────────────────────────
 //     the active image                        │ settled
-//     no intermediate layer                   │ settled: the base or zeros answer as before
-//     an intermediate layer says zeros        │
-//       and it reads zeros without that layer │ settled
-//       and the base would show               │ zero clusters (version 3), zeros (version 2)
+//     no intermediate layer                   │ settled: reads from the base, or zeros, as before
+//     an intermediate layer states zeros      │
+//       and without it the run reads zeros    │ settled
+//       and without it the base would show    │ zero clusters (version 3), zeros (version 2)
 //     an intermediate layer has data          │ piece
 //
-// Intermediate layers are those between the active image and the base; without a base, all below
-// the active image. A cluster of the active image that more than one answer falls into is gathered
-// whole, from the base too. The walk costs what the tables cost, not the virtual size: an absent L1
-// entry in every layer is one step.
+// Intermediate layers lie between the active image and the base; without a base they are all layers
+// below the active image. If the parts of one cluster come from several layers, it is copied whole,
+// including what the base has of it. The walk costs as much as the tables, not the virtual size: an
+// L1 entry that is absent in every layer takes one step.
 //
-// Pure: it asks a ChainWalk and keeps a position. Thread rule: one thread at a time.
+// It only queries a ChainWalk and keeps a position. Thread rule: one thread at a time.
 
 #pragma once
 
@@ -28,37 +28,37 @@
 
 namespace blockpull::driver {
 
-/// One answer of the planner.
+/// One step of the plan.
 struct PlanStep {
-  /// No clusters: none.
+  /// Without clusters: no piece.
   Piece piece;
-  /// Clusters to become zero clusters; count 0: none.
+  /// Clusters to turn into zero clusters; count 0: none.
   GuestRun zeros;
-  /// Guest bytes found to need nothing.
+  /// Guest bytes that need no work.
   std::uint64_t settled = 0;
   bool at_end = false;
 };
 
 class PullPlanner {
  public:
-  /// `base`: index of the layer that stays, chain.layers.size() when none does.
+  /// `base`: index of the layer that stays, or chain.layers.size() if none does.
   PullPlanner(const image::Chain& chain, std::size_t base, bool can_write_zero_clusters);
 
-  /// What comes next is [from, until) and nothing else; both are multiples of the active image's
-  /// cluster size, or the end of its disk.
+  /// Limits the rest of the plan to [from, until). Both are multiples of the active image's cluster
+  /// size, or the end of its disk.
   void restrict_to(std::uint64_t from, std::uint64_t until) {
     position_ = from;
     end_ = until;
   }
 
-  /// The guest offset that it has come to.
+  /// The guest offset that the plan has reached.
   [[nodiscard]] std::uint64_t position() const { return position_; }
 
-  /// For who looks at the same tables beside the planner.
+  /// The walk, for code that reads the same tables as the planner.
   [[nodiscard]] image::ChainWalk& walk() { return walk_; }
 
-  /// Goes on until there is a piece of up to `most_bytes` (at least one cluster), a run of zeros,
-  /// the end, or a good many table slices have been looked at.
+  /// Continues until it has a piece of up to `most_bytes` (at least one cluster) or a run of zeros,
+  /// reaches the end, or has made a fixed number of table look-ups.
   [[nodiscard]] Result<PlanStep> next(std::uint64_t most_bytes);
 
  private:

@@ -16,7 +16,7 @@ using image::ChainRows;
 using image::LayerRow;
 using image::Status;
 
-/// A call of next() lasts about so long: a cancel waits for it.
+/// How long one call of next() takes: a cancel waits for it.
 constexpr std::chrono::milliseconds kTurn{20};
 
 }  // namespace
@@ -44,7 +44,7 @@ Result<void> PullSurvey::advance() {
       position_ += row.length;
       return {};
     }
-    // The planner has the last word, on errors too: it asks no layer that another one hides.
+    // The planner decides, also about errors: it never reads a layer that another one hides.
     const std::uint64_t row_bytes = ChainRows::kUnits * target_.active().cluster_size();
     const std::uint64_t row_end = round_down(position_, row_bytes) + row_bytes;
     const std::uint64_t run_end =
@@ -58,12 +58,12 @@ Result<void> PullSurvey::advance() {
   return {};
 }
 
-/// Counts what lies at the position, or says how far it is all alike.
+/// Counts the row at the position. If it cannot, gives the length of the uniform run there.
 Result<PullSurvey::Row> PullSurvey::count_row() {
   const std::uint64_t cluster_size = target_.active().cluster_size();
   BLOCKPULL_TRY(own, planner_.walk().status(0, position_, end_ - position_));
   if (own.status != Status::kUnallocated && own.length >= ChainRows::kUnits * cluster_size) {
-    // What lies below is not even looked at.
+    // The layers below are not read at all.
     return Row{own.length, true};
   }
   const auto window = rows_.next(position_, end_);
@@ -79,8 +79,8 @@ Result<PullSurvey::Row> PullSurvey::count_row() {
   return Row{unit * window->count, true};
 }
 
-/// Marks what an intermediate layer has as data; false where it is not as simple as that: what
-/// zeros become depends on the base.
+/// Marks the units that are data in an intermediate layer. False if zeros hide something of the
+/// base, since the base then decides what they become.
 bool PullSurvey::find_moved(std::size_t units) {
   is_open_.assign(units, 1);
   is_moved_.assign(units, 0);
@@ -102,7 +102,7 @@ bool PullSurvey::find_moved(std::size_t units) {
   return !has_zeros || !target_.keeps_base();
 }
 
-/// Adds the units that are marked, of `unit` bytes from the position on.
+/// Counts the marked units, each of `unit` bytes, from the position on.
 Result<void> PullSurvey::count_moved(std::uint64_t unit) {
   const auto moved = static_cast<std::uint64_t>(std::count(is_moved_.begin(), is_moved_.end(), 1));
   totals_.bytes_to_move += moved * unit;
@@ -129,11 +129,11 @@ Result<void> PullSurvey::count_step(const PlanStep& step) {
   for (const GuestRun& run : step.piece.runs) {
     BLOCKPULL_CHECK(count_table(run));
   }
-  // They lie behind the piece.
+  // The zero clusters lie behind the piece.
   return step.zeros.count > 0 ? count_table(step.zeros) : Result<void>();
 }
 
-/// Adds the L2 tables that the run needs, that are not there and that no run before it has needed.
+/// Counts the L2 tables that the run needs, that do not exist, and that no earlier run needed.
 Result<void> PullSurvey::count_table(const GuestRun& run) {
   image::Qcow2Image& active = target_.active();
   const image::qcow2::L1Table l1 = active.l1_table();

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How much a pull would move and how far the active image would grow: the plan walked once, and
-// nothing written. Our own engine does it before it begins, a plan instead of beginning, and for a
-// pull that QEMU is to do it tells as much, since both copy the same clusters.
+// Measures how much a pull would move and how far the active image would grow. It walks the plan
+// once and writes nothing. Our own engine does this before it begins, and a plan does nothing else.
+// The result also holds for a pull by QEMU, since both copy the same clusters.
 //
-// Where clusters of all layers that matter are as large as the active image's, or larger, they are
-// counted in rows; everything else, and an active image with subclusters, by the planner's steps.
+// If all layers that matter have clusters at least as large as the active image's, clusters are
+// counted in rows. Everything else, and any active image with subclusters, is counted in the
+// planner's steps.
 //
-// Nothing is judged here: an image that our engine must not write to can be surveyed.
+// It refuses nothing: it can measure an image that our engine must not write to.
 //
 // Thread rule: one call at a time, on a thread that may block.
 
@@ -31,15 +32,15 @@ class PullSurvey {
     bool finished = false;
   };
 
-  /// Of a target that has work, and that outlives this.
+  /// For a target that has work, and that outlives this.
   explicit PullSurvey(const PullTarget& target);
   PullSurvey(const PullSurvey&) = delete;
   PullSurvey& operator=(const PullSurvey&) = delete;
 
-  /// Walks on for some ms; to be called until `finished`.
+  /// Walks for some ms; call until `finished`.
   [[nodiscard]] Result<Totals> next();
 
-  /// The guest offset that the walk has come to.
+  /// The guest offset that the walk has reached.
   [[nodiscard]] std::uint64_t position() const {
     return position_ < planned_until_ ? planner_.position() : position_;
   }
@@ -47,7 +48,7 @@ class PullSurvey {
  private:
   [[nodiscard]] Result<void> advance();
   struct Row {
-    /// Guest bytes; 0: not known.
+    /// Guest bytes; 0 if not known.
     std::uint64_t length = 0;
     bool is_counted = false;
   };
@@ -61,20 +62,21 @@ class PullSurvey {
   const PullTarget& target_;
   const std::uint64_t end_;
   PullPlanner planner_;
-  /// Of the layers above the base.
+  /// Rows of the layers above the base.
   image::ChainRows rows_;
   std::uint64_t position_ = 0;
-  /// Up to here the planner counts; from here on, rows.
+  /// Up to here the planner counts; from here on, rows are counted.
   std::uint64_t planned_until_ = 0;
-  /// For each unit of a window: nobody has answered yet; its bytes are to be moved.
+  /// For each unit of a window: is_open_ means that no layer has it yet, is_moved_ that it is to be
+  /// moved.
   std::vector<std::uint8_t> is_open_;
   std::vector<std::uint8_t> is_moved_;
   Totals totals_;
-  /// Guest clusters, counted from the first, whose tables need not be looked for any more.
+  /// Guest clusters, from the first on, whose L2 tables are already counted.
   std::uint64_t surveyed_clusters_ = 0;
 };
 
-/// All of it; kCancelled where nobody wants it any more.
+/// Runs the whole survey. kCancelled if nobody wants the result any more.
 [[nodiscard]] Result<PullSurvey::Totals> survey(const PullTarget& target, const WalkWatch& watch);
 
 }  // namespace blockpull::driver

@@ -51,7 +51,7 @@ Result<void> PullTarget::check_in_place() const {
 
 Result<std::string> PullTarget::read_back() const {
   if (chain.active_qcow2() == nullptr) {
-    // Nothing is ever written to a raw image.
+    // A raw image is never written to.
     return std::string();
   }
   const std::string& path = chain.layers.front().path;

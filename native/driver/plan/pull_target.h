@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a pull is about: a chain, and where it is to be cut.
+// What a pull works on: a chain, and where it is cut.
 //
 //     layers[0]   the active image, which is written
 //     layers[1]   ┐ intermediate: their bytes move into the active image,
@@ -25,39 +25,40 @@ namespace blockpull::driver {
 
 struct PullTarget {
   image::Chain chain;
-  /// The active image's name, absolute where possible: the working directory may change while a job
-  /// runs.
+  /// The active image's name, absolute where possible, since the working directory may change while
+  /// a job runs.
   std::string absolute_path;
-  /// Index of the layer that stays, chain.layers.size() when none does.
+  /// Index of the layer that stays, or chain.layers.size() if none does.
   std::size_t base = 0;
-  /// Over the layers of `chain` that are not written.
+  /// Watches the layers of `chain` that are not written.
   LayerWatch layer_watch;
-  /// What the header will state; absent when no backing file stays.
+  /// The backing file that the header will state; absent if none stays.
   std::optional<image::BackingReference> new_backing;
-  /// For what lies behind the active image in its file.
+  /// What to do with bytes behind the active image in its file.
   TrailingPolicy trailing = TrailingPolicy::kRefuse;
-  /// False for a pull that has nothing to do: no backing file, or the base is the immediate one.
-  /// The active image may be raw then.
+  /// False if there is nothing to pull: no backing file, or the base is the immediate one. The
+  /// active image may then be raw.
   bool has_work = false;
 
   [[nodiscard]] bool keeps_base() const { return base < chain.layers.size(); }
   [[nodiscard]] image::Qcow2Image& active() const { return *chain.active_qcow2(); }
 
-  /// Whether zeros that hide a base can be stated in a table instead of being written.
+  /// Whether a table entry can state zeros that hide a base, so they need not be written.
   [[nodiscard]] bool can_write_zero_clusters() const { return active().header().version >= 3; }
 
-  /// Opens the active image's file once more, by its name; kIo where that leads to another file.
+  /// Opens the active image's file again by its name. kIo if the name leads to another file.
   std::function<Result<std::unique_ptr<io::File>>()> open_anew;
 
-  /// Paths of the intermediate layers, the upper one first.
+  /// Paths of the intermediate layers, top first.
   [[nodiscard]] std::vector<std::string> intermediate_paths() const;
 
-  /// kLocked when the active image's name leads to another file by now, kNotFound when to none: who
-  /// asks by that name would not see the pull. kLocked also when somebody else changed its length.
+  /// kLocked if the active image's name now leads to another file, kNotFound if to none: a program
+  /// that opens the name would not see the pull. kLocked also if somebody else changed the file's
+  /// length.
   [[nodiscard]] Result<void> check_in_place() const;
 
-  /// Reads the active image's header anew. kIo when it does not state what the pull has promised;
-  /// a sentence when it cannot be looked at from here, and an empty one otherwise.
+  /// Reads the active image's header again from the disk. kIo if it does not state what the pull
+  /// promised. Otherwise an empty string, or a warning if the file cannot be read from here.
   [[nodiscard]] Result<std::string> read_back() const;
 };
 

@@ -19,8 +19,9 @@ std::optional<job::Trailing> about(const std::optional<KeptTrailer>& trailer) {
                  : std::nullopt;
 }
 
-/// Where a trailer may begin. Clusters that have a refcount are what a killed pull has left, where
-/// the file has them all; it may have ended within the last of them when a trailer came.
+/// Where a trailer may begin. If the file has all clusters with a refcount, those behind the image
+/// were leaked by a killed pull. That pull may have died within the last of them, so a trailer may
+/// begin in it.
 std::uint64_t first_foreign_byte(const image::qcow2::Allocator& allocator, std::uint64_t file_size,
                                  std::uint64_t cluster_size) {
   const std::uint64_t leaks_end = allocator.leaks_end();
@@ -31,7 +32,7 @@ std::uint64_t first_foreign_byte(const image::qcow2::Allocator& allocator, std::
                                 : std::max(allocator.end_of_use(), leaks_end - cluster_size);
 }
 
-/// Foreign bytes, and where they begin.
+/// Foreign bytes behind the image, if any.
 Result<std::optional<job::Trailing>> find_foreign(image::Qcow2Image& image,
                                                   const image::qcow2::EndOfUse& use) {
   BLOCKPULL_TRY(owner, image::qcow2::owner_of_trailing(image, use));

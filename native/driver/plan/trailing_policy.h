@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Bytes that a program has put behind the image into its file: what a pull that takes clusters
-// there is to do with them. `core/image/qcow2/trailing_bytes.h` says whose they are.
+// What a pull that allocates clusters does with bytes that a program has appended to the image's
+// file. `core/image/qcow2/trailing_bytes.h` decides whose they are.
 //
 //     refuse    foreign bytes refuse the pull before the first write
-//     keep      all from the end of use on that is not zeros ends the file again; where clusters
-//               have leaked there, all from the last of them on
+//     keep      everything from the end of use on that is not zeros stays at the end of the file;
+//               if clusters were leaked there, everything from the last of them on
 //     discard   they are overwritten, as `qemu-img rebase` does
 //
-// Thread rule: one thread at a time, on one that may block.
+// Thread rule: one thread at a time, and it may block.
 
 #pragma once
 
@@ -23,14 +23,14 @@
 namespace blockpull::driver {
 
 struct TrailingFound {
-  /// What is kept or discarded; absent: there is nothing.
+  /// What is kept or discarded; absent if there is nothing.
   std::optional<job::Trailing> told;
-  /// For kKeep.
+  /// Set for kKeep.
   std::unique_ptr<image::qcow2::KeptTrailer> kept;
 };
 
-/// Of an image that `allocator` has looked at; only reads. kFeatureUnsupported: somebody's bytes
-/// are there, and nobody has said what to do with them; or there are too many to keep.
+/// For an image that `allocator` has read; reads only. kFeatureUnsupported if there are foreign
+/// bytes and the policy does not say what to do with them, or there are too many to keep.
 [[nodiscard]] Result<TrailingFound> find_trailing_data(image::Qcow2Image& image,
                                                        const image::qcow2::Allocator& allocator,
                                                        TrailingPolicy wanted);

@@ -20,10 +20,10 @@ namespace {
 
 using image::Status;
 
-/// What O_DIRECT may want of an address.
+/// The address alignment that O_DIRECT may require.
 constexpr std::size_t kAlignment = 4096;
 
-/// Of a format without clusters: what is read again by itself where a larger read has failed.
+/// For a format without clusters: the unit to read again after a larger read has failed.
 constexpr std::uint64_t kRawUnit = 64 * limits::kKiB;
 
 struct Free {
@@ -50,14 +50,14 @@ class TrialRead {
       at_end = step.at_end;
     }
     if (auto same = target_.layer_watch.check_content(); !same.ok()) {
-      // Nobody knows of what content all this was found.
+      // The content may have changed during the reads, so the findings are void.
       found_.assign(1, std::move(same).error());
     }
     return std::move(found_);
   }
 
  private:
-  /// Reads a part of a file; `into` is as long as that.
+  /// Reads a part of a file into all of `into`.
   [[nodiscard]] Result<void> fill(std::size_t layer, std::uint64_t host,
                                   std::span<std::byte> into) const {
     io::Request request{.op = io::Request::Op::kRead,
@@ -96,7 +96,7 @@ class TrialRead {
       const auto whole =
           fill(segment.layer, segment.host.value + at, std::span(buffer_.get(), length));
       if (!whole.ok() && !find_clusters(piece, segment, at, length)) {
-        // None fails by itself: the disk answers once and not the next time.
+        // No single cluster fails: the disk fails only at times.
         add(whole.error(), segment.layer, segment.host.value + at,
             guest_offset(piece, segment.buffer_offset + at));
       }
@@ -105,7 +105,7 @@ class TrialRead {
     return {};
   }
 
-  /// Reads again what could not be read as one. False where no part of it fails.
+  /// Reads the parts of a failed read again, one by one. False if no part fails.
   [[nodiscard]] bool find_clusters(const Piece& piece, const Segment& segment, std::uint64_t from,
                                    std::uint64_t length) {
     const std::uint64_t stated = layer_image(segment.layer).cluster_size();
@@ -142,12 +142,12 @@ class TrialRead {
     }
   }
 
-  /// `host` tells the clusters of a layer apart.
+  /// `host` identifies the cluster within its layer.
   void add(Error error, std::size_t layer, std::uint64_t host, std::uint64_t guest) {
     if (!told_.insert({layer, host}).second) {
       return;
     }
-    // What is neither damaged nor unreadable, a file that was cut for example, holds for the rest.
+    // Any other kind of error, such as a truncated file, would fail the remaining reads too.
     is_over_ = error.kind != ErrorKind::kIo && error.kind != ErrorKind::kImageCorrupt;
     error.hint = text("it lies at offset ", error.offset.value_or(host),
                       " of that file; what a guest reads from offset ", guest, " on needs it");
@@ -155,7 +155,7 @@ class TrialRead {
     is_over_ = is_over_ || found_.size() == kMostDamaged;
   }
 
-  /// The runs of a piece have all of its buffer.
+  /// The runs of a piece cover its whole buffer.
   [[nodiscard]] std::uint64_t guest_offset(const Piece& piece, std::uint64_t buffer_offset) const {
     const std::uint64_t size = target_.active().cluster_size();
     std::uint64_t cluster = buffer_offset / size;

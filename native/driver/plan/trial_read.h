@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A plan that reads: everything that a pull would move is read, and nothing of it kept, to find
-// before a pull begins what would make it fail on its way.
+// A plan that also reads: it reads everything that a pull would move and keeps nothing, to find the
+// errors that would make the pull fail.
 //
 //     PullPlanner ─▶ segments ─┬─ zeros        nothing is read
 //                              ├─ data         read; where that fails, again cluster by cluster
@@ -9,12 +9,12 @@
 //                                     │
 //                       the errors that the mover would end with; each cluster once
 //
-// It reads as the mover does, past the page cache where that can be: a copy in memory would hide
-// the sector that is gone. What it finds holds for the files as they were opened; at the end it
-// looks whether they still are (`layer_watch.h`). One request after another, since a plan must not
-// take the disk from those who work.
+// It reads as the mover does, bypassing the page cache where possible, since a cached copy would
+// hide a lost sector. Its findings hold for the files as they were opened; at the end it checks
+// that they have not changed (`layer_watch.h`). It sends one request at a time, since a plan must
+// not take the disk from running guests.
 //
-// Not done: reading the active image's own data, which a pull does not touch either.
+// It does not read the active image's own data: a pull does not touch that either.
 //
 // Thread rule: one call at a time, on a thread that may block.
 
@@ -28,13 +28,13 @@
 
 namespace blockpull::driver {
 
-/// Most clusters that are told of; nothing is read after the last of them.
+/// The most damaged clusters that are reported; reading stops after the last of them.
 inline constexpr std::size_t kMostDamaged = 16;
 
-/// Reads the `bytes_to_move` of a target that has work (`pull_survey.h`). Gives what a pull would
-/// fail with, in the order of the disk: the host offset is the error's offset, the guest's is in
-/// its hint. Where a layer has been changed meanwhile, kLocked and nothing else is in it. The call
-/// fails with kCancelled where nobody wants it any more.
+/// Reads the `bytes_to_move` of a target that has work (`pull_survey.h`). Returns the errors with
+/// which a pull would fail, in the order of the disk. The offset of an error is the host's; its
+/// hint has the guest's. If a layer was changed during the reads, kLocked is the only error. The
+/// call itself fails with kCancelled if nobody wants the result any more.
 [[nodiscard]] Result<std::vector<Error>> read_trial(const PullTarget& target,
                                                     std::uint64_t bytes_to_move,
                                                     const WalkWatch& watch);

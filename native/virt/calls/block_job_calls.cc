@@ -32,8 +32,8 @@ Result<void> check_plan(const Connect& connect, const BlockPullRequest& request)
   return check_flags_of_call(request);
 }
 
-/// How the wait for a job's end has ended, which the job does not say: it may continue in its QEMU
-/// without us.
+/// How the wait for a job's end went. The job may not have ended: it may continue in its QEMU
+/// without this process.
 Result<void> end_of_wait(const job::Job& job) {
   const auto outcome = job.outcome();
   const bool goes_on = outcome && goes_on_without_us(*outcome);

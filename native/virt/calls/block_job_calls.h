@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// libvirt's calls on the block job of a disk, with what its entry points refuse, in their order.
-// The host does the rest, as libvirt's drivers do. libvirt lacks three of them: plan, resume, reap.
+// libvirt's calls on the block job of a disk, with the refusals of its entry points, in libvirt's
+// order. The host does the rest, as libvirt's drivers do. Three of the calls are not libvirt's:
+// plan, resume and reap.
 //
-// Thread rule: any thread; a call may block for file operations. The `try_` forms do not block:
-// they answer from memory, or not at all.
+// Thread rule: any thread; a call may block for file operations. The `try_` forms never block: they
+// answer from memory, or return nothing.
 
 #pragma once
 
@@ -18,20 +19,20 @@
 
 namespace blockpull::virt {
 
-/// virDomainBlockPull and virDomainBlockRebase. Answers once the job runs; `on_end` hears its end
-/// on the engine's thread, after the connection's event.
+/// virDomainBlockPull and virDomainBlockRebase. Answers once the job runs. `on_end` is called with
+/// its outcome on the engine's thread, after the connection's event.
 void block_pull(const std::shared_ptr<Connect>& connect, const BlockPullRequest& request,
                 std::function<void(const job::Outcome&)> on_end,
                 Answer<std::shared_ptr<job::Job>> done);
 
-/// What block_pull would do. Answers once the disk is found and, where its domain runs, QEMU has
-/// listed what it has open. What the image itself would be refused for is in the plan, under a
-/// running guest also the job that the disk has. It changes nothing, so it is served on a read-only
-/// connection.
+/// What block_pull would do. Answers once the disk is found and, for a running domain, QEMU has
+/// listed its open files. Refusals because of the image itself are part of the plan; so is, under a
+/// running guest, the job that already runs on the disk. It changes nothing, so a read-only
+/// connection may call it.
 void plan_block_pull(const std::shared_ptr<Connect>& connect, const BlockPullRequest& request,
                      Answer<PlanReading> done);
 
-/// virDomainGetBlockJobInfo; absent: no job on that disk.
+/// virDomainGetBlockJobInfo. Absent: there is no job on that disk.
 void block_job_info(const std::shared_ptr<Connect>& connect, const DiskRequest& request,
                     Answer<std::optional<BlockJobInfo>> done);
 [[nodiscard]] std::optional<Result<std::optional<BlockJobInfo>>> try_block_job_info(
@@ -43,16 +44,16 @@ void block_job_set_speed(const std::shared_ptr<Connect>& connect, const SpeedReq
 [[nodiscard]] std::optional<Result<void>> try_block_job_set_speed(Connect& connect,
                                                                   const SpeedRequest& request);
 
-/// Lets a job that stopped on an error continue; does nothing to one that has not.
+/// Continues a job that stopped on an error. Does nothing to any other job.
 void block_job_resume(const std::shared_ptr<Connect>& connect, const DiskRequest& request,
                       Answer<void> done);
 
-/// virDomainBlockJobAbort: answers when the job has ended, with the ASYNC flag at once.
-/// kMonitorTimeout or kClosed where the job continues in its QEMU without us.
+/// virDomainBlockJobAbort: answers when the job has ended, or at once with the ASYNC flag.
+/// kMonitorTimeout or kClosed when the job continues in its QEMU without us.
 void block_job_abort(const std::shared_ptr<Connect>& connect, const DiskRequest& request,
                      Answer<void> done);
 
-/// Answers once every job of ours in the domain's QEMU has ended, and its disks are flushed.
+/// Answers once every job of ours in the domain's QEMU has ended and its disks are flushed.
 void reap_jobs(const std::shared_ptr<Connect>& connect, const std::string& uuid,
                Answer<std::vector<ReapedJob>> done);
 

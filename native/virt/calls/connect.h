@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// libvirt's virConnect: a host, and what libvirt's public layer keeps beside it, the ids of domains
-// and the registrations for events. The calls on it are in domain_calls.h and block_job_calls.h;
-// bindings convert arguments and answers, and decide nothing.
+// libvirt's virConnect: a host, and the state that libvirt's public layer keeps for it, which is
+// the ids of domains and the event registrations. The calls on it are in domain_calls.h and
+// block_job_calls.h. Bindings convert arguments and answers, and decide nothing.
 //
 // Thread rule: any thread.
 
@@ -22,11 +22,11 @@
 
 namespace blockpull::virt {
 
-/// The variables that name the URI of a connection that is opened without one; the first that is
-/// set counts.
+/// Environment variables with the URI for a connection that is opened without one. The first that
+/// is set wins.
 inline constexpr std::array<const char*, 2> kUriVariables{"BLOCKPULL_URI", "LIBVIRT_DEFAULT_URI"};
 
-/// What libvirt's public layer keeps of a connection.
+/// The state that libvirt's public layer keeps for a connection.
 struct ConnectState {
   EventBook events;
   DomainIds ids;
@@ -41,7 +41,7 @@ class Connect {
   [[nodiscard]] EventBook& events() const { return state_->events; }
   [[nodiscard]] DomainIds& ids() const { return state_->ids; }
 
-  /// kClosed after close, then 29 on a read-only connection.
+  /// kClosed after close, otherwise 29 on a read-only connection.
   [[nodiscard]] Result<void> check_may_change(std::string_view function) const;
 
  private:
@@ -49,12 +49,12 @@ class Connect {
   const std::shared_ptr<ConnectState> state_;
 };
 
-/// A change of a job, and the state of the connection whose job it is.
+/// Receives each change of a job, and the state of the connection that owns the job.
 using OnEvent = std::function<void(const BlockJobEvent&, const std::shared_ptr<ConnectState>&)>;
 
-/// virConnectOpen. An empty `options.uri` means the first of `default_uris` that is not empty: the
-/// values of kUriVariables. 5 without any. Blocks for file operations; `on_event` is called on the
-/// engine's thread and must not block.
+/// virConnectOpen. An empty `options.uri` means the first non-empty one of `default_uris`, which
+/// are the values of kUriVariables; code 5 if all are empty. Blocks for file operations. `on_event`
+/// is called on the engine's thread and must not block.
 [[nodiscard]] Result<std::shared_ptr<Connect>> open_connect(
     std::shared_ptr<job::Engine> engine, ConnectOptions options,
     const std::vector<std::string>& default_uris, OnEvent on_event);

@@ -19,7 +19,7 @@ void number(Connect& connect, FoundDomain& found) {
   found.id = connect.ids().found(found.domain.uuid, is_running);
 }
 
-/// Gives the domain its id on the way.
+/// Passes the answer on, after giving the domain its id.
 Answer<FoundDomain> numbered(const std::shared_ptr<Connect>& connect,
                              const Answer<FoundDomain>& done) {
   return [connect, done](Result<FoundDomain> found) {

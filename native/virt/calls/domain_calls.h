@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// libvirt's calls on domains: their flags, and what the entry points refuse.
+// libvirt's calls on domains: their flags, and the refusals of the entry points.
 //
 // Thread rule: any thread; a call may block for file operations.
 
@@ -16,7 +16,8 @@ namespace blockpull::virt {
 
 using FoundDomains = std::vector<FoundDomain>;
 
-/// virConnectListAllDomains: all, or those that the flags name. 8 for a flag that is not served.
+/// virConnectListAllDomains: all domains, or those that the flags select. 8 for an unsupported
+/// flag.
 void list_all_domains(const std::shared_ptr<Connect>& connect, Flags flags,
                       const Answer<FoundDomains>& done);
 
@@ -24,7 +25,7 @@ void list_all_domains(const std::shared_ptr<Connect>& connect, Flags flags,
 void lookup_by_name(const std::shared_ptr<Connect>& connect, const std::string& name,
                     const Answer<FoundDomain>& done);
 
-/// virDomainLookupByUUIDString: with hyphens or without, in capitals or not. 8 for what is no UUID.
+/// virDomainLookupByUUIDString: hyphens and letter case do not matter. 8 if `uuid` is not a UUID.
 void lookup_by_uuid(const std::shared_ptr<Connect>& connect, const std::string& uuid,
                     const Answer<FoundDomain>& done);
 
@@ -32,12 +33,12 @@ void lookup_by_uuid(const std::shared_ptr<Connect>& connect, const std::string& 
 void define_xml(const std::shared_ptr<Connect>& connect, const std::string& xml,
                 const Answer<FoundDomain>& done);
 
-/// virDomainGetXMLDesc: the XML as it is, since libvirt's four flags make no difference to a file.
-/// 29 for VIR_DOMAIN_XML_SECURE on a read-only connection.
+/// virDomainGetXMLDesc: the XML as it is stored; libvirt's four flags make no difference here. 29
+/// for VIR_DOMAIN_XML_SECURE on a read-only connection.
 void xml_desc(const std::shared_ptr<Connect>& connect, const std::string& uuid, Flags flags,
               const Answer<std::string>& done);
 
-/// The disks of a domain; libvirt has them in the XML alone.
+/// The disks of a domain, for which libvirt has no call of its own: it gives them in the XML.
 void list_disks(const std::shared_ptr<Connect>& connect, const std::string& uuid,
                 Answer<std::vector<Disk>> done);
 

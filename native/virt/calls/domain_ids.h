@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// libvirt numbers the domains that run. Here a domain gets its number when a call first finds it
-// running, and loses it when one finds it shut off.
+// libvirt numbers the running domains. Here a domain gets its number when a call first finds it
+// running, and loses it when a call finds it shut off.
 //
 // Thread rule: any thread.
 
@@ -13,12 +13,12 @@
 
 namespace blockpull::virt {
 
-/// What libvirt calls the id of a domain that does not run.
+/// libvirt's id for a domain that does not run.
 inline constexpr int kNoDomainId = -1;
 
 class DomainIds {
  public:
-  /// Of a domain that was just looked up.
+  /// The id of a domain that was just looked up.
   [[nodiscard]] int found(const std::string& uuid, bool is_running) {
     const std::lock_guard lock(mutex_);
     if (!is_running) {
@@ -30,7 +30,7 @@ class DomainIds {
     return entry->second;
   }
 
-  /// The number that the last lookup gave.
+  /// The id that the last lookup gave.
   [[nodiscard]] int known(const std::string& uuid) {
     const std::lock_guard lock(mutex_);
     const auto entry = ids_.find(uuid);
@@ -38,7 +38,7 @@ class DomainIds {
   }
 
  private:
-  /// Guards what follows.
+  /// Guards everything below.
   std::mutex mutex_;
   std::map<std::string, int> ids_;
   int next_ = 1;

@@ -53,7 +53,7 @@ EventNotice EventBook::notice(int event, const std::string& disk,
 std::vector<EventNotice> EventBook::notices(const BlockJobEvent& event) const {
   const std::lock_guard lock(mutex_);
   std::vector<EventNotice> notices;
-  // libvirt leaves event 8 out where there is no path to name.
+  // libvirt does not send event 8 when there is no path to name.
   if (event.path.starts_with('/')) {
     notices.push_back(notice(event_id::kBlockJob, event.path, event.domain_uuid));
   }

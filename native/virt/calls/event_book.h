@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Who is registered for the events of a connection, and what libvirt makes of one change of a job:
-// two events, 8 with the path of the active layer and 16 with the target.
+// The event registrations of a connection, and the events that one change of a job becomes. libvirt
+// sends two: 8 with the path of the active layer, and 16 with the target.
 //
 //     add ─▶ id ─▶ remove
 //     change of a job ─▶ notices ─▶ { event 8, path, ids }, { event 16, target, ids }
 //
-// The callbacks are the bindings': a C function with its argument, a JavaScript function. Here a
-// callback is a number by which two registrations are compared.
+// The callbacks belong to the bindings: a C function with its argument, or a JavaScript function.
+// Here a callback is a number, used only to tell whether two registrations have the same one.
 //
 // Source: virConnectDomainEventRegisterAny, virDomainEventStateRegisterID of libvirt 11.
 //
@@ -29,13 +29,13 @@ namespace blockpull::virt {
 struct EventRegistration {
   /// libvirt's event id.
   int event = 0;
-  /// Absent: of every domain.
+  /// Absent: events of every domain.
   std::optional<std::string> domain_uuid;
-  /// The same for the same function.
+  /// Equal for the same function.
   std::uint64_t callback = 0;
 };
 
-/// One of libvirt's events, and the registrations that hear it, the oldest first.
+/// One of libvirt's events, and the ids of the registrations that receive it, oldest first.
 struct EventNotice {
   int event = 0;
   /// Path or target.
@@ -45,7 +45,7 @@ struct EventNotice {
 
 class EventBook {
  public:
-  /// The id: small and growing, from 0. 8 for a callback that is there already.
+  /// Returns the id: a small number that grows from 0. 8 if this callback is already registered.
   [[nodiscard]] Result<int> add(EventRegistration registration);
   /// 8 for an id that is not registered.
   [[nodiscard]] Result<void> remove(int id);
@@ -61,7 +61,7 @@ class EventBook {
   [[nodiscard]] EventNotice notice(int event, const std::string& disk,
                                    const std::string& domain_uuid) const;
 
-  /// Guards what follows.
+  /// Guards everything below.
   mutable std::mutex mutex_;
   std::vector<Entry> entries_;
   int next_id_ = 0;

@@ -16,7 +16,7 @@ Failure refused(const char* function, const char* argument, std::string message)
   return argument_check(ErrorDomain::kPublic, {function, argument}, std::move(message));
 }
 
-/// `name` of `function` is below 0.
+/// The argument `name` of `function` is negative.
 Failure negative(const char* function, const char* name) {
   return refused(function, name, text(name, " in ", function, " must be zero or greater"));
 }

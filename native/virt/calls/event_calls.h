@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// virConnectDomainEventRegisterAny and its twin: what the entry points refuse, in libvirt's order.
+// virConnectDomainEventRegisterAny and its counterpart: the refusals of the entry points, in
+// libvirt's order.
 //
 // Thread rule: any thread.
 
@@ -16,26 +17,26 @@ namespace blockpull::virt {
 
 struct EventCall {
   int event = 0;
-  /// Absent: of every domain.
+  /// Absent: events of every domain.
   std::optional<std::string> domain_uuid;
   std::string domain_name;
-  /// The domain's handle was made by another connection.
+  /// The domain's handle belongs to another connection.
   bool is_of_other_connection = false;
-  /// The same for the same function; 0 for none.
+  /// Equal for the same function; 0 for none.
   std::uint64_t callback = 0;
 };
 
-/// 8: a domain of another connection, no callback, a number that is no event of libvirt's. 3: an
-/// event that is not sent here, whose callback would never be called.
+/// 8: a domain of another connection, no callback, or a number that is no event of libvirt's. 3: an
+/// event that we never send, so its callback would never be called.
 [[nodiscard]] Result<void> check_event_call(const Connect& connect, const EventCall& call);
 
-/// What it registers, for EventBook::add().
+/// What to pass to EventBook::add() for this call.
 [[nodiscard]] EventRegistration registration_of(const EventCall& call);
 
-/// The id of the registration, after these checks. 8 for a callback that is there already.
+/// Returns the id of the registration after these checks. 8 if the callback is already registered.
 [[nodiscard]] Result<int> register_event(Connect& connect, const EventCall& call);
 
-/// 8 for an id below 0, or one that is not registered.
+/// 8 for a negative id, or one that is not registered.
 [[nodiscard]] Result<void> deregister_event(Connect& connect, int id);
 
 }  // namespace blockpull::virt

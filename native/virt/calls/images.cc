@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Formats are words until here: they are looked up before any file is opened.
+// Format names are looked up here, before any file is opened.
 
 #include "virt/calls/images.h"
 
@@ -14,11 +14,11 @@
 namespace blockpull::virt {
 namespace {
 
-/// Bytes hashed before others have their turn: some hundred milliseconds.
+/// Bytes to hash in one turn, before other calls get theirs: some hundred milliseconds.
 constexpr std::uint64_t kDigestTurn = 32 * limits::kMiB;
 
-/// Bytes hashed between two questions: some milliseconds, which is how long an abort or the end of
-/// a process may wait.
+/// Bytes to hash between two checks for cancellation: some milliseconds. An abort, or the end of
+/// the process, waits that long at most.
 constexpr std::uint64_t kDigestStep = 2 * limits::kMiB;
 
 blockpull::Result<image::ChainOptions> chain_options(const ImageRequest& request) {
@@ -56,7 +56,7 @@ blockpull::Result<void> create(const CreateRequest& request) {
   return image::create_image(options);
 }
 
-/// Who else may need what the pull of a bare image releases.
+/// Other images that may need what the pull of a bare image releases.
 ReleaseScope scope_of(const ImagePullRequest& request, const driver::PullOptions& options) {
   ReleaseScope scope;
   scope.siblings = request.siblings;
@@ -65,7 +65,7 @@ ReleaseScope scope_of(const ImagePullRequest& request, const driver::PullOptions
   return scope;
 }
 
-/// The chain for reading, without locks.
+/// Opens the chain for reading, without locks.
 blockpull::Result<image::Chain> open_unlocked(const ImageRequest& request) {
   BLOCKPULL_TRY(options, chain_options(request));
   return image::open_chain(request.path, options);
@@ -120,7 +120,7 @@ Result<void> create_image(const CreateRequest& request) {
   return lifted(create(request), &plain);
 }
 
-/// A turn of it; false when everything has been hashed.
+/// Hashes for one turn; false when everything is hashed.
 blockpull::Result<bool> DigestCall::hash_on() {
   for (std::uint64_t hashed = 0; hashed < kDigestTurn; hashed += kDigestStep) {
     BLOCKPULL_CHECK(watch_.check());

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The calls on bare image files: no connection, no domain, no libvirt words. Thin over driver and
-// core, and here so that both bindings share them. Errors keep their plain sentences.
+// The calls on bare image files: no connection, no domain, no libvirt words. A thin layer over
+// driver and core. Errors keep their plain sentences.
 //
 // Thread rule: any thread. All of them block for file operations.
 
@@ -30,10 +30,10 @@ namespace blockpull::virt {
 
 struct ImageRequest {
   std::string path;
-  /// Absent: told by the image's magic, never raw.
+  /// Absent: detected by the image's magic, never taken to be raw.
   std::optional<std::string> format;
   BackingFormats backing_formats;
-  /// Folders that backing files must lie in; absent: any local file.
+  /// Folders that backing files must be in; absent: any local file.
   std::optional<std::vector<std::string>> backing_paths;
 };
 
@@ -42,10 +42,10 @@ struct ImagePullRequest {
   std::optional<std::string> base;
   /// 0 for no limit.
   std::uint64_t bandwidth = 0;
-  /// Folders of images that may need what would be released.
+  /// Folders with images that may need what would be released.
   std::vector<std::string> siblings;
   driver::TrailingPolicy trailing = driver::TrailingPolicy::kRefuse;
-  /// Of a plan: what would be moved is read.
+  /// For a plan: also read the data that the pull would move.
   bool reads_data = false;
 };
 
@@ -59,12 +59,12 @@ struct CreateRequest {
   std::uint32_t version = 0;
 };
 
-/// Returns once the job runs. The job is among `jobs` until its end; kClosed when they are closed.
+/// Returns once the job runs. The job is among `jobs` until it ends. kClosed if they are closed.
 [[nodiscard]] Result<std::shared_ptr<job::Job>> pull_image(
     job::Engine& engine, LiveJobs& jobs, const ImagePullRequest& request,
     std::function<void(const job::Outcome&)> on_end);
 
-/// kCancelled where nobody wants it any more, here and below.
+/// kCancelled if `watch` says that nobody wants the result any more; so do the calls below.
 [[nodiscard]] Result<TimedPlan> plan_image(job::Engine& engine, const ImagePullRequest& request,
                                            const WalkWatch& watch);
 
@@ -74,14 +74,15 @@ struct CreateRequest {
 
 [[nodiscard]] Result<void> create_image(const CreateRequest& request);
 
-/// A digest of what a guest reads, in steps, so that a large image holds no thread for long.
+/// The digest of the bytes that a guest reads, computed in steps so that a large image does not
+/// hold a thread for long.
 class DigestCall {
  public:
   DigestCall(ImageRequest request, WalkWatch watch)
       : request_(std::move(request)), watch_(std::move(watch)) {}
 
-  /// Opens the image at the first call, without a lock, then hashes some more of it. Absent: call
-  /// again. kCancelled where nobody wants it any more.
+  /// The first call opens the image without a lock; each call hashes some more of it. Absent: call
+  /// again. kCancelled if nobody wants the result any more.
   [[nodiscard]] std::optional<Result<image::Digest>> step();
 
  private:
@@ -89,7 +90,7 @@ class DigestCall {
 
   const ImageRequest request_;
   const WalkWatch watch_;
-  /// What it reads is needed until it is over.
+  /// Marks the files that it reads as needed until it is done.
   std::shared_ptr<OpenChains::Entry> open_;
   std::optional<image::Chain> chain_;
   std::optional<image::GuestDigest> digest_;

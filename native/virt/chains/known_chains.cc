@@ -15,8 +15,8 @@
 namespace blockpull::virt {
 namespace {
 
-/// Files that a folder of siblings may hold. Each is opened at the end of a pull; a thousand take
-/// some tenths of a second.
+/// The most files that a folder of siblings may hold. Each is opened at the end of a pull; a
+/// thousand take some tenths of a second.
 constexpr std::size_t kSiblings = 10000;
 
 bool has_file(const std::vector<driver::ChainFile>& files, const driver::ChainFile& file) {
@@ -31,8 +31,8 @@ blockpull::Result<bool> is_qcow2(io::PosixFile& file) {
   return image::magic_of(first) == image::Magic::kQcow2;
 }
 
-/// The chain of a shut-off disk. A raw one is a file that stands alone, and who states no format
-/// has QEMU take it for raw, but may have meant qcow2.
+/// The chain of a disk that is shut off. A raw disk is one file. QEMU takes a disk without a stated
+/// format for raw, but it may have been meant as qcow2.
 blockpull::Result<std::vector<driver::ChainFile>> chain_of(
     const Disk& disk, const std::optional<std::vector<std::string>>& backing_paths) {
   image::ChainOptions options;
@@ -53,14 +53,14 @@ blockpull::Result<std::vector<driver::ChainFile>> chain_of(
   return driver::files_of(chain);
 }
 
-/// "nbd://host/export": no file of this host.
+/// "nbd://host/export": not a file of this host.
 bool is_remote(std::string_view name) {
   const std::size_t colon = name.find(':');
   return colon != std::string_view::npos && !name.starts_with("json:") &&
          name.substr(0, colon).find('/') == std::string_view::npos;
 }
 
-/// Whether a guest's device stands on that node: it goes by the device's name then.
+/// Whether a guest's device uses that node; the disk then has the device's name.
 bool has_device(const driver::qemu::BlockGraph& graph, std::size_t node) {
   return graph.disk_name(node) != graph.nodes()[node].name;
 }
@@ -94,7 +94,7 @@ blockpull::Result<std::vector<std::string>> list_files(const std::string& folder
   return paths;
 }
 
-/// Empty for a file that is no qcow2 image, or none that counts.
+/// Empty for a file that is not a qcow2 image, and for a sibling that does not count.
 blockpull::Result<std::vector<driver::ChainFile>> sibling_chain(const std::string& path,
                                                                 const image::ChainOptions& options,
                                                                 const Unneeded& unneeded) {
@@ -209,7 +209,7 @@ blockpull::Result<void> make_headers_durable(const KnownChains& known, const Unn
 std::vector<std::string> withhold(const KnownChains& known, Unneeded& unneeded) {
   const std::vector<driver::ChainFile> files = unneeded.files;
   for (const KnownChains::Known& chain : known.chains) {
-    // What the pull has left in its own QEMU, where nobody uses it.
+    // The pulled layers may stay open in the guest's own QEMU, where no device uses them.
     const bool is_left = chain.is_loose && chain.uuid == unneeded.uuid && !chain.files.empty() &&
                          has_file(files, chain.files.front());
     if (is_left) {
@@ -217,7 +217,7 @@ std::vector<std::string> withhold(const KnownChains& known, Unneeded& unneeded) 
     }
     for (const driver::ChainFile& file : chain.files) {
       if (driver::is_same_file(file, unneeded.top)) {
-        break;  // What lies below is the image's own chain, which the pull has changed.
+        break;  // Below it is the image's own chain, which the pull has changed.
       }
       std::erase_if(unneeded.files, [&file](const driver::ChainFile& other) {
         return driver::may_be_same_file(other, file);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Whose chains have which files: what is not to be called released.
+// Which chains have which files, to decide what must not be reported as released.
 //
-//     a domain that is shut off   its XML's disks, and the headers that they lead to
-//     a domain that runs          what its QEMU has open
+//     a domain that is shut off   the disks in its XML, and the chains that their headers state
+//     a domain that runs          the files that its QEMU has open
 //     siblings                    the qcow2 images of a folder
 //
-// A chain that cannot be read may have any file in it, so it is remembered by whose it is.
+// A chain that cannot be read may have any file in it, so its owner is remembered.
 //
 // Thread rule: any thread. All but withhold() block for file operations.
 
@@ -23,15 +23,15 @@
 
 namespace blockpull::virt {
 
-/// What an image no longer needs after its pull.
+/// The files that an image no longer needs after its pull.
 struct Unneeded {
-  /// The image.
+  /// The pulled image.
   driver::ChainFile top;
-  /// Of its domain; empty for a bare image.
+  /// UUID of its domain; empty for a bare image.
   std::string uuid;
   std::vector<driver::ChainFile> files;
 
-  /// Finds what a guest's QEMU has named only.
+  /// Looks up the files that a guest's QEMU has only named.
   void look();
 };
 
@@ -39,13 +39,13 @@ struct KnownChains {
   struct Known {
     /// Top first.
     std::vector<driver::ChainFile> files;
-    /// Of the domain whose QEMU has it open; empty where nobody is known to.
+    /// UUID of the domain whose QEMU has it open; empty if no such domain is known.
     std::string uuid;
-    /// QEMU has it open for no device: it may be what a pull has left there.
+    /// QEMU has it open but no device uses it: a pull may have left it there.
     bool is_loose = false;
   };
 
-  /// A name that only the QEMU of that domain can follow.
+  /// A name that only the QEMU of that domain can resolve.
   struct Relative {
     std::string uuid;
     std::string sentence;
@@ -53,31 +53,32 @@ struct KnownChains {
 
   std::vector<Known> chains;
   std::vector<Relative> relative;
-  /// Whose chains could not be read, and why: "domain 'vm1': …".
+  /// The owners of chains that could not be read, and why: "domain 'vm1': …".
   std::vector<std::string> unreadable;
 };
 
-/// The disks of a domain that is shut off; but not `except`, unless its path is empty.
+/// Adds the disks of a domain that is shut off, except for `except`, unless its path is empty.
 void add_domain(const Domain& domain, const std::optional<std::vector<std::string>>& backing_paths,
                 const driver::ChainFile& except, KnownChains& known);
 
-/// What the QEMU of a domain has open.
+/// Adds what the QEMU of a domain has open.
 void add_view(const Domain& domain, const driver::qemu::GuestView& view, KnownChains& known);
 
-/// The qcow2 images in `folder` but the image itself and what it no longer needs.
+/// Adds the qcow2 images in `folder`, except for the image itself and what it no longer needs.
 void add_siblings(const std::string& folder, const image::ChainOptions& options,
                   const Unneeded& unneeded, KnownChains& known);
 
-/// Whether the folders can be listed. kUnsupported when one holds too many files.
+/// Checks that the folders can be listed. kUnsupported if one holds too many files.
 [[nodiscard]] blockpull::Result<void> check_siblings(const std::vector<std::string>& folders);
 
-/// Of another disk of the same guest it is not known whether it has stood on its chain for long. A
-/// stream of it may just have ended, and a power loss would take its header back. This makes the
-/// headers of all other disks of that guest last. kIo.
+/// A stream on another disk of the same guest may just have ended, and a power loss could undo the
+/// change of that disk's header. This makes the headers of all other disks of the guest durable.
+/// kIo.
 [[nodiscard]] blockpull::Result<void> make_headers_durable(const KnownChains& known,
                                                            const Unneeded& unneeded);
 
-/// Takes the files away that one of the chains has. Gives whose chains could not be read.
+/// Removes the files that one of the chains has. Returns the owners of chains that could not be
+/// read.
 [[nodiscard]] std::vector<std::string> withhold(const KnownChains& known, Unneeded& unneeded);
 
 }  // namespace blockpull::virt

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The chains that this process has open, whichever connection they belong to: those of its pulls,
-// running guests' too, and of the images that it digests.
+// The chains that this process has open, for all its connections: those of its pulls, including
+// pulls under running guests, and those of images that it hashes.
 //
-//     add ─▶ … ─▶ leave: what nobody else has open is no longer needed here
+//     add ─▶ … ─▶ leave: files that no other chain here has are no longer needed here
 //
-// Of two pulls over one base, the first to leave finds the other, and the second finds nobody: so
-// just one of them, the later one, releases the base.
+// If two pulls share a base, the first to leave finds the chain of the second, and the second finds
+// none. Exactly one of them, the later one, releases the base.
 //
-// A guest's chain is added by name alone, on a thread that must not block; look() finds its files.
+// A guest's chain is added by name only, on a thread that must not block; look() finds its files.
 //
 // Thread rule: any thread; look() blocks. No file operation happens under the lock.
 
@@ -26,7 +26,7 @@ namespace blockpull::virt {
 
 class OpenChains : public std::enable_shared_from_this<OpenChains> {
  public:
-  /// A chain that is open; it leaves at the latest when this goes.
+  /// An open chain; its destruction removes it from the list if leave() has not.
   class Entry {
    public:
     Entry(std::shared_ptr<OpenChains> owner, std::uint64_t id)
@@ -35,7 +35,7 @@ class OpenChains : public std::enable_shared_from_this<OpenChains> {
     Entry& operator=(const Entry&) = delete;
     ~Entry();
 
-    /// Takes the chain off the list, and those of `files` away that another one has.
+    /// Removes this chain from the list, and from `files` everything that another open chain has.
     void leave(std::vector<driver::ChainFile>& files);
 
    private:
@@ -43,12 +43,12 @@ class OpenChains : public std::enable_shared_from_this<OpenChains> {
     const std::uint64_t id_;
   };
 
-  /// Those of this process.
+  /// The list of this process.
   [[nodiscard]] static const std::shared_ptr<OpenChains>& of_process();
 
   [[nodiscard]] std::shared_ptr<Entry> add(std::vector<driver::ChainFile> files);
 
-  /// Finds the files that were added by name alone.
+  /// Looks up the files that were added by name only.
   void look();
 
  private:
@@ -57,7 +57,7 @@ class OpenChains : public std::enable_shared_from_this<OpenChains> {
     bool is_looked_at = false;
   };
 
-  /// Guards what follows.
+  /// Guards everything below.
   std::mutex mutex_;
   std::map<std::uint64_t, Chain> open_;
   std::uint64_t next_id_ = 1;

@@ -17,20 +17,21 @@
 namespace blockpull::virt {
 namespace {
 
-/// How long the guests of other domains may take to tell what they have open. QEMU answers within
-/// milliseconds; who waits for the end of a pull is not to wait for one that has stopped.
+/// How long the guests of other domains may take to list their open files. QEMU answers within
+/// milliseconds. A caller that waits for the end of a pull must not wait for a guest that is
+/// stopped.
 constexpr Nanoseconds kPatience{4'000'000'000};
 
-/// Of the chains that could not be read, so many are named.
+/// How many of the chains that could not be read are named in the warning.
 constexpr std::size_t kNamed = 4;
 
 constexpr std::string_view kCall = "virDomainBlockPull";
 
-/// An end that waits to be judged.
+/// An ended pull whose released files are not known yet.
 struct End {
   Unneeded unneeded;
   bool has_connection = false;
-  /// Not held: a connection that is let go is closed.
+  /// Not held: a connection that its users have released is closed.
   std::weak_ptr<Connection> connection;
   std::vector<std::string> siblings;
   image::ChainOptions sibling_options;
@@ -66,7 +67,7 @@ void add_all_siblings(const End& end, KnownChains& known) {
   }
 }
 
-/// One look, and the ends that are judged by it: all of one connection, or all without one.
+/// One search, and the ended pulls that it serves: all of one connection, or all without one.
 class Look : public std::enable_shared_from_this<Look> {
  public:
   Look(job::Engine& engine, std::vector<End> ends, std::function<void()> over)
@@ -125,7 +126,7 @@ class Look : public std::enable_shared_from_this<Look> {
     }
   }
 
-  /// The only place that asks. The answer may come on any thread, and when nobody waits any more.
+  /// Only this sends a query. The answer may come on any thread, and after the search is over.
   void ask(std::size_t guest) {
     Answer<driver::qemu::GuestView> answer = [self = shared_from_this(),
                                               guest](Result<driver::qemu::GuestView> view) {
@@ -142,7 +143,7 @@ class Look : public std::enable_shared_from_this<Look> {
         });
   }
 
-  /// Drops what comes after the look.
+  /// Drops callbacks that come after the search.
   void post(std::function<void()> callback) {
     const std::lock_guard lock(mutex_);
     if (!is_over_) {
@@ -209,7 +210,7 @@ class Look : public std::enable_shared_from_this<Look> {
     }
   }
 
-  /// A socket that nobody listens on, or no more.
+  /// Whether nobody listens on the socket any more.
   [[nodiscard]] bool is_shut_off(const Guest& guest) const {
     if (guest.view->error().error.kind != ErrorKind::kMonitorLost) {
       return false;
@@ -219,7 +220,7 @@ class Look : public std::enable_shared_from_this<Look> {
   }
 
   void judge() {
-    // Telling the last end may be the end of the engine's last user.
+    // Reporting the last end may destroy the engine's last user, so this object must stay alive.
     const auto self = shared_from_this();
     for (End& end : ends_) {
       end.entry->leave(end.unneeded.files);
@@ -241,12 +242,12 @@ class Look : public std::enable_shared_from_this<Look> {
   std::size_t unanswered_ = 0;
   std::uint64_t timer_ = 0;
 
-  /// Guards is_over_ and the engine against answers that come when both are gone.
+  /// Guards is_over_, and the engine against answers that come after both are gone.
   std::mutex mutex_;
   bool is_over_ = false;
 };
 
-/// Ends in the order in which they came. One of those of one process.
+/// Serves the ended pulls in the order in which they came. There is one per process.
 class Looks {
  public:
   static Looks& of_process() {
@@ -254,7 +255,7 @@ class Looks {
     return *looks;
   }
 
-  /// On the engine's thread.
+  /// Called on the engine's thread.
   void add(job::Engine& engine, End end) {
     {
       const std::lock_guard lock(mutex_);
@@ -286,7 +287,7 @@ class Looks {
     std::make_shared<Look>(engine, std::move(ends), [this, &engine] { next(engine); })->begin();
   }
 
-  /// Guards what follows.
+  /// Guards everything below.
   std::mutex mutex_;
   std::deque<End> waiting_;
   bool is_looking_ = false;

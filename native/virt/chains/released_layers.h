@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a pull has released: the files that its image no longer needs and that nobody known needs.
-// Known are the domains of the connection, running or shut off, the chains that this process has
-// open, and the folders of siblings that the caller names.
+// The files that a pull has released: its image no longer needs them, and neither does anybody
+// known. Known are the domains of the connection, running or shut off, the chains that this process
+// has open, and the folders of siblings that the caller names.
 //
-//     ends ─▶ wait ─┬─▶ look at domains at rest ─▶ ask guests ─▶ read what they said ─▶ each end,
-//                   │        blocking               4 s at most        blocking         in its turn
-//                   └─ those of one connection that wait are judged by one look
+//     ends ─▶ wait ─┬─▶ read domains shut off ─▶ ask guests ─▶ read their answers ─▶ report each
+//                   │        blocking             4 s at most       blocking           in turn
+//                   └─ ends of one connection that wait share one search
 //
-// One look at a time in this process, and each begins when the pulls that it judges have ended. So
-// of two that are pulled over one base the first finds the other's chain, or its place among the
-// open ones, and the later one finds nobody: just one of them releases the base.
+// One search runs at a time in this process, and each begins after the pulls that it serves have
+// ended. If two pulls share a base, the search of the first finds the other's chain, or its place
+// among the open chains, and the search of the later one finds none. Exactly one of them releases
+// the base.
 //
-// A chain that cannot be read, and a guest that does not answer, may need any file: then nothing is
-// released, and a warning says whose it is.
+// A chain that cannot be read, or a guest that does not answer, may need any file. Nothing is then
+// released, and a warning names the owner.
 //
-// Thread rule: any thread; what judge_release() gives runs on the engine's thread.
+// Thread rule: any thread; the function that judge_release() returns runs on the engine's thread.
 
 #pragma once
 
@@ -31,29 +32,29 @@
 
 namespace blockpull::virt {
 
-/// Where it is looked for who needs a file.
+/// Where to look for others that may need a file.
 struct ReleaseScope {
   /// Absent for a bare image.
   std::shared_ptr<Connection> connection;
-  /// Of the image's domain.
+  /// UUID of the image's domain.
   std::string uuid;
-  /// Its chain is named as the domain's QEMU names it.
+  /// The chain has the names that the domain's QEMU uses.
   bool is_in_guest = false;
-  /// Folders, and how the images in them are opened.
+  /// Folders, and how to open the images in them.
   std::vector<std::string> siblings;
   image::ChainOptions sibling_options;
 };
 
-/// Of a disk of a connection's domain.
+/// The scope for a disk of a connection's domain.
 [[nodiscard]] ReleaseScope release_scope(const std::shared_ptr<Connection>& connection,
                                          const std::string& uuid,
                                          const std::vector<std::string>& siblings);
 
-/// For JobOptions::judge_end. `chain` is that of the image before its pull, top first.
+/// For JobOptions::judge_end. `chain` is the chain of the image before its pull, top first.
 [[nodiscard]] job::EndJudge judge_release(job::Engine& engine, std::vector<driver::ChainFile> chain,
                                           const ReleaseScope& scope);
 
-/// The same for a plan, which asks no guest and no job. Blocks for file operations.
+/// The same for a plan, without asking guests or jobs. Blocks for file operations.
 void judge_planned(const ReleaseScope& scope, const std::string& path, driver::PullPlan& plan);
 
 }  // namespace blockpull::virt

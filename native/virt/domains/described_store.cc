@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Domains that were described in the call that connects, kept in memory with an XML text of their
-// own.
+// Domains that the connecting call describes, kept in memory, each with an XML text of its own.
 
 #include <map>
 #include <mutex>
@@ -127,8 +126,8 @@ Result<Domain> DescribedStore::define(const std::string& xml) {
   return domain;
 }
 
-/// The files that the XML names are looked at without the lock, since storage may hang. Where the
-/// XML was defined anew meanwhile, it is begun anew.
+/// The lock is not held while the files that the XML names are checked, since storage may hang. If
+/// the XML was redefined in that time, the rewrite starts over.
 blockpull::Result<void> DescribedStore::backing_changed(const std::string& name,
                                                         const DiskBacking& disk) {
   for (;;) {

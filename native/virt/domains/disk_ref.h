@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which disk a job works on.
+// Names the disk that a job works on.
 
 #pragma once
 
@@ -8,7 +8,7 @@
 
 namespace blockpull::virt {
 
-/// All empty for a bare image.
+/// All fields are empty for a bare image.
 struct DiskRef {
   std::string domain_name;
   std::string domain_uuid;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the two kinds of stores share: libvirt's answers for domains that are not there, or there
-// twice.
+// Shared by both kinds of stores: libvirt's answers for domains that do not exist, or exist twice.
 
 #include "virt/domains/domain_store.h"
 

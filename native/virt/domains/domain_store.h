@@ -2,14 +2,14 @@
 //
 // Where domains come from. Two kinds, one interface:
 //
-//     folder      DIR/<name>.xml and DIR/<name>.qmp, or either alone, read when asked: others write
-//                 there too
+//     folder      DIR/<name>.xml and DIR/<name>.qmp, or either alone; read at each call, since
+//                 others write there too
 //     described   given in the call that connects, kept in memory
 //
-// A name or UUID that nothing has is kNoDomain with libvirt's words.
+// A name or UUID that no domain has is kNoDomain with libvirt's words.
 //
-// Thread rule: any thread. Calls of a folder block for file operations; no lock is held meanwhile
-// but the one that keeps two rewrites of one file apart.
+// Thread rule: any thread. Calls on a folder block for file operations. Only one lock is held
+// during them, the one that serializes rewrites of XML files.
 
 #pragma once
 
@@ -32,7 +32,8 @@ struct DomainDescription {
   std::vector<Disk> disks;
 };
 
-/// A domain; or, with a name and a UUID made of it alone, why it is none.
+/// A domain; or, if it cannot be read, an error and a Domain with only a name and the UUID made of
+/// it.
 struct ListedDomain {
   Domain domain;
   std::optional<Failure> error;
@@ -42,7 +43,7 @@ struct ListedDomain {
 struct FoundDomain {
   Domain domain;
   DomainState state = DomainState::kShutoff;
-  /// Of a list: why nothing more is known of it. Its state is kNoState then.
+  /// Only in a list: why nothing more is known of the domain. Its state is then kNoState.
   std::optional<Failure> error = {};
   /// libvirt's id; -1 for a domain that does not run.
   int id = -1;
@@ -52,9 +53,9 @@ class DomainStore {
  public:
   virtual ~DomainStore() = default;
 
-  /// Fails where there is nothing to list at all.
+  /// Fails only if nothing can be listed at all.
   [[nodiscard]] virtual Result<std::vector<ListedDomain>> list_all() = 0;
-  /// For who must not miss one: fails with the first that is none.
+  /// For callers that must not miss a domain: fails with the first error in the list.
   [[nodiscard]] Result<std::vector<Domain>> list();
   [[nodiscard]] virtual Result<Domain> find_name(const std::string& name) = 0;
   /// `uuid` in canonical form.
@@ -66,11 +67,11 @@ class DomainStore {
   /// Adds a domain, or replaces the one with its name and UUID.
   [[nodiscard]] virtual Result<Domain> define(const std::string& xml) = 0;
 
-  /// Brings a stated <backingStore> in step after a pull.
+  /// Updates a stated <backingStore> after a pull.
   [[nodiscard]] virtual blockpull::Result<void> backing_changed(const std::string& name,
                                                                 const DiskBacking& disk) = 0;
 
-  /// Where the domain's monitor would be; empty when it has none.
+  /// Where the domain's monitor would be; empty if it has none.
   [[nodiscard]] virtual std::string monitor_path(const std::string& name) = 0;
 };
 
@@ -80,16 +81,16 @@ class DomainStore {
 [[nodiscard]] Result<std::shared_ptr<DomainStore>> describe_domains(
     const std::vector<DomainDescription>& descriptions);
 
-/// Two that have one UUID are both in error, as a call by UUID would be for either.
+/// If two domains have one UUID, both are in error, as a call by UUID would be for either.
 [[nodiscard]] Failure twin_domains(const Domain& one, const Domain& other);
 void refuse_twins(std::vector<ListedDomain>& listed);
 
-/// What both kinds say. kNoDomain, code 42.
+/// The same answer for both kinds of stores. kNoDomain, code 42.
 [[nodiscard]] Failure no_domain_named(std::string_view name);
 [[nodiscard]] Failure no_domain_with(std::string_view uuid);
 
-/// What both kinds ask before `defined` takes its place: a name and a UUID belong together.
-/// `known` is the domain that has the name or the UUID already.
+/// Both kinds check this before `defined` replaces a domain: a name and a UUID belong together.
+/// `known` is the domain that already has the name or the UUID.
 [[nodiscard]] Result<void> check_redefinition(const Domain& defined, const Domain& known);
 
 }  // namespace blockpull::virt

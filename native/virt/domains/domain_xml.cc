@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The reading and writing of domain XML with pugixml, which expands no external entity and fetches
-// nothing.
+// Reads and writes domain XML with pugixml, which expands no external entities and fetches nothing.
 
 #include "virt/domains/domain_xml.h"
 
@@ -20,7 +19,7 @@ Failure bad_xml(std::string detail) {
   return report(ErrorKind::kInvalidArgument, ErrorCode::kXmlError, ErrorDomain::kPublic, detail);
 }
 
-/// What <source> names: the attribute depends on the disk's type.
+/// The name in <source>; which attribute holds it depends on the disk's type.
 std::string source_of(const pugi::xml_node& disk) {
   const pugi::xml_node source = disk.child("source");
   constexpr std::array<const char*, 6> kAttributes{"file", "dev", "dir", "name", "volume", "path"};
@@ -33,7 +32,7 @@ std::string source_of(const pugi::xml_node& disk) {
   return {};
 }
 
-/// Of all layers that are stated with a file and a format.
+/// The formats of all layers that state both a file and a format.
 std::vector<image::FileFormat> backing_formats_of(const pugi::xml_node& disk) {
   std::vector<image::FileFormat> formats;
   for (pugi::xml_node store = disk.child("backingStore"); store;

@@ -7,9 +7,9 @@
 //                                  target@dev@bus, transient, backingStore ─ format@type, source,
 //                                                                            backingStore ─ …
 //
-// Everything else in the XML is left alone: the text itself stays the domain's definition. A
-// backing chain stated in the XML is not believed (headers decide), but for the formats of files
-// that no header states; `xml_rewrite.h` keeps it in step after a pull.
+// Everything else in the XML is ignored: the text itself stays the domain's definition. A backing
+// chain stated in the XML is not trusted, since image headers decide. The exception is the formats
+// of files whose format no header states. `xml_rewrite.h` updates the stated chain after a pull.
 
 #pragma once
 
@@ -23,20 +23,20 @@
 
 namespace blockpull::virt {
 
-/// Bytes of XML that are read. Definitions have tens of kilobytes; libvirt's own messages end at 4
-/// MiB.
+/// The most bytes of XML that are read. Definitions have tens of kilobytes; libvirt's own messages
+/// end at 4 MiB.
 inline constexpr std::uint64_t kXmlBytes = 4U << 20U;
 
 struct Disk {
   /// "vda".
   std::string target;
-  /// Path of the active layer, or another kind of source as it stands; empty for an empty drive.
+  /// Path of the active layer, or the name of another kind of source; empty for an empty drive.
   std::string source;
   /// "qcow2"; empty when the XML states none.
   std::string format;
   /// libvirt's disk type, "file" or "network" for example.
   std::string type = "file";
-  /// What is said of layers below it, wherever it stands: <backingStore>'s formats by their files.
+  /// The formats that <backingStore>, at any depth, states for the layers below, by their files.
   std::vector<image::FileFormat> backing_formats = {};
   /// "virtio", "sd"; may be empty.
   std::string bus;
@@ -50,13 +50,13 @@ struct Domain {
   std::vector<Disk> disks;
 };
 
-/// `origin` names the XML in messages: the path of its file in quotes, or what it came as.
+/// `origin` names the XML in messages: the path of its file in quotes, or where the text came from.
 [[nodiscard]] Result<Domain> parse_domain_xml(std::string_view xml, std::string_view origin);
 
-/// The least XML that describes `domain`, for domains that were described without any.
+/// The smallest XML that describes `domain`, for domains that were described without XML.
 [[nodiscard]] std::string format_domain_xml(const Domain& domain);
 
-/// Whether a domain may have this name: it is a file name too.
+/// Whether a domain may have this name, which is also a file name.
 [[nodiscard]] bool is_domain_name(std::string_view name);
 
 }  // namespace blockpull::virt

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Domains of a folder: one for each XML file, and one for each monitor's socket that has none. A
-// file's stem is its domain's name, so a lookup by name reads one file. What
-// was parsed is remembered beside the file's inode, size and time of change, so that a lookup by
-// UUID costs a stat.
+// The domains of a folder: one for each XML file, and one for each monitor socket without an XML
+// file. The stem of the file is the name of the domain, so a lookup by name reads one file. The
+// parsed XML is cached under the file's inode, size and time of change, so a lookup by UUID costs a
+// stat.
 //
-// What cannot be read or parsed fails a call that needs it, and is listed with its error, so that
-// neither the others are kept from being listed nor the list is short without saying so. Who knows
-// the UUID that it is listed with hears the error as well. A lookup by another UUID passes over it.
+// A file that cannot be read or parsed fails the calls that need it. A list shows it with its
+// error: it neither hides the others nor is silently missing. A lookup by the UUID that it is
+// listed with gives that error too. A lookup by another UUID skips it.
 
 #include <algorithm>
 #include <cerrno>
@@ -29,7 +29,7 @@ namespace {
 constexpr std::string_view kSuffix = ".xml";
 constexpr std::string_view kMonitorSuffix = ".qmp";
 
-/// Tells one state of a file from another.
+/// Distinguishes two states of a file.
 struct FileStamp {
   ino_t inode = 0;
   off_t size = 0;
@@ -48,8 +48,8 @@ std::optional<FileStamp> stamp_of(const std::string& path) {
   return FileStamp{about.st_ino, about.st_size, about.st_mtim.tv_sec, about.st_mtim.tv_nsec};
 }
 
-/// Keeps two rewrites apart, whichever connections of this process they come from. Held over file
-/// operations, and by nothing but rewrites.
+/// Serializes rewrites, from whichever connections of this process they come. It is held during
+/// file operations, and only by rewrites.
 std::mutex& rewrite_mutex() {
   static std::mutex mutex;
   return mutex;
@@ -59,7 +59,7 @@ class FolderStore final : public DomainStore {
  public:
   explicit FolderStore(std::string root) : root_(std::move(root)) {}
 
-  /// Stems of the XML files and of the monitors' sockets, sorted.
+  /// Stems of the XML files and of the monitor sockets, sorted.
   [[nodiscard]] Result<std::vector<std::string>> names() const;
 
   Result<std::vector<ListedDomain>> list_all() override;
@@ -135,7 +135,7 @@ bool FolderStore::had(const std::string& name, const std::string& uuid) {
   return found != parsed_.end() && found->second.domain.uuid == uuid;
 }
 
-/// Of the files that were read, whatever is in them by now.
+/// The names of cached files with that UUID, whatever the files contain by now.
 std::vector<std::string> FolderStore::names_of(const std::string& uuid) {
   const std::lock_guard lock(mutex_);
   std::vector<std::string> names;
@@ -147,7 +147,7 @@ std::vector<std::string> FolderStore::names_of(const std::string& uuid) {
   return names;
 }
 
-/// A monitor's socket is a domain too; what it has is for its QEMU to tell.
+/// A monitor's socket is a domain too; its QEMU knows the disks.
 Result<Domain> FolderStore::load_without_xml(const std::string& name) const {
   struct stat about {};
 
@@ -164,7 +164,8 @@ Result<Domain> FolderStore::load(const std::string& name) {
   const std::string path = xml_path(name);
   const auto stamp = stamp_of(path);
   if (!stamp) {
-    // A link that leads nowhere is no reason to take a socket for all that is known.
+    // A dangling symbolic link is an error: the XML exists somewhere, so the socket is not all
+    // there is.
     struct stat about {};
 
     return ::lstat(path.c_str(), &about) == 0 ? reported(system_error("stat", ENOENT, path))

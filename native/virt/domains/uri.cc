@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Parsing by hand: scheme, path and query of this one form need no general parser, and whatever
-// does not fit exactly is refused rather than read in some other way. Parameters other than root
-// are refused by name.
+// The parser is written by hand: the scheme, path and query of this one form need no general one.
+// Anything that does not fit exactly is refused, never interpreted. Parameters other than root are
+// refused by name.
 
 #include "virt/domains/uri.h"
 
@@ -29,7 +29,7 @@ std::optional<int> hex_digit(char c) {
   return std::nullopt;
 }
 
-/// Absent for a broken escape and for an encoded NUL.
+/// Absent for a broken escape or an encoded NUL.
 std::optional<std::string> percent_decoded(std::string_view encoded) {
   std::string out;
   for (std::size_t i = 0; i < encoded.size(); ++i) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Connection URIs. One form is served here:
+// Connection URIs. One form is supported:
 //
 //     qemu:///embed?root=DIR      libvirt's own URI for a driver inside the process; DIR is
 //                                 absolute, percent-encoded, and holds <name>.xml and <name>.qmp

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The calls behind xml_file.h. Nothing is cached: the files belong to other programs as well.
+// The system calls behind xml_file.h. Nothing is cached: other programs write these files too.
 
 #include "virt/domains/xml_file.h"
 
@@ -35,13 +35,14 @@ blockpull::Result<void> write_all(int fd, std::string_view bytes, const std::str
   return {};
 }
 
-/// The file that `path` leads to; `path` itself when there is none.
+/// The file that `path` resolves to; `path` itself if there is none.
 std::string resolved(const std::string& path) {
   const std::unique_ptr<char, decltype(&::free)> real(::realpath(path.c_str(), nullptr), &::free);
   return real == nullptr ? path : std::string(real.get());
 }
 
-/// Gives the new file what the old one had; a file that is not ours keeps our owner.
+/// Gives the new file the owner and mode of the old one. If we may not change the owner, it stays
+/// ours.
 blockpull::Result<void> copy_access(int fd, const std::string& path, const std::string& temporary) {
   struct stat old {};
 
@@ -62,8 +63,7 @@ blockpull::Result<void> write_durably(int fd, std::string_view xml, const std::s
                                       const std::string& temporary) {
   BLOCKPULL_CHECK(copy_access(fd, path, temporary));
   BLOCKPULL_CHECK(write_all(fd, xml, temporary));
-  // If we die here, the next open sees the old text: the temporary file has no name that anybody
-  // reads.
+  // If we die here, the next open sees the old text: nobody reads the temporary file's name.
   if (::fsync(fd) != 0) {
     return system_error("fsync", errno, temporary);
   }
@@ -125,7 +125,8 @@ blockpull::Result<void> replace_xml_file(const std::string& path, std::string_vi
     ::unlink(temporary.c_str());
     return written;
   }
-  // If we die here, the next open sees the old text or the new one; this makes it the new one.
+  // If we die here, the next open sees the old text or the new one. After the sync it sees the new
+  // one.
   return io::sync_folder(target);
 }
 

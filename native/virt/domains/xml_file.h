@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Domain XML on disk: read whole and bounded, replaced whole and durably.
+// Domain XML on disk: read whole up to a limit, replaced whole and durably.
 //
 //     temporary file in the folder ─ write ─ fsync ─ rename over the old one ─ fsync the folder
 //
-// so that whoever opens the name, at any moment and after any crash, sees the old text or the new.
-// Owner and mode are the old file's; a symbolic link is followed, so that the link stays one.
+// An open of the name therefore sees the old text or the new one, at any moment and after any
+// crash. The new file gets the owner and mode of the old one. A symbolic link is followed, so it
+// stays a link.
 
 #pragma once
 
@@ -16,7 +17,7 @@
 
 namespace blockpull::virt {
 
-/// At most kXmlBytes; a longer file is an error.
+/// Reads at most kXmlBytes; a longer file is an error.
 [[nodiscard]] blockpull::Result<std::string> read_xml_file(const std::string& path);
 
 [[nodiscard]] blockpull::Result<void> replace_xml_file(const std::string& path,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// pugixml tells where an element's name begins in the text, but not where the element ends. The end
-// is found by a small scanner that knows what may contain a '<' or '>' that is no markup: comments,
+// pugixml gives the offset where an element's name begins in the text, but not where the element
+// ends. A small scanner finds the end. It knows where a '<' or '>' is not markup: in comments,
 // CDATA sections, processing instructions and quoted attribute values. It runs only over text that
 // pugixml has accepted.
 
@@ -24,7 +24,7 @@ struct Span {
   std::size_t end = 0;
 };
 
-/// Past the '>' of the tag that begins at `at`, quoted values skipped.
+/// The offset behind the '>' of the tag that begins at `at`; quoted values are skipped.
 std::size_t tag_end(std::string_view xml, std::size_t at) {
   char quote = 0;
   for (; at < xml.size(); ++at) {
@@ -45,7 +45,7 @@ std::size_t past(std::string_view xml, std::size_t at, std::string_view mark) {
   return found == std::string_view::npos ? found : found + mark.size();
 }
 
-/// Past the end of the element whose '<' is at `at`; npos for text that is not well-formed.
+/// The offset behind the element whose '<' is at `at`; npos if the text is not well-formed.
 std::size_t element_end(std::string_view xml, std::size_t at) {
   std::size_t depth = 0;
   while (at < xml.size()) {
@@ -74,7 +74,7 @@ std::size_t element_end(std::string_view xml, std::size_t at) {
   return std::string_view::npos;
 }
 
-/// The bytes of `node` in `xml`.
+/// The byte range of `node` in `xml`.
 blockpull::Result<Span> span_of(std::string_view xml, const pugi::xml_node& node) {
   const std::ptrdiff_t name_at = node.offset_debug();
   if (name_at > 0 && static_cast<std::size_t>(name_at) < xml.size()) {
@@ -98,8 +98,8 @@ pugi::xml_node find_disk(const pugi::xml_document& document, const DiskBacking& 
   return {};
 }
 
-/// A header often names a file by way of its own folder ('/v/a/../base'), or by a symbolic link.
-/// A file that cannot be looked at from here counts as the same only under the same name.
+/// A header often names a file through its own folder ('/v/a/../base') or through a symbolic link.
+/// If one of the files cannot be examined from here, only equal names count as one file.
 bool is_one_file(const std::string& name, const std::string& other) {
   struct stat about {};
   struct stat of_other {};
@@ -108,7 +108,7 @@ bool is_one_file(const std::string& name, const std::string& other) {
           about.st_dev == of_other.st_dev && about.st_ino == of_other.st_ino);
 }
 
-/// The stated element that describes the file at `path`, at whatever depth.
+/// The stated element, at any depth, that describes the file at `path`.
 pugi::xml_node find_stated(pugi::xml_node store, const std::string& path) {
   while (store && !is_one_file(path, store.child("source").attribute("file").value())) {
     store = store.child("backingStore");
@@ -136,13 +136,13 @@ std::string escaped(std::string_view value) {
   return out;
 }
 
-/// An element for a layer that the XML does not describe. What lies below it stays unsaid.
+/// An element for a layer that the XML does not describe. It states nothing about what lies below.
 std::string describe(const driver::KeptLayer& layer) {
   return text("<backingStore type='file'><format type='", escaped(layer.format),
               "'/><source file='", escaped(layer.path), "'/></backingStore>");
 }
 
-/// Whether the XML states layers above the one that lies below the disk now.
+/// Whether the XML states layers above the one that is now below the disk.
 bool states_more(const pugi::xml_node& store, const DiskBacking& disk) {
   if (!disk.backing) {
     return true;

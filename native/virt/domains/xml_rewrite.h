@@ -6,10 +6,10 @@
 //       all pulled      ─▶  <backingStore/>
 //       pulled down to B ─▶  <backingStore type='file'> B <backingStore/> …
 //
-// Every byte outside that one element is kept: comments, quoting, white space, unknown elements. So
-// the element is cut out of the text by offsets rather than printed again from a tree. A disk that
-// states no chain gets none. Functions over text; only whether two names are one file is asked of
-// the system.
+// Every byte outside that one element is kept: comments, quoting, white space, unknown elements.
+// The element is therefore cut out of the text by offsets, not printed again from a tree. A disk
+// that states no chain gets none. These are functions over text; they ask the system only whether
+// two names are one file.
 
 #pragma once
 
@@ -24,11 +24,12 @@ namespace blockpull::virt {
 
 struct DiskBacking {
   std::string_view target;
-  /// What <source> must still say; a disk that was changed meanwhile is left alone.
+  /// What <source> must still say; otherwise the disk was changed since, and is not touched.
   std::string_view source;
   /// Absent: the active image stands on its own.
   std::optional<driver::KeptLayer> backing;
-  /// Only layers that the XML states above `backing` go; where it states none there, nothing does.
+  /// Only remove the layers that the XML states above `backing`. If it states none there, change
+  /// nothing.
   bool only_drops = false;
 };
 

@@ -15,7 +15,8 @@ namespace {
 
 constexpr std::string_view kListDisks = "listDisks";
 
-/// What a guest's devices stand on; the images that nothing stands on where there are no devices.
+/// The images that a guest's devices use; if it has no devices, the images that nothing is on top
+/// of.
 std::vector<Disk> disks_in(const driver::qemu::BlockGraph& graph) {
   std::vector<Disk> disks;
   for (std::size_t i = 0; i < graph.nodes().size(); ++i) {

@@ -14,9 +14,9 @@
 namespace blockpull::virt {
 namespace {
 
-/// The job of `view` on that disk: ours by its id, or one that works on its active layer. Layers
-/// below may be another disk's as well. A QEMU that does not tell what its jobs work on has named
-/// it after the disk's device.
+/// The job of `view` on that disk: ours by its id, or one that works on its active layer. Lower
+/// layers may also belong to another disk. A QEMU that does not report which nodes its jobs use has
+/// named the job after the disk's device.
 const qmp::BlockJob* job_on(const driver::qemu::GuestView& view, std::size_t node,
                             const std::string& our_id) {
   for (const qmp::BlockJob& job : view.jobs) {
@@ -28,7 +28,7 @@ const qmp::BlockJob* job_on(const driver::qemu::GuestView& view, std::size_t nod
   return nullptr;
 }
 
-/// A search that waits for what QEMU has.
+/// A search that waits for QEMU's lists.
 struct Search {
   std::shared_ptr<Connection> connection;
   std::shared_ptr<qmp::Monitor> monitor;

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Finds the job on a disk of a running domain, as the host's calls need it. Such a job is
-// one of three:
+// Finds the job on a disk of a running domain, for the host's calls. Such a job is one of three:
 //
-//     followed   by this process: a job::Job like any other
-//     orphaned   ours by its id, and nobody follows it here: it can be adopted
+//     tracked    by this process: a job::Job like any other
+//     orphaned   ours by its id, but this process does not track it; it can be adopted
 //     foreign    another program's: it is reported, and never touched
 //
 // Thread rule: any thread; answers come on the reactor's thread, or at once on this one.
@@ -23,22 +22,22 @@
 
 namespace blockpull::virt {
 
-/// A job that was found on a disk, or that there is none.
+/// The job that was found on a disk, or none.
 struct FoundJob {
-  /// Of this process.
+  /// A job of this process.
   std::shared_ptr<job::Job> job;
-  /// Its place among the connection's jobs; 0 when it has none.
+  /// Its place among the connection's jobs; 0 if it has none.
   std::uint64_t live_id = 0;
-  /// Of the disk.
+  /// The target of the disk.
   std::string target;
-  /// Orphaned or foreign: as QEMU lists it. Absent when it is followed, and when there is no job.
+  /// An orphaned or foreign job, as QEMU lists it. Absent if the job is tracked, or there is none.
   std::optional<qmp::BlockJob> unfollowed;
 };
 
 struct FindCall {
-  /// The public name of the call: a literal.
+  /// The public name of the call, a literal.
   std::string_view function;
-  /// An orphaned job is followed from now on.
+  /// Track an orphaned job from now on.
   bool adopt = false;
 };
 

@@ -13,7 +13,7 @@
 namespace blockpull::virt {
 namespace {
 
-/// A disk that a pull may have left ahead of its XML.
+/// A disk whose XML may still state layers that a pull has removed.
 struct LeftDisk {
   std::string node;
   std::string target;
@@ -29,7 +29,7 @@ bool has_job(const driver::qemu::GuestView& view, std::size_t node) {
   });
 }
 
-/// A disk that has a job will tell of its end itself.
+/// Absent for a disk with a job: the end of that job updates the XML.
 std::optional<LeftDisk> at_rest(const driver::qemu::GuestView& view, const Disk& disk) {
   const auto node = driver::qemu::find_disk_node(view.graph, name_for_qemu(disk));
   if (!node.ok() || has_job(view, *node) || !driver::qemu::is_open_as_stated(view.graph, *node)) {
@@ -43,7 +43,7 @@ std::optional<LeftDisk> at_rest(const driver::qemu::GuestView& view, const Disk&
   return left;
 }
 
-/// Those disks of the domain whose XML states more than they have.
+/// The disks of the domain whose XML states more layers than they have.
 std::vector<LeftDisk> find_left(DomainStore& store, const Domain& domain,
                                 const driver::qemu::GuestView& view) {
   std::vector<LeftDisk> found;
@@ -77,7 +77,7 @@ class XmlFollower : public std::enable_shared_from_this<XmlFollower> {
   }
 
  private:
-  /// One disk after another.
+  /// Handles one disk after another.
   void next() {
     if (left_.empty()) {
       answer_({});
@@ -113,8 +113,8 @@ class XmlFollower : public std::enable_shared_from_this<XmlFollower> {
     answer_(is_gone ? Result<void>() : reported(std::move(why)));
   }
 
-  /// Runs `work` where it may block, and `then` on the engine's thread; neither once the connection
-  /// is gone.
+  /// Runs `work` on a thread that may block, then `then` on the engine's thread. If the connection
+  /// is gone, runs neither.
   void run_blocking(std::function<void()> work, std::function<void()> then) {
     const auto connection = connection_.lock();
     if (connection == nullptr) {

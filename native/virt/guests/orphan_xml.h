@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a pull that ended unfollowed leaves in its domain's XML: layers that its disk has no more.
+// Updates the domain's XML after a pull that ended while nobody tracked it. The XML then states
+// layers that its disk no longer has.
 //
 //     XML     top ─▶ mid ─▶ base
-//     QEMU    top ────────▶ base      and so says the header of top
+//     QEMU    top ────────▶ base      as the header of top states
 //
-// A pull that QEMU finalizes by itself (detached) ends so when its process has gone, and one whose
-// process was killed between that end and the XML. The XML follows once the image has been flushed:
-// it must not be ahead of a header that a dying QEMU could lose, as QEMU, told to by the XML, would
-// open the image without what it still needs. Where the two differ otherwise, somebody else has
-// had a reason, and the XML stays.
+// There are two causes: QEMU finalized a detached pull after its process had exited, or the process
+// was killed after the end of the pull but before it updated the XML. The XML is updated only after
+// a flush of the image. Otherwise a dying QEMU could lose the header, and a QEMU started with the
+// new XML would open the image without layers that it still needs. If the XML differs in another
+// way, somebody else changed it for a reason, and it stays.
 //
-// Thread rule: any thread, and does not block; the answer comes on any thread.
+// Thread rule: any thread; does not block. The answer comes on any thread.
 
 #pragma once
 
@@ -23,8 +24,8 @@
 
 namespace blockpull::virt {
 
-/// Brings the XML of a domain whose guest has shown `view` in step, where a pull explains the
-/// difference. Answers with why it could not, but not where the connection or QEMU is gone.
+/// Updates the XML of a domain, whose guest has shown `view`, where a pull explains the difference.
+/// Answers with the reason if it could not. Succeeds if the connection or QEMU is gone.
 void follow_left_in_xml(const std::shared_ptr<Connection>& connection, const Domain& domain,
                         const driver::qemu::GuestView& view, Answer<void> answer);
 

@@ -23,7 +23,7 @@ void add_once(std::vector<LiveJob>& jobs, LiveJob added) {
   }
 }
 
-/// A job that has ended is gone from QEMU's list before its end is told here.
+/// A job that has ended leaves QEMU's list before its end is reported here.
 void add_those_about_to_end(Connection& connection, const Domain& domain,
                             std::vector<LiveJob>& adopted) {
   for (LiveJob& live : connection.jobs().in_guest(domain.uuid)) {
@@ -58,7 +58,7 @@ void adopt_in_guest(const std::shared_ptr<Connection>& connection, const Domain&
           return;
         }
         if (auto may = driver::qemu::check_may_write(view->state); !may.ok()) {
-          // Nothing that is asked of QEMU now would be safe, and what it has waits.
+          // No request to QEMU would be safe now; what it has can wait.
           answer(reported(std::move(may).error()));
           return;
         }

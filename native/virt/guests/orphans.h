@@ -2,7 +2,7 @@
 //
 // What earlier processes left in the QEMUs of a connection's domains, and how it is adopted: by
 // each call that finds it (adopt), by a reap of its domain (adopt_in_guest), and in the background
-// of every connection that is opened (open_connection).
+// when a connection opens (open_connection).
 //
 // Thread rule: any thread; answers come on the reactor's thread, or at once on this one.
 
@@ -20,7 +20,7 @@
 
 namespace blockpull::virt {
 
-/// Follows a job that was left, unless somebody in this process does. nullptr when the connection
+/// Tracks an orphaned job, unless something in this process already does. nullptr if the connection
 /// has been closed.
 [[nodiscard]] std::shared_ptr<job::Job> adopt(const std::shared_ptr<Connection>& connection,
                                               const std::shared_ptr<qmp::Monitor>& monitor,
@@ -29,19 +29,19 @@ namespace blockpull::virt {
                                               std::uint64_t bandwidth);
 
 struct Adopted {
-  /// Those of ours that are followed now, whoever in this process follows them, and those that the
-  /// opening of the connection has followed and no earlier answer had.
+  /// Our jobs that are tracked now, wherever in this process. They include the jobs that the
+  /// opening of the connection adopted, unless an earlier answer had them.
   std::vector<LiveJob> jobs;
-  /// What the guest had before.
+  /// The state of the guest before the adoption.
   driver::qemu::GuestView view;
 };
 
-/// Follows every job that was left in the domain's QEMU.
+/// Adopts every orphaned job in the domain's QEMU.
 void adopt_in_guest(const std::shared_ptr<Connection>& connection, const Domain& domain,
                     Answer<Adopted> answer);
 
-/// Opens a connection and, in the background, follows what earlier processes left in the domains
-/// that run, and brings the XML of those that have ended in step; a read-only connection leaves it.
+/// Opens a connection. In the background it adopts what earlier processes left in the running
+/// domains, and updates the XML after jobs that have ended; a read-only connection does not.
 [[nodiscard]] Result<std::shared_ptr<Connection>> open_connection(
     std::shared_ptr<job::Engine> engine, ConnectOptions options, EventSink sink);
 

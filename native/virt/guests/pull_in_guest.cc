@@ -17,7 +17,8 @@ namespace {
 
 constexpr std::string_view kBlockPull = "virDomainBlockPull";
 
-/// A left-over job that this connection follows may be joined; every other one is somebody's.
+/// A pull may join an orphaned job that this connection tracks; every other tracked job has a
+/// caller.
 driver::qemu::FindTrackedJob tracked_jobs_in(const std::shared_ptr<Connection>& connection,
                                              const qmp::Monitor& monitor) {
   return [connection, path = monitor.path()](const std::string& node) {
@@ -27,8 +28,8 @@ driver::qemu::FindTrackedJob tracked_jobs_in(const std::shared_ptr<Connection>& 
   };
 }
 
-/// The same for a pull that may be given up. It is called right before QEMU is asked for the job. A
-/// tracked job that cannot be joined keeps QEMU from being asked.
+/// The same for a pull that may be given up. Trackers are looked up as the last step before the
+/// request to QEMU. If the job is tracked and cannot be joined, QEMU is not asked.
 driver::qemu::FindTrackedJob tracked_jobs_while_wanted(driver::qemu::FindTrackedJob find,
                                                        std::shared_ptr<PullStart> start) {
   return [find = std::move(find), start = std::move(start)](const std::string& node) {
@@ -36,7 +37,7 @@ driver::qemu::FindTrackedJob tracked_jobs_while_wanted(driver::qemu::FindTracked
   };
 }
 
-/// What a pull ends with that was given up before QEMU had answered.
+/// The outcome of a pull that was given up before QEMU answered.
 Failure given_up(const std::string& path, bool was_asked) {
   const auto* const what =
       was_asked ? "' has not answered 'block-stream', and is waited for no longer; a pull that it "
@@ -50,8 +51,8 @@ Failure given_up(const std::string& path, bool was_asked) {
   return failure;
 }
 
-/// A job that was left goes on under the limit of who pulls now; also one that has stopped on an
-/// error, for which who left it may have asked, and who pulls now may not know of that.
+/// An orphaned job continues under the limit of the new caller. It also continues if it has stopped
+/// on an error: the earlier caller may have asked for that, and the new one may not know.
 void go_on_as_asked(job::Job& job, const GuestPullRequest& request) {
   job.set_bandwidth(request.options.bandwidth);
   job.resume([](const blockpull::Result<void>& /*told*/) {});
@@ -60,7 +61,8 @@ void go_on_as_asked(job::Job& job, const GuestPullRequest& request) {
   }
 }
 
-/// Who left the job did not know of the siblings of who joins it: those are looked at besides.
+/// The earlier caller did not know the siblings of the one that joins, so those are searched as
+/// well.
 std::function<void(const job::Outcome&)> judged_by_siblings(
     const std::shared_ptr<Connection>& connection, const GuestPullRequest& request,
     std::function<void(const job::Outcome&)> on_end) {
@@ -74,7 +76,7 @@ std::function<void(const job::Outcome&)> judged_by_siblings(
   };
 }
 
-/// Gives a job that was left over to who asked for a pull. It may have ended by now.
+/// Gives an orphaned job to the caller of a pull. It may have ended by now.
 Result<std::shared_ptr<job::Job>> join(const std::shared_ptr<Connection>& connection,
                                        GuestPullRequest& request, std::shared_ptr<job::Job> job) {
   if (!connection->jobs().claim_orphan(*job) && !job->outcome()) {
@@ -95,7 +97,7 @@ Result<std::shared_ptr<job::Job>> join(const std::shared_ptr<Connection>& connec
 
 }  // namespace
 
-/// Two of the kinds are QEMU's here, and mean its devices; elsewhere they are a file's.
+/// Two of the kinds concern QEMU's devices here; elsewhere they concern a file.
 Failure refused_in_guest(Error error, const GuestPullRequest& request) {
   const Disk& disk = request.on.disk;
   if (error.kind == ErrorKind::kNoDisk) {
@@ -134,7 +136,7 @@ void pull_in_guest(const std::shared_ptr<Connection>& connection, GuestPullReque
       [connection, asked, start,
        answer = std::move(answer)](blockpull::Result<driver::qemu::GuestPullStart> started) {
         if (!start->take()) {
-          // A job that was begun is taken back, as nobody has it.
+          // If a job was started, nobody has it: it is cancelled.
           return;
         }
         if (!started.ok()) {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A job that QEMU runs becomes a job of the connection, like one of our own engine: it has a place
-// among the connection's jobs, the domain's XML follows its end, and the listener hears of it.
+// Makes a job that QEMU runs a job of the connection, like one of our own engine. It has a place
+// among the connection's jobs, its end updates the domain's XML, and the listener is notified.
 //
-// That happens only once QEMU has begun it: a QEMU that does not answer keeps neither the
-// connection's end nor the process's waiting.
+// That happens only once QEMU has started it. A QEMU that does not answer therefore delays neither
+// the end of the connection nor that of the process.
 //
 // Thread rule: any thread.
 
@@ -21,15 +21,16 @@
 
 namespace blockpull::virt {
 
-/// Whether somebody has asked for a job, or an earlier process had left it; and who hears its end.
+/// Whether a caller asked for the job, or an earlier process left it; and who is notified of its
+/// end.
 struct Asked {
   bool is_asked_for = false;
   std::function<void(const job::Outcome&)> on_end;
-  /// Folders of images that may need what would be released.
+  /// Folders with images that may need what would be released.
   std::vector<std::string> siblings;
 };
 
-/// nullptr when the connection has been closed.
+/// nullptr if the connection has been closed.
 [[nodiscard]] std::shared_ptr<job::Job> follow(
     const std::shared_ptr<Connection>& connection, const GuestDisk& on,
     std::unique_ptr<driver::qemu::PreparedGuestPull> prepared, std::uint64_t bandwidth,

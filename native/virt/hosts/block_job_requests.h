@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the calls on a domain's disk are asked, and what they answer: libvirt's arguments and
-// structs, and what libvirt has no words for. One struct for each, from the bindings to the host.
+// The requests and answers of the calls on a domain's disk: libvirt's arguments and structs, and
+// what libvirt has no words for. The bindings and the host use the same structs.
 
 #pragma once
 
@@ -27,9 +27,9 @@ enum class PullCall : std::uint8_t { kBlockPull, kBlockRebase };
 /// "virDomainBlockPull".
 [[nodiscard]] const char* name_of(PullCall call);
 
-/// Who waits for the job. One that nobody need wait for is QEMU's to go on with when this process
-/// has gone: it stops at pending then, until the next connection, or a reap, brings it to its end.
-/// Only a running domain has a QEMU.
+/// Who finishes the job. A job that nobody needs to wait for is left to QEMU when this process
+/// exits. It then stays pending until the next connection, or a reap, finishes it. Only a running
+/// domain has a QEMU.
 enum class Finisher : std::uint8_t { kThisProcess, kWhoeverIsNext, kWhoeverIsNextWhereItRuns };
 
 struct BlockPullRequest {
@@ -38,27 +38,27 @@ struct BlockPullRequest {
   /// Target, or absolute path of the active layer.
   std::string disk;
   std::optional<std::string> base;
-  /// A base that fits two layers is refused, rather than looked up as libvirt does.
+  /// Refuse a base that fits two layers; otherwise it is chosen as libvirt does.
   bool is_base_exact = false;
   /// MiB/s, or bytes a second if the flag says so; 0 for no limit.
   std::uint64_t bandwidth = 0;
   Flags flags = 0;
   Finisher finisher = Finisher::kThisProcess;
-  /// A job of our own engine always ends with the first error.
+  /// Only for a running guest: a job of our own engine always ends at the first error.
   qmp::OnError on_error = qmp::OnError::kReport;
-  /// Of a disk that is shut off; QEMU knows the formats of what it has open.
+  /// Only for a disk that is shut off: QEMU knows the formats of the files that it has open.
   BackingFormats backing_formats = {};
-  /// Folders of images that may need what would be released.
+  /// Folders with images that may need what would be released.
   std::vector<std::string> siblings;
-  /// Of a domain that is shut off.
+  /// Only for a domain that is shut off.
   driver::TrailingPolicy trailing = driver::TrailingPolicy::kRefuse;
-  /// Of a plan for a domain that is shut off: what would be moved is read.
+  /// Only for a plan on a domain that is shut off: also read the data that would be moved.
   bool reads_data = false;
-  /// By which a caller gives up waiting for a guest's QEMU; may be null.
+  /// Lets a caller give up waiting for a guest's QEMU; may be null.
   std::shared_ptr<PullStart> start;
 };
 
-/// The rest of a plan: reads the tables of the image's files, and blocks for as long as that takes.
+/// The rest of a plan: reads the tables of the image's files, and blocks while it does.
 using PlanReading = std::function<Result<TimedPlan>(const WalkWatch&)>;
 
 struct DiskRequest {
@@ -74,25 +74,25 @@ struct SpeedRequest {
   std::uint64_t bandwidth = 0;
 };
 
-/// What a job does at the moment. A job in a guest's QEMU that somebody else brings to its end is
-/// also pending when it has ended there and waits to be dismissed.
+/// What a job does now. A job in a guest's QEMU that another process finishes is also pending when
+/// it has ended there and waits to be dismissed.
 enum class JobDoes : std::uint8_t {
   kRun,
-  /// Held still, for example while its guest is saved.
+  /// Paused, for example while its guest is saved.
   kPause,
-  /// Waits on an error until somebody resumes it.
+  /// Stopped on an error until it is resumed.
   kStop,
-  /// Has nothing left to copy, and waits to be finished.
+  /// Has copied everything, and waits to be finished.
   kWaitForEnd,
-  /// Is being ended before it is done.
+  /// Is being ended early.
   kAbort,
 };
 
 /// "running", "paused", "stopped", "pending", "aborting".
 [[nodiscard]] const char* name_of(JobDoes what);
 
-/// virDomainBlockJobInfo, quirks included: `cur` never reaches `end`, and 0 of 0 is 0 of 1. What
-/// comes after these four, libvirt's struct has no place for.
+/// virDomainBlockJobInfo, quirks included: `cur` never reaches `end`, and 0 of 0 is 0 of 1.
+/// libvirt's struct has only the first four fields.
 struct BlockJobInfo {
   BlockJobType type = BlockJobType::kUnknown;
   /// MiB/s rounded up, or bytes a second if the flag says so; 0 for no limit.
@@ -100,9 +100,9 @@ struct BlockJobInfo {
   std::uint64_t cur = 0;
   std::uint64_t end = 0;
   JobDoes does = JobDoes::kRun;
-  /// The error on which it waits to be resumed.
+  /// The error on which it stopped.
   std::optional<ErrorKind> stopped_on;
-  /// Another program's, which is only told of.
+  /// Another program's job, which we only report.
   bool is_foreign = false;
 };
 

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a connection can do, whoever does it: libvirt's table of a hypervisor driver.
+// What a connection can do, whoever does it: our form of libvirt's table of a hypervisor driver.
 //
 //     bindings ─▶ calls    libvirt's public layer, once: read-only rules, entry flags, ids,
 //                   │      events
 //                   ▼
 //                 Host     ◀─ hosts/embed: this process, over a folder of domain XML
 //
-// A host of another kind, a daemon behind a socket for example, is one more class. What it refuses
-// are the things that libvirt's drivers refuse; what libvirt's entry points refuse has been refused
-// before.
+// A host of another kind, such as a daemon behind a socket, is one more class. A host refuses what
+// libvirt's drivers refuse; the calls above it have already refused what libvirt's entry points
+// refuse.
 //
-// Thread rule: any thread. A call may block for file operations, never for a QEMU; it answers once,
-// on this thread or any other, at once or later. The `try_` forms do not block.
+// Thread rule: any thread. A call may block for file operations, never for a QEMU. It answers
+// exactly once, on this thread or another, at once or later. The `try_` forms never block.
 
 #pragma once
 
@@ -47,10 +47,10 @@ class Host {
   virtual void lookup_uuid(const std::string& uuid, const Answer<FoundDomain>& done) = 0;
   virtual void define_xml(const std::string& xml, const Answer<FoundDomain>& done) = 0;
   virtual void domain_xml(const std::string& uuid, const Answer<std::string>& done) = 0;
-  /// Those of the domain's XML, or, where that states none and the domain runs, its QEMU's.
+  /// The disks in the domain's XML; if it states none and the domain runs, the disks of its QEMU.
   virtual void list_disks(const std::string& uuid, Answer<std::vector<Disk>> done) = 0;
 
-  /// Answers once the job runs; `on_end` hears its end, after the connection's event.
+  /// Answers once the job runs. `on_end` is called with its outcome, after the connection's event.
   virtual void block_pull(const BlockPullRequest& request,
                           std::function<void(const job::Outcome&)> on_end,
                           Answer<std::shared_ptr<job::Job>> done) = 0;
@@ -58,26 +58,26 @@ class Host {
 
   virtual void block_job_info(const DiskRequest& request,
                               Answer<std::optional<BlockJobInfo>> done) = 0;
-  /// From memory; absent where memory does not know.
+  /// From memory; absent if memory does not have the answer.
   [[nodiscard]] virtual std::optional<Result<std::optional<BlockJobInfo>>> try_block_job_info(
       const DiskRequest& request) = 0;
   virtual void block_job_set_speed(const SpeedRequest& request, Answer<void> done) = 0;
   [[nodiscard]] virtual std::optional<Result<void>> try_block_job_set_speed(
       const SpeedRequest& request) = 0;
   virtual void block_job_resume(const DiskRequest& request, Answer<void> done) = 0;
-  /// Gives the job that is being ended; nullptr where nobody is to wait for its end.
+  /// Answers with the job that is being ended; nullptr if the caller is not to wait for its end.
   virtual void block_job_abort(const DiskRequest& request,
                                Answer<std::shared_ptr<job::Job>> done) = 0;
   virtual void reap_jobs(const std::string& uuid, Answer<std::vector<ReapedJob>> done) = 0;
 
-  /// Refuses every later call, asks its own engine's jobs to end at a consistent point, and lets go
-  /// of those that QEMU does. May be called again.
+  /// Refuses every later call, asks its own engine's jobs to end at a consistent point, and
+  /// releases the jobs that QEMU runs. May be called again.
   virtual void close() = 0;
-  /// The process ends: as close(), but nothing more is linked.
+  /// For the end of the process: like close(), but no further clusters are linked.
   virtual void abandon() = 0;
   /// Whether no job and no call is left.
   [[nodiscard]] virtual bool is_idle() = 0;
-  /// When no job is left; calls that wait have been answered by close().
+  /// Calls `done` when no job is left; close() has answered the waiting calls.
   virtual void when_idle(std::function<void()> done) = 0;
   virtual void wait_until_idle() = 0;
 };

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How a call that may have to wait for a QEMU gives its result. QEMU answers when it likes, and a
-// hundred that do not answer must not hold a hundred threads, so these calls return at once and
-// call back: once, on this thread or any other. A binding makes of that what its language has, a
-// promise or a thread that waits.
+// How a call that may have to wait for a QEMU gives its result. A QEMU may take any time to answer,
+// and a hundred silent ones must not hold a hundred threads. These calls therefore return at once
+// and call back exactly once, on this thread or another. The bindings turn that into a promise, or
+// into a thread that waits.
 
 #pragma once
 
@@ -17,7 +17,7 @@ namespace blockpull::virt {
 template <typename T>
 using Answer = std::function<void(Result<T>)>;
 
-/// Whether a check has refused the call, which is answered then.
+/// Whether a check refused the call. If so, the call has been answered with that refusal.
 template <typename T>
 [[nodiscard]] bool is_refused(Result<void> checked, const Answer<T>& answer) {
   if (!checked.ok()) {

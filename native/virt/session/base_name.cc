@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Only `target[digits]` to the very end is an index; `a[1].qcow2` is a file.
+// An index is only `target[digits]` with nothing behind it; `a[1].qcow2` is a file.
 
 #include "virt/session/base_name.h"
 
@@ -17,7 +17,7 @@ struct Indexed {
   std::size_t index = 0;
 };
 
-/// Absent when `name` has another form, and for index 0, which is no backing file.
+/// Absent if `name` has another form, and for index 0, which is not a backing file.
 std::optional<Indexed> indexed(std::string_view name) {
   const std::size_t open = name.rfind('[');
   if (open == std::string_view::npos || !name.ends_with(']')) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The checks and their messages. A message of libvirt's is kept word for word; where libvirt has no
-// such case (a disk without a stated format, for example) the sentence is ours.
+// The checks and their messages. Messages of libvirt's are kept word for word. Where libvirt has no
+// such case, for example a disk without a stated format, the sentence is ours.
 
 #include "virt/session/checks.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Opening and closing, and the calls on domains. A monitor's socket that cannot be asked fails the
-// call: a guest that may be running is not taken for one that is not.
+// Opening and closing, and the calls on domains. If a monitor's socket cannot be asked, the call
+// fails: a guest that may be running is never taken to be shut off.
 
 #include "virt/session/connection.h"
 
@@ -18,8 +18,7 @@
 namespace blockpull::virt {
 namespace {
 
-/// libvirt's URI for a driver inside the process; domains that were described have no folder to
-/// name.
+/// libvirt's URI for a driver inside the process. Described domains have no folder for it to name.
 constexpr const char* kDescribedUri = "qemu:///embed";
 
 }  // namespace
@@ -159,7 +158,7 @@ void Connection::leave(job::Stop how) {
   closed_ = true;
   jobs_->close(how);
   open_calls_->close();
-  // Others who wait for a monitor get it now.
+  // Others who wait for a monitor can have it now.
   const std::lock_guard lock(mutex_);
   monitors_.clear();
   adopted_.clear();

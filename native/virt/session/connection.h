@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A connection: where its domains come from, what may be done, and the jobs it has started.
+// A connection: where its domains come from, what it may do, and the jobs that it has started.
 //
 //     open ─▶ calls, from any number of threads ─▶ close ─▶ jobs().when_idle
 //                                                  refuses calls, stops jobs
 //
-// The calls on disks are in hosts/embed; they use what is public here. No lock is
-// held over a file operation: the store and the table of jobs have their own, around their maps.
+// The calls on disks are in hosts/embed and use the public part of this class. No lock is held over
+// a file operation: the store and the table of jobs have their own locks, around their maps.
 //
-// Thread rule: any thread. Calls block for file operations, so an event loop makes them elsewhere;
-// close() and abandon() only ask.
+// Thread rule: any thread. Calls block for file operations, so an event loop calls them on another
+// thread. close() and abandon() only request the end.
 
 #pragma once
 
@@ -35,22 +35,22 @@ struct ConnectOptions {
   std::optional<std::string> uri;
   std::vector<DomainDescription> domains;
   bool read_only = false;
-  /// Folders that backing files must lie in; absent: any local file.
+  /// Folders that backing files must be in; absent: any local file.
   std::optional<std::vector<std::string>> backing_paths;
-  /// How long a monitor may take.
+  /// How long a monitor may take to answer.
   qmp::Deadlines deadlines;
 };
 
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  /// Holds the engine.
+  /// The connection holds the engine.
   [[nodiscard]] static Result<std::shared_ptr<Connection>> open(std::shared_ptr<job::Engine> engine,
                                                                 ConnectOptions options,
                                                                 EventSink sink);
 
   [[nodiscard]] const std::string& uri() const { return uri_; }
 
-  /// One that cannot be read or asked is in the list, with its error.
+  /// A domain that cannot be read or asked is in the list, with its error.
   [[nodiscard]] Result<std::vector<FoundDomain>> list_domains();
   [[nodiscard]] Result<FoundDomain> lookup_name(const std::string& name);
   /// `uuid` in canonical form.
@@ -58,26 +58,27 @@ class Connection : public std::enable_shared_from_this<Connection> {
   [[nodiscard]] Result<FoundDomain> define_xml(const std::string& xml);
   [[nodiscard]] Result<std::string> domain_xml(const std::string& uuid);
 
-  /// Refuses every later call, asks our engine's jobs to end at a consistent point, and lets go of
-  /// those that QEMU does. May be called again.
+  /// Refuses every later call, asks our engine's jobs to end at a consistent point, and releases
+  /// the jobs that QEMU runs. May be called again.
   void close();
-  /// The process ends: as close(), but nothing more is linked.
+  /// For the end of the process: like close(), but no further clusters are linked.
   void abandon();
 
   /// kClosed after close(); `function` is the public name of the call.
   [[nodiscard]] Result<void> check_open(std::string_view function) const;
 
-  /// The domain with that UUID, wherever it is written with hyphens or in capitals.
+  /// The domain with that UUID; hyphens and letter case do not matter.
   [[nodiscard]] Result<Domain> domain_of(const std::string& uuid);
   [[nodiscard]] Result<DomainState> state_of(const Domain& domain);
 
-  /// The domains that have a monitor, answering or not; those that cannot be read are left out.
+  /// The domains that have a monitor, whether it answers or not. Domains that cannot be read are
+  /// left out.
   [[nodiscard]] std::vector<Domain> domains_with_monitors();
 
-  /// The monitor of a domain, whether anybody listens there or not.
+  /// The monitor of a domain, whether anybody listens on its socket or not.
   [[nodiscard]] Result<std::shared_ptr<qmp::Monitor>> monitor_of(const Domain& domain);
 
-  /// Keeps what was adopted while nobody asked, until somebody asks.
+  /// Keeps the jobs that were adopted without a request, until a caller takes them.
   void keep_adopted(const std::string& uuid, std::vector<LiveJob> jobs);
   [[nodiscard]] std::vector<LiveJob> take_adopted(const std::string& uuid);
 
@@ -90,7 +91,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   [[nodiscard]] LiveJobs& jobs() const { return *jobs_; }
 
-  /// Those that wait for a QEMU.
+  /// The calls that wait for a QEMU.
   [[nodiscard]] OpenCalls& open_calls() const { return *open_calls_; }
 
   [[nodiscard]] const std::shared_ptr<DomainStore>& store() const { return store_; }
@@ -112,8 +113,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::string uri_;
   std::atomic<bool> closed_{false};
 
-  /// Guards what follows: the monitors that were asked for, who serves them, and by a domain's
-  /// UUID what was adopted.
+  /// Guards everything below: the thread that serves the monitors, the monitors in use by UUID, and
+  /// the adopted jobs by UUID.
   std::mutex mutex_;
   std::shared_ptr<net::Reactor> reactor_;
   std::map<std::string, std::shared_ptr<qmp::Monitor>> monitors_;

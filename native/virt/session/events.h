@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a connection tells of its jobs: one record per change, after the change. libvirt tells each
-// change twice, as event 8 with the path and then as event 16 with the target; `EventBook` makes
-// the two of this one.
+// What a connection reports about its jobs: one record per change, after the change. libvirt
+// reports each change twice, as event 8 with the path and then as event 16 with the target;
+// `EventBook` makes those two from one record.
 //
 // The sink is called on the engine's thread and must not block.
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The map of running jobs. Jobs are stopped outside the lock: their ends come back here for it.
+// The map of running jobs. Jobs are stopped without the lock, since their end takes it.
 
 #include "virt/session/live_jobs.h"
 
@@ -30,7 +30,7 @@ std::shared_ptr<job::Job> LiveJobs::start(Place place, job::Engine& engine,
                                           std::unique_ptr<driver::PreparedPull> pull,
                                           job::JobOptions options) {
   if (is_closed()) {
-    // Before the place is given up: a listener that hears that nothing runs finds no lock of ours.
+    // The pull goes before the place: a listener for idleness must find no image lock of ours.
     pull.reset();
     return nullptr;
   }
@@ -163,7 +163,7 @@ bool LiveJobs::is_idle() {
 }
 
 void LiveJobs::forget(std::uint64_t id) {
-  // What the entry holds goes after the lock.
+  // The entry is destroyed after the lock is released.
   std::map<std::uint64_t, Entry>::node_type forgotten;
   std::vector<std::function<void()>> waiting;
   {

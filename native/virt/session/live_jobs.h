@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The jobs that one owner has started and that have not ended: a connection's, or those on bare
-// images.
+// The jobs that one owner has started and that have not ended. The owner is a connection, or the
+// set of calls on bare images.
 //
-//     reserve ─▶ open, lock, judge: may take long ─┬─▶ start ─▶ … ─▶ end, told, then forgotten
-//                                                  └─▶ refused: the place is given up
+//     reserve ─▶ open, lock, check: may be slow ─┬─▶ start ─▶ … ─▶ end, reported, then removed
+//                                                └─▶ refused: the place is given up
 //
-// After close() nothing is reserved and nothing starts; whatever runs, or was reserved before,
-// ends, and when_idle() tells of that. A place counts from its reservation, so nothing slips
-// through between.
+// After close() no place is reserved and no job starts. Jobs that run, and places that were already
+// reserved, come to their end, and when_idle() reports that. A place counts from its reservation
+// on, so nothing is missed in between.
 //
-// Thread rule: any thread. No file operation happens under the lock. The listener of an end runs on
-// the engine's thread, before when_idle() tells and wait_until_idle() returns.
+// Thread rule: any thread. No file operation happens under the lock. The listener for a job's end
+// runs on the engine's thread, before when_idle() reports and before wait_until_idle() returns.
 
 #pragma once
 
@@ -33,7 +33,7 @@ namespace blockpull::virt {
 /// A job of a connection.
 struct LiveJob {
   DiskRef disk = {};
-  /// The guest's QEMU does it.
+  /// The guest's QEMU does the work.
   bool is_in_guest = false;
   /// An earlier process started it, and nobody has asked for it since.
   bool is_orphan = false;
@@ -45,7 +45,7 @@ struct LiveJob {
 
 class LiveJobs : public std::enable_shared_from_this<LiveJobs> {
  public:
-  /// A reserved place; gives itself up unless a job was started in it.
+  /// A reserved place; given up on destruction unless a job was started in it.
   class Place {
    public:
     Place(Place&& other) noexcept = default;
@@ -64,7 +64,7 @@ class LiveJobs : public std::enable_shared_from_this<LiveJobs> {
   /// A place for a job that has not started. Absent after close().
   [[nodiscard]] std::optional<Place> reserve(LiveJob planned);
 
-  /// Starts the pull in its place. nullptr after close(): then nothing was started.
+  /// Starts the pull in its place. Returns nullptr after close(), and starts nothing then.
   [[nodiscard]] std::shared_ptr<job::Job> start(Place place, job::Engine& engine,
                                                 std::unique_ptr<driver::PreparedPull> pull,
                                                 job::JobOptions options);
@@ -76,24 +76,24 @@ class LiveJobs : public std::enable_shared_from_this<LiveJobs> {
   /// The jobs in that domain's QEMU that have not ended.
   [[nodiscard]] std::vector<LiveJob> in_guest(const std::string& uuid);
 
-  /// Whether that job is an orphan among these, was not claimed before, and is not being ended.
+  /// Whether that job is here as an orphan, is not claimed yet, and nobody has asked for its end.
   [[nodiscard]] bool is_orphan(const job::Job& job);
-  /// Whether that job is one of these, and somebody has asked for it.
+  /// Whether that job is here and somebody has asked for it.
   [[nodiscard]] bool is_asked_for(const job::Job& job);
-  /// Makes it one that was asked for; false where is_orphan() is.
+  /// Turns an orphan into a job that was asked for. False if is_orphan() is false.
   [[nodiscard]] bool claim_orphan(const job::Job& job);
 
-  /// False when somebody has asked for this job's end before, or it has ended.
+  /// False if somebody has already asked for this job's end, if it has ended, or after close().
   [[nodiscard]] bool claim_abort(std::uint64_t id);
 
-  /// Refuses new jobs and asks the others to end. Does not wait. May be called again, to abandon.
+  /// Refuses new jobs and asks the others to end. Does not wait. May be called again with kAbandon.
   void close(job::Stop how);
   [[nodiscard]] bool is_closed();
 
   /// Calls `done` when nothing is reserved and nothing runs: at once, or on the thread of the last
-  /// end. It must not block.
+  /// end. `done` must not block.
   void when_idle(std::function<void()> done);
-  /// Blocks until then.
+  /// Blocks until nothing is reserved and nothing runs.
   void wait_until_idle();
   [[nodiscard]] bool is_idle();
 
@@ -102,12 +102,13 @@ class LiveJobs : public std::enable_shared_from_this<LiveJobs> {
     LiveJob live;
     bool abort_asked = false;
 
-    /// A caller that joined a job which is being ended would see an end that it did not ask for.
+    /// A caller must not join a job that is being ended: it would see an end that it did not ask
+    /// for.
     [[nodiscard]] bool is_joinable() const { return live.is_orphan && !abort_asked; }
   };
 
   void forget(std::uint64_t id);
-  /// Under the lock; nullptr where it is none of these.
+  /// The caller holds the lock. nullptr if the job is not here.
   [[nodiscard]] Entry* entry_of(const job::Job& job);
 
   /// Guards everything below.

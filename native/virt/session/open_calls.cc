@@ -24,7 +24,7 @@ std::uint64_t OpenCalls::add(std::function<void()> fail) {
 }
 
 void OpenCalls::remove(std::uint64_t id) {
-  // What the entry holds goes after the lock.
+  // The entry is destroyed after the lock is released.
   std::map<std::uint64_t, std::function<void()>>::node_type removed;
   const std::lock_guard lock(mutex_);
   removed = open_.extract(id);

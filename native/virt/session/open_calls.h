@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The calls of a connection that wait for a QEMU. Closing the connection answers them at once: a
-// QEMU may take minutes, or never speak again, and what it says then concerns nobody any more.
+// QEMU may take minutes or never answer, and nobody needs its answer any more.
 //
-//     guarded ─┬─▶ QEMU's answer ─▶ passed on          the first of the two counts,
+//     guarded ─┬─▶ QEMU's answer ─▶ passed on          the first of the two wins,
 //              └─▶ close()       ─▶ kClosed            the other is dropped
 //
 // Thread rule: any thread. Answers are given outside the lock.
@@ -23,12 +23,12 @@
 
 namespace blockpull::virt {
 
-/// What calls fail with after close(). `function` is the public name of the call.
+/// The failure of calls after close(). `function` is the public name of the call.
 [[nodiscard]] Failure connection_closed(std::string_view function);
 
 class OpenCalls : public std::enable_shared_from_this<OpenCalls> {
  public:
-  /// `answer`, to be called once, unless close() comes first. `function` is a literal.
+  /// Wraps `answer`, which is to be called once; close() may answer first. `function` is a literal.
   template <typename T>
   [[nodiscard]] Answer<T> guard(std::string_view function, Answer<T> answer) {
     struct Call {
@@ -50,15 +50,15 @@ class OpenCalls : public std::enable_shared_from_this<OpenCalls> {
     };
   }
 
-  /// Also what is guarded from now on is answered at once.
+  /// Calls that are guarded after this are answered at once too.
   void close();
 
  private:
-  /// 0: closed, and `fail` was called.
+  /// 0 if already closed; `fail` has been called then.
   [[nodiscard]] std::uint64_t add(std::function<void()> fail);
   void remove(std::uint64_t id);
 
-  /// Guards what follows.
+  /// Guards everything below.
   std::mutex mutex_;
   std::map<std::uint64_t, std::function<void()>> open_;
   std::uint64_t next_id_ = 1;

@@ -22,13 +22,13 @@ Failure pull_refused(Error error, const AskedPull& asked) {
   if (error.kind == ErrorKind::kJobActive) {
     return with_hint(job_active_on(asked.disk.target), std::move(error.message));
   }
-  // libvirt's sentence names the active layer, of which only a source tells.
+  // libvirt's sentence names the active layer, so it needs a source.
   if (error.kind == ErrorKind::kNoBase && asked.base && !asked.disk.source.empty()) {
-    // QEMU's words are news; ours would say the same again.
+    // QEMU's message adds something; ours would repeat the sentence.
     return with_hint(no_such_base(*asked.base, asked.disk),
                      error.qemu ? std::move(error.message) : std::string());
   }
-  // Without a path: nothing is wrong with a file, but with what was asked.
+  // An error without a path is about the request, not about a file.
   if (error.kind == ErrorKind::kUnsupported && asked.require_relative && error.path.empty()) {
     return report(error.kind, ErrorCode::kOperationInvalid, ErrorDomain::kQemu,
                   "can't keep relative backing relationship");

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the driver refuses a pull for, in the words of a connection, whoever was to do the work:
-// libvirt says it of the disk's target and of the base that was named. Where that is libvirt's own
-// sentence, what the driver or QEMU said goes into the hint.
+// Words a driver's refusal of a pull for a connection, whoever was to do the work. libvirt's
+// sentences name the disk's target and the requested base. If libvirt has a sentence of its own,
+// the driver's or QEMU's message becomes the hint.
 //
 // Pure functions.
 
@@ -15,7 +15,7 @@
 
 namespace blockpull::virt {
 
-/// What was asked of the driver.
+/// The request that the driver refused.
 struct AskedPull {
   const Disk& disk;
   const std::optional<driver::BaseChoice>& base;

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A call for a pull under a running guest, from when it is made until QEMU has answered. A QEMU
-// that hangs answers after half a minute or never; whoever called may want to wait no longer, and
-// then has to be told whether QEMU may begin the job all the same.
+// A request for a pull under a running guest, from the call until QEMU has answered. A hung QEMU
+// answers after half a minute or never, and the caller may not want to wait that long. A caller
+// that gives up must learn whether QEMU may still start the job.
 //
 //     waiting ─▶ ask() ─▶ asked ─▶ take() ─▶ the job is the caller's, who may abort it
 //        │                  │
-//        └─ give_up() ──────┴─▶ told: nothing was begun, or QEMU may begin it
+//        └─ give_up() ──────┴─▶ reported: nothing was started, or QEMU may start it
 //
-// What comes first counts: once given up QEMU is not asked, and what it had begun by then is not
-// taken.
+// The first event wins. After give_up() QEMU is not asked, and a job that it has started by then is
+// not taken.
 //
-// Thread rule: any thread. What is told is told outside the lock, on the thread of give_up().
+// Thread rule: any thread. The report is made outside the lock, on the thread of give_up().
 
 #pragma once
 
@@ -22,21 +22,21 @@ namespace blockpull::virt {
 
 class PullStart {
  public:
-  /// QEMU is about to be asked for the job. False: nobody wants it any more.
+  /// QEMU is about to be asked for the job. False: the caller has given up.
   [[nodiscard]] bool ask();
 
-  /// QEMU has answered. False: nobody waits for that any more.
+  /// QEMU has answered. False: the caller has given up.
   [[nodiscard]] bool take();
 
-  /// Waits no more, unless QEMU has answered.
+  /// Stops waiting, unless QEMU has answered.
   void give_up();
 
-  /// `told` hears that it was given up, and whether QEMU was asked by then; at once, on this
-  /// thread, where it was before.
+  /// Calls `told` when the caller gives up, with whether QEMU had been asked by then. If the caller
+  /// gave up before, calls it at once, on this thread.
   void when_given_up(std::function<void(bool was_asked)> told);
 
  private:
-  /// Guards what follows.
+  /// Guards everything below.
   std::mutex mutex_;
   bool was_asked_ = false;
   bool is_taken_ = false;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The formats that a caller or a domain's XML states for layers whose overlay states none. They are
-// words, and are looked up before any file is opened.
+// The formats that a caller or a domain's XML states for layers whose overlay states none. They
+// come as words, and are looked up before any file is opened.
 //
 // Pure functions.
 
@@ -16,18 +16,18 @@
 
 namespace blockpull::virt {
 
-/// Absent for no name; kFeatureUnsupported for a format that is not served.
+/// Absent if there is no name. kFeatureUnsupported for an unsupported format.
 [[nodiscard]] blockpull::Result<std::optional<image::Format>> format_of(
     const std::optional<std::string>& name);
 
-/// The caller's word for layers whose overlay states no format.
+/// The formats that the caller states, for layers whose overlay states none.
 struct BackingFormats {
   std::vector<image::FileFormat> by_file;
   std::optional<std::string> for_one_layer;
 };
 
-/// What is known of such layers, where `by_domain` is what its XML says. kFeatureUnsupported for a
-/// format of the caller's that is not served.
+/// The formats to use for such layers; `by_domain` comes from the domain's XML. kFeatureUnsupported
+/// if the caller states an unsupported format.
 [[nodiscard]] blockpull::Result<image::StatedFormats> stated_formats(
     const BackingFormats& by_caller, std::vector<image::FileFormat> by_domain);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A plan in libvirt's words, with the time that it takes at a limit.
+// A plan in libvirt's words, with the time that it takes under a bandwidth limit.
 //
 // Pure functions.
 
@@ -16,12 +16,12 @@
 
 namespace blockpull::virt {
 
-/// A plan as its caller is told of it, and what it takes at a limit.
+/// A plan as it is given to the caller, with the time that it takes under a limit.
 struct TimedPlan {
   driver::PullPlan plan;
-  /// Those of `plan`, taken from there, as the pull itself would say them.
+  /// The refusals of `plan`, moved from there, in the words of the pull itself.
   std::vector<Failure> refusals;
-  /// Absent without a limit.
+  /// Absent if there is no limit.
   std::optional<double> seconds;
 };
 

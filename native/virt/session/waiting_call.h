@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How a call begins that has to wait for a domain's QEMU: it gets the monitor, and from then on the
-// end of the connection answers it too (open_calls.h).
+// The start of a call that has to wait for a domain's QEMU. It gets the monitor; from then on the
+// end of the connection answers the call too (open_calls.h).
 //
 // Thread rule: any thread.
 
@@ -16,9 +16,9 @@
 
 namespace blockpull::virt {
 
-/// `answer` becomes one that may be given too late. nullptr where the connection is closed or no
-/// monitor can be had: the call has been answered then. `function` is the public name of the call,
-/// a literal.
+/// Wraps `answer` so that a late call of it is ignored. Returns nullptr if the connection is closed
+/// or there is no monitor; the call has then been answered. `function` is the public name of the
+/// call, a literal.
 template <typename T>
 [[nodiscard]] std::shared_ptr<qmp::Monitor> begin_waiting(Connection& connection,
                                                           const Domain& domain,

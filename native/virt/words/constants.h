@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // libvirt's numbers, as far as this family of calls uses them: flags, job types, event statuses,
-// domain states, error codes and error domains. They are an interface that programs compiled
-// against libvirt.h rely on, so those whose value does not follow from their neighbours are
-// asserted below against the number itself. Names are libvirt's without the VIR_ prefixes.
-// Immutable.
+// domain states, error codes and error domains. Programs compiled against libvirt.h rely on them.
+// Values that do not follow from their neighbours are therefore asserted below. Names are libvirt's
+// without the VIR_ prefixes. Immutable.
 
 #pragma once
 
@@ -34,7 +33,7 @@ enum class DomainState : int {
   kSuspended = 7,
 };
 
-/// Flags are kept as plain numbers: they are combined, and unknown bits must survive until they are
+/// Flags are plain numbers: they are combined, and unknown bits must be kept until they are
 /// refused.
 using Flags = std::uint32_t;
 
@@ -59,7 +58,7 @@ inline constexpr Flags kXmlInactive = 1U << 1U;
 inline constexpr Flags kXmlUpdateCpu = 1U << 2U;
 inline constexpr Flags kXmlMigratable = 1U << 3U;
 
-// virConnectListAllDomainsFlags: the two that are served.
+// virConnectListAllDomainsFlags: the two that are supported.
 inline constexpr Flags kListActive = 1U << 0U;
 inline constexpr Flags kListInactive = 1U << 1U;
 
@@ -69,7 +68,7 @@ static_assert(kRebaseCopy == 8 && kRebaseRelative == 16 && kRebaseCopyDev == 32)
 
 }  // namespace flag
 
-/// virDomainEventID: the two events of block jobs, and the number that libvirt 11 knows.
+/// virDomainEventID: the two events of block jobs, and the number of events that libvirt 11 has.
 namespace event_id {
 
 inline constexpr int kBlockJob = 8;
@@ -105,8 +104,8 @@ enum class ErrorCode : int {
 static_assert(static_cast<int>(ErrorCode::kOverflow) == 82);
 static_assert(static_cast<int>(ErrorCode::kOperationUnsupported) == 84);
 
-/// virErrorDomain: who found the fault. kPublic (libvirt's VIR_FROM_DOMAIN) is the public entry
-/// points' own.
+/// virErrorDomain: who found the error. kPublic (libvirt's VIR_FROM_DOMAIN) stands for the public
+/// entry points.
 enum class ErrorDomain : int {
   kNone = 0,
   kDom = 6,
@@ -118,7 +117,7 @@ enum class ErrorDomain : int {
 
 static_assert(static_cast<int>(ErrorDomain::kPublic) == 20);
 
-/// virErrorLevel: VIR_ERR_ERROR, that of every error here.
+/// virErrorLevel: VIR_ERR_ERROR, the level of every error here.
 inline constexpr int kErrorLevel = 2;
 
 }  // namespace blockpull::virt

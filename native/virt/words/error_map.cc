@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The error table, and libvirt's prefixes (spelled as libvirt spells them, since programs match on
-// them).
+// The error table, and libvirt's prefixes, spelled as in libvirt because programs match on them.
 
 #include "virt/words/error_map.h"
 
@@ -15,7 +14,7 @@ namespace {
 constexpr auto kQemu = ErrorDomain::kQemu;
 constexpr auto kStorage = ErrorDomain::kStorage;
 
-/// In the order of ErrorKind, which the assertion below and a test hold it to.
+/// In the order of ErrorKind; the assertion below and a test check that.
 constexpr std::array kTable{
     Mapping{ErrorKind::kInvalidArgument, "INVALID_ARGUMENT", ErrorCode::kInvalidArg, kQemu},
     Mapping{ErrorKind::kNotFound, "NOT_FOUND", ErrorCode::kSystemError, kStorage},

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// From an Error to what the two bindings tell: one table gives each kind its JavaScript code, its
-// libvirt code and its libvirt error domain. Whether a program may try again follows from the
-// JavaScript code alone and is said beside the codes' contract, in lib/results/errors.ts.
+// Turns an Error into what the two bindings report. One table gives each kind its JavaScript code,
+// its libvirt code and its libvirt error domain. Whether a program may retry depends on the
+// JavaScript code alone; lib/results/errors.ts states it beside the contract of the codes.
 //
 // A Failure is an Error with libvirt's two numbers and, on the connection's calls, libvirt's
 // wording:
@@ -11,8 +11,8 @@
 //     argument check  the detail alone                    bad flags, and what the entry points
 //                                                         refuse themselves
 //
-// Calls on bare images have no libvirt counterpart: they keep the plain sentence, with the table's
-// numbers.
+// Calls on bare images have no libvirt counterpart: they keep the plain sentence, with the numbers
+// of the table.
 
 #pragma once
 
@@ -36,11 +36,11 @@ struct Failure {
   ErrorCode code = ErrorCode::kInternalError;
   ErrorDomain domain = ErrorDomain::kNone;
   Error error;
-  /// What an argument check found fault with; absent in a report.
+  /// The argument that a check refused; absent in a report.
   std::optional<Argument> argument;
 };
 
-/// The Result of everything in virt.
+/// The Result type of everything in virt.
 template <typename T>
 using Result = blockpull::Result<T, Failure>;
 
@@ -53,7 +53,7 @@ struct Mapping {
 
 [[nodiscard]] const Mapping& mapping_of(ErrorKind kind);
 
-/// libvirt's words before the detail of such an error; empty where it has none.
+/// libvirt's text before the detail of such an error; empty if it has none.
 [[nodiscard]] std::string_view prefix_of(ErrorCode code);
 
 /// A libvirt "report": the prefix of `code`, then `detail`.
@@ -66,13 +66,15 @@ struct Mapping {
 /// A libvirt "argument check": `message` alone. Code 8.
 [[nodiscard]] Failure argument_check(ErrorDomain domain, Argument argument, std::string message);
 
-/// An error from below as the connection's calls tell it: prefixed, with the numbers of the table.
+/// An error from a lower layer, for the connection's calls: prefixed, with the numbers of the
+/// table.
 [[nodiscard]] Failure reported(Error error);
 
-/// An error from below as the image calls tell it: its own sentence, with the numbers of the table.
+/// An error from a lower layer, for the image calls: its own sentence, with the numbers of the
+/// table.
 [[nodiscard]] Failure plain(Error error);
 
-/// `result` with its error, if it has one, made a Failure by `wrap`.
+/// `result`; its error, if any, is made a Failure by `wrap`.
 template <typename T>
 [[nodiscard]] Result<T> lifted(blockpull::Result<T> result, Failure (*wrap)(Error)) {
   if (!result.ok()) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// FNV-1a of 32 bits, as its authors define it: a short fingerprint of a name. It protects nothing.
+// FNV-1a of 32 bits, as its authors define it: a short fingerprint of a name. It is no protection.
 
 #pragma once
 

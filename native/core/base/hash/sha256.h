@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// SHA-256 as FIPS 180-4 defines it. Our own, so that a digest needs no library whose presence or
-// version differs between machines. Written for clearness: a digest is for comparing, not part of a
-// pull.
+// SHA-256 as FIPS 180-4 defines it. It is our own, so that a digest needs no library that may be
+// missing or differ between machines. It is written for clarity: digests are for comparing, and no
+// part of a pull.
 
 #pragma once
 
@@ -18,7 +18,8 @@ class Sha256 {
  public:
   void update(std::span<const std::byte> bytes);
 
-  /// The digest of everything so far as 64 lower-case hex digits. Ends the object's use.
+  /// The digest of everything so far as 64 lower-case hex digits. The object cannot be used
+  /// afterwards.
   [[nodiscard]] std::string finish();
 
  private:

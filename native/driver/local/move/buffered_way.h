@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The way that always works: read into a buffer, look for zeros, write.
+// The way that works for every piece: read into a buffer, check for zeros, write.
 //
-//     layers ─▶ Reading ─▶ buffer ─▶ is_zero: every byte is looked at ─▶ Writing ─▶ active image
+//     layers ─▶ Reading ─▶ buffer ─▶ is_zero: every byte is checked ─▶ Writing ─▶ active image
 
 #pragma once
 

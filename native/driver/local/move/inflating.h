@@ -6,8 +6,8 @@
 //                 ▲         ▲                    │           │
 //                 └─────────┴──── inflated ──────┴───────────┘
 //
-// Parts of one compressed cluster lie side by side in `segments`, so it is inflated once for all of
-// them. Thread rule: any thread; nobody else touches piece and buffer meanwhile.
+// Parts of one compressed cluster are adjacent in `segments`, so it is inflated once for all of
+// them. Thread rule: any thread, with exclusive use of the piece and its buffer.
 
 #pragma once
 

@@ -46,7 +46,7 @@ std::uint64_t Intake::next_bytes(std::uint64_t most) const {
   return bytes < cluster_size_ ? bytes : round_down(bytes, cluster_size_);
 }
 
-/// The next strip of the cluster at the front of the queue.
+/// Cuts the next strip off the cluster at the front of the queue.
 void Intake::cut_strip(Moving& moving, std::uint64_t bytes) {
   if (cutting_ == nullptr) {
     if (queued_.front().clusters > 1) {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Pieces that the planner has made and that have not begun. Under a limit the one in front is cut
-// when it begins, to what the limit lets through at once.
+// Planned pieces that have not begun. Under a limit the front piece is cut when it begins, to the
+// bytes that the limit allows at once.
 //
 //     front   │ c7 │ c8 │ c9 │      no limit: all of it
-//             │ c7 │ ▸ c8 │ c9 │    less than that, at least a cluster: whole clusters
+//             │ c7 │ ▸ c8 │ c9 │    less, but at least a cluster: whole clusters
 //             │▪▸▪▪▪│ c8 │ c9 │     less than a cluster: a strip of it
 //
 // A piece with compressed bytes is never cut.
@@ -30,7 +30,7 @@ class Intake {
   [[nodiscard]] bool empty() const { return queued_.empty(); }
   [[nodiscard]] std::uint64_t queued_bytes() const { return queued_bytes_; }
 
-  /// The front of the queue, or its first `most` bytes.
+  /// Takes the front of the queue, or its first `most` bytes.
   [[nodiscard]] Moving take(std::uint64_t most);
 
  private:
@@ -40,9 +40,9 @@ class Intake {
   const std::uint64_t cluster_size_;
   Strips& strips_;
   std::deque<Piece> queued_;
-  /// Of the clusters of `queued_`.
+  /// Bytes in the clusters of `queued_`.
   std::uint64_t queued_bytes_ = 0;
-  /// The cluster that the front of the queue is the rest of.
+  /// The front of the queue is the rest of this cluster.
   ClusterInStrips* cutting_ = nullptr;
 };
 

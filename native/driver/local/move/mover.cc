@@ -35,8 +35,8 @@ void Mover::pump() {
     stop();
     return;
   }
-  // Pieces of zeros end as soon as it is their turn. If nothing else is under way, nobody calls
-  // again to give their places to the next ones.
+  // A piece of zeros ends as soon as it is placed, and frees its slot for the next. With nothing
+  // else in flight no event would pump again, so this loop continues.
   std::size_t pieces = 0;
   do {
     while (fetch() && begin_next()) {
@@ -47,7 +47,7 @@ void Mover::pump() {
   deliver();
 }
 
-/// False when no more can begin now.
+/// False if no further piece can begin now.
 bool Mover::begin_next() {
   if (intake_.empty() || buffer_ticket_ != 0 || moving_.size() >= limits::kPiecesInFlight ||
       writes_lag() || !pacing_.may_read()) {
@@ -59,7 +59,7 @@ bool Mover::begin_next() {
   return find_buffer(moving);
 }
 
-/// False when there is none, and the piece waits in line.
+/// False if no buffer is free; the piece then waits for one.
 bool Mover::find_buffer(Moving& moving) {
   const std::size_t bytes = moving.way->buffer_bytes(moving.piece);
   if (bytes > 0) {
@@ -89,7 +89,7 @@ bool Mover::writes_lag() const {
   return pacing_.writes_lag(bytes);
 }
 
-/// False when the limiter says later.
+/// False if the limiter allows nothing now.
 bool Mover::fetch() {
   for (Moving& moving : moving_) {
     if (moving.phase != Phase::kFetching) {
@@ -106,12 +106,12 @@ bool Mover::fetch() {
   return true;
 }
 
-/// Strictly in order: the first piece that is not fetched, or that wants more host clusters than
-/// are granted, holds up those behind it.
+/// Places strictly in order: the first piece that is not fetched, or that needs more host clusters
+/// than are granted, blocks those behind it.
 void Mover::place() {
   for (auto next = moving_.begin(); next != moving_.end();) {
     Moving& moving = *next;
-    // finish() may take the piece out of the list.
+    // finish() may remove the piece from the list.
     ++next;
     if (moving.phase == Phase::kPlaced) {
       continue;
@@ -134,7 +134,7 @@ void Mover::deliver() {
   }
 }
 
-/// A request or a blocking call of the piece.
+/// Called when a request or a blocking call of the piece has ended.
 void Mover::ended(Moving& moving, Result<void> result) {
   if (!result.ok()) {
     moving.failed = true;
@@ -148,7 +148,7 @@ void Mover::ended(Moving& moving, Result<void> result) {
   changed_();
 }
 
-/// The piece is in the file, whole.
+/// Called when the whole piece is in the file.
 void Mover::finish(Moving& moving) {
   if (moving.strip_of != nullptr) {
     strips_.end(moving);
@@ -156,7 +156,7 @@ void Mover::finish(Moving& moving) {
   links_.guest_bytes += moving.piece.guest_bytes;
   links_.clusters += moving.host_clusters;
   links_.runs.append(std::move(moving.links));
-  // Out of the list first: whoever gets the buffer may pump, and must not find this piece.
+  // Remove the piece first: the next owner of the buffer may pump, and must not find this piece.
   std::list<Moving> finished;
   finished.splice(finished.end(), moving_,
                   std::find_if(moving_.begin(), moving_.end(), [&moving](const Moving& candidate) {
@@ -178,7 +178,7 @@ void Mover::stop() {
   drop_stopped();
 }
 
-/// Lets go of pieces that will not go on; those with something under way go when it ends.
+/// Drops pieces that will not continue; those with something in flight go when it ends.
 void Mover::drop_stopped() {
   std::erase_if(moving_, [this](const Moving& moving) {
     if (moving.under_way > 0) {

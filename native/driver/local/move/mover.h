@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Moves pieces from backing files into the active image's file, many at a time. This is the loop:
-// it brings each piece from stage to stage, and leaves to the piece's way how its bytes travel.
+// it takes each piece from stage to stage. The piece's way decides how its bytes travel.
 //
 //     enqueue ─▶ Intake ─▶ begin ─▶ fetch ─▶ Placing ─▶ deliver ─▶ finish ─▶ links
 //                limit     way,     way      in order:  way        strips
 //                cuts      buffer            host
 //                                            clusters
-//                ╰───────────────── Pacing: what may go now ─────╯
-//                                   Transfers: what is under way
+//                ╰──────────────── Pacing: what may go now ──────╯
+//                                  Transfers: what is in flight
 //
-// Fetching ends in any order; host clusters are given out in the order of the pieces, so that what
-// is neighbouring in the guest is neighbouring in the file. Nothing here touches metadata:
-// `take_links` tells what to link, and only what has been written whole is in it.
+// Fetches end in any order. Host clusters are assigned in the order of the pieces, so that
+// neighbours in the guest are neighbours in the file. Nothing here touches metadata: `take_links`
+// gives the links to make, only for pieces that have been written whole.
 //
-// Under a limit a piece is cut to what the limiter lets through at once, down to strips of a
-// cluster. A piece begins, and gets its buffer, if its way needs one, when the limiter lets bytes
-// through, not before: a thousand slow jobs hold little more than what is in flight.
+// Under a limit a piece is cut to what the limiter allows at once, down to strips of a cluster. A
+// piece begins, and gets a buffer if its way needs one, only when the limiter allows bytes. A
+// thousand slow jobs therefore hold little more than what is in flight.
 //
 // Thread rule: the host's thread.
 
@@ -47,13 +47,13 @@ class Mover {
  public:
   struct Links {
     image::qcow2::LinkRuns runs;
-    /// Guest bytes that the runs settle, zeros that were left out included.
+    /// Guest bytes that the runs settle, including zeros that were left out.
     std::uint64_t guest_bytes = 0;
     /// Host clusters that were written.
     std::uint64_t clusters = 0;
   };
 
-  /// `changed` is called when something has ended and pump() may have more to do.
+  /// `changed` is called when something has ended, so pump() may have more to do.
   Mover(job::Host& host, job::Board& board, const image::Chain& chain, ZeroPolicy zeros,
         std::function<void()> changed);
   Mover(const Mover&) = delete;
@@ -62,32 +62,32 @@ class Mover {
   void set_bandwidth(std::uint64_t bandwidth) { pacing_.set_bandwidth(bandwidth); }
 
   void enqueue(Piece piece) { intake_.enqueue(std::move(piece)); }
-  /// Host clusters to write to, used in the order in which they come.
+  /// Host clusters to write to, used in the order in which they are granted.
   void grant(image::qcow2::ClusterRange range) { placing_.grant(range); }
 
-  /// Starts whatever can be started.
+  /// Starts whatever can start.
   void pump();
 
-  /// Starts nothing more; what is in flight ends.
+  /// Starts nothing more; requests in flight end.
   void stop();
 
   [[nodiscard]] const std::optional<Error>& error() const { return error_; }
-  /// Requests and blocking calls under way.
+  /// Requests and blocking calls in flight.
   [[nodiscard]] std::uint64_t in_flight() const { return transfers_.in_flight(); }
-  /// Nothing queued, nothing under way.
+  /// Nothing queued, nothing in flight.
   [[nodiscard]] bool idle() const { return intake_.empty() && moving_.empty(); }
   [[nodiscard]] std::uint64_t queued_bytes() const { return intake_.queued_bytes(); }
-  /// Host clusters that the piece in turn wants beyond those granted; 0 when it can go on.
+  /// Host clusters that the next piece needs beyond those granted; 0 if it can continue.
   [[nodiscard]] std::uint64_t missing_clusters() const { return placing_.missing_clusters(); }
-  /// What has travelled by now, by its way.
+  /// Bytes that have travelled, by their way.
   [[nodiscard]] const Tally& tally() const { return tally_; }
   /// What has been written since the last take_links().
   [[nodiscard]] const Links& links() const { return links_; }
   [[nodiscard]] Links take_links() { return std::exchange(links_, {}); }
-  /// Granted and not used; for the end.
+  /// Host clusters that were granted but not used; for the end.
   [[nodiscard]] std::vector<image::qcow2::ClusterRange> take_unused_grants();
-  /// What the planner is to make pieces of at the present bandwidth: at least a cluster. They may
-  /// be cut when they begin.
+  /// How large the planner should make pieces at the present bandwidth: at least a cluster. They
+  /// may be cut when they begin.
   [[nodiscard]] std::uint64_t piece_bytes() const;
 
  private:
@@ -112,9 +112,9 @@ class Mover {
   Intake intake_;
   Placing placing_;
 
-  /// In the order of the plan.
+  /// In plan order.
   std::list<Moving> moving_;
-  /// The last of them waits for its buffer; 0: it does not.
+  /// The last of them waits for its buffer with this ticket; 0 if it does not wait.
   std::uint64_t buffer_ticket_ = 0;
   Links links_;
   std::optional<Error> error_;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One piece on its way from the layers to the active image's file: what every stage notes of it.
+// The state of one piece on its way from the layers to the active image's file, for all stages.
 //
 //     phase    waiting ─▶ fetching ─▶ fetched ─▶ placed ─▶ whole, and gone
 //              buffer     cursor in    bytes or   cursor in
@@ -27,18 +27,18 @@ struct ClusterInStrips {
   std::uint64_t guest_bytes = 0;
   /// Bytes that are neither written nor known to be zeros.
   std::uint64_t bytes_left = 0;
-  /// Taken for the first strip that is not zeros.
+  /// Assigned for the first strip that is not zeros.
   std::optional<std::uint64_t> host_cluster;
 };
 
-/// A run of the piece that goes to one run of the file.
+/// A part of the piece that goes to one contiguous part of the file.
 struct Place {
   std::uint64_t offset_in_piece = 0;
   std::uint64_t host_offset = 0;
   std::uint64_t length = 0;
 };
 
-/// Where the issuing of requests has come to in a list: an element, and bytes of it.
+/// The next request to issue: the element of a list, and the offset in it.
 struct Cursor {
   std::size_t index = 0;
   std::uint64_t bytes = 0;
@@ -56,17 +56,17 @@ struct Moving {
   enum class Phase : std::uint8_t { kWaiting, kFetching, kFetched, kPlaced };
 
   Piece piece;
-  /// What the piece is a strip of, and where in it; the piece has segments only then.
+  /// The cluster that this is a strip of, and the offset in it. Such a piece has only segments.
   ClusterInStrips* strip_of = nullptr;
   std::uint64_t offset_in_cluster = 0;
 
   Way* way = nullptr;
-  /// Absent where the way needs none.
+  /// nullptr if the way needs none.
   std::byte* buffer = nullptr;
   Phase phase = Phase::kWaiting;
-  /// A request or a blocking call of this piece has failed: it is never linked.
+  /// A request or a blocking call of this piece has failed, so the piece is never linked.
   bool failed = false;
-  /// Inflating has begun, of a piece that has compressed bytes.
+  /// A piece with compressed bytes has begun to inflate them.
   bool is_inflated = false;
   /// Requests and blocking calls that have not ended.
   std::size_t under_way = 0;
@@ -76,16 +76,16 @@ struct Moving {
   std::vector<Place> places;
   /// In `places`.
   Cursor delivered;
-  /// Host clusters among `places`, and what to link once all of them are in the file.
+  /// Host clusters in `places`, and the links to make once all of them are in the file.
   std::uint64_t host_clusters = 0;
   image::qcow2::LinkRuns links;
 
   [[nodiscard]] bool is_fetched() const { return fetched.index == piece.segments.size(); }
-  /// Everything that has a place is there.
+  /// Everything that has a place has been written.
   [[nodiscard]] bool is_whole() const {
     return phase == Phase::kPlaced && delivered.index == places.size() && under_way == 0 && !failed;
   }
-  /// Bytes that have a place and were not issued.
+  /// Bytes that have a place but were not issued.
   [[nodiscard]] std::uint64_t bytes_to_deliver() const {
     std::uint64_t bytes = 0;
     for (std::size_t i = delivered.index; i < places.size(); ++i) {

@@ -51,7 +51,7 @@ std::uint64_t Pacing::take_write(std::uint64_t wanted) {
   return take(write_limiter_, wanted, 0);
 }
 
-/// Of `wanted` bytes at least `least`, if any.
+/// How many of `wanted` bytes may go, but at least `least`; 0 if none may.
 std::uint64_t Pacing::take(job::RateLimiter& limiter, std::uint64_t wanted, std::uint64_t least) {
   const Nanoseconds now = host_.clock().now();
   if (!limiter.may_issue(now)) {

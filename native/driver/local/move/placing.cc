@@ -70,7 +70,7 @@ bool Placing::is_left_out(const Moving& moving, std::uint64_t offset, std::uint6
   return zeros_ != ZeroPolicy::kWrite && moving.way->is_zero(moving, offset, length);
 }
 
-/// Adds one cluster to the places, to the last one where piece and file both go on.
+/// Adds one cluster to the places. It extends the last place if it follows it in piece and file.
 void Placing::add_place(Moving& moving, std::uint64_t cluster, std::uint64_t host_cluster) {
   const Place added{cluster * cluster_size_, host_cluster * cluster_size_, cluster_size_};
   if (!moving.places.empty()) {

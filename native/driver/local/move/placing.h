@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Gives host clusters to what has been fetched. They are used in the order in which they were
-// granted, and the loop brings the pieces in theirs, so that what is neighbouring in the guest is
-// neighbouring in the file.
+// Assigns host clusters to what has been fetched. They are used in the order of the grants, and the
+// pieces come in their own order, so neighbours in the guest are neighbours in the file.
 //
 //     piece    │ c7 │ c8 zeros │ c30 │        granted: h40 h41 h42 …
 //     places   │ ▸ h40 │ left out │ ▸ h41 │   neighbours in both are one place
 //     links    (c7 ▸ h40) (c30 ▸ h41)         and (c8 zeros), where the policy says so
 //
-// A cluster that is all zeros takes no host cluster where leaving it out reads the same.
+// A cluster of zeros takes no host cluster if leaving it out reads the same.
 
 #pragma once
 
@@ -28,15 +27,15 @@ class Placing {
       : cluster_size_(cluster_size), zeros_(zeros) {}
 
   void grant(image::qcow2::ClusterRange range);
-  /// Host clusters that the piece in turn wants beyond those granted; 0 when it can go on.
+  /// Host clusters that the next piece needs beyond those granted; 0 if it can continue.
   [[nodiscard]] std::uint64_t missing_clusters() const { return missing_clusters_; }
   void forget_missing() { missing_clusters_ = 0; }
 
-  /// Of a piece that is fetched; false, and nothing is taken, when host clusters are missing.
+  /// For a fetched piece. False, with nothing taken, if host clusters are missing.
   [[nodiscard]] bool place(Moving& moving);
 
-  /// Host clusters of a piece that will not be linked are unused again, whatever has been written
-  /// to them.
+  /// Returns the host clusters of a piece that will not be linked, whatever has been written to
+  /// them.
   void take_back(const Moving& moving);
   [[nodiscard]] std::vector<image::qcow2::ClusterRange> take_unused();
 
@@ -51,7 +50,7 @@ class Placing {
   const std::uint64_t cluster_size_;
   const ZeroPolicy zeros_;
   std::deque<image::qcow2::ClusterRange> grants_;
-  /// In `grants_`.
+  /// Clusters in `grants_`.
   std::uint64_t granted_clusters_ = 0;
   std::uint64_t missing_clusters_ = 0;
 };

@@ -29,7 +29,7 @@ Way::Fetch Reading::fetch(Moving& moving) {
   return Way::Fetch::kUnderWay;
 }
 
-/// One request, or what needs none; false when the limit says later.
+/// Issues one request, or handles a segment that needs none; false if the limit allows nothing now.
 bool Reading::issue(Moving& moving, const Segment& segment) {
   if (segment.status == Status::kZero) {
     std::memset(moving.buffer + segment.buffer_offset, 0, segment.length);
@@ -55,7 +55,7 @@ bool Reading::issue(Moving& moving, const Segment& segment) {
   return true;
 }
 
-/// The guest's bytes are charged and counted, not the fewer ones that are read.
+/// Charges and counts the guest's bytes, not the fewer bytes that are read.
 bool Reading::issue_compressed(Moving& moving, const Segment& segment) {
   if (!pacing_.take_whole_read(segment.length)) {
     return false;

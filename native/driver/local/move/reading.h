@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fills the buffer of a piece: reads its segments as far as the limit lets them, then inflates what
-// is compressed.
+// Fills the buffer of a piece: reads its segments as the limit allows, then inflates the compressed
+// ones.
 //
 //     segment   data ───────▶ read into its part of the buffer
 //               compressed ─▶ read behind the clusters ─▶ inflated into its part (blocking thread)

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Clusters that are moved in strips, because the limit lets less than a cluster through at once.
+// Clusters that are moved in strips, because the limit allows less than a cluster at once.
 //
 //     cluster   │ strip │ strip │ strip │ … │     each a piece of its own, with its own buffer
-//     host      taken for the first that is not zeros; strips of zeros are not written, a cluster
-//               just reserved reads as zeros
-//     link      when the last strip has been written, so a crash between them leaks the cluster
+//     host      assigned for the first strip that is not zeros; strips of zeros are not written,
+//               since a newly reserved cluster reads as zeros
+//     link      when the last strip has been written, so a crash before that leaks the cluster
 
 #pragma once
 
@@ -23,13 +23,13 @@ class Strips {
  public:
   explicit Strips(ZeroPolicy zeros) : zeros_(zeros) {}
 
-  /// The one cluster of `whole`, of which no strip has been cut off yet.
+  /// Begins with the one cluster of `whole`, of which no strip has been cut yet.
   [[nodiscard]] ClusterInStrips& begin(const Piece& whole);
 
-  /// A strip is in the file, or needs not be; the last one has the link of its cluster with it.
+  /// A strip is in the file, or need not be. The last strip carries the link of its cluster.
   void end(Moving& strip);
 
-  /// Host clusters of those that were begun and not ended, which are forgotten.
+  /// Host clusters of unfinished clusters; forgets those.
   [[nodiscard]] std::vector<image::qcow2::ClusterRange> take_unlinked();
 
  private:

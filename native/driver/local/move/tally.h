@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Bytes by the way that they took, and what of that the job's board tells. Every way counts here,
-// when it issues; the board knows what was read, and by which queue.
+// Counts bytes by the way that they took, and updates the job's board. Every way counts here when
+// it issues. The board shows the bytes that were read, and by which queue.
 
 #pragma once
 

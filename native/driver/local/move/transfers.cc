@@ -12,7 +12,7 @@ void Transfers::submit(Moving& moving, io::Request request) {
   transfers_.push_back({moving, std::move(request)});
   const auto submitted = std::prev(transfers_.end());
   submitted->request.done = [this, submitted](Result<void> result) {
-    // What is captured goes with the request.
+    // Copied, since what the lambda captures is destroyed with the request.
     Transfers& transfers = *this;
     Moving& owner = submitted->owner;
     transfers.transfers_.erase(submitted);

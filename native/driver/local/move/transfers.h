@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Everything that a way has started and that has not ended: requests to the queue, and work on a
-// thread that may block. Whoever starts something names the piece that it is for.
+// thread that may block. Each is counted for its piece.
 //
-//     submit, run_blocking ─▶ under way, +1 for the piece ─▶ −1, then `ended`
+//     submit, run_blocking ─▶ in flight, +1 for the piece ─▶ −1, then `ended`
 //
-// A piece stays where it is as long as something of it is under way, whatever has failed or been
-// stopped meanwhile: the disk may still write to its buffer.
+// A piece stays in memory as long as anything of it is in flight, even after a failure or a stop:
+// the disk may still write to its buffer.
 
 #pragma once
 
@@ -30,7 +30,7 @@ class Transfers {
   void submit(Moving& moving, io::Request request);
   void run_blocking(Moving& moving, std::function<Result<void>()> work);
 
-  /// Requests and blocking calls under way, of all pieces.
+  /// Requests and blocking calls in flight, of all pieces.
   [[nodiscard]] std::uint64_t in_flight() const { return in_flight_; }
 
  private:
@@ -44,7 +44,7 @@ class Transfers {
 
   job::Host& host_;
   const Ended ended_;
-  /// The queue holds references to them.
+  /// The queue holds references to these.
   std::list<Transfer> transfers_;
   std::uint64_t in_flight_ = 0;
 };

@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The seam for how the bytes of a piece travel. The mover's loop knows this table of operations and
-// nothing of reads, writes or buffers.
+// The interface for how the bytes of a piece travel. The mover's loop knows only these operations,
+// and nothing of reads, writes or buffers.
 //
 //     loop          asks the way
 //     ────────────────────────────────────────────────────────────────────────────────
-//     begin         buffer_bytes  how large a buffer; 0: it takes none
-//     before places fetch         bring here what can be known before there is a host cluster
+//     begin         buffer_bytes  size of the buffer; 0 for none
+//     before places fetch         get the bytes that can be had before there is a host cluster
 //     places        is_zero       which parts need no host cluster
-//     after places  deliver       bring it into its places in the active image's file
+//     after places  deliver       bring the bytes to their places in the active image's file
 //
 //     way           fetch              is_zero      deliver
 //     ────────────────────────────────────────────────────────────────────────────────
-//     BufferedWay   reads, inflates    looks        writes
+//     BufferedWay   reads, inflates    checks       writes
 //     ZerosWay      nothing            always       nothing: no part of it gets a place
 //
-// A new way is one file that implements this, a `WayKind`, a member of `Ways`, and in `ways.cc` the
-// pieces that take it. One that copies inside the kernel or clones fetches nothing, takes no buffer
-// and does all its work in `deliver`; one that reads from the page cache differs from BufferedWay
-// in `fetch`.
+// A new way needs one file that implements this, a `WayKind`, a member of `Ways`, and in `ways.cc`
+// the pieces that take it. A way that copies inside the kernel, or clones, fetches nothing, takes
+// no buffer and does all its work in `deliver`. A way that reads from the page cache differs from
+// BufferedWay in `fetch`.
 //
-// What a way starts it starts through `Transfers`, which counts it and tells the loop of its end;
-// what it may start now `Pacing` says.
+// A way starts everything through `Transfers`, which counts it and notifies the loop of its end.
+// `Pacing` decides what it may start now.
 
 #pragma once
 
@@ -32,7 +32,7 @@
 
 namespace blockpull::driver {
 
-/// What `Tally` counts by.
+/// The categories of `Tally`.
 enum class WayKind : std::uint8_t { kBuffered, kZeros };
 
 inline constexpr std::size_t kWayKinds = 2;
@@ -40,9 +40,9 @@ inline constexpr std::size_t kWayKinds = 2;
 class Way {
  public:
   enum class Fetch : std::uint8_t {
-    /// The limit says later, and the loop is called then.
+    /// The limit allows nothing now; the loop is called when it does.
     kLater,
-    /// What was started has not ended; fetch() is to be called again.
+    /// Something is in flight; call fetch() again.
     kUnderWay,
     kDone,
   };
@@ -56,11 +56,11 @@ class Way {
 
   [[nodiscard]] virtual Fetch fetch(Moving& moving) = 0;
 
-  /// Whether `length` bytes from `offset` on are known to be zeros; of a piece that is fetched.
+  /// Whether `length` bytes from `offset` on are known to be zeros; for a fetched piece.
   [[nodiscard]] virtual bool is_zero(const Moving& moving, std::uint64_t offset,
                                      std::uint64_t length) const = 0;
 
-  /// False when the limit says later; the loop is called then.
+  /// False if the limit allows nothing now; the loop is called when it does.
   [[nodiscard]] virtual bool deliver(Moving& moving) = 0;
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The ways that there are, and which one a piece takes: `ways.cc` is the one place that chooses.
+// All ways, and the choice of the way for a piece, which only `ways.cc` makes.
 //
 //     every segment is known to be zeros, and zeros are not written ─▶ ZerosWay
 //     anything else ─────────────────────────────────────────────────▶ BufferedWay

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Writes the buffer of a piece into its places in the active image's file, as far as the limit lets
-// it.
+// Writes the buffer of a piece to its places in the active image's file, as the limit allows.
 //
 //     places   │ 3 clusters ▸ h40 │ 1 cluster ▸ h90 │      one request each, or under a limit more
 //                   ▲ delivered: what is before it was issued

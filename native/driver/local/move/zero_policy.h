@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What becomes of a cluster whose bytes are all zeros. It depends on what would show where nothing
-// is linked, and on what the image's version can say.
+// What to do with a cluster of zeros. It depends on what would show if nothing were linked there,
+// and on what the image's version can express.
 
 #pragma once
 
@@ -14,7 +14,7 @@ enum class ZeroPolicy : std::uint8_t {
   kLeaveOut,
   /// Linked as a zero cluster.
   kZeroCluster,
-  /// Written like any other (version 2 over a base).
+  /// Written like any other cluster (version 2 over a base).
   kWrite,
 };
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The way of a piece that the tables say is zeros, where zeros need not be written: nothing
-// travels, so there is no buffer either. Such pieces are strips of clusters that have data
-// elsewhere.
+// The way of a piece that the tables state to be zeros, where zeros need not be written. Nothing
+// travels, so it needs no buffer. Such pieces are strips of clusters that have data in another
+// part.
 //
 //     cluster   │ strip: zeros │ strip: data │ strip: zeros │
 //     way         ZerosWay       BufferedWay   ZerosWay

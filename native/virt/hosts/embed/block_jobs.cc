@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Info, speed, resume and abort, each with the checks of libvirt's driver. A bandwidth in MiB/s is
-// judged before the disk is looked for, as there.
+// Info, speed, resume and abort, each with the checks of libvirt's driver. As in libvirt, a
+// bandwidth in MiB/s is checked before the disk is looked up.
 
 #include "virt/hosts/embed/block_jobs.h"
 
@@ -18,7 +18,7 @@
 namespace blockpull::virt::embed {
 namespace {
 
-/// A disk, and the job on it that this process knows of.
+/// A disk, and the job on it that this process runs or tracks.
 struct Located {
   FoundJob running;
   GuestDisk on;
@@ -46,7 +46,7 @@ Result<Located> locate(Connection& connection, const DiskRequest& request) {
   return located;
 }
 
-/// Finds the job of a disk, here or in its guest's QEMU.
+/// Finds the job of a disk, in this process or in its guest's QEMU.
 void find_job(const std::shared_ptr<Connection>& connection, const DiskRequest& request,
               const FindCall& call, const Answer<FoundJob>& then) {
   auto located = locate(*connection, request);
@@ -61,19 +61,19 @@ void find_job(const std::shared_ptr<Connection>& connection, const DiskRequest& 
   find_in_guest(connection, located->on, call, then);
 }
 
-/// 84: jobs of other programs are left alone.
+/// 84: jobs of other programs are not touched.
 Failure foreign_job(const FoundJob& running) {
   return report(ErrorKind::kJobActive,
                 text("job '", running.unfollowed->id, "' on disk '", running.target,
                      "' belongs to another program and is left alone; end it there"));
 }
 
-/// 8 or 84: why a job that nobody here follows is not changed.
+/// 8 or 84: why a job that this process does not track is not changed.
 Failure no_job_of_ours(const FoundJob& running) {
   return running.unfollowed ? foreign_job(running) : no_job_on(running.target);
 }
 
-/// 55: somebody has ended it before.
+/// 55: somebody has already asked for its end.
 Failure being_ended(const FoundJob& running) {
   return report(ErrorKind::kJobActive, ErrorCode::kOperationInvalid, ErrorDomain::kQemu,
                 text("block job on disk '", running.target, "' is still being ended"));
@@ -106,7 +106,7 @@ job::Phase phase_of(qmp::JobStatus status) {
   }
 }
 
-/// What libvirt makes of QEMU's numbers.
+/// QEMU's numbers as libvirt reports them.
 std::optional<BlockJobInfo> qemu_info_of(const qmp::BlockJob& job, Flags flags) {
   job::Progress progress;
   progress.settled = job.offset;
@@ -140,7 +140,7 @@ Result<std::uint64_t> bandwidth_of(const SpeedRequest& request) {
   return to_bytes_per_second(request.bandwidth, in_bytes);
 }
 
-/// What libvirt makes of QEMU's answer to a change of a job.
+/// QEMU's answer to a change of a job, as libvirt reports it.
 Result<void> change_answer(blockpull::Result<void> said, const std::string& target) {
   if (said.ok()) {
     return {};
@@ -180,7 +180,7 @@ Result<void> check_abort_flags(Flags flags) {
   return check_flags(flags, flag::kJobAbortAsync | flag::kJobAbortPivot, "qemuDomainBlockJobAbort");
 }
 
-/// Whether this call is the first to end the job.
+/// Whether this call is the first to ask for the job's end.
 bool claim_abort(Connection& connection, const FoundJob& running) {
   return running.job->progress().state == job::State::kRunning &&
          (running.live_id == 0 || connection.jobs().claim_abort(running.live_id));

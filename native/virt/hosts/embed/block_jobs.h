@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The calls on the job of a domain's disk: info, speed, abort, with the checks of libvirt's driver
-// in its order; and resume, which libvirt lacks. A job is found whoever started it in this process:
-// this connection, another one, or a call on the bare image.
+// The calls on the job of a domain's disk: info, speed and abort, with the checks of libvirt's
+// driver in its order; and resume, which libvirt lacks. A job is found whoever started it in this
+// process: this connection, another one, or a call on the bare image.
 //
-// The `try_` forms answer from memory, or not at all: an event loop asks them first, so that a
-// query never waits behind the opening of some image. They answer whenever this connection's own
-// job runs on that disk; a limit that a guest's QEMU has to accept they leave to the other form.
+// The `try_` forms answer from memory, or return nothing. An event loop calls them first, so a
+// query never waits for some image to be opened. They answer whenever this connection's own job
+// runs on that disk, except for a limit that a guest's QEMU has to accept.
 //
-// Thread rule: any thread. All but the `try_` forms block for file operations, not for QEMU.
+// Thread rule: any thread. All but the `try_` forms block for file operations, never for QEMU.
 
 #pragma once
 
@@ -23,7 +23,7 @@
 
 namespace blockpull::virt::embed {
 
-/// virDomainGetBlockJobInfo; absent: no job on that disk.
+/// virDomainGetBlockJobInfo. Absent: there is no job on that disk.
 void block_job_info(const std::shared_ptr<Connection>& connection, const DiskRequest& request,
                     Answer<std::optional<BlockJobInfo>> answer);
 [[nodiscard]] std::optional<Result<std::optional<BlockJobInfo>>> try_block_job_info(
@@ -35,16 +35,17 @@ void block_job_set_speed(const std::shared_ptr<Connection>& connection, const Sp
 [[nodiscard]] std::optional<Result<void>> try_block_job_set_speed(Connection& connection,
                                                                   const SpeedRequest& request);
 
-/// Lets a job that stopped on an error go on; nothing to do for one that has not.
+/// Continues a job that stopped on an error. Does nothing to any other job.
 void block_job_resume(const std::shared_ptr<Connection>& connection, const DiskRequest& request,
                       Answer<void> answer);
 
-/// virDomainBlockJobAbort, but for its wait: gives the job that is being ended, whose when_ended()
-/// ends the call; nullptr with the ASYNC flag, when it is over.
+/// virDomainBlockJobAbort without its wait. Answers with the job that is being ended; the call is
+/// over when that has ended (when_ended()). With the ASYNC flag the answer is nullptr: the call is
+/// over.
 void block_job_abort(const std::shared_ptr<Connection>& connection, const DiskRequest& request,
                      Answer<std::shared_ptr<job::Job>> answer);
 
-/// libvirt's view of where a job is; absent once it has ended.
+/// libvirt's view of a job's progress; absent once it has ended.
 [[nodiscard]] std::optional<BlockJobInfo> info_of(const job::Progress& progress, Flags flags);
 
 /// The job of this process that runs on that image, whoever started it, or nullptr.

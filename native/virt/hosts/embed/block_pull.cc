@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// First the checks of libvirt's driver, then the image's own, and the bandwidth last: that is the
-// order in which libvirt's driver meets them. A disk that only
-// QEMU knows of may turn out not to be there, so what is wrong with the other arguments is told
-// after QEMU was asked.
+// Checks in the order of libvirt's driver: its own checks first, then those of the image, and the
+// bandwidth last. A disk that only QEMU knows may turn out not to exist, so other bad arguments are
+// reported after QEMU was asked for it.
 
 #include "virt/hosts/embed/block_pull.h"
 
@@ -32,23 +31,24 @@ constexpr Flags kRebaseFlags = flag::kRebaseShallow | flag::kRebaseReuseExt | fl
 
 static_assert(flag::kPullBandwidthBytes == flag::kRebaseBandwidthBytes);
 
-/// A disk that a pull may be made on, and how.
+/// A disk that may be pulled, and how.
 struct Target {
   Domain domain;
   Disk disk;
   bool is_running = false;
-  /// The domain's XML has it.
+  /// The domain's XML states the disk.
   bool is_described = false;
   std::optional<driver::BaseChoice> base;
   bool require_relative = false;
   std::vector<std::string> siblings;
-  /// Of a disk that is not described: why the chain cannot have that base.
+  /// Only for a disk that the XML does not state: why no chain can have that base.
   std::optional<Failure> base_refusal;
-  /// Of a plan under a running guest, which tells of the job that a pull is refused for.
+  /// Only for a plan under a running guest: a pull would be refused because of a job, and the plan
+  /// reports that.
   std::optional<Failure> busy;
 };
 
-/// What has been said about a pull before any domain is looked for.
+/// The checks of flags, made before any domain is looked up.
 Result<void> check_pull_flags(const BlockPullRequest& request) {
   const bool is_rebase = request.call == PullCall::kBlockRebase;
   BLOCKPULL_CHECK(check_flags(request.flags, is_rebase ? kRebaseFlags : flag::kPullBandwidthBytes,
@@ -74,7 +74,7 @@ Result<void> find_target_disk(Target& target, const std::string& name) {
 /// An index that no chain has.
 constexpr auto kNoLayer = std::numeric_limits<std::size_t>::max();
 
-/// From what the disk is to the base, in libvirt's order.
+/// Checks the disk and then the base, in libvirt's order.
 Result<void> judge_disk(Target& target, const BlockPullRequest& request) {
   const auto& base = request.base;
   BLOCKPULL_CHECK(check_disk_takes_jobs(target.disk));
@@ -98,7 +98,7 @@ Result<void> judge_disk(Target& target, const BlockPullRequest& request) {
   return {};
 }
 
-/// The checks from the domain to the base, in libvirt's order.
+/// Checks everything from the domain to the base, in libvirt's order.
 Result<Target> find_target(Connection& connection, const BlockPullRequest& request, bool is_plan) {
   Target target;
   BLOCKPULL_TRY(domain, connection.domain_of(request.uuid));
@@ -116,7 +116,7 @@ Result<Target> find_target(Connection& connection, const BlockPullRequest& reque
       own ? !own->is_orphan : job_on_image(connection, target.disk.source) != nullptr;
   if (is_busy) {
     target.busy = job_active_on(target.disk.target);
-    // A plan under a running guest tells what else would refuse a pull, beside that job.
+    // A plan under a running guest also reports what else would refuse a pull.
     if (!is_plan || !target.is_running) {
       return *std::move(target.busy);
     }
@@ -151,14 +151,14 @@ AskedPull asked_of_driver(const Target& target) {
   return {target.disk, target.base, target.require_relative};
 }
 
-/// 82 and then 1: both come after everything that can be wrong with the disk.
+/// 82, then 1: both come after all errors of the disk.
 Result<std::uint64_t> read_bandwidth(const BlockPullRequest& request) {
   const bool in_bytes = (request.flags & flag::kPullBandwidthBytes) != 0;
   BLOCKPULL_CHECK(check_bandwidth(request.bandwidth, in_bytes));
   return to_bytes_per_second(request.bandwidth, in_bytes);
 }
 
-/// What the headers say now.
+/// Reads the new backing file from the headers.
 blockpull::Result<NewBacking> look_at_headers(const driver::PullOptions& pulled) {
   BLOCKPULL_TRY(chain, image::open_chain(pulled.path, pulled.chain));
   if (chain.layers.size() == 1) {
@@ -184,7 +184,7 @@ job::JobOptions job_options(const Connection& connection, const Target& target,
   return options;
 }
 
-/// The pull of a disk that is shut off, by our own engine.
+/// Pulls a disk that is shut off, with our own engine.
 Result<std::shared_ptr<job::Job>> pull_here(const std::shared_ptr<Connection>& on,
                                             const Target& target, const BlockPullRequest& request,
                                             std::function<void(const job::Outcome&)> on_end) {
@@ -232,7 +232,7 @@ GuestPullRequest guest_request(const Connection& connection, Target target,
   return asked;
 }
 
-/// What our own engine alone can do, and what is only for an image that is named by itself.
+/// Refuses options that only our own engine supports, or that need an image named by its path.
 Result<void> check_trailing(const Target& target, const BlockPullRequest& request) {
   if (request.trailing == driver::TrailingPolicy::kDiscard) {
     return report(ErrorKind::kUnsupported,
@@ -248,7 +248,7 @@ Result<void> check_trailing(const Target& target, const BlockPullRequest& reques
   return {};
 }
 
-/// What a running guest's QEMU reads, and how, is not ours to try.
+/// A running guest's QEMU reads the data in its own way, so a trial read would prove nothing.
 Result<void> check_reading(const Target& target, const BlockPullRequest& request) {
   if (!request.reads_data || !target.is_running) {
     return {};
@@ -261,7 +261,7 @@ Result<void> check_reading(const Target& target, const BlockPullRequest& request
            "or shut the domain off first"));
 }
 
-/// What only a guest's QEMU can do, and what needs somebody to wait.
+/// Refuses what only a guest's QEMU can do, and what needs a process that waits.
 Result<void> check_manner(const Target& target, const BlockPullRequest& request) {
   const bool may_stop = request.on_error != qmp::OnError::kReport;
   if (!target.is_running && request.finisher == Finisher::kWhoeverIsNext) {
@@ -311,7 +311,7 @@ Result<TimedPlan> plan_here(const std::shared_ptr<Connection>& connection, const
   });
 }
 
-/// The plan with its sizes; first among its refusals is the job that the disk has.
+/// The plan with its sizes. The first refusal is the job that the disk already has.
 Result<TimedPlan> measured(const driver::qemu::GuestPlan& plan, const GuestPullRequest& asked,
                            const ReleaseScope& scope, const std::optional<Failure>& busy,
                            const WalkWatch& watch) {

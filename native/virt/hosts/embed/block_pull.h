@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // virDomainBlockPull and virDomainBlockRebase on a domain's disk, with the checks of libvirt's
-// driver in its order. A domain that runs is pulled by its QEMU, one
-// that is shut off by our own engine; so one of libvirt's answers, "domain is not running", is
-// never said.
+// driver in its order. A running domain is pulled by its QEMU, a domain that is shut off by our own
+// engine. libvirt's answer "domain is not running" therefore never occurs.
 //
-// Thread rule: any thread. These calls block for file operations, not for QEMU.
+// Thread rule: any thread. These calls block for file operations, never for QEMU.
 
 #pragma once
 
@@ -21,15 +20,15 @@
 
 namespace blockpull::virt::embed {
 
-/// Answers once the job runs; `on_end` hears its end on the engine's thread, after the connection's
-/// event.
+/// Answers once the job runs. `on_end` is called with its outcome on the engine's thread, after the
+/// connection's event.
 void block_pull(const std::shared_ptr<Connection>& connection, const BlockPullRequest& request,
                 std::function<void(const job::Outcome&)> on_end,
                 Answer<std::shared_ptr<job::Job>> answer);
 
-/// What block_pull would do. Answers once the disk is found and, where its domain runs, QEMU has
-/// told what it has open. What the image itself would be refused for is in the plan, under a
-/// running guest also the job that the disk has.
+/// What block_pull would do. Answers once the disk is found and, for a running domain, QEMU has
+/// listed its open files. Refusals because of the image itself are part of the plan; so is, under a
+/// running guest, the job that already runs on the disk.
 void plan_block_pull(const std::shared_ptr<Connection>& connection, const BlockPullRequest& request,
                      Answer<PlanReading> answer);
 

@@ -77,7 +77,7 @@ class EmbedHost final : public Host {
 
   void close() override { connection_->close(); }
   void abandon() override { connection_->abandon(); }
-  // A call that waits for a QEMU holds the connection, and may yet start a job on it.
+  // A call that waits for a QEMU holds the connection, and may still start a job on it.
   bool is_idle() override { return connection_.use_count() == 1 && connection_->jobs().is_idle(); }
   void when_idle(std::function<void()> done) override {
     connection_->jobs().when_idle(std::move(done));

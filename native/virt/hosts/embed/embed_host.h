@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The host that is this process: domains from a folder of XML or from a description, jobs of our
-// own engine or of the domains' QEMUs. The work is in the files beside this one.
+// The host that runs inside this process: domains from a folder of XML or from a description, jobs
+// of our own engine or of the domains' QEMUs. The files beside this one do the work.
 
 #pragma once
 
@@ -12,8 +12,9 @@
 
 namespace blockpull::virt::embed {
 
-/// In the background it adopts what earlier processes left in the domains that run, and brings the
-/// XML of what has ended up to date; a read-only host does not. Holds the engine.
+/// Opening also adopts, in the background, what earlier processes left in the running domains, and
+/// updates the XML after jobs that have ended. A read-only host does neither. The host holds the
+/// engine.
 [[nodiscard]] Result<std::shared_ptr<Host>> open_host(std::shared_ptr<job::Engine> engine,
                                                       ConnectOptions options, EventSink on_event);
 

@@ -17,7 +17,7 @@ namespace {
 
 constexpr const char* kReap = "reap";
 
-/// Answers on the engine's thread, with the last of the ends.
+/// Answers on the engine's thread when the last job has ended.
 void answer_when_ended(Connection& connection, std::vector<LiveJob> jobs,
                        Answer<std::vector<ReapedJob>> answer) {
   struct Waiting {
@@ -51,8 +51,8 @@ void answer_when_ended(Connection& connection, std::vector<LiveJob> jobs,
   }
 }
 
-/// One disk after another, up to the first whose flush fails. Another process may take the filter
-/// of a flush for one that was left; then the disk is flushed anew.
+/// Flushes one disk after another, up to the first failure. Another process may take the filter
+/// node of our flush for an orphan and remove it; that disk is then flushed again.
 class DiskFlushes : public std::enable_shared_from_this<DiskFlushes> {
  public:
   DiskFlushes(std::shared_ptr<qmp::Monitor> monitor, std::vector<std::string> nodes,
@@ -82,12 +82,12 @@ class DiskFlushes : public std::enable_shared_from_this<DiskFlushes> {
   const std::shared_ptr<qmp::Monitor> monitor_;
   std::vector<std::string> nodes_;
   const Answer<void> answer_;
-  /// Nobody removes filters more than a few times in a row.
+  /// No process removes our filters more than a few times in a row.
   int tries_left_ = 3;
 };
 
-/// Makes what the domain's QEMU has written to its disks durable: a job that nobody followed may
-/// have ended without that. kIo when a flush failed; nothing to do where QEMU is gone.
+/// Makes durable what the domain's QEMU has written to its disks, since a job that nobody tracked
+/// may have ended without a flush. kIo if a flush failed. Does nothing if QEMU is gone.
 void flush_disks(const std::shared_ptr<Connection>& connection, const Domain& domain,
                  Answer<void> answer) {
   const auto monitor = begin_waiting(*connection, domain, kReap, answer);
@@ -142,7 +142,7 @@ void reap_jobs(const std::shared_ptr<Connection>& connection, const std::string&
   } else {
     const auto flush = [connection, on = **domain, answer](Result<std::vector<ReapedJob>> reaped) {
       flush_disks(connection, on, [answer, reaped](Result<void> flushed) {
-        // A connection that was closed meanwhile has let go of its jobs, and they tell of it.
+        // A connection that was closed since has released its jobs, and their outcomes say so.
         const bool is_told = flushed.ok() || flushed.error().error.kind == ErrorKind::kClosed;
         answer(is_told ? reaped : std::move(flushed).error());
       });

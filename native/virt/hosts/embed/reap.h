@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Brings to its end what earlier processes left in a guest's QEMU. libvirt has no such call: its
-// daemon outlives the programs that start jobs, and nothing here does.
+// Finishes what earlier processes left in a guest's QEMU. libvirt has no such call: its daemon
+// outlives the programs that start jobs, and nothing here does.
 //
-//     adopt what is left ─▶ wait for every end ─▶ flush the guest's disks ─▶ XML ─▶ answer
+//     adopt the orphans ─▶ wait for every end ─▶ flush the guest's disks ─▶ XML ─▶ answer
 //
-// Nobody is there to resume a left job that stops on an error, so here it fails with that error.
-// One that this connection was asked for is somebody's, and is waited for as it is.
+// Nobody is there to resume an orphaned job that stops on an error, so here it fails with that
+// error. A job that this connection was asked for has a caller who may resume it, so it is only
+// waited for.
 //
-// Thread rule: any thread. Blocks for file operations, not for QEMU.
+// Thread rule: any thread. Blocks for file operations, never for QEMU.
 
 #pragma once
 
@@ -22,8 +23,9 @@
 
 namespace blockpull::virt::embed {
 
-/// Answers once every job of ours in the domain's QEMU has ended, and its disks are flushed: a job
-/// that nobody followed may have ended undurable before. None in a domain that is shut off.
+/// Answers once every job of ours in the domain's QEMU has ended and its disks are flushed, since a
+/// job that nobody tracked may have ended before without being durable. No jobs in a domain that is
+/// shut off.
 void reap_jobs(const std::shared_ptr<Connection>& connection, const std::string& uuid,
                Answer<std::vector<ReapedJob>> answer);
 
