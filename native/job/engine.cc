@@ -107,12 +107,12 @@ void Engine::post(std::function<void()> callback) {
   queue_->wake();
 }
 
-void Engine::run_blocking(std::function<void()> work, std::function<void()> then) {
-  blocking_->run([this, work = std::move(work), then = std::move(then)]() mutable {
+void Engine::run_blocking(std::function<void()> work, std::function<void()> done) {
+  blocking_->run([this, work = std::move(work), done = std::move(done)]() mutable {
     work();
     // Destroyed here, not on the engine's thread: what it holds may take long to close.
     work = nullptr;
-    post(std::move(then));
+    post(std::move(done));
   });
 }
 

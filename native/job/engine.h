@@ -41,7 +41,7 @@ class Engine final : public Host {
   [[nodiscard]] io::RequestQueue& queue() override { return *queue_; }
   [[nodiscard]] io::BufferArena& buffers() override { return *buffers_; }
   [[nodiscard]] const Clock& clock() const override { return clock_; }
-  void run_blocking(std::function<void()> work, std::function<void()> then) override;
+  void run_blocking(std::function<void()> work, std::function<void()> done) override;
   std::uint64_t call_at(Nanoseconds when, std::function<void()> callback) override;
   void cancel_call(std::uint64_t ticket) override;
   void post(std::function<void()> callback) override;

@@ -26,8 +26,8 @@ class Host {
   [[nodiscard]] virtual io::BufferArena& buffers() = 0;
   [[nodiscard]] virtual const Clock& clock() const = 0;
 
-  /// Runs `work` on one of a few threads that may block, then `then` on this one.
-  virtual void run_blocking(std::function<void()> work, std::function<void()> then) = 0;
+  /// Runs `work` on one of a few threads that may block, then `done` on this one.
+  virtual void run_blocking(std::function<void()> work, std::function<void()> done) = 0;
 
   /// Calls `callback` once at `when` or soon after. The ticket cancels.
   virtual std::uint64_t call_at(Nanoseconds when, std::function<void()> callback) = 0;

@@ -110,27 +110,27 @@ void Job::set_bandwidth(std::uint64_t bandwidth) {
   });
 }
 
-void Job::try_bandwidth(std::uint64_t bandwidth, std::function<void(Result<void>)> told) {
-  host_.post([self = shared_from_this(), bandwidth, told = std::move(told)] {
+void Job::try_bandwidth(std::uint64_t bandwidth, std::function<void(Result<void>)> done) {
+  host_.post([self = shared_from_this(), bandwidth, done = std::move(done)] {
     if (self->work_ == nullptr || self->finished_) {
-      told(make_error(ErrorKind::kNoJob, "the job had ended before its limit was changed"));
+      done(make_error(ErrorKind::kNoJob, "the job had ended before its limit was changed"));
       return;
     }
-    self->work_->try_bandwidth(bandwidth, [self, bandwidth, told](Result<void> result) {
+    self->work_->try_bandwidth(bandwidth, [self, bandwidth, done](Result<void> result) {
       if (result.ok()) {
         self->bandwidth_ = bandwidth;
       }
-      told(std::move(result));
+      done(std::move(result));
     });
   });
 }
 
-void Job::resume(std::function<void(Result<void>)> told) {
-  host_.post([self = shared_from_this(), told = std::move(told)]() mutable {
+void Job::resume(std::function<void(Result<void>)> done) {
+  host_.post([self = shared_from_this(), done = std::move(done)]() mutable {
     if (self->work_ == nullptr || self->finished_) {
-      told(make_error(ErrorKind::kNoJob, "the job had ended before it was resumed"));
+      done(make_error(ErrorKind::kNoJob, "the job had ended before it was resumed"));
     } else {
-      self->work_->resume(std::move(told));
+      self->work_->resume(std::move(done));
     }
   });
 }
@@ -237,15 +237,15 @@ std::optional<Outcome> Job::outcome() const {
   return has_ended(state_.load()) ? std::optional(outcome_) : std::nullopt;
 }
 
-void Job::when_ended(std::function<void()> told) {
+void Job::when_ended(std::function<void()> done) {
   {
     const std::lock_guard lock(mutex_);
     if (!ended_) {
-      waiting_.push_back(std::move(told));
+      waiting_.push_back(std::move(done));
       return;
     }
   }
-  told();
+  done();
 }
 
 }  // namespace blockpull::job

@@ -108,16 +108,16 @@ class Job : public std::enable_shared_from_this<Job> {
   /// kCancel).
   void stop(Stop how);
   void set_bandwidth(std::uint64_t bandwidth);
-  /// The same; `told` hears, on any thread, whether it is in force. kNoJob: the job had ended.
-  void try_bandwidth(std::uint64_t bandwidth, std::function<void(Result<void>)> told);
+  /// The same; `done` hears, on any thread, whether it is in force. kNoJob: the job had ended.
+  void try_bandwidth(std::uint64_t bandwidth, std::function<void(Result<void>)> done);
   /// Work::resume. kNoJob: the job had ended.
-  void resume(std::function<void(Result<void>)> told);
+  void resume(std::function<void(Result<void>)> done);
   /// Work::fail_rather_than_stop.
   void fail_rather_than_stop();
 
-  /// Calls `told` once the listener has heard of the end, on the engine's thread; at once, on this
+  /// Calls `done` once the listener has heard of the end, on the engine's thread; at once, on this
   /// one, when that is over. It must not block.
-  void when_ended(std::function<void()> told);
+  void when_ended(std::function<void()> done);
 
  private:
   Job(Host& host, std::shared_ptr<Work> work, Registry::Claim claim, JobOptions options);

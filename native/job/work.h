@@ -94,19 +94,19 @@ class Work {
   /// Guest bytes that will be settled in the end; from any thread.
   [[nodiscard]] virtual std::uint64_t total() const = 0;
 
-  virtual void start(Host& host, Board& board, std::function<void(Ending)> finish) = 0;
+  virtual void start(Host& host, Board& board, std::function<void(Ending)> done) = 0;
   virtual void stop(Stop how) = 0;
   /// 0 lifts the limit. May come before start.
   virtual void set_bandwidth(std::uint64_t bandwidth) = 0;
   /// The same for who wants to know whether it is in force: somebody else may do the work, and
-  /// refuse. `told` runs once, on any thread.
-  virtual void try_bandwidth(std::uint64_t bandwidth, std::function<void(Result<void>)> told) {
+  /// refuse. `done` runs once, on any thread.
+  virtual void try_bandwidth(std::uint64_t bandwidth, std::function<void(Result<void>)> done) {
     set_bandwidth(bandwidth);
-    told({});
+    done({});
   }
-  /// Goes on where it stopped on an error; nothing to do for one that has not. `told` runs once, on
+  /// Goes on where it stopped on an error; nothing to do for one that has not. `done` runs once, on
   /// any thread. Our own engine never stops so.
-  virtual void resume(std::function<void(Result<void>)> told) { told({}); }
+  virtual void resume(std::function<void(Result<void>)> done) { done({}); }
   /// From now on an error that it would stop on, or has stopped on, ends it.
   virtual void fail_rather_than_stop() {}
 };

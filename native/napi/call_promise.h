@@ -107,8 +107,8 @@ template <typename T>
 template <typename T>
 [[nodiscard]] napi_value promise_of_answer(napi_env env, std::function<void(virt::Answer<T>)> call,
                                            Converter<T> convert) {
-  const auto begin = [call = std::move(call)](const virt::Answer<T>& answer) {
-    call(answer);
+  const auto begin = [call = std::move(call)](const virt::Answer<T>& done) {
+    call(done);
     return true;
   };
   return promise_of_steps<T>(env, &Calls::run, begin, std::move(convert));
@@ -119,10 +119,10 @@ template <typename T>
 [[nodiscard]] napi_value promise_of_work(napi_env env,
                                          std::function<std::optional<virt::Result<T>>()> work,
                                          Converter<T> convert) {
-  const auto go_on = [work = std::move(work)](const virt::Answer<T>& answer) {
+  const auto go_on = [work = std::move(work)](const virt::Answer<T>& done) {
     auto result = work();
     if (result) {
-      answer(*std::move(result));
+      done(*std::move(result));
     }
     return result.has_value();
   };
@@ -133,8 +133,8 @@ template <typename T>
 template <typename T>
 [[nodiscard]] napi_value promise_of_walk(napi_env env, std::function<virt::Result<T>()> walk,
                                          Converter<T> convert) {
-  const auto go = [walk = std::move(walk)](const virt::Answer<T>& answer) {
-    answer(walk());
+  const auto go = [walk = std::move(walk)](const virt::Answer<T>& done) {
+    done(walk());
     return true;
   };
   return promise_of_steps<T>(env, &Calls::run_alone, go, std::move(convert));

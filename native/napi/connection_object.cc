@@ -40,8 +40,8 @@ template <typename T, typename Work>
 napi_value start(const ConnectionCall& call, Work work, Converter<T> convert) {
   return promise_of_answer<T>(
       call.env,
-      [connection = call.object->connection, work = std::move(work)](virt::Answer<T> answer) {
-        work(connection, std::move(answer));
+      [connection = call.object->connection, work = std::move(work)](virt::Answer<T> done) {
+        work(connection, std::move(done));
       },
       std::move(convert));
 }
@@ -70,8 +70,8 @@ napi_value list_domains(const ConnectionCall& call) {
   using Domains = virt::FoundDomains;
   return start<Domains>(
       call,
-      [flags = *flags](const auto& connection, const virt::Answer<Domains>& answer) {
-        virt::list_all_domains(connection, flags, answer);
+      [flags = *flags](const auto& connection, const virt::Answer<Domains>& done) {
+        virt::list_all_domains(connection, flags, done);
       },
       &make_domains);
 }
@@ -84,11 +84,11 @@ napi_value lookup_domain(const ConnectionCall& call) {
   using Domain = virt::FoundDomain;
   return start<Domain>(
       call,
-      [request = *std::move(request)](const auto& connection, const virt::Answer<Domain>& answer) {
+      [request = *std::move(request)](const auto& connection, const virt::Answer<Domain>& done) {
         if (request.name) {
-          virt::lookup_by_name(connection, *request.name, answer);
+          virt::lookup_by_name(connection, *request.name, done);
         } else {
-          virt::lookup_by_uuid(connection, request.uuid.value_or(""), answer);
+          virt::lookup_by_uuid(connection, request.uuid.value_or(""), done);
         }
       },
       &make_domain);
@@ -102,8 +102,8 @@ napi_value define_xml(const ConnectionCall& call) {
   using Domain = virt::FoundDomain;
   return start<Domain>(
       call,
-      [xml = *std::move(xml)](const auto& connection, const virt::Answer<Domain>& answer) {
-        virt::define_xml(connection, xml, answer);
+      [xml = *std::move(xml)](const auto& connection, const virt::Answer<Domain>& done) {
+        virt::define_xml(connection, xml, done);
       },
       &make_domain);
 }
@@ -117,8 +117,8 @@ napi_value domain_xml(const ConnectionCall& call) {
   return start<std::string>(
       call,
       [uuid = *std::move(uuid), flags = *flags](const auto& connection,
-                                                const virt::Answer<std::string>& answer) {
-        virt::xml_desc(connection, uuid, flags, answer);
+                                                const virt::Answer<std::string>& done) {
+        virt::xml_desc(connection, uuid, flags, done);
       },
       &make_text);
 }
@@ -131,8 +131,8 @@ napi_value list_disks(const ConnectionCall& call) {
   using Disks = std::vector<virt::Disk>;
   return start<Disks>(
       call,
-      [uuid = *std::move(uuid)](const auto& connection, virt::Answer<Disks> answer) {
-        virt::list_disks(connection, uuid, std::move(answer));
+      [uuid = *std::move(uuid)](const auto& connection, virt::Answer<Disks> done) {
+        virt::list_disks(connection, uuid, std::move(done));
       },
       &make_disks);
 }
@@ -172,8 +172,8 @@ napi_value block_pull(const ConnectionCall& call) {
   return start<Started>(
       call,
       [request = *std::move(request), on_end = environment.listener(channel)](
-          const auto& connection, virt::Answer<Started> answer) {
-        virt::block_pull(connection, request, on_end, std::move(answer));
+          const auto& connection, virt::Answer<Started> done) {
+        virt::block_pull(connection, request, on_end, std::move(done));
       },
       [channel](napi_env env, std::shared_ptr<job::Job>& job) {
         Environment::of(env).attach(channel, job);
@@ -207,8 +207,8 @@ napi_value plan(const ConnectionCall& call) {
   return start<virt::PlanReading>(
       call,
       [request = *std::move(request)](const auto& connection,
-                                      virt::Answer<virt::PlanReading> answer) {
-        virt::plan_block_pull(connection, request, std::move(answer));
+                                      virt::Answer<virt::PlanReading> done) {
+        virt::plan_block_pull(connection, request, std::move(done));
       },
       [watch = *watch](napi_env env, virt::PlanReading& reading) {
         return promise_of_walk<virt::TimedPlan>(
@@ -227,8 +227,8 @@ napi_value block_job_info(const ConnectionCall& call) {
   }
   return start<Info>(
       call,
-      [request = *std::move(request)](const auto& connection, virt::Answer<Info> answer) {
-        virt::block_job_info(connection, request, std::move(answer));
+      [request = *std::move(request)](const auto& connection, virt::Answer<Info> done) {
+        virt::block_job_info(connection, request, std::move(done));
       },
       &make_info);
 }
@@ -240,9 +240,9 @@ napi_value start_change(const ConnectionCall& call, Request request,
                                        virt::Answer<void>)) {
   return start<Nothing>(
       call,
-      [request = std::move(request), change](const auto& connection, virt::Answer<Nothing> answer) {
-        change(connection, request, [answer = std::move(answer)](virt::Result<void> result) {
-          answer(nothing(std::move(result)));
+      [request = std::move(request), change](const auto& connection, virt::Answer<Nothing> done) {
+        change(connection, request, [done = std::move(done)](virt::Result<void> result) {
+          done(nothing(std::move(result)));
         });
       },
       &convert_nothing);
@@ -283,8 +283,8 @@ napi_value reap_jobs(const ConnectionCall& call) {
   using Reaped = std::vector<virt::ReapedJob>;
   return start<Reaped>(
       call,
-      [uuid = *std::move(uuid)](const auto& connection, virt::Answer<Reaped> answer) {
-        virt::reap_jobs(connection, uuid, std::move(answer));
+      [uuid = *std::move(uuid)](const auto& connection, virt::Answer<Reaped> done) {
+        virt::reap_jobs(connection, uuid, std::move(done));
       },
       &make_reaped);
 }

@@ -101,9 +101,9 @@ class Monitor {
   /// Connects if need be and says who is there. kMonitorBusy: somebody accepts and sends no
   /// greeting. kInvalidArgument: what is there speaks no QMP. kUnsupported: the path is an address
   /// of another kind.
-  virtual void reach(std::function<void(Result<Peer>)> told) = 0;
+  virtual void reach(std::function<void(Result<Peer>)> done) = 0;
 
-  virtual void execute(Command command, Answer answer) = 0;
+  virtual void execute(Command command, Answer done) = 0;
 
   /// Calls back on the reactor's thread after a while.
   virtual void call_later(Nanoseconds delay, std::function<void()> callback) = 0;

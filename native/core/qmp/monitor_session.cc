@@ -55,22 +55,22 @@ std::shared_ptr<const CommandSet> shared_set(CommandSet commands) {
 
 }  // namespace
 
-void MonitorSession::reach(std::function<void(Result<Peer>)> told) {
+void MonitorSession::reach(std::function<void(Result<Peer>)> done) {
   if (state_ == State::kReady) {
-    told(peer_);
+    done(peer_);
     rest_if_unused();
     return;
   }
-  reaching_.push_back(std::move(told));
+  reaching_.push_back(std::move(done));
   connect();
 }
 
-void MonitorSession::execute(Command command, Monitor::Answer answer) {
+void MonitorSession::execute(Command command, Monitor::Answer done) {
   if (state_ == State::kReady) {
-    send(std::move(command), std::move(answer));
+    send(std::move(command), std::move(done));
     return;
   }
-  waiting_.push_back({std::move(command), std::move(answer)});
+  waiting_.push_back({std::move(command), std::move(done)});
   connect();
 }
 
@@ -327,9 +327,9 @@ Result<void> MonitorSession::take_reply(Reply reply) {
   in_flight_.erase(found);
   reactor_->cancel_call(answered.timer);
   if (reply.error) {
-    answered.answer(qemu_error(path_, answered.name, *std::move(reply.error)));
+    answered.done(qemu_error(path_, answered.name, *std::move(reply.error)));
   } else {
-    answered.answer(std::move(reply.value));
+    answered.done(std::move(reply.value));
   }
   rest_if_unused();
   return {};
@@ -371,11 +371,11 @@ void MonitorSession::become_ready() {
     told(peer_);
   }
   for (Waiting& waiting : std::exchange(waiting_, {})) {
-    send(std::move(waiting.command), std::move(waiting.answer));
+    send(std::move(waiting.command), std::move(waiting.done));
   }
 }
 
-void MonitorSession::send(Command command, Monitor::Answer answer) {
+void MonitorSession::send(Command command, Monitor::Answer done) {
   const std::uint64_t id = next_id_++;
   JsonWriter request;
   request.member("execute", command.name);
@@ -384,7 +384,7 @@ void MonitorSession::send(Command command, Monitor::Answer answer) {
   }
   request.number("id", id);
   if (auto sendable = check_sendable(request.text()); !sendable.ok()) {
-    answer(std::move(sendable).error());
+    done(std::move(sendable).error());
     return;
   }
   out_ += request.text();
@@ -397,7 +397,7 @@ void MonitorSession::send(Command command, Monitor::Answer answer) {
         }
       });
   begin_silence();
-  in_flight_.emplace(id, InFlight{std::move(command.name), std::move(answer), timer, patience});
+  in_flight_.emplace(id, InFlight{std::move(command.name), std::move(done), timer, patience});
   auto written = write_some();
   if (written.ok() && out_.size() > kUnsentBytes) {
     written = make_error(ErrorKind::kMonitorLost, text("monitor '", path_, "' reads nothing"));
@@ -421,7 +421,7 @@ void MonitorSession::expire(std::uint64_t id) {
   }
   const InFlight overdue = std::move(found->second);
   in_flight_.erase(found);
-  overdue.answer(unanswered(path_, overdue.name, overdue.patience));
+  overdue.done(unanswered(path_, overdue.name, overdue.patience));
   rest_if_unused();
 }
 
@@ -431,7 +431,7 @@ void MonitorSession::lose(const Error& why) {
   disconnect();
   for (auto& [id, lost] : std::exchange(in_flight_, {})) {
     reactor_->cancel_call(lost.timer);
-    lost.answer(why);
+    lost.done(why);
   }
   fail_waiting(why);
   if (was_up) {
@@ -461,7 +461,7 @@ void MonitorSession::fail_waiting(const Error& why) {
     told(why);
   }
   for (Waiting& waiting : std::exchange(waiting_, {})) {
-    waiting.answer(why);
+    waiting.done(why);
   }
 }
 

@@ -26,8 +26,8 @@ class MonitorSession : public std::enable_shared_from_this<MonitorSession> {
                  const Deadlines& deadlines)
       : reactor_(std::move(reactor)), path_(std::move(path)), deadlines_(deadlines) {}
 
-  void reach(std::function<void(Result<Peer>)> told);
-  void execute(Command command, Monitor::Answer answer);
+  void reach(std::function<void(Result<Peer>)> done);
+  void execute(Command command, Monitor::Answer done);
   void add_listener(std::uint64_t id, Listener listener);
   void remove_listener(std::uint64_t id);
 
@@ -44,14 +44,14 @@ class MonitorSession : public std::enable_shared_from_this<MonitorSession> {
 
   struct InFlight {
     std::string name;
-    Monitor::Answer answer;
+    Monitor::Answer done;
     std::uint64_t timer = 0;
     Nanoseconds patience{0};
   };
 
   struct Waiting {
     Command command;
-    Monitor::Answer answer;
+    Monitor::Answer done;
   };
 
   void connect();
@@ -66,7 +66,7 @@ class MonitorSession : public std::enable_shared_from_this<MonitorSession> {
   [[nodiscard]] Result<void> take_reply(Reply reply);
   void negotiate(const Greeting& greeting);
   void become_ready();
-  void send(Command command, Monitor::Answer answer);
+  void send(Command command, Monitor::Answer done);
   void expire(std::uint64_t id);
   void begin_silence();
   void end_silence();

@@ -33,16 +33,16 @@ class Handle final : public Monitor {
 
   [[nodiscard]] Nanoseconds silent_for() const override { return session_->silent_for(); }
 
-  void reach(std::function<void(Result<Peer>)> told) override {
-    reactor_->post([session = session_, told = std::move(told)]() mutable {
-      session->reach(std::move(told));
+  void reach(std::function<void(Result<Peer>)> done) override {
+    reactor_->post([session = session_, done = std::move(done)]() mutable {
+      session->reach(std::move(done));
     });
   }
 
-  void execute(Command command, Answer answer) override {
+  void execute(Command command, Answer done) override {
     reactor_->post(
-        [session = session_, command = std::move(command), answer = std::move(answer)]() mutable {
-          session->execute(std::move(command), std::move(answer));
+        [session = session_, command = std::move(command), done = std::move(done)]() mutable {
+          session->execute(std::move(command), std::move(done));
         });
   }
 

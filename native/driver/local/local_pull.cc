@@ -37,21 +37,21 @@ LocalPull::LocalPull(std::unique_ptr<PullTarget> target, std::unique_ptr<PullMet
 LocalPull::~LocalPull() = default;
 
 template <typename T>
-void LocalPull::on_lane(std::function<Result<T>()> work, std::function<void(Result<T>)> then) {
+void LocalPull::on_lane(std::function<Result<T>()> work, std::function<void(Result<T>)> done) {
   lane_busy_ = true;
   auto result = std::make_shared<std::optional<Result<T>>>();
   host_->run_blocking([result, work = std::move(work)] { result->emplace(work()); },
-                      [this, result, then = std::move(then)] {
+                      [this, result, done = std::move(done)] {
                         lane_busy_ = false;
-                        then(std::move(**result));
+                        done(std::move(**result));
                         pump();
                       });
 }
 
-void LocalPull::start(job::Host& host, job::Board& board, std::function<void(job::Ending)> finish) {
+void LocalPull::start(job::Host& host, job::Board& board, std::function<void(job::Ending)> done) {
   host_ = &host;
   board_ = &board;
-  finish_ = std::move(finish);
+  done_ = std::move(done);
   if (!target_->has_work) {
     sync_only();
     return;
@@ -340,7 +340,7 @@ void LocalPull::finish(std::optional<Error> error) {
       ending.released = target_->intermediate_paths();
     }
   }
-  finish_(std::move(ending));
+  done_(std::move(ending));
 }
 
 }  // namespace blockpull::driver

@@ -35,7 +35,7 @@ class LocalPull final : public job::Work {
 
   [[nodiscard]] job::Kind kind() const override { return job::Kind::kPull; }
   [[nodiscard]] std::uint64_t total() const override { return total_; }
-  void start(job::Host& host, job::Board& board, std::function<void(job::Ending)> finish) override;
+  void start(job::Host& host, job::Board& board, std::function<void(job::Ending)> done) override;
   void stop(job::Stop how) override;
   void set_bandwidth(std::uint64_t bandwidth) override;
 
@@ -63,9 +63,9 @@ class LocalPull final : public job::Work {
   void add_links(LinkRuns runs, std::uint64_t clusters);
   void settle(std::uint64_t guest_bytes);
 
-  /// Runs `work` on a blocking thread and passes its result to `then`; one at a time.
+  /// Runs `work` on a blocking thread and passes its result to `done`; one at a time.
   template <typename T>
-  void on_lane(std::function<Result<T>()> work, std::function<void(Result<T>)> then);
+  void on_lane(std::function<Result<T>()> work, std::function<void(Result<T>)> done);
 
   const std::unique_ptr<PullTarget> target_;
   const std::unique_ptr<PullMetadata> metadata_;
@@ -73,7 +73,7 @@ class LocalPull final : public job::Work {
   const std::uint64_t total_;
   job::Host* host_ = nullptr;
   job::Board* board_ = nullptr;
-  std::function<void(job::Ending)> finish_;
+  std::function<void(job::Ending)> done_;
   std::unique_ptr<Mover> mover_;
   std::uint64_t bandwidth_ = 0;
 

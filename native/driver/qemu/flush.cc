@@ -39,22 +39,22 @@ Turns& turns() {
 class Flush : public std::enable_shared_from_this<Flush> {
  public:
   Flush(std::shared_ptr<qmp::Monitor> monitor, std::string node, FlushTime time,
-        std::function<void(Result<Flushed>)> then)
-      : monitor_(std::move(monitor)), node_(std::move(node)), time_(time), then_(std::move(then)) {}
+        std::function<void(Result<Flushed>)> done)
+      : monitor_(std::move(monitor)), node_(std::move(node)), time_(time), done_(std::move(done)) {}
 
   void begin() {
     monitor_->reach([self = shared_from_this()](const Result<qmp::Peer>& peer) {
       if (!peer.ok()) {
-        self->then_(peer.error());
+        self->done_(peer.error());
         return;
       }
       if (!peer->is_there) {
-        self->then_(make_error(ErrorKind::kMonitorLost,
+        self->done_(make_error(ErrorKind::kMonitorLost,
                                text("nobody listens on monitor '", self->monitor_->path(), "'")));
         return;
       }
       if (auto can = check_can_flush(*peer); !can.ok()) {
-        self->then_(std::move(can).error());
+        self->done_(std::move(can).error());
         return;
       }
       self->peer_ = *peer;
@@ -96,7 +96,7 @@ class Flush : public std::enable_shared_from_this<Flush> {
       flush_by_hand();
     } else {
       why.message = text("flush of node '", node_, "' was refused: ", why.message);
-      then_(std::move(why));
+      done_(std::move(why));
     }
   }
 
@@ -108,7 +108,7 @@ class Flush : public std::enable_shared_from_this<Flush> {
     }
     execute({"query-migrate", "", false}, [](Flush& flush, Result<Json> migration) {
       if (!migration.ok()) {
-        flush.then_(std::move(migration).error());
+        flush.done_(std::move(migration).error());
         return;
       }
       flush.execute({"query-status", "", false},
@@ -116,7 +116,7 @@ class Flush : public std::enable_shared_from_this<Flush> {
                       if (status.ok()) {
                         again.judge_read_only(read_run_state(status.value(), migration));
                       } else {
-                        again.then_(status.error());
+                        again.done_(status.error());
                       }
                     });
     });
@@ -124,15 +124,15 @@ class Flush : public std::enable_shared_from_this<Flush> {
 
   void judge_read_only(const RunState& state) {
     if (auto may = check_may_write(state); !may.ok()) {
-      then_(std::move(may).error());
+      done_(std::move(may).error());
     } else if (time_ == FlushTime::kAfterJobEnded && read_only_in_ == state) {
-      then_(Flushed{});
+      done_(Flushed{});
     } else if (time_ == FlushTime::kAfterJobEnded && !read_only_in_) {
       // The guest may have been away when the filter was refused, and come back since.
       read_only_in_ = state;
       add_filter(kTries);
     } else {
-      then_(
+      done_(
           make_error(ErrorKind::kGuestBusy, text("node '", node_,
                                                  "' is read-only in QEMU for now: its images were "
                                                  "made inactive")));
@@ -144,7 +144,7 @@ class Flush : public std::enable_shared_from_this<Flush> {
     execute({"blockdev-reopen", qmp::JsonWriter().object("options", list).text(), true},
             [](Flush& flush, Result<Json> reopened) {
               if (!reopened.ok() && words::no_such_node(reopened.error())) {
-                flush.then_(make_error(ErrorKind::kMonitorLost,
+                flush.done_(make_error(ErrorKind::kMonitorLost,
                                        "QEMU was started anew in the middle of a flush, or another "
                                        "process has removed the flush's filter; try again"));
                 return;
@@ -171,14 +171,14 @@ class Flush : public std::enable_shared_from_this<Flush> {
       if (!removed.ok() && removed.error().kind != ErrorKind::kQemuError) {
         flush.ask_for_removal();
       }
-      flush.then_(std::move(flush.flushed_));
+      flush.done_(std::move(flush.flushed_));
     });
   }
 
   /// What QEMU has done is not known.
   void give_up(Error why) {
     ask_for_removal();
-    then_(std::move(why));
+    done_(std::move(why));
   }
 
   /// The filter may have stayed, and perhaps no flush follows that would remove it. What is asked
@@ -196,19 +196,19 @@ class Flush : public std::enable_shared_from_this<Flush> {
     execute({"human-monitor-command", qmp::JsonWriter().member("command-line", line).text(), true},
             [](Flush& flush, const Result<Json>& printed) {
               if (!printed.ok()) {
-                flush.then_(flush.failure(printed.error()));
+                flush.done_(flush.failure(printed.error()));
               } else if (const std::string said = printed->text_or_empty(); !said.empty()) {
-                flush.then_(flush.failure(make_error(ErrorKind::kQemuError, said)));
+                flush.done_(flush.failure(make_error(ErrorKind::kQemuError, said)));
               } else {
-                flush.then_(Flushed{false});
+                flush.done_(Flushed{false});
               }
             });
   }
 
-  void execute(qmp::Command command, std::function<void(Flush&, Result<Json>)> then) {
+  void execute(qmp::Command command, std::function<void(Flush&, Result<Json>)> done) {
     monitor_->execute(std::move(command),
-                      [self = shared_from_this(), then = std::move(then)](Result<Json> answer) {
-                        then(*self, std::move(answer));
+                      [self = shared_from_this(), done = std::move(done)](Result<Json> answer) {
+                        done(*self, std::move(answer));
                       });
   }
 
@@ -224,7 +224,7 @@ class Flush : public std::enable_shared_from_this<Flush> {
   const std::shared_ptr<qmp::Monitor> monitor_;
   const std::string node_;
   const FlushTime time_;
-  const std::function<void(Result<Flushed>)> then_;
+  const std::function<void(Result<Flushed>)> done_;
   qmp::Peer peer_;
   int moves_left_ = kMoves;
   /// The guest's state after the filter was refused as over a node that is read-only.
@@ -245,12 +245,12 @@ Result<void> check_can_flush(const qmp::Peer& peer) {
 }
 
 void flush_node(const std::shared_ptr<qmp::Monitor>& monitor, const std::string& node,
-                FlushTime time, std::function<void(Result<Flushed>)> then) {
+                FlushTime time, std::function<void(Result<Flushed>)> done) {
   turns().wait(name_of_own_node(node, monitor->path()),
-               [monitor, node, time, then = std::move(then)](Turns::Turn turn) {
-                 const auto tell = [then, turn = std::move(turn)](Result<Flushed> flushed) mutable {
+               [monitor, node, time, done = std::move(done)](Turns::Turn turn) {
+                 const auto tell = [done, turn = std::move(turn)](Result<Flushed> flushed) mutable {
                    turn.reset();
-                   then(std::move(flushed));
+                   done(std::move(flushed));
                  };
                  std::make_shared<Flush>(monitor, node, time, tell)->begin();
                });

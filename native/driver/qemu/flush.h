@@ -24,7 +24,7 @@
 //
 // Flushes of one node within a process take turns.
 //
-// Thread rule: any thread; `then` runs on the reactor's thread.
+// Thread rule: any thread; `done` runs on the reactor's thread.
 
 #pragma once
 
@@ -49,10 +49,10 @@ struct Flushed {
   bool is_certain = true;
 };
 
-/// Once `then` is given success, everything that QEMU has written to that image is on its disk.
+/// Once `done` is given success, everything that QEMU has written to that image is on its disk.
 /// kIo with QEMU's words, kQemuError where it refuses to be asked, kGuestBusy, or what
 /// Monitor::Answer says.
 void flush_node(const std::shared_ptr<qmp::Monitor>& monitor, const std::string& node,
-                FlushTime time, std::function<void(Result<Flushed>)> then);
+                FlushTime time, std::function<void(Result<Flushed>)> done);
 
 }  // namespace blockpull::driver::qemu

@@ -87,17 +87,17 @@ constexpr int kLooksAgain = 2;
 /// The job is claimed by then: nobody takes it for one that was left.
 void look_again(const std::shared_ptr<qmp::Monitor>& monitor, int tries,
                 const std::shared_ptr<GuestPullStart>& held,
-                const std::function<void(Result<GuestPullStart>)>& then) {
-  query_guest(monitor, [monitor, tries, held, then](const Result<GuestView>& view) {
+                const std::function<void(Result<GuestPullStart>)>& done) {
+  query_guest(monitor, [monitor, tries, held, done](const Result<GuestView>& view) {
     auto works = check_works(view, held->prepared->plan());
     if (works.ok()) {
-      then(std::move(*held));
+      done(std::move(*held));
     } else if (!view.ok() && tries > 1) {
-      look_again(monitor, tries - 1, held, then);
+      look_again(monitor, tries - 1, held, done);
     } else {
       // Cancels it.
       held->prepared.reset();
-      then(std::move(works).error());
+      done(std::move(works).error());
     }
   });
 }
@@ -106,18 +106,18 @@ void look_again(const std::shared_ptr<qmp::Monitor>& monitor, int tries,
 
 void plan_guest_pull(const std::shared_ptr<job::Engine>& engine,
                      const std::shared_ptr<qmp::Monitor>& monitor, const GuestPullOptions& options,
-                     FindTrackedJob find_tracked_job, std::function<void(Result<GuestPlan>)> then) {
+                     FindTrackedJob find_tracked_job, std::function<void(Result<GuestPlan>)> done) {
   view_guest(engine, monitor,
              [options, find_tracked_job = std::move(find_tracked_job),
-              then = std::move(then)](const Result<GuestView>& view) {
-               then(view.ok() ? plan_of_view(*view, options, find_tracked_job) : view.error());
+              done = std::move(done)](const Result<GuestView>& view) {
+               done(view.ok() ? plan_of_view(*view, options, find_tracked_job) : view.error());
              });
 }
 
 void prepare_guest_pull(const std::shared_ptr<job::Engine>& engine,
                         const std::shared_ptr<qmp::Monitor>& monitor,
                         const GuestPullOptions& options, const FindTrackedJob& find_tracked_job,
-                        std::function<void(Result<GuestPullStart>)> then) {
+                        std::function<void(Result<GuestPullStart>)> done) {
   const auto take = [registry = engine->registry().shared_from_this(), monitor,
                      find_tracked_job](StartedStream stream) -> Result<GuestPullStart> {
     if (stream.tracked_job != nullptr) {
@@ -138,14 +138,14 @@ void prepare_guest_pull(const std::shared_ptr<job::Engine>& engine,
     return std::move(claim).error();
   };
   start_stream(engine, monitor, options, find_tracked_job,
-               [take, monitor, then = std::move(then)](Result<StartedStream> stream) {
+               [take, monitor, done = std::move(done)](Result<StartedStream> stream) {
                  auto started = stream.ok() ? take(std::move(stream).value())
                                             : Result<GuestPullStart>(std::move(stream).error());
                  if (started.ok() && started->prepared && is_new_job(started->prepared->plan())) {
                    const auto held = std::make_shared<GuestPullStart>(std::move(started).value());
-                   look_again(monitor, kLooksAgain, held, then);
+                   look_again(monitor, kLooksAgain, held, done);
                  } else {
-                   then(std::move(started));
+                   done(std::move(started));
                  }
                });
 }

@@ -4,7 +4,7 @@
 // ours follows it; or it is only told what that would be. Also jobs of ours that are found in a
 // QEMU: an earlier process started them and is gone.
 //
-// Thread rule: any thread; `then` runs on the reactor's thread, or on one that may block.
+// Thread rule: any thread; `done` runs on the reactor's thread, or on one that may block.
 
 #pragma once
 
@@ -39,7 +39,7 @@ struct GuestPullStart {
 /// Fails as view_guest() and preflight() do.
 void plan_guest_pull(const std::shared_ptr<job::Engine>& engine,
                      const std::shared_ptr<qmp::Monitor>& monitor, const GuestPullOptions& options,
-                     FindTrackedJob find_tracked_job, std::function<void(Result<GuestPlan>)> then);
+                     FindTrackedJob find_tracked_job, std::function<void(Result<GuestPlan>)> done);
 
 /// Has QEMU start the job, and looks whether it works on the chain that was planned for: if not, it
 /// is cancelled, with the reason of check_same_chain(). One that is not start()ed in the end is
@@ -47,7 +47,7 @@ void plan_guest_pull(const std::shared_ptr<job::Engine>& engine,
 void prepare_guest_pull(const std::shared_ptr<job::Engine>& engine,
                         const std::shared_ptr<qmp::Monitor>& monitor,
                         const GuestPullOptions& options, const FindTrackedJob& find_tracked_job,
-                        std::function<void(Result<GuestPullStart>)> then);
+                        std::function<void(Result<GuestPullStart>)> done);
 
 /// Follows a job that QEMU has. kJobActive when this process follows it already.
 [[nodiscard]] Result<std::unique_ptr<PreparedGuestPull>> prepare_adoption(

@@ -18,15 +18,15 @@ using qmp::Json;
 /// One question after another; the answers wait in members until the last one is there.
 class ViewQuery : public std::enable_shared_from_this<ViewQuery> {
  public:
-  ViewQuery(std::shared_ptr<qmp::Monitor> monitor, ViewTold then)
-      : monitor_(std::move(monitor)), then_(std::move(then)) {}
+  ViewQuery(std::shared_ptr<qmp::Monitor> monitor, ViewTold done)
+      : monitor_(std::move(monitor)), done_(std::move(done)) {}
 
   void begin() {
     monitor_->reach([self = shared_from_this()](Result<qmp::Peer> peer) {
       if (!peer.ok()) {
         self->begin_again_or_fail(std::move(peer).error());
       } else if (!peer->is_there) {
-        self->then_(make_error(ErrorKind::kMonitorLost,
+        self->done_(make_error(ErrorKind::kMonitorLost,
                                text("nobody listens on monitor '", self->monitor_->path(), "'")));
       } else {
         self->view_.peer = std::move(peer).value();
@@ -68,7 +68,7 @@ class ViewQuery : public std::enable_shared_from_this<ViewQuery> {
   /// Nothing was changed, so nobody need know of a connection that had gone stale.
   void begin_again_or_fail(Error error) {
     if (error.kind != ErrorKind::kMonitorLost || began_again_) {
-      then_(std::move(error));
+      done_(std::move(error));
       return;
     }
     began_again_ = true;
@@ -179,7 +179,7 @@ class ViewQuery : public std::enable_shared_from_this<ViewQuery> {
       // Whoever started the job is about to dismiss it.
       monitor_->call_later(kPause, [self = shared_from_this()] { self->ask_devices(); });
     } else {
-      then_(make_error(ErrorKind::kJobActive,
+      done_(make_error(ErrorKind::kJobActive,
                        text("QEMU behind '", monitor_->path(),
                             "' keeps a job that has concluded; its images cannot be listed before "
                             "the program that started it dismisses it")));
@@ -218,7 +218,7 @@ class ViewQuery : public std::enable_shared_from_this<ViewQuery> {
       if (looks_left_-- > 0) {
         ask_devices();
       } else {
-        then_(std::move(graph).error());
+        done_(std::move(graph).error());
       }
       return;
     }
@@ -226,7 +226,7 @@ class ViewQuery : public std::enable_shared_from_this<ViewQuery> {
     if (thread_ > 0) {
       view_.processes.push_back(thread_);
     }
-    then_(std::move(view_));
+    done_(std::move(view_));
   }
 
   void look_again_or_refuse(std::string_view command) {
@@ -234,14 +234,14 @@ class ViewQuery : public std::enable_shared_from_this<ViewQuery> {
       ask_devices();
       return;
     }
-    then_(make_error(ErrorKind::kQemuError,
+    done_(make_error(ErrorKind::kQemuError,
                      text("QEMU behind '", monitor_->path(), "' answers ", command, " otherwise ",
                           "each time it is asked; without knowing its images nothing is done, so ",
                           "try again when its other jobs have ended")));
   }
 
   const std::shared_ptr<qmp::Monitor> monitor_;
-  const ViewTold then_;
+  const ViewTold done_;
   GuestView view_;
   Json devices_;
   Json statistics_;
@@ -265,12 +265,12 @@ Turns& turns() {
 
 /// Looks at the files and tells, on a thread that may block.
 void tell_seen(job::Host& host, const std::shared_ptr<Result<GuestView>>& view,
-               const ViewTold& then, Turns::Turn turn) {
-  const auto work = [view, then, turn = std::move(turn)] {
+               const ViewTold& done, Turns::Turn turn) {
+  const auto work = [view, done, turn = std::move(turn)] {
     if (view->ok()) {
       see_files((*view)->graph, (*view)->processes);
     }
-    then(std::move(*view));
+    done(std::move(*view));
   };
   host.post([&host, work] { host.run_blocking(work, [] {}); });
 }
@@ -283,24 +283,24 @@ bool is_mirrored(const GuestView& view, std::size_t node) {
   });
 }
 
-void query_guest(const std::shared_ptr<qmp::Monitor>& monitor, ViewTold then) {
-  std::make_shared<ViewQuery>(monitor, std::move(then))->begin();
+void query_guest(const std::shared_ptr<qmp::Monitor>& monitor, ViewTold done) {
+  std::make_shared<ViewQuery>(monitor, std::move(done))->begin();
 }
 
 void view_guest(const std::shared_ptr<job::Host>& host,
-                const std::shared_ptr<qmp::Monitor>& monitor, ViewTold then) {
+                const std::shared_ptr<qmp::Monitor>& monitor, ViewTold done) {
   if (host == nullptr) {
-    then(make_error(ErrorKind::kClosed, "the connection was closed"));
+    done(make_error(ErrorKind::kClosed, "the connection was closed"));
     return;
   }
   const auto take = [weak = std::weak_ptr(host), path = monitor->path(),
-                     then = std::move(then)](Result<GuestView> view) {
+                     done = std::move(done)](Result<GuestView> view) {
     const auto shared = std::make_shared<Result<GuestView>>(std::move(view));
-    turns().wait(path, [weak, shared, then](Turns::Turn turn) {
+    turns().wait(path, [weak, shared, done](Turns::Turn turn) {
       if (const auto held = weak.lock()) {
-        tell_seen(*held, shared, then, std::move(turn));
+        tell_seen(*held, shared, done, std::move(turn));
       } else {
-        then(make_error(ErrorKind::kClosed, "the connection was closed"));
+        done(make_error(ErrorKind::kClosed, "the connection was closed"));
       }
     });
   };

@@ -49,11 +49,11 @@ using ViewTold = std::function<void(Result<GuestView>)>;
 /// What QEMU says; nothing is known of the files yet. kMonitorLost when nobody listens,
 /// kMonitorBusy, kMonitorTimeout; kJobActive when somebody keeps a concluded job in a storage
 /// daemon; kQemuError where the answers contradict each other.
-void query_guest(const std::shared_ptr<qmp::Monitor>& monitor, ViewTold then);
+void query_guest(const std::shared_ptr<qmp::Monitor>& monitor, ViewTold done);
 
-/// The same, and what is seen of the files from here. Calls of `then` for one guest come one after
+/// The same, and what is seen of the files from here. Calls of `done` for one guest come one after
 /// another. kClosed where the host has ended.
 void view_guest(const std::shared_ptr<job::Host>& host,
-                const std::shared_ptr<qmp::Monitor>& monitor, ViewTold then);
+                const std::shared_ptr<qmp::Monitor>& monitor, ViewTold done);
 
 }  // namespace blockpull::driver::qemu

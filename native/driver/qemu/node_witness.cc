@@ -15,10 +15,10 @@ using qmp::Json;
 class NodeWitness : public std::enable_shared_from_this<NodeWitness> {
  public:
   NodeWitness(std::shared_ptr<qmp::Monitor> monitor, PromisedHeader promised,
-              std::function<void(Result<NodeSeen>)> then)
+              std::function<void(Result<NodeSeen>)> done)
       : monitor_(std::move(monitor)),
         promised_(std::move(promised)),
-        then_(std::move(then)),
+        done_(std::move(done)),
         name_(name_of_own_node(promised_.top.name + " witness", monitor_->path())) {}
 
   void begin() {
@@ -26,7 +26,7 @@ class NodeWitness : public std::enable_shared_from_this<NodeWitness> {
       if (jobs.ok() && jobs->size() == 0) {
         self.add_node();
       } else {
-        self.then_(NodeSeen());
+        self.done_(NodeSeen());
       }
     });
   }
@@ -53,7 +53,7 @@ class NodeWitness : public std::enable_shared_from_this<NodeWitness> {
       if (added.error().kind != ErrorKind::kQemuError) {
         self.ask_for_removal();
       }
-      self.then_(NodeSeen());
+      self.done_(NodeSeen());
     });
   }
 
@@ -90,7 +90,7 @@ class NodeWitness : public std::enable_shared_from_this<NodeWitness> {
       if (!removed.ok() && removed.error().kind != ErrorKind::kQemuError) {
         self.ask_for_removal();
       }
-      self.then_(verdict);
+      self.done_(verdict);
     });
   }
 
@@ -99,22 +99,22 @@ class NodeWitness : public std::enable_shared_from_this<NodeWitness> {
     ask(removal_of_own_node(name_), [](NodeWitness& /*self*/, const Result<Json>& /*removed*/) {});
   }
 
-  void ask(qmp::Command command, std::function<void(NodeWitness&, const Result<Json>&)> then) {
-    monitor_->execute(std::move(command), [self = shared_from_this(), then = std::move(then)](
-                                              const Result<Json>& answer) { then(*self, answer); });
+  void ask(qmp::Command command, std::function<void(NodeWitness&, const Result<Json>&)> done) {
+    monitor_->execute(std::move(command), [self = shared_from_this(), done = std::move(done)](
+                                              const Result<Json>& answer) { done(*self, answer); });
   }
 
   const std::shared_ptr<qmp::Monitor> monitor_;
   const PromisedHeader promised_;
-  const std::function<void(Result<NodeSeen>)> then_;
+  const std::function<void(Result<NodeSeen>)> done_;
   const std::string name_;
 };
 
 }  // namespace
 
 void read_back_by_node(const std::shared_ptr<qmp::Monitor>& monitor, const PromisedHeader& promised,
-                       std::function<void(Result<NodeSeen>)> then) {
-  std::make_shared<NodeWitness>(monitor, promised, std::move(then))->begin();
+                       std::function<void(Result<NodeSeen>)> done) {
+  std::make_shared<NodeWitness>(monitor, promised, std::move(done))->begin();
 }
 
 }  // namespace blockpull::driver::qemu

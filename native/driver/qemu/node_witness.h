@@ -13,7 +13,7 @@
 // so nothing is asked where QEMU has any job. It tells what the header states, and whether flushes
 // reach the file; whether all was copied is not seen by it.
 //
-// Thread rule: any thread; `then` runs on the reactor's thread.
+// Thread rule: any thread; `done` runs on the reactor's thread.
 
 #pragma once
 
@@ -33,6 +33,6 @@ struct NodeSeen {
 
 /// Fails with kJobFailed where the header is not as promised.
 void read_back_by_node(const std::shared_ptr<qmp::Monitor>& monitor, const PromisedHeader& promised,
-                       std::function<void(Result<NodeSeen>)> then);
+                       std::function<void(Result<NodeSeen>)> done);
 
 }  // namespace blockpull::driver::qemu

@@ -20,18 +20,18 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
  public:
   StreamStart(std::weak_ptr<job::Host> host, std::shared_ptr<qmp::Monitor> monitor,
               GuestPullOptions options, FindTrackedJob find_tracked_job,
-              std::function<void(Result<StartedStream>)> then)
+              std::function<void(Result<StartedStream>)> done)
       : host_(std::move(host)),
         monitor_(std::move(monitor)),
         options_(std::move(options)),
         find_tracked_job_(std::move(find_tracked_job)),
-        then_(std::move(then)) {}
+        done_(std::move(done)) {}
 
   void begin() {
     view_guest(host_.lock(), monitor_, [self = shared_from_this()](Result<GuestView> view) {
       auto ready = self->prepare(std::move(view));
       if (!ready.ok()) {
-        self->then_(std::move(ready).error());
+        self->done_(std::move(ready).error());
       }
     });
   }
@@ -52,12 +52,12 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
     plan_ = std::move(found.plan);
     watch_ = JobWatch::begin(monitor_, plan_.job_id);
     if (found.there) {
-      then_(
+      done_(
           StartedStream{*std::move(found.there), std::move(watch_), std::move(found.tracked_job)});
     } else if (plan_.has_work) {
       stream();
     } else {
-      then_(StartedStream{std::move(plan_), std::move(watch_), nullptr});
+      done_(StartedStream{std::move(plan_), std::move(watch_), nullptr});
     }
     return {};
   }
@@ -66,7 +66,7 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
     monitor_->execute(
         command_for(plan_, options_.bandwidth), [self = shared_from_this()](Result<Json> answer) {
           if (answer.ok()) {
-            self->then_(StartedStream{std::move(self->plan_), std::move(self->watch_), nullptr});
+            self->done_(StartedStream{std::move(self->plan_), std::move(self->watch_), nullptr});
           } else {
             self->take_refusal(std::move(answer).error());
           }
@@ -89,7 +89,7 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
       begin();
       return;
     }
-    then_(refusal_of_stream(std::move(error)));
+    done_(refusal_of_stream(std::move(error)));
   }
 
   /// The answer was lost with the connection; whether the job was begun, the next connection shows.
@@ -102,15 +102,15 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
       }
       Error unknown = lost;
       unknown.message += "; it may have begun the pull, which the next call takes over";
-      self->then_(std::move(unknown));
+      self->done_(std::move(unknown));
     });
   }
 
   void take_jobs(const std::vector<qmp::BlockJob>& jobs, const Error& lost) {
     if (qmp::find_job(jobs, plan_.job_id) != nullptr) {
-      then_(StartedStream{std::move(plan_), std::move(watch_), nullptr});
+      done_(StartedStream{std::move(plan_), std::move(watch_), nullptr});
     } else if (asked_again_) {
-      then_(lost);
+      done_(lost);
     } else {
       asked_again_ = true;
       stream();
@@ -121,7 +121,7 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
   const std::shared_ptr<qmp::Monitor> monitor_;
   const GuestPullOptions options_;
   const FindTrackedJob find_tracked_job_;
-  const std::function<void(Result<StartedStream>)> then_;
+  const std::function<void(Result<StartedStream>)> done_;
   StreamPlan plan_;
   std::shared_ptr<JobWatch> watch_;
   bool asked_again_ = false;
@@ -166,9 +166,9 @@ qmp::Command command_for(const StreamPlan& plan, std::uint64_t bandwidth) {
 void start_stream(const std::shared_ptr<job::Host>& host,
                   const std::shared_ptr<qmp::Monitor>& monitor, const GuestPullOptions& options,
                   FindTrackedJob find_tracked_job,
-                  std::function<void(Result<StartedStream>)> then) {
+                  std::function<void(Result<StartedStream>)> done) {
   std::make_shared<StreamStart>(host, monitor, options, std::move(find_tracked_job),
-                                std::move(then))
+                                std::move(done))
       ->begin();
 }
 

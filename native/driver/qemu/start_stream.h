@@ -44,6 +44,6 @@ struct StartedStream {
 /// QEMU's own come as kJobActive, kNoDisk, kNoBase, kReadOnly, kUnsupported, or kQemuError.
 void start_stream(const std::shared_ptr<job::Host>& host,
                   const std::shared_ptr<qmp::Monitor>& monitor, const GuestPullOptions& options,
-                  FindTrackedJob find_tracked_job, std::function<void(Result<StartedStream>)> then);
+                  FindTrackedJob find_tracked_job, std::function<void(Result<StartedStream>)> done);
 
 }  // namespace blockpull::driver::qemu

@@ -149,13 +149,13 @@ void StreamConclusion::take_preparing_flush(const Result<Flushed>& flushed) {
   });
 }
 
-void StreamConclusion::look_at_content(std::function<void(Result<ContentSeen>)> then) {
+void StreamConclusion::look_at_content(std::function<void(Result<ContentSeen>)> done) {
   if (!plan_.has_work) {
-    then(ContentSeen{});
+    done(ContentSeen{});
     return;
   }
   check_content(
-      host_, plan_, [weak = weak_from_this()] { return !weak.expired(); }, std::move(then));
+      host_, plan_, [weak = weak_from_this()] { return !weak.expired(); }, std::move(done));
 }
 
 /// What is wrong with the content, if anything is; notes what could not be seen.

@@ -77,7 +77,7 @@ class StreamConclusion final : public JobOperations,
 
   void flush(FlushTime time, TakeFlush then);
   void sync(const Flushed& flushed, TakeFlush then);
-  void look_at_content(std::function<void(Result<ContentSeen>)> then);
+  void look_at_content(std::function<void(Result<ContentSeen>)> done);
   [[nodiscard]] bool has_old_chain(const BlockGraph& graph, std::size_t top) const;
   [[nodiscard]] std::optional<Error> judge(const Result<ContentSeen>& seen);
   void take_preparing_flush(const Result<Flushed>& flushed);

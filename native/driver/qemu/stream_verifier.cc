@@ -10,12 +10,12 @@ namespace {
 class ContentCheck : public std::enable_shared_from_this<ContentCheck> {
  public:
   ContentCheck(job::Host& host, const StreamPlan& plan, IsWanted is_wanted,
-               std::function<void(Result<ContentSeen>)> then)
+               std::function<void(Result<ContentSeen>)> done)
       : host_(host),
         layers_(plan.layers),
         base_(plan.base_index),
         is_wanted_(std::move(is_wanted)),
-        then_(std::move(then)) {}
+        done_(std::move(done)) {}
 
   void go_on() {
     host_.run_blocking([self = shared_from_this()] { self->walk(); },
@@ -53,12 +53,12 @@ class ContentCheck : public std::enable_shared_from_this<ContentCheck> {
     if (!is_over_) {
       go_on();
     } else if (error_ && error_->kind == ErrorKind::kImageCorrupt) {
-      then_(*error_);
+      done_(*error_);
     } else {
       if (error_) {
         seen_.unseen = error_->message;
       }
-      then_(std::move(seen_));
+      done_(std::move(seen_));
     }
   }
 
@@ -66,7 +66,7 @@ class ContentCheck : public std::enable_shared_from_this<ContentCheck> {
   const std::vector<BlockNode> layers_;
   const std::size_t base_;
   const IsWanted is_wanted_;
-  const std::function<void(Result<ContentSeen>)> then_;
+  const std::function<void(Result<ContentSeen>)> done_;
   std::unique_ptr<StreamWitness> witness_;
   ContentSeen seen_;
   std::optional<Error> error_;
@@ -94,18 +94,18 @@ PromisedHeader promise_of(const StreamPlan& plan) {
 }
 
 void check_content(job::Host& host, const StreamPlan& plan, IsWanted is_wanted,
-                   std::function<void(Result<ContentSeen>)> then) {
+                   std::function<void(Result<ContentSeen>)> done) {
   if (plan.layers.empty()) {
-    then(ContentSeen{"QEMU does not show the disk any more", {}});
+    done(ContentSeen{"QEMU does not show the disk any more", {}});
     return;
   }
-  std::make_shared<ContentCheck>(host, plan, std::move(is_wanted), std::move(then))->go_on();
+  std::make_shared<ContentCheck>(host, plan, std::move(is_wanted), std::move(done))->go_on();
 }
 
 void check_header(job::Host& host, const StreamPlan& plan,
-                  std::function<void(Result<std::string>)> then) {
+                  std::function<void(Result<std::string>)> done) {
   if (plan.layers.empty()) {
-    then(std::string("QEMU does not show the disk any more"));
+    done(std::string("QEMU does not show the disk any more"));
     return;
   }
   struct Check {
@@ -115,7 +115,7 @@ void check_header(job::Host& host, const StreamPlan& plan,
   const auto check = std::make_shared<Check>();
   check->promised = promise_of(plan);
   host.run_blocking([check] { check->unseen = read_back(check->promised); },
-                    [check, then = std::move(then)] { then(check->unseen); });
+                    [check, done = std::move(done)] { done(check->unseen); });
 }
 
 }  // namespace blockpull::driver::qemu

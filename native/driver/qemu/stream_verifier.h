@@ -24,10 +24,10 @@ struct ContentSeen {
   StreamWitness::Lacking lacking;
 };
 
-/// Calls `then` once, unless `is_wanted` says meanwhile that nobody waits for it any more.
+/// Calls `done` once, unless `is_wanted` says meanwhile that nobody waits for it any more.
 /// kImageCorrupt where the tables cannot be true.
 void check_content(job::Host& host, const StreamPlan& plan, IsWanted is_wanted,
-                   std::function<void(Result<ContentSeen>)> then);
+                   std::function<void(Result<ContentSeen>)> done);
 
 /// What the header of the active image states once the stream is done.
 [[nodiscard]] PromisedHeader promise_of(const StreamPlan& plan);
@@ -35,6 +35,6 @@ void check_content(job::Host& host, const StreamPlan& plan, IsWanted is_wanted,
 /// Why the header on the disk could not be read, or ""; kJobFailed where it is not what the plan
 /// promised.
 void check_header(job::Host& host, const StreamPlan& plan,
-                  std::function<void(Result<std::string>)> then);
+                  std::function<void(Result<std::string>)> done);
 
 }  // namespace blockpull::driver::qemu

@@ -37,10 +37,10 @@ struct End {
   image::ChainOptions sibling_options;
   std::shared_ptr<OpenChains::Entry> entry;
   job::Outcome outcome;
-  std::function<void(job::Outcome)> told;
+  std::function<void(job::Outcome)> done;
 };
 
-std::string not_told(const std::string& path, const std::vector<std::string>& unreadable) {
+std::string not_reported(const std::string& path, const std::vector<std::string>& unreadable) {
   std::string whose;
   for (std::size_t i = 0; i < std::min(unreadable.size(), kNamed); ++i) {
     whose += (i == 0 ? "" : "; ") + unreadable[i];
@@ -49,7 +49,7 @@ std::string not_told(const std::string& path, const std::vector<std::string>& un
     whose += text("; and ", unreadable.size() - kNamed, " more");
   }
   return text("files that '", path,
-              "' no longer needs are not told, as somebody may need them whose ",
+              "' no longer needs are not reported as released, as somebody may need them whose ",
               "chain cannot be read: ", whose);
 }
 
@@ -86,9 +86,9 @@ class Look : public std::enable_shared_from_this<Look> {
     std::optional<Result<driver::qemu::GuestView>> view;
   };
 
-  void run_blocking(std::function<void()> work, std::function<void()> then) {
+  void run_blocking(std::function<void()> work, std::function<void()> done) {
     engine_->run_blocking([self = shared_from_this(), work = std::move(work)] { work(); },
-                          [self = shared_from_this(), then = std::move(then)] { then(); });
+                          [self = shared_from_this(), done = std::move(done)] { done(); });
   }
 
   void list_domains() {
@@ -190,7 +190,7 @@ class Look : public std::enable_shared_from_this<Look> {
       }
       if (!unreadable.empty()) {
         end.unneeded.files.clear();
-        end.outcome.warnings.push_back(not_told(end.unneeded.top.path, unreadable));
+        end.outcome.warnings.push_back(not_reported(end.unneeded.top.path, unreadable));
       }
     }
   }
@@ -229,7 +229,7 @@ class Look : public std::enable_shared_from_this<Look> {
     auto ends = std::move(ends_);
     over_();
     for (End& end : ends) {
-      end.told(std::move(end.outcome));
+      end.done(std::move(end.outcome));
     }
   }
 
@@ -317,7 +317,7 @@ job::EndJudge judge_release(job::Engine& engine, std::vector<driver::ChainFile> 
   end.sibling_options = scope.sibling_options;
   end.entry = OpenChains::of_process()->add(chain);
   return [&engine, chain = std::move(chain), end](job::Outcome outcome,
-                                                  std::function<void(job::Outcome)> told) {
+                                                  std::function<void(job::Outcome)> done) {
     End judged = end;
     for (const std::string& path : outcome.released) {
       const auto layer =
@@ -327,11 +327,11 @@ job::EndJudge judge_release(job::Engine& engine, std::vector<driver::ChainFile> 
     }
     if (outcome.released.empty()) {
       judged.entry->leave(judged.unneeded.files);
-      told(std::move(outcome));
+      done(std::move(outcome));
       return;
     }
     judged.outcome = std::move(outcome);
-    judged.told = std::move(told);
+    judged.done = std::move(done);
     Looks::of_process().add(engine, std::move(judged));
   };
 }

@@ -73,7 +73,7 @@ Failure no_such_disk(const Disk& disk, const Error& why) {
 }
 
 void list_disks(const std::shared_ptr<Connection>& connection, const std::string& uuid,
-                Answer<std::vector<Disk>> answer) {
+                Answer<std::vector<Disk>> done) {
   const auto find = [&]() -> Result<FoundDomain> {
     BLOCKPULL_TRY(domain, connection->domain_of(uuid));
     BLOCKPULL_TRY(state, connection->state_of(domain));
@@ -81,22 +81,21 @@ void list_disks(const std::shared_ptr<Connection>& connection, const std::string
   };
   auto found = find();
   if (!found.ok()) {
-    answer(std::move(found).error());
+    done(std::move(found).error());
     return;
   }
   if (!found->domain.disks.empty() || found->state != DomainState::kRunning) {
-    answer(std::move(found->domain.disks));
+    done(std::move(found->domain.disks));
     return;
   }
-  const auto monitor = begin_waiting(*connection, found->domain, kListDisks, answer);
+  const auto monitor = begin_waiting(*connection, found->domain, kListDisks, done);
   if (monitor == nullptr) {
     return;
   }
   driver::qemu::view_guest(
       connection->shared_engine(), monitor,
-      [answer = std::move(answer)](const blockpull::Result<driver::qemu::GuestView>& view) {
-        answer(view.ok() ? Result<std::vector<Disk>>(disks_in(view->graph))
-                         : reported(view.error()));
+      [done = std::move(done)](const blockpull::Result<driver::qemu::GuestView>& view) {
+        done(view.ok() ? Result<std::vector<Disk>>(disks_in(view->graph)) : reported(view.error()));
       });
 }
 

@@ -39,6 +39,6 @@ struct GuestDisk {
 
 /// The disks in the domain's XML; if it states none and the domain runs, the disks of its QEMU.
 void list_disks(const std::shared_ptr<Connection>& connection, const std::string& uuid,
-                Answer<std::vector<Disk>> answer);
+                Answer<std::vector<Disk>> done);
 
 }  // namespace blockpull::virt

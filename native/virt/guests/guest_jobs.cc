@@ -73,16 +73,16 @@ Result<FoundJob> find_in_view(const Search& search, const driver::qemu::GuestVie
 }  // namespace
 
 void find_in_guest(const std::shared_ptr<Connection>& connection, const GuestDisk& on,
-                   const FindCall& call, Answer<FoundJob> answer) {
-  const auto monitor = begin_waiting(*connection, on.domain, call.function, answer);
+                   const FindCall& call, Answer<FoundJob> done) {
+  const auto monitor = begin_waiting(*connection, on.domain, call.function, done);
   if (monitor == nullptr) {
     return;
   }
   const Search search{connection, monitor, on, name_for_qemu(on.disk), call.adopt};
   driver::qemu::view_guest(
       connection->shared_engine(), monitor,
-      [search, answer = std::move(answer)](const blockpull::Result<driver::qemu::GuestView>& view) {
-        answer(view.ok() ? find_in_view(search, *view) : reported(view.error()));
+      [search, done = std::move(done)](const blockpull::Result<driver::qemu::GuestView>& view) {
+        done(view.ok() ? find_in_view(search, *view) : reported(view.error()));
       });
 }
 

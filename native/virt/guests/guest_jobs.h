@@ -43,6 +43,6 @@ struct FindCall {
 
 /// The job on that disk, if it has one.
 void find_in_guest(const std::shared_ptr<Connection>& connection, const GuestDisk& on,
-                   const FindCall& call, Answer<FoundJob> answer);
+                   const FindCall& call, Answer<FoundJob> done);
 
 }  // namespace blockpull::virt

@@ -65,12 +65,12 @@ std::vector<LeftDisk> find_left(DomainStore& store, const Domain& domain,
 class XmlFollower : public std::enable_shared_from_this<XmlFollower> {
  public:
   XmlFollower(const std::shared_ptr<Connection>& connection, std::shared_ptr<qmp::Monitor> monitor,
-              Domain domain, Answer<void> answer)
+              Domain domain, Answer<void> done)
       : connection_(connection),
         store_(connection->store()),
         monitor_(std::move(monitor)),
         domain_(std::move(domain)),
-        answer_(std::move(answer)) {}
+        done_(std::move(done)) {}
 
   void begin(const driver::qemu::GuestView& view) {
     run_blocking([this, view] { left_ = find_left(*store_, domain_, view); }, [this] { next(); });
@@ -80,7 +80,7 @@ class XmlFollower : public std::enable_shared_from_this<XmlFollower> {
   /// Handles one disk after another.
   void next() {
     if (left_.empty()) {
-      answer_({});
+      done_({});
       return;
     }
     driver::qemu::flush_node(
@@ -103,35 +103,35 @@ class XmlFollower : public std::enable_shared_from_this<XmlFollower> {
             next();
           } else {
             const Error& why = rewritten_.error();
-            answer_(reported(make_error(why.kind, xml_not_updated(domain_.name, why))));
+            done_(reported(make_error(why.kind, xml_not_updated(domain_.name, why))));
           }
         });
   }
 
   void give_up(Error why) {
     const bool is_gone = why.kind == ErrorKind::kMonitorLost || why.kind == ErrorKind::kClosed;
-    answer_(is_gone ? Result<void>() : reported(std::move(why)));
+    done_(is_gone ? Result<void>() : reported(std::move(why)));
   }
 
-  /// Runs `work` on a thread that may block, then `then` on the engine's thread. If the connection
+  /// Runs `work` on a thread that may block, then `done` on the engine's thread. If the connection
   /// is gone, runs neither.
-  void run_blocking(std::function<void()> work, std::function<void()> then) {
+  void run_blocking(std::function<void()> work, std::function<void()> done) {
     const auto connection = connection_.lock();
     if (connection == nullptr) {
-      answer_({});
+      done_({});
       return;
     }
     const auto self = shared_from_this();
     connection->engine().post(
         [engine = &connection->engine(), work = [self, work = std::move(work)] { work(); },
-         then = [self, then = std::move(then)] { then(); }] { engine->run_blocking(work, then); });
+         done = [self, done = std::move(done)] { done(); }] { engine->run_blocking(work, done); });
   }
 
   const std::weak_ptr<Connection> connection_;
   const std::shared_ptr<DomainStore> store_;
   const std::shared_ptr<qmp::Monitor> monitor_;
   const Domain domain_;
-  const Answer<void> answer_;
+  const Answer<void> done_;
   std::vector<LeftDisk> left_;
   blockpull::Result<void> rewritten_;
 };
@@ -139,13 +139,13 @@ class XmlFollower : public std::enable_shared_from_this<XmlFollower> {
 }  // namespace
 
 void follow_left_in_xml(const std::shared_ptr<Connection>& connection, const Domain& domain,
-                        const driver::qemu::GuestView& view, Answer<void> answer) {
+                        const driver::qemu::GuestView& view, Answer<void> done) {
   auto monitor = connection->monitor_of(domain);
   if (!monitor.ok()) {
-    answer(std::move(monitor).error());
+    done(std::move(monitor).error());
     return;
   }
-  std::make_shared<XmlFollower>(connection, std::move(monitor).value(), domain, std::move(answer))
+  std::make_shared<XmlFollower>(connection, std::move(monitor).value(), domain, std::move(done))
       ->begin(view);
 }
 

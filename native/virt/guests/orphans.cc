@@ -44,22 +44,22 @@ std::shared_ptr<job::Job> adopt(const std::shared_ptr<Connection>& connection,
 }
 
 void adopt_in_guest(const std::shared_ptr<Connection>& connection, const Domain& domain,
-                    Answer<Adopted> answer) {
-  const auto monitor = begin_waiting(*connection, domain, "reap", answer);
+                    Answer<Adopted> done) {
+  const auto monitor = begin_waiting(*connection, domain, "reap", done);
   if (monitor == nullptr) {
     return;
   }
   driver::qemu::view_guest(
       connection->shared_engine(), monitor,
       [connection, monitor, domain,
-       answer = std::move(answer)](const blockpull::Result<driver::qemu::GuestView>& view) {
+       done = std::move(done)](const blockpull::Result<driver::qemu::GuestView>& view) {
         if (!view.ok()) {
-          answer(reported(view.error()));
+          done(reported(view.error()));
           return;
         }
         if (auto may = driver::qemu::check_may_write(view->state); !may.ok()) {
           // No request to QEMU would be safe now; what it has can wait.
-          answer(reported(std::move(may).error()));
+          done(reported(std::move(may).error()));
           return;
         }
         driver::qemu::remove_orphaned_nodes(monitor, view->graph.node_names());
@@ -73,7 +73,7 @@ void adopt_in_guest(const std::shared_ptr<Connection>& connection, const Domain&
           }
         }
         add_those_about_to_end(*connection, domain, adopted);
-        answer(Adopted{std::move(adopted), *view});
+        done(Adopted{std::move(adopted), *view});
       });
 }
 

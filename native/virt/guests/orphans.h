@@ -38,7 +38,7 @@ struct Adopted {
 
 /// Adopts every orphaned job in the domain's QEMU.
 void adopt_in_guest(const std::shared_ptr<Connection>& connection, const Domain& domain,
-                    Answer<Adopted> answer);
+                    Answer<Adopted> done);
 
 /// Opens a connection. In the background it adopts what earlier processes left in the running
 /// domains, and updates the XML after jobs that have ended; a read-only connection does not.

@@ -120,31 +120,31 @@ Failure refused_in_guest(Error error, const GuestPullRequest& request) {
 }
 
 void pull_in_guest(const std::shared_ptr<Connection>& connection, GuestPullRequest request,
-                   Answer<std::shared_ptr<job::Job>> answer) {
-  const auto monitor = begin_waiting(*connection, request.on.domain, kBlockPull, answer);
+                   Answer<std::shared_ptr<job::Job>> done) {
+  const auto monitor = begin_waiting(*connection, request.on.domain, kBlockPull, done);
   if (monitor == nullptr) {
     return;
   }
   request.options.disk = name_for_qemu(request.on.disk);
   const auto start = request.start ? request.start : std::make_shared<PullStart>();
   start->when_given_up(
-      [answer, path = monitor->path()](bool was_asked) { answer(given_up(path, was_asked)); });
+      [done, path = monitor->path()](bool was_asked) { done(given_up(path, was_asked)); });
   const auto asked = std::make_shared<GuestPullRequest>(std::move(request));
   driver::qemu::prepare_guest_pull(
       connection->shared_engine(), monitor, asked->options,
       tracked_jobs_while_wanted(tracked_jobs_in(connection, *monitor), start),
       [connection, asked, start,
-       answer = std::move(answer)](blockpull::Result<driver::qemu::GuestPullStart> started) {
+       done = std::move(done)](blockpull::Result<driver::qemu::GuestPullStart> started) {
         if (!start->take()) {
           // If a job was started, nobody has it: it is cancelled.
           return;
         }
         if (!started.ok()) {
-          answer(refused_in_guest(std::move(started).error(), *asked));
+          done(refused_in_guest(std::move(started).error(), *asked));
           return;
         }
         if (started->joined != nullptr) {
-          answer(join(connection, *asked, std::move(started->joined)));
+          done(join(connection, *asked, std::move(started->joined)));
           return;
         }
         if (asked->on.disk.source.empty()) {
@@ -156,30 +156,30 @@ void pull_in_guest(const std::shared_ptr<Connection>& connection, GuestPullReque
             follow(connection, asked->on, std::move(started->prepared), asked->options.bandwidth,
                    Asked{true, std::move(asked->on_end), asked->siblings});
         if (job == nullptr) {
-          answer(connection_closed(kBlockPull));
+          done(connection_closed(kBlockPull));
           return;
         }
         if (was_there) {
           go_on_as_asked(*job, *asked);
         }
-        answer(std::move(job));
+        done(std::move(job));
       });
 }
 
 void plan_in_guest(const std::shared_ptr<Connection>& connection, GuestPullRequest request,
-                   Answer<driver::qemu::GuestPlan> answer) {
-  const auto monitor = begin_waiting(*connection, request.on.domain, kBlockPull, answer);
+                   Answer<driver::qemu::GuestPlan> done) {
+  const auto monitor = begin_waiting(*connection, request.on.domain, kBlockPull, done);
   if (monitor == nullptr) {
     return;
   }
   request.options.disk = name_for_qemu(request.on.disk);
   driver::qemu::plan_guest_pull(
       connection->shared_engine(), monitor, request.options, tracked_jobs_in(connection, *monitor),
-      [request, answer = std::move(answer)](blockpull::Result<driver::qemu::GuestPlan> plan) {
+      [request, done = std::move(done)](blockpull::Result<driver::qemu::GuestPlan> plan) {
         if (plan.ok()) {
-          answer(std::move(plan).value());
+          done(std::move(plan).value());
         } else {
-          answer(refused_in_guest(std::move(plan).error(), request));
+          done(refused_in_guest(std::move(plan).error(), request));
         }
       });
 }

@@ -41,10 +41,10 @@ struct GuestPullRequest {
 /// Answers once the job runs. kMonitorTimeout if the caller gave up, with the operation
 /// "block-stream" if QEMU may still start the job.
 void pull_in_guest(const std::shared_ptr<Connection>& connection, GuestPullRequest request,
-                   Answer<std::shared_ptr<job::Job>> answer);
+                   Answer<std::shared_ptr<job::Job>> done);
 
 /// What pull_in_guest would do, without its sizes. Only sends queries.
 void plan_in_guest(const std::shared_ptr<Connection>& connection, GuestPullRequest request,
-                   Answer<driver::qemu::GuestPlan> answer);
+                   Answer<driver::qemu::GuestPlan> done);
 
 }  // namespace blockpull::virt

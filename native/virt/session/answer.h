@@ -19,9 +19,9 @@ using Answer = std::function<void(Result<T>)>;
 
 /// Whether a check refused the call. If so, the call has been answered with that refusal.
 template <typename T>
-[[nodiscard]] bool is_refused(Result<void> checked, const Answer<T>& answer) {
+[[nodiscard]] bool is_refused(Result<void> checked, const Answer<T>& done) {
   if (!checked.ok()) {
-    answer(std::move(checked).error());
+    done(std::move(checked).error());
   }
   return !checked.ok();
 }

@@ -49,14 +49,14 @@ bool goes_on_without_us(const job::Outcome& outcome) {
 }
 
 std::function<void(const job::Outcome&)> tell_end(EventSink sink, DiskRef disk,
-                                                  std::function<void(const job::Outcome&)> told) {
+                                                  std::function<void(const job::Outcome&)> done) {
   return [sink = std::move(sink), disk = std::move(disk),
-          told = std::move(told)](const job::Outcome& outcome) {
+          done = std::move(done)](const job::Outcome& outcome) {
     if (!goes_on_without_us(outcome)) {
       sink(event_of(disk, outcome));
     }
-    if (told) {
-      told(outcome);
+    if (done) {
+      done(outcome);
     }
   };
 }

@@ -30,9 +30,9 @@ void follow_in_xml(DomainStore& store, const DiskRef& disk, job::Outcome& outcom
 /// Whether the job continues in its QEMU without this process, so has not ended.
 [[nodiscard]] bool goes_on_without_us(const job::Outcome& outcome);
 
-/// Returns a listener for the job's end that calls the connection's sink first, then `told`. If the
+/// Returns a listener for the job's end that calls the connection's sink first, then `done`. If the
 /// job continues without the connection, it has not ended, so no event is sent.
 [[nodiscard]] std::function<void(const job::Outcome&)> tell_end(
-    EventSink sink, DiskRef disk, std::function<void(const job::Outcome&)> told);
+    EventSink sink, DiskRef disk, std::function<void(const job::Outcome&)> done);
 
 }  // namespace blockpull::virt

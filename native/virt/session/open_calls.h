@@ -28,24 +28,24 @@ namespace blockpull::virt {
 
 class OpenCalls : public std::enable_shared_from_this<OpenCalls> {
  public:
-  /// Wraps `answer`, which is to be called once; close() may answer first. `function` is a literal.
+  /// Wraps `done`, which is to be called once; close() may answer first. `function` is a literal.
   template <typename T>
-  [[nodiscard]] Answer<T> guard(std::string_view function, Answer<T> answer) {
+  [[nodiscard]] Answer<T> guard(std::string_view function, Answer<T> done) {
     struct Call {
-      Answer<T> answer;
+      Answer<T> done;
       std::atomic<bool> is_answered{false};
     };
     const auto call = std::make_shared<Call>();
-    call->answer = std::move(answer);
+    call->done = std::move(done);
     const std::uint64_t id = add([call, function] {
       if (!call->is_answered.exchange(true)) {
-        call->answer(connection_closed(function));
+        call->done(connection_closed(function));
       }
     });
     return [self = shared_from_this(), call, id](Result<T> result) {
       self->remove(id);
       if (!call->is_answered.exchange(true)) {
-        call->answer(std::move(result));
+        call->done(std::move(result));
       }
     };
   }

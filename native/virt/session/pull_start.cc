@@ -28,24 +28,24 @@ void PullStart::give_up() {
     }
     is_given_up_ = true;
     was_asked = was_asked_;
-    told.swap(told_);
+    told.swap(done_);
   }
   if (told) {
     told(was_asked);
   }
 }
 
-void PullStart::when_given_up(std::function<void(bool)> told) {
+void PullStart::when_given_up(std::function<void(bool)> done) {
   bool was_asked = false;
   {
     const std::lock_guard lock(mutex_);
     if (!is_given_up_) {
-      told_ = std::move(told);
+      done_ = std::move(done);
       return;
     }
     was_asked = was_asked_;
   }
-  told(was_asked);
+  done(was_asked);
 }
 
 }  // namespace blockpull::virt

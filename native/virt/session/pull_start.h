@@ -31,9 +31,9 @@ class PullStart {
   /// Stops waiting, unless QEMU has answered.
   void give_up();
 
-  /// Calls `told` when the caller gives up, with whether QEMU had been asked by then. If the caller
+  /// Calls `done` when the caller gives up, with whether QEMU had been asked by then. If the caller
   /// gave up before, calls it at once, on this thread.
-  void when_given_up(std::function<void(bool was_asked)> told);
+  void when_given_up(std::function<void(bool was_asked)> done);
 
  private:
   /// Guards everything below.
@@ -41,7 +41,7 @@ class PullStart {
   bool was_asked_ = false;
   bool is_taken_ = false;
   bool is_given_up_ = false;
-  std::function<void(bool)> told_;
+  std::function<void(bool)> done_;
 };
 
 }  // namespace blockpull::virt

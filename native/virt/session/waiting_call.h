@@ -16,23 +16,23 @@
 
 namespace blockpull::virt {
 
-/// Wraps `answer` so that a late call of it is ignored. Returns nullptr if the connection is closed
+/// Wraps `done` so that a late call of it is ignored. Returns nullptr if the connection is closed
 /// or there is no monitor; the call has then been answered. `function` is the public name of the
 /// call, a literal.
 template <typename T>
 [[nodiscard]] std::shared_ptr<qmp::Monitor> begin_waiting(Connection& connection,
                                                           const Domain& domain,
                                                           std::string_view function,
-                                                          Answer<T>& answer) {
-  if (is_refused(connection.check_open(function), answer)) {
+                                                          Answer<T>& done) {
+  if (is_refused(connection.check_open(function), done)) {
     return nullptr;
   }
   auto monitor = connection.monitor_of(domain);
   if (!monitor.ok()) {
-    answer(std::move(monitor).error());
+    done(std::move(monitor).error());
     return nullptr;
   }
-  answer = connection.open_calls().guard(function, std::move(answer));
+  done = connection.open_calls().guard(function, std::move(done));
   return std::move(monitor).value();
 }
 

@@ -48,17 +48,17 @@ Result<Located> locate(Connection& connection, const DiskRequest& request) {
 
 /// Finds the job of a disk, in this process or in its guest's QEMU.
 void find_job(const std::shared_ptr<Connection>& connection, const DiskRequest& request,
-              const FindCall& call, const Answer<FoundJob>& then) {
+              const FindCall& call, const Answer<FoundJob>& done) {
   auto located = locate(*connection, request);
   if (!located.ok()) {
-    then(std::move(located).error());
+    done(std::move(located).error());
     return;
   }
   if (located->running.job != nullptr || !located->is_running) {
-    then(std::move(located->running));
+    done(std::move(located->running));
     return;
   }
-  find_in_guest(connection, located->on, call, then);
+  find_in_guest(connection, located->on, call, done);
 }
 
 /// 84: jobs of other programs are not touched.
@@ -158,21 +158,21 @@ Result<void> change_answer(blockpull::Result<void> said, const std::string& targ
   return failure;
 }
 
-void set_speed(const FoundJob& running, const SpeedRequest& request, const Answer<void>& answer) {
+void set_speed(const FoundJob& running, const SpeedRequest& request, const Answer<void>& done) {
   auto bandwidth = bandwidth_of(request);
   if (!bandwidth.ok()) {
-    answer(std::move(bandwidth).error());
+    done(std::move(bandwidth).error());
     return;
   }
   running.job->try_bandwidth(*bandwidth,
-                             [answer, target = running.target](blockpull::Result<void> said) {
-                               answer(change_answer(std::move(said), target));
+                             [done, target = running.target](blockpull::Result<void> said) {
+                               done(change_answer(std::move(said), target));
                              });
 }
 
-void resume(const FoundJob& running, const Answer<void>& answer) {
-  running.job->resume([answer, target = running.target](blockpull::Result<void> said) {
-    answer(change_answer(std::move(said), target));
+void resume(const FoundJob& running, const Answer<void>& done) {
+  running.job->resume([done, target = running.target](blockpull::Result<void> said) {
+    done(change_answer(std::move(said), target));
   });
 }
 
@@ -256,20 +256,20 @@ std::shared_ptr<job::Job> job_on_image(Connection& connection, const std::string
 }
 
 void block_job_info(const std::shared_ptr<Connection>& connection, const DiskRequest& request,
-                    Answer<std::optional<BlockJobInfo>> answer) {
-  if (is_refused(check_info_flags(request.flags), answer)) {
+                    Answer<std::optional<BlockJobInfo>> done) {
+  if (is_refused(check_info_flags(request.flags), done)) {
     return;
   }
   find_job(connection, request, {"virDomainGetBlockJobInfo", false},
-           [answer = std::move(answer), flags = request.flags](Result<FoundJob> running) {
+           [done = std::move(done), flags = request.flags](Result<FoundJob> running) {
              if (!running.ok()) {
-               answer(std::move(running).error());
+               done(std::move(running).error());
              } else if (running->job != nullptr) {
-               answer(info_of(running->job->progress(), flags));
+               done(info_of(running->job->progress(), flags));
              } else if (running->unfollowed) {
-               answer(qemu_info_of(*running->unfollowed, flags));
+               done(qemu_info_of(*running->unfollowed, flags));
              } else {
-               answer(std::optional<BlockJobInfo>());
+               done(std::optional<BlockJobInfo>());
              }
            });
 }
@@ -285,18 +285,18 @@ std::optional<Result<std::optional<BlockJobInfo>>> try_block_job_info(Connection
 }
 
 void block_job_set_speed(const std::shared_ptr<Connection>& connection, const SpeedRequest& request,
-                         Answer<void> answer) {
-  if (is_refused(check_speed(request), answer)) {
+                         Answer<void> done) {
+  if (is_refused(check_speed(request), done)) {
     return;
   }
   find_job(connection, request.disk, {"virDomainBlockJobSetSpeed", true},
-           [answer = std::move(answer), request](Result<FoundJob> running) {
+           [done = std::move(done), request](Result<FoundJob> running) {
              if (!running.ok()) {
-               answer(std::move(running).error());
+               done(std::move(running).error());
              } else if (running->job != nullptr) {
-               set_speed(*running, request, answer);
+               set_speed(*running, request, done);
              } else {
-               answer(no_job_of_ours(*running));
+               done(no_job_of_ours(*running));
              }
            });
 }
@@ -319,31 +319,31 @@ std::optional<Result<void>> try_block_job_set_speed(Connection& connection,
 }
 
 void block_job_resume(const std::shared_ptr<Connection>& connection, const DiskRequest& request,
-                      Answer<void> answer) {
-  if (is_refused(check_flags(request.flags, 0, "blockJobResume"), answer)) {
+                      Answer<void> done) {
+  if (is_refused(check_flags(request.flags, 0, "blockJobResume"), done)) {
     return;
   }
   find_job(connection, request, {"blockJobResume", true},
-           [answer = std::move(answer)](Result<FoundJob> running) {
+           [done = std::move(done)](Result<FoundJob> running) {
              if (!running.ok()) {
-               answer(std::move(running).error());
+               done(std::move(running).error());
              } else if (running->job != nullptr) {
-               resume(*running, answer);
+               resume(*running, done);
              } else {
-               answer(no_job_of_ours(*running));
+               done(no_job_of_ours(*running));
              }
            });
 }
 
 void block_job_abort(const std::shared_ptr<Connection>& connection, const DiskRequest& request,
-                     Answer<std::shared_ptr<job::Job>> answer) {
-  if (is_refused(check_abort_flags(request.flags), answer)) {
+                     Answer<std::shared_ptr<job::Job>> done) {
+  if (is_refused(check_abort_flags(request.flags), done)) {
     return;
   }
   find_job(connection, request, {"virDomainBlockJobAbort", true},
-           [connection, answer = std::move(answer), request](Result<FoundJob> running) {
-             answer(running.ok() ? abort(*connection, *running, request.flags)
-                                 : std::move(running).error());
+           [connection, done = std::move(done), request](Result<FoundJob> running) {
+             done(running.ok() ? abort(*connection, *running, request.flags)
+                               : std::move(running).error());
            });
 }
 

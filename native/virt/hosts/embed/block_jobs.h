@@ -25,25 +25,25 @@ namespace blockpull::virt::embed {
 
 /// virDomainGetBlockJobInfo. Absent: there is no job on that disk.
 void block_job_info(const std::shared_ptr<Connection>& connection, const DiskRequest& request,
-                    Answer<std::optional<BlockJobInfo>> answer);
+                    Answer<std::optional<BlockJobInfo>> done);
 [[nodiscard]] std::optional<Result<std::optional<BlockJobInfo>>> try_block_job_info(
     Connection& connection, const DiskRequest& request);
 
 /// virDomainBlockJobSetSpeed.
 void block_job_set_speed(const std::shared_ptr<Connection>& connection, const SpeedRequest& request,
-                         Answer<void> answer);
+                         Answer<void> done);
 [[nodiscard]] std::optional<Result<void>> try_block_job_set_speed(Connection& connection,
                                                                   const SpeedRequest& request);
 
 /// Continues a job that stopped on an error. Does nothing to any other job.
 void block_job_resume(const std::shared_ptr<Connection>& connection, const DiskRequest& request,
-                      Answer<void> answer);
+                      Answer<void> done);
 
 /// virDomainBlockJobAbort without its wait. Answers with the job that is being ended; the call is
 /// over when that has ended (when_ended()). With the ASYNC flag the answer is nullptr: the call is
 /// over.
 void block_job_abort(const std::shared_ptr<Connection>& connection, const DiskRequest& request,
-                     Answer<std::shared_ptr<job::Job>> answer);
+                     Answer<std::shared_ptr<job::Job>> done);
 
 /// libvirt's view of a job's progress; absent once it has ended.
 [[nodiscard]] std::optional<BlockJobInfo> info_of(const job::Progress& progress, Flags flags);

@@ -338,31 +338,31 @@ Result<TimedPlan> measured(const driver::qemu::GuestPlan& plan, const GuestPullR
 
 void block_pull(const std::shared_ptr<Connection>& connection, const BlockPullRequest& request,
                 std::function<void(const job::Outcome&)> on_end,
-                Answer<std::shared_ptr<job::Job>> answer) {
+                Answer<std::shared_ptr<job::Job>> done) {
   auto target = checked_target(*connection, request, false);
   if (!target.ok()) {
-    answer(std::move(target).error());
+    done(std::move(target).error());
     return;
   }
   if (!target->is_running) {
-    answer(pull_here(connection, *target, request, std::move(on_end)));
+    done(pull_here(connection, *target, request, std::move(on_end)));
     return;
   }
   GuestPullRequest asked = guest_request(*connection, std::move(target).value(), request);
   asked.on_end = std::move(on_end);
   asked.start = request.start;
-  pull_in_guest(connection, std::move(asked), std::move(answer));
+  pull_in_guest(connection, std::move(asked), std::move(done));
 }
 
 void plan_block_pull(const std::shared_ptr<Connection>& connection, const BlockPullRequest& request,
-                     Answer<PlanReading> answer) {
+                     Answer<PlanReading> done) {
   auto target = checked_target(*connection, request, true);
   if (!target.ok()) {
-    answer(std::move(target).error());
+    done(std::move(target).error());
     return;
   }
   if (!target->is_running) {
-    answer(PlanReading(
+    done(PlanReading(
         [connection, request, target = std::move(target).value()](const WalkWatch& watch) {
           return plan_here(connection, target, request, watch);
         }));
@@ -372,18 +372,17 @@ void plan_block_pull(const std::shared_ptr<Connection>& connection, const BlockP
   const GuestPullRequest asked = guest_request(*connection, std::move(target).value(), request);
   ReleaseScope scope = release_scope(connection, asked.on.domain.uuid, asked.siblings);
   scope.is_in_guest = true;
-  plan_in_guest(
-      connection, asked,
-      [scope, asked, busy, answer = std::move(answer)](Result<driver::qemu::GuestPlan> plan) {
-        if (!plan.ok()) {
-          answer(busy ? *busy : std::move(plan).error());
-          return;
-        }
-        answer(PlanReading([scope, asked, busy, plan = std::move(plan).value()](
-                               const WalkWatch& watch) -> Result<TimedPlan> {
-          return measured(plan, asked, scope, busy, watch);
-        }));
-      });
+  plan_in_guest(connection, asked,
+                [scope, asked, busy, done = std::move(done)](Result<driver::qemu::GuestPlan> plan) {
+                  if (!plan.ok()) {
+                    done(busy ? *busy : std::move(plan).error());
+                    return;
+                  }
+                  done(PlanReading([scope, asked, busy, plan = std::move(plan).value()](
+                                       const WalkWatch& watch) -> Result<TimedPlan> {
+                    return measured(plan, asked, scope, busy, watch);
+                  }));
+                });
 }
 
 }  // namespace blockpull::virt::embed

@@ -24,12 +24,12 @@ namespace blockpull::virt::embed {
 /// connection's event.
 void block_pull(const std::shared_ptr<Connection>& connection, const BlockPullRequest& request,
                 std::function<void(const job::Outcome&)> on_end,
-                Answer<std::shared_ptr<job::Job>> answer);
+                Answer<std::shared_ptr<job::Job>> done);
 
 /// What block_pull would do. Answers once the disk is found and, for a running domain, QEMU has
 /// listed its open files. Refusals because of the image itself are part of the plan; so is, under a
 /// running guest, the job that already runs on the disk.
 void plan_block_pull(const std::shared_ptr<Connection>& connection, const BlockPullRequest& request,
-                     Answer<PlanReading> answer);
+                     Answer<PlanReading> done);
 
 }  // namespace blockpull::virt::embed

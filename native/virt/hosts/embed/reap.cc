@@ -19,20 +19,20 @@ constexpr const char* kReap = "reap";
 
 /// Answers on the engine's thread when the last job has ended.
 void answer_when_ended(Connection& connection, std::vector<LiveJob> jobs,
-                       Answer<std::vector<ReapedJob>> answer) {
+                       Answer<std::vector<ReapedJob>> done) {
   struct Waiting {
     std::vector<LiveJob> jobs;
-    Answer<std::vector<ReapedJob>> answer;
+    Answer<std::vector<ReapedJob>> done;
     std::atomic<std::size_t> left{0};
   };
   if (jobs.empty()) {
-    answer(std::vector<ReapedJob>());
+    done(std::vector<ReapedJob>());
     return;
   }
   const auto waiting = std::make_shared<Waiting>();
   waiting->left = jobs.size();
   waiting->jobs = std::move(jobs);
-  waiting->answer = std::move(answer);
+  waiting->done = std::move(done);
   for (const LiveJob& adopted : waiting->jobs) {
     if (!connection.jobs().is_asked_for(*adopted.job)) {
       adopted.job->fail_rather_than_stop();
@@ -46,7 +46,7 @@ void answer_when_ended(Connection& connection, std::vector<LiveJob> jobs,
         reaped.push_back(
             {ended.disk.target, ended.disk.source, ended.job->outcome().value_or(job::Outcome{})});
       }
-      waiting->answer(std::move(reaped));
+      waiting->done(std::move(reaped));
     });
   }
 }
@@ -56,12 +56,12 @@ void answer_when_ended(Connection& connection, std::vector<LiveJob> jobs,
 class DiskFlushes : public std::enable_shared_from_this<DiskFlushes> {
  public:
   DiskFlushes(std::shared_ptr<qmp::Monitor> monitor, std::vector<std::string> nodes,
-              Answer<void> answer)
-      : monitor_(std::move(monitor)), nodes_(std::move(nodes)), answer_(std::move(answer)) {}
+              Answer<void> done)
+      : monitor_(std::move(monitor)), nodes_(std::move(nodes)), done_(std::move(done)) {}
 
   void next() {
     if (nodes_.empty()) {
-      answer_({});
+      done_({});
       return;
     }
     driver::qemu::flush_node(
@@ -73,7 +73,7 @@ class DiskFlushes : public std::enable_shared_from_this<DiskFlushes> {
           } else if (flushed.error().kind == ErrorKind::kMonitorLost && self->tries_left_-- > 0) {
             self->next();
           } else {
-            self->answer_(reported(std::move(flushed).error()));
+            self->done_(reported(std::move(flushed).error()));
           }
         });
   }
@@ -81,7 +81,7 @@ class DiskFlushes : public std::enable_shared_from_this<DiskFlushes> {
  private:
   const std::shared_ptr<qmp::Monitor> monitor_;
   std::vector<std::string> nodes_;
-  const Answer<void> answer_;
+  const Answer<void> done_;
   /// No process removes our filters more than a few times in a row.
   int tries_left_ = 3;
 };
@@ -89,22 +89,22 @@ class DiskFlushes : public std::enable_shared_from_this<DiskFlushes> {
 /// Makes durable what the domain's QEMU has written to its disks, since a job that nobody tracked
 /// may have ended without a flush. kIo if a flush failed. Does nothing if QEMU is gone.
 void flush_disks(const std::shared_ptr<Connection>& connection, const Domain& domain,
-                 Answer<void> answer) {
-  const auto monitor = begin_waiting(*connection, domain, kReap, answer);
+                 Answer<void> done) {
+  const auto monitor = begin_waiting(*connection, domain, kReap, done);
   if (monitor == nullptr) {
     return;
   }
   driver::qemu::view_guest(
       connection->shared_engine(), monitor,
       [connection, domain, monitor,
-       answer = std::move(answer)](const blockpull::Result<driver::qemu::GuestView>& view) {
+       done = std::move(done)](const blockpull::Result<driver::qemu::GuestView>& view) {
         if (!view.ok()) {
           const bool is_gone = view.error().kind == ErrorKind::kMonitorLost;
-          answer(is_gone ? Result<void>() : reported(view.error()));
+          done(is_gone ? Result<void>() : reported(view.error()));
           return;
         }
         if (auto may = driver::qemu::check_may_write(view->state); !may.ok()) {
-          answer(reported(std::move(may).error()));
+          done(reported(std::move(may).error()));
           return;
         }
         std::vector<std::string> nodes;
@@ -114,11 +114,11 @@ void flush_disks(const std::shared_ptr<Connection>& connection, const Domain& do
             nodes.push_back(name);
           }
         }
-        const auto follow = [connection, domain, view = *view, answer](Result<void> flushed) {
+        const auto follow = [connection, domain, view = *view, done](Result<void> flushed) {
           if (flushed.ok()) {
-            follow_left_in_xml(connection, domain, view, answer);
+            follow_left_in_xml(connection, domain, view, done);
           } else {
-            answer(std::move(flushed));
+            done(std::move(flushed));
           }
         };
         std::make_shared<DiskFlushes>(monitor, std::move(nodes), follow)->next();
@@ -128,7 +128,7 @@ void flush_disks(const std::shared_ptr<Connection>& connection, const Domain& do
 }  // namespace
 
 void reap_jobs(const std::shared_ptr<Connection>& connection, const std::string& uuid,
-               Answer<std::vector<ReapedJob>> answer) {
+               Answer<std::vector<ReapedJob>> done) {
   const auto find = [&]() -> Result<std::optional<Domain>> {
     BLOCKPULL_TRY(domain, connection->domain_of(uuid));
     BLOCKPULL_TRY(state, connection->state_of(domain));
@@ -136,22 +136,22 @@ void reap_jobs(const std::shared_ptr<Connection>& connection, const std::string&
   };
   auto domain = find();
   if (!domain.ok()) {
-    answer(std::move(domain).error());
+    done(std::move(domain).error());
   } else if (!domain->has_value()) {
-    answer(std::vector<ReapedJob>());
+    done(std::vector<ReapedJob>());
   } else {
-    const auto flush = [connection, on = **domain, answer](Result<std::vector<ReapedJob>> reaped) {
-      flush_disks(connection, on, [answer, reaped](Result<void> flushed) {
+    const auto flush = [connection, on = **domain, done](Result<std::vector<ReapedJob>> reaped) {
+      flush_disks(connection, on, [done, reaped](Result<void> flushed) {
         // A connection that was closed since has released its jobs, and their outcomes say so.
         const bool is_told = flushed.ok() || flushed.error().error.kind == ErrorKind::kClosed;
-        answer(is_told ? reaped : std::move(flushed).error());
+        done(is_told ? reaped : std::move(flushed).error());
       });
     };
-    adopt_in_guest(connection, **domain, [connection, answer, flush](Result<Adopted> adopted) {
+    adopt_in_guest(connection, **domain, [connection, done, flush](Result<Adopted> adopted) {
       if (adopted.ok()) {
         answer_when_ended(*connection, std::move(adopted->jobs), flush);
       } else {
-        answer(std::move(adopted).error());
+        done(std::move(adopted).error());
       }
     });
   }

@@ -27,6 +27,6 @@ namespace blockpull::virt::embed {
 /// job that nobody tracked may have ended before without being durable. No jobs in a domain that is
 /// shut off.
 void reap_jobs(const std::shared_ptr<Connection>& connection, const std::string& uuid,
-               Answer<std::vector<ReapedJob>> answer);
+               Answer<std::vector<ReapedJob>> done);
 
 }  // namespace blockpull::virt::embed
