@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fields are copied first and judged afterwards, each judgement with its own sentence. The order
-// matters in two places: cluster_bits before everything that is measured in clusters, and unknown
-// incompatible bits before every field whose meaning such a bit could change.
+// Fields are copied first and checked afterwards, each check with its own sentence. The order
+// matters in two places. cluster_bits comes before everything that is measured in clusters. Unknown
+// incompatible bits come before every field whose meaning they could change.
 
 #include "core/image/qcow2/header.h"
 
@@ -19,7 +19,7 @@ namespace {
 constexpr std::uint32_t kMaxRefcountOrder = 6;
 constexpr std::uint32_t kMinExtendedClusterBits = 14;
 
-/// Judges one header. Every check answers for one group of fields.
+/// Checks one header. Each check covers one group of fields.
 class Judge {
  public:
   Judge(Header& header, std::span<const std::byte> first, std::uint64_t file_size,
@@ -96,7 +96,7 @@ class Judge {
                           offset + length, "; it must lie behind the header and in the file"));
     }
     auto bytes = first_.subspan(offset, length);
-    // Programs that store their strings with the zero that ends them; QEMU reads it as that.
+    // Some programs store their strings with a terminating zero; QEMU accepts that.
     while (!bytes.empty() && bytes.back() == std::byte{0}) {
       bytes = bytes.first(bytes.size() - 1);
     }
@@ -202,7 +202,7 @@ class Judge {
       return corrupt(text("snapshot table of '", path_, "' begins at ", header_.snapshots_offset,
                           "; it must begin at a multiple of ", header_.cluster_size()));
     }
-    // What the entries say is read, and bounded, by snapshots.h.
+    // snapshots.h reads the entries and checks their bounds.
     return header_.snapshot_count == 0 ? Result<void>()
                                        : check_table("snapshot table", header_.snapshots_offset, 1);
   }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The qcow2 header and its extensions, read and judged. Everything that can be wrong with a header
-// is found here, before any table is looked at, with QEMU's bounds (`layout.h`,
-// `core/base/limits.h`); whether a *table* lies in the file is checked here too, so that no
-// later code allocates for a table that cannot be there. Parsing touches no file: the first cluster
-// (or what there is of it) comes in as bytes.
+// Reads and checks the qcow2 header and its extensions. Every error in a header is found here,
+// before any table is read, with QEMU's limits (`layout.h`, `core/base/limits.h`). The bounds of
+// each *table* are also checked against the file, so that later code never allocates for a table
+// that cannot exist. Parsing reads no file: the first cluster, or what there is of it, comes in as
+// bytes.
 
 #pragma once
 
@@ -43,10 +43,10 @@ struct Header {
 
   std::optional<BackingReference> backing;
   std::vector<Extension> extensions;
-  /// First byte behind the last extension (where an end marker is, or would be).
+  /// First byte behind the last extension, where an end marker is or would be.
   std::uint64_t extensions_end = 0;
-  /// Whether an end marker of 8 zero bytes really is at `extensions_end`; without one the area is
-  /// ended by the backing name (or the cluster) alone.
+  /// Whether an end marker of 8 zero bytes really is at `extensions_end`. Without one the
+  /// extensions end at the backing name, or at the end of the cluster.
   bool has_end_marker = false;
 
   [[nodiscard]] std::uint64_t cluster_size() const { return std::uint64_t{1} << cluster_bits; }
@@ -73,16 +73,16 @@ struct Header {
   [[nodiscard]] const Extension* find(std::uint32_t type) const;
 };
 
-/// Whether a table or cluster lies in a file of that length, but for the end of the file: as in
-/// QEMU, what is missing there reads as zeros, as long as it is less than a cluster.
+/// Whether a table or cluster lies in a file of that length. It may reach past the end by less than
+/// a cluster: as in QEMU, the missing part reads as zeros.
 [[nodiscard]] bool lies_in_file(std::uint64_t offset, std::uint64_t bytes, std::uint64_t file_size,
                                 std::uint64_t cluster_size);
 
-/// Reads a header from the beginning of a file of `file_size` bytes. `first` holds the file's first
-/// cluster, or the whole file when it is shorter (2 MiB, the largest cluster, are always enough).
-/// kFormatUnknown: no qcow2 at all; kImageCorrupt: a field out of bounds; kFeatureUnsupported: a
-/// version, a compression type or an incompatible bit that is unknown, the bit named from the
-/// feature table where it is listed there.
+/// Reads a header from the beginning of a file of `file_size` bytes. `first` has the file's first
+/// cluster, or the whole file if it is shorter (2 MiB, the largest cluster, are always enough).
+/// kFormatUnknown: not a qcow2 image. kImageCorrupt: a field out of bounds. kFeatureUnsupported: an
+/// unknown version, compression type or incompatible bit; the bit has its name from the feature
+/// table if that lists it.
 [[nodiscard]] Result<Header> parse_header(std::span<const std::byte> first, std::uint64_t file_size,
                                           const std::string& path);
 
