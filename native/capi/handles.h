@@ -2,13 +2,13 @@
 //
 // What virConnectPtr and virDomainPtr point to. Both are counted, as in libvirt:
 //
-//     connection  ◀── one for each virConnectOpen and virConnectRef, each domain handle, each
-//                     callback that is registered, and while its events are told
+//     connection  ◀── one for each virConnectOpen and virConnectRef, each domain handle and each
+//                     registered callback, and while its events are delivered
 //     domain      ◀── one for each lookup and virDomainRef; its name, UUID and id are those of
 //                     the lookup
 //
-// The last reference to a connection ends its jobs and waits for them. A number at the beginning
-// tells a handle from another pointer and, with luck, from one that was freed.
+// The last reference to a connection ends its jobs and waits for them. A magic number at the
+// beginning distinguishes a handle from another pointer and, with luck, from a freed handle.
 //
 // Thread rule: any thread but the engine's.
 
@@ -27,13 +27,13 @@ class EventCallbacks;
 
 class ConnectionHandle {
  public:
-  /// With one reference, the caller's.
+  /// Returns it with one reference, the caller's.
   [[nodiscard]] static virt::Result<ConnectionHandle*> open(virt::ConnectOptions options);
 
   [[nodiscard]] bool is_valid() const { return magic_ == kMagic; }
 
   void ref() { ++references_; }
-  /// Gives one reference back; true when it was the last, and the handle is gone.
+  /// Releases one reference; true if it was the last and the handle is gone.
   bool unref();
 
   [[nodiscard]] const std::shared_ptr<virt::Connect>& virt() const { return connect_; }
@@ -53,7 +53,7 @@ class ConnectionHandle {
 
 class DomainHandle {
  public:
-  /// With one reference, the caller's; takes one on the connection.
+  /// Returns it with one reference, the caller's; takes one on the connection.
   [[nodiscard]] static DomainHandle* make(ConnectionHandle& connection, std::string name,
                                           std::string uuid, int number);
 
