@@ -4,7 +4,7 @@
 // works here: types with libvirt's layout, and functions with its names and arguments. libvirt's
 // own headers are not used, since this library stands alone; test/abi compares the two.
 //
-// The two handles are opaque to programs, so here they are what native/capi makes of them.
+// The two handles are opaque to programs, so native/capi defines them.
 //
 // Layouts are those of LP64: x86-64 and arm64 Linux.
 
@@ -20,7 +20,7 @@ class DomainHandle;
 using virConnectPtr = blockpull::capi::ConnectionHandle*;
 using virDomainPtr = blockpull::capi::DomainHandle*;
 
-/// The texts are from malloc() and may be null.
+/// The texts come from malloc() and may be null.
 struct virError {
   int code;
   int domain;
@@ -69,7 +69,7 @@ using virErrorFunc = void (*)(void* user_data, virErrorPtr error);
 using virFreeCallback = void (*)(void* opaque);
 using virConnectDomainEventGenericCallback = void (*)(virConnectPtr conn, virDomainPtr dom,
                                                       void* opaque);
-/// What callbacks of events 8 and 16 are, whatever they were cast to.
+/// The real type of the callbacks for events 8 and 16, whatever they were cast to.
 using virConnectDomainEventBlockJobCallback = void (*)(virConnectPtr conn, virDomainPtr dom,
                                                        const char* disk, int type, int status,
                                                        void* opaque);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The calls that all of this is for.
+// The calls on block jobs, for which this library exists.
 
 #include "virt/calls/block_job_calls.h"
 
@@ -20,7 +20,7 @@ using Started = std::shared_ptr<job::Job>;
 
 int pull(const Call& call, virDomainPtr dom, virt::BlockPullRequest request) {
   request.uuid = dom->uuid();
-  // A C program may exit as soon as this returns, and nobody would be there to end the job.
+  // A C program may exit as soon as this returns; nobody would then finish the job.
   request.finisher = virt::Finisher::kWhoeverIsNextWhereItRuns;
   return call.status(answer_of<Started>(
       [&](auto answer) { virt::block_pull(dom->connection().virt(), request, nullptr, answer); }));

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The shape that every function of the shim has:
+// The shape of every function of the shim:
 //
-//     const Call call("virDomainBlockPull");                     the last error is forgotten
+//     const Call call("virDomainBlockPull");                     the last error is cleared
 //     if (!call.takes(dom) || !call.has(disk, "disk")) {         handle, then arguments
-//       return -1;                                               (the check has said why)
+//       return -1;                                               (the check has raised the error)
 //     }
 //     return call.status(answer_of<...>(...));                   native/virt does the work
 //
-// A check that fails has raised its error: it is the thread's last error, and the program's handler
-// has heard of it.
+// A failed check has raised its error: it is the thread's last error, and the program's handler was
+// called with it.
 
 #pragma once
 
@@ -26,17 +26,17 @@ class Call {
   /// `function` is a literal: its name in C.
   explicit Call(const char* function) : function_(function) { virResetLastError(); }
 
-  /// False, and said so, in a child of fork().
+  /// False, with the error raised, in a child of fork().
   [[nodiscard]] bool may_begin() const;
 
-  /// Whether `handle` is one, and calls may be made on it. `domain` is where libvirt says that
-  /// connection is checked.
+  /// Whether `handle` is valid and calls may be made on it. `domain` is the error domain in which
+  /// libvirt checks that connection.
   [[nodiscard]] bool takes(const ConnectionHandle* handle,
                            virt::ErrorDomain domain = virt::ErrorDomain::kPublic) const;
   [[nodiscard]] bool takes(const DomainHandle* handle) const;
 
-  /// Whether the connection is not read-only. Asked here as well as in virt/calls, since libvirt
-  /// refuses a read-only connection before a null argument.
+  /// Whether the connection is not read-only. This is checked here as well as in virt/calls, since
+  /// libvirt refuses a read-only connection before a null argument.
   [[nodiscard]] bool may_write(const ConnectionHandle* handle) const;
   [[nodiscard]] bool may_write(const DomainHandle* handle) const;
 
@@ -49,7 +49,7 @@ class Call {
     return succeeded(result) ? 0 : -1;
   }
 
-  /// Whether there is a value; raises the error where there is none.
+  /// Whether there is a value; raises the error if there is none.
   template <typename T>
   [[nodiscard]] bool succeeded(const virt::Result<T>& result) const {
     if (!result.ok()) {

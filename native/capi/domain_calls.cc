@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Finding domains, and what their handles say.
+// Finding domains, and reading their handles.
 
 #include "virt/calls/domain_calls.h"
 
@@ -19,7 +19,7 @@ namespace {
 using Found = virt::FoundDomain;
 using Domains = virt::FoundDomains;
 
-/// Characters of a UUID and the NUL: VIR_UUID_STRING_BUFLEN.
+/// Characters of a UUID with the NUL: VIR_UUID_STRING_BUFLEN.
 constexpr std::size_t kUuidBuffer = 37;
 
 virDomainPtr handle_to(ConnectionHandle& connection, const Found& found) {
@@ -34,7 +34,7 @@ virDomainPtr handle_of(const Call& call, ConnectionHandle& connection,
   return handle_to(connection, *found);
 }
 
-/// With a null behind the last, in memory that the program frees.
+/// A null-terminated array, in memory that the program frees.
 virDomainPtr* handles_of(ConnectionHandle& connection, const Domains& domains) {
   auto* const handles =
       static_cast<virDomainPtr*>(std::calloc(domains.size() + 1, sizeof(virDomainPtr)));

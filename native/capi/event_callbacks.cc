@@ -9,8 +9,8 @@
 namespace blockpull::capi {
 namespace {
 
-/// Events that wait for a program which does not run its event loop. Each is the end of a job, so
-/// this is more than any program leaves lying; beyond it the oldest goes.
+/// Most events that wait for a program that does not run its event loop. Each is the end of a job,
+/// so no program leaves that many; beyond it the oldest is dropped.
 constexpr std::size_t kWaitingEvents = 65536;
 
 }  // namespace
@@ -41,7 +41,7 @@ virt::Result<void> EventCallbacks::remove(int id) {
   return {};
 }
 
-/// Those whose turn to go has come: none during a dispatch, since one of them may be running.
+/// The callbacks that may be freed now: none during a dispatch, since one of them may be running.
 std::map<int, EventCallback> EventCallbacks::take_removed() {
   return dispatching_ == 0 ? std::exchange(removed_, {}) : std::map<int, EventCallback>();
 }
@@ -96,7 +96,7 @@ void EventCallbacks::dispatch() {
   connection_.unref();
 }
 
-/// Without a function where it was deregistered.
+/// Without a function if it was deregistered.
 EventCallback EventCallbacks::find(int id) {
   const std::lock_guard lock(mutex_);
   const auto known = callbacks_.find(id);
@@ -112,7 +112,7 @@ void EventCallbacks::tell(const virt::BlockJobEvent& event, const virt::EventNot
     const int number = connection_.virt()->ids().known(event.domain_uuid);
     DomainHandle* domain =
         DomainHandle::make(connection_, event.domain_name, event.domain_uuid, number);
-    // The program has cast it to the generic type, whatever its event; back to what it is.
+    // The program has cast it to the generic type for any event; cast it back to its real type.
     const auto function = reinterpret_cast<virConnectDomainEventBlockJobCallback>(
         reinterpret_cast<void*>(callback.function));
     function(&connection_, domain, notice.disk.c_str(), static_cast<int>(event.type),

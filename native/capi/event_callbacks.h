@@ -5,9 +5,9 @@
 //     engine's thread     queue ─▶ event loop is woken
 //     event loop's thread          dispatch ─▶ event 8, then event 16, to each callback in turn
 //
-// No lock is held while a callback runs, so it may register and deregister, itself too. What is
-// deregistered meanwhile hears nothing more, and stays in the list until the dispatch is over: only
-// then is its free function called, as in libvirt.
+// No lock is held while a callback runs, so it may register and deregister callbacks, even itself.
+// A callback that is deregistered during a dispatch is not called any more, but stays in the list
+// until the dispatch is over. Only then is its free function called, as in libvirt.
 //
 // Each callback holds a reference on the connection.
 //
@@ -37,11 +37,11 @@ struct EventCallback {
 class EventCallbacks final : public EventSource,
                              public std::enable_shared_from_this<EventCallbacks> {
  public:
-  /// `connection` outlives every callback, since they hold it.
+  /// `connection` outlives every callback, since callbacks hold it.
   explicit EventCallbacks(ConnectionHandle& connection) : connection_(connection) {}
 
-  /// Its id. What register_event() refuses; and 1 without an event loop, which libvirt looks for
-  /// after the arguments.
+  /// Returns its id. Fails as register_event() does, and with 1 without an event loop, which
+  /// libvirt checks after the arguments.
   [[nodiscard]] virt::Result<int> add(const virt::EventCall& call, EventCallback callback);
   [[nodiscard]] virt::Result<void> remove(int id);
 
@@ -55,14 +55,14 @@ class EventCallbacks final : public EventSource,
   [[nodiscard]] std::map<int, EventCallback> take_removed();
 
   ConnectionHandle& connection_;
-  /// Guards what follows.
+  /// Guards everything below.
   std::mutex mutex_;
   /// By their ids.
   std::map<int, EventCallback> callbacks_;
-  /// Deregistered, and not freed before the dispatches under way have ended; then the oldest first.
+  /// Deregistered, but freed only after the running dispatches have ended, oldest first.
   std::map<int, EventCallback> removed_;
   std::deque<virt::BlockJobEvent> events_;
-  /// Dispatches under way.
+  /// Running dispatches.
   int dispatching_ = 0;
 };
 

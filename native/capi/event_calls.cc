@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The event loop, and who listens.
+// The event loop, and event registrations.
 
 #include <cstdint>
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// libvirt's default event loop, as far as events of block jobs need one: the program registers it
-// and then runs it, once for each turn, on a thread of its choice; callbacks run there and nowhere
-// else. A turn waits until there is something to tell.
+// libvirt's default event loop, as far as events of block jobs need one. The program registers it
+// and then runs it, one call per turn, on a thread of its choice; callbacks run only there. A turn
+// waits until there is an event.
 //
 // Thread rule: any thread. Never destroyed.
 
@@ -30,14 +30,14 @@ class EventLoop {
   void register_default();
   [[nodiscard]] bool is_registered();
 
-  /// Something waits in `source`.
+  /// `callbacks` has events waiting.
   void wake(std::shared_ptr<EventSource> source);
 
-  /// One turn. False, at once, where no loop is registered.
+  /// Runs one turn. False, at once, if no loop is registered.
   [[nodiscard]] bool run_once();
 
  private:
-  /// Guards what follows.
+  /// Guards everything below.
   std::mutex mutex_;
   std::condition_variable woken_;
   bool is_registered_ = false;

@@ -2,13 +2,13 @@
 //
 // What virConnectPtr and virDomainPtr point to. Both are counted, as in libvirt:
 //
-//     connection  ◀── one for each virConnectOpen and virConnectRef, each domain handle, each
-//                     callback that is registered, and while its events are told
+//     connection  ◀── one for each virConnectOpen and virConnectRef, each domain handle and each
+//                     registered callback, and while its events are delivered
 //     domain      ◀── one for each lookup and virDomainRef; its name, UUID and id are those of
 //                     the lookup
 //
-// The last reference to a connection ends its jobs and waits for them. A number at the beginning
-// tells a handle from another pointer and, with luck, from one that was freed.
+// The last reference to a connection ends its jobs and waits for them. A magic number at the
+// beginning distinguishes a handle from another pointer and, with luck, from a freed handle.
 //
 // Thread rule: any thread but the engine's.
 
@@ -28,7 +28,7 @@ class EventCallbacks;
 
 class ConnectionHandle {
  public:
-  /// Before the handle is given to anybody (open_connection.h).
+  /// Returns it with one reference, the caller's.
   void attach(std::shared_ptr<virt::Connect> connect, std::shared_ptr<EventCallbacks> callbacks) {
     connect_ = std::move(connect);
     callbacks_ = std::move(callbacks);
@@ -37,7 +37,7 @@ class ConnectionHandle {
   [[nodiscard]] bool is_valid() const { return magic_ == kMagic; }
 
   void ref() { ++references_; }
-  /// Gives one reference back; true when it was the last, and the handle is gone.
+  /// Releases one reference; true if it was the last and the handle is gone.
   bool unref();
 
   [[nodiscard]] const std::shared_ptr<virt::Connect>& virt() const { return connect_; }
@@ -55,7 +55,7 @@ class ConnectionHandle {
 
 class DomainHandle {
  public:
-  /// With one reference, the caller's; takes one on the connection.
+  /// Returns it with one reference, the caller's; takes one on the connection.
   [[nodiscard]] static DomainHandle* make(ConnectionHandle& connection, std::string name,
                                           std::string uuid, int number);
 

@@ -19,7 +19,7 @@ namespace {
 constexpr int kLevelWarning = 1;
 constexpr int kLevelError = 2;
 
-/// Two atomics and not a lock, which a child of fork() might find held. libvirt's own are plain.
+/// Two atomics and no lock, which a child of fork() might find held. libvirt's own are plain.
 std::atomic<virErrorFunc> handler{nullptr};
 std::atomic<void*> handler_data{nullptr};
 
@@ -32,7 +32,7 @@ pthread_key_t make_key() {
   return key;
 }
 
-/// This thread's error, made when first asked for; null when there is no memory for it.
+/// This thread's error, created at the first call; null if there is no memory for it.
 virErrorPtr last_error() {
   static const pthread_key_t key = make_key();
   auto* error = static_cast<virErrorPtr>(pthread_getspecific(key));
@@ -68,7 +68,7 @@ void fill_report(virError& error, const virt::Failure& failure) {
   error.int2 = -1;
 }
 
-/// What libvirt calls the part of it that found the fault.
+/// libvirt's name for the part of it that found the error.
 const char* domain_name(int domain) {
   switch (static_cast<virt::ErrorDomain>(domain)) {
     case virt::ErrorDomain::kNone:
@@ -150,7 +150,7 @@ void virResetLastError() {
   virResetError(last_error());
 }
 
-/// Never null but for want of memory: a copy of no error has code 0.
+/// Null only if there is no memory: a copy of no error has code 0.
 virErrorPtr virSaveLastError() {
   auto* saved = static_cast<virErrorPtr>(std::calloc(1, sizeof(virError)));
   if (saved != nullptr) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The calls on the library as a whole, and its one data symbol.
+// The calls on the library as a whole, and its only data symbol.
 
 #include <array>
 
@@ -10,10 +10,10 @@ using blockpull::capi::Call;
 
 namespace {
 
-/// The libvirt whose symbols we have, as it tells its own version: 11.3.0.
+/// The libvirt whose symbols we have, in libvirt's own encoding: 11.3.0.
 constexpr unsigned long kLibvirtVersion = 11003000;
 
-/// What virConnectOpenAuth would ask with; nothing here asks.
+/// The callback by which virConnectOpenAuth would ask for credentials; nothing here asks.
 virConnectAuth no_credentials{nullptr, 0, [](void*, unsigned int, void*) { return -1; }, nullptr};
 
 }  // namespace

@@ -69,7 +69,7 @@ virt::Result<void> Process::keep(const std::shared_ptr<virt::Connect>& connectio
                         "process is ending; no connection can be opened");
   }
   connections_.push_back(connection);
-  // After the engine's own statics were made, so that this runs before they go.
+  // Registered after the engine's own statics exist, so that it runs before they are destroyed.
   if (!std::exchange(ends_at_exit_, true) && std::atexit([] { get().end(); }) != 0) {
     std::abort();
   }

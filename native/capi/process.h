@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a program's connections share: its end, and what fork() makes of them.
+// What a program's connections share: their end, and the effects of fork().
 //
 //     open ─▶ connection, and with the first one the engine ─▶ close: its jobs end, and with the
 //                                                               last one the engine
 //     exit()  jobs are abandoned: nothing more is linked, and what is in flight is waited for;
 //             no connection can be opened or used from then on
-//     fork()  a child has none of the threads, and locks as they happened to be: while its parent
-//             had connections open, every call fails in it before it takes any lock. A child of a
-//             process without connections may open its own: that is how daemons start.
+//     fork()  a child has none of the threads, and locks in an arbitrary state: if its parent had
+//             connections open, every call in the child fails before it takes any lock. A child of
+//             a process without connections may open its own: that is how daemons start.
 //
-// Made once and never destroyed, since threads of the program may call until the very end.
+// Created once and never destroyed, since threads of the program may call until the very end.
 //
 // Thread rule: any thread.
 
@@ -48,13 +48,13 @@ class Process {
   [[nodiscard]] std::vector<std::shared_ptr<virt::Connect>> open_connections();
   void end();
 
-  /// Connections open, being opened and being closed. Counted before and after everything else, so
-  /// that a child of fork() never sees 0 while a lock may be held.
+  /// Connections that are open, being opened or being closed. Counted before and after everything
+  /// else, so that a child of fork() never sees 0 while a lock may be held.
   std::atomic<int> users_{0};
-  /// The process that has them.
+  /// The process that owns them.
   std::atomic<pid_t> owner_{0};
 
-  /// Guards what follows.
+  /// Guards everything below.
   std::mutex mutex_;
   std::vector<std::weak_ptr<virt::Connect>> connections_;
   bool ends_at_exit_ = false;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the stubs do that scripts/make-abi.mjs makes for the rest of libvirt's symbols: they fail as
-// libvirt does where a driver lacks a method (code 3), whatever they are given.
+// The body of the stubs that scripts/make-abi.mjs makes for the rest of libvirt's symbols. They
+// fail as libvirt does if a driver lacks a method (code 3), for any arguments.
 
 #pragma once
 

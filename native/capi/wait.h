@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // C's calls return when there is an answer; below, an answer may come on another thread. Every call
-// of the shim on native/virt goes through here:
+// of the shim to native/virt goes through here:
 //
 //     answer_of<T>([&](auto answer) { virt::lookup_by_name(conn->virt(), name, answer); })
 //
-// The call is handed what to answer with: once, from any thread, at once or later.
+// The call gets the function to answer with: once, from any thread, at once or later.
 
 #pragma once
 
@@ -28,7 +28,8 @@ template <typename T>
     std::condition_variable answered;
     std::optional<virt::Result<T>> result;
   };
-  // Shared, since whoever answers may still be inside notify_all() when the waiter has gone on.
+  // Shared, since the answering thread may still be inside notify_all() when the waiter has
+  // continued.
   const auto waiting = std::make_shared<Waiting>();
   call([waiting](virt::Result<T> result) {
     const std::lock_guard lock(waiting->mutex);

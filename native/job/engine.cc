@@ -19,7 +19,7 @@ bool threads_are_forced() {
   return choice != nullptr && std::string_view(choice) == "threads";
 }
 
-/// io_uring, or nullptr where it is refused, which is said once a process.
+/// io_uring, or nullptr if it is refused, which is printed once per process.
 std::unique_ptr<io::RequestQueue> try_uring() {
   auto queue = io::UringQueue::create();
   if (queue.ok()) {
@@ -94,8 +94,8 @@ Engine::~Engine() {
   }
   queue_->wake();
   thread_.reset();
-  // A thread of the pool may still be between posting and waking: the last callback can run, and
-  // let go of the engine, before its poster has returned. What it wakes must outlive it.
+  // A thread of the pool may still be between posting and waking. The last callback can run, and
+  // release the engine, before its poster has returned. The queue that it wakes must outlive it.
   blocking_.reset();
 }
 
@@ -124,7 +124,7 @@ void Engine::cancel_call(std::uint64_t ticket) {
   timers_.cancel(ticket);
 }
 
-/// False when the engine is to end.
+/// False if the engine must end.
 bool Engine::run_posted() {
   std::vector<std::function<void()>> posted;
   {
@@ -134,7 +134,7 @@ bool Engine::run_posted() {
       return false;
     }
     if (stopping_) {
-      // The wake of the destructor is used up, and no other will come: look again after these.
+      // The destructor's wake is used up and no other will come: check again after these.
       queue_->wake();
     }
   }

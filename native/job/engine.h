@@ -3,18 +3,18 @@
 // The threads of the library: one that drives every job, and a few that may block.
 //
 //     engine thread   ring or queue · timers · posted calls · every work item's steps
-//     blocking (4)    open, fallocate, fdatasync, table I/O, inflate; pread and pwrite where
+//     blocking (4)    open, fallocate, fdatasync, table I/O, inflate; pread and pwrite if
 //                     io_uring is refused
 //
-// One engine a process, counted by its users: the first makes it, the last ends it, on whatever
-// thread that is. It must outlive its jobs, so whoever starts one waits for its end before letting
-// go. Who lets go on another thread waits for the engine's end. On one of its own nobody can: there
-// a callback may hold the last connection for a moment longer than everybody else. Then the engine
-// ends by itself once that callback has returned.
+// There is one engine per process, counted by its users. The first user creates it and the last
+// ends it, on any thread. It must outlive its jobs, so a user that starts one waits for its end
+// before it releases the engine. A release on another thread waits for the engine to end. On one of
+// the engine's own threads that is impossible, but a callback there may happen to hold the last
+// connection. The engine then ends by itself once that callback has returned.
 //
-// io_uring is probed once; where it is refused (seccomp, sysctl, an old kernel) the engine says so
-// once in one line on stderr, and data goes through the blocking threads. BLOCKPULL_IO=threads
-// forces that, silently.
+// io_uring is probed once. If it is refused (seccomp, sysctl, an old kernel), the engine prints one
+// line on stderr, once, and data goes through the blocking threads. BLOCKPULL_IO=threads forces
+// that, silently.
 
 #pragma once
 
@@ -32,7 +32,7 @@ namespace blockpull::job {
 
 class Engine final : public Host {
  public:
-  /// The engine of this process. kIo when threads or buffers cannot be had.
+  /// The engine of this process. kIo if threads or buffers cannot be created.
   [[nodiscard]] static Result<std::shared_ptr<Engine>> shared();
   ~Engine() override;
   Engine(const Engine&) = delete;
@@ -68,13 +68,13 @@ class Engine final : public Host {
   std::mutex mutex_;
   std::vector<std::function<void()>> posted_;
   bool stopping_ = false;
-  /// Nobody waits for its end: its thread destroys it.
+  /// Nobody waits for its end: its own thread destroys it.
   bool is_left_ = false;
 
   /// Engine thread only.
   TimerQueue timers_;
 
-  /// Absent until it has been had.
+  /// Absent until the thread has been started.
   std::optional<Thread> thread_;
 };
 

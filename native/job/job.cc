@@ -7,7 +7,7 @@
 namespace blockpull::job {
 namespace {
 
-/// How often the rate that people see is taken, and thereby over which time it is an average.
+/// How often the reported rate is measured, and the time over which it is an average.
 constexpr Nanoseconds kSampleInterval{500'000'000};
 
 State state_of(const Ending& ending) {
@@ -143,8 +143,8 @@ void Job::fail_rather_than_stop() {
   });
 }
 
-/// On the host's thread, from inside the work item, which must not be destroyed before it has
-/// returned.
+/// Called on the host's thread from inside the work item, which must not be destroyed before the
+/// call has returned.
 void Job::work_finished(Ending ending) {
   finished_ = true;
   host_.cancel_call(sample_ticket_);
@@ -156,7 +156,8 @@ void Job::work_finished(Ending ending) {
   });
 }
 
-/// On a blocking thread: closes the files, then whatever belongs before the end is told.
+/// On a blocking thread: closes the files, then does everything that must precede the report of the
+/// end.
 void Job::close_work(const Ending& ending) {
   work_.reset();
   claim_.release();
@@ -180,7 +181,7 @@ void Job::close_work(const Ending& ending) {
 }
 
 void Job::judge() {
-  // It may call back at once, and announce() empties the options.
+  // It may call back at once, and announce() clears the options.
   const EndJudge judge = std::exchange(options_.judge_end, nullptr);
   if (!judge) {
     announce();
@@ -200,7 +201,7 @@ void Job::announce() {
   if (options_.on_end) {
     options_.on_end(outcome_);
   }
-  // What they hold may hold this job.
+  // The options may hold this job.
   options_ = {};
   std::vector<std::function<void()>> waiting;
   {
@@ -231,8 +232,8 @@ Progress Job::progress() const {
 }
 
 std::optional<Outcome> Job::outcome() const {
-  // Not ended_, which comes after the listener: whoever reads an end in progress(), the listener
-  // too, finds the outcome.
+  // Not ended_, which is set after the listener has run. Code that sees an end in progress(),
+  // including the listener, must find the outcome.
   const std::lock_guard lock(mutex_);
   return has_ended(state_.load()) ? std::optional(outcome_) : std::nullopt;
 }

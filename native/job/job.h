@@ -2,18 +2,18 @@
 //
 // One job, as everybody but the engine sees it.
 //
-//     start ─▶ running ────────────┬─▶ completed    no error, also when a stop came too late
+//     start ─▶ running ────────────┬─▶ completed    no error, also if a stop came too late
 //                 │                ├─▶ failed       any error but those below
-//                 │                ├─▶ unknown      kJobVanished, kClosed, kMonitorTimeout: its
-//                 │                │                end was not seen
+//                 │                ├─▶ unknown      kJobVanished, kClosed, kMonitorTimeout: nobody
+//                 │                │                saw its end
 //                 │                │
 //                 └ stop ─▶ aborting ─▶ cancelled   kCancelled
 //
-// Progress is read from atomics: asking never waits for the job. The listener hears of the end
-// once, after the files are closed and the locks are gone, and of nothing after it.
+// Progress is read from atomics, so a query never waits for the job. The listener is notified of
+// the end once, after the files are closed and the locks are released, and of nothing after it.
 //
-// Thread rule: every public call from any thread. The listener runs on the engine's thread and must
-// not block.
+// Thread rule: any thread may make any public call. The listener runs on the engine's thread and
+// must not block.
 
 #pragma once
 
@@ -51,51 +51,51 @@ struct Progress {
   /// The limit in force: bytes a second, 0 for no limit.
   std::uint64_t bandwidth = 0;
   const char* method = "none";
-  /// The error on which it waits to be resumed.
+  /// The error on which it stopped.
   std::optional<ErrorKind> stopped_on;
   Phase phase = Phase::kMoving;
-  /// For how long whoever does the work has not answered; 0: it answers.
+  /// For how long QEMU, if it does the work, has not answered; 0: it answers.
   std::uint64_t silent_ns = 0;
 };
 
 struct Outcome {
   Kind kind = Kind::kPull;
   State state = State::kFailed;
-  /// Absent when and only when completed.
+  /// Absent exactly if the job completed.
   std::optional<Error> error;
   std::uint64_t bytes_moved = 0;
   double seconds = 0;
   const char* method = "none";
   std::vector<std::string> released;
-  /// What went wrong beside the job.
+  /// Problems beside the job itself.
   std::vector<std::string> warnings;
-  /// Ending::verified and Ending::durable; both false unless completed.
+  /// Ending::verified and Ending::durable; both are false unless the job completed.
   bool verified = false;
   bool durable = false;
-  /// Ending::trailing, whatever the end.
+  /// Ending::trailing, for any outcome.
   std::optional<Trailing> trailing = {};
 };
 
-/// Takes an outcome, and gives it back, once and on the same thread, when it is judged.
+/// Takes an outcome, and gives it back once, on the same thread, when its released files are known.
 using EndJudge = std::function<void(Outcome, std::function<void(Outcome)>)>;
 
 struct JobOptions {
   /// Bytes a second, 0 for no limit.
   std::uint64_t bandwidth = 0;
-  /// Runs on a thread that may block, when the work is over and its files are closed, before the
-  /// end is told; may add warnings, not change the state.
+  /// Runs on a thread that may block, after the work is over and its files are closed, and before
+  /// the end is reported. It may add warnings, but not change the state.
   std::function<void(Outcome&)> before_end;
-  /// Runs on the host's thread after that, and may take its time without holding a thread; the end
-  /// is told when it gives the outcome back. May change what was released and add warnings.
+  /// Runs on the host's thread after that. It may take long without holding a thread; the end is
+  /// reported when it gives the outcome back. It may change what was released and add warnings.
   EndJudge judge_end;
-  /// Hears the end.
+  /// Called with the outcome at the end.
   std::function<void(const Outcome&)> on_end;
 };
 
 class Job : public std::enable_shared_from_this<Job> {
  public:
-  /// Hands `work` to the host, which must outlive the job. The claim keeps other jobs off the disk
-  /// until the end.
+  /// Hands `work` to the host, which must outlive the job. The claim keeps other jobs away from the
+  /// disk until the end.
   [[nodiscard]] static std::shared_ptr<Job> start(Host& host, std::shared_ptr<Work> work,
                                                   Registry::Claim claim, JobOptions options);
   ~Job();
@@ -104,19 +104,20 @@ class Job : public std::enable_shared_from_this<Job> {
   /// Present once the job has ended.
   [[nodiscard]] std::optional<Outcome> outcome() const;
 
-  /// Asks for the end; a second call, or one after the end, does nothing (kAbandon overrides
+  /// Asks the job to end. A second call, or one after the end, does nothing (kAbandon overrides
   /// kCancel).
   void stop(Stop how);
   void set_bandwidth(std::uint64_t bandwidth);
-  /// The same; `done` hears, on any thread, whether it is in force. kNoJob: the job had ended.
+  /// Like set_bandwidth(), but calls `told`, on any thread, with whether the limit was accepted.
+  /// kNoJob: the job had ended.
   void try_bandwidth(std::uint64_t bandwidth, std::function<void(Result<void>)> done);
   /// Work::resume. kNoJob: the job had ended.
   void resume(std::function<void(Result<void>)> done);
   /// Work::fail_rather_than_stop.
   void fail_rather_than_stop();
 
-  /// Calls `done` once the listener has heard of the end, on the engine's thread; at once, on this
-  /// one, when that is over. It must not block.
+  /// Calls `told` on the engine's thread once the listener has been notified of the end. If it has
+  /// been already, calls it at once, on this thread. `told` must not block.
   void when_ended(std::function<void()> done);
 
  private:
@@ -131,7 +132,7 @@ class Job : public std::enable_shared_from_this<Job> {
   Host& host_;
   std::shared_ptr<Work> work_;
   Registry::Claim claim_;
-  /// The work may be closed before these are asked for again.
+  /// Kept because the work may be closed before the total is asked for again.
   const Kind kind_;
   const std::uint64_t total_;
   JobOptions options_;
@@ -143,10 +144,10 @@ class Job : public std::enable_shared_from_this<Job> {
   Nanoseconds sampled_at_;
   std::uint64_t sampled_moved_ = 0;
   std::uint64_t sample_ticket_ = 0;
-  /// Host's thread: the work item has called finish.
+  /// Host's thread only: the work item has called finish.
   bool finished_ = false;
 
-  /// Guards what follows.
+  /// Guards everything below.
   mutable std::mutex mutex_;
   bool ended_ = false;
   std::vector<std::function<void()>> waiting_;

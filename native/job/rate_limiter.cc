@@ -13,10 +13,10 @@ constexpr std::uint64_t kSmallestPiece = 4096;
 constexpr std::uint64_t kPiecesPerSecond = 64;
 constexpr std::uint64_t kSecond = 1'000'000'000;
 
-/// 128 bits: bytes times nanoseconds pass 2^64 at a few GiB.
+/// 128 bits, since bytes times nanoseconds exceed 2^64 at a few GiB.
 __extension__ using Wide = unsigned __int128;
 
-/// Time that `bytes` take at `rate`, rounded up. One day at the most, which keeps sums far from
+/// Time that `bytes` take at `rate`, rounded up; at most one day, which keeps sums far from
 /// overflow.
 Nanoseconds time_for(std::uint64_t bytes, std::uint64_t rate) {
   constexpr std::uint64_t kDay = 86'400 * kSecond;

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How long to wait before the next piece, and how large that piece may be. No thread, no clock of
-// its own.
+// How long to wait before the next piece, and how large it may be. No thread, and no clock of its
+// own.
 //
 // The limiter keeps one number: `due_`, the time at which the next piece may be issued. Issuing n
-// bytes moves it on by n / rate. Who asks late (timers are) has lost nothing as long as he is less
-// than `kGrace` late; later than that, the time is gone. So in any span of T seconds at most
+// bytes moves it on by n / rate. A caller up to `kGrace` late loses nothing (timers are often
+// late); a later one loses the time. In any span of T seconds at most
 //
 //     rate × (T + grace) + one piece  =  rate × (T + 0.004 + 1/64)  ≤  1.02 × rate      for T = 1
 //
-// bytes are issued (plus 4 KiB where a 64th of the rate is less than the smallest piece), from the
-// first second on: there is no bucket that starts full.
+// bytes are therefore issued (plus 4 KiB if a 64th of the rate is less than the smallest piece).
+// This holds from the first second on: there is no bucket that starts full.
 //
 //     due_:   ──┬────────┬────────┬───────▶ time       pieces of a 64th of a second each
 //               │ piece  │ piece  │
 //
-// A new rate is in force at once: what is still to be waited for is counted again at the new rate,
-// and is never more than one piece. Thread rule: one thread.
+// A new rate takes effect at once: the remaining wait is converted to the new rate, and is never
+// more than one piece. Thread rule: one thread.
 
 #pragma once
 
@@ -35,11 +35,11 @@ class RateLimiter {
   [[nodiscard]] std::uint64_t rate() const { return rate_; }
   void set_rate(std::uint64_t bytes_per_second, Nanoseconds now);
 
-  /// Bytes that one issue may have: a 64th of the rate, at least 4 KiB and a multiple of that;
-  /// `most` without a limit, and never more than `most`.
+  /// Bytes that one request may have: a 64th of the rate, at least 4 KiB and a multiple of that,
+  /// and at most `most`. Without a limit, `most`.
   [[nodiscard]] std::uint64_t piece(std::uint64_t most) const;
 
-  /// When the next piece may be issued: a time not later than `now` means at once.
+  /// When the next piece may be issued; a time not later than `now` means at once.
   [[nodiscard]] Nanoseconds due() const { return due_; }
   [[nodiscard]] bool may_issue(Nanoseconds now) const { return rate_ == 0 || due_ <= now; }
 
@@ -47,7 +47,7 @@ class RateLimiter {
   void charge(std::uint64_t bytes, Nanoseconds now);
 
  private:
-  /// 4 ms: what the bound above leaves beside one piece.
+  /// 4 ms: what the bound above allows beside one piece.
   static constexpr Nanoseconds kGrace{4'000'000};
 
   std::uint64_t rate_;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One job a disk. A disk that is shut off is an inode, whatever names it has; that of a running
-// guest is a node of its QEMU. The first to claim it has it until the claim goes. The image locks,
-// and QEMU, keep other processes off, not this.
+// At most one job for each disk. A disk that is shut off is an inode, whatever its names; a running
+// guest's disk is a job in its QEMU. The first to claim it keeps it until the claim is released.
+// Image locks and QEMU, not this class, keep other processes away.
 //
 // Thread rule: any thread.
 
@@ -23,7 +23,7 @@ class Job;
 
 class Registry : public std::enable_shared_from_this<Registry> {
  public:
-  /// Gives the disk free when it goes.
+  /// Releases the disk on destruction.
   class Claim {
    public:
     Claim() = default;
@@ -31,7 +31,7 @@ class Registry : public std::enable_shared_from_this<Registry> {
     Claim& operator=(Claim&& other) noexcept;
     ~Claim();
 
-    /// Lets find() answer with this job.
+    /// Makes find() return this job.
     void set_job(std::weak_ptr<Job> job);
     void release();
 
@@ -44,11 +44,11 @@ class Registry : public std::enable_shared_from_this<Registry> {
     std::string disk_;
   };
 
-  /// kJobActive when the disk is claimed already; `path` is for the message.
+  /// kJobActive if the disk is already claimed; `path` is for the message.
   [[nodiscard]] Result<Claim> claim(io::FileId disk, const std::string& path);
   [[nodiscard]] Result<Claim> claim_in_guest(const std::string& monitor, const std::string& node);
 
-  /// What claim() would refuse now, if it would.
+  /// The refusal that claim() would give now, if any.
   [[nodiscard]] std::optional<Error> claim_refusal(io::FileId disk, const std::string& path);
 
   /// The job on that disk, or nullptr.

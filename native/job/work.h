@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The seam between a job and what it moves. A driver implements Work; `job.h` knows nothing else of
-// it.
+// The interface between a job and what it moves. A driver implements Work; that is all that `job.h`
+// knows of it.
 //
-//     start ─▶ callbacks on the host's thread, a few ms each at the most ─▶ finish, exactly once
+//     start ─▶ callbacks on the host's thread, a few ms each at most ─▶ finish, exactly once
 //     stop  ───────────────────── soon after, or already on its way ──────────▲
 //
-// Thread rule: every call on the host's thread; destroyed on a thread that may block, before the
-// job's end is announced, so that files are closed and locks are gone by then.
+// Thread rule: every call on the host's thread. It is destroyed on a thread that may block, before
+// the job's end is announced, so files are closed and locks released by then.
 
 #pragma once
 
@@ -24,64 +24,63 @@
 
 namespace blockpull::job {
 
-/// What a work item does at the moment.
+/// What a work item is doing now.
 enum class Phase : std::uint8_t {
   kMoving,
-  /// Held still, for example while its guest is migrated or saved.
+  /// Paused, for example while its guest is migrated or saved.
   kPaused,
-  /// Everything is moved; it waits for who makes the end durable and changes the header.
+  /// Everything is moved; it waits until the end is made durable and the header changed.
   kPending,
 };
 
-/// What a work item tells while it goes on; read from any thread without a lock.
+/// The progress counters of a work item; read from any thread without a lock.
 struct Board {
   /// Guest bytes settled, of Work::total().
   std::atomic<std::uint64_t> settled{0};
-  /// Guest bytes whose reads were issued, and how many it will be.
+  /// Guest bytes whose reads were issued, and how many there will be.
   std::atomic<std::uint64_t> moved{0};
   std::atomic<std::uint64_t> to_move{0};
   /// A literal: "io_uring", "threads", "none".
   std::atomic<const char*> method{"none"};
-  /// The error on which it waits to be resumed.
+  /// The error on which it stopped.
   std::atomic<std::optional<ErrorKind>> stopped_on{};
   std::atomic<Phase> phase{Phase::kMoving};
-  /// For how long whoever does the work, a guest's QEMU, has left a question unanswered; 0: it
-  /// answers.
+  /// For how long QEMU, if it does the work, has not answered a query; 0: it answers.
   std::atomic<std::uint64_t> silent_ns{0};
 };
 
-/// Bytes behind an image that are not its own.
+/// Bytes behind an image that do not belong to it.
 struct Trailing {
-  /// Where they were when the work began.
+  /// Their offset when the work began.
   std::uint64_t offset = 0;
   std::uint64_t bytes = 0;
 };
 
-/// What a work item ends with.
+/// The outcome of a work item.
 struct Ending {
-  /// Absent: completed. kCancelled: stopped as asked.
+  /// Absent: completed. kCancelled: stopped on request.
   std::optional<Error> error;
-  /// Files that are no longer needed; only when completed.
+  /// Files that are no longer needed; only if completed.
   std::vector<std::string> released;
-  /// What went wrong beside the job; none, where only the others are given.
+  /// Problems beside the job itself.
   std::vector<std::string> warnings = {};
-  /// Completed, and by another road than the work's own it was read back from the disk that nothing
-  /// is missing there and that the header states the new chain. A warning says why it was not.
+  /// Completed, and read back from the disk in another way than it was written: nothing is missing,
+  /// and the header states the new chain. If false, a warning says why.
   bool verified = false;
-  /// Completed, and flushed by a way that tells of a failure. A warning says why it was not.
+  /// Completed, and flushed in a way that reports a failure. If false, a warning says why.
   bool durable = false;
-  /// What was behind the image and was, as asked, kept or discarded; absent: nothing.
+  /// The bytes behind the image that were kept or discarded, as requested; absent: none.
   std::optional<Trailing> trailing = {};
 };
 
 enum class Stop : std::uint8_t {
-  /// Keep what has been moved, give back what was reserved, end at a consistent point.
+  /// Keep what has been moved, release what was reserved, end at a consistent point.
   kCancel,
-  /// The connection is closed: a job of ours ends as with kCancel; one that QEMU does goes on
-  /// there, and its work item lets go of it (kClosed).
+  /// The connection closes. A job of ours ends as with kCancel. A job of QEMU's continues there,
+  /// and its work item releases it (kClosed).
   kLeave,
-  /// The process ends: issue nothing more, wait for what is in flight, change no metadata. What
-  /// QEMU does goes on.
+  /// The process ends: issue nothing more, wait for what is in flight, change no metadata. QEMU's
+  /// jobs continue.
   kAbandon,
 };
 
@@ -91,23 +90,23 @@ class Work {
 
   [[nodiscard]] virtual Kind kind() const = 0;
 
-  /// Guest bytes that will be settled in the end; from any thread.
+  /// Guest bytes that will be settled at the end; from any thread.
   [[nodiscard]] virtual std::uint64_t total() const = 0;
 
   virtual void start(Host& host, Board& board, std::function<void(Ending)> done) = 0;
   virtual void stop(Stop how) = 0;
-  /// 0 lifts the limit. May come before start.
+  /// 0 lifts the limit. May be called before start.
   virtual void set_bandwidth(std::uint64_t bandwidth) = 0;
-  /// The same for who wants to know whether it is in force: somebody else may do the work, and
-  /// refuse. `done` runs once, on any thread.
+  /// Like set_bandwidth(), but reports whether the limit was accepted; QEMU may refuse. `told` is
+  /// called once, on any thread.
   virtual void try_bandwidth(std::uint64_t bandwidth, std::function<void(Result<void>)> done) {
     set_bandwidth(bandwidth);
     done({});
   }
-  /// Goes on where it stopped on an error; nothing to do for one that has not. `done` runs once, on
-  /// any thread. Our own engine never stops so.
+  /// Continues a job that stopped on an error; does nothing to any other. `told` is called once, on
+  /// any thread. Our own engine never stops on an error.
   virtual void resume(std::function<void(Result<void>)> done) { done({}); }
-  /// From now on an error that it would stop on, or has stopped on, ends it.
+  /// From now on an error on which it would stop, or has stopped, ends it.
   virtual void fail_rather_than_stop() {}
 };
 

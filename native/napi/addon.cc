@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The addon's entry point: it may be entered many times, once for each environment (the main
-// thread, workers, a second copy of the package), and keeps nothing outside the environment's own
+// The addon's entry point. It may be entered many times, once for each environment (the main
+// thread, workers, a second copy of the package). It keeps nothing outside the environment's own
 // data.
 
 #include <napi.h>
@@ -28,7 +28,7 @@ bool define_module(napi_env env, napi_value exports) {
 }  // namespace
 }  // namespace blockpull::napi
 
-/// A failure leaves an exception pending, which is what require() throws.
+/// A failure leaves an exception pending, which require() throws.
 NAPI_MODULE_INIT(/* napi_env env, napi_value exports */) {
   if (!blockpull::napi::Environment::create(env) || !blockpull::napi::define_module(env, exports)) {
     return nullptr;

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Calls that may block, or that answer when they like, seen from JavaScript as promises.
+// Calls that may block, or that answer at any time, seen from JavaScript as promises.
 //
 //     JavaScript thread   start ──▶ promise                    … settled by the dispatcher
 //     a thread of calls.h      work() ──▶ Result ─▶ post           a blocking call, in steps
 //                              call(answer)                        a call that answers
 //     any thread                    answer(Result) ─▶ post
 //
-// The promise is settled by a task of the dispatcher, so that whatever was posted during the call,
-// an event for example, is seen first. A failure rejects with a plain record, which
-// lib/results/errors.ts turns into an error.
+// A task of the dispatcher settles the promise, so that anything posted during the call, such as an
+// event, comes first. A failure rejects with a plain record, which lib/results/errors.ts turns into
+// an error.
 //
-// How the value looks in JavaScript may need what only this thread may destroy (a callback), so
-// that stays here, with the environment, and the answer finds it by a number. One that comes after
-// the environment's end finds nothing.
+// The conversion to JavaScript may need something that only this thread may destroy (a callback).
+// It therefore stays here, with the environment, and the answer finds it by a number. An answer
+// that comes after the environment's end finds nothing.
 //
 // Thread rule: the JavaScript thread.
 
@@ -32,11 +32,11 @@
 
 namespace blockpull::napi {
 
-/// What a call comes to: how its value looks in JavaScript. Not called when it failed.
+/// Converts the value of a call to JavaScript. Not called if the call failed.
 template <typename T>
 using Converter = std::function<napi_value(napi_env, T&)>;
 
-/// What calls without a result give.
+/// The value of calls without a result.
 struct Nothing {};
 
 inline napi_value convert_nothing(napi_env env, Nothing& /*value*/) {
@@ -47,8 +47,8 @@ inline virt::Result<Nothing> nothing(virt::Result<void> result) {
   return result.ok() ? virt::Result<Nothing>(Nothing{}) : std::move(result).error();
 }
 
-/// A promise, and the answer that settles it. nullptr when the environment refuses; an exception is
-/// pending then.
+/// Creates a promise, and the answer that settles it. nullptr if the environment refuses, with an
+/// exception pending.
 template <typename T>
 [[nodiscard]] virt::Answer<T> make_promise(napi_env env, Converter<T> convert,
                                            napi_value& promise) {
@@ -83,9 +83,8 @@ template <typename T>
 
 using RunCall = Result<void> (Calls::*)(std::function<bool()> step);
 
-/// A call that is done in steps: `step` is given the answer, and is called again, after what others
-/// have asked for, until it says that it is done. nullptr when the environment refuses; an
-/// exception is pending then.
+/// A call in steps. `step` gets the answer. It is called again, after other callers' calls, until
+/// it returns that it is done. nullptr if the environment refuses, with an exception pending.
 template <typename T>
 [[nodiscard]] napi_value promise_of_steps(napi_env env, RunCall run,
                                           std::function<bool(const virt::Answer<T>&)> step,
@@ -103,7 +102,7 @@ template <typename T>
   return promise;
 }
 
-/// A call that answers when it can; it begins where it may look at files.
+/// A call that answers at any time; it begins on a thread that may access files.
 template <typename T>
 [[nodiscard]] napi_value promise_of_answer(napi_env env, std::function<void(virt::Answer<T>)> call,
                                            Converter<T> convert) {
@@ -114,7 +113,7 @@ template <typename T>
   return promise_of_steps<T>(env, &Calls::run, begin, std::move(convert));
 }
 
-/// A blocking call; where `work` gives nothing it is called again.
+/// A blocking call; if `work` returns nothing it is called again.
 template <typename T>
 [[nodiscard]] napi_value promise_of_work(napi_env env,
                                          std::function<std::optional<virt::Result<T>>()> work,
@@ -129,7 +128,7 @@ template <typename T>
   return promise_of_steps<T>(env, &Calls::run, go_on, std::move(convert));
 }
 
-/// A blocking call that may go through all tables of a chain.
+/// A blocking call that may read all tables of a chain.
 template <typename T>
 [[nodiscard]] napi_value promise_of_walk(napi_env env, std::function<virt::Result<T>()> walk,
                                          Converter<T> convert) {

@@ -11,13 +11,13 @@
 namespace blockpull::napi {
 namespace {
 
-/// As many calls at once: each may wait for a slow disk.
+/// How many calls run at once; each may wait for a slow disk.
 constexpr std::size_t kThreads = 16;
 
-/// Threads of calls that have one of their own, in all environments.
+/// Threads of calls that have one of their own, over all environments.
 constexpr int kMostAlone = 256;
 
-/// Of the process. Never destroyed: its threads may be at work while the process ends.
+/// The process's pool. Never destroyed: its threads may be running while the process ends.
 Result<io::BlockingPool*> pool() {
   static auto* const threads =
       new Result<std::unique_ptr<io::BlockingPool>>(io::BlockingPool::create(kThreads));
@@ -57,7 +57,7 @@ void Calls::take_step(const std::function<bool()>& step) {
     ++running_;
   }
   const bool is_done = step();
-  // There are threads, as this is one of them.
+  // The pool has threads, since this is one of them.
   static_cast<void>(is_done ? Result<void>() : run(step));
   const std::lock_guard lock(mutex_);
   --running_;

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The blocking calls of one environment, on threads of this package: libuv's pool has four, which
-// every file operation of the process needs.
+// The blocking calls of one environment, on threads of this package. libuv's pool has only four,
+// and every file operation of the process needs them.
 //
 //     JavaScript thread   run(call) ──▶ threads of the process, for all environments
-//     environment ends    close() ──▶ none is begun any more; those under way are waited for
+//     environment ends    close() ──▶ no call begins any more; waits for those that run
 //
-// A call may be done in steps. Between two of them it goes behind what others have asked for. One
-// that goes through tables or data as a whole may take minutes: it has a thread of its own, so that
-// nobody waits for it.
+// A call may be done in steps. Between two steps it queues behind other callers' calls. A call that
+// reads all tables or data may take minutes; it has a thread of its own, so that nobody waits for
+// it.
 //
 // Thread rule: any thread; close() not from a call.
 
@@ -25,15 +25,15 @@ namespace blockpull::napi {
 
 class Calls : public std::enable_shared_from_this<Calls> {
  public:
-  /// `step` is called until it says that it is done, or until close(). kIo when there are no
-  /// threads to be had.
+  /// Calls `step` until it returns that it is done, or until close(). kIo if no threads can be
+  /// started.
   [[nodiscard]] Result<void> run(std::function<bool()> step);
 
-  /// The same of one long step, on a thread of its own while there are few of them, and else as
-  /// run().
+  /// The same for one long step. It gets a thread of its own while there are few of those,
+  /// otherwise it runs as with run().
   [[nodiscard]] Result<void> run_alone(std::function<bool()> step);
 
-  /// Waits for the steps that are under way.
+  /// Waits for the steps that are running.
   void close();
 
  private:
@@ -41,7 +41,7 @@ class Calls : public std::enable_shared_from_this<Calls> {
 
   std::mutex mutex_;
   std::condition_variable idle_;
-  /// Steps under way.
+  /// Steps that are running.
   int running_ = 0;
   bool is_closed_ = false;
 };

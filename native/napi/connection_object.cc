@@ -29,13 +29,13 @@ struct ConnectionObject {
 
   std::shared_ptr<virt::Connect> connection;
   std::shared_ptr<EventChannel> events;
-  /// Pulls that QEMU may not have begun, by the caller's tickets.
+  /// Pulls that QEMU may not have started yet, by the caller's tickets.
   std::map<std::uint64_t, std::weak_ptr<virt::PullStart>> starts;
 };
 
 using ConnectionCall = Call<ConnectionObject>;
 
-/// Makes `work`, which takes the connection and what to answer with, a call on a thread of ours.
+/// Runs `work`, which takes the connection and the answer to call, on a thread of ours.
 template <typename T, typename Work>
 napi_value start(const ConnectionCall& call, Work work, Converter<T> convert) {
   return promise_of_answer<T>(
@@ -46,7 +46,7 @@ napi_value start(const ConnectionCall& call, Work work, Converter<T> convert) {
       std::move(convert));
 }
 
-/// A promise for an answer that is there already.
+/// A promise for an answer that is already known.
 template <typename T>
 napi_value answered(napi_env env, virt::Result<T> result, Converter<T> convert) {
   napi_deferred deferred = nullptr;
@@ -233,7 +233,7 @@ napi_value block_job_info(const ConnectionCall& call) {
       &make_info);
 }
 
-/// A call that gives nothing but that it was done.
+/// A call without a value.
 template <typename Request>
 napi_value start_change(const ConnectionCall& call, Request request,
                         void (*change)(const std::shared_ptr<virt::Connect>&, const Request&,
@@ -327,7 +327,7 @@ napi_value make_connection_object(napi_env env, std::unique_ptr<ConnectionObject
   return wrap(env, std::move(object), properties);
 }
 
-/// Events on their way to JavaScript. Runs on the engine's thread.
+/// Passes events on to JavaScript. Runs on the engine's thread.
 virt::OnEvent events_to(const std::shared_ptr<Dispatcher>& dispatcher,
                         const std::shared_ptr<EventChannel>& events) {
   return [dispatcher, weak = std::weak_ptr(events)](
@@ -340,7 +340,7 @@ virt::OnEvent events_to(const std::shared_ptr<Dispatcher>& dispatcher,
   };
 }
 
-/// What stands at `name` of an object; nullptr where it cannot be read: an exception is pending.
+/// The property `name` of an object; nullptr if it cannot be read, with an exception pending.
 napi_value property_of(napi_env env, napi_value object, const char* name) {
   napi_value value = nullptr;
   return object != nullptr && napi_get_named_property(env, object, name, &value) == napi_ok
@@ -348,8 +348,8 @@ napi_value property_of(napi_env env, napi_value object, const char* name) {
              : nullptr;
 }
 
-/// The values of process.env that name a connection, empty ones too. Absent: an exception is
-/// pending, since a program may put an object of its own there.
+/// The values of process.env that name a connection, including empty ones. Absent with an exception
+/// pending, since a program may replace process.env with an object of its own.
 std::optional<std::vector<std::string>> default_uris(napi_env env) {
   napi_value global = nullptr;
   napi_get_global(env, &global);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The queue behind the thread-safe function is unbounded, so a task is never refused; what keeps it
-// short is that progress is posted once per interval and everything else once per call or change.
+// The queue behind the thread-safe function is unbounded, so no task is refused. It stays short
+// because progress is posted once per interval, and everything else once per call or change.
 
 #include "napi/dispatcher.h"
 
@@ -12,7 +12,7 @@
 namespace blockpull::napi {
 namespace {
 
-/// `env` is absent when the environment ends with tasks still queued.
+/// `env` is absent if the environment ends with tasks still queued.
 void run_task(napi_env env, napi_value /*callback*/, void* /*context*/, void* data) {
   const std::unique_ptr<Dispatcher::Task> task(static_cast<Dispatcher::Task*>(data));
   if (env != nullptr) {
@@ -45,7 +45,7 @@ void Dispatcher::post(Task task) {
     // The queue owns it now.
     static_cast<void>(queued.release());
   } else {
-    // Only an ending environment refuses; the function must not be touched again then.
+    // Only an ending environment refuses; the function must not be used after that.
     function_ = nullptr;
   }
 }

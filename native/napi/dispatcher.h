@@ -3,14 +3,13 @@
 // The way from any thread to JavaScript: one thread-safe function for a whole environment, which
 // runs tasks one after another on the environment's event loop.
 //
-// One, not one per job: tasks then run in the order in which they were posted, whoever posted them
-// (an event before the reply of the call that caused it), and a thousand jobs do not make a
-// thousand handles for the loop to look through. It keeps the process alive only while somebody
-// holds it.
+// There is one, not one per job. Tasks then run in the order in which they were posted, by whatever
+// thread (an event before the reply of the call that caused it). A thousand jobs do not make a
+// thousand handles for the loop to check. It keeps the process alive only while somebody holds it.
 //
-// A task that finds the environment ending is dropped without running; it must not need to run, and
-// what it captures must be destructible on any thread (weak pointers to whatever holds JavaScript
-// references).
+// If the environment is ending, a task is dropped without running. A task must therefore not need
+// to run, and what it captures must be destructible on any thread (weak pointers to objects that
+// hold JavaScript references).
 //
 // Thread rule: post() from any thread; everything else on the JavaScript thread.
 
@@ -28,17 +27,17 @@ class Dispatcher {
  public:
   using Task = std::function<void(napi_env)>;
 
-  /// nullptr when the environment refuses; an exception is pending then.
+  /// nullptr if the environment refuses, with an exception pending.
   [[nodiscard]] static std::shared_ptr<Dispatcher> create(napi_env env);
 
-  /// Runs `task` on the event loop, soon.
+  /// Runs `task` on the event loop soon.
   void post(Task task);
 
-  /// The process stays alive as long as there are more holds than releases.
+  /// The process stays alive while there are more holds than releases.
   void hold();
   void release();
 
-  /// Drops everything from now on. Called when the environment ends.
+  /// Drops all tasks from now on. Called when the environment ends.
   void close();
 
  private:

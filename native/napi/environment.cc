@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Hooks run in the reverse order of their making: the dispatcher's own, made by Node when the
-// dispatcher was, comes after ours, so posts stop before the function they go to does.
+// Hooks run in the reverse order of their creation. Node made the dispatcher's own hook with the
+// dispatcher, so it runs after ours: posts stop before the function that they go to is gone.
 
 #include "napi/environment.h"
 
@@ -118,7 +118,7 @@ std::shared_ptr<void> Environment::take_kept(std::uint64_t ticket) {
   return node.empty() ? nullptr : node.mapped();
 }
 
-/// Callbacks may start jobs and close connections, so the list is not walked itself.
+/// Iterates over a copy, since callbacks may start jobs and close connections.
 void Environment::tick() {
   const auto channels = channels_;
   for (const auto& channel : channels) {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Everything that one JavaScript environment (the main thread, or one worker) has: nothing here is
-// shared with another one but the engine, which is counted.
+// Everything that belongs to one JavaScript environment (the main thread, or one worker).
+// Environments share only the engine, which is counted.
 //
-// Two ways to the end, and both abandon the jobs, wait for what is in flight, and never call
-// JavaScript:
+// An environment ends in two ways. Both abandon the jobs, wait for what is in flight, and never
+// call JavaScript:
 //
 //     'exit' event    process.exit(), for which Node runs no cleanup hook; the end of the main
 //                     script
@@ -34,7 +34,7 @@ namespace blockpull::napi {
 
 class Environment {
  public:
-  /// Makes the environment's data and hooks it into its end. False: an exception is pending.
+  /// Creates the environment's data and registers for its end. False with an exception pending.
   [[nodiscard]] static bool create(napi_env env);
   [[nodiscard]] static Environment& of(napi_env env);
 
@@ -42,7 +42,7 @@ class Environment {
 
   [[nodiscard]] const std::shared_ptr<Dispatcher>& dispatcher() const { return dispatcher_; }
 
-  /// The engine, made when first asked for; this environment holds it until its end. Any thread.
+  /// The engine, created at the first call; this environment holds it until its end. Any thread.
   [[nodiscard]] virt::Result<std::shared_ptr<job::Engine>> engine();
 
   /// The calls of this environment. Any thread.
@@ -51,27 +51,28 @@ class Environment {
   /// The jobs on bare images. Any thread.
   [[nodiscard]] const std::shared_ptr<virt::LiveJobs>& jobs() const { return jobs_; }
 
-  /// Long calls look here between their steps. Any thread.
+  /// Long calls check this between their steps. Any thread.
   [[nodiscard]] bool is_ending() const { return is_ending_; }
 
-  /// What calls fail with from then on.
+  /// The failure of calls after that.
   [[nodiscard]] static virt::Failure ending();
 
-  /// What a job tells its end to, on the engine's thread, so that the channel hears of it.
+  /// The listener for a job's end, on the engine's thread; it passes the outcome to the channel.
   [[nodiscard]] std::function<void(const job::Outcome&)> listener(
       const std::shared_ptr<JobChannel>& channel) const;
-  /// Its job runs: from now on it is told about.
+  /// The job of the channel runs: from now on its progress is reported.
   void attach(const std::shared_ptr<JobChannel>& channel, std::shared_ptr<job::Job> job);
 
-  /// Connections live here too, since a job outlives the objects that JavaScript has dropped.
+  /// Connections are kept here, since a job outlives objects that JavaScript has dropped.
   void keep(std::shared_ptr<virt::Connect> connection, std::shared_ptr<EventChannel> events);
 
-  /// Keeps what an answer will need, and must not be destroyed elsewhere, until take_kept().
+  /// Keeps what an answer will need, and must not be destroyed on another thread, until
+  /// take_kept().
   [[nodiscard]] std::uint64_t keep_until_answer(std::shared_ptr<void> kept);
-  /// nullptr when there is no such thing.
+  /// nullptr if there is none.
   [[nodiscard]] std::shared_ptr<void> take_kept(std::uint64_t ticket);
 
-  /// Ends the jobs of this environment; blocks until nothing of theirs is in flight.
+  /// Abandons the jobs of this environment; blocks until nothing of theirs is in flight.
   void abandon();
 
  private:

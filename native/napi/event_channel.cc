@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Calling back into JavaScript from a task of the dispatcher. An exception of one callback must not
-// keep the next one from its turn, so it is taken off here and handed to Node as what it is,
-// uncaught.
+// Calls back into JavaScript from a task of the dispatcher. An exception of one callback must not
+// prevent the next one, so it is cleared here and handed to Node as an uncaught exception.
 
 #include "napi/event_channel.h"
 
@@ -13,7 +12,7 @@
 namespace blockpull::napi {
 namespace {
 
-/// A silence is told in seconds.
+/// Silence is reported in whole seconds.
 std::uint64_t silent_seconds(const job::Progress& progress) {
   return progress.silent_ns / 1'000'000'000;
 }
@@ -65,7 +64,7 @@ void JobChannel::tick() {
     return;
   }
   const job::Progress now = job_->progress();
-  // The end is told with its outcome, which is on its way then.
+  // The end is reported with its outcome, which then is on its way.
   if (job::has_ended(now.state) || (last_ && !is_news(now, *last_))) {
     return;
   }

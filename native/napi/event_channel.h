@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What flows to JavaScript by itself. An EventChannel is a callback that takes records; a
-// JobChannel is the story of one job told to such a callback:
+// What is sent to JavaScript without a call. An EventChannel is a callback that takes records. A
+// JobChannel reports the course of one job to such a callback:
 //
 //     attach ─▶ progress ─▶ outcome, once ─▶ nothing
-//               └─ the latest value, when it changed, ten times a second
+//               └─ the latest value, if it changed, ten times a second
 //
-// Nothing is told before the promise that gave the job has been settled: an outcome that comes
-// earlier waits. A running job keeps the process alive from attach to its outcome, unless
-// JavaScript lets go of it.
+// Nothing is sent before the promise that returns the job has been settled; an earlier outcome
+// waits. A running job keeps the process alive from attach to its outcome, unless JavaScript unrefs
+// it.
 //
 // Thread rule: the JavaScript thread. Other threads hold weak pointers and post to the dispatcher.
 
@@ -28,10 +28,10 @@ class EventChannel {
  public:
   EventChannel(napi_env env, napi_value callback);
 
-  /// Calls back with `argument`. What the callback throws becomes an uncaught exception.
+  /// Calls back with `argument`. An exception of the callback becomes an uncaught exception.
   void send(napi_value argument);
 
-  /// Lets go of the callback; nothing is sent any more.
+  /// Releases the callback; nothing more is sent.
   void close() { callback_.Reset(); }
 
   [[nodiscard]] bool is_open() const { return !callback_.IsEmpty(); }
@@ -47,7 +47,7 @@ class JobChannel : public std::enable_shared_from_this<JobChannel> {
 
   void attach(std::shared_ptr<job::Job> job);
 
-  /// Sends progress if there is news.
+  /// Sends progress if it has changed.
   void tick();
   void finish(const job::Outcome& outcome);
 
@@ -59,7 +59,7 @@ class JobChannel : public std::enable_shared_from_this<JobChannel> {
   void ref();
   void unref();
 
-  /// After attach.
+  /// To be called after attach.
   [[nodiscard]] job::Job& job() const { return *job_; }
 
  private:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A call may outlive JavaScript, not the environment, which waits for it before it is torn down.
+// A call may outlive JavaScript, but not the environment, whose end waits for it.
 
 #include "napi/image_functions.h"
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The functions of NativeBinding in lib/native.ts that work on bare image files. No logic: each
-// reads its request, makes one call of native/virt on a thread of calls.h and converts what it
-// gives.
+// The functions of NativeBinding in lib/native.ts for bare image files. No logic: each reads its
+// request, makes one call of native/virt on a thread of calls.h and converts the result.
 //
 // Thread rule: the JavaScript thread.
 
@@ -12,7 +11,7 @@
 
 namespace blockpull::napi {
 
-/// Puts the functions on `exports`. False: an exception is pending.
+/// Adds the functions to `exports`. False with an exception pending.
 [[nodiscard]] bool define_image_functions(napi_env env, napi_value exports);
 
 }  // namespace blockpull::napi

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Every method answers at once: the job's own calls take no lock that its work holds.
+// Every method returns at once: a job's calls take no lock that its work holds.
 
 #include "napi/job_object.h"
 

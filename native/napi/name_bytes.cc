@@ -13,7 +13,7 @@ namespace {
 constexpr std::string_view kDigits =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/// Six bits each.
+/// Each digit is six bits.
 constexpr std::size_t kDigitsOfThreeBytes = 4;
 
 std::string base64(std::string_view bytes) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A file's name is bytes; JavaScript's strings are not. A name that is no UTF-8 becomes a string in
-// which U+FFFD stands for what is none, and beside it go its bytes in base64, by which the file can
-// be named again. Every other name goes without.
+// A file's name is bytes, but JavaScript's strings are not. A name that is not UTF-8 becomes a
+// string with U+FFFD for the invalid parts; beside it go its bytes in base64, by which the file can
+// be named again. All other names go without bytes.
 //
 // Pure functions.
 
@@ -14,10 +14,11 @@
 
 namespace blockpull::napi {
 
-/// "" for a name that a string holds.
+/// "" for a name that a string can hold.
 [[nodiscard]] std::string bytes_beside(std::string_view name);
 
-/// Of each name, whether a string holds it or not; empty where strings hold them all.
+/// The bytes of every name, whether a string can hold it or not; empty if strings can hold them
+/// all.
 [[nodiscard]] std::vector<std::string> bytes_beside(const std::vector<std::string>& names);
 
 }  // namespace blockpull::napi

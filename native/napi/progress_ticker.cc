@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The interval is what a progress bar needs to look alive; more would only cost time on the event
-// loop.
+// The interval is short enough for a progress bar to look alive; a shorter one would only take time
+// on the event loop.
 
 #include "napi/progress_ticker.h"
 
@@ -27,7 +27,7 @@ void ProgressTicker::schedule(job::Engine& engine) {
 void ProgressTicker::beat(job::Engine& engine) {
   if (!is_wanted_) {
     is_beating_ = false;
-    // start() may have come between the two lines above, and have left the timer to us.
+    // start() may have run between the two lines above and left the timer to us.
     if (!is_wanted_ || is_beating_.exchange(true)) {
       return;
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The beat of progress reports: while jobs run, one task is posted to JavaScript every interval,
-// which looks at all of them. A beat that JavaScript has not come to yet is not posted again, so a
-// busy event loop gets one when it is free rather than a backlog.
+// The clock of progress reports. While jobs run, one task per interval is posted to JavaScript,
+// which checks all of them. No beat is posted while an earlier one is still queued, so a busy event
+// loop gets one when it is free, not a backlog.
 //
 // The timer is the engine's, so its callbacks run there. They hold this object, never the engine.
 //
@@ -25,10 +25,10 @@ class ProgressTicker : public std::enable_shared_from_this<ProgressTicker> {
   ProgressTicker(std::shared_ptr<Dispatcher> dispatcher, Dispatcher::Task on_beat)
       : dispatcher_(std::move(dispatcher)), on_beat_(std::move(on_beat)) {}
 
-  /// Beats from now on, if it does not yet. The engine lives at least until it has run dry.
+  /// Beats from now on, if it does not yet. The engine must live until the ticker has stopped.
   void start(job::Engine& engine);
 
-  /// No beat is begun after the next one.
+  /// At most one more beat begins after this.
   void stop() { is_wanted_ = false; }
 
  private:
@@ -40,7 +40,7 @@ class ProgressTicker : public std::enable_shared_from_this<ProgressTicker> {
   std::atomic<bool> is_wanted_{false};
   /// Whether a timer is set.
   std::atomic<bool> is_beating_{false};
-  /// Whether JavaScript has a beat to come to.
+  /// Whether a beat is queued for JavaScript.
   std::atomic<bool> is_posted_{false};
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Builds one plain JavaScript object, property by property. 64-bit numbers become BigInts, absent
-// values null. No status is looked at: see results.h. Thread rule: the JavaScript thread, inside a
+// values null. No status is checked: see results.h. Thread rule: the JavaScript thread, inside a
 // handle scope.
 
 #pragma once
@@ -43,7 +43,8 @@ class Record {
     return text.empty() ? null(name) : this->text(name, text);
   }
 
-  /// `name` is the property of a file's name, `beside` that of its bytes; null where it has none.
+  /// `name` is the property for a file's name, `beside` the one for its bytes; null if it needs
+  /// none.
   Record& file(const char* name, const char* beside, std::string_view path) {
     return text(name, path).text_or_null(beside, bytes_beside(path));
   }
@@ -92,7 +93,7 @@ class Record {
   napi_value object_ = nullptr;
 };
 
-/// An array of what `make` gives for each item.
+/// An array of the results of `make` for each item.
 template <typename T, typename Make>
 [[nodiscard]] napi_value make_array(napi_env env, const std::vector<T>& items, Make make) {
   napi_value array = nullptr;

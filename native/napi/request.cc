@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The types of a request's properties. Getters of the object may run and throw, so every status is
-// looked at; an exception that is pending already is left as it is.
+// checked. An exception that is already pending is kept.
 
 #include "napi/request.h"
 

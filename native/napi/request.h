@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Reads the properties of one request object. The first property of a wrong type throws a TypeError
-// and is remembered; what is read after it is empty, and the caller asks ok() once at the end.
+// and is remembered. Later values are then empty, and the caller checks ok() once at the end.
 //
 //     Request request(env, value);
 //     options.path = request.text("path");
@@ -26,7 +26,7 @@ class Request {
   Request(napi_env env, napi_value object);
 
   [[nodiscard]] bool ok() const { return ok_; }
-  /// Something in it is wrong, which is thrown unless something has been already.
+  /// Something is wrong in the request. Throws, unless an exception is already pending.
   void fail(const char* name, const char* expected);
 
   [[nodiscard]] std::string text(const char* name);
@@ -37,7 +37,7 @@ class Request {
   [[nodiscard]] std::optional<std::string> optional_path(const char* name);
   [[nodiscard]] std::optional<std::vector<std::string>> optional_paths(const char* name);
   [[nodiscard]] bool boolean(const char* name);
-  /// A number that is a whole one of 32 bits.
+  /// A whole number of 32 bits.
   [[nodiscard]] std::uint32_t u32(const char* name);
   [[nodiscard]] std::int32_t i32(const char* name);
   /// A BigInt from 0 to 2^64 - 1.

@@ -14,7 +14,7 @@ std::optional<T> if_ok(const Request& request, T value) {
   return request.ok() ? std::optional<T>(std::move(value)) : std::nullopt;
 }
 
-/// A file and its format, in an array or absent.
+/// An array of files and their formats; may be absent.
 std::vector<image::FileFormat> read_file_formats(napi_env env, Request& request) {
   std::vector<image::FileFormat> formats;
   for (const napi_value item :

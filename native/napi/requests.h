@@ -2,8 +2,8 @@
 //
 // JavaScript objects to plain structs: one side of the contract in lib/native.ts.
 //
-// Reading checks types, so that nothing a caller passes can crash the process; a value that breaks
-// the contract is a TypeError that names the property. Ranges and meaning are not judged here.
+// Reading checks types, so that no argument can crash the process. A value that breaks the contract
+// is a TypeError that names the property. Ranges and meaning are not checked here.
 //
 // Thread rule: the JavaScript thread.
 
@@ -32,9 +32,9 @@ struct LookupRequest {
 [[nodiscard]] std::optional<virt::ImagePullRequest> read_image_pull(napi_env env, napi_value value);
 [[nodiscard]] std::optional<virt::CreateRequest> read_create(napi_env env, napi_value value);
 [[nodiscard]] std::optional<virt::BlockPullRequest> read_block_pull(napi_env env, napi_value value);
-/// Of a plan.
+/// For a plan.
 [[nodiscard]] std::optional<bool> read_reads_data(napi_env env, napi_value value);
-/// Of a pull that may be given up.
+/// For a pull that may be given up.
 [[nodiscard]] std::optional<std::uint64_t> read_ticket(napi_env env, napi_value value);
 [[nodiscard]] std::optional<virt::DiskRequest> read_disk_request(napi_env env, napi_value value);
 [[nodiscard]] std::optional<virt::SpeedRequest> read_speed(napi_env env, napi_value value);

@@ -107,7 +107,7 @@ napi_value make_undefined(napi_env env) {
   return out;
 }
 
-/// null where QEMU had no part in it.
+/// null if the error is not QEMU's.
 napi_value make_qemu_origin(napi_env env, const std::optional<QemuOrigin>& qemu) {
   if (!qemu) {
     return make_null(env);

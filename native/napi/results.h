@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Plain structs to JavaScript objects: the other side of the contract in lib/native.ts. Nothing is
-// decided here but what absent values look like.
+// Plain structs to JavaScript objects: the other side of the contract in lib/native.ts. The only
+// decision here is what absent values look like.
 //
-// Node-API's status is ignored: when an environment is being torn down every call fails, and nobody
-// is left to be told.
+// Node-API's status is ignored: if an environment is being torn down every call fails, and nobody
+// is left to report that to.
 //
 // Thread rule: the JavaScript thread.
 

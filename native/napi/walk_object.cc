@@ -38,7 +38,7 @@ napi_value make_walk_object(napi_env env) {
       method_property<WalkObject, &give_up>("giveUp"),
       method_property<WalkObject, &progress>("progress"),
   };
-  // The environment outlives the calls that ask.
+  // The environment outlives the calls that check this.
   auto object = std::make_unique<WalkObject>(WalkObject{
       WalkWatch([&environment = Environment::of(env)] { return !environment.is_ending(); })});
   return wrap(env, std::move(object), properties);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The object behind NativeWalk of lib/native.ts: a watch over one call, made before it, so that it
-// can be given up and looked at while it runs. It says nothing by itself; JavaScript asks.
+// The object behind NativeWalk of lib/native.ts: a watch over one call. It is created before the
+// call, so that the call can be given up and its progress read while it runs. It sends nothing by
+// itself; JavaScript asks.
 //
 // Thread rule: the JavaScript thread.
 
@@ -15,10 +16,10 @@
 
 namespace blockpull::napi {
 
-/// What `newWalk()` gives.
+/// The result of `newWalk()`.
 [[nodiscard]] napi_value make_walk_object(napi_env env);
 
-/// The watch of an argument. Absent: it is none, and a TypeError is pending.
+/// The watch of an argument. Absent, with a TypeError pending, if it is none.
 [[nodiscard]] std::optional<WalkWatch> read_walk(napi_env env, napi_value value);
 
 }  // namespace blockpull::napi

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A C++ object behind a JavaScript one: plain properties hold its methods, and a type tag says what
-// it is, so that a method called on anything else throws a TypeError instead of reading memory that
-// is not its own. The C++ object goes when JavaScript collects the other; its destructor must not
-// wait for anything.
+// A C++ object behind a JavaScript one. Plain properties hold its methods, and a type tag
+// identifies it. A method called on anything else throws a TypeError instead of reading memory that
+// is not its own. The C++ object is destroyed when JavaScript collects the other; its destructor
+// must not wait.
 //
 // Thread rule: the JavaScript thread.
 
@@ -17,16 +17,16 @@
 
 namespace blockpull::napi {
 
-/// What a method is called with.
+/// The arguments of a method call.
 template <typename T>
 struct Call {
   napi_env env = nullptr;
   T* object = nullptr;
-  /// undefined where fewer were given.
+  /// undefined for missing arguments.
   std::array<napi_value, 2> arguments{};
 };
 
-/// Makes the object. T has `static constexpr napi_type_tag kTag`. nullptr when the environment
+/// Creates the object. T has `static constexpr napi_type_tag kTag`. nullptr if the environment
 /// refuses.
 template <typename T>
 [[nodiscard]] napi_value wrap(napi_env env, std::unique_ptr<T> native,
@@ -46,7 +46,7 @@ template <typename T>
   return object;
 }
 
-/// The body of a method: `kMethod` is called with the object that `this` is.
+/// The body of a method: calls `kMethod` with the object behind `this`.
 template <typename T, napi_value (*kMethod)(const Call<T>&)>
 napi_value method(napi_env env, napi_callback_info info) {
   Call<T> call;
@@ -73,7 +73,7 @@ template <typename T, napi_value (*kMethod)(const Call<T>&)>
   return {name, nullptr, &method<T, kMethod>, nullptr, nullptr, nullptr, napi_enumerable, nullptr};
 }
 
-/// A callback among the arguments. Throws a TypeError for anything else.
+/// Checks for a callback among the arguments. Throws a TypeError for anything else.
 [[nodiscard]] inline bool check_callback(napi_env env, napi_value value) {
   napi_valuetype type = napi_undefined;
   if (value != nullptr && napi_typeof(env, value, &type) == napi_ok && type == napi_function) {

@@ -41,7 +41,8 @@ bool is_inside(std::string_view path, std::string_view folder) {
   return folder == "/" || (path.starts_with(folder) && path.substr(folder.size()).starts_with('/'));
 }
 
-/// The way from one folder to another, both absolute and without links; empty or ending in a slash.
+/// The relative path from one folder to another, both absolute and without links; empty, or ends in
+/// a slash.
 std::string way_between(std::string_view from, std::string_view to) {
   std::string way;
   while (!is_inside(to, from) && to != from) {
@@ -92,7 +93,7 @@ Result<std::string> backing_name_for(const std::vector<std::string>& image_paths
     const std::string& last = stated.back();
     return is_absolute(last) && io::leads_to(last, target) ? last : inside(target_folder, file);
   }
-  // Where the image lies comes first: that is where it is most likely to be named from.
+  // The real location comes first: a name relative to it is the most likely to be used.
   std::vector<std::string> images;
   for (const std::string& path : image_paths) {
     BLOCKPULL_TRY(real, real_path(path));

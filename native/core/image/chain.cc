@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One layer at a time, from the top: open, lock, look again whether the name still leads to that
-// file, read the header, and from it the next name. What is wrong below the top is told with the
-// name of the overlay that wanted it.
+// Opens one layer at a time, from the top: open, lock, check again that the name still leads to
+// that file, read the header, and get the next name from it. An error below the top names the
+// overlay that states the layer.
 
 #include "core/image/chain.h"
 
@@ -21,12 +21,12 @@
 namespace blockpull::image {
 namespace {
 
-/// What is known of a layer before it is opened.
+/// What is known about a layer before it is opened.
 struct Wanted {
   std::string path;
-  /// Absent for a top that is to be probed, and for a layer whose overlay states none.
+  /// Absent for a top that is to be probed, and for a layer whose overlay states no format.
   std::optional<Format> format;
-  /// The overlay that names it, or empty for the top.
+  /// The overlay that states it, or empty for the top.
   std::string overlay;
 };
 
@@ -78,7 +78,7 @@ class Opener {
     BLOCKPULL_TRY(file, io::PosixFile::open(
                             wanted.path, writes ? io::Access::kReadWrite : io::Access::kReadOnly));
     if (!is_top && options_.backing_paths) {
-      // Again, of what was opened: a link on the way may have been changed since the first look.
+      // Checked again on the opened file: a link on the way may have changed since the first check.
       BLOCKPULL_CHECK(
           check_folder_policy(text("/proc/self/fd/", file->fd()), *options_.backing_paths));
     }
@@ -162,7 +162,7 @@ class Opener {
     return std::unique_ptr<Image>(std::move(qcow2));
   }
 
-  /// What the header of the layer at `overlay_path` says about the next one.
+  /// The next layer, as the header of the layer at `overlay_path` states it.
   Result<Wanted> below(const std::string& overlay_path, const BackingReference& backing) const {
     BLOCKPULL_TRY(path, resolve_backing(overlay_path, backing.name));
     if (backing.format.empty()) {
@@ -175,7 +175,7 @@ class Opener {
     return Wanted{path, *format, overlay_path};
   }
 
-  /// Says whose backing file the error is about.
+  /// Adds to the error whose backing file it is about.
   static Error explain(Error error, const Wanted& wanted) {
     if (!wanted.overlay.empty()) {
       error.message =
@@ -200,7 +200,7 @@ Result<void> Chain::check_walk() const {
 
 Qcow2Image* Chain::active_qcow2() const {
   Image& image = active();
-  // Without RTTI: the format says which class it is.
+  // There is no RTTI; the format identifies the class.
   return image.format() == Format::kQcow2 ? static_cast<Qcow2Image*>(&image) : nullptr;
 }
 

@@ -5,15 +5,15 @@
 //     overlay.qcow2 ──backing──> middle.qcow2 ──backing──> base.raw
 //     layers[0]                  layers[1]                 layers[2]
 //
-// Formats are never probed below the top: the overlay's header names its backing format, and where
-// it does not, `layer_formats.h` has who else may. The top is told by its magic when nobody names
-// its format, and is raw only when somebody says so. Every layer is a regular file, locked (if
-// asked) before its header is read; backing files are opened read-only, always. A loop is found by
-// device and inode, a chain that is too long by `limits::kChainDepth`.
+// Formats are never probed below the top. The overlay's header states its backing format; if it
+// does not, `layer_formats.h` says who else may. The top is recognized by its magic if nobody
+// states its format, and is raw only if somebody says so. Every layer is a regular file, locked (if
+// requested) before its header is read. Backing files are opened read-only, always. A loop is
+// detected by device and inode, a chain that is too long by `limits::kChainDepth`.
 //
-// Names: an absolute one as is; a relative one against the folder part of the overlay's path as
-// opened (symbolic links are not resolved first, as in QEMU); "json:…", "nbd:…" and every other
-// "proto:" is refused.
+// An absolute name is used as it is. A relative name starts at the folder part of the overlay's
+// path as opened; as in QEMU, symbolic links are not resolved first. "json:…", "nbd:…" and every
+// other "proto:" are refused.
 
 #pragma once
 
@@ -33,22 +33,22 @@ namespace blockpull::image {
 class Qcow2Image;
 
 struct ChainOptions {
-  /// Format of the image named; absent: told by its magic, never raw.
+  /// Format of the named image; absent: recognized by its magic, never raw.
   std::optional<Format> format;
-  /// Formats of layers whose overlay states none; a layer that nobody speaks of is refused.
+  /// Formats of layers whose overlay states none. A layer without any stated format is refused.
   StatedFormats formats;
-  /// Folders that backing files must lie in, symbolic links resolved; absent: any local file.
+  /// Folders that backing files must be in, with symbolic links resolved; absent: any local file.
   std::optional<std::vector<std::string>> backing_paths;
-  /// Takes the locks of a pull: the top as writer, everything below as reader. Without it nothing
-  /// is locked.
+  /// Takes the locks of a pull: the top as writer, everything below as reader. Otherwise nothing is
+  /// locked.
   bool lock_for_pull = false;
-  /// Where nothing is locked: takes what opening for a pull would be refused with, in the order in
-  /// which it would be, and the chain is opened all the same. nullptr: nobody asks.
+  /// If nothing is locked: collects the refusals of an open for a pull, in their order. The chain
+  /// is opened all the same. nullptr: not wanted.
   std::vector<Error>* pull_refusals = nullptr;
 };
 
 struct Layer {
-  /// As opened: the name given, or the one that follows from the overlay's header.
+  /// As opened: the given name, or the name that follows from the overlay's header.
   std::string path;
   io::PosixFile* file = nullptr;
   std::unique_ptr<Image> image;
@@ -60,7 +60,7 @@ struct Chain {
 
   [[nodiscard]] Image& active() const { return *layers.front().image; }
 
-  /// The active layer as qcow2, or nullptr when it is raw.
+  /// The active layer as qcow2, or nullptr if it is raw.
   [[nodiscard]] Qcow2Image* active_qcow2() const;
 
   /// Image::check_walk() of every layer.
@@ -73,7 +73,8 @@ struct ListedLayer {
   Format format = Format::kRaw;
 };
 
-/// Opens exactly these, top first, whatever their headers state: read-only and without locks.
+/// Opens exactly these layers, top first, whatever their headers state: read-only and without
+/// locks.
 [[nodiscard]] Result<Chain> open_listed(const std::vector<ListedLayer>& layers);
 
 /// Opens the whole chain. With `lock_for_pull` the active image is opened for writing.

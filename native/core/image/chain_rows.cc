@@ -53,7 +53,7 @@ Result<void> ChainRows::find_runs(std::uint64_t offset) {
   return {};
 }
 
-/// The window as far as runs tell; no units where it has to go by runs.
+/// The window that the runs allow; no units if it must be one run.
 ChainRows::Window ChainRows::choose(std::uint64_t offset, std::uint64_t end) {
   std::uint64_t unit = 0;
   for (const std::size_t index : by_span_) {
@@ -63,7 +63,7 @@ ChainRows::Window ChainRows::choose(std::uint64_t offset, std::uint64_t end) {
       const bool goes_by_runs = row_bytes == 0;
       const std::uint64_t row_end = goes_by_runs ? 0 : round_down(offset, row_bytes) + row_bytes;
       if (goes_by_runs || layer.run_end >= std::min(row_end, end)) {
-        // Its run lasts for all of a row, or there are no rows of it.
+        // Its run covers a whole row, or it has no rows.
         end = std::min(end, layer.run_end);
         continue;
       }
@@ -92,7 +92,7 @@ Result<void> ChainRows::fill_rows(std::uint64_t offset, Window& window) {
   return {};
 }
 
-/// One unit, as far as all answers reach.
+/// One unit, as long as the shortest run.
 ChainRows::Window ChainRows::by_run(std::uint64_t offset, std::uint64_t end) {
   for (Layer& layer : layers_) {
     layer.has_row = false;

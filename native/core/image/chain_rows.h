@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Layers of a chain side by side, for walks that ask what each says of each cluster and nothing
-// else. A fragmented disk has a run for every cluster, far too many to be handed over one by one:
-// where runs are short, a whole row of clusters is told at once.
+// Layers of a chain side by side, for walks that only need the status of each cluster in each
+// layer. A fragmented disk has a run for every cluster, far too many to return one by one. If runs
+// are short, a whole row of clusters is returned at once.
 //
 //     unit       0   1   2   3   4   5 …              one window
 //     layer 0  │ D │   │ D │   │ D │   │ …   a row: its runs are short here
 //     layer 1  │            Z            │   one status for all: its run reaches behind the window
-//     layer 2  │        (it has ended)   │   reads as zeros, and no deeper layer is asked
+//     layer 2  │        (it has ended)   │   reads as zeros, and hides deeper layers
 //
-// A unit is a cluster of the smallest-clustered layer whose runs are short. Where no layer's runs
-// are, or where runs end inside a unit, the window is one unit as long as the shortest run: a
-// sparse disk of many terabytes is a few windows.
+// A unit is a cluster of that layer with short runs whose clusters are smallest. If no layer has
+// short runs, or runs end inside a unit, the window is one unit as long as the shortest run. A
+// sparse disk of many terabytes is thus a few windows.
 //
-// It shares the answers of a ChainWalk, so no table slice is read again when a window ends inside
-// it, or when the same place is walked by runs. Thread rule: one thread at a time.
+// It shares the answers of a ChainWalk. No table slice is read again when a window ends inside it,
+// or when the same place is walked by runs. Thread rule: one thread at a time.
 
 #pragma once
 
@@ -27,12 +27,12 @@
 
 namespace blockpull::image {
 
-/// What one layer says of the units of a window.
+/// The status of the units of a window in one layer.
 struct LayerRow {
-  /// Of each unit; empty when all have the same.
+  /// One for each unit; empty if all have the same.
   std::span<const Status> statuses;
   Status same = Status::kUnallocated;
-  /// The layer has ended before the window; `same` is kZero then.
+  /// The layer ends before the window; `same` is then kZero.
   bool has_ended = false;
 
   [[nodiscard]] bool is_same() const { return statuses.empty(); }
@@ -40,7 +40,7 @@ struct LayerRow {
 
 class ChainRows {
  public:
-  /// `count` units of `unit` bytes in a row.
+  /// `count` units of `unit` bytes, one after the other.
   struct Window {
     std::uint64_t unit = 0;
     std::size_t count = 0;
@@ -48,17 +48,18 @@ class ChainRows {
     [[nodiscard]] std::uint64_t length() const { return unit * count; }
   };
 
-  /// Units in a window at most: the entries of one table slice.
+  /// Most units in a window: the entries of one table slice.
   static constexpr std::size_t kUnits = 2048;
 
-  /// Of layers[first] and what follows before layers[last]; both arguments outlive this.
+  /// For the layers from layers[first] up to, but without, layers[last]. Both arguments outlive
+  /// this.
   ChainRows(const Chain& chain, ChainWalk& walk, std::size_t first, std::size_t last);
 
-  /// The window that begins at `offset` and ends at `end` at the latest. The error is that of the
-  /// uppermost layer that has one at `offset`.
+  /// The window that begins at `offset` and ends at `end` at the latest. If layers are damaged at
+  /// `offset`, the error is that of the uppermost one.
   [[nodiscard]] Result<Window> next(std::uint64_t offset, std::uint64_t end);
 
-  /// Of a layer of the last window, by its index in the chain; valid until the next window.
+  /// The row of a layer in the last window, by its index in the chain; valid until the next window.
   [[nodiscard]] LayerRow row(std::size_t layer) const;
 
  private:
@@ -67,7 +68,7 @@ class ChainRows {
     std::size_t index = 0;
     std::uint64_t size = 0;
     std::uint64_t entry_span = 0;
-    /// Of the run that the window begins in.
+    /// Of the run at the beginning of the window.
     Status status = Status::kUnallocated;
     std::uint64_t run_end = 0;
     bool has_ended = false;
@@ -83,7 +84,7 @@ class ChainRows {
   ChainWalk& walk_;
   const std::size_t first_;
   std::vector<Layer> layers_;
-  /// Indexes in `layers_`, those with the smallest entry_span first.
+  /// Indexes in `layers_`, the smallest entry_span first.
   std::vector<std::size_t> by_span_;
   std::size_t count_ = 0;
 };

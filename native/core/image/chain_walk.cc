@@ -9,7 +9,7 @@
 namespace blockpull::image {
 namespace {
 
-/// What is left of `extent` once its first `passed` bytes are behind.
+/// The rest of `extent` after its first `passed` bytes.
 Extent rest_of(Extent extent, std::uint64_t passed) {
   extent.length -= passed;
   if (extent.status == Status::kData) {
@@ -36,7 +36,7 @@ Result<Extent> ChainWalk::status(std::size_t layer, std::uint64_t offset, std::u
 
 Result<Owner> ChainWalk::who_has(std::size_t first, std::size_t last, GuestOffset offset,
                                  std::uint64_t length) {
-  // How far the answer "not here" of every layer so far reaches.
+  // How far all layers so far are unallocated.
   std::uint64_t covered = length;
   for (std::size_t layer = first; layer < last; ++layer) {
     const std::uint64_t size = chain_.layers[layer].image->virtual_size();

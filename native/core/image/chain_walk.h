@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Walking a chain from the first guest byte towards the last: who answers for a run, and what the
-// guest reads. The pull's planner asks `who_has`; digests read.
+// Walks a chain from the first guest byte towards the last: which layer has a run, and what the
+// guest reads. The pull's planner calls `who_has`; digests read.
 //
-// A layer answers for its own virtual size only. Past the end of a short layer, a read that falls
-// through to it gives zeros *at that layer* and does not go on to deeper, longer ones.
+// A layer covers only its own virtual size. Past the end of a short layer, a read that reaches it
+// gives zeros *at that layer* and does not continue to deeper, longer ones.
 //
 //     layer 1   │──────── nothing here ─────────│ data │      each layer's last answer is kept
 //     layer 2   │data│  zero  │data│ …                        until the walk has passed its end
 //                    ▲ position
 //
-// A run that is short because of one layer does not make the others be asked again: with every
-// answer kept until it is used up, each table entry is looked at once in a whole walk, however
-// fragmented some layer is. Going back works, and costs the look again.
+// A short run in one layer does not cause new look-ups in the others. Every answer is kept until it
+// is used up, so a whole walk reads each table entry once, however fragmented a layer is. Going
+// back works, but reads the entries again.
 //
-// Nobody but the walk's owner may change the chain meanwhile, and only at offsets already passed.
-// Thread rule: one thread at a time.
+// During the walk only its owner may change the chain, and only at offsets already passed. Thread
+// rule: one thread at a time.
 
 #pragma once
 
@@ -28,12 +28,12 @@
 
 namespace blockpull::image {
 
-/// A run of guest bytes and who answers for it.
+/// A run of guest bytes and the layer that has it.
 struct Owner {
-  /// Index in the chain; `last` of the question when nobody in [first, last) answers.
+  /// Index in the chain; `last` of the call if no layer in [first, last) has the run.
   std::size_t layer = 0;
-  /// Of that layer. kUnallocated: nobody in [first, last) answers. kZero also for the end of a
-  /// short layer.
+  /// The extent in that layer. kUnallocated if no layer in [first, last) has the run. Past the end
+  /// of a short layer it is kZero.
   Extent extent;
 };
 
@@ -41,24 +41,25 @@ class ChainWalk {
  public:
   explicit ChainWalk(const Chain& chain) : chain_(chain), known_(chain.layers.size()) {}
 
-  /// Asks layers[first], layers[first + 1], … before layers[last] who answers for the run that
-  /// begins at `offset`; the run is at least one byte and at most `length`.
+  /// Finds the first of layers[first], layers[first + 1], … before layers[last] that has the run at
+  /// `offset`. The run is at least one byte and at most `length`.
   [[nodiscard]] Result<Owner> who_has(std::size_t first, std::size_t last, GuestOffset offset,
                                       std::uint64_t length);
 
-  /// Fills `into` with what the guest reads at `offset` of layers[0]. Blocks.
+  /// Fills `into` with the bytes that the guest reads at `offset` of layers[0]. Blocks.
   [[nodiscard]] Result<void> read(GuestOffset offset, std::span<std::byte> into);
 
-  /// Where the run of zeros that begins at `offset` ends, as far as tables know, `end` at the
-  /// latest; `offset` when it is not zeros.
+  /// The end of the run of zeros that begins at `offset`, as far as the tables know, at most `end`;
+  /// `offset` if there are none.
   [[nodiscard]] Result<std::uint64_t> zeros_until(GuestOffset offset, std::uint64_t end);
 
-  /// The run of one layer that begins at `offset`, inside the layer; at most `length` bytes.
+  /// The run of one layer that begins at `offset`, which is inside the layer; at most `length`
+  /// bytes.
   [[nodiscard]] Result<Extent> status(std::size_t layer, std::uint64_t offset,
                                       std::uint64_t length);
 
  private:
-  /// The last answer of a layer, for the run that begins at `from`; no length: none.
+  /// The last answer of a layer, for the run that begins at `from`; length 0 if there is none.
   struct Known {
     std::uint64_t from = 0;
     Extent extent;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// An empty image is four regions whose sizes depend on each other: the refcount blocks count
-// themselves and the table that lists them. For the usual cluster size each is one cluster; with
+// An empty image has four regions whose sizes depend on each other: the refcount blocks count
+// themselves and the table that lists them. With the usual cluster size each is one cluster; with
 // clusters of 512 bytes an L1 table alone can have 65536.
 
 #include "core/image/create.h"
@@ -29,7 +29,7 @@ using namespace qcow2;  // NOLINT(google-build-using-namespace)
 constexpr std::uint32_t kRefcountOrder = 4;
 constexpr std::uint64_t kRefcountBytes = 2;
 
-/// In clusters, in the order of the file.
+/// Sizes in clusters, in the order of the file.
 struct Regions {
   std::uint64_t refcount_table = 1;
   std::uint64_t refcount_blocks = 1;
@@ -59,7 +59,8 @@ Result<void> check_numbers(const CreateOptions& options) {
   return {};
 }
 
-/// Opens the backing chain, so that no overlay is made of what cannot be read; its virtual size.
+/// Opens the backing chain, so that no overlay is created on a chain that cannot be read. Returns
+/// its virtual size.
 Result<std::uint64_t> backing_size(const CreateOptions& options) {
   if (!options.backing_format) {
     return invalid(options, text("format of backing file '", *options.backing_file,
@@ -93,7 +94,7 @@ Result<std::uint64_t> virtual_size(const CreateOptions& options) {
 Result<Regions> plan_regions(const CreateOptions& options, std::uint64_t size) {
   const std::uint64_t cluster_size = options.cluster_size;
   Regions regions;
-  // An L1 table has an entry even where there is nothing to list, so that it has a place.
+  // An L1 table has at least one entry, even if no table is listed, so that it has a place.
   regions.l1_entries =
       std::max<std::uint64_t>(1, divide_up(size, cluster_size * (cluster_size / kEntryBytes)));
   if (regions.l1_entries > limits::kL1TableBytes / kEntryBytes) {
@@ -104,7 +105,7 @@ Result<Regions> plan_regions(const CreateOptions& options, std::uint64_t size) {
         .with_path(options.path);
   }
   regions.l1_table = divide_up(regions.l1_entries * kEntryBytes, cluster_size);
-  // Each round can only add clusters, and one more block covers hundreds of them.
+  // Each round can only add clusters, and one more block covers hundreds of clusters.
   for (std::uint64_t before = 0; before != regions.total();) {
     before = regions.total();
     regions.refcount_blocks = divide_up(before, cluster_size / kRefcountBytes);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A new, empty qcow2 image, usually an overlay: written to a temporary name, synced, renamed, the
-// folder synced, so that the name never stands for half an image. Laid out as QEMU does it:
+// A new, empty qcow2 image, usually an overlay. It is written under a temporary name, synced and
+// renamed, and the folder is synced, so the name never stands for half an image. The layout is
+// QEMU's:
 //
 //     cluster 0 header │ refcount table │ first refcount block │ L1 table
 //
-// Version 3 has the backing format extension at 112, so that a later pull to a base can change the
-// backing file in one sector.
+// In version 3 the backing format extension is at 112, so that a later pull to a base can change
+// the backing file in one sector.
 
 #pragma once
 
@@ -21,9 +22,9 @@ namespace blockpull::image {
 
 struct CreateOptions {
   std::string path;
-  /// Bytes, rounded up to 512; absent: the backing file's.
+  /// Bytes, rounded up to 512; absent: the size of the backing file.
   std::optional<std::uint64_t> size;
-  /// As it shall stand in the header; relative to the folder of `path`.
+  /// As the header is to state it; relative to the folder of `path`.
   std::optional<std::string> backing_file;
   /// Required with a backing file.
   std::optional<Format> backing_format;

@@ -12,7 +12,7 @@
 namespace blockpull::image {
 namespace {
 
-/// Hashed at a time: the largest cluster, so that no compressed cluster is inflated twice.
+/// Bytes hashed at a time: the largest cluster, so that no compressed cluster is inflated twice.
 constexpr std::uint64_t kStep = std::uint64_t{1} << limits::kMaxClusterBits;
 
 }  // namespace
@@ -30,7 +30,7 @@ Result<bool> GuestDigest::step(std::uint64_t bytes) {
       hash_.update(std::span(kZeros).first(length));
       offset_ += length;
     }
-    // To the next multiple of kStep.
+    // Up to the next multiple of kStep.
     const std::uint64_t length = std::min(kStep - offset_ % kStep, end - offset_);
     BLOCKPULL_CHECK(walk_.read({offset_}, std::span(buffer_).first(length)));
     hash_.update(std::span(buffer_).first(length));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The SHA-256 of what a guest would read, to compare before and after a pull: the same number as
-// sha256sum of the disk converted to a raw file. Known zeros are hashed and not read. A large disk
-// takes long, so it can be done in steps; each blocks for what it reads.
+// The SHA-256 of what a guest would read, to compare before and after a pull. It equals sha256sum
+// of the disk converted to a raw file. Known zeros are hashed without being read. A large disk
+// takes long, so the digest can be computed in steps; each step blocks while it reads.
 
 #pragma once
 
@@ -23,18 +23,18 @@ struct Digest {
   std::uint64_t bytes = 0;
 };
 
-/// One digest in the making. The chain must stay until it is finished.
+/// One digest in progress. The chain must stay until it is finished.
 class GuestDigest {
  public:
   explicit GuestDigest(const Chain& chain);
 
-  /// Hashes on, by about `bytes`. False when everything has been hashed.
+  /// Hashes about `bytes` more. False if everything has been hashed.
   [[nodiscard]] Result<bool> step(std::uint64_t bytes);
 
   /// Bytes hashed so far.
   [[nodiscard]] std::uint64_t position() const { return offset_; }
 
-  /// After a step that gave false. Ends the object's use.
+  /// To be called after step() returned false. The object cannot be used afterwards.
   [[nodiscard]] Digest finish();
 
  private:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A run of guest bytes with one status, as one layer sees it. `GuestOffset` and `HostOffset` are
-// types of their own, so that the commonest mistake of image code does not compile.
+// A run of guest bytes with one status, as one layer has it. `GuestOffset` and `HostOffset` are
+// separate types, so that the commonest mistake of image code does not compile.
 
 #pragma once
 
@@ -10,28 +10,28 @@
 
 namespace blockpull::image {
 
-/// The unit of virtual sizes, of what compressed clusters take in a file, and of what a disk writes
-/// whole.
+/// The unit of virtual sizes, of compressed clusters in a file, and of what a disk writes
+/// atomically.
 inline constexpr std::uint64_t kSector = 512;
 
-/// Byte address inside the disk that the guest sees.
+/// Byte offset in the disk that the guest sees.
 struct GuestOffset {
   std::uint64_t value = 0;
   auto operator<=>(const GuestOffset&) const = default;
 };
 
-/// Byte address inside the image's file.
+/// Byte offset in the image's file.
 struct HostOffset {
   std::uint64_t value = 0;
   auto operator<=>(const HostOffset&) const = default;
 };
 
 enum class Status : std::uint8_t {
-  /// The layer says nothing; the layer below answers, and zeros where there is none.
+  /// Not in this layer: the layer below decides, or it reads as zeros if there is none.
   kUnallocated,
   /// Reads as zeros, whatever lies below.
   kZero,
-  /// Plain bytes at `host`, in a row.
+  /// Plain bytes, contiguous from `host` on.
   kData,
   /// One compressed cluster, or a part of it: see `compressed_*`.
   kCompressed,
@@ -40,12 +40,12 @@ enum class Status : std::uint8_t {
 struct Extent {
   Status status = Status::kUnallocated;
   std::uint64_t length = 0;
-  /// kData: where the first byte lies. kCompressed: where the compressed bytes begin.
+  /// kData: offset of the first byte. kCompressed: offset of the compressed bytes.
   HostOffset host{};
-  /// kCompressed: bytes to read from `host` (an upper bound: the stream ends earlier, rubbish
-  /// follows); at most twice the cluster size, and it may reach past the end of the file.
+  /// kCompressed: bytes to read from `host`. This is an upper bound: the stream ends earlier and
+  /// junk follows. It is at most twice the cluster size, and may reach past the end of the file.
   std::uint64_t compressed_length = 0;
-  /// kCompressed: where this extent begins inside the inflated cluster.
+  /// kCompressed: offset of this extent in the inflated cluster.
   std::uint64_t offset_in_cluster = 0;
 };
 

@@ -10,7 +10,7 @@
 namespace blockpull::image {
 namespace {
 
-/// Inflates the cluster of `extent` and copies the part of it that `into` wants.
+/// Inflates the cluster of `extent` and copies the part of it that fills `into`.
 Result<void> read_compressed(Image& image, const Extent& extent, std::span<std::byte> into) {
   std::vector<std::byte> compressed(extent.compressed_length);
   std::vector<std::byte> cluster(image.cluster_size());

@@ -25,7 +25,7 @@ Result<LayerInfo> describe(const Layer& layer) {
   return info;
 }
 
-/// Adds what layers have and show, window by window, all of them in one walk.
+/// Counts the bytes that layers have and show, window by window, in one walk over all layers.
 class Counter {
  public:
   Counter(const Chain& chain, std::vector<LayerInfo>& layers)
@@ -35,13 +35,13 @@ class Counter {
     }
   }
 
-  /// Guest bytes that were walked, and all of them.
+  /// Guest bytes that were walked, and the total.
   [[nodiscard]] std::uint64_t position() const { return offset_; }
   [[nodiscard]] std::uint64_t end() const { return end_; }
 
   Result<void> next() {
     BLOCKPULL_TRY(window, rows_.next(offset_, end_));
-    // Behind the end of the active image the guest sees nothing.
+    // The guest sees nothing behind the end of the active image.
     is_open_.assign(window.count, offset_ < layers_.front().virtual_size ? 1 : 0);
     for (std::size_t layer = 0; layer < layers_.size(); ++layer) {
       count(rows_.row(layer), window, layers_[layer]);
@@ -65,7 +65,7 @@ class Counter {
       is_open_[unit] &= answers ? 0 : 1;
     }
     info.data_bytes += with_data * window.unit;
-    // Zeros behind the end of a short layer are nobody's.
+    // Zeros behind the end of a short layer belong to no layer.
     info.visible_bytes += row.has_ended ? 0 : shown * window.unit;
   }
 
@@ -74,7 +74,7 @@ class Counter {
   ChainRows rows_;
   std::uint64_t offset_ = 0;
   std::uint64_t end_ = 0;
-  /// For each unit of a window: no layer so far has answered.
+  /// For each unit of a window: no layer so far has it.
   std::vector<std::uint8_t> is_open_;
 };
 

@@ -19,7 +19,7 @@ Error contradiction(const std::string& path, const FileFormat& one, const FileFo
                          "', which is the same file; leave the wrong one out"));
 }
 
-/// What the list says of the file; nullptr: nothing.
+/// The entry of the list for the file; nullptr if there is none.
 Result<const FileFormat*> find(const std::vector<FileFormat>& stated, const io::PosixFile& file) {
   const FileFormat* found = nullptr;
   for (const FileFormat& candidate : stated) {
@@ -34,7 +34,7 @@ Result<const FileFormat*> find(const std::vector<FileFormat>& stated, const io::
   return found;
 }
 
-/// Refuses raw for what begins as another image.
+/// Refuses raw for a file that begins like an image of another format.
 Result<void> check_is_raw(io::PosixFile& file) {
   std::array<std::byte, kMagicBytes> first{};
   BLOCKPULL_CHECK(file.read_at(0, first));

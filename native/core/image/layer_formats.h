@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The format of a layer whose overlay states none: who else may say it, and how far he is believed.
+// The format of a layer whose overlay states none: who else may state it, and for which file.
 //
-//     the caller, for that file      obeyed
+//     the caller, for that file      always used
 //     the domain's XML               for the file that its <source> leads to, by device and inode
-//     the caller, naming no file     for the one layer of the chain that nobody else speaks of
+//     the caller, naming no file     for the one layer of the chain that nothing else states
 //
-// A place in the XML says nothing: it is not brought in step by everybody who changes a chain. A
-// file that begins as an image of another format is taken for raw only where the caller says so of
-// that file, since its tables would become the guest's bytes. What a header states is not asked
-// about here; it is obeyed.
+// The position in the XML proves nothing, since not everybody who changes a chain updates the XML.
+// A file that begins like an image of another format is taken for raw only if the caller states
+// that for this file; otherwise its tables would become the guest's bytes. A format that a header
+// states is used without asking here.
 
 #pragma once
 
@@ -23,7 +23,7 @@
 
 namespace blockpull::image {
 
-/// A format that somebody states for the file that a name leads to.
+/// A format that is stated for the file that a name leads to.
 struct FileFormat {
   std::string path;
   /// "qcow2"; looked up when it is needed.
@@ -33,7 +33,7 @@ struct FileFormat {
 struct StatedFormats {
   std::vector<FileFormat> by_caller;
   std::vector<FileFormat> by_domain;
-  /// The caller's word for one layer.
+  /// The format that the caller states for one layer without naming it.
   std::optional<Format> for_one_layer;
 };
 
@@ -42,15 +42,15 @@ class LayerFormats {
  public:
   explicit LayerFormats(StatedFormats stated) : stated_(std::move(stated)) {}
 
-  /// kFormatUnknown where nobody states one, or not well enough; kInvalidArgument where two who
-  /// speak of the file disagree.
+  /// kFormatUnknown if none is stated, or not clearly enough. kInvalidArgument if two statements
+  /// about the file disagree.
   [[nodiscard]] Result<Format> format_of(io::PosixFile& file);
 
  private:
   [[nodiscard]] Result<Format> for_one_layer(io::PosixFile& file);
 
   const StatedFormats stated_;
-  /// The layer that `for_one_layer` was taken for; empty: none yet.
+  /// The layer for which `for_one_layer` was used; empty: none yet.
   std::string one_layer_;
 };
 

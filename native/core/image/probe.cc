@@ -16,7 +16,7 @@ namespace {
 /// "QED" and a zero byte.
 constexpr std::uint32_t kQedMagic = 0x51454400;
 
-/// What an image of another format begins with.
+/// The first bytes of an image of another format.
 struct Beginning {
   std::string_view bytes;
   std::string_view format;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The format of a file by its magic, for the one image that a person names by hand. A backing file
-// is never probed, its overlay says what it is; and nothing is ever told to be raw, because a guest
-// that owns a raw disk can write any magic into it, and a header that names any file of the host as
-// its backing file.
+// The format of a file by its magic, for the one image that a user names. A backing file is never
+// probed: its overlay states its format. No file is ever recognized as raw. A guest that owns a raw
+// disk can write any magic into it, and a header that names any file of the host as its backing
+// file.
 
 #pragma once
 
@@ -17,23 +17,23 @@
 
 namespace blockpull::image {
 
-/// Enough of a file's beginning for format_by_magic().
+/// Bytes at the beginning of a file that format_by_magic() needs.
 inline constexpr std::size_t kMagicBytes = 32;
 
-/// The name of the image format that a file of these first bytes is in; empty for none that is
-/// known, which is also said of every raw disk with a boot sector or a filesystem.
+/// The name of the image format with these first bytes. Empty for an unknown one, as for every raw
+/// disk with a boot sector or a filesystem.
 [[nodiscard]] std::string_view format_by_magic(std::span<const std::byte> first);
 
 enum class Magic : std::uint8_t { kNone, kQcow2, kQed };
 
-/// What the first bytes of a file say; kNone also when there are fewer than four.
+/// The magic in the first bytes of a file; kNone also if there are fewer than four.
 [[nodiscard]] Magic magic_of(std::span<const std::byte> first);
 
-/// kFormatUnknown when `file` is no image that is known, with the hint to say "raw"; QED is
+/// kFormatUnknown if `file` is not a known image, with the hint to say "raw". QED is
 /// kFeatureUnsupported.
 [[nodiscard]] Result<Format> probe_format(io::File& file);
 
-/// kFeatureUnsupported when `file` is a QED image.
+/// kFeatureUnsupported if `file` is a QED image.
 [[nodiscard]] Result<void> refuse_qed(io::File& file);
 
 }  // namespace blockpull::image

@@ -17,9 +17,9 @@ namespace {
 
 constexpr std::uint64_t kKnownAutoclear = autoclear::kBitmaps | autoclear::kRawExternalData;
 
-/// Runs of leaked clusters that are taken back; what is beyond stays leaked, which harms nobody. A
-/// crash leaves a few, but one block of a hostile image can hold millions, each of which would take
-/// memory, a write and a hole to punch.
+/// Most runs of leaked clusters to reclaim; more stay leaked, which is harmless. A crash leaves a
+/// few. One block of a hostile image can hold millions, and each would need memory, a write and a
+/// hole to punch.
 constexpr std::size_t kMostLeaks = 16384;
 
 bool is_known(std::uint32_t extension_type) {
@@ -79,8 +79,8 @@ Error Allocator::low_refcount(std::uint64_t cluster, std::uint64_t refcount) con
       .with_path(path);
 }
 
-/// Compares one block with the references. A block that is not there, or that lies in a hole, has
-/// nothing but zeros.
+/// Compares one block with the references. A block that does not exist, or is in a hole, contains
+/// only zeros.
 Result<void> Allocator::judge_block(const ReferenceMap& references, std::uint64_t index) {
   BLOCKPULL_TRY(offset, refcounts_.block_offset(index));
   bool is_empty = offset == 0;
@@ -98,7 +98,7 @@ Result<void> Allocator::judge_block(const ReferenceMap& references, std::uint64_
   });
 }
 
-/// Fewer counted than referenced is corruption. A refcount without any reference is a leak.
+/// A reference without a refcount is corruption; a refcount without a reference is a leak.
 Result<void> Allocator::judge_entries(const ReferenceMap& references, ClusterRange range,
                                       std::span<const std::byte> entries) {
   if (all_zero(entries) && !references.first_in(range)) {
@@ -121,8 +121,8 @@ Result<void> Allocator::judge_entries(const ReferenceMap& references, ClusterRan
 Result<void> Allocator::begin() {
   Header& header = image_.mutable_header();
   if ((header.autoclear & ~kKnownAutoclear) != 0) {
-    // Bits that we do not know promise something that our writes may break. If we die here, the
-    // next open sees them set or cleared, and nothing else changed.
+    // Unknown bits promise something that our writes may break. If we die here, the next open sees
+    // them set or cleared, and nothing else changed.
     header.autoclear &= kKnownAutoclear;
     std::byte bytes[8];
     store_be<std::uint64_t>(bytes, header.autoclear);
@@ -137,8 +137,8 @@ Result<void> Allocator::take_back_leaks() {
   if (leaks_.empty() && file_size <= end_ * cluster_size()) {
     return {};
   }
-  // What says that nobody uses them may be in memory alone: a killed process leaves its last writes
-  // there. If we die here, the next open sees what we have read.
+  // The tables that show that the leaks are unused may be only in memory: a killed process leaves
+  // its last writes there. If we die here, the next open sees what we have read.
   BLOCKPULL_CHECK(image_.file().sync());
   for (const ClusterRange& leak : std::exchange(leaks_, {})) {
     BLOCKPULL_CHECK(refcounts_.set(leak, 0));
@@ -151,8 +151,8 @@ Result<void> Allocator::take_back_leaks() {
 
 Result<Allocator::Batch> Allocator::plan_batch(std::uint64_t usable) {
   Batch batch{.first = end_, .usable = usable};
-  // Each new block needs a cluster of its own, which may need another block; it settles after a few
-  // rounds.
+  // Each new block needs a cluster of its own, which may need another block. The numbers settle
+  // after a few rounds.
   for (;;) {
     const std::uint64_t last_block = (batch.range().end() - 1) / refcounts_.per_block();
     Batch next = batch;
@@ -210,12 +210,13 @@ Result<ClusterRange> Allocator::reserve(std::uint64_t count) {
           image_.file().allocate(batch.first * cluster_size(), batch.total() * cluster_size());
       !space.ok()) {
     if (space.error().kind == ErrorKind::kNoSpace) {
-      // Part of it may have been allocated.
+      // A part of it may have been allocated.
       BLOCKPULL_CHECK(cut_off(batch.first * cluster_size()));
     }
     return std::move(space).error();
   }
-  // Before the first write: trim() must never cut off what one of them has put to use.
+  // Before the first write: trim() must never cut off a block or table that a write has put into
+  // use.
   end_ = batch.range().end();
   if (auto written = write_refcounts(batch, blocks); !written.ok()) {
     failed_ = written.error();
@@ -225,7 +226,7 @@ Result<ClusterRange> Allocator::reserve(std::uint64_t count) {
 }
 
 Result<void> Allocator::write_refcounts(const Batch& batch, const std::vector<NewBlock>& blocks) {
-  // Refcounts in blocks that exist: a leak of this batch if we die.
+  // Refcounts in existing blocks: if we die here, the batch is leaked.
   for (ClusterRange left = batch.range(); left.count > 0;) {
     const std::uint64_t block = left.first / refcounts_.per_block();
     const std::uint64_t count =
@@ -245,7 +246,8 @@ Result<void> Allocator::write_refcounts(const Batch& batch, const std::vector<Ne
   if (blocks.empty()) {
     return {};
   }
-  // If we die here, the next open sees clusters that nothing refers to: blocks not hooked yet.
+  // If we die here, the next open sees clusters that nothing refers to: blocks that are not hooked
+  // yet.
   BLOCKPULL_CHECK(image_.file().sync());
   return hook(blocks);
 }
@@ -266,8 +268,8 @@ Result<void> Allocator::write_new_blocks(const Batch& batch, const std::vector<N
   return {};
 }
 
-/// Hooks blocks whose contents are durable, in rounds: a block may be hooked once the block that
-/// counts its own cluster is hooked and durable, or is itself.
+/// Hooks blocks whose contents are durable, in rounds. A block may be hooked once the block that
+/// counts its own cluster is hooked and durable, or if it counts its own cluster itself.
 Result<void> Allocator::hook(std::vector<NewBlock> blocks) {
   while (!blocks.empty()) {
     std::vector<NewBlock> ready;
@@ -284,7 +286,8 @@ Result<void> Allocator::hook(std::vector<NewBlock> blocks) {
           image_.header().refcount_table_offset + block.index * kEntryBytes, entry));
     }
     if (!later.empty()) {
-      // If we die here, the next open sees some of these blocks, each counted by one that is there.
+      // If we die here, the next open sees some of these blocks, each counted by a block that is in
+      // use.
       BLOCKPULL_CHECK(image_.file().sync());
     }
     blocks = std::move(later);
@@ -347,8 +350,8 @@ Result<void> Allocator::trim() {
     return {};
   }
   BLOCKPULL_CHECK(cut_off(end_ * cluster_size()));
-  // If we die here, the next open sees the longer file. Once the chain is cut there is no next pull
-  // that would shorten it, so this must not be overtaken by the header.
+  // If we die here, the next open sees the longer file. Once the chain is cut no later pull would
+  // shorten it, so the header must not become durable before this.
   return image_.file().sync();
 }
 
@@ -359,7 +362,7 @@ Result<void> Allocator::cut_off(std::uint64_t end_bytes) {
   return end_bytes < *held_from_ ? clear(end_bytes, *held_from_) : Result<void>();
 }
 
-/// What is reserved there later must read as zeros, also where a filesystem cannot punch.
+/// Clusters that are reserved there later must read as zeros, even if the filesystem cannot punch.
 Result<void> Allocator::clear(std::uint64_t from, std::uint64_t to) {
   io::File& file = image_.file();
   BLOCKPULL_CHECK(file.punch(from, to - from));

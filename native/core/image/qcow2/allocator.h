@@ -6,23 +6,22 @@
 //     0                    end()              ─── reserve() ──▶
 //
 // The invariant that makes a crash harmless: **at any instant everything that the header reaches is
-// durable and has a refcount of at least the number of its references.** So refcounts of a batch
-// are written before anything refers into it, and become durable with the flush that precedes the
-// link (`link_writer.h`). What a crash can leave is clusters with refcount 1 and no reference: a
-// leak, which the next begin() takes back, unless an extension or autoclear bit that we do not know
-// might own them.
+// durable and has a refcount of at least the number of its references.** The refcounts of a batch
+// are therefore written before anything refers into it. They become durable with the flush before
+// the link (`link_writer.h`). A crash can leave clusters with refcount 1 and no reference: a leak.
+// The next begin() reclaims it, unless an unknown extension or autoclear bit might own it.
 //
-// A batch that no refcount block covers brings new blocks with it, at its head:
+// A batch that no refcount block covers brings new blocks at its beginning:
 //
 //     │ new refcount blocks │ new refcount table (rarely) │ usable clusters │
 //
-//     write their contents ─ flush ─ hook them into the table      (a hooked block must be whole)
-//     blocks whose own cluster is covered by a block that is itself new are hooked in later rounds,
-//     with a flush between: otherwise the later hook could become durable without the earlier one.
+//     write their contents ─ flush ─ hook them into the table    (a hooked block must be complete)
+//     if a block's own cluster is covered by a block that is itself new, it is hooked in a later
+//     round, after a flush: otherwise the later hook could become durable without the earlier one
 //     table too small: write a larger copy with all hooks in it ─ flush ─ switch the header's 12
-//     bytes in one write ─ flush ─ free the old table.
+//     bytes in one write ─ flush ─ free the old table
 //
-// Thread rule: one thread at a time. After an error release() and trim() may still be tried.
+// Thread rule: one thread at a time. After an error release() and trim() may still be called.
 
 #pragma once
 
@@ -39,55 +38,55 @@ namespace blockpull::image::qcow2 {
 
 class Allocator {
  public:
-  /// Reads all metadata of `image` and judges it; writes nothing. kImageCorrupt also where
-  /// something that is referred to has refcount 0. kCancelled where nobody wants it any more.
+  /// Reads and checks all metadata of `image`; writes nothing. kImageCorrupt also if something that
+  /// is referred to has refcount 0. kCancelled if nobody wants the result any more.
   [[nodiscard]] static Result<Allocator> open(Qcow2Image& image, const IsWanted& is_wanted);
 
-  /// From here on, the file's bytes from `offset` on are not ours: nothing is reserved there, and
-  /// where the file would be cut off, what lies before them is cleared.
+  /// From now on the file's bytes from `offset` on are not ours. Nothing is reserved there. Where
+  /// the file would be truncated, the space before `offset` is cleared instead.
   void hold_from(std::uint64_t offset) { held_from_ = offset; }
 
-  /// Makes the image ours to write: unknown autoclear bits are cleared and durable, leaks taken
-  /// back, and what the file has behind the last cluster in use is cut off.
+  /// Makes the image ours to write: clears unknown autoclear bits durably, reclaims leaks, and
+  /// truncates the file behind the last cluster in use.
   [[nodiscard]] Result<void> begin();
 
-  /// Takes `count` clusters in a row, after begin(); they have space on disk, their refcounts are
-  /// written, and they read as zeros: the file ended where they begin.
-  /// kNoSpace from the space on disk leaves everything as it was. A write that fails does not: new
-  /// blocks or a new table may be in use already, so what was taken stays taken, and every later
-  /// call fails too.
+  /// Takes `count` contiguous clusters; to be called after begin(). They have space on disk, their
+  /// refcounts are written, and they read as zeros, since the file ended where they begin. If the
+  /// disk has too little space, kNoSpace leaves everything as it was. After a failed write new
+  /// blocks or a new table may already be in use: the clusters stay taken, and every later call
+  /// fails too.
   [[nodiscard]] Result<ClusterRange> reserve(std::uint64_t count);
 
-  /// Gives clusters of this session back: refcounts 0, not yet durable.
+  /// Releases clusters of this session: refcounts 0, not yet durable.
   [[nodiscard]] Result<void> release(ClusterRange range);
 
-  /// Cuts the file off behind the last cluster in use, durably, and gives the space of released
-  /// clusters back. The refcounts of what was released must be durable.
+  /// Truncates the file behind the last cluster in use, durably, and releases the space of released
+  /// clusters. Their refcounts must be durable.
   [[nodiscard]] Result<void> trim();
 
   /// One past the last cluster in use.
   [[nodiscard]] std::uint64_t end() const { return end_; }
 
-  /// A write has failed midway, so clusters may be taken that have no refcount.
+  /// A write has failed midway, so there may be clusters in use that have no refcount.
   [[nodiscard]] bool has_failed() const { return failed_.has_value(); }
 
-  /// Whether what nothing refers to is certainly nobody's.
+  /// Whether space that nothing refers to certainly belongs to nobody.
   [[nodiscard]] bool owns_all_space() const { return owns_all_space_; }
 
-  /// As open() found it: where use ends to the byte, and where the last leaked cluster does, 0
-  /// where there is none.
+  /// As found by open(): the exact end of use in bytes, and the end of the last leaked cluster, 0
+  /// if there is none.
   [[nodiscard]] const EndOfUse& use() const { return use_; }
   [[nodiscard]] std::uint64_t end_of_use() const { return use_.offset; }
   [[nodiscard]] std::uint64_t leaks_end() const { return leaks_end_; }
 
  private:
   struct NewBlock {
-    /// Index in the refcount table, and the host cluster that holds the block.
+    /// Index in the refcount table, and the host cluster with the block.
     std::uint64_t index = 0;
     std::uint64_t cluster = 0;
   };
 
-  /// What one reserve() will take: blocks and table at the head, then `usable`.
+  /// The clusters of one reserve(): blocks and table first, then `usable`.
   struct Batch {
     std::uint64_t first = 0;
     std::uint64_t blocks = 0;
@@ -122,14 +121,14 @@ class Allocator {
   EndOfUse use_;
   std::uint64_t leaks_end_ = 0;
   std::optional<std::uint64_t> held_from_;
-  /// Found by open(): refcounted, referred to by nothing, and certainly nobody's; not all where
-  /// there are very many.
+  /// Found by open(): clusters with a refcount that nothing refers to and that certainly belong to
+  /// nobody. Not all of them, if there are very many.
   std::vector<ClusterRange> leaks_;
   /// Why nothing can be reserved any more.
   std::optional<Error> failed_;
-  /// Given back in this session.
+  /// Released in this session.
   std::vector<ClusterRange> released_;
-  /// Whether every extension and autoclear bit is known, so that what nothing refers to is free.
+  /// Whether every extension and autoclear bit is known, so that space without a reference is free.
   bool owns_all_space_ = true;
 };
 

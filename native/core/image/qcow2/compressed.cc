@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// zstd goes frame by frame with the one-shot decoder, straight into the cluster: the streaming one
-// would allocate the window that the frame asks for, up to 128 MiB. A frame has at least a few
-// bytes of input, so even a cluster full of empty frames ends.
+// zstd is decoded frame by frame with the one-shot decoder, directly into the cluster. The
+// streaming decoder would allocate the window that the frame asks for, up to 128 MiB. Each frame
+// takes a few bytes of input, so even a cluster full of empty frames ends.
 
 #include "core/image/qcow2/compressed.h"
 
@@ -52,7 +52,7 @@ Result<std::size_t> inflate_deflate(std::span<const std::byte> compressed,
     default:
       break;
   }
-  // The stream is invalid, or longer than the cluster; its beginning may still fill it.
+  // The stream is invalid, or longer than the cluster; its beginning may still fill the cluster.
   if (end == End::kAnywhere && inflate_prefix(compressed, into)) {
     return compressed.size();
   }

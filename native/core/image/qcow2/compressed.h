@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Inflating one compressed cluster. The stream must give at least one cluster; what follows it up
-// to the end of its last sector is junk. A deflate stream may be longer than its cluster, or end
-// too early once that is full: as in QEMU, the beginning counts. Output is bounded by the cluster
-// and nothing is allocated for what a stream says of itself, so a bomb costs no more than a
-// cluster. Reentrant: the state lives in the call.
+// Inflates one compressed cluster. The stream must give at least one cluster; bytes behind it, up
+// to the end of its last sector, are junk. A deflate stream may be longer than its cluster, or
+// break off once the cluster is full: as in QEMU, the beginning counts. Output is limited to the
+// cluster, and nothing is allocated by what a stream states, so a bomb costs no more than a
+// cluster. Reentrant: the state is local to the call.
 
 #pragma once
 
@@ -16,13 +16,13 @@
 
 namespace blockpull::image::qcow2 {
 
-/// Fills all of `into`, or says kImageCorrupt (without a path, which the caller knows). Gives how
-/// many bytes the stream has; all of `compressed` where it does not end with the cluster.
+/// Fills all of `into`, or returns kImageCorrupt (without a path, which the caller knows). Returns
+/// the length of the stream in bytes; all of `compressed` if it does not end with the cluster.
 [[nodiscard]] Result<std::size_t> inflate_cluster(CompressionType type,
                                                   std::span<const std::byte> compressed,
                                                   std::span<std::byte> into);
 
-/// As inflate_cluster(), but of a stream that ends with the cluster, as every writer makes them.
+/// Like inflate_cluster(), but for a stream that ends with the cluster, as every writer makes it.
 [[nodiscard]] Result<std::size_t> inflate_exactly(CompressionType type,
                                                   std::span<const std::byte> compressed,
                                                   std::span<std::byte> into);

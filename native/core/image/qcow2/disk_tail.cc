@@ -11,7 +11,7 @@
 namespace blockpull::image::qcow2 {
 namespace {
 
-/// Bytes from the end of the disk to the end of what QEMU copies at once.
+/// Bytes from the end of the disk to the end of the unit that QEMU copies.
 std::uint64_t tail_length(const Header& header) {
   const std::uint64_t unit =
       header.has_extended_l2() ? header.cluster_size() / kSubclusters : header.cluster_size();

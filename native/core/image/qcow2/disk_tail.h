@@ -5,11 +5,11 @@
 //     cluster   │ … guest bytes … │ behind the end │         a disk that ends inside a cluster
 //     backing   │ b b b b b b b b   b b b b b b b b b b …    and is longer
 //
-// QEMU's copy-on-write fills the whole cluster from the backing file. Nobody reads what lies behind
-// the end, and while the backing file is longer than the disk QEMU writes zeros there when the disk
-// grows. Once the backing file is gone it does not, and a grown disk would show those bytes.
+// QEMU's copy-on-write fills the whole cluster from the backing file. Nobody reads the bytes behind
+// the end. If the disk grows while the backing file is longer, QEMU writes zeros there. Once the
+// backing file is gone it does not, and a grown disk would show those bytes.
 //
-// Thread rule: one thread at a time, on one that may block.
+// Thread rule: one thread at a time, and it may block.
 
 #pragma once
 
@@ -23,21 +23,21 @@
 namespace blockpull::image::qcow2 {
 
 struct DiskTail {
-  /// Where it lies in the file, and its bytes; inside the stream where that is compressed.
+  /// Offset in the file and length in bytes; if it is compressed, inside the stream.
   std::uint64_t host_offset = 0;
   std::uint64_t length = 0;
   bool is_compressed = false;
 };
 
-/// Absent where nothing lies there but zeros.
+/// Absent if there are only zeros.
 [[nodiscard]] Result<std::optional<DiskTail>> find_disk_tail(Qcow2Image& image);
 
-/// What is told where it stays: what a grown disk would show, in a sentence.
+/// The warning when the tail stays: what a grown disk would show, in a sentence.
 [[nodiscard]] std::string warning_of(const std::string& path, const Qcow2Image& image,
                                      const DiskTail& tail);
 
-/// Writes zeros over one that is not compressed; not yet durable. Whatever part of that a crash
-/// leaves, no guest byte is in it.
+/// Writes zeros over a tail that is not compressed; not yet durable. A crash may leave any part of
+/// that, but no guest byte is in it.
 [[nodiscard]] Result<void> clear_disk_tail(Qcow2Image& image, const DiskTail& tail);
 
 }  // namespace blockpull::image::qcow2

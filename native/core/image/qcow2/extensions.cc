@@ -103,7 +103,7 @@ bool is_known(std::uint32_t type) {
 
 Result<void> read_one(Header& header, const Extension& extension, std::span<const std::byte> data,
                       const std::string& path) {
-  // The first of its type is the one that find() gives.
+  // find() returns the first extension of its type.
   if (is_known(extension.type) && header.find(extension.type) != &extension) {
     return corrupt(path, text("header extension ", Hex{extension.type}, " in '", path,
                               "' is there more than once"));

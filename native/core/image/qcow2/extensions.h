@@ -5,9 +5,8 @@
 //     header_length                                    backing_file_offset, else end of cluster 0
 //     │ type 4 │ length 4 │ data … pad to 8 │ … │ 0 │ 0 │ … │
 //
-// Finding them is one pass; judging the ones that are known is a second one, since a header with an
-// unknown incompatible bit must be refused for that bit (named by one of these very records) and
-// for nothing else.
+// One pass finds the records; a second one checks the known ones. A header with an unknown
+// incompatible bit must be refused for exactly that bit, and one of these very records names it.
 
 #pragma once
 
@@ -27,12 +26,12 @@ namespace blockpull::image::qcow2 {
 [[nodiscard]] Result<void> find_extensions(Header& header, std::span<const std::byte> first,
                                            const std::string& path);
 
-/// Checks the extensions that are known, and takes the backing format from its own.
+/// Checks the known extensions, and reads the backing format.
 [[nodiscard]] Result<void> read_extensions(Header& header, std::span<const std::byte> first,
                                            const std::string& path);
 
 /// The name that the image's feature table gives to incompatible bit `bit`, only printable
-/// characters, or empty.
+/// characters; may be empty.
 [[nodiscard]] std::string incompatible_feature_name(const Header& header,
                                                     std::span<const std::byte> first, unsigned bit);
 

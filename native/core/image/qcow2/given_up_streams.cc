@@ -14,7 +14,7 @@
 namespace blockpull::image::qcow2 {
 namespace {
 
-/// A hostile stream of 2 KiB makes 2 MiB: all of them together take a second or two.
+/// A hostile stream of 2 KiB inflates to 2 MiB: all of them together take a second or two.
 constexpr int kMostStreams = 1000;
 
 constexpr std::size_t kMostBeginnings = 100;
@@ -24,11 +24,12 @@ class StreamReader {
   StreamReader(Qcow2Image& image, std::uint64_t file_size)
       : image_(image), file_size_(file_size), cluster_(image.cluster_size()) {}
 
-  /// Whether streams, one behind the other, are all there is from `begin` on, but for zeros.
+  /// Whether everything from `begin` on is streams, one behind the other, except for zeros at the
+  /// end.
   Result<bool> are_all(const std::uint64_t begin) {
     std::uint64_t offset = begin;
     while (offset < file_size_ && streams_left_ > 0) {
-      // A stream is shorter than what it makes.
+      // A stream is shorter than its cluster.
       bytes_.resize(std::min<std::uint64_t>(file_size_ - offset, cluster_.size()));
       BLOCKPULL_CHECK(image_.file().read_at(offset, bytes_));
       if (offset > begin && bytes_.size() == file_size_ - offset && all_zero(bytes_)) {
@@ -47,14 +48,14 @@ class StreamReader {
  private:
   Qcow2Image& image_;
   const std::uint64_t file_size_;
-  /// From all beginnings that are tried.
+  /// For all beginnings together.
   int streams_left_ = kMostStreams;
   std::vector<std::byte> bytes_;
   std::vector<std::byte> cluster_;
 };
 
-/// Whether another image begins with that byte, or with a cluster behind it: compressed clusters at
-/// the end are that image's.
+/// Whether another image begins at that byte or at a later cluster; compressed clusters at the end
+/// then belong to that image.
 Result<bool> has_image(io::File& file, std::uint64_t first, std::uint64_t file_size,
                        std::uint64_t cluster_size) {
   std::array<std::byte, sizeof kMagic> bytes{};
@@ -77,7 +78,7 @@ Result<bool> ends_with_given_up_streams(Qcow2Image& image, const TrailingRange& 
   }
   StreamReader reader(image, file_size);
   std::vector<std::uint64_t> beginnings{end_of_use, round_up(end_of_use, image.cluster_size())};
-  // Behind clusters that were given up, or before they were linked.
+  // Streams may begin behind clusters that were abandoned or never linked.
   std::uint64_t begin = round_down(file_size, image.cluster_size());
   while (begin > beginnings[1] && beginnings.size() < kMostBeginnings) {
     beginnings.push_back(begin);

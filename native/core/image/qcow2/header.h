@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The fields of a qcow2 header, as parse_header.h has read and judged them.
+// Reads and checks the qcow2 header and its extensions. Every error in a header is found here,
+// before any table is read, with QEMU's limits (`layout.h`, `core/base/limits.h`). The bounds of
+// each *table* are also checked against the file, so that later code never allocates for a table
+// that cannot exist. Parsing reads no file: the first cluster, or what there is of it, comes in as
+// bytes.
 
 #pragma once
 
@@ -15,8 +19,8 @@
 
 namespace blockpull::image::qcow2 {
 
-/// One header extension: where its 8-byte head lies in cluster 0, and how long its data is
-/// (unpadded).
+/// One header extension: the offset of its 8-byte head in cluster 0, and the length of its data,
+/// without padding.
 struct Extension {
   std::uint32_t type = 0;
   std::uint64_t offset = 0;
@@ -45,10 +49,10 @@ struct Header {
 
   std::optional<BackingReference> backing;
   std::vector<Extension> extensions;
-  /// First byte behind the last extension (where an end marker is, or would be).
+  /// First byte behind the last extension, where an end marker is or would be.
   std::uint64_t extensions_end = 0;
-  /// Whether an end marker of 8 zero bytes really is at `extensions_end`; without one the area is
-  /// ended by the backing name (or the cluster) alone.
+  /// Whether an end marker of 8 zero bytes really is at `extensions_end`. Without one the
+  /// extensions end at the backing name, or at the end of the cluster.
   bool has_end_marker = false;
 
   [[nodiscard]] std::uint64_t cluster_size() const { return std::uint64_t{1} << cluster_bits; }
@@ -75,8 +79,8 @@ struct Header {
   [[nodiscard]] const Extension* find(std::uint32_t type) const;
 };
 
-/// Whether a table or cluster lies in a file of that length, but for the end of the file: as in
-/// QEMU, what is missing there reads as zeros, as long as it is less than a cluster.
+/// Whether a table or cluster lies in a file of that length. It may reach past the end by less than
+/// a cluster: as in QEMU, the missing part reads as zeros.
 [[nodiscard]] bool lies_in_file(std::uint64_t offset, std::uint64_t bytes, std::uint64_t file_size,
                                 std::uint64_t cluster_size);
 

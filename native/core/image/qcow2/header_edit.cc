@@ -30,8 +30,8 @@ void put_bytes(std::span<std::byte> to, std::uint64_t offset, std::string_view b
   std::copy(from.begin(), from.end(), to.subspan(offset).begin());
 }
 
-/// Where `length` bytes are free in [begin, cluster end), the old name's bytes excluded; 0 for
-/// nowhere.
+/// Offset of `length` free bytes in [begin, end of the cluster), without the bytes of the old name;
+/// 0 if there are none.
 std::uint64_t find_room(const Header& header, std::uint64_t begin, std::uint64_t length) {
   const std::uint64_t old_begin = header.backing_offset;
   const std::uint64_t old_end = old_begin + header.backing_length;
@@ -50,7 +50,7 @@ Result<HeaderEdit> HeaderEdit::plan(Qcow2Image& image,
   return edit;
 }
 
-/// The header's offset and length of the backing name.
+/// Changes the header's offset and length of the backing name.
 void HeaderEdit::change_reference(std::uint64_t name_offset, std::uint64_t name_length) {
   std::vector<std::byte> bytes(12);
   put_be_at<std::uint64_t>(bytes, 0, name_offset);
@@ -73,13 +73,13 @@ Result<void> HeaderEdit::plan_removal(Qcow2Image& image) {
 Result<void> HeaderEdit::plan_replacement(Qcow2Image& image, const BackingReference& backing) {
   const Header& header = image.header();
   const Extension* const format = header.find(extension::kBackingFormat);
-  // A header that states no format gets the extension behind its others.
+  // If a header states no format, the extension goes behind its other extensions.
   const std::uint64_t at = format != nullptr ? format->offset : header.extensions_end;
   const std::uint64_t added = format != nullptr ? 0 : kFormatExtension;
   const std::uint64_t extensions_end = header.extensions_end + added;
   const bool writes_marker = format == nullptr || !header.has_end_marker;
   const std::uint64_t end = writes_marker ? extensions_end + kExtensionHead : at + kFormatExtension;
-  // One 8-byte unit before and after, so that nothing behind it moves.
+  // It occupies one 8-byte unit before and after, so nothing behind it moves.
   const bool format_fits = format == nullptr || (format->length >= 1 && format->length <= 8);
   if (end > kSector || at + kFormatExtension > kSector || !format_fits) {
     return no_room(image, "the format of the new backing file");
@@ -108,8 +108,7 @@ Result<void> HeaderEdit::prepare(Qcow2Image& image) const {
     return {};
   }
   BLOCKPULL_CHECK(image.tables().store(name_.offset, name_.bytes));
-  // If we die here, the next open sees the old header; the new name lies in bytes that nothing
-  // reads.
+  // If we die here, the next open sees the old header; nothing reads the bytes of the new name.
   return image.file().sync();
 }
 

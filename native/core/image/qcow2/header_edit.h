@@ -2,21 +2,21 @@
 //
 // The last step of a pull: the header stops naming the backing file, or names another one.
 //
-// A sector is the largest thing that a disk writes whole, so the switch is *one write inside the
-// first 512 bytes*, or the pull is refused before it has written anything.
+// A disk writes at most a sector atomically. The switch is therefore *one write inside the first
+// 512 bytes*; otherwise the pull is refused before it has written anything.
 //
-//     remove   bytes 8…19 become 0; where only the backing name ended the extensions, 8 zero bytes
-//              (an end marker) go where they ended, or the stale name would be read as an extension
+//     remove   bytes 8…19 become 0; if only the backing name ended the extensions, 8 zero bytes (an
+//              end marker) are written at their end, or the old name would read as an extension
 //     replace  the new name goes into free space of cluster 0 ─ flush ─ then offset, length and the
 //              backing format extension switch together
 //
 //     0        8  ┌offset┐┌len┐20      72/112                          512      cluster_size
 //     │ magic … │   8…19        │ … │ format ext │ other ext │ end │ … name … │ free │
 //
-// Nothing else of cluster 0 is touched: unknown extensions and fields stay byte for byte, and so do
-// the fields between the changed ones, which the pull itself may have changed since the plan was
-// made (the refcount table, the autoclear bits): apply() puts the changes into the sector as it is
-// then.
+// Nothing else of cluster 0 changes: unknown extensions and fields stay byte for byte. The fields
+// between the changed ones stay too; the pull itself may have changed some since the plan was made
+// (the refcount table, the autoclear bits). apply() therefore puts the changes into the sector as
+// it is then.
 
 #pragma once
 
@@ -31,16 +31,16 @@ namespace blockpull::image::qcow2 {
 
 class HeaderEdit {
  public:
-  /// Works out both writes for `backing` (absent: none). kFeatureUnsupported when the switch would
-  /// not fit into one sector or the name not into the first cluster.
+  /// Prepares both writes for `backing` (absent: none). kFeatureUnsupported if the switch does not
+  /// fit into one sector, or the name not into the first cluster.
   [[nodiscard]] static Result<HeaderEdit> plan(Qcow2Image& image,
                                                const std::optional<BackingReference>& backing);
 
-  /// What comes before the switch: writes the new name where nothing reads it, and flushes.
+  /// The step before the switch: writes the new name where nothing reads it, and flushes.
   [[nodiscard]] Result<void> prepare(Qcow2Image& image) const;
 
-  /// The switch, after prepare(): writes and flushes. Everything that the new header implies must
-  /// be durable already.
+  /// The switch, to be called after prepare(): writes and flushes. Everything that the new header
+  /// implies must already be durable.
   [[nodiscard]] Result<void> apply(Qcow2Image& image) const;
 
  private:
@@ -53,9 +53,9 @@ class HeaderEdit {
   [[nodiscard]] Result<void> plan_replacement(Qcow2Image& image, const BackingReference& backing);
   void change_reference(std::uint64_t name_offset, std::uint64_t name_length);
 
-  /// No bytes: there is no new name.
+  /// Without bytes: there is no new name.
   Write name_;
-  /// Parts of the first sector that change, in one write.
+  /// The parts of the first sector that change, in one write.
   std::vector<Write> switch_;
 };
 

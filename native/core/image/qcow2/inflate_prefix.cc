@@ -17,14 +17,14 @@ constexpr unsigned kEndOfBlock = 256;
 
 enum class Step : std::uint8_t { kGoOn, kFull, kNoInput, kBad };
 
-/// A canonical Huffman code: how many symbols each length has, and the symbols in order.
+/// A canonical Huffman code: how many symbols have each length, and the symbols in order.
 struct Code {
   std::array<std::uint16_t, kMaxBits + 1> count{};
   std::array<std::uint16_t, kLiterals> symbol{};
 };
 
-/// False where the lengths are no code. One that is not complete is none either, but for a single
-/// symbol of one bit or none at all where `may_be_short`.
+/// False if the lengths form no code. An incomplete code is refused too, except, if `may_be_short`,
+/// for a single symbol of one bit or no symbol at all.
 bool build(Code& code, std::span<const std::uint8_t> lengths, bool may_be_short) {
   code = {};
   for (const std::uint8_t length : lengths) {
@@ -81,7 +81,7 @@ class Decoder {
       last = (*head & 1U) != 0;
       step = block(*head >> 1U);
     }
-    // What has run out of input, or has ended, is judged by what it gave.
+    // A stream that has ended, or has run out of input, is judged by its output.
     return step != Step::kBad && done_ == into_.size();
   }
 

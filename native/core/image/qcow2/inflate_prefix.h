@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A deflate decoder (RFC 1951) that stops when its output is full. libdeflate wants to see the end
-// of a stream; QEMU asks zlib for one cluster and takes what came, whether the stream goes on, is
-// cut off or turns bad behind it. This serves the few clusters that libdeflate refuses: plain and
-// slow, and it judges a stream where zlib would, up to the point at which it needs room for one
-// more byte.
+// A deflate decoder (RFC 1951) that stops when its output is full. libdeflate requires the end of a
+// stream. QEMU asks zlib for one cluster and takes the output, whether the stream continues, is cut
+// off or becomes invalid behind it. This decoder serves the few clusters that libdeflate refuses.
+// It is plain and slow, and finds errors where zlib would, up to the point at which it needs room
+// for one more byte.
 //
-// Thread rule: any thread; the state lives in the call.
+// Thread rule: any thread; the state is local to the call.
 
 #pragma once
 

@@ -17,9 +17,9 @@
 namespace blockpull::image::qcow2 {
 namespace {
 
-/// The mark is a sector, which a disk writes whole, right before the copy:
+/// The mark is a sector, which a disk writes atomically, right before the copy:
 ///
-///     0 magic │ 8 where the mark lies │ 16 source │ 24 length │ 32 SHA-256 of the trailer │
+///     0 magic │ 8 offset of the mark │ 16 source │ 24 length │ 32 SHA-256 of the trailer │
 ///     96 SHA-256 of what is before it │ 160 zeros                          digests in hex
 constexpr std::string_view kMagic = "BPTRAIL1";
 constexpr std::size_t kTrailerDigest = 32;
@@ -62,7 +62,7 @@ bool is_mark(std::span<const std::byte> sector, std::uint64_t at) {
          be_at<std::uint64_t>(sector, 24) <= KeptTrailer::kMostBytes;
 }
 
-/// A trailer, and where it lies.
+/// A trailer and its offset.
 struct Found {
   std::uint64_t offset = 0;
   std::vector<std::byte> bytes;
@@ -74,7 +74,7 @@ Result<std::vector<std::byte>> read_all(io::File& file, std::uint64_t from, std:
   return bytes;
 }
 
-/// Whether the machine may have died while `whole` was written here: some of it is there.
+/// Whether the machine may have died during a write of `whole` here: only a part of it is present.
 bool is_unfinished(std::span<const std::byte> copy, std::span<const std::byte> whole) {
   for (std::size_t i = 0; i < copy.size(); ++i) {
     if (copy[i] != std::byte{0} && (i >= whole.size() || copy[i] != whole[i])) {
@@ -84,8 +84,8 @@ bool is_unfinished(std::span<const std::byte> copy, std::span<const std::byte> w
   return true;
 }
 
-/// The bytes from `offset` to the end of the file but for a mark, or a part of one, that ends them:
-/// the trailer was to be moved once more, and that was as far as it came.
+/// The bytes from `offset` to the end of the file, without a mark, or a part of one, at their end.
+/// Such a mark means that a further move of the trailer got only that far.
 std::span<const std::byte> without_last_mark(std::span<const std::byte> bytes, std::uint64_t offset,
                                              std::uint64_t cluster_size) {
   const std::uint64_t end = offset + bytes.size();
@@ -98,8 +98,8 @@ std::span<const std::byte> without_last_mark(std::span<const std::byte> bytes, s
   return says(last.first(begun), kMagic.substr(0, begun)) ? bytes.first(mark - offset) : bytes;
 }
 
-/// What lies behind the mark, whatever a program has made of it since. Where that is a copy that
-/// was not finished: the trailer where it was before.
+/// The bytes behind the mark, even if a program has changed them since. If they are an unfinished
+/// copy, the trailer at its earlier place.
 Result<std::optional<Found>> follow_mark(io::File& file, std::span<const std::byte> mark,
                                          std::uint64_t at, std::uint64_t cluster_size) {
   BLOCKPULL_TRY(file_size, file.size());
@@ -153,8 +153,8 @@ Result<std::optional<Found>> find_mark(io::File& file, std::uint64_t from, std::
 Result<std::optional<KeptTrailer>> KeptTrailer::find_raised(Qcow2Image& image,
                                                             std::uint64_t end_of_use) {
   BLOCKPULL_TRY(file_size, image.file().size());
-  // The copy is the last thing in the file, so the mark is no farther from the end than this; more
-  // than so many bytes are not kept in any case.
+  // The copy is the last thing in the file, and no more than kMostBytes are kept, so the mark is
+  // not farther from the end than this.
   const std::uint64_t reach = kMostBytes + 2 * kSector;
   const std::uint64_t from =
       round_up(std::max(end_of_use, file_size - std::min(file_size, reach)), kSector);
@@ -165,7 +165,7 @@ Result<std::optional<KeptTrailer>> KeptTrailer::find_raised(Qcow2Image& image,
   }
   const std::uint64_t offset = found->offset;
   KeptTrailer raised(image, offset, std::move(found->bytes), file_size);
-  // The mark is to stay until another one is written.
+  // The mark must stay until another one is written.
   raised.held_from_ = offset > end_of_use ? offset - kSector : offset;
   return std::optional(std::move(raised));
 }
@@ -196,15 +196,16 @@ Result<std::optional<KeptTrailer>> KeptTrailer::find(Qcow2Image& image, std::uin
 Result<void> KeptTrailer::raise(std::uint64_t room_end) {
   io::File& file = image_->file();
   BLOCKPULL_TRY(file_size, file.size());
-  // Behind the trailer where it is now, too: it must be whole until the copy is.
+  // The copy must also lie behind the trailer's present place, which must stay whole until the copy
+  // is.
   const std::uint64_t least = std::max(room_end + bytes_.size(), file_size) + kSector;
   const std::uint64_t copy = round_up(least, image_->cluster_size());
   const Mark mark = make_mark(copy - kSector, source_, bytes_);
   BLOCKPULL_CHECK(file.write_at(copy - kSector, mark));
-  // If we die here, the next open sees the trailer where it was, and a mark that leads to it.
+  // If we die here, the next open sees the trailer at its old place, and a mark that leads to it.
   BLOCKPULL_CHECK(file.sync());
   BLOCKPULL_CHECK(file.write_at(copy, bytes_));
-  // If we die here, the next open sees that, or the whole copy at the end of the file.
+  // If we die here, the next open sees the same, or the whole copy at the end of the file.
   BLOCKPULL_CHECK(file.sync());
   BLOCKPULL_CHECK(read_back(copy - kSector, mark));
   BLOCKPULL_CHECK(read_back(copy, bytes_));
@@ -213,7 +214,7 @@ Result<void> KeptTrailer::raise(std::uint64_t room_end) {
   return {};
 }
 
-/// Another copy is whole for as long as this has not succeeded.
+/// Another copy stays whole until this has succeeded.
 Result<void> KeptTrailer::read_back(std::uint64_t offset, std::span<const std::byte> written) {
   io::File& file = image_->file();
   BLOCKPULL_TRY(there, read_all(file, offset, offset + written.size()));
@@ -243,7 +244,7 @@ Result<void> KeptTrailer::lower(std::optional<std::uint64_t> image_end) {
   }
   const std::uint64_t offset = image_end.value_or(source_);
   BLOCKPULL_CHECK(file.write_at(offset, bytes_));
-  // If we die here, the next open sees the copy that was raised, at the end of the file.
+  // If we die here, the next open sees the raised copy at the end of the file.
   BLOCKPULL_CHECK(file.sync());
   BLOCKPULL_CHECK(read_back(offset, bytes_));
   held_from_ = offset;

@@ -1,24 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Foreign bytes behind the image that a pull is to keep, whole and at the end of the file, while it
-// takes clusters where they lie.
+// Foreign bytes behind the image that a pull keeps, whole and at the end of the file, while it
+// takes clusters at their place.
 //
 //     before   │ image │ P trailer │
 //     raised   │ image │ … room for all the pull may need … │ mark │ T trailer │
-//     lowered  │ image, longer │ trailer │           or back at P, where the image did not grow
+//     lowered  │ image, longer │ trailer │           or back at P, if the image did not grow
 //
-//     raise    the mark (where the trailer comes from, where it goes, its checksum) ─ flush ─
-//              the copy ─ flush ─ both are read back ─ from here on the room is ours
-//     lower    a copy behind the image ─ flush ─ it is read back ─ the file is cut off behind it ─
-//              flush
+//     raise    the mark (the trailer's source and destination, its checksum) ─ flush ─
+//              the copy ─ flush ─ both are read back ─ from now on the room is ours
+//     lower    a copy behind the image ─ flush ─ it is read back ─ the file is truncated behind
+//              the copy ─ flush
 //
-// Crash story: while the mark or the copy is written the trailer is where it was, and the next
-// find() takes it from there, since the copy does not match the mark; a few ms of a pull. After
-// that, at any instant, the file ends with the whole trailer. The mark tells the next pull of it,
-// wherever the image ends by then: what lies behind the mark is the trailer, also where a program
-// has written there since. Without one, all bytes from P on are, or from the last leaked cluster.
+// Crash story: while the mark or the copy is written the trailer is still at P. The next find()
+// takes it from there, since the copy does not match the mark; this lasts a few ms of a pull. After
+// that the file ends with the whole trailer at any instant. The mark leads the next pull to it,
+// wherever the image ends by then: the bytes behind the mark are the trailer, even if a program has
+// written there since. Without a mark the trailer is all bytes from P on, or from the last leaked
+// cluster on.
 //
-// Thread rule: one thread at a time, on one that may block.
+// Thread rule: one thread at a time, and it may block.
 
 #pragma once
 
@@ -34,14 +35,15 @@ namespace blockpull::image::qcow2 {
 
 class KeptTrailer {
  public:
-  /// Trailers up to this many bytes are kept; they are in memory for as long as the pull runs.
+  /// The longest trailer that is kept, in bytes; it is in memory while the pull runs.
   static constexpr std::uint64_t kMostBytes = std::uint64_t{64} << 20U;
 
-  /// The one that an earlier pull has raised and not lowered, and nothing else.
+  /// Only the trailer that an earlier pull has raised and not lowered.
   [[nodiscard]] static Result<std::optional<KeptTrailer>> find_raised(Qcow2Image& image,
                                                                       std::uint64_t end_of_use);
 
-  /// That, or what lies from `from` on; absent where that is zeros. kFeatureUnsupported: too long.
+  /// The same, or else the bytes from `from` on; absent if those are zeros. kFeatureUnsupported:
+  /// too long.
   [[nodiscard]] static Result<std::optional<KeptTrailer>> find(Qcow2Image& image,
                                                                std::uint64_t end_of_use,
                                                                std::uint64_t from);
@@ -49,14 +51,14 @@ class KeptTrailer {
   [[nodiscard]] std::uint64_t offset() const { return source_; }
   [[nodiscard]] std::uint64_t length() const { return bytes_.size(); }
 
-  /// Moves it so far up that clusters up to `room_end` do not reach it.
+  /// Moves the trailer up, so that clusters up to `room_end` do not reach it.
   [[nodiscard]] Result<void> raise(std::uint64_t room_end);
 
-  /// Moves it to where the image ends by now, or absent, back to where it was found. One that could
-  /// not be raised stays where it is. A second call does nothing.
+  /// Moves the trailer to the present end of the image or, if absent, back to where it was found. A
+  /// trailer that could not be raised stays in place. A second call does nothing.
   [[nodiscard]] Result<void> lower(std::optional<std::uint64_t> image_end);
 
-  /// Where the bytes begin that are not the image's to use.
+  /// The bytes from here on are not for the image to use.
   [[nodiscard]] std::uint64_t held_from() const { return held_from_; }
 
  private:
@@ -74,7 +76,7 @@ class KeptTrailer {
   /// Where it was found.
   std::uint64_t source_;
   std::vector<std::byte> bytes_;
-  /// Of the file, before anything was written.
+  /// Length of the file before anything was written.
   std::uint64_t first_size_;
   std::uint64_t held_from_;
   bool is_raised_ = false;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One L1 table: where it lies, and which of its entries has a guest cluster. The active one is one
-// of several; each internal snapshot has one of its own.
+// One L1 table: its place, and which entry covers a guest cluster. The active table is one of
+// several; each internal snapshot has its own.
 //
-//     offset      │ entry 0 │ entry 1 │ …     8 bytes each: where the L2 table lies, 0: none
+//     offset      │ entry 0 │ entry 1 │ …     8 bytes each: offset of the L2 table, 0: none
 //     guest        c0 … c8191  c8192 …        the clusters that an L2 table has entries for
 //
 // It holds no entries: `table_cache.h` reads them.
@@ -19,12 +19,12 @@ namespace blockpull::image::qcow2 {
 
 class L1Table {
  public:
-  /// The one that the header names.
+  /// The table that the header states.
   [[nodiscard]] static L1Table active(const Header& header) {
     return {header.l1_offset, header.l1_entries, header.l2_entries()};
   }
 
-  /// Each entry stands for `span_clusters` guest clusters.
+  /// Each entry covers `span_clusters` guest clusters.
   L1Table(std::uint64_t offset, std::uint64_t entries, std::uint64_t span_clusters)
       : offset_(offset), entries_(entries), span_clusters_(span_clusters) {}
 
@@ -32,12 +32,12 @@ class L1Table {
   [[nodiscard]] std::uint64_t entries() const { return entries_; }
   [[nodiscard]] std::uint64_t bytes() const { return entries_ * kEntryBytes; }
 
-  /// Where entry `index` lies in the file.
+  /// Offset of entry `index` in the file.
   [[nodiscard]] std::uint64_t entry_at(std::uint64_t index) const {
     return offset_ + index * kEntryBytes;
   }
 
-  /// The entry that stands for a guest cluster, and the first cluster that one stands for.
+  /// The entry that covers a guest cluster, and the first cluster that an entry covers.
   [[nodiscard]] std::uint64_t index_of(std::uint64_t guest_cluster) const {
     return guest_cluster / span_clusters_;
   }

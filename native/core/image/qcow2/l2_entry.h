@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What one L2 entry means, as pure functions on its bits. `layout.h` has the drawing.
+// The meaning of one L2 entry, as pure functions on its bits. `layout.h` has the drawing.
 
 #pragma once
 
@@ -11,8 +11,7 @@
 
 namespace blockpull::image::qcow2 {
 
-/// Where a compressed cluster lies: the bytes to read for it, a bound that the stream itself falls
-/// short of.
+/// The bytes to read for a compressed cluster: an upper bound, since the stream ends earlier.
 struct CompressedCluster {
   /// Host offset, of any alignment.
   std::uint64_t offset = 0;
@@ -20,7 +19,7 @@ struct CompressedCluster {
   std::uint64_t length = 0;
 };
 
-/// Of an entry with kCompressed set (section "Compressed Clusters Descriptor").
+/// For an entry with kCompressed set (section "Compressed Clusters Descriptor").
 [[nodiscard]] constexpr CompressedCluster decode_compressed(std::uint64_t entry,
                                                             std::uint32_t cluster_bits) {
   const std::uint32_t offset_bits = 62 - (cluster_bits - 8);

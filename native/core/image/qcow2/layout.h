@@ -16,7 +16,7 @@
 //     extended L2  the entry without bit 0, then one bit of each kind per 32nd of a cluster:
 //                  63…32 reads as zeros │ 31…0 allocated
 //
-// "copied" is set exactly when the refcount of what the entry points to is 1.
+// "copied" is set exactly if the refcount of the cluster that the entry points to is 1.
 
 #pragma once
 
@@ -94,12 +94,13 @@ inline constexpr std::size_t kEntryBytes = 8;
 inline constexpr std::size_t kExtendedEntryBytes = 16;
 inline constexpr std::uint32_t kSubclusters = 32;
 
-/// The part of an extension before its data: type and length. The end marker is one of zeros.
+/// The part of an extension before its data: type and length. The end marker is such a part of
+/// zeros.
 inline constexpr std::size_t kExtensionHead = 8;
-/// The backing format extension as we write it: every name that we write fits into 8 bytes.
+/// The size of the backing format extension as we write it: all our format names fit into 8 bytes.
 inline constexpr std::size_t kFormatExtension = kExtensionHead + 8;
 
-/// The crypt_method that has an extension; below it are 0, none, and 1, AES.
+/// The crypt_method that has an extension; the lower values are 0, none, and 1, AES.
 inline constexpr std::uint32_t kLuks = 2;
 
 enum class CompressionType : std::uint8_t { kDeflate = 0, kZstd = 1 };

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What is to be linked, in runs. Clusters that are neighbours in the guest and in the file are one
-// run, and this is the one place that says so.
+// The links to make, in runs. Clusters that are adjacent in the guest and in the file are one run;
+// only this file decides that.
 //
 //     add     c7 ▸ h40   c8 ▸ h41   c9 ▸ h50       ─▶   (c7, 2 ▸ h40)  (c9, 1 ▸ h50)
-//     append  what one piece has made, behind what others have; they end in any order
-//     sort    by guest cluster; what has become neighbouring then is one run as well
+//     append  the runs of one piece, behind those of others; pieces end in any order
+//     sort    by guest cluster; runs that become adjacent are merged
 //
-// Runs are handed on by moving the object: one commit may have a hundred thousand of them.
+// Runs are passed on by moving the object: one commit may have a hundred thousand of them.
 
 #pragma once
 
@@ -27,7 +27,7 @@ struct LinkRun {
 
 class LinkRuns {
  public:
-  /// As a part of the last run where it continues it.
+  /// Extends the last run if this one continues it.
   void add(const LinkRun& run);
 
   void append(LinkRuns&& more);

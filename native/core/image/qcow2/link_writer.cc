@@ -22,8 +22,8 @@ Result<void> LinkWriter::prepare(LinkRuns& runs) {
   return split(runs);
 }
 
-/// Cuts runs at the borders of L2 tables and parts those whose table exists from those that need a
-/// new one.
+/// Cuts runs at the boundaries of L2 tables, and separates those whose table exists from those that
+/// need a new one.
 Result<void> LinkWriter::split(const LinkRuns& runs) {
   const L1Table l1 = image_.l1_table();
   std::vector<std::vector<LinkRun>> contents;

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Makes clusters that hold data visible to the guest, in two halves with one flush between them:
+// Makes clusters with data visible to the guest, in two halves with one flush between them:
 //
 //     prepare   writes tables that do not exist yet, whole, into clusters nothing refers to
 //     (caller)  flush: data, refcounts and new tables are durable now
 //     commit    8-byte entries: into L2 tables that exist, and L1 entries of the new ones
 //
-// No entry is torn by a crash, because it never crosses a sector, and each of them is valid old or
-// new: old reads the backing chain, new reads the same bytes from the copy. So commit needs no
-// flush after it until the chain is cut.
+// A crash tears no entry, because an entry never crosses a sector. Old or new, each is valid: the
+// old one reads the backing chain, the new one reads the same bytes from the copy. commit()
+// therefore needs no flush until the chain is cut.
 //
 // An entry that is in use is never overwritten. Thread rule: one thread at a time.
 
@@ -27,11 +27,11 @@ class LinkWriter {
  public:
   LinkWriter(Qcow2Image& image, Allocator& allocator) : image_(image), allocator_(allocator) {}
 
-  /// First half. `runs` do not overlap; they are sorted here, and stay with the caller, who needs
-  /// them where this or the commit fails.
+  /// First half. `runs` must not overlap; they are sorted here, and stay with the caller, who needs
+  /// them if this or the commit fails.
   [[nodiscard]] Result<void> prepare(LinkRuns& runs);
 
-  /// Second half; only after a flush that succeeded.
+  /// Second half; to be called only after a successful flush.
   [[nodiscard]] Result<void> commit();
 
  private:
@@ -47,7 +47,7 @@ class LinkWriter {
 
   Qcow2Image& image_;
   Allocator& allocator_;
-  /// Waiting for commit: runs that each lie in one existing table, and tables to hook.
+  /// For commit: runs that each lie in one existing table, and tables to hook.
   std::vector<LinkRun> in_place_;
   std::vector<NewTable> new_tables_;
 };

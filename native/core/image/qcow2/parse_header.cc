@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fields are copied first and judged afterwards, each judgement with its own sentence. The order
-// matters in two places: cluster_bits before everything that is measured in clusters, and unknown
-// incompatible bits before every field whose meaning such a bit could change.
+// Fields are copied first and checked afterwards, each check with its own sentence. The order
+// matters in two places. cluster_bits comes before everything that is measured in clusters. Unknown
+// incompatible bits come before every field whose meaning they could change.
 
 #include "core/image/qcow2/parse_header.h"
 
@@ -20,7 +20,7 @@ namespace {
 constexpr std::uint32_t kMaxRefcountOrder = 6;
 constexpr std::uint32_t kMinExtendedClusterBits = 14;
 
-/// Judges one header. Every check answers for one group of fields.
+/// Checks one header. Each check covers one group of fields.
 class Judge {
  public:
   Judge(Header& header, std::span<const std::byte> first, std::uint64_t file_size,

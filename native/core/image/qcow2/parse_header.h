@@ -17,11 +17,11 @@
 
 namespace blockpull::image::qcow2 {
 
-/// Reads a header from the beginning of a file of `file_size` bytes. `first` holds the file's first
-/// cluster, or the whole file when it is shorter (2 MiB, the largest cluster, are always enough).
-/// kFormatUnknown: no qcow2 at all; kImageCorrupt: a field out of bounds; kFeatureUnsupported: a
-/// version, a compression type or an incompatible bit that is unknown, the bit named from the
-/// feature table where it is listed there.
+/// Reads a header from the beginning of a file of `file_size` bytes. `first` has the file's first
+/// cluster, or the whole file if it is shorter (2 MiB, the largest cluster, are always enough).
+/// kFormatUnknown: not a qcow2 image. kImageCorrupt: a field out of bounds. kFeatureUnsupported: an
+/// unknown version, compression type or incompatible bit; the bit has its name from the feature
+/// table if that lists it.
 [[nodiscard]] Result<Header> parse_header(std::span<const std::byte> first, std::uint64_t file_size,
                                           const std::string& path);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// status() is what planning and digests are made of, so it goes over many entries with one look
-// into the cache and joins what adjacent slices, tables and absent L1 entries say:
+// Plans and digests consist of status() calls. One call therefore covers many entries with one
+// access to the cache, and joins the runs of adjacent slices, tables and absent L1 entries:
 //
 //     L1 slice  ─▶ absent: as many L1 entries as follow, at once
 //               └▶ L2 slice ─▶ table_walk.h: as many entries as mean the same
@@ -26,14 +26,14 @@ namespace {
 
 using namespace qcow2;  // NOLINT(google-build-using-namespace)
 
-/// Read at first; enough for the clusters that nearly all images have.
+/// Bytes of the first read; enough for the cluster size of nearly all images.
 constexpr std::uint64_t kUsualCluster = 64 * limits::kKiB;
 
-/// Slices that one status() joins at most: a call stays well under a few milliseconds even when
+/// Most slices that one status() joins: a call then takes well under a few milliseconds, even if
 /// every slice has to be read.
 constexpr int kMaxSlices = 256;
 
-/// The first cluster of `file`, or as much as there is of it.
+/// The first cluster of `file`, or as much of it as exists.
 Result<std::vector<std::byte>> read_first_cluster(io::File& file, std::uint64_t file_size) {
   std::vector<std::byte> first(std::min(file_size, kUsualCluster));
   BLOCKPULL_CHECK(file.read_at(0, first));
@@ -73,7 +73,7 @@ Result<Extent> Qcow2Image::status(GuestOffset offset, std::uint64_t length) {
   Extent run = *first;
   for (int slices = 1; slices < kMaxSlices && run.length < length; ++slices) {
     const Result<Extent> next = run_in_slice(offset.value + run.length, length - run.length);
-    // What is wrong further on is said when it is asked for.
+    // Damage further on is reported when it is asked for.
     if (!next.ok() || !goes_on(run, *next)) {
       break;
     }
@@ -82,7 +82,7 @@ Result<Extent> Qcow2Image::status(GuestOffset offset, std::uint64_t length) {
   return run;
 }
 
-/// No more of them than the file can hold, if none is named twice.
+/// Stops at the number of tables that the file can hold if none is listed twice.
 Result<std::vector<std::uint64_t>> Qcow2Image::list_tables() {
   std::vector<std::uint64_t> tables;
   const L1Table l1 = l1_table();
@@ -216,7 +216,7 @@ Result<std::size_t> Qcow2Image::classify_in_table(std::uint64_t table, std::uint
   if (units_each == 1) {
     return classify_entries(shape_of(header_), entries, known_file_size_, into);
   }
-  // An entry at a time is fast enough: each is about several units.
+  // One entry at a time is fast enough: each covers several units.
   const std::uint64_t passed = guest_offset % cluster_size / unit;
   const std::uint64_t most =
       std::min<std::uint64_t>(into.size(), entries.size() / kEntryBytes * units_each - passed);

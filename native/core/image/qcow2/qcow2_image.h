@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A qcow2 image as a layer that can be read: header, L1 and L2 tables, compressed clusters,
-// subclusters. Writing is not here: `allocator.h`, `link_writer.h` and `header_edit.h` share the
-// header and the table cache of this object.
+// A qcow2 image as a readable layer: header, L1 and L2 tables, compressed clusters, subclusters.
+// Writing is elsewhere: `allocator.h`, `link_writer.h` and `header_edit.h` share the header and the
+// table cache of this object.
 //
-// Stricter than QEMU where QEMU loses data silently: an L1 or L2 table that does not begin in the
-// file is kImageCorrupt, not a run of zeros. What a file that ends inside a table or a cluster has
-// behind its end reads as zeros, as in QEMU, and so does a data cluster past it (a file may have
-// been truncated sparsely); reserved bits are ignored when reading.
+// It is stricter than QEMU where QEMU silently loses data: an L1 or L2 table that does not begin in
+// the file is kImageCorrupt, not a run of zeros. As in QEMU, the part of a table or cluster past
+// the end of the file reads as zeros. So does a data cluster past the end, since a file may have
+// been truncated sparsely. Reserved bits are ignored when reading.
 
 #pragma once
 
@@ -55,7 +55,7 @@ class Qcow2Image final : public Image {
 
   [[nodiscard]] qcow2::TableCache& tables() { return tables_; }
 
-  /// The active one.
+  /// The active L1 table.
   [[nodiscard]] qcow2::L1Table l1_table() const { return qcow2::L1Table::active(header_); }
 
  private:
@@ -65,14 +65,14 @@ class Qcow2Image final : public Image {
         known_file_size_(file_size),
         tables_(*file_) {}
 
-  /// The L2 tables that the L1 table names, in the order of guest offsets.
+  /// The L2 tables in the L1 table, in the order of guest offsets.
   [[nodiscard]] Result<std::vector<std::uint64_t>> list_tables();
 
-  /// What the L1 table says of a guest offset.
+  /// The L1 entry for a guest offset.
   struct L1Answer {
-    /// Where the L2 table lies in the file; 0: there is none.
+    /// Offset of the L2 table in the file; 0: there is none.
     std::uint64_t table_offset = 0;
-    /// Then as many entries, one after the other, have none.
+    /// If there is none: how many consecutive entries have none.
     std::uint64_t absent_entries = 0;
   };
 
@@ -92,7 +92,7 @@ class Qcow2Image final : public Image {
 
   const std::unique_ptr<io::File> file_;
   qcow2::Header header_;
-  /// The file's length when it was last asked for; an active image grows.
+  /// The file's length when it was last read; an active image grows.
   std::uint64_t known_file_size_;
   qcow2::TableCache tables_;
 };

@@ -61,8 +61,7 @@ Result<void> Refcounts::set_in_block(std::uint64_t block, ClusterRange entries,
         .with_path(image_.file().path());
   }
   const std::uint32_t order = image_.header().refcount_order;
-  // Bytes that hold these entries; the entries beside them in the first and last byte stay as they
-  // are.
+  // The bytes that hold these entries. Other entries in the first and last byte do not change.
   const std::uint64_t bits = image_.header().refcount_bits();
   const std::uint64_t first_byte = entries.first * bits / 8;
   const std::uint64_t end_byte = divide_up(entries.end() * bits, 8);
@@ -92,7 +91,7 @@ Result<void> Refcounts::visit_block(std::uint64_t index, const Visit& visit) {
   for (std::uint64_t at = 0; at < cluster_size;) {
     BLOCKPULL_TRY(view, image_.tables().view(offset + at));
     const auto part = view.first(std::min<std::uint64_t>(view.size(), cluster_size - at));
-    // A copy: what the visitor does may reuse the slice.
+    // A copy, since the visitor may reuse the slice.
     const std::vector<std::byte> bytes(part.begin(), part.end());
     BLOCKPULL_CHECK(visit({index * per_block() + at * 8 / bits, bytes.size() * 8 / bits}, bytes));
     at += bytes.size();

@@ -5,8 +5,8 @@
 //     host cluster i ──▶ refcount table [i / per_block] ──▶ block, entry [i % per_block]
 //                                        0: no block, every refcount in its range is 0
 //
-// Only values 0 and 1 are ever written: a pull makes clusters of its own and frees clusters of its
-// own. Thread rule: one thread at a time.
+// Only the values 0 and 1 are ever written: a pull takes and frees only clusters of its own. Thread
+// rule: one thread at a time.
 
 #pragma once
 
@@ -30,14 +30,14 @@ class Refcounts {
  public:
   explicit Refcounts(Qcow2Image& image) : image_(image) {}
 
-  /// Entries that the refcount table has room for.
+  /// Number of entries that the refcount table has room for.
   [[nodiscard]] std::uint64_t table_entries() const;
   [[nodiscard]] std::uint64_t per_block() const { return image_.header().refcounts_per_block(); }
 
-  /// Host offset of block `index`, 0 when there is none. kImageCorrupt when it cannot be one.
+  /// Host offset of block `index`, 0 if there is none. kImageCorrupt if it cannot be a block.
   [[nodiscard]] Result<std::uint64_t> block_offset(std::uint64_t index);
 
-  /// Sets every refcount of `range` to 0 or 1, in blocks that exist.
+  /// Sets every refcount of `range` to 0 or 1, in existing blocks.
   [[nodiscard]] Result<void> set(ClusterRange range, std::uint64_t value);
 
   /// Calls `visit(clusters, entries)` for every slice of block `index`: the raw bytes of the

@@ -12,7 +12,7 @@
 namespace blockpull::image::qcow2 {
 namespace {
 
-/// Walks one image and marks what it finds.
+/// Walks one image and marks everything that it refers to.
 class Walk {
  public:
   Walk(Qcow2Image& image, std::uint64_t file_size, const IsWanted& is_wanted)
@@ -43,7 +43,7 @@ class Walk {
           std::min<std::uint64_t>(view.size() / kEntryBytes, entries - index);
       const auto part = view.first(here * kEntryBytes);
       if (!all_zero(part)) {
-        // A copy: following an entry may reuse the slice.
+        // A copy, since following an entry may reuse the slice.
         bytes.assign(part.begin(), part.end());
         for (std::uint64_t i = 0; i < here; ++i) {
           const auto entry = be_at<std::uint64_t>(bytes, i * kEntryBytes);
@@ -73,8 +73,8 @@ class Walk {
                              [this](std::uint64_t, std::uint64_t l2) { return data(l2); });
   }
 
-  /// Nearly all entries are of this kind, and there can be millions: plain data that is nobody
-  /// else's.
+  /// Nearly all entries are of this kind, and there can be millions: plain data that nothing else
+  /// uses.
   bool mark_plain(std::uint64_t entry) {
     const std::uint64_t offset = entry & kOffsetMask & ~(cluster_size_ - 1);
     if (offset == 0 || entry != (offset | kCopied) || !map_.try_mark(offset >> cluster_bits_)) {

@@ -1,17 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How often does anything in the image refer to a host cluster? The answer decides where a pull may
-// allocate, so it does not trust refcounts, nor the file's length (a crash after fallocate leaves
-// it long): it walks the header, both tables and every L2 table.
+// Which host clusters does anything in the image refer to? A pull allocates by this answer, so it
+// trusts neither the refcounts nor the file's length (a crash after fallocate leaves the file
+// long). It walks the header, both tables and every L2 table.
 //
-//     chunk of 32,768 clusters    used  11110110…    a bit each
-//                                 owned 11100100…    a bit each: by one exclusive owner
-//                                 counts  · · 3 ·    made with the first cluster that is shared
-//
-// Nearly all clusters have one owner, so the bits are the count. Memory is bounded: a file whose
-// references are spread too wide is refused rather than guessed about. Two references to one
-// cluster where there can be only one (no snapshots: such images are refused before) are
-// corruption.
+// The marks are a bitmap in chunks, created as needed and limited in number. A file with references
+// spread wider than that is refused; nothing is guessed. Two references to one cluster are
+// corruption where there can be only one (images with snapshots are refused before).
 
 #pragma once
 
@@ -33,11 +28,11 @@ class ReferenceMap {
  public:
   enum class Sharing : std::uint8_t { kExclusive, kShared };
 
-  /// kShared: what compressed clusters do with each other, and with nothing else. kImageCorrupt
-  /// when a cluster has two owners of which one is exclusive, kFeatureUnsupported when the marks
-  /// would not fit into memory's bound.
+  /// kShared: compressed clusters may share a host cluster with each other, but with nothing else.
+  /// kImageCorrupt if a cluster has two owners and one is exclusive. kFeatureUnsupported if the
+  /// marks would exceed the memory limit.
   [[nodiscard]] Result<void> mark(ClusterRange range, Sharing sharing, const char* what);
-  /// The same for one exclusive cluster. False, and nothing is marked: it is in use already, or
+  /// The same for one exclusive cluster. False, with nothing marked, if it is already in use or
   /// mark() has to make room.
   [[nodiscard]] bool try_mark(std::uint64_t cluster);
   [[nodiscard]] bool has(std::uint64_t cluster) const { return count(cluster) > 0; }
@@ -49,7 +44,7 @@ class ReferenceMap {
   /// One past the highest marked cluster.
   [[nodiscard]] std::uint64_t end() const { return end_; }
 
-  /// Where what is not compressed ends, to the byte.
+  /// The exact end, in bytes, of everything that is not compressed.
   void note_plain_end(std::uint64_t end_bytes) {
     plain_end_bytes_ = std::max(plain_end_bytes_, end_bytes);
   }
@@ -69,11 +64,11 @@ class ReferenceMap {
   /// compressed clusters share host clusters everywhere.
   static constexpr std::size_t kMaxBytes = std::size_t{128} << 20U;
 
-  /// Chunks that are found without a search: 128 TiB of 64 KiB clusters.
+  /// Chunks that need no search: 128 TiB of 64 KiB clusters.
   static constexpr std::size_t kNearChunks = 65536;
 
-  /// A bit for each of 64 clusters: in use at all, and by an exclusive owner. Side by side: a disk
-  /// that was written at random is marked at random.
+  /// Bits for 64 clusters: in use at all, and in use by an exclusive owner. They are side by side,
+  /// since a disk that was written at random is also marked at random.
   struct Marks {
     std::uint64_t used = 0;
     std::uint64_t owned = 0;
@@ -87,7 +82,7 @@ class ReferenceMap {
     std::unique_ptr<Counts> counts;
   };
 
-  /// nullptr: there is none.
+  /// nullptr if it does not exist.
   [[nodiscard]] Chunk* chunk_at(std::uint64_t index) const;
   /// nullptr: it would be over the bound.
   [[nodiscard]] Chunk* chunk_for(std::uint64_t index);
@@ -96,7 +91,7 @@ class ReferenceMap {
   [[nodiscard]] bool take_bytes(std::size_t bytes);
 
   std::unordered_map<std::uint64_t, std::unique_ptr<Chunk>> chunks_;
-  /// Of `chunks_`, by index, as far as the highest of the near ones.
+  /// The chunks of `chunks_` by index, up to the highest near one.
   std::vector<Chunk*> near_;
   std::size_t bytes_ = 0;
   std::uint64_t end_ = 0;
@@ -106,7 +101,7 @@ class ReferenceMap {
 
 /// Marks everything that the image refers to. kImageCorrupt for an entry that cannot be right:
 /// unaligned, reserved bits set, a table outside the file, "copied" missing, two owners of one
-/// cluster. kCancelled where nobody wants it any more.
+/// cluster. kCancelled if nobody wants the result any more.
 [[nodiscard]] Result<ReferenceMap> find_references(Qcow2Image& image, const IsWanted& is_wanted);
 
 }  // namespace blockpull::image::qcow2

@@ -16,14 +16,14 @@ namespace {
 constexpr std::uint64_t kFixedBytes = 40;
 constexpr std::uint64_t kMaxTableBytes = 64 * limits::kMiB;
 
-/// One entry's fixed part, where it begins, and what it belongs to.
+/// The fixed part of one entry, its offset, and its number.
 struct Entry {
   std::uint32_t number = 0;
   std::uint64_t offset = 0;
   std::uint64_t l1_offset = 0;
   std::uint32_t l1_entries = 0;
   std::uint32_t extra_bytes = 0;
-  /// All of the entry but the padding before the next one: the last entry of a file has none.
+  /// The whole entry without the padding before the next one: the last entry of a file has none.
   std::uint64_t bytes = 0;
 };
 
@@ -40,7 +40,7 @@ Entry decode(std::span<const std::byte> fixed, std::uint32_t number, std::uint64
   return entry;
 }
 
-/// What is wrong with the entry, or empty.
+/// The error in the entry, or empty.
 std::string fault_of(const Entry& entry, const Header& header, std::uint64_t file_size) {
   const std::uint64_t l1_bytes = std::uint64_t{entry.l1_entries} * kEntryBytes;
   if (entry.extra_bytes > kMaxExtraBytes) {

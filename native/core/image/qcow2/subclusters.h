@@ -7,7 +7,7 @@
 //
 //     allocated 1, zero 0    data in the cluster at its place
 //     allocated 0, zero 1    zeros
-//     both 0                 the layer below answers
+//     both 0                 the layer below decides
 //     both 1                 invalid
 
 #pragma once
@@ -26,7 +26,7 @@ class Subclusters {
       : allocated_(static_cast<std::uint32_t>(bitmap)),
         zero_(static_cast<std::uint32_t>(bitmap >> 32U)) {}
 
-  /// Whether no subcluster is both, and none is allocated in a cluster that has no host offset.
+  /// Whether no subcluster has both bits, and none is allocated in a cluster without a host offset.
   [[nodiscard]] constexpr bool is_sound(bool has_host) const {
     return has_host ? (allocated_ & zero_) == 0 : allocated_ == 0;
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which features of a sound header this library can serve, for reading and for writing. Nothing is
-// guessed: what is not on the list is refused by its name, before anything is written.
+// Which features of a sound header this library supports, for reading and for writing. Nothing is
+// guessed: a feature that is not on the list is refused by its name, before anything is written.
 
 #pragma once
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Metadata in slices. A table can be 32 MiB and a process can have a thousand jobs, so no table is
-// ever held whole: `limits::kTableSlice` bytes at a time are read, the few most recently used are
-// kept, and writes go through to the file and into the slice at once. A failed write drops the
+// ever held whole. `limits::kTableSlice` bytes are read at a time and the few most recently used
+// slices are kept. Writes go to the file and into the slice at once. A failed write drops the
 // slice, so that memory never shows what the file may not have.
 //
-//     file   │ slice 0 │ slice 1 │ slice 2 │ …        aligned to kTableSlice, whatever lies in them
+//     file   │ slice 0 │ slice 1 │ slice 2 │ …     aligned to kTableSlice, whatever they contain
 //
 // Thread rule: one thread at a time.
 
@@ -27,11 +27,11 @@ class TableCache {
   /// The big-endian entry at `host_offset`, a multiple of 8.
   [[nodiscard]] Result<std::uint64_t> load(std::uint64_t host_offset);
 
-  /// The bytes from `host_offset` to the end of its slice, valid until the next call: for walking
-  /// many entries without a look-up each.
+  /// The bytes from `host_offset` to the end of its slice, valid until the next call. A walk over
+  /// many entries then needs no look-up for each.
   [[nodiscard]] Result<std::span<const std::byte>> view(std::uint64_t host_offset);
 
-  /// Writes to the file, and into slices that hold these bytes.
+  /// Writes to the file, and into the slices that hold these bytes.
   [[nodiscard]] Result<void> store(std::uint64_t host_offset, std::span<const std::byte> bytes);
 
  private:
@@ -42,7 +42,7 @@ class TableCache {
   };
 
   [[nodiscard]] Result<Slice*> slice_at(std::uint64_t host_offset);
-  /// Leaves the slice empty and first in line for the next use.
+  /// Empties the slice and makes it the first to be reused.
   static void forget(Slice& slice);
 
   io::File& file_;

@@ -31,7 +31,7 @@ TableRun compressed_run(const TableShape& shape, std::uint64_t entry,
   return run;
 }
 
-/// Entries that go on with a run: (entry & mask) == expected, where expected grows by step.
+/// Entries that continue a run: (entry & mask) == expected, where expected grows by step.
 struct Pattern {
   std::uint64_t mask = 0;
   std::uint64_t expected = 0;
@@ -82,7 +82,7 @@ TableRun walk_standard(const TableShape& shape, std::span<const std::byte> entri
   return run;
 }
 
-/// Whether a stretch with this status and host offset goes on with `extent`.
+/// Whether a stretch with this status and host offset continues `extent`.
 bool goes_on(const Extent& extent, Status status, std::uint64_t host) {
   return extent.status == status &&
          (status != Status::kData || extent.host.value + extent.length == host);

@@ -7,9 +7,9 @@
 //     entries   │ data at 5 │ data at 6 │ data at 7 │ zero │ …
 //               └─ one run: data at 5, 3 clusters ──┘
 //
-// A run goes on over entries that mean the same (for data: that follow each other in the file). A
-// compressed cluster is a run of its own. A damaged entry is a fault when the run would begin
-// there, and otherwise ends the run before it, so that sound data in front of it can still be read.
+// A run continues over entries with the same meaning; for data, they must also be contiguous in the
+// file. A compressed cluster is a run of its own. A damaged entry is a fault only if the run would
+// begin there. Otherwise it ends the run, so that sound data before it can still be read.
 
 #pragma once
 
@@ -22,7 +22,7 @@
 
 namespace blockpull::image::qcow2 {
 
-/// What of the header decides how entries are read.
+/// The parts of the header that decide how entries are read.
 struct TableShape {
   std::uint32_t cluster_bits = 0;
   /// Bit 0 of an entry means "reads as zeros" in version 3; in version 2 it must not be set.
@@ -39,13 +39,13 @@ struct TableShape {
 
 enum class EntryFault : std::uint8_t {
   kNone,
-  /// The host offset is no multiple of the cluster size.
+  /// The host offset is not a multiple of the cluster size.
   kUnaligned,
   /// Bit 0 in a version that has no zero clusters.
   kZeroInVersion2,
   /// A compressed cluster above 2^56.
   kCompressedTooFar,
-  /// A subcluster both allocated and zero, or allocated in a cluster that is not.
+  /// A subcluster that is both allocated and zero, or allocated in a cluster that is not.
   kBitmap,
 };
 
@@ -62,8 +62,8 @@ struct TableRun {
 [[nodiscard]] TableRun walk_entries(const TableShape& shape, std::span<const std::byte> entries,
                                     std::uint64_t offset_in_cluster, std::uint64_t length);
 
-/// The status of each of `entries`, of 8 bytes, as far as `into` has room. Gives how many it has
-/// told: an entry that walk_entries() calls damaged ends the row, and so does a compressed cluster
+/// The status of each of `entries`, of 8 bytes, as far as `into` has room. Returns how many it
+/// wrote. The row ends at an entry that walk_entries() calls damaged, and at a compressed cluster
 /// that begins at `file_size` or behind it.
 [[nodiscard]] std::size_t classify_entries(const TableShape& shape,
                                            std::span<const std::byte> entries,

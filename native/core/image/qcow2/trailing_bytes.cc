@@ -16,7 +16,7 @@
 namespace blockpull::image::qcow2 {
 namespace {
 
-/// Ends a checkpoint record, before its length in 8 bytes.
+/// The end of a checkpoint record, followed by its length in 8 bytes.
 constexpr std::string_view kCheckpointMagic = "GONDCPT1";
 constexpr std::uint64_t kMagicEnd = 16;
 
@@ -30,8 +30,8 @@ Result<bool> ends_with_magic(io::File& file, std::uint64_t end) {
   return std::equal(bytes.begin(), bytes.end(), magic.begin());
 }
 
-/// What follows an entry and the zeros that pad it to 8 bytes, of which the last one may lack some.
-/// Other bytes in their place are left in front.
+/// The entries behind one entry and its padding, which is zeros up to a multiple of 8. The last
+/// entry may lack some of them. Other bytes in their place are not skipped.
 std::span<const std::byte> behind(std::span<const std::byte> entries, std::uint64_t length) {
   const std::uint64_t padded = std::min<std::uint64_t>(round_up(length, 8), entries.size());
   const bool is_padding = all_zero(entries.subspan(length, padded - length));
@@ -71,7 +71,7 @@ bool is_snapshot_table(std::span<const std::byte> bytes, std::uint64_t cluster_s
   return bytes.empty();
 }
 
-/// Of clusters: an L1 table, or that of a bitmap, where bit 0 stands for one without a cluster.
+/// A table of clusters: an L1 table, or the table of a bitmap, in which bit 0 means "no cluster".
 bool is_cluster_table(std::span<const std::byte> bytes, std::uint64_t cluster_size) {
   if (bytes.size() % kEntryBytes != 0) {
     return false;
@@ -87,7 +87,7 @@ bool is_cluster_table(std::span<const std::byte> bytes, std::uint64_t cluster_si
   return true;
 }
 
-/// Whether a part of a cluster, at the end of a file, is a table that QEMU has given up.
+/// Whether a part of a cluster, at the end of a file, is a table that QEMU has abandoned.
 bool is_given_up_table(std::span<const std::byte> bytes, std::uint64_t cluster_size) {
   return is_bitmap_directory(bytes, cluster_size) || is_snapshot_table(bytes, cluster_size) ||
          is_cluster_table(bytes, cluster_size);
@@ -106,7 +106,7 @@ Result<EndOfUse> end_of_use(Qcow2Image& image, const ReferenceMap& references) {
   std::vector<std::byte> cluster(image.cluster_size());
   BLOCKPULL_CHECK(image.file().read_at(last.offset, stream));
   const auto taken = inflate_cluster(image.header().compression, stream, cluster);
-  // One that is damaged is told when it is read.
+  // Damage in it is reported when it is read.
   const std::uint64_t last_end = last.offset + (taken.ok() ? *taken : last.length);
   return EndOfUse{std::max(end, last_end), true};
 }
@@ -127,7 +127,7 @@ Result<TrailingOwner> owner_of_trailing(Qcow2Image& image, const EndOfUse& use) 
   if (last >= use.offset) {
     std::vector<std::byte> bytes(file_size - last);
     BLOCKPULL_CHECK(file.read_at(last, bytes));
-    // One word may as well be the length that ends somebody's record.
+    // A single word may also be the length at the end of somebody's record.
     const bool is_alone = first >= last;
     const bool may_be_table = bytes.size() > kEntryBytes || is_alone;
     if (!all_zero(bytes) && may_be_table && is_given_up_table(bytes, cluster_size)) {

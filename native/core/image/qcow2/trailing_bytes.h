@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a file has behind the image, and whose it is. Programs put bytes of their own there (a
-// checkpoint tool a record with a magic at its end), and QEMU leaves some: a writer that was killed
-// whole clusters, a table that was given up an odd end.
+// The bytes behind the image in its file, and whose they are. Programs append bytes of their own,
+// such as a checkpoint tool's record with a magic at its end. QEMU leaves some too: a killed writer
+// leaves whole clusters, and an abandoned table leaves a part of one.
 //
 //     … │ last thing in use │ P │ … bytes … │ end of the file
 //
 // P is the exact end of use: an L1 table ends with its last entry, a compressed cluster with its
-// stream. What lies behind it is
-//     nothing     no byte, or zeros
-//     leftover    the file ends at a whole cluster and with no magic known to us,
-//                 or with exactly a table that QEMU has given up, or compressed clusters in an
-//                 image that has others
-//     foreign     anything else
+// stream. The bytes from P on are
 //
-// A trailer that somebody has padded to whole clusters and that has no known magic is taken for a
+//     nothing     if there are none, or only zeros
+//     leftover    if the file ends at a whole cluster and with no magic known to us, with exactly a
+//                 table that QEMU has abandoned, or with compressed clusters in an image that has
+//                 others
+//     foreign     otherwise
+//
+// A trailer that somebody has padded to whole clusters, without a known magic, is taken for a
 // leftover.
 //
-// Thread rule: one thread at a time, on one that may block. Only reads.
+// Thread rule: one thread at a time, and it may block. Only reads.
 
 #pragma once
 
@@ -32,7 +33,7 @@ namespace blockpull::image::qcow2 {
 struct EndOfUse {
   /// P, in bytes.
   std::uint64_t offset = 0;
-  /// The image refers to compressed clusters, so QEMU may have given up others.
+  /// The image refers to compressed clusters, so QEMU may have abandoned others.
   bool has_compressed = false;
 };
 
@@ -40,7 +41,7 @@ struct EndOfUse {
 
 enum class TrailingOwner : std::uint8_t { kNothing, kLeftover, kForeign };
 
-/// Whose the bytes from `use` to the end of the file are.
+/// Whose bytes lie from `use` to the end of the file.
 [[nodiscard]] Result<TrailingOwner> owner_of_trailing(Qcow2Image& image, const EndOfUse& use);
 
 }  // namespace blockpull::image::qcow2

@@ -12,7 +12,7 @@
 namespace blockpull::image {
 namespace {
 
-/// The run at `offset`, a multiple of 512, in whole sectors: one that is data in part is data.
+/// The run at `offset`, a multiple of 512, in whole sectors. A sector that is partly data is data.
 Result<io::FileRun> sector_run_at(io::File& file, std::uint64_t offset, std::uint64_t end) {
   BLOCKPULL_TRY(run, file.run_at(offset));
   const std::uint64_t run_end = run.offset + run.length;

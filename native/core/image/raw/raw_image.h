@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A raw image: the file is the disk. Its size is the file's, rounded up to 512; the missing tail
-// reads as zeros. Holes (SEEK_HOLE) are zeros that need not be copied; a filesystem that cannot
-// tell says "data".
+// A raw image: the file is the disk. Its size is the file's size rounded up to 512; the missing
+// tail reads as zeros. Holes (SEEK_HOLE) are zeros that need not be copied. A filesystem without
+// hole detection reports data.
 //
-// The run found last is remembered: a walk asks for many small pieces of one long run, and to find
-// the end of a long run costs the filesystem a walk over its own tables.
+// The last run is remembered. A walk asks for many small parts of one long run, and finding the end
+// of a long run costs the filesystem a walk over its own tables.
 
 #pragma once
 
@@ -40,7 +40,7 @@ class RawImage final : public Image {
   const std::unique_ptr<io::File> file_;
   const std::uint64_t virtual_size_;
   const std::optional<BackingReference> backing_;
-  /// In units of whole sectors; empty before the first question.
+  /// In whole sectors; empty before the first call.
   io::FileRun last_run_;
 };
 
