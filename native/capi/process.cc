@@ -77,8 +77,8 @@ virt::Result<void> Process::keep(const std::shared_ptr<virt::Connect>& connectio
 }
 
 void Process::close(std::shared_ptr<virt::Connect> connection) {
-  connection->host().close();
-  connection->host().wait_until_idle();
+  connection->driver().close();
+  connection->driver().wait_until_idle();
   connection.reset();
   {
     const std::lock_guard lock(mutex_);
@@ -108,10 +108,10 @@ void Process::end() {
     open = open_connections();
   }
   for (const auto& connection : open) {
-    connection->host().abandon();
+    connection->driver().abandon();
   }
   for (const auto& connection : open) {
-    connection->host().wait_until_idle();
+    connection->driver().wait_until_idle();
   }
 }
 

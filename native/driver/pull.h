@@ -22,6 +22,10 @@ namespace blockpull::driver {
 /// What a pull does with bytes behind the image in its file (`plan/trailing_policy.h`).
 enum class TrailingPolicy : std::uint8_t { kRefuse, kKeep, kDiscard };
 
+/// What a job does when a read or a write fails: it ends, or waits until somebody resumes it. The
+/// last waits only for room on a full disk. QEMU's "ignore" would skip what it could not copy.
+enum class OnError : std::uint8_t { kReport, kStop, kEnospc };
+
 /// The layer that stays below the active one, as the driver finds it and domain XML states it.
 struct KeptLayer {
   std::string path;

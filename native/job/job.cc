@@ -71,14 +71,14 @@ std::shared_ptr<Job> Job::start(Host& host, std::shared_ptr<Work> work, Registry
 void Job::begin() {
   sample_rate();
   work_->set_bandwidth(bandwidth_.load());
-  work_->start(host_, board_, [self = shared_from_this()](Ending ending) {
+  work_->start(host_, counters_, [self = shared_from_this()](Ending ending) {
     self->work_finished(std::move(ending));
   });
 }
 
 void Job::sample_rate() {
   const Nanoseconds now = host_.clock().now();
-  const std::uint64_t moved = board_.moved.load(std::memory_order_relaxed);
+  const std::uint64_t moved = counters_.moved.load(std::memory_order_relaxed);
   if (now > sampled_at_) {
     const double seconds = std::chrono::duration<double>(now - sampled_at_).count();
     rate_ = static_cast<std::uint64_t>(static_cast<double>(moved - sampled_moved_) / seconds);
@@ -165,9 +165,9 @@ void Job::close_work(const Ending& ending) {
   outcome.kind = kind_;
   outcome.state = state_of(ending);
   outcome.error = ending.error;
-  outcome.bytes_moved = board_.moved.load();
+  outcome.bytes_moved = counters_.moved.load();
   outcome.seconds = std::chrono::duration<double>(host_.clock().now() - started_).count();
-  outcome.method = board_.method.load();
+  outcome.method = counters_.method.load();
   outcome.released = ending.released;
   outcome.warnings = ending.warnings;
   outcome.verified = ending.verified && !ending.error;
@@ -218,16 +218,16 @@ Progress Job::progress() const {
   Progress progress;
   progress.kind = kind_;
   progress.state = state_.load();
-  progress.settled = board_.settled.load(std::memory_order_relaxed);
+  progress.settled = counters_.settled.load(std::memory_order_relaxed);
   progress.total = total_;
-  progress.moved = board_.moved.load(std::memory_order_relaxed);
-  progress.to_move = board_.to_move.load(std::memory_order_relaxed);
+  progress.moved = counters_.moved.load(std::memory_order_relaxed);
+  progress.to_move = counters_.to_move.load(std::memory_order_relaxed);
   progress.bytes_per_second = rate_.load(std::memory_order_relaxed);
   progress.bandwidth = bandwidth_.load();
-  progress.method = board_.method.load();
-  progress.stopped_on = has_ended(progress.state) ? std::nullopt : board_.stopped_on.load();
-  progress.phase = board_.phase.load();
-  progress.silent_ns = board_.silent_ns.load();
+  progress.method = counters_.method.load();
+  progress.stopped_on = has_ended(progress.state) ? std::nullopt : counters_.stopped_on.load();
+  progress.phase = counters_.phase.load();
+  progress.silent_ns = counters_.silent_ns.load();
   return progress;
 }
 

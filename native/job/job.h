@@ -136,7 +136,7 @@ class Job : public std::enable_shared_from_this<Job> {
   const Kind kind_;
   const std::uint64_t total_;
   JobOptions options_;
-  Board board_;
+  ProgressCounters counters_;
   std::atomic<State> state_{State::kRunning};
   std::atomic<std::uint64_t> bandwidth_;
   std::atomic<std::uint64_t> rate_{0};

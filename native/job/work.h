@@ -34,7 +34,7 @@ enum class Phase : std::uint8_t {
 };
 
 /// The progress counters of a work item; read from any thread without a lock.
-struct Board {
+struct ProgressCounters {
   /// Guest bytes settled, of Work::total().
   std::atomic<std::uint64_t> settled{0};
   /// Guest bytes whose reads were issued, and how many there will be.
@@ -93,7 +93,7 @@ class Work {
   /// Guest bytes that will be settled at the end; from any thread.
   [[nodiscard]] virtual std::uint64_t total() const = 0;
 
-  virtual void start(Host& host, Board& board, std::function<void(Ending)> done) = 0;
+  virtual void start(Host& host, ProgressCounters& counters, std::function<void(Ending)> done) = 0;
   virtual void stop(Stop how) = 0;
   /// 0 lifts the limit. May be called before start.
   virtual void set_bandwidth(std::uint64_t bandwidth) = 0;

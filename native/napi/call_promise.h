@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Calls that may block, or that answer at any time, seen from JavaScript as promises.
+// BlockingCalls that may block, or that answer at any time, seen from JavaScript as promises.
 //
 //     JavaScript thread   start ──▶ promise                    … settled by the dispatcher
 //     a thread of calls.h      work() ──▶ Result ─▶ post           a blocking call, in steps
@@ -81,7 +81,7 @@ template <typename T>
   };
 }
 
-using RunCall = Result<void> (Calls::*)(std::function<bool()> step);
+using RunCall = Result<void> (BlockingCalls::*)(std::function<bool()> step);
 
 /// A call in steps. `step` gets the answer. It is called again, after other callers' calls, until
 /// it returns that it is done. nullptr if the environment refuses, with an exception pending.
@@ -94,7 +94,7 @@ template <typename T>
   if (answer == nullptr) {
     return nullptr;
   }
-  Calls& calls = *Environment::of(env).calls();
+  BlockingCalls& calls = *Environment::of(env).calls();
   const auto begun = (calls.*run)([step = std::move(step), answer] { return step(answer); });
   if (!begun.ok()) {
     answer(virt::plain(begun.error()));
@@ -110,7 +110,7 @@ template <typename T>
     call(done);
     return true;
   };
-  return promise_of_steps<T>(env, &Calls::run, begin, std::move(convert));
+  return promise_of_steps<T>(env, &BlockingCalls::run, begin, std::move(convert));
 }
 
 /// A blocking call; if `work` returns nothing it is called again.
@@ -125,7 +125,7 @@ template <typename T>
     }
     return result.has_value();
   };
-  return promise_of_steps<T>(env, &Calls::run, go_on, std::move(convert));
+  return promise_of_steps<T>(env, &BlockingCalls::run, go_on, std::move(convert));
 }
 
 /// A blocking call that may read all tables of a chain.
@@ -136,7 +136,7 @@ template <typename T>
     done(walk());
     return true;
   };
-  return promise_of_steps<T>(env, &Calls::run_alone, go, std::move(convert));
+  return promise_of_steps<T>(env, &BlockingCalls::run_alone, go, std::move(convert));
 }
 
 }  // namespace blockpull::napi

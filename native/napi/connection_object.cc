@@ -290,10 +290,10 @@ napi_value reap_jobs(const ConnectionCall& call) {
 }
 
 napi_value close_connection(const ConnectionCall& call) {
-  virt::Host& host = call.object->connection->host();
-  host.close();
+  virt::HypervisorDriver& driver = call.object->connection->driver();
+  driver.close();
   return promise_of_end(
-      call.env, [&host](auto told) { host.when_idle(std::move(told)); },
+      call.env, [&driver](auto told) { driver.when_idle(std::move(told)); },
       [weak = std::weak_ptr(call.object->events)] {
         if (const auto events = weak.lock()) {
           events->close();
@@ -302,7 +302,7 @@ napi_value close_connection(const ConnectionCall& call) {
 }
 
 napi_value make_connection_object(napi_env env, std::unique_ptr<ConnectionObject> object) {
-  const napi_value uri = make_text(env, object->connection->host().uri());
+  const napi_value uri = make_text(env, object->connection->driver().uri());
   const std::array properties{
       napi_property_descriptor{"uri", nullptr, nullptr, nullptr, nullptr, uri, napi_enumerable,
                                nullptr},

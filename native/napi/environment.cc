@@ -133,7 +133,7 @@ void Environment::tick() {
 void Environment::forget_what_is_over() {
   std::erase_if(channels_, [](const auto& channel) { return channel->is_over(); });
   std::erase_if(connections_, [](const Kept& kept) {
-    return kept.connection.use_count() == 1 && kept.connection->host().is_idle();
+    return kept.connection.use_count() == 1 && kept.connection->driver().is_idle();
   });
 }
 
@@ -145,11 +145,11 @@ void Environment::abandon() {
   jobs_->close(job::Stop::kAbandon);
   calls_->close();
   for (const Kept& kept : connections_) {
-    kept.connection->host().abandon();
+    kept.connection->driver().abandon();
   }
   jobs_->wait_until_idle();
   for (const Kept& kept : connections_) {
-    kept.connection->host().wait_until_idle();
+    kept.connection->driver().wait_until_idle();
   }
 }
 

@@ -24,7 +24,7 @@
 #include <napi.h>
 
 #include "job/engine.h"
-#include "napi/calls.h"
+#include "napi/blocking_calls.h"
 #include "napi/dispatcher.h"
 #include "napi/event_channel.h"
 #include "napi/progress_ticker.h"
@@ -46,7 +46,7 @@ class Environment {
   [[nodiscard]] virt::Result<std::shared_ptr<job::Engine>> engine();
 
   /// The calls of this environment. Any thread.
-  [[nodiscard]] const std::shared_ptr<Calls>& calls() const { return calls_; }
+  [[nodiscard]] const std::shared_ptr<BlockingCalls>& calls() const { return calls_; }
 
   /// The jobs on bare images. Any thread.
   [[nodiscard]] const std::shared_ptr<virt::LiveJobs>& jobs() const { return jobs_; }
@@ -86,7 +86,7 @@ class Environment {
   void tear_down();
 
   const std::shared_ptr<Dispatcher> dispatcher_;
-  const std::shared_ptr<Calls> calls_ = std::make_shared<Calls>();
+  const std::shared_ptr<BlockingCalls> calls_ = std::make_shared<BlockingCalls>();
   const std::shared_ptr<virt::LiveJobs> jobs_;
   const std::shared_ptr<ProgressTicker> ticker_;
   std::atomic<bool> is_ending_{false};

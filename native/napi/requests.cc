@@ -69,12 +69,12 @@ virt::ImageRequest read_image_of(napi_env env, Request& request) {
   return image;
 }
 
-qmp::OnError read_on_error(Request& request) {
+driver::OnError read_on_error(Request& request) {
   const std::string policy = request.text("onError");
   if (policy == "stop") {
-    return qmp::OnError::kStop;
+    return driver::OnError::kStop;
   }
-  return policy == "enospc" ? qmp::OnError::kEnospc : qmp::OnError::kReport;
+  return policy == "enospc" ? driver::OnError::kEnospc : driver::OnError::kReport;
 }
 
 driver::TrailingPolicy read_trailing(Request& request) {

@@ -22,18 +22,6 @@ constexpr std::array<std::pair<std::string_view, JobStatus>, 10> kStatuses{{
     {"null", JobStatus::kNull},
 }};
 
-const char* policy_name(OnError policy) {
-  switch (policy) {
-    case OnError::kStop:
-      return "stop";
-    case OnError::kEnospc:
-      return "enospc";
-    case OnError::kReport:
-      break;
-  }
-  return "report";
-}
-
 /// The status alone does not tell: a job that QEMU drains is paused for a moment too.
 std::optional<ErrorKind> read_stop(const Json& job) {
   const std::string status = job.member("io-status").text_or_empty();
@@ -75,8 +63,8 @@ Command block_stream(const BlockStream& stream) {
   if (stream.speed > 0) {
     arguments.number("speed", stream.speed);
   }
-  if (stream.on_error != OnError::kReport) {
-    arguments.member("on-error", policy_name(stream.on_error));
+  if (stream.on_error != "report") {
+    arguments.member("on-error", stream.on_error);
   }
   arguments.member("auto-finalize", stream.auto_finalize).member("auto-dismiss", true);
   return {"block-stream", arguments.text(), true};

@@ -17,10 +17,6 @@
 
 namespace blockpull::qmp {
 
-/// What a job does when a read or a write fails: it ends, or waits until somebody resumes it; the
-/// last waits only for room on a full disk. QEMU's "ignore" skips what it could not copy.
-enum class OnError : std::uint8_t { kReport, kStop, kEnospc };
-
 /// block-stream (QEMU 3.1): fills `device` from what lies below it. Given no base, everything. QEMU
 /// dismisses the job itself: one that has concluded and stays is a trap, since QEMU 7.2 and 10.0
 /// end when somebody lists the nodes then.
@@ -33,7 +29,8 @@ struct BlockStream {
   std::optional<std::string> backing_file;
   /// Bytes a second; 0 for no limit.
   std::uint64_t speed = 0;
-  OnError on_error = OnError::kReport;
+  /// "report", "stop" or "enospc".
+  std::string_view on_error = "report";
   /// Whether the job waits at `pending` until job-finalize.
   bool auto_finalize = false;
 };

@@ -48,15 +48,16 @@ void LocalPull::on_lane(std::function<Result<T>()> work, std::function<void(Resu
                       });
 }
 
-void LocalPull::start(job::Host& host, job::Board& board, std::function<void(job::Ending)> done) {
+void LocalPull::start(job::Host& host, job::ProgressCounters& counters,
+                      std::function<void(job::Ending)> done) {
   host_ = &host;
-  board_ = &board;
+  counters_ = &counters;
   done_ = std::move(done);
   if (!target_->has_work) {
     sync_only();
     return;
   }
-  mover_ = std::make_unique<Mover>(host, board, target_->chain, zero_policy(*target_),
+  mover_ = std::make_unique<Mover>(host, counters, target_->chain, zero_policy(*target_),
                                    [this] { pump(); });
   mover_->set_bandwidth(bandwidth_);
   pump();
@@ -82,7 +83,7 @@ void LocalPull::set_bandwidth(std::uint64_t bandwidth) {
 
 /// Nothing to pull: completes, but only after a flush of our own.
 void LocalPull::sync_only() {
-  board_->settled = total_;
+  counters_->settled = total_;
   stage_ = Stage::kEnd;
   on_lane<void>([this] { return target_->chain.active().file().sync(); },
                 [this](Result<void> synced) {
@@ -106,7 +107,7 @@ void LocalPull::read_back() {
                          }
                          is_verified_ = doubt->empty();
                          warn(std::move(doubt).value());
-                         board_->settled = total_;
+                         counters_->settled = total_;
                          finish(std::nullopt);
                        });
 }
@@ -205,7 +206,7 @@ bool LocalPull::wants_refill() const {
 }
 
 void LocalPull::settle(std::uint64_t guest_bytes) {
-  board_->settled = std::min(board_->settled + guest_bytes, total_);
+  counters_->settled = std::min(counters_->settled + guest_bytes, total_);
 }
 
 void LocalPull::survey() {
@@ -215,7 +216,7 @@ void LocalPull::survey() {
                                     fail(std::move(totals).error());
                                     return;
                                   }
-                                  board_->to_move = totals->bytes_to_move;
+                                  counters_->to_move = totals->bytes_to_move;
                                   if (totals->finished) {
                                     stage_ = Stage::kBegin;
                                   }
@@ -315,7 +316,7 @@ void LocalPull::wind_up() {
 void LocalPull::fail(Error error) {
   if (error.kind == ErrorKind::kNoSpace && error.bytes_needed == 0) {
     // What is not settled is still missing, even if it has been read already.
-    error.bytes_needed = std::min(board_->to_move.load(), total_ - board_->settled);
+    error.bytes_needed = std::min(counters_->to_move.load(), total_ - counters_->settled);
   }
   if (!error_) {
     error_ = std::move(error);

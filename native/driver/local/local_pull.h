@@ -35,7 +35,8 @@ class LocalPull final : public job::Work {
 
   [[nodiscard]] job::Kind kind() const override { return job::Kind::kPull; }
   [[nodiscard]] std::uint64_t total() const override { return total_; }
-  void start(job::Host& host, job::Board& board, std::function<void(job::Ending)> done) override;
+  void start(job::Host& host, job::ProgressCounters& counters,
+             std::function<void(job::Ending)> done) override;
   void stop(job::Stop how) override;
   void set_bandwidth(std::uint64_t bandwidth) override;
 
@@ -72,7 +73,7 @@ class LocalPull final : public job::Work {
   /// The virtual size.
   const std::uint64_t total_;
   job::Host* host_ = nullptr;
-  job::Board* board_ = nullptr;
+  job::ProgressCounters* counters_ = nullptr;
   std::function<void(job::Ending)> done_;
   std::unique_ptr<Mover> mover_;
   std::uint64_t bandwidth_ = 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What QEMU lists of a job, as the board of the job that follows it shows it.
+// What QEMU lists of a job, as the counters of the job that follows it shows it.
 
 #pragma once
 
@@ -13,15 +13,15 @@
 namespace blockpull::driver::qemu {
 
 /// Progress only grows: a stream that is begun again goes over what it has copied once more.
-inline void show_on_board(job::Board& board, const qmp::BlockJob& job, std::uint64_t virtual_size,
-                          bool is_held) {
+inline void update_counters(job::ProgressCounters& counters, const qmp::BlockJob& job,
+                            std::uint64_t virtual_size, bool is_held) {
   const std::uint64_t offset = std::min(job.offset, virtual_size);
-  board.settled = std::max(board.settled.load(), offset);
-  board.moved = std::min(board.settled.load(), board.to_move.load());
+  counters.settled = std::max(counters.settled.load(), offset);
+  counters.moved = std::min(counters.settled.load(), counters.to_move.load());
   if (job.is_pending()) {
-    board.phase = job::Phase::kPending;
+    counters.phase = job::Phase::kPending;
   } else {
-    board.phase = is_held ? job::Phase::kPaused : job::Phase::kMoving;
+    counters.phase = is_held ? job::Phase::kPaused : job::Phase::kMoving;
   }
 }
 

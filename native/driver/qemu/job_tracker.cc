@@ -19,16 +19,17 @@ constexpr Nanoseconds kPatience{1'500'000'000};
 
 }  // namespace
 
-void JobTracker::start(job::Host& host, job::Board& board, std::function<void(job::Ending)> done) {
+void JobTracker::start(job::Host& host, job::ProgressCounters& counters,
+                       std::function<void(job::Ending)> done) {
   host_ = &host;
   calls_ = std::make_shared<HostCalls>(host, weak_from_this());
   operations_ = make_operations_(host, calls_);
-  board_ = &board;
+  counters_ = &counters;
   done_ = std::move(done);
-  board_->method = plan_.has_job() ? operations_->command() : "none";
+  counters_->method = plan_.has_job() ? operations_->command() : "none";
   has_concluded_ = !plan_.has_job();
   // A job without work goes over the disk all the same, and copies nothing.
-  board_->to_move = plan_.has_work ? plan_.virtual_size : 0;
+  counters_->to_move = plan_.has_work ? plan_.virtual_size : 0;
   listen();
   poll_later();
   poll();
@@ -42,7 +43,7 @@ void JobTracker::poll_later() {
   poll_timer_ = host_->call_at(host_->clock().now() + kPollInterval, [weak = weak_from_this()] {
     if (const auto self = weak.lock()) {
       self->poll_later();
-      self->board_->silent_ns = static_cast<std::uint64_t>(self->monitor_->silent_for().count());
+      self->counters_->silent_ns = static_cast<std::uint64_t>(self->monitor_->silent_for().count());
       self->poll();
     }
   });
@@ -112,9 +113,9 @@ void JobTracker::act(const qmp::BlockJob& job) {
   if (!cancel_reason_.is_restart) {
     bandwidth_ = job.speed;
   }
-  show_on_board(*board_, job, plan_.virtual_size, hold_.is_held(job));
+  update_counters(*counters_, job, plan_.virtual_size, hold_.is_held(job));
   if (!requests_.are_owed()) {
-    board_->stopped_on = job.stopped_on;
+    counters_->stopped_on = job.stopped_on;
   }
   if (step_ != Step::kNone || job.is_ending()) {
     return;
@@ -242,8 +243,8 @@ void JobTracker::take_confirmation(const Result<Confirmation>& confirmation) {
                           "skipped what it should have copied")));
     return;
   }
-  board_->settled = plan_.virtual_size;
-  board_->moved = board_->to_move.load();
+  counters_->settled = plan_.virtual_size;
+  counters_->moved = counters_->to_move.load();
   finish(job::Ending{.error = std::nullopt,
                      .released = confirmation->released,
                      .warnings = confirmation->warnings,
@@ -451,8 +452,8 @@ void JobTracker::try_bandwidth(std::uint64_t bandwidth, std::function<void(Resul
 }
 
 void JobTracker::resume(std::function<void(Result<void>)> done) {
-  if (board_ != nullptr) {
-    board_->stopped_on = std::nullopt;
+  if (counters_ != nullptr) {
+    counters_->stopped_on = std::nullopt;
   }
   hold_.resuming();
   request(qmp::block_job_resume(plan_.job_id), JobRequests::resumed(std::move(done)));

@@ -60,7 +60,8 @@ class JobTracker final : public job::Work, public std::enable_shared_from_this<J
   [[nodiscard]] job::Kind kind() const override { return plan_.kind; }
   [[nodiscard]] std::uint64_t total() const override { return plan_.virtual_size; }
 
-  void start(job::Host& host, job::Board& board, std::function<void(job::Ending)> done) override;
+  void start(job::Host& host, job::ProgressCounters& counters,
+             std::function<void(job::Ending)> done) override;
   void stop(job::Stop how) override;
   /// Before start() it is the limit that the job was started with. Without work there is nothing to
   /// limit.
@@ -131,7 +132,7 @@ class JobTracker final : public job::Work, public std::enable_shared_from_this<J
   std::shared_ptr<HostCalls> calls_;
   std::shared_ptr<JobOperations> operations_;
 
-  job::Board* board_ = nullptr;
+  job::ProgressCounters* counters_ = nullptr;
   std::function<void(job::Ending)> done_;
   std::uint64_t poll_timer_ = 0;
   std::uint64_t patience_timer_ = 0;

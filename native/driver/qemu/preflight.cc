@@ -13,7 +13,7 @@
 #include "driver/qemu/guest_files.h"
 #include "driver/qemu/job_id.h"
 #include "driver/qemu/job_poll.h"
-#include "driver/qemu/left_job.h"
+#include "driver/qemu/orphaned_job.h"
 
 namespace blockpull::driver::qemu {
 namespace {

@@ -16,6 +16,19 @@ namespace {
 
 using qmp::Json;
 
+/// QEMU's BlockdevOnError.
+std::string_view policy_name(OnError policy) {
+  switch (policy) {
+    case OnError::kStop:
+      return "stop";
+    case OnError::kEnospc:
+      return "enospc";
+    case OnError::kReport:
+      break;
+  }
+  return "report";
+}
+
 class StreamStart : public std::enable_shared_from_this<StreamStart> {
  public:
   StreamStart(std::weak_ptr<job::Host> host, std::shared_ptr<qmp::Monitor> monitor,
@@ -159,7 +172,7 @@ qmp::Command command_for(const StreamPlan& plan, std::uint64_t bandwidth) {
   stream.base_node = plan.base_node;
   stream.backing_file = plan.backing_file;
   stream.speed = bandwidth;
-  stream.on_error = plan.on_error;
+  stream.on_error = policy_name(plan.on_error);
   return qmp::block_stream(stream);
 }
 

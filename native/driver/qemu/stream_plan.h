@@ -47,7 +47,7 @@ struct GuestPullOptions {
   bool require_relative = false;
   /// Bytes a second; 0 for no limit.
   std::uint64_t bandwidth = 0;
-  qmp::OnError on_error = qmp::OnError::kReport;
+  OnError on_error = OnError::kReport;
   /// Folders that backing files must lie in; absent: anything that QEMU has open.
   std::optional<std::vector<std::string>> backing_paths = {};
   /// What the caller's other arguments are refused with, where nothing is wrong with the disk.
@@ -64,7 +64,7 @@ struct StreamPlan : JobPlan {
   std::optional<std::string> base_node;
   std::optional<std::string> backing_file;
   std::optional<KeptLayer> base;
-  qmp::OnError on_error = qmp::OnError::kReport;
+  OnError on_error = OnError::kReport;
 };
 
 /// Whether QEMU has open below that image what its header states: the file of that name, or none.

@@ -28,7 +28,7 @@ Result<void> check_pull(const Connect& connect, const BlockPullRequest& request)
 }
 
 Result<void> check_plan(const Connect& connect, const BlockPullRequest& request) {
-  BLOCKPULL_CHECK(connect.host().check_open(name_of(request.call)));
+  BLOCKPULL_CHECK(connect.driver().check_open(name_of(request.call)));
   return check_flags_of_call(request);
 }
 
@@ -48,7 +48,7 @@ void block_pull(const std::shared_ptr<Connect>& connect, const BlockPullRequest&
   if (is_refused(check_pull(*connect, request), done)) {
     return;
   }
-  connect->host().block_pull(request, std::move(on_end), std::move(done));
+  connect->driver().block_pull(request, std::move(on_end), std::move(done));
 }
 
 void plan_block_pull(const std::shared_ptr<Connect>& connect, const BlockPullRequest& request,
@@ -56,23 +56,23 @@ void plan_block_pull(const std::shared_ptr<Connect>& connect, const BlockPullReq
   if (is_refused(check_plan(*connect, request), done)) {
     return;
   }
-  connect->host().plan_block_pull(request, std::move(done));
+  connect->driver().plan_block_pull(request, std::move(done));
 }
 
 void block_job_info(const std::shared_ptr<Connect>& connect, const DiskRequest& request,
                     Answer<std::optional<BlockJobInfo>> done) {
-  if (is_refused(connect->host().check_open(kInfo), done)) {
+  if (is_refused(connect->driver().check_open(kInfo), done)) {
     return;
   }
-  connect->host().block_job_info(request, std::move(done));
+  connect->driver().block_job_info(request, std::move(done));
 }
 
 std::optional<Result<std::optional<BlockJobInfo>>> try_block_job_info(Connect& connect,
                                                                       const DiskRequest& request) {
-  if (auto open = connect.host().check_open(kInfo); !open.ok()) {
+  if (auto open = connect.driver().check_open(kInfo); !open.ok()) {
     return Result<std::optional<BlockJobInfo>>(std::move(open).error());
   }
-  return connect.host().try_block_job_info(request);
+  return connect.driver().try_block_job_info(request);
 }
 
 void block_job_set_speed(const std::shared_ptr<Connect>& connect, const SpeedRequest& request,
@@ -80,14 +80,14 @@ void block_job_set_speed(const std::shared_ptr<Connect>& connect, const SpeedReq
   if (is_refused(connect->check_may_change(kSetSpeed), done)) {
     return;
   }
-  connect->host().block_job_set_speed(request, std::move(done));
+  connect->driver().block_job_set_speed(request, std::move(done));
 }
 
 std::optional<Result<void>> try_block_job_set_speed(Connect& connect, const SpeedRequest& request) {
   if (auto may = connect.check_may_change(kSetSpeed); !may.ok()) {
     return may;
   }
-  return connect.host().try_block_job_set_speed(request);
+  return connect.driver().try_block_job_set_speed(request);
 }
 
 void block_job_resume(const std::shared_ptr<Connect>& connect, const DiskRequest& request,
@@ -95,7 +95,7 @@ void block_job_resume(const std::shared_ptr<Connect>& connect, const DiskRequest
   if (is_refused(connect->check_may_change(kResume), done)) {
     return;
   }
-  connect->host().block_job_resume(request, std::move(done));
+  connect->driver().block_job_resume(request, std::move(done));
 }
 
 void block_job_abort(const std::shared_ptr<Connect>& connect, const DiskRequest& request,
@@ -103,7 +103,7 @@ void block_job_abort(const std::shared_ptr<Connect>& connect, const DiskRequest&
   if (is_refused(connect->check_may_change(kAbort), done)) {
     return;
   }
-  connect->host().block_job_abort(
+  connect->driver().block_job_abort(
       request, [done = std::move(done)](Result<std::shared_ptr<job::Job>> ending) {
         if (!ending.ok()) {
           done(std::move(ending).error());
@@ -120,7 +120,7 @@ void reap_jobs(const std::shared_ptr<Connect>& connect, const std::string& uuid,
   if (is_refused(connect->check_may_change(kReap), done)) {
     return;
   }
-  connect->host().reap_jobs(uuid, std::move(done));
+  connect->driver().reap_jobs(uuid, std::move(done));
 }
 
 }  // namespace blockpull::virt

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // libvirt's calls on the block job of a disk, with the refusals of its entry points, in libvirt's
-// order. The host does the rest, as libvirt's drivers do. Three of the calls are not libvirt's:
+// order. The driver does the rest, as libvirt's drivers do. Three of the calls are not libvirt's:
 // plan, resume and reap.
 //
 // Thread rule: any thread; a call may block for file operations. The `try_` forms never block: they

@@ -5,14 +5,14 @@
 #include <algorithm>
 #include <utility>
 
-#include "virt/hosts/embed/embed_host.h"
+#include "virt/hosts/embed/embed_driver.h"
 #include "virt/session/checks.h"
 
 namespace blockpull::virt {
 
 Result<void> Connect::check_may_change(std::string_view function) const {
-  BLOCKPULL_CHECK(host_->check_open(function));
-  return check_writable(host_->is_read_only(), function);
+  BLOCKPULL_CHECK(driver_->check_open(function));
+  return check_writable(driver_->is_read_only(), function);
 }
 
 Result<std::shared_ptr<Connect>> open_connect(std::shared_ptr<job::Engine> engine,
@@ -32,8 +32,9 @@ Result<std::shared_ptr<Connect>> open_connect(std::shared_ptr<job::Engine> engin
   EventSink sink = [state, on_event = std::move(on_event)](const BlockJobEvent& event) {
     on_event(event, state);
   };
-  BLOCKPULL_TRY(host, embed::open_host(std::move(engine), std::move(options), std::move(sink)));
-  return std::make_shared<Connect>(std::move(host), std::move(state));
+  BLOCKPULL_TRY(driver,
+                embed::open_embed_driver(std::move(engine), std::move(options), std::move(sink)));
+  return std::make_shared<Connect>(std::move(driver), std::move(state));
 }
 
 }  // namespace blockpull::virt

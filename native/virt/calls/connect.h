@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// libvirt's virConnect: a host, and the state that libvirt's public layer keeps for it, which is
+// libvirt's virConnect: a driver, and the state that libvirt's public layer keeps for it, which is
 // the ids of domains and the event registrations. The calls on it are in domain_calls.h and
 // block_job_calls.h. Bindings convert arguments and answers, and decide nothing.
 //
@@ -17,7 +17,7 @@
 
 #include "virt/calls/domain_ids.h"
 #include "virt/calls/event_book.h"
-#include "virt/hosts/host.h"
+#include "virt/hosts/hypervisor_driver.h"
 #include "virt/session/connection.h"
 
 namespace blockpull::virt {
@@ -34,10 +34,10 @@ struct ConnectState {
 
 class Connect {
  public:
-  Connect(std::shared_ptr<Host> host, std::shared_ptr<ConnectState> state)
-      : host_(std::move(host)), state_(std::move(state)) {}
+  Connect(std::shared_ptr<HypervisorDriver> driver, std::shared_ptr<ConnectState> state)
+      : driver_(std::move(driver)), state_(std::move(state)) {}
 
-  [[nodiscard]] Host& host() const { return *host_; }
+  [[nodiscard]] HypervisorDriver& driver() const { return *driver_; }
   [[nodiscard]] EventBook& events() const { return state_->events; }
   [[nodiscard]] DomainIds& ids() const { return state_->ids; }
 
@@ -45,7 +45,7 @@ class Connect {
   [[nodiscard]] Result<void> check_may_change(std::string_view function) const;
 
  private:
-  const std::shared_ptr<Host> host_;
+  const std::shared_ptr<HypervisorDriver> driver_;
   const std::shared_ptr<ConnectState> state_;
 };
 

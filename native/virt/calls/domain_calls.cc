@@ -35,17 +35,17 @@ bool is_wanted(const FoundDomain& domain, Flags flags) {
   return flags == 0 || (flags & (is_inactive ? flag::kListInactive : flag::kListActive)) != 0;
 }
 
-Result<void> check_xml_call(const Host& host, Flags flags) {
-  BLOCKPULL_CHECK(host.check_open("virDomainGetXMLDesc"));
-  if (host.is_read_only() && (flags & flag::kXmlSecure) != 0) {
+Result<void> check_xml_call(const HypervisorDriver& driver, Flags flags) {
+  BLOCKPULL_CHECK(driver.check_open("virDomainGetXMLDesc"));
+  if (driver.is_read_only() && (flags & flag::kXmlSecure) != 0) {
     return report(ErrorKind::kReadOnly, ErrorCode::kOperationDenied, ErrorDomain::kPublic,
                   "virDomainGetXMLDesc with secure flag");
   }
   return check_flags(flags, kXmlFlags, "qemuDomainGetXMLDesc");
 }
 
-Result<void> check_list_call(const Host& host, Flags flags) {
-  BLOCKPULL_CHECK(host.check_open("virConnectListAllDomains"));
+Result<void> check_list_call(const HypervisorDriver& driver, Flags flags) {
+  BLOCKPULL_CHECK(driver.check_open("virConnectListAllDomains"));
   return check_flags(flags, kListFlags, "qemuConnectListAllDomains");
 }
 
@@ -53,10 +53,10 @@ Result<void> check_list_call(const Host& host, Flags flags) {
 
 void list_all_domains(const std::shared_ptr<Connect>& connect, Flags flags,
                       const Answer<FoundDomains>& done) {
-  if (is_refused(check_list_call(connect->host(), flags), done)) {
+  if (is_refused(check_list_call(connect->driver(), flags), done)) {
     return;
   }
-  connect->host().list_domains([connect, flags, done](Result<FoundDomains> domains) {
+  connect->driver().list_domains([connect, flags, done](Result<FoundDomains> domains) {
     if (domains.ok()) {
       std::erase_if(*domains, [flags](const FoundDomain& each) { return !is_wanted(each, flags); });
       for (FoundDomain& each : *domains) {
@@ -69,16 +69,16 @@ void list_all_domains(const std::shared_ptr<Connect>& connect, Flags flags,
 
 void lookup_by_name(const std::shared_ptr<Connect>& connect, const std::string& name,
                     const Answer<FoundDomain>& done) {
-  if (is_refused(connect->host().check_open("virDomainLookupByName"), done)) {
+  if (is_refused(connect->driver().check_open("virDomainLookupByName"), done)) {
     return;
   }
-  connect->host().lookup_name(name, numbered(connect, done));
+  connect->driver().lookup_name(name, numbered(connect, done));
 }
 
 void lookup_by_uuid(const std::shared_ptr<Connect>& connect, const std::string& uuid,
                     const Answer<FoundDomain>& done) {
   constexpr const char* kFunction = "virDomainLookupByUUIDString";
-  if (is_refused(connect->host().check_open(kFunction), done)) {
+  if (is_refused(connect->driver().check_open(kFunction), done)) {
     return;
   }
   const auto canonical = parse_uuid(uuid);
@@ -86,7 +86,7 @@ void lookup_by_uuid(const std::shared_ptr<Connect>& connect, const std::string& 
     done(argument_check(ErrorDomain::kPublic, {kFunction, "uuidstr"}, "Invalid UUID"));
     return;
   }
-  connect->host().lookup_uuid(*canonical, numbered(connect, done));
+  connect->driver().lookup_uuid(*canonical, numbered(connect, done));
 }
 
 void define_xml(const std::shared_ptr<Connect>& connect, const std::string& xml,
@@ -94,23 +94,23 @@ void define_xml(const std::shared_ptr<Connect>& connect, const std::string& xml,
   if (is_refused(connect->check_may_change("virDomainDefineXML"), done)) {
     return;
   }
-  connect->host().define_xml(xml, numbered(connect, done));
+  connect->driver().define_xml(xml, numbered(connect, done));
 }
 
 void xml_desc(const std::shared_ptr<Connect>& connect, const std::string& uuid, Flags flags,
               const Answer<std::string>& done) {
-  if (is_refused(check_xml_call(connect->host(), flags), done)) {
+  if (is_refused(check_xml_call(connect->driver(), flags), done)) {
     return;
   }
-  connect->host().domain_xml(uuid, done);
+  connect->driver().domain_xml(uuid, done);
 }
 
 void list_disks(const std::shared_ptr<Connect>& connect, const std::string& uuid,
                 Answer<std::vector<Disk>> done) {
-  if (is_refused(connect->host().check_open("listDisks"), done)) {
+  if (is_refused(connect->driver().check_open("listDisks"), done)) {
     return;
   }
-  connect->host().list_disks(uuid, std::move(done));
+  connect->driver().list_disks(uuid, std::move(done));
 }
 
 }  // namespace blockpull::virt

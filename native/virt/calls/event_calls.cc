@@ -24,7 +24,7 @@ Failure negative(const char* function, const char* name) {
 }  // namespace
 
 Result<void> check_event_call(const Connect& connect, const EventCall& call) {
-  BLOCKPULL_CHECK(connect.host().check_open(kRegister));
+  BLOCKPULL_CHECK(connect.driver().check_open(kRegister));
   if (call.is_of_other_connection) {
     return refused(kRegister, "dom", text("domain '", call.domain_name, "' must match connection"));
   }
@@ -53,7 +53,7 @@ Result<int> register_event(Connect& connect, const EventCall& call) {
 }
 
 Result<void> deregister_event(Connect& connect, int id) {
-  BLOCKPULL_CHECK(connect.host().check_open(kDeregister));
+  BLOCKPULL_CHECK(connect.driver().check_open(kDeregister));
   return id < 0 ? Result<void>(negative(kDeregister, "callbackID")) : connect.events().remove(id);
 }
 

@@ -7,7 +7,7 @@
 
 #include "driver/qemu/guest_view.h"
 #include "driver/qemu/job_id.h"
-#include "driver/qemu/left_job.h"
+#include "driver/qemu/orphaned_job.h"
 #include "virt/guests/orphans.h"
 #include "virt/session/waiting_call.h"
 

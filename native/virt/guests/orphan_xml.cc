@@ -138,8 +138,8 @@ class XmlFollower : public std::enable_shared_from_this<XmlFollower> {
 
 }  // namespace
 
-void follow_left_in_xml(const std::shared_ptr<Connection>& connection, const Domain& domain,
-                        const driver::qemu::GuestView& view, Answer<void> done) {
+void update_orphaned_xml(const std::shared_ptr<Connection>& connection, const Domain& domain,
+                         const driver::qemu::GuestView& view, Answer<void> done) {
   auto monitor = connection->monitor_of(domain);
   if (!monitor.ok()) {
     done(std::move(monitor).error());

@@ -26,7 +26,7 @@ namespace blockpull::virt {
 
 /// Updates the XML of a domain, whose guest has shown `view`, where a pull explains the difference.
 /// Answers with the reason if it could not. Succeeds if the connection or QEMU is gone.
-void follow_left_in_xml(const std::shared_ptr<Connection>& connection, const Domain& domain,
-                        const driver::qemu::GuestView& view, Answer<void> done);
+void update_orphaned_xml(const std::shared_ptr<Connection>& connection, const Domain& domain,
+                         const driver::qemu::GuestView& view, Answer<void> done);
 
 }  // namespace blockpull::virt

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "driver/qemu/guest_pull.h"
-#include "driver/qemu/left_job.h"
+#include "driver/qemu/orphaned_job.h"
 #include "driver/qemu/own_nodes.h"
 #include "virt/guests/orphan_xml.h"
 #include "virt/guests/tracked_job.h"
@@ -88,8 +88,8 @@ Result<std::shared_ptr<Connection>> open_connection(std::shared_ptr<job::Engine>
                        const auto self = weak.lock();
                        if (self != nullptr && adopted.ok()) {
                          self->keep_adopted(domain.uuid, std::move(adopted->jobs));
-                         follow_left_in_xml(self, domain, adopted->view,
-                                            [](const Result<void>& /*followed*/) {});
+                         update_orphaned_xml(self, domain, adopted->view,
+                                             [](const Result<void>& /*followed*/) {});
                        }
                      });
     }

@@ -56,7 +56,7 @@ Failure given_up(const std::string& path, bool was_asked) {
 void go_on_as_asked(job::Job& job, const GuestPullRequest& request) {
   job.set_bandwidth(request.options.bandwidth);
   job.resume([](const blockpull::Result<void>& /*told*/) {});
-  if (request.options.on_error == qmp::OnError::kReport) {
+  if (request.options.on_error == driver::OnError::kReport) {
     job.fail_rather_than_stop();
   }
 }

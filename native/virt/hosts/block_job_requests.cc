@@ -8,15 +8,15 @@ const char* name_of(PullCall call) {
   return call == PullCall::kBlockRebase ? "virDomainBlockRebase" : "virDomainBlockPull";
 }
 
-const char* name_of(JobDoes what) {
+const char* name_of(JobActivity what) {
   switch (what) {
-    case JobDoes::kPause:
+    case JobActivity::kPause:
       return "paused";
-    case JobDoes::kStop:
+    case JobActivity::kStop:
       return "stopped";
-    case JobDoes::kWaitForEnd:
+    case JobActivity::kWaitForEnd:
       return "pending";
-    case JobDoes::kAbort:
+    case JobActivity::kAbort:
       return "aborting";
     default:
       return "running";

@@ -45,7 +45,7 @@ struct BlockPullRequest {
   Flags flags = 0;
   Finisher finisher = Finisher::kThisProcess;
   /// Only for a running guest: a job of our own engine always ends at the first error.
-  qmp::OnError on_error = qmp::OnError::kReport;
+  driver::OnError on_error = driver::OnError::kReport;
   /// Only for a disk that is shut off: QEMU knows the formats of the files that it has open.
   BackingFormats backing_formats = {};
   /// Folders with images that may need what would be released.
@@ -76,7 +76,7 @@ struct SpeedRequest {
 
 /// What a job does now. A job in a guest's QEMU that another process finishes is also pending when
 /// it has ended there and waits to be dismissed.
-enum class JobDoes : std::uint8_t {
+enum class JobActivity : std::uint8_t {
   kRun,
   /// Paused, for example while its guest is saved.
   kPause,
@@ -89,7 +89,7 @@ enum class JobDoes : std::uint8_t {
 };
 
 /// "running", "paused", "stopped", "pending", "aborting".
-[[nodiscard]] const char* name_of(JobDoes what);
+[[nodiscard]] const char* name_of(JobActivity what);
 
 /// virDomainBlockJobInfo, quirks included: `cur` never reaches `end`, and 0 of 0 is 0 of 1.
 /// libvirt's struct has only the first four fields.
@@ -99,7 +99,7 @@ struct BlockJobInfo {
   std::uint64_t bandwidth = 0;
   std::uint64_t cur = 0;
   std::uint64_t end = 0;
-  JobDoes does = JobDoes::kRun;
+  JobActivity does = JobActivity::kRun;
   /// The error on which it stopped.
   std::optional<ErrorKind> stopped_on;
   /// Another program's job, which we only report.

@@ -119,10 +119,10 @@ PullRun run_pull(const std::shared_ptr<RecordedDisk>& disk, const BackingFiles& 
     return run;
   }
   faults::InlineHost host(small_arena(), script.seed);
-  job::Board board;
+  job::ProgressCounters counters;
   LocalPull pull(std::move(target), std::move(metadata).value());
   pull.set_bandwidth(script.bandwidth);
-  pull.start(host, board, [&run](job::Ending ending) {
+  pull.start(host, counters, [&run](job::Ending ending) {
     run.finished = true;
     run.ending = std::move(ending);
   });
@@ -138,7 +138,7 @@ PullRun run_pull(const std::shared_ptr<RecordedDisk>& disk, const BackingFiles& 
     }
   }
   run.left_behind = host.outstanding();
-  run.settled = board.settled;
+  run.settled = counters.settled;
   run.total = pull.total();
   return run;
 }

@@ -337,9 +337,9 @@ class TurningWork final : public Work {
 
   [[nodiscard]] Kind kind() const override { return Kind::kPull; }
   [[nodiscard]] std::uint64_t total() const override { return 0; }
-  void start(Host& host, Board& board, std::function<void(Ending)> finish) override {
+  void start(Host& host, ProgressCounters& counters, std::function<void(Ending)> finish) override {
     host_ = &host;
-    board_ = &board;
+    counters_ = &counters;
     finish_ = std::move(finish);
     turn();
   }
@@ -357,12 +357,12 @@ class TurningWork final : public Work {
       return;
     }
     host_->call_at(host_->clock().now() + kMillisecond, [this] {
-      host_->run_blocking([this] { ++board_->moved; }, [this] { turn(); });
+      host_->run_blocking([this] { ++counters_->moved; }, [this] { turn(); });
     });
   }
 
   Host* host_ = nullptr;
-  Board* board_ = nullptr;
+  ProgressCounters* counters_ = nullptr;
   std::function<void(Ending)> finish_;
   int turns_ = 0;
   bool stopped_ = false;

@@ -30,9 +30,9 @@ class DiaryWork final : public Work {
 
   [[nodiscard]] Kind kind() const override { return Kind::kPull; }
   [[nodiscard]] std::uint64_t total() const override { return 2; }
-  void start(Host&, Board& board, std::function<void(Ending)> finish) override {
+  void start(Host&, ProgressCounters& counters, std::function<void(Ending)> finish) override {
     diary_.emplace_back("start");
-    board_ = &board;
+    counters_ = &counters;
     finish_ = std::move(finish);
   }
   void stop(Stop how) override { diary_.emplace_back(how == Stop::kCancel ? "cancel" : "abandon"); }
@@ -51,11 +51,11 @@ class DiaryWork final : public Work {
 
   void finish(Ending ending) { finish_(std::move(ending)); }
   void refuse_bandwidth() { refuses_bandwidth_ = true; }
-  [[nodiscard]] Board& board() { return *board_; }
+  [[nodiscard]] ProgressCounters& counters() { return *counters_; }
 
  private:
   Diary& diary_;
-  Board* board_ = nullptr;
+  ProgressCounters* counters_ = nullptr;
   bool refuses_bandwidth_ = false;
   std::function<void(Ending)> finish_;
 };
@@ -154,8 +154,8 @@ TEST_F(JobTest, FilesAreClosedAndTheDiskIsFreeBeforeTheEndIsTold) {
 
 TEST_F(JobTest, ACompletedJobTellsWhatItMovedAndReleased) {
   const auto job = started();
-  work_->board().moved = 12345;
-  work_->board().method = "inline";
+  work_->counters().moved = 12345;
+  work_->counters().method = "inline";
   work_->finish({.error = {}, .released = {"middle.qcow2"}});
   run_to_end();
   const auto outcome = job->outcome();
@@ -346,11 +346,11 @@ TEST_F(JobTest, WhoTriesABandwidthHearsThatItIsInForceOrThatTheJobHasEnded) {
 
 TEST_F(JobTest, ProgressIsWhatTheWorkTells) {
   const auto job = started();
-  Board& board = work_->board();
-  board.settled = 1;
-  board.moved = 3;
-  board.to_move = 4;
-  board.method = "inline";
+  ProgressCounters& counters = work_->counters();
+  counters.settled = 1;
+  counters.moved = 3;
+  counters.to_move = 4;
+  counters.method = "inline";
   const Progress progress = job->progress();
   EXPECT_EQ(progress.settled, 1U);
   EXPECT_EQ(progress.total, 2U);
@@ -363,7 +363,7 @@ TEST_F(JobTest, TheRateIsThatOfTheLastHalfSecond) {
   const auto job = started();
   const Nanoseconds begin = host_.clock().now();
   for (const std::uint64_t bytes : {1000U, 5000U, 0U}) {
-    work_->board().moved += bytes;
+    work_->counters().moved += bytes;
     host_.step();
     EXPECT_EQ(job->progress().bytes_per_second, 2 * bytes);
   }

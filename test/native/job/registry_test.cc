@@ -27,7 +27,7 @@ class IdleWork final : public Work {
  public:
   [[nodiscard]] Kind kind() const override { return Kind::kPull; }
   [[nodiscard]] std::uint64_t total() const override { return 0; }
-  void start(Host&, Board&, std::function<void(Ending)>) override {}
+  void start(Host&, ProgressCounters&, std::function<void(Ending)>) override {}
   void stop(Stop) override {}
   void set_bandwidth(std::uint64_t) override {}
 };

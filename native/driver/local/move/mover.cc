@@ -12,15 +12,15 @@ namespace blockpull::driver {
 
 using Phase = Moving::Phase;
 
-Mover::Mover(job::Host& host, job::Board& board, const image::Chain& chain, ZeroPolicy zeros,
-             std::function<void()> changed)
+Mover::Mover(job::Host& host, job::ProgressCounters& counters, const image::Chain& chain,
+             ZeroPolicy zeros, std::function<void()> changed)
     : host_(host),
       cluster_size_(chain.active().cluster_size()),
       changed_(std::move(changed)),
       pacing_(host, changed_),
       transfers_(host,
                  [this](Moving& moving, Result<void> result) { ended(moving, std::move(result)); }),
-      tally_(board, host.queue()),
+      tally_(counters, host.queue()),
       ways_(chain, zeros, pacing_, transfers_, tally_),
       strips_(zeros),
       intake_(cluster_size_, strips_),

@@ -54,8 +54,8 @@ class Mover {
   };
 
   /// `changed` is called when something has ended, so pump() may have more to do.
-  Mover(job::Host& host, job::Board& board, const image::Chain& chain, ZeroPolicy zeros,
-        std::function<void()> changed);
+  Mover(job::Host& host, job::ProgressCounters& counters, const image::Chain& chain,
+        ZeroPolicy zeros, std::function<void()> changed);
   Mover(const Mover&) = delete;
   Mover& operator=(const Mover&) = delete;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Counts bytes by the way that they took, and updates the job's board. Every way counts here when
-// it issues. The board shows the bytes that were read, and by which queue.
+// Counts bytes by the way that they took, and updates the job's counters. Every way counts here when
+// it issues. The counters shows the bytes that were read, and by which queue.
 
 #pragma once
 
@@ -16,13 +16,14 @@ namespace blockpull::driver {
 
 class Tally {
  public:
-  Tally(job::Board& board, const io::RequestQueue& queue) : board_(board), queue_(queue) {}
+  Tally(job::ProgressCounters& counters, const io::RequestQueue& queue)
+      : counters_(counters), queue_(queue) {}
 
   void add(WayKind way, std::uint64_t bytes) {
     bytes_[static_cast<std::size_t>(way)] += bytes;
     if (way != WayKind::kZeros) {
-      board_.method = queue_.name();
-      board_.moved += bytes;
+      counters_.method = queue_.name();
+      counters_.moved += bytes;
     }
   }
 
@@ -31,7 +32,7 @@ class Tally {
   }
 
  private:
-  job::Board& board_;
+  job::ProgressCounters& counters_;
   const io::RequestQueue& queue_;
   std::array<std::uint64_t, kWayKinds> bytes_{};
 };

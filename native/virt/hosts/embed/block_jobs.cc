@@ -206,20 +206,20 @@ Result<std::shared_ptr<job::Job>> abort(Connection& connection, const FoundJob& 
   return is_async ? nullptr : running.job;
 }
 
-JobDoes what_it_does(const job::Progress& progress) {
+JobActivity what_it_does(const job::Progress& progress) {
   if (progress.state == job::State::kAborting) {
-    return JobDoes::kAbort;
+    return JobActivity::kAbort;
   }
   if (progress.stopped_on) {
-    return JobDoes::kStop;
+    return JobActivity::kStop;
   }
   switch (progress.phase) {
     case job::Phase::kPaused:
-      return JobDoes::kPause;
+      return JobActivity::kPause;
     case job::Phase::kPending:
-      return JobDoes::kWaitForEnd;
+      return JobActivity::kWaitForEnd;
     default:
-      return JobDoes::kRun;
+      return JobActivity::kRun;
   }
 }
 

@@ -263,7 +263,7 @@ Result<void> check_reading(const Target& target, const BlockPullRequest& request
 
 /// Refuses what only a guest's QEMU can do, and what needs a process that waits.
 Result<void> check_manner(const Target& target, const BlockPullRequest& request) {
-  const bool may_stop = request.on_error != qmp::OnError::kReport;
+  const bool may_stop = request.on_error != driver::OnError::kReport;
   if (!target.is_running && request.finisher == Finisher::kWhoeverIsNext) {
     return report(ErrorKind::kUnsupported,
                   text("domain '", target.domain.name,

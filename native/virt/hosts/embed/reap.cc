@@ -116,7 +116,7 @@ void flush_disks(const std::shared_ptr<Connection>& connection, const Domain& do
         }
         const auto follow = [connection, domain, view = *view, done](Result<void> flushed) {
           if (flushed.ok()) {
-            follow_left_in_xml(connection, domain, view, done);
+            update_orphaned_xml(connection, domain, view, done);
           } else {
             done(std::move(flushed));
           }

@@ -42,9 +42,9 @@ TEST(CommandsTest, AStreamIsDismissedByQemuAndFinalizedByWhoWasAsked) {
 TEST(CommandsTest, AStreamSaysWhatAnErrorDoesOnlyWhereItIsNoFailure) {
   BlockStream stream;
   EXPECT_FALSE(Json::parse(block_stream(stream).arguments)->has("on-error"));
-  stream.on_error = OnError::kStop;
+  stream.on_error = "stop";
   EXPECT_EQ(Json::parse(block_stream(stream).arguments)->member("on-error").text(), "stop");
-  stream.on_error = OnError::kEnospc;
+  stream.on_error = "enospc";
   EXPECT_EQ(Json::parse(block_stream(stream).arguments)->member("on-error").text(), "enospc");
 }
 

@@ -16,10 +16,10 @@ TEST(JobTrackerTest, FlushesBeforeItFinalizesAndBeforeItTells) {
   TrackerRig rig;
   ASSERT_TRUE(rig.start_watching());
   rig.qemu.job->offset = 4096;
-  for (int turns = 0; turns < 10 && rig.board.settled == 0; ++turns) {
+  for (int turns = 0; turns < 10 && rig.counters.settled == 0; ++turns) {
     rig.step();
   }
-  EXPECT_EQ(rig.board.settled, 4096U);
+  EXPECT_EQ(rig.counters.settled, 4096U);
   rig.qemu.finish_copying();
   rig.monitor->tell_change();
   ASSERT_TRUE(rig.run_to("job-finalize"));
@@ -36,8 +36,8 @@ TEST(JobTrackerTest, FlushesBeforeItFinalizesAndBeforeItTells) {
   EXPECT_NE(rig.ends[0].warnings[0].find("could not be read back from its files"),
             std::string::npos);
   EXPECT_NE(rig.ends[0].warnings[0].find("'/vms/top.qcow2' is not there"), std::string::npos);
-  EXPECT_EQ(rig.board.settled, FakeQemu::kSize);
-  EXPECT_EQ(rig.board.method.load(), std::string("block-stream"));
+  EXPECT_EQ(rig.counters.settled, FakeQemu::kSize);
+  EXPECT_EQ(rig.counters.method.load(), std::string("block-stream"));
   EXPECT_FALSE(rig.qemu.job);
   EXPECT_FALSE(rig.end->base);
   EXPECT_FALSE(rig.qemu.has_filter);
@@ -52,7 +52,7 @@ TEST(JobTrackerTest, WhereNoLayerDropsOutItEndsWithoutAJob) {
   rig.start();
   ASSERT_TRUE(rig.run());
   EXPECT_EQ(rig.ended_with(), std::nullopt);
-  EXPECT_EQ(rig.board.moved, 0U);
+  EXPECT_EQ(rig.counters.moved, 0U);
   EXPECT_EQ(rig.end->base->path, "/vms/mid.qcow2");
   EXPECT_EQ(rig.qemu.count("block-stream"), 0U);
   EXPECT_EQ(rig.broken_promise(), "");
@@ -64,18 +64,18 @@ TEST(JobTrackerTest, AJobUnderWhichNoLayerDropsOutMovesNothing) {
   rig.plan.has_work = false;
   rig.plan.was_there = true;
   rig.start();
-  EXPECT_EQ(rig.board.to_move, 0U);
+  EXPECT_EQ(rig.counters.to_move, 0U);
   ASSERT_TRUE(rig.run_to("query-block-jobs"));
   rig.qemu.job->offset = 4096;
-  while (rig.board.settled == 0) {
+  while (rig.counters.settled == 0) {
     ASSERT_TRUE(rig.step());
   }
-  EXPECT_EQ(rig.board.moved, 0U);
+  EXPECT_EQ(rig.counters.moved, 0U);
   rig.qemu.finish_copying();
   ASSERT_TRUE(rig.run());
   EXPECT_EQ(rig.ended_with(), std::nullopt);
-  EXPECT_EQ(rig.board.moved, 0U);
-  EXPECT_EQ(rig.board.settled, FakeQemu::kSize);
+  EXPECT_EQ(rig.counters.moved, 0U);
+  EXPECT_EQ(rig.counters.settled, FakeQemu::kSize);
 }
 
 TEST(JobTrackerTest, LooksAgainWithoutAnyEvent) {

@@ -18,7 +18,7 @@ class WaitingWork final : public job::Work {
   explicit WaitingWork(std::function<void(job::Ending)>& finish) : finish_(finish) {}
   [[nodiscard]] job::Kind kind() const override { return job::Kind::kPull; }
   [[nodiscard]] std::uint64_t total() const override { return 0; }
-  void start(job::Host&, job::Board&, std::function<void(job::Ending)> finish) override {
+  void start(job::Host&, job::ProgressCounters&, std::function<void(job::Ending)> finish) override {
     finish_ = std::move(finish);
   }
   void stop(job::Stop) override {}

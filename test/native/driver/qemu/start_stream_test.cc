@@ -9,7 +9,7 @@
 #include "driver/qemu/fake_monitor.h"
 #include "driver/qemu/flush.h"
 #include "driver/qemu/job_id.h"
-#include "driver/qemu/left_job.h"
+#include "driver/qemu/orphaned_job.h"
 #include "faults/inline_host.h"
 
 namespace blockpull::driver::qemu {

@@ -17,7 +17,7 @@ class StreamStopTest : public testing::Test {
     ASSERT_TRUE(rig_.start_watching());
     rig_.qemu.job->status = "paused";
     rig_.qemu.job->stopped_on = io_status;
-    while (!rig_.board.stopped_on.load()) {
+    while (!rig_.counters.stopped_on.load()) {
       ASSERT_TRUE(rig_.step());
     }
   }
@@ -32,7 +32,7 @@ class StreamStopTest : public testing::Test {
 
 TEST_F(StreamStopTest, WhatItWaitsOnIsShownAndNothingIsDone) {
   stop_on("nospace");
-  EXPECT_EQ(rig_.board.stopped_on.load(), ErrorKind::kNoSpace);
+  EXPECT_EQ(rig_.counters.stopped_on.load(), ErrorKind::kNoSpace);
   for (int turns = 0; turns < 50; ++turns) {
     rig_.step();
   }
@@ -43,9 +43,9 @@ TEST_F(StreamStopTest, WhatItWaitsOnIsShownAndNothingIsDone) {
 
 TEST_F(StreamStopTest, OnceResumedItIsShownToGoOnAtOnceAndCompletes) {
   stop_on("failed");
-  EXPECT_EQ(rig_.board.stopped_on.load(), ErrorKind::kIo);
+  EXPECT_EQ(rig_.counters.stopped_on.load(), ErrorKind::kIo);
   resume();
-  EXPECT_EQ(rig_.board.stopped_on.load(), std::nullopt);
+  EXPECT_EQ(rig_.counters.stopped_on.load(), std::nullopt);
   ASSERT_TRUE(rig_.run_to("block-job-resume"));
   rig_.step();
   ASSERT_EQ(told_.size(), 1U);
@@ -65,7 +65,7 @@ TEST_F(StreamStopTest, ALookThatWasAskedForBeforeTheResumeDoesNotShowItStoppedNo
     rig_.step();
   }
   rig_.host->step();
-  EXPECT_EQ(rig_.board.stopped_on.load(), std::nullopt);
+  EXPECT_EQ(rig_.counters.stopped_on.load(), std::nullopt);
   rig_.step();
   rig_.qemu.finish_copying();
   ASSERT_TRUE(rig_.run());

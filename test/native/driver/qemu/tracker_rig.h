@@ -62,7 +62,8 @@ class TrackerRig {
 
   void start() {
     make();
-    tracker->start(*host, board, [this](job::Ending ending) { ends.push_back(std::move(ending)); });
+    tracker->start(*host, counters,
+                   [this](job::Ending ending) { ends.push_back(std::move(ending)); });
   }
 
   /// Starts it; false unless it comes to look at the job, which runs.
@@ -180,7 +181,7 @@ class TrackerRig {
   const std::shared_ptr<FakeMonitor> monitor = std::make_shared<FakeMonitor>(qemu);
   StreamPlan plan;
   const std::shared_ptr<GuestPullEnd> end = std::make_shared<GuestPullEnd>();
-  job::Board board;
+  job::ProgressCounters counters;
   std::shared_ptr<JobTracker> tracker;
   std::vector<job::Ending> ends;
 };

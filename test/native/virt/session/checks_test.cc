@@ -148,7 +148,7 @@ TEST(BlockJobInfo, RoundsTheBandwidthUpToMebibytes) {
   EXPECT_EQ(embed::info_of(progress, 0)->bandwidth, 0U);
 }
 
-TEST(BlockJobInfo, SaysWhatTheJobDoes) {
+TEST(BlockJobInfo, SaysWhatTheJobActivity) {
   const auto said = [](const job::Progress& progress) {
     return std::string(name_of(embed::info_of(progress, 0)->does));
   };

@@ -64,7 +64,7 @@ class Job {
   Job(faults::InlineHost& host, std::vector<std::byte> guest, ZeroPolicy zeros,
       std::uint64_t clusters_a_piece = 1)
       : layers_(std::move(guest)),
-        mover_(host, board_, layers_.chain(), zeros, [this] { pump(); }) {
+        mover_(host, counters_, layers_.chain(), zeros, [this] { pump(); }) {
     const std::uint64_t clusters = layers_.chain().active().virtual_size() / kCluster;
     for (std::uint64_t first = 0; first < clusters; first += clusters_a_piece) {
       Piece piece;
@@ -96,11 +96,11 @@ class Job {
 
   [[nodiscard]] Mover& mover() { return mover_; }
   [[nodiscard]] const Layers& layers() const { return layers_; }
-  [[nodiscard]] std::uint64_t moved() const { return board_.moved; }
+  [[nodiscard]] std::uint64_t moved() const { return counters_.moved; }
 
  private:
   Layers layers_;
-  job::Board board_;
+  job::ProgressCounters counters_;
   Mover mover_;
   bool pumping_ = false;
   bool again_ = false;

@@ -41,7 +41,8 @@ class MoverTest : public testing::Test {
   }
 
   std::unique_ptr<Mover> mover(faults::InlineHost& host, ZeroPolicy zeros) {
-    auto made = std::make_unique<Mover>(host, board_, chain_, zeros, [this] { changed_ = true; });
+    auto made =
+        std::make_unique<Mover>(host, counters_, chain_, zeros, [this] { changed_ = true; });
     for (std::uint64_t i = 0; i < kPieces; ++i) {
       Piece piece;
       piece.runs = {{i, 1}};
@@ -88,7 +89,7 @@ class MoverTest : public testing::Test {
   const std::uint64_t seed_;
   image::Chain chain_;
   TableImage* layers_[2] = {};
-  job::Board board_;
+  job::ProgressCounters counters_;
   bool changed_ = false;
 };
 

@@ -7,7 +7,7 @@
 
 #include <memory>
 
-#include "virt/hosts/host.h"
+#include "virt/hosts/hypervisor_driver.h"
 #include "virt/session/connection.h"
 
 namespace blockpull::virt::embed {
@@ -15,7 +15,7 @@ namespace blockpull::virt::embed {
 /// Opening also adopts, in the background, what earlier processes left in the running domains, and
 /// updates the XML after jobs that have ended. A read-only host does neither. The host holds the
 /// engine.
-[[nodiscard]] Result<std::shared_ptr<Host>> open_host(std::shared_ptr<job::Engine> engine,
-                                                      ConnectOptions options, EventSink on_event);
+[[nodiscard]] Result<std::shared_ptr<HypervisorDriver>> open_embed_driver(
+    std::shared_ptr<job::Engine> engine, ConnectOptions options, EventSink on_event);
 
 }  // namespace blockpull::virt::embed

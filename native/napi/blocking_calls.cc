@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "napi/calls.h"
+#include "napi/blocking_calls.h"
 
 #include <atomic>
 #include <utility>
@@ -26,13 +26,13 @@ Result<io::BlockingPool*> pool() {
 
 }  // namespace
 
-Result<void> Calls::run(std::function<bool()> step) {
+Result<void> BlockingCalls::run(std::function<bool()> step) {
   BLOCKPULL_TRY(threads, pool());
   threads->run([self = shared_from_this(), step = std::move(step)] { self->take_step(step); });
   return {};
 }
 
-Result<void> Calls::run_alone(std::function<bool()> step) {
+Result<void> BlockingCalls::run_alone(std::function<bool()> step) {
   static std::atomic<int> alone{0};
   if (alone.fetch_add(1) < kMostAlone) {
     auto thread = Thread::start("blockpull-walk", [self = shared_from_this(), step] {
@@ -48,7 +48,7 @@ Result<void> Calls::run_alone(std::function<bool()> step) {
   return run(std::move(step));
 }
 
-void Calls::take_step(const std::function<bool()>& step) {
+void BlockingCalls::take_step(const std::function<bool()>& step) {
   {
     const std::lock_guard lock(mutex_);
     if (is_closed_) {
@@ -64,7 +64,7 @@ void Calls::take_step(const std::function<bool()>& step) {
   idle_.notify_all();
 }
 
-void Calls::close() {
+void BlockingCalls::close() {
   std::unique_lock lock(mutex_);
   is_closed_ = true;
   idle_.wait(lock, [this] { return running_ == 0; });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "virt/hosts/embed/embed_host.h"
+#include "virt/hosts/embed/embed_driver.h"
 
 #include <utility>
 
@@ -13,9 +13,10 @@
 namespace blockpull::virt::embed {
 namespace {
 
-class EmbedHost final : public Host {
+class EmbedDriver final : public HypervisorDriver {
  public:
-  explicit EmbedHost(std::shared_ptr<Connection> connection) : connection_(std::move(connection)) {}
+  explicit EmbedDriver(std::shared_ptr<Connection> connection)
+      : connection_(std::move(connection)) {}
 
   const std::string& uri() const override { return connection_->uri(); }
   bool is_read_only() const override { return connection_->is_read_only(); }
@@ -90,11 +91,12 @@ class EmbedHost final : public Host {
 
 }  // namespace
 
-Result<std::shared_ptr<Host>> open_host(std::shared_ptr<job::Engine> engine, ConnectOptions options,
-                                        EventSink on_event) {
+Result<std::shared_ptr<HypervisorDriver>> open_embed_driver(std::shared_ptr<job::Engine> engine,
+                                                            ConnectOptions options,
+                                                            EventSink on_event) {
   BLOCKPULL_TRY(connection,
                 open_connection(std::move(engine), std::move(options), std::move(on_event)));
-  return std::shared_ptr<Host>(std::make_shared<EmbedHost>(std::move(connection)));
+  return std::shared_ptr<HypervisorDriver>(std::make_shared<EmbedDriver>(std::move(connection)));
 }
 
 }  // namespace blockpull::virt::embed

@@ -5,9 +5,9 @@
 //     bindings ─▶ calls    libvirt's public layer, once: read-only rules, entry flags, ids,
 //                   │      events
 //                   ▼
-//                 Host     ◀─ hosts/embed: this process, over a folder of domain XML
+//          HypervisorDriver  ◀─ hosts/embed: this process, over a folder of domain XML
 //
-// A host of another kind, such as a daemon behind a socket, is one more class. A host refuses what
+// Another kind, such as a daemon behind a socket, is one more class. A driver refuses what
 // libvirt's drivers refuse; the calls above it have already refused what libvirt's entry points
 // refuse.
 //
@@ -28,12 +28,12 @@
 
 namespace blockpull::virt {
 
-class Host {
+class HypervisorDriver {
  public:
-  Host() = default;
-  Host(const Host&) = delete;
-  Host& operator=(const Host&) = delete;
-  virtual ~Host() = default;
+  HypervisorDriver() = default;
+  HypervisorDriver(const HypervisorDriver&) = delete;
+  HypervisorDriver& operator=(const HypervisorDriver&) = delete;
+  virtual ~HypervisorDriver() = default;
 
   [[nodiscard]] virtual const std::string& uri() const = 0;
   [[nodiscard]] virtual bool is_read_only() const = 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "driver/qemu/left_job.h"
+#include "driver/qemu/orphaned_job.h"
 
 #include "driver/qemu/job_id.h"
 #include "driver/qemu/job_poll.h"

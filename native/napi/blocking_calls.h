@@ -23,9 +23,9 @@
 
 namespace blockpull::napi {
 
-class Calls : public std::enable_shared_from_this<Calls> {
+class BlockingCalls : public std::enable_shared_from_this<BlockingCalls> {
  public:
-  /// Calls `step` until it returns that it is done, or until close(). kIo if no threads can be
+  /// BlockingCalls `step` until it returns that it is done, or until close(). kIo if no threads can be
   /// started.
   [[nodiscard]] Result<void> run(std::function<bool()> step);
 
