@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The real engine, by io_uring and by threads: which thread runs what, when timers fire, and how it
-// ends. Whoever waits for a callback may let go of the engine in the same moment; a sanitizer tells
-// when something of it is touched afterwards. Real time passes here, milliseconds of it; no test
-// depends on how many.
+// The real engine, with io_uring and with threads: which thread runs what, when timers fire, and
+// how it ends. A test that waits for a callback may release the engine at the same moment; a
+// sanitizer reports any later use of it. Real time passes here, some milliseconds; no test depends
+// on how many.
 
 #include "job/engine.h"
 
@@ -32,7 +32,7 @@ namespace {
 constexpr Nanoseconds kMillisecond{1'000'000};
 constexpr Nanoseconds kHour{3'600'000'000'000};
 
-/// Threads of this process, by the name that the engine gives its own.
+/// Threads of this process with that name, which the engine gives its own.
 std::size_t count_threads(const std::string& name) {
   std::size_t count = 0;
   for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
@@ -159,7 +159,7 @@ TEST_P(EngineTest, AnEndThatComesWithOtherNewsIsNotMissed) {
   });
   busy.get_future().wait();
   engine_->post([&called] { called = true; });
-  // Long enough for the end to be told while the engine's thread cannot hear it.
+  // Long enough for the end to be requested while the engine's thread is busy.
   std::thread later([&may_go_on] {
     std::this_thread::sleep_for(20 * kMillisecond);
     may_go_on.set_value();
@@ -330,7 +330,7 @@ TEST_P(EngineTest, RequestsEndOnItsThread) {
   EXPECT_EQ(buffer[2], std::byte{'c'});
 }
 
-/// Some turns, each through a timer and through the blocking threads; then it finishes.
+/// Takes some turns, each through a timer and through the blocking threads; then it finishes.
 class TurningWork final : public Work {
  public:
   explicit TurningWork(int turns) : turns_(turns) {}
@@ -431,7 +431,7 @@ TEST_P(EngineTest, ItsLastUserMayLetGoOnItsThreadOrOnOneOfThePool) {
     Engine& engine = *engine_;
     std::promise<void> ended;
     std::promise<void> is_last;
-    // What a timer holds goes with the engine.
+    // What a timer holds is destroyed with the engine.
     const auto wait_for_end = [&] {
       engine.call_at(Nanoseconds::max(),
                      [with_it = std::shared_ptr<void>(

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The life of a job whose work does only what the test says, on a host that takes one step at a
-// time: the order in which things end, what is told when, and what is told to whom.
+// time: the order of its end, and which notifications are sent, when and to whom.
 
 #include "job/job.h"
 
@@ -19,10 +19,10 @@ namespace {
 
 constexpr io::FileId kDisk{8, 100};
 
-/// What has happened, in order; shared by the test, the work and the callbacks.
+/// The events in order; shared by the test, the work and the callbacks.
 using Diary = std::vector<std::string>;
 
-/// Writes down what it is told, and leaves the rest to the test.
+/// Records its calls, and leaves the rest to the test.
 class DiaryWork final : public Work {
  public:
   explicit DiaryWork(Diary& diary) : diary_(diary) {}
@@ -63,7 +63,7 @@ class JobTest : public testing::Test {
  protected:
   JobTest() : arena_(io::BufferArena::create(io::BufferArena::kBlock).value()), host_(*arena_, 0) {}
 
-  /// A job that goes on holds on to itself.
+  /// A running job holds itself, so it is brought to its end.
   ~JobTest() override {
     if (const auto job = job_.lock(); job != nullptr && !job->outcome()) {
       settle();
@@ -99,7 +99,7 @@ class JobTest : public testing::Test {
     return job;
   }
 
-  /// Until all that was posted by now has run.
+  /// Runs everything that has been posted by now.
   void settle() {
     bool reached = false;
     host_.post([&reached] { reached = true; });
@@ -122,7 +122,7 @@ class JobTest : public testing::Test {
   const std::shared_ptr<Registry> registry_ = std::make_shared<Registry>();
   Diary diary_;
   DiaryWork* work_ = nullptr;
-  /// The one of start().
+  /// The job of start().
   std::weak_ptr<Job> job_;
   std::vector<Outcome> ended_;
 };

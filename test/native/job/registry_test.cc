@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Who has a disk, when it comes free, and that of many who want it at once one gets it.
+// Who has a disk, when it is released, and that only one of many competing claims succeeds.
 
 #include "job/registry.h"
 
@@ -22,7 +22,7 @@ namespace {
 constexpr io::FileId kDisk{8, 100};
 constexpr io::FileId kSameInodeElsewhere{9, 100};
 
-/// Never asked to do anything.
+/// Work that is never asked to do anything.
 class IdleWork final : public Work {
  public:
   [[nodiscard]] std::uint64_t total() const override { return 0; }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Errors as values, their sentences, and how Result hands them up.
+// Errors as values, their sentences, and how Result propagates them.
 
 #include "core/base/error.h"
 

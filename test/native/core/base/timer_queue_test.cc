@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Callbacks in the order of their times, and those that take themselves or others back.
+// Callbacks run in the order of their times, and may cancel themselves or others.
 
 #include "core/base/timer_queue.h"
 

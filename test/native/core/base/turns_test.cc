@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Who begins when, where several want the same.
+// The order in which operations on the same name begin.
 
 #include "core/base/turns.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A walk and its caller, who never meet.
+// A walk and its caller, on both sides of a watch.
 
 #include "core/base/walk_watch.h"
 

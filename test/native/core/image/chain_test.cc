@@ -29,11 +29,11 @@ class ChainTest : public testing::Test {
     files::create_overlay(folder_ / "top", kMiB, "middle", Format::kQcow2);
   }
 
-  /// Puts `name` and `format` into the header of "top", in place of what it states.
+  /// Puts `name` and `format` into the header of "top", replacing what it states.
   void restate(const std::string& name, const std::string& format) const {
     auto file = io::PosixFile::open(folder_ / "top", io::Access::kReadWrite);
     ASSERT_TRUE(file.ok());
-    // The extension that is there has 8 bytes of room; without a format it is one of unknown type.
+    // The present extension has 8 bytes of room; without a format it becomes one of unknown type.
     std::vector<std::byte> head(8);
     put_be_at<std::uint32_t>(head, 0, format.empty() ? 0x11111111 : 0xe2792aca);
     put_be_at<std::uint32_t>(head, 4,
@@ -185,7 +185,7 @@ TEST_F(ChainTest, TwoHundredLayersAreOpenedAndTooManyAreRefused) {
     options.path = folder_ / text("layer", i);
     options.size = 4096;
     options.cluster_size = 512;
-    // Made without looking at the one below, which makes this test quick.
+    // Created without checking the layer below, which makes this test quick.
     files::create_qcow2(options);
     auto file = io::PosixFile::open(options.path, io::Access::kReadWrite);
     ASSERT_TRUE(file.ok());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Who answers for what in a chain of layers of different sizes and cluster sizes, and what the
+// Which layer has what in a chain of layers with different sizes and cluster sizes, and what the
 // guest reads.
 
 #include "core/image/chain_walk.h"

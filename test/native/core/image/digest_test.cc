@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A digest is that of the bytes that the guest reads, zeros and all.
+// A digest covers the bytes that the guest reads, including zeros.
 
 #include "core/image/digest.h"
 

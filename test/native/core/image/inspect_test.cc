@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a chain is said to be: sizes, who has how much, and who is using it.
+// What is reported of a chain: sizes, how much each layer has, and which process uses it.
 
 #include "core/image/inspect.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Whose word counts for the format of a layer that no header speaks of.
+// Who may state the format of a layer that no header states.
 
 #include "core/image/layer_formats.h"
 
@@ -67,7 +67,7 @@ TEST_F(LayerFormatsTest, WhatIsSaidOfAnotherFileSaysNothing) {
 
 TEST_F(LayerFormatsTest, ABareWordIsForOneLayer) {
   LayerFormats formats(stated({}, {said("image", "qcow2")}, Format::kRaw));
-  // The file that the domain speaks of uses it not up.
+  // The file that the domain states does not use it up.
   EXPECT_EQ(*asked(formats, "image"), Format::kQcow2);
   EXPECT_EQ(*asked(formats, "plain"), Format::kRaw);
   folder_.write("second", "another disk");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Magic numbers, and that nothing is ever guessed to be raw.
+// Magic numbers, and that no file is ever guessed to be raw.
 
 #include "core/image/probe.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which tasks run, in which order, how many at once, and what the end waits for.
+// Which tasks run, in which order, how many at once, and what the destructor waits for.
 
 #include "core/io/blocking_pool.h"
 

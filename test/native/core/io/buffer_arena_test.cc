@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Who gets a buffer, and when: in the order of asking, nobody before his turn, and never a byte
-// that somebody else has.
+// Who gets a buffer, and when: in order of arrival, never before its turn, and never a byte that
+// somebody else has.
 
 #include "core/io/buffer_arena.h"
 
@@ -164,7 +164,7 @@ TEST_F(BufferArenaTest, WhoIsServedMayAskAgainAndGiveBackInTheCall) {
   EXPECT_NE(take(kBlocks - 1), nullptr);
 }
 
-/// Everybody who takes, waits, cancels and gives back at random, and what must be true of it.
+/// Callers that take, wait, cancel and give back at random, and the invariants.
 class Crowd {
  public:
   explicit Crowd(std::uint64_t seed) : random_(seed) {}
@@ -189,7 +189,7 @@ class Crowd {
     }
   }
 
-  /// Gives everything back: whoever still waits is served.
+  /// Gives everything back, so that all waiting callers are served.
   void end() {
     while (!held_.empty()) {
       give_back();
@@ -202,7 +202,7 @@ class Crowd {
   static constexpr std::size_t kBlocks = 16;
 
   void ask(std::size_t blocks) {
-    // Those who ask have tried before, as the mover does.
+    // Callers try before they wait, as the mover does.
     if (std::byte* const buffer = arena_->try_take(blocks * kBlock)) {
       hold(buffer, blocks);
       return;

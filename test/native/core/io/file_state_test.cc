@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What stat says of a file before and after somebody has had it.
+// What stat reports of a file before and after somebody has changed it.
 
 #include "core/io/file_state.h"
 

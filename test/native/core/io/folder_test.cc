@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Where a file lies, by its path.
+// The folder part of a path.
 
 #include "core/io/folder.h"
 

@@ -27,7 +27,7 @@ std::unique_ptr<PosixFile> open_file(const std::string& path) {
   return std::move(file).value();
 }
 
-/// Bytes that somebody other than `file` has locked.
+/// Bytes that are locked by anything other than `file`.
 std::string locked_bytes(PosixFile& file) {
   std::string bytes;
   for (int byte = 100; byte < 205; ++byte) {
@@ -68,7 +68,7 @@ TEST_F(Lock, AWriterIsLockedUntilItsLastDirectRequestHasEnded) {
   ASSERT_TRUE(lock_image(*first, LockRole::kWriter).ok());
   const int direct_fd = first->kernel_file().direct_fd;
   ASSERT_GE(direct_fd, 0) << "the tests need a filesystem with direct I/O";
-  // As a request that is under way when its process is killed.
+  // Like a request that is in flight when its process is killed.
   const int under_way = ::dup(direct_fd);
   first.reset();
   const auto second = open_file(path_);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A file appears whole or not at all, and never in the place of another.
+// A file appears complete or not at all, and never replaces another.
 
 #include "core/io/new_file.h"
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A file on a real filesystem: what is opened, what is refused, and what the calls promise at the
-// edges.
+// A file on a real filesystem: what is opened, what is refused, and the calls at their limits.
 
 #include "core/io/posix_file.h"
 
@@ -67,7 +66,7 @@ TEST(PosixFile, ReadsPastTheEndAreZeros) {
   EXPECT_TRUE(all_zero(bytes));
 }
 
-/// Of a read and of a question for a hole at `offset`.
+/// Expects the error of a truncated file from a read and from a hole query at `offset`.
 void expect_cut(PosixFile& file, std::uint64_t offset) {
   std::vector<std::byte> bytes(8);
   for (const Error& error : {file.read_at(offset, bytes).error(), file.run_at(offset).error()}) {
@@ -191,7 +190,7 @@ TEST(PosixFile, PunchGivesSpaceBack) {
 }
 
 TEST(PosixFile, AFailedSyncIsFinal) {
-  // /dev/full has no fdatasync, and a file has no way to fail it on demand; a pipe's end has.
+  // No file can be made to fail fdatasync on demand, and /dev/full has none; a pipe fails it.
   const files::TempFolder folder;
   const auto file = PosixFile::create(folder / "a");
   ASSERT_TRUE(file.ok());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a process has open, its own and another one.
+// The open files of this process and of another one.
 
 #include "core/io/process_files.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The queue of threads: what every queue promises, and files that the kernel does not know.
+// The queue of threads: the common contract, and files that the kernel does not know.
 
 #include "core/io/thread_queue.h"
 
@@ -78,7 +78,7 @@ TEST(ThreadQueue, AReadThatSignalsCutShortGoesOnToItsEnd) {
     }
   });
   int arrived = 0;
-  // Until signals have arrived in a transfer, which the first has nearly always seen.
+  // Until a signal has arrived during a transfer, nearly always the first one.
   while (arrived == 0) {
     std::fill(bytes.begin(), bytes.end(), std::byte{0xee});
     const int until_now = signals.load();

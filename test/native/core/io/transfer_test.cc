@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which descriptor, and what a result means, as the pure functions that they are.
+// The choice of the descriptor and the meaning of a result, as pure functions.
 
 #include "core/io/transfer.h"
 
@@ -19,7 +19,7 @@ constexpr KernelFile kBoth{.fd = 5, .direct_fd = 6, .direct_alignment = 512};
 
 class Transfer : public testing::Test {
  protected:
-  /// A request into aligned memory that begins `shift` bytes behind the border of a page.
+  /// A request into aligned memory that begins `shift` bytes behind a page boundary.
   Request request(Request::Op op, std::uint64_t offset, std::size_t length, std::size_t shift = 0) {
     return {.op = op,
             .file = &file_,

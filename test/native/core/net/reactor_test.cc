@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One thread for all monitors: whose calls it takes, in which order, and when it ends.
+// One thread for all monitors: whose calls it runs, in which order, and when it ends.
 
 #include "core/net/reactor.h"
 
@@ -107,7 +107,7 @@ TEST_F(ReactorTest, WhatIsUnwatchedIsNotToldOfEvenInTheSameTurn) {
       ++told;
       reactor_->unwatch(first.out.get());
       reactor_->unwatch(second.out.get());
-      // A turn later: had the other been told, it would have been by then.
+      // One round later: the other callback would have been called by then.
       reactor_->post([&] { reactor_->post([&done] { done.put(true); }); });
     };
     ASSERT_TRUE(reactor_->watch(first.out.get(), EPOLLIN, ready).ok());
@@ -131,7 +131,7 @@ TEST_F(ReactorTest, WhoLetsGoLastWaitsForWhatWasPosted) {
   for (int i = 0; i < 100; ++i) {
     reactor_->post([&ran] { ++ran; });
   }
-  // Posted by a callback of the last turn, which still counts.
+  // A call that is posted by a callback of the last round still counts.
   reactor_->post([&ran, loop = reactor_.get()] { loop->post([&ran] { ++ran; }); });
   reactor_.reset();
   EXPECT_EQ(ran, 101);

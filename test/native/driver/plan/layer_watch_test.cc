@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What programs without locks do to the layers of an open chain, one thing each, and which of the
-// two looks sees it.
+// What programs without locks do to the layers of an open chain, one at a time, and which of the
+// two checks detects it.
 
 #include "driver/plan/layer_watch.h"
 
@@ -35,7 +35,7 @@ class LayerWatchTest : public testing::Test {
     ASSERT_TRUE(watch_.check().ok());
   }
 
-  /// Both looks must say this of that layer.
+  /// Both checks must report this for that layer.
   void expect_changed(const std::string& name, const std::string& what) const {
     expect_content_kept(false);
     expect_refused(name, what);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Planning as what it is, a function over tables: chains that consist of tables alone, the plan of
-// each as text, and for random chains the question whether the guest reads the same afterwards.
+// Planning as a function over tables: chains that consist only of tables, the plan of each as text,
+// and for random chains whether the guest reads the same afterwards.
 
 #include "driver/plan/pull_planner.h"
 
@@ -222,7 +222,7 @@ TEST(PullPlanner, PartsOfOneCompressedClusterAreReadOnce) {
   EXPECT_EQ(planner.next(kMiB)->piece.staging_bytes, 3000U);
 }
 
-/// Chains of every shape, and what their guests read.
+/// A random chain, and what its guest reads.
 class RandomChain {
  public:
   explicit RandomChain(std::uint64_t seed) : random_(seed) {
@@ -238,7 +238,7 @@ class RandomChain {
   static constexpr std::uint64_t kSector = TableImage::kSector;
   static constexpr std::uint64_t kActiveCluster = 4096;
 
-  /// Carries the plan out, step by step, as text() of what each sector has become.
+  /// Executes the plan step by step, with text() for what each sector becomes.
   void pull() {
     PullPlanner planner(tables_.chain(), base_, zero_clusters_);
     std::uint64_t accounted = 0;
@@ -305,7 +305,7 @@ class RandomChain {
     return name(tables_.layer(0).sector(sector), 0);
   }
 
-  /// What is read through the layers from `first` on.
+  /// The content of a sector through the layers from `first` on.
   [[nodiscard]] std::string content(std::size_t first, std::uint64_t sector) const {
     for (std::size_t layer = first; layer < tables_.chain().layers.size(); ++layer) {
       if (sector * kSector >= tables_.layer(layer).virtual_size()) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a trial finds in a layer that consists of a table and a file in memory, some bytes of which
-// cannot be read. Damaged compressed clusters are found in real images (test/pull).
+// What a trial read finds in a layer that consists of a table and a file in memory with unreadable
+// bytes. test/pull covers damaged compressed clusters, in real images.
 
 #include "driver/plan/trial_read.h"
 
@@ -47,12 +47,12 @@ class TrialRead : public testing::Test {
     target_.has_work = true;
   }
 
-  /// Guest cluster `first` on lie in the file from host cluster `host` on.
+  /// Puts guest clusters from `first` on into the file, from host cluster `host` on.
   void set_data(std::uint64_t first, std::uint64_t count, std::uint64_t host) {
     layer_->set(first * kCluster, {Status::kData, count * kCluster, {host * kCluster}, 0, 0});
   }
 
-  /// What a pull would move is counted, then read.
+  /// Measures what a pull would move, then reads it.
   [[nodiscard]] std::vector<Error> trial() {
     const auto totals = survey(target_, watch_);
     EXPECT_TRUE(totals.ok());
@@ -121,7 +121,7 @@ TEST_F(TrialRead, EndsWithTheLastThatIsTold) {
     file_->break_at(cluster * kCluster);
   }
   EXPECT_EQ(trial().size(), kMostDamaged);
-  // Each once, and once more by itself.
+  // Each once, and then again by itself.
   EXPECT_EQ(file_->reads(), 2 * kMostDamaged);
   EXPECT_LT(watch_.progress()->done_bytes, bytes_to_move_);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Whose chains keep a file from being released: those of domains at rest, of guests, and of the
-// images in a folder; and what cannot be read is told by whose it is.
+// Whose chains keep a file from being released: those of shut-off domains, of guests, and of images
+// in a folder. A chain that cannot be read is reported with its owner.
 
 #include "virt/chains/known_chains.h"
 
@@ -19,7 +19,7 @@ using Paths = std::vector<std::string>;
 
 constexpr std::uint64_t kSize = 1 << 20;
 
-/// top, which stood on mid, and that on base; `other` stands on base.
+/// top was on mid, and mid is on base; `other` is on base too.
 class KnownChainsTest : public testing::Test {
  protected:
   KnownChainsTest() {
@@ -42,7 +42,7 @@ class KnownChainsTest : public testing::Test {
     return {"vm1", "uuid", {disk}};
   }
 
-  /// What is released where these are known.
+  /// The files that are released if these chains are known.
   Paths released(const KnownChains& known) {
     Unneeded left = unneeded_;
     unreadable_ = withhold(known, left);

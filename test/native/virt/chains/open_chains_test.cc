@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The chains that one process has open: of two over one base just the later one releases it.
+// The chains that one process has open: of two over one base only the later one releases it.
 
 #include "virt/chains/open_chains.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Domains of a folder and domains that were described: lookups, redefinition, what a broken file
-// does, and the state that a monitor's socket tells. Each test has a folder of its own.
+// Domains of a folder and described domains: lookups, redefinition, the effects of a broken file,
+// and the state that a monitor's socket shows. Each test has a folder of its own.
 
 #include "virt/domains/domain_store.h"
 
@@ -99,7 +99,7 @@ TEST_F(FolderStoreTest, ListsWhatIsNoDomainWithItsError) {
     }
     const std::string& message = each.error->error.message;
     EXPECT_NE(message.find(root_ + "/" + name + ".xml"), std::string::npos) << message;
-    // Who goes on with what the list gave hears the same.
+    // A lookup with a name or UUID from the list gives the same error.
     for (const auto& found : {(*store)->find_name(name), (*store)->find_uuid(each.domain.uuid)}) {
       ASSERT_FALSE(found.ok()) << name;
       EXPECT_EQ(found.error().error.message, message);

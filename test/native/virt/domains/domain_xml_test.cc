@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Domain XML in, domain out; and back.
+// Parsing and formatting domain XML.
 
 #include "virt/domains/domain_xml.h"
 

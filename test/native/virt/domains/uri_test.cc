@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The one URI that is served, and the answers to all others.
+// The one supported URI, and the answers to all others.
 
 #include "virt/domains/uri.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The one change that a pull makes to domain XML, and that every other byte stays.
+// The one change that a pull makes to domain XML; every other byte stays.
 
 #include "virt/domains/xml_rewrite.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Jobs on a running domain's disk, through a connection and a real socket: followed, left, foreign;
-// and a connection that is closed while QEMU has not answered.
+// Jobs on a running domain's disk, through a connection and a real socket: tracked, orphaned and
+// foreign ones; and a connection that is closed before QEMU has answered.
 
 #include <chrono>
 #include <thread>
@@ -32,7 +32,8 @@ class GuestJobsTest : public testing::Test {
     }
     connections_.clear();
     qemu_->stop();
-    // The reactor may be the last to hold one; once all are gone, the engine ends on this thread.
+    // The reactor may be the last to hold a connection. Once all are gone, the engine ends on this
+    // thread.
     for (; opened_ > 0; --opened_) {
       EXPECT_TRUE(gone_->take());
     }
@@ -53,7 +54,7 @@ class GuestJobsTest : public testing::Test {
     domain.disks = {disk};
     options.domains = {domain};
     options.read_only = read_only;
-    // Held by the connection's sink, so it goes with the connection.
+    // The connection's sink holds this, so it is destroyed with the connection.
     const std::shared_ptr<void> alive(nullptr, [gone = gone_](void*) { gone->put(true); });
     auto opened = open_connection(
         engine_, options,
@@ -78,7 +79,7 @@ class GuestJobsTest : public testing::Test {
 
   [[nodiscard]] DiskRequest disk(Flags flags = 0) const { return {uuid_, "vda", flags}; }
 
-  /// The kind that an answer failed with; absent when it is a success.
+  /// The kind of the error that was answered; absent on success.
   std::optional<ErrorKind> answered() {
     auto job = jobs_->take();
     EXPECT_TRUE(job) << "no answer";
@@ -94,7 +95,7 @@ class GuestJobsTest : public testing::Test {
     return outcome ? outcome->state : job::State::kRunning;
   }
 
-  /// A job in QEMU that nobody follows.
+  /// Creates a job in QEMU that nobody tracks.
   void leave(const std::string& id, const std::string& status) {
     qemu_->with([&](FakeQemu& qemu) {
       qemu.job = FakeQemu::Job{};
@@ -114,7 +115,7 @@ class GuestJobsTest : public testing::Test {
     return told->take();
   }
 
-  /// Waits for it.
+  /// Waits until the domain is seen to be shut off.
   bool is_seen_to_be_shut_off(Connection& connection) {
     const Domain domain = connection.domain_of(uuid_).value();
     const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
@@ -172,7 +173,7 @@ TEST_F(GuestJobsTest, ABaseStaysWhereOneIsNamed) {
   const auto outcome = ends_->take();
   ASSERT_TRUE(outcome);
   EXPECT_EQ(outcome->state, job::State::kCompleted);
-  // Nobody can see its files.
+  // Its files cannot be seen from here.
   EXPECT_FALSE(outcome->verified);
   EXPECT_TRUE(outcome->durable);
   EXPECT_TRUE(outcome->released.empty());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The single checks: libvirt's numbers and libvirt's words.
+// The single checks, with libvirt's numbers and words.
 
 #include "virt/session/checks.h"
 

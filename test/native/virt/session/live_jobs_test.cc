@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// When an owner of jobs is idle, and who is told of it.
+// When an owner of jobs is idle, and who is notified.
 
 #include "virt/session/live_jobs.h"
 
@@ -26,7 +26,7 @@ class LiveJobsTest : public testing::Test {
   int told_ = 0;
 };
 
-/// Calls back when its files and locks go.
+/// Calls back when its files and locks are released.
 class Watched final : public driver::PreparedPull {
  public:
   explicit Watched(std::function<void()> gone) : gone_(std::move(gone)) {}

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The error table: every kind has its own JavaScript code, and failures are worded as libvirt words
-// them.
+// The error table: every kind has its own JavaScript code, and failures have libvirt's wording.
 
 #include "virt/words/error_map.h"
 

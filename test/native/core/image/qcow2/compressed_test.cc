@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Streams that fill a cluster, with junk behind them, and every way for one not to.
+// Streams that fill a cluster, with junk behind them, and every way in which a stream can fail to.
 
 #include "core/image/qcow2/compressed.h"
 
@@ -114,7 +114,7 @@ TEST_P(Compressed, AStreamCutAnywhereIsDamage) {
   for (std::size_t length = 0; length < stream.size(); length += 1 + length / 8) {
     const auto answer =
         inflate(Bytes(stream.begin(), stream.begin() + static_cast<std::ptrdiff_t>(length)));
-    // Nothing but the end mark is missing.
+    // Only the end mark is missing.
     EXPECT_TRUE(!answer.ok() || (length + 4 > stream.size() && into_ == content(kCluster)))
         << length;
   }

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Headers that are right, and one wrong in every way that is known: each field is taken out of its
-// bounds alone, in an image that is otherwise sound, and the refusal must be of the right kind and
-// name the field.
+// Sound headers, and headers with one known fault each. Every field is put out of its bounds alone,
+// in an otherwise sound image. The refusal must have the right kind and name the field.
 
 #include "core/image/qcow2/header.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which clusters are one run: neighbours in the guest and in the file, whether they are added one
+// Which clusters form one run: neighbours in the guest and in the file, whether they are added one
 // by one, come with another piece, or meet when the runs are sorted.
 
 #include "core/image/qcow2/link_runs.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// status() over whole images: joins across slices and tables, absent tables at once, and damaged
+// status() over whole images: joins across slices and tables, absent tables in one run, and damaged
 // tables.
 
 #include "core/image/qcow2/qcow2_image.h"

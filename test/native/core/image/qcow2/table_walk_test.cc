@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Runs over L2 entries: each kind of entry alone, every join and every end of a run, damage, and
-// random tables against a model that looks at one sector at a time.
+// random tables against a model that handles one sector at a time.
 
 #include "core/image/qcow2/table_walk.h"
 
@@ -170,7 +170,7 @@ TEST(TableWalk, BitZeroAndTheBitmapOfACompressedClusterMeanNothingWithSubcluster
   EXPECT_EQ(run.extent.status, Status::kCompressed);
 }
 
-/// What one sector is, without any idea of runs.
+/// The status of one sector, computed without runs.
 Extent model_sector(const TableShape& shape, std::span<const std::byte> entries,
                     std::uint64_t position) {
   const std::uint64_t size = shape.has_subclusters ? kExtendedEntryBytes : kEntryBytes;
@@ -250,7 +250,7 @@ TEST(TableWalk, RandomTablesMeanWhatTheirSectorsMean) {
   }
 }
 
-/// Whatever the bits of entries are, a row of them says what the runs say.
+/// For any bits of entries, a row gives the same as the runs.
 TEST(TableWalk, RowsSayWhatRunsSay) {
   std::mt19937_64 random(test_seed());
   constexpr std::uint64_t kFileSize = std::uint64_t{1} << 40U;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Whose the bytes behind an image are, one kind at a time.
+// Who owns the bytes behind an image, one kind at a time.
 
 #include "core/image/qcow2/trailing_bytes.h"
 
@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::uint64_t kCluster = 4096;
 
-/// An image of three data clusters with `trailing` behind it, and what is said of it.
+/// An image of three data clusters with `trailing` behind it, and who owns that.
 class TrailingBytes : public testing::Test {
  protected:
   TrailingOwner owner_of(std::span<const std::byte> trailing) {
@@ -47,7 +47,7 @@ class TrailingBytes : public testing::Test {
   TrailingOwner owner_of(std::string_view text) { return owner_of(std::as_bytes(std::span(text))); }
 
   std::uint64_t image_end_ = 0;
-  /// What is said of the image, which has none.
+  /// Whether the image, which has no compressed clusters, is said to have some.
   bool has_compressed_ = false;
 };
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a limit makes of clusters that are larger than its pieces: they are moved in strips. Many
-// slow jobs in little memory, strips of zeros, the moment of the link, limits that change inside a
-// cluster.
+// Clusters that are larger than a limit's pieces are moved in strips: many slow jobs in little
+// memory, strips of zeros, the moment of the link, and limits that change inside a cluster.
 
 #include <random>
 #include <utility>
@@ -24,7 +23,7 @@ using image::Status;
 constexpr std::uint64_t kCluster = 65536;
 constexpr std::uint64_t kStrip = 4096;
 constexpr std::uint64_t kClusters = 8;
-/// Where the granted host clusters begin.
+/// The first of the granted host clusters.
 constexpr std::uint64_t kFirstHost = 3;
 
 /// Two layers in memory: the lower has the guest's bytes, in place.
@@ -45,7 +44,7 @@ class Layers {
     return std::span(files_[1]->bytes()).subspan(cluster * kCluster, kCluster);
   }
 
-  /// What the upper layer has in that host cluster; bytes that were never written read as zeros.
+  /// The upper layer's bytes in that host cluster; bytes that were never written read as zeros.
   [[nodiscard]] std::vector<std::byte> host(std::uint64_t cluster) const {
     std::vector<std::byte> bytes(kCluster);
     EXPECT_TRUE(files_[0]->read_at(cluster * kCluster, bytes).ok());
@@ -77,7 +76,7 @@ class Job {
     mover_.grant({kFirstHost, clusters});
   }
 
-  /// As a pull does it: what is called from inside a pump runs it once more.
+  /// As in a pull: a pump that is requested from inside a pump runs afterwards.
   void pump() {
     again_ = true;
     if (std::exchange(pumping_, true)) {
@@ -116,7 +115,7 @@ double seconds_since(faults::InlineHost& host, Nanoseconds begin) {
 
 TEST(MoverStrips, ManySlowJobsShareASmallPoolAndEachReachesItsLimit) {
   constexpr Nanoseconds kApart{1'500'000};
-  // Less than a cluster, and a strip for every fifth job.
+  // Less than a cluster; a strip for every fifth job.
   const auto arena = arena_of(8 * kStrip);
   faults::InlineHost host(*arena, test_seed());
   const Nanoseconds begin = host.clock().now();
@@ -199,7 +198,7 @@ TEST(MoverStrips, AClusterIsLinkedWhenItsLastStripIsInTheFileAndNotBefore) {
   }
 }
 
-/// Zeros but for one strip in each odd cluster, the strip of that number.
+/// Zeros except for one strip in each odd cluster, the strip with the cluster's number.
 std::vector<std::byte> mostly_zeros() {
   std::vector<std::byte> guest(kClusters * kCluster);
   for (std::uint64_t cluster = 1; cluster < kClusters; cluster += 2) {

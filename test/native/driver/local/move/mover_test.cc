@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Pieces on their way through the mover, on a host that takes one step at a time and in any order:
-// where they end up, what becomes of zeros, what a limit, a stop and a failed read do.
+// Pieces in the mover, on a host that takes one step at a time in any order: where they end up,
+// what becomes of zeros, and the effects of a limit, a stop and a failed read.
 
 #include "driver/local/move/mover.h"
 
@@ -25,7 +25,7 @@ constexpr std::uint64_t kPieces = 12;
 
 class MoverTest : public testing::Test {
  protected:
-  /// Guest cluster i lies in cluster i of the lower layer, full of i + 1; every third is zeros.
+  /// Guest cluster i is cluster i of the lower layer, filled with i + 1; every third is zeros.
   MoverTest() : seed_(test_seed()) {
     std::vector<std::byte> content(kPieces * kCluster);
     for (std::uint64_t i = 0; i < kPieces; ++i) {
