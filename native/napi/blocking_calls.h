@@ -25,7 +25,7 @@ namespace blockpull::napi {
 
 class BlockingCalls : public std::enable_shared_from_this<BlockingCalls> {
  public:
-  /// BlockingCalls `step` until it returns that it is done, or until close(). kIo if no threads can be
+  /// Calls `step` until it returns that it is done, or until close(). kIo if no threads can be
   /// started.
   [[nodiscard]] Result<void> run(std::function<bool()> step);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// BlockingCalls that may block, or that answer at any time, seen from JavaScript as promises.
+// Calls that may block, or that answer at any time, seen from JavaScript as promises.
 //
 //     JavaScript thread   start ──▶ promise                    … settled by the dispatcher
 //     a thread of calls.h      work() ──▶ Result ─▶ post           a blocking call, in steps

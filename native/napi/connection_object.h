@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // NativeConnection of lib/native.ts, and the function that opens one. No logic: each method reads
-// its request, makes one call of native/virt/calls and converts the result. BlockingCalls that need no file
-// are answered at once. Info and speed try memory first. The rest runs on a thread of napi/calls.h.
+// its request, makes one call of native/virt/calls and converts the result. Calls that need no file
+// are answered at once. Info and speed try memory first. The rest runs on the threads of
+// blocking_calls.h.
 //
 // Thread rule: the JavaScript thread.
 

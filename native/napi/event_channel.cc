@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// BlockingCalls back into JavaScript from a task of the dispatcher. An exception of one callback must not
+// Calls back into JavaScript from a task of the dispatcher. An exception of one callback must not
 // prevent the next one, so it is cleared here and handed to Node as an uncaught exception.
 
 #include "napi/event_channel.h"

@@ -28,7 +28,7 @@ class EventChannel {
  public:
   EventChannel(napi_env env, napi_value callback);
 
-  /// BlockingCalls back with `argument`. An exception of the callback becomes an uncaught exception.
+  /// Calls back with `argument`. An exception of the callback becomes an uncaught exception.
   void send(napi_value argument);
 
   /// Releases the callback; nothing more is sent.

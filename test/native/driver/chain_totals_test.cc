@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What is counted in rows of clusters is what is counted run by run: random chains, whose layers
-// differ in cluster size, length and kinds of clusters, are surveyed and inspected both ways. One
-// chain in eight has a damaged entry, and both ways name the same.
+// Counting in rows of clusters must give the same as counting run by run. Random chains, whose
+// layers differ in cluster size, length and kinds of clusters, are measured and inspected both
+// ways. One chain in eight has a damaged entry, and both ways must name the same one.
 
 #include <algorithm>
 #include <filesystem>
@@ -91,13 +91,14 @@ class RandomFiles {
       const std::uint64_t entry = below(table.size() / graph.entry_words());
       table[entry * graph.entry_words()] = graph.cluster_size() * 8 + graph.cluster_size() / 2;
       if (graph.cluster_bits == 9) {
-        // Its offsets cannot be unaligned: compressed, but behind the end of the file.
+        // An offset in clusters of 512 bytes cannot be unaligned: use a compressed cluster behind
+        // the end of the file.
         table[entry] = kCompressed | std::uint64_t{1} << 50U;
       }
     }
   }
 
-  /// Long runs, or every entry for itself.
+  /// Either long runs, or a different kind for every entry.
   void fill_table(const TableGraph& graph, std::vector<std::uint64_t>& table) {
     const std::uint64_t longest = below(2) == 0 ? 1 : 1 + below(200);
     const std::uint64_t entries = table.size() / graph.entry_words();
@@ -143,7 +144,7 @@ class RandomFiles {
   std::mt19937_64 random_;
 };
 
-/// An error's sentence without the place where it was met.
+/// An error's sentence without the offset at its end.
 std::string what_of(const Error& error) {
   return error.message.substr(0, error.message.find(" (guest offset"));
 }
@@ -152,7 +153,7 @@ std::string told(const PullSurvey::Totals& totals) {
   return text("move ", totals.bytes_to_move, ", allocate ", totals.bytes_to_allocate);
 }
 
-/// The planner's own steps, added up.
+/// Adds up the planner's own steps.
 std::string planned(const PullTarget& target) {
   image::Qcow2Image& active = target.active();
   PullPlanner planner(target.chain, target.base, target.can_write_zero_clusters());
@@ -194,7 +195,7 @@ image::Chain open_again(const files::TempFolder& folder) {
   return std::move(chain).value();
 }
 
-/// What inspect_chain() says of bytes, or its error.
+/// The byte counts of inspect_chain(), or its error.
 std::string inspected(const files::TempFolder& folder) {
   const auto layers = image::inspect_chain(folder / "0", {}, [] { return true; });
   if (!layers.ok()) {
@@ -207,7 +208,7 @@ std::string inspected(const files::TempFolder& folder) {
   return out;
 }
 
-/// The same, run by run.
+/// The same counts, run by run.
 std::string walked(const image::Chain& chain) {
   std::vector<std::uint64_t> data(chain.layers.size());
   std::vector<std::uint64_t> visible(chain.layers.size());

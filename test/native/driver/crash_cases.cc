@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The places of the data are chosen by arithmetic: a refcount block covers cluster × 8 / width
-// clusters, a table of one cluster covers cluster / 8 blocks.
+// The places of the data are computed: a refcount block covers cluster × 8 / width clusters, a
+// table of one cluster covers cluster / 8 blocks.
 
 #include "driver/crash_cases.h"
 
@@ -72,7 +72,7 @@ CrashCase base_case(std::string name, std::uint32_t refcount_order) {
   return made;
 }
 
-/// Version 2, which knows refcounts of 16 bits only.
+/// Version 2, which supports only refcounts of 16 bits.
 CrashCase old_case(CrashCase made, std::uint32_t cluster_bits) {
   made.top.version = 2;
   made.top.refcount_order = 4;
@@ -118,7 +118,7 @@ void add_new_blocks(std::vector<CrashCase>& cases) {
   cases.push_back(unlimited);
 }
 
-/// What lies behind the end of the disk in its last cluster must not show once that grows.
+/// A grown disk must not show bytes behind its old end in the last cluster.
 void add_short_disks(std::vector<CrashCase>& cases) {
   CrashCase last = small_case("EndsInsideACluster", 4);
   last.top.cluster_bits = 12;
@@ -165,7 +165,7 @@ void add_larger_clusters(std::vector<CrashCase>& cases) {
   sixty_four.backings["base.raw"] = raw_file(400 * kKiB, 12);
   sixty_four.bandwidth = 64 * kKiB;
   cases.push_back(sixty_four);
-  // Strips of zeros are not written, so what was there before would show.
+  // Strips of zeros are not written, so earlier bytes there would show.
   CrashCase garbage = sixty_four;
   garbage.name = "Clusters64KiBInStripsOverGarbage";
   garbage.top.garbage_behind = 640 * kKiB;
@@ -216,7 +216,7 @@ CrashCase random_case(std::mt19937_64& random) {
   made.top.data_clusters = every(random() % 9 + 2, random() % 5, clusters);
   made.top.leaked_clusters = random() % 3 == 0 ? random() % 9 : 0;
   made.top.autoclear = random() % 4 == 0 ? 0x50 : 0;
-  // Where something unknown may own what nothing refers to, old copies stay.
+  // If an unknown feature may own unreferenced clusters, old copies stay.
   made.keeps_trailer = random() % 4 == 0 && made.top.autoclear == 0;
   made.top.garbage_behind = made.keeps_trailer || random() % 3 == 0 ? random() % (100 * kKiB) : 0;
   if (!made.keeps_trailer) {
@@ -242,7 +242,7 @@ CrashCase random_case(std::mt19937_64& random) {
       break;
   }
   if (made.keeps_trailer && made.top.data_clusters.empty()) {
-    // So far behind the image the bytes would be too many to be kept, or the hole to be tried.
+    // The trailer would be too long to keep, or the hole too long to try.
     made.top.first_data_cluster = 0;
   }
   if (random() % 4 == 0) {

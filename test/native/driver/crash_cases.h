@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Small pulls that between them do everything a pull can do to an image: new L2 tables, new
+// Small pulls that together do everything that a pull can do to an image: new L2 tables, new
 // refcount blocks in several rounds of hooking, a growing refcount table, both header edits, leaks
 // of an earlier crash, unknown autoclear bits.
 
@@ -20,11 +20,11 @@ struct CrashCase {
   std::string name;
   faults::ImageRecipe top;
   faults::BackingFiles backings;
-  /// What stays; empty: nothing.
+  /// The base; empty: none stays.
   std::string base;
-  /// What lies behind the image is somebody's, and is kept.
+  /// The bytes behind the image are foreign, and are kept.
   bool keeps_trailer = false;
-  /// Bytes a second: so few that a pull takes several checkpoints. 0: no limit.
+  /// Bytes a second, so few that a pull takes several checkpoints; 0: no limit.
   std::uint64_t bandwidth = 8192;
 
   [[nodiscard]] TrailingPolicy trailing() const {
@@ -34,10 +34,10 @@ struct CrashCase {
 
 [[nodiscard]] std::vector<CrashCase> crash_cases();
 
-/// A case that nobody thought of.
+/// A random case.
 [[nodiscard]] CrashCase random_case(std::mt19937_64& random);
 
-/// How GoogleTest names a case.
+/// GoogleTest's name of a case.
 inline std::ostream& operator<<(std::ostream& out, const CrashCase& crash_case) {
   return out << crash_case.name;
 }

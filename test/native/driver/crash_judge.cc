@@ -18,7 +18,7 @@ using faults::Verdict;
 
 namespace {
 
-/// More than what two pulls leave between the image and a trailer that they have raised.
+/// More than two pulls leave between the image and a trailer that they have raised.
 constexpr std::uint64_t kRoom = std::uint64_t{64} << 20U;
 
 std::uint64_t trailer_bytes(const CrashCase& crash_case) {
@@ -70,8 +70,8 @@ std::string CrashJudge::fault_of(const Content& image) const {
     return text("the header names '", verdict.backing_name, "'");
   }
   if (std::string fault = missing_trailer(image); !fault.empty()) {
-    // Until a copy is whole, the trailer is where it was: behind the image, or raised by a pull
-    // that died. What lies between the two is a hole, of any length.
+    // Until a copy is whole, the trailer is at its old place: behind the image, or raised by a pull
+    // that died. Between the two there is a hole of any length.
     const std::uint64_t home = start_.size() - trailer_.size();
     const std::uint64_t raised = std::max(home, image.size() - std::min(image.size(), kRoom));
     if (!has_trailer(image, home) && !has_trailer(image, raised)) {
@@ -81,12 +81,12 @@ std::string CrashJudge::fault_of(const Content& image) const {
   return differing_byte(image);
 }
 
-/// Where something unknown may own clusters, what nothing refers to is left alone.
+/// If an unknown feature may own clusters, unreferenced ones are not touched.
 bool CrashJudge::may_have_leaks(const Verdict& verdict) const {
   if (case_.top.has_unknown_extension) {
     return true;
   }
-  // What lies behind the last cluster stays, too, where the pull has taken none.
+  // Bytes behind the last cluster stay too, if the pull has taken no clusters there.
   const bool has_tail =
       verdict.trailing_bytes != 0 && verdict.trailing_bytes != before_.trailing_bytes;
   return case_.top.autoclear != 0 && verdict.leaks == before_.leaks && !has_tail;
@@ -97,7 +97,8 @@ std::string CrashJudge::fault_of_completed(const Content& image) const {
   if (std::string fault = missing_trailer(image); !fault.empty()) {
     return fault;
   }
-  // Where clusters had leaked, the last of them was kept with it: it may hold its beginning.
+  // If clusters had leaked, the last of them was kept with the trailer, whose beginning it may
+  // hold.
   const bool is_kept = !trailer_.empty() && verdict.trailing_bytes > trailer_.size();
   const std::uint64_t more = is_kept ? verdict.trailing_bytes - trailer_.size() : 0;
   if (verdict.trailing_bytes == trailer_.size() + more &&

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The promise, as a function: whatever a crash has left, the image is sound, the guest reads what
-// it read before, and one more pull finishes the work with nothing left over.
+// The promise as a function: after any crash the image is sound, the guest reads what it read
+// before, and one more pull finishes the work without leftovers.
 //
 // Thread rule: one thread.
 
@@ -19,25 +19,25 @@ class CrashJudge {
  public:
   explicit CrashJudge(const CrashCase& crash_case);
 
-  /// What the image was before anything happened to it.
+  /// The image before anything happened to it.
   [[nodiscard]] const faults::Content& start() const { return start_; }
 
-  /// What is wrong with an image that nobody has touched since the crash; empty: nothing.
+  /// The fault of an image that nobody has touched since the crash; empty: none.
   [[nodiscard]] std::string fault_of(const faults::Content& image) const;
 
-  /// The same, and what is wrong once it has been pulled to the end.
+  /// The same, and the fault after a further pull.
   [[nodiscard]] std::string fault_after_pull(const faults::Content& image) const;
 
-  /// What is wrong with an image whose pull has completed.
+  /// The fault of an image whose pull has completed.
   [[nodiscard]] std::string fault_of_completed(const faults::Content& image) const;
 
  private:
   /// The layer right below is longer than the disk.
   [[nodiscard]] bool is_over_longer() const;
   [[nodiscard]] std::string differing_byte(const faults::Content& image) const;
-  /// Empty: the file ends with the trailer that is to be kept, or there is none to keep.
+  /// Empty if the file ends with the trailer that is to be kept, or none is.
   [[nodiscard]] std::string missing_trailer(const faults::Content& image) const;
-  /// Whether it lies anywhere in the bytes from there on.
+  /// Whether the trailer lies anywhere in the bytes from there on.
   [[nodiscard]] bool has_trailer(const faults::Content& image, std::uint64_t from) const;
   [[nodiscard]] bool may_have_leaks(const faults::Verdict& verdict) const;
 

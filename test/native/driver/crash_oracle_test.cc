@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Goal: the checker that judges crash states is itself judged. Method: a sample of crash states,
-// and of images damaged on purpose, is written to disk; `qemu-img check` and `qemu-img compare`
-// must say of each what the checker says.
+// Goal: check the checker that judges crash states. Method: a sample of crash states, and of
+// deliberately damaged images, is written to disk; `qemu-img check` and `qemu-img compare` must
+// agree with the checker about each.
 
 #include <fstream>
 

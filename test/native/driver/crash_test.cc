@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Goal: whenever the power fails, the image is sound, the guest reads the same bytes, and the next
-// pull finishes. Method: a pull over a recording disk gives the log of its writes and syncs; at
-// every point of the log the disk is made to lose, keep, tear and reorder what no sync had covered,
-// and each such state goes before the judge. A sample each run, everything with BLOCKPULL_SOAK=1.
+// Goal: after a power failure at any time, the image is sound, the guest reads the same bytes, and
+// the next pull finishes. Method: a pull over a recording disk gives the log of its writes and
+// syncs. At points of the log the disk loses, keeps, tears and reorders what no sync had covered,
+// and each such state is judged. Each run tries a sample, or everything with BLOCKPULL_SOAK=1.
 
 #include <gtest/gtest.h>
 
@@ -21,7 +21,7 @@ using faults::CrashWalk;
 using faults::Kept;
 using faults::RecordedDisk;
 
-/// Points of one log that are looked at, and states of each.
+/// Points of one log to try, and states of each.
 struct Effort {
   std::size_t points = 30;
   std::size_t states = 4;
@@ -31,14 +31,14 @@ Effort effort() {
   return is_soak() ? Effort{SIZE_MAX, 150} : Effort{};
 }
 
-/// States of one disk in which the power may have failed, handed to `judge` until one has a fault.
+/// Passes states of the disk after a power failure to `judge`, until one has a fault.
 template <typename Judge>
 void try_crashes(const RecordedDisk& disk, const Effort& effort, std::mt19937_64& random,
                  const Judge& judge) {
   CrashWalk walk(disk.start(), disk.log());
   const std::size_t points = disk.log().size();
   for (std::size_t point = 0; walk.next(); ++point) {
-    // The chance of each point, so that about as many as wanted are looked at.
+    // The chance of each point, so that about the wanted number is tried.
     if (effort.points < points && random() % points >= effort.points) {
       continue;
     }
@@ -89,8 +89,8 @@ TEST_P(Crash, AnyStateIsSoundAndTheNextPullFinishes) {
   }
 }
 
-/// A killed process leaves its unsynced writes in the page cache: the next pull sees them, builds
-/// on them, and may lose them still.
+/// A killed process leaves its unsynced writes in the page cache. The next pull sees them, builds
+/// on them, and may still lose them.
 TEST_P(Crash, APowerFailureAfterAKilledProcessIsHarmless) {
   const CrashJudge judge(crash_case());
   const auto first = pulled(crash_case(), judge.start(), random_());
@@ -122,7 +122,7 @@ TEST_P(Crash, APowerFailureAfterAKilledProcessIsHarmless) {
 INSTANTIATE_TEST_SUITE_P(Pull, Crash, testing::ValuesIn(crash_cases()),
                          [](const auto& about) { return about.param.name; });
 
-/// Whoever gave up what lies there may not have made that durable.
+/// The process that abandoned these bytes may not have made that durable.
 TEST(GarbageBehindTheEnd, IsCutOffOnceTheTablesThatWereReadAreDurable) {
   std::size_t looked_at = 0;
   for (const CrashCase& crash_case : crash_cases()) {

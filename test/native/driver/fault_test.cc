@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Goal: a job whose disk fails it, or that is stopped, ends as what it is, harms nothing, and can
-// be taken up again. Method: every write, every sync, every size of the disk and every step of a
-// pull in turn is the one at which it happens; the image is judged as it then is, after a power
-// failure on top of it, and after one more pull. A sample each run, everything with
-// BLOCKPULL_SOAK=1.
+// Goal: a job that is stopped, or whose disk fails, ends with the right outcome, harms nothing, and
+// can be repeated. Method: the fault happens at every write, every sync, every size of the disk and
+// every step of a pull in turn. The image is judged as it is then, after a power failure on top,
+// and after one more pull. Each run tries a sample, or everything with BLOCKPULL_SOAK=1.
 
 #include <algorithm>
 #include <cerrno>
@@ -26,7 +25,7 @@ using faults::Kept;
 using faults::kNever;
 using faults::RecordedDisk;
 
-/// Times that one kind of fault is tried in each case.
+/// How often one kind of fault is tried in each case.
 std::uint64_t tries() {
   return is_soak() ? kNever : 14;
 }
@@ -58,10 +57,10 @@ class Fault : public testing::TestWithParam<CrashCase> {
     return outcome;
   }
 
-  /// Whether try number `index` of `all` is one of those to be made.
+  /// Whether try number `index` of `all` is made.
   bool is_tried(std::uint64_t all) { return all <= tries() || random_() % all < tries(); }
 
-  /// As it is, after a power failure now, and after another pull.
+  /// Judges the disk as it is, after a power failure now, and after another pull.
   void expect_harmless(const RecordedDisk& disk) {
     ASSERT_EQ(judge_.fault_after_pull(disk.now()), "");
     CrashWalk walk(disk.start(), disk.log());
@@ -74,7 +73,7 @@ class Fault : public testing::TestWithParam<CrashCase> {
     }
   }
 
-  /// Nothing is left lying about that the next pull would have to take back.
+  /// Expects no leftovers that the next pull would have to reclaim.
   void expect_clean(const RecordedDisk& disk) const {
     faults::Verdict verdict = faults::check_image(disk.now());
     if (GetParam().keeps_trailer && disk.now().size() == disk.start().size() &&
@@ -82,7 +81,7 @@ class Fault : public testing::TestWithParam<CrashCase> {
       // The trailer could not be raised, so nothing was begun.
       return;
     }
-    // Where clusters had leaked, the last of them was kept with the trailer.
+    // If clusters had leaked, the last of them was kept with the trailer.
     const std::uint64_t cluster_size = std::uint64_t{1} << GetParam().top.cluster_bits;
     if (GetParam().keeps_trailer && verdict.trailing_bytes >= GetParam().top.garbage_behind &&
         (verdict.trailing_bytes - GetParam().top.garbage_behind) % cluster_size == 0) {
@@ -135,7 +134,7 @@ TEST_P(Fault, ASyncThatFailsIsFinalAndNothingIsWrittenAfterIt) {
     const auto failed = std::find_if(log.begin(), log.end(), [](const Change& change) {
       return change.kind == Change::Kind::kFailedSync;
     });
-    // Data that was on its way when the sync failed may still arrive; nothing refers to it.
+    // Data in flight when the sync failed may still arrive; nothing refers to it.
     ASSERT_NE(failed, log.end());
     for (auto later = failed; later != log.end(); ++later) {
       ASSERT_NE(later->kind, Change::Kind::kSync);
@@ -173,7 +172,7 @@ TEST_P(Fault, ADiskThatLosesAPartOfTheTrailerDoesNotCompleteTheJob) {
   std::size_t lost = 0;
   for (const Change& change : whole.disk->log()) {
     write += change.kind == Change::Kind::kWrite ? 1 : 0;
-    // Clusters that had leaked may be kept with it.
+    // Leaked clusters may be kept with it.
     const bool is_copy = change.kind == Change::Kind::kWrite && bytes > 0 &&
                          change.bytes.size() >= bytes &&
                          (change.bytes.size() - bytes) % GetParam().top.cluster_size() == 0;
@@ -252,7 +251,7 @@ TEST_P(Fault, ACancelAtAnyStepLeavesACleanImage) {
   }
 }
 
-TEST_P(Fault, AnAbandonedJobChangesNoTableAfterItWasTold) {
+TEST_P(Fault, AnAbandonedJobChangesNoTableAfterwards) {
   const std::uint64_t steps = pull({}, script(0)).run.steps;
   for (std::uint64_t at = 0; at < steps; ++at) {
     if (!is_tried(steps)) {

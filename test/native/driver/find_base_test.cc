@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which layer a name means: by its file, by its name, and where it fits two.
+// Which layer a name means: by its file, by its name, and if it fits two.
 
 #include "driver/find_base.h"
 
@@ -51,7 +51,7 @@ TEST_F(FindBase, IsFoundByNameWhereItsFileCannotBeSeen) {
   EXPECT_FALSE(found(folder_ / "base").ok());
 }
 
-TEST_F(FindBase, IsNoActiveImageAndNoOtherFile) {
+TEST_F(FindBase, TheActiveImageAndOtherFilesAreNotFound) {
   for (const std::string& name :
        {folder_ / "top", std::string("top"), std::string("other"), std::string()}) {
     const auto layer = found(name);
@@ -60,8 +60,9 @@ TEST_F(FindBase, IsNoActiveImageAndNoOtherFile) {
   }
 }
 
-TEST_F(FindBase, ANameThatFitsTwoIsRefusedWithBothUnlessLibvirtIsAsked) {
-  // The file of the deeper one, which the header above the upper one states for another file.
+TEST_F(FindBase, AnAmbiguousNameIsRefusedExceptForLibvirtsCalls) {
+  // The name leads to the deeper file, and the header above the upper layer states it for another
+  // file.
   layers_[1].stated = folder_ / "base";
   const auto layer = found(folder_ / "base");
   ASSERT_FALSE(layer.ok());

@@ -20,7 +20,7 @@ using faults::BackingFiles;
 using faults::RecordedDisk;
 using faults::RecordingFile;
 
-/// Steps after which a pull of these sizes is stuck.
+/// More steps than a pull of these sizes takes, unless it is stuck.
 constexpr std::uint64_t kManySteps = 1000000;
 
 /// One arena for all pulls of the process, so small that pieces wait for each other.

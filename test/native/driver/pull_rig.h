@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Runs one whole pull of a recorded disk on an inline host, and reports how it ended. The chain is
-// put together here from files in memory; `driver/local/prepare_pull.cc` takes files on disk.
+// Runs one whole pull of a recorded disk on an inline host, and reports its outcome. The chain is
+// built here from files in memory; `driver/local/prepare_pull.cc` takes files on disk.
 
 #pragma once
 
@@ -23,11 +23,11 @@ struct PullScript {
   std::string base;
   std::uint64_t bandwidth = 0;
   TrailingPolicy trailing = TrailingPolicy::kRefuse;
-  /// Lifts the limit after so many steps.
+  /// Lifts the limit after this many steps.
   std::uint64_t lift_limit_at = faults::kNever;
-  /// The order in which pending things happen; 0: the order in which they were asked for.
+  /// The order of pending events; 0: the order of the requests.
   std::uint64_t seed = 0;
-  /// Stops the job after so many steps.
+  /// Stops the job after this many steps.
   std::uint64_t stop_at = faults::kNever;
   job::Stop stop = job::Stop::kCancel;
 };
@@ -38,7 +38,7 @@ struct PullRun {
   bool finished = false;
   job::Ending ending;
   std::uint64_t steps = 0;
-  /// Calls and timers that the job has left behind at its end.
+  /// Calls and timers that the job has left at its end.
   std::size_t left_behind = 0;
   std::uint64_t settled = 0;
   std::uint64_t total = 0;
@@ -52,7 +52,7 @@ struct PullRun {
 [[nodiscard]] Result<image::Chain> open_recorded(const std::shared_ptr<faults::RecordedDisk>& disk,
                                                  const faults::BackingFiles& backings);
 
-/// What a pull of that chain down to `base` would be about.
+/// The target of a pull of that chain down to `base`.
 [[nodiscard]] std::unique_ptr<PullTarget> target_of(image::Chain chain, const std::string& base,
                                                     const faults::BackingFiles& backings);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// An Image that is nothing but its table: what each 512-byte sector is, as the test states it.
+// An Image that consists only of its table: the test states each 512-byte sector.
 
 #pragma once
 
@@ -21,7 +21,8 @@ class TableImage final : public image::Image {
   TableImage(std::uint64_t virtual_size, std::uint64_t cluster_size)
       : cluster_size_(cluster_size), size_(virtual_size), sectors_(virtual_size / kSector) {}
 
-  /// The guest bytes from `offset` on are `extent`; as a whole one compressed cluster, or a part.
+  /// Sets the guest bytes from `offset` on to `extent`: one whole compressed cluster, or a part of
+  /// one.
   void set(std::uint64_t offset, const image::Extent& extent) {
     for (std::uint64_t at = 0; at < extent.length && offset + at < size_; at += kSector) {
       image::Extent sector = extent;
@@ -32,7 +33,7 @@ class TableImage final : public image::Image {
     }
   }
 
-  /// An empty file in memory unless the test gives another.
+  /// The file is an empty file in memory unless the test sets another.
   void set_file(std::unique_ptr<io::File> file) { file_ = std::move(file); }
 
   [[nodiscard]] const image::Extent& sector(std::uint64_t index) const { return sectors_[index]; }
@@ -62,7 +63,7 @@ class TableImage final : public image::Image {
   }
 
  private:
-  /// Whether the sector behind `at` goes on with the same run.
+  /// Whether the sector behind `at` continues the same run.
   [[nodiscard]] bool continues(const image::Extent& here, std::uint64_t at) const {
     if (at + 1 == sectors_.size() || sectors_[at + 1].status != here.status) {
       return false;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Pages that are shared between copies until one of them is written to. Bytes of a page behind the
-// end of the file are kept zero, so that growing needs no look at the last page.
+// Copies share pages until one of them writes to a page. Bytes of a page behind the end of the file
+// are kept zero, so that growing the file never touches the last page.
 
 #include "faults/content.h"
 
@@ -66,7 +66,7 @@ void Content::write(std::uint64_t offset, std::span<const std::byte> from) {
 
 void Content::zero(std::uint64_t offset, std::uint64_t length) {
   const std::uint64_t end = std::min(offset + length, size_);
-  // A hole may be of any length.
+  // A hole may have any length.
   for (offset = next_data(offset); offset < end; offset = next_data(offset)) {
     const std::uint64_t in_page = offset % kPage;
     const std::uint64_t count = std::min(end - offset, kPage - in_page);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a file contains, as a value: sparse, and cheap to copy, because copies share the pages that
-// neither has changed. A test that looks at ten thousand states of one image needs both. A page
-// that was never written reads as zeros and counts as a hole.
+// The content of a file as a value. It is sparse, and cheap to copy, because copies share the pages
+// that neither has changed; a test that examines ten thousand states of one image needs both. A
+// page that was never written reads as zeros and counts as a hole.
 //
 // Thread rule: one thread; copies share pages without a lock.
 
@@ -24,22 +24,22 @@ class Content {
 
   [[nodiscard]] std::uint64_t size() const { return size_; }
 
-  /// What is cut off is gone; what is added reads as zeros.
+  /// Bytes behind the new size are lost; new bytes read as zeros.
   void resize(std::uint64_t size);
 
   /// Bytes past the end read as zeros.
   void read(std::uint64_t offset, std::span<std::byte> into) const;
   [[nodiscard]] std::vector<std::byte> read(std::uint64_t offset, std::uint64_t length) const;
 
-  /// Grows to the end of what is written.
+  /// Grows the file to the end of the write if necessary.
   void write(std::uint64_t offset, std::span<const std::byte> from);
 
-  /// [offset, offset + length) reads as zeros, as far as it lies inside; never grows.
+  /// Makes [offset, offset + length) read as zeros, as far as it lies inside; never grows.
   void zero(std::uint64_t offset, std::uint64_t length);
 
-  /// The first offset from `offset` on that lies in a page with data, size() when there is none.
+  /// The first offset from `offset` on in a page with data; size() if there is none.
   [[nodiscard]] std::uint64_t next_data(std::uint64_t offset) const;
-  /// The same for a page without.
+  /// The same for a page without data.
   [[nodiscard]] std::uint64_t next_hole(std::uint64_t offset) const;
 
  private:
@@ -51,7 +51,7 @@ class Content {
   std::uint64_t size_ = 0;
 };
 
-/// `length` bytes that follow from `seed` and are not zeros.
+/// `length` bytes that depend on `seed` and are not zeros.
 [[nodiscard]] std::vector<std::byte> pattern(std::uint64_t seed, std::uint64_t length);
 
 }  // namespace blockpull::faults

@@ -10,7 +10,7 @@ namespace blockpull::faults {
 namespace {
 
 constexpr std::uint64_t kSector = 512;
-/// What filesystems take away is whole blocks.
+/// Filesystems punch whole blocks.
 constexpr std::uint64_t kPunchedBlock = 4096;
 constexpr std::size_t kFewFragments = 8;
 
@@ -113,7 +113,7 @@ std::vector<Kept> choose_subsets(std::size_t pending, std::size_t most, std::mt1
     order[i] = i;
   }
   std::shuffle(order.begin(), order.end(), random);
-  // A third each: one lost, one alone, and anything.
+  // A third each: one fragment lost, one alone, and random subsets.
   for (std::size_t i = 0; i < pending && i < most / 3; ++i) {
     subsets.emplace_back(pending, true).at(order[i]) = false;
     subsets.emplace_back(pending, false).at(order[i]) = true;

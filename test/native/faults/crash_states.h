@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a disk may contain after the power has failed.
+// What a disk may contain after a power failure.
 //
-// What came before the last sync that returned is there. Of every change after it, each part that a
-// disk writes whole (a sector of a write, a change of the length) is there or is not, whatever
-// became of the others: a kept later change without an earlier one is a reordered write, a kept
-// sector without its neighbour a torn one. Kept parts of one sector happen in the order of the log.
-// That allows more states than a real disk has, never fewer.
+// Everything before the last sync that returned is there. A disk writes certain parts atomically: a
+// sector of a write, or a change of the length. Each such part of a later change is there or not,
+// independently of all others. A later change without an earlier one is a reordered write; a sector
+// without its neighbour is a torn one. Kept parts of one sector happen in the order of the log.
+// This allows more states than a real disk has, never fewer.
 //
 //     log    w w S w w p S w w w            S a sync, ▲ the crash
 //            └─durable─────┘ └─┴─┴ pending  ▲
@@ -21,14 +21,14 @@
 
 namespace blockpull::faults {
 
-/// A part of a change that is there whole or not at all.
+/// A part of a change that is there completely or not at all.
 struct Fragment {
   const Change* change = nullptr;
   /// kWrite, kPunch: which bytes of the disk.
   std::uint64_t offset = 0;
   std::uint64_t length = 0;
-  /// The write made the file longer. One that did not shows no bytes behind an end that the disk
-  /// has from before.
+  /// The write made the file longer. A write that did not must not show bytes behind the end that
+  /// the disk already has.
   bool grows = false;
 };
 
@@ -42,27 +42,28 @@ struct CrashPoint {
   [[nodiscard]] Content state(const Kept& kept) const;
 };
 
-/// Every point at which the power can fail, in the order of the log.
+/// Visits every point at which the power can fail, in the order of the log.
 class CrashWalk {
  public:
   /// `log` must outlive the walk.
   CrashWalk(Content start, const std::vector<Change>& log);
 
-  /// The point after the next entry of the log; false at the end. Before the first call, the point
-  /// is the start.
+  /// Moves to the point after the next entry of the log; false at the end. Before the first call,
+  /// the point is the start.
   bool next();
   [[nodiscard]] const CrashPoint& here() const { return here_; }
 
  private:
   const std::vector<Change>& log_;
   std::size_t position_ = 0;
-  /// Of the file, after the entries so far.
+  /// Size of the file after the entries so far.
   std::uint64_t size_ = 0;
   CrashPoint here_;
 };
 
-/// Which subsets of `pending` fragments to look at: all of them when there are at most 8 fragments;
-/// else nothing, all, some with one lost, some with one alone, and some at random, `most` in all.
+/// Chooses the subsets of `pending` fragments to examine: all of them if there are at most 8
+/// fragments. Otherwise none, all, some with one lost, some with one alone, and some random ones,
+/// `most` in all.
 [[nodiscard]] std::vector<Kept> choose_subsets(std::size_t pending, std::size_t most,
                                                std::mt19937_64& random);
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// First every host cluster gets its place, then the tables are written with the places in them. The
-// number of refcount blocks depends on where the last cluster lies and moves it; it is searched for
-// upwards until it is enough.
+// Every host cluster gets its place first; then the tables are written with these places. The
+// number of refcount blocks depends on the place of the last cluster and also moves it, so it is
+// increased until it is enough.
 
 #include "faults/image_recipe.h"
 
@@ -67,7 +67,7 @@ class Builder {
     first_block_cluster_ = first_table_cluster_ + tables_.size();
   }
 
-  /// False when more blocks are needed than have a place.
+  /// False if more blocks are needed than have a place.
   bool place_data() {
     used_.clear();
     data_places_.clear();

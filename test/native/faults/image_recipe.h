@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Writes small qcow2 images byte by byte, to begin a test with. Nothing of the library is used, so
-// what the library reads from these images it has not written itself.
+// Writes small qcow2 images byte by byte, as a start for tests. It uses nothing of the library, so
+// the library reads images that it has not written itself.
 //
 //     header │ refcount table │ L1 │ L2 tables │ refcount blocks │ … free … │ data and leaks
 //
-// The data may begin far behind the tables: that puts the end of the image just before the end of a
-// refcount block, or of the refcount table, without filling gigabytes.
+// The data may begin far behind the tables. The end of the image is then just before the end of a
+// refcount block, or of the refcount table, without gigabytes of data.
 
 #pragma once
 
@@ -31,11 +31,11 @@ struct ImageRecipe {
   std::string backing_format;
   /// Without one, the backing name alone ends the extensions.
   bool has_end_marker = true;
-  /// An extension that nobody knows.
+  /// An extension of unknown type.
   bool has_unknown_extension = false;
   std::uint64_t autoclear = 0;
 
-  /// Guest clusters that hold data; what they hold follows from `seed`.
+  /// Guest clusters with data, which depends on `seed`.
   std::vector<std::uint64_t> data_clusters;
   /// Guest clusters that are zero clusters (version 3).
   std::vector<std::uint64_t> zero_clusters;
@@ -43,10 +43,10 @@ struct ImageRecipe {
 
   /// Host cluster at which the data begins, if the tables leave it free.
   std::uint64_t first_data_cluster = 0;
-  /// Clusters that have a refcount and no reference: some between the data, the rest behind it.
+  /// Clusters with a refcount but no reference: some between the data, the rest behind it.
   std::uint64_t leaked_clusters = 0;
-  /// Bytes, not zeros, that the file has behind the last cluster: QEMU leaves them where it freed
-  /// clusters and was not to discard them.
+  /// Bytes, not zeros, behind the last cluster of the file. QEMU leaves such bytes where it freed
+  /// clusters without discarding them.
   std::uint64_t garbage_behind = 0;
 
   [[nodiscard]] std::uint64_t cluster_size() const { return std::uint64_t{1} << cluster_bits; }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Whatever runs here may ask for more of everything, so each entry leaves its queue before it runs.
+// Anything that runs here may add work, so each entry leaves its queue before it runs.
 
 #include "faults/inline_host.h"
 
@@ -17,7 +17,7 @@ void InlineQueue::run(std::size_t index) {
   Result<void> result = request.op == io::Request::Op::kRead
                             ? request.file->read_at(request.offset, bytes)
                             : request.file->write_at(request.offset, bytes);
-  // Whoever made the request may destroy it in the call.
+  // Moved out first, since its maker may destroy the request in the call.
   const auto done = std::move(request.done);
   done(std::move(result));
 }

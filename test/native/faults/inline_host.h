@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A job::Host with one thread, no kernel and no real time: it does nothing by itself, and one thing
-// at every step().
+// A job::Host with one thread, no kernel and no real time. It does nothing by itself, and one thing
+// at every step():
 //
 //     step: a posted call, if there is one
-//           else a pending request or a pending blocking call     which one: the seed's choice
+//           else a pending request or a pending blocking call     the seed chooses which one
 //           else the next timer; the clock jumps to it
 //
-// With seed 0 everything runs in the order in which it was asked for; any other seed gives an order
-// of its own, the same one each time. So a test can walk a job step by step, and stop it at any.
+// With seed 0 everything runs in the order of the requests. Any other seed gives an order of its
+// own, the same every time. A test can therefore walk a job step by step, and stop it at any step.
 //
 // Thread rule: one thread.
 
@@ -31,16 +31,16 @@ class FakeClock final : public Clock {
   void set(Nanoseconds now) { now_ = now; }
 
  private:
-  /// Not 0: what takes 0 for "never" would go unnoticed.
+  /// Not 0, so that code that takes 0 for "never" is noticed.
   Nanoseconds now_{1'000'000'000'000};
 };
 
-/// Requests that wait until somebody runs them.
+/// Requests wait until the test runs them.
 class InlineQueue final : public io::RequestQueue {
  public:
   [[nodiscard]] const char* name() const override { return "inline"; }
   void submit(io::Request& request) override { pending_.push_back(&request); }
-  /// Runs all that was pending when it was called.
+  /// Runs everything that was pending at the call.
   void wait(Nanoseconds until) override;
   void wake() override {}
 
@@ -53,7 +53,7 @@ class InlineQueue final : public io::RequestQueue {
 
 class InlineHost final : public job::Host {
  public:
-  /// `buffers` may be shared by hosts that do not live at the same time.
+  /// Hosts may share `buffers` if they do not live at the same time.
   InlineHost(io::BufferArena& buffers, std::uint64_t seed)
       : buffers_(buffers), random_(seed), shuffles_(seed != 0) {}
 
@@ -65,10 +65,10 @@ class InlineHost final : public job::Host {
   void cancel_call(std::uint64_t ticket) override;
   void post(std::function<void()> callback) override { posted_.push_back(std::move(callback)); }
 
-  /// False when there is nothing to do, now or later.
+  /// False if there is nothing to do, now or later.
   bool step();
 
-  /// Requests, calls and timers that wait.
+  /// Number of waiting requests, calls and timers.
   [[nodiscard]] std::size_t outstanding() const {
     return posted_.size() + queue_.pending() + blocking_.size() + timers_.size();
   }

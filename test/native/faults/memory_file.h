@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A File in memory, for images that a test builds byte by byte. The bytes are open to the test.
+// A File in memory, for images that a test builds byte by byte. The test has access to the bytes.
 
 #pragma once
 
@@ -21,11 +21,11 @@ class MemoryFile final : public io::File {
       : path_(std::move(path)), bytes_(std::move(content)) {}
 
   [[nodiscard]] std::vector<std::byte>& bytes() { return bytes_; }
-  /// Reads that have the byte at `offset` among theirs fail with EIO.
+  /// Reads that include the byte at `offset` fail with EIO.
   void break_at(std::uint64_t offset) { broken_.insert(offset); }
-  /// How many read_at calls there were.
+  /// Number of read_at calls.
   [[nodiscard]] std::size_t reads() const { return read_offsets_.size(); }
-  /// Where each began, in order.
+  /// The offset of each, in order.
   [[nodiscard]] const std::vector<std::uint64_t>& read_offsets() const { return read_offsets_; }
   void forget_reads() { read_offsets_.clear(); }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Counts references by walking the header, the refcount table, L1 and L2, then compares with what
-// the refcount blocks say, as `qemu-img check` does.
+// Counts references by walking the header, the refcount table, L1 and L2. Then compares them with
+// the refcount blocks, as `qemu-img check` does.
 
 #include "faults/qcow2_checker.h"
 
@@ -146,7 +146,7 @@ class Check {
     }
   }
 
-  /// A structure that must be aligned and lie in the file whole.
+  /// Notes a reference to a structure that must be aligned and lie completely in the file.
   bool refer(std::uint64_t offset, std::uint64_t bytes, const char* what) {
     if (offset == 0 || offset % cluster_ != 0 || offset + bytes > image_.size()) {
       corrupt(what, offset);
@@ -251,11 +251,11 @@ class Check {
   Verdict verdict_;
   std::map<std::uint64_t, std::uint64_t> references_;
   std::map<std::uint64_t, std::uint64_t> refcounts_;
-  /// Host cluster, and whether the entry that refers to it says "copied".
+  /// Host cluster, and whether the entry that refers to it has "copied" set.
   std::vector<std::pair<std::uint64_t, bool>> copied_;
 };
 
-/// What the layers below read, then this one over it.
+/// Reads the layers below, then this one over them.
 std::vector<std::byte> read_layer(const Content& image, bool is_raw, const BackingFiles& backings) {
   if (is_raw) {
     return image.read(0, (image.size() + 511) / 512 * 512);

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A second opinion on an image: is it sound, and what does the guest read? Written for the tests
-// alone, from the format's specification, without one line of the library's own parser, so that a
-// mistake there is not made here again. It is judged itself, by qemu-img, in
-// `crash_oracle_test.cc`.
+// An independent check of an image: is it sound, and what does the guest read? It is written only
+// for the tests, from the format's specification, and shares no line with the library's parser, so
+// that it does not repeat the parser's mistakes. `crash_oracle_test.cc` checks it against qemu-img.
 //
-//     corruption   something is referred to and not counted, counted twice over, or not in the file
-//     leak         something is counted and not referred to; wasteful, harmless
+//     corruption   a reference without a refcount, with too small a refcount, or outside the file
+//     leak         a refcount without a reference; wasteful but harmless
 //
-// It knows what these tests make: plain and zero clusters, no snapshots, no compression.
+// It supports what these tests create: plain and zero clusters, no snapshots, no compression.
 
 #pragma once
 
@@ -22,9 +21,9 @@
 namespace blockpull::faults {
 
 struct Verdict {
-  /// Sentences; empty when the image is sound.
+  /// Sentences; empty if the image is sound.
   std::vector<std::string> corruptions;
-  /// Host clusters, also those behind the end of the file.
+  /// Host clusters, including those behind the end of the file.
   std::vector<std::uint64_t> leaks;
   /// Bytes of the file behind the last cluster that anything refers to.
   std::uint64_t trailing_bytes = 0;
@@ -50,7 +49,7 @@ struct BackingFile {
 };
 using BackingFiles = std::map<std::string, BackingFile>;
 
-/// What the guest reads from the whole disk of `image`; empty when the image cannot be read.
+/// The whole disk of `image` as the guest reads it; empty if the image cannot be read.
 [[nodiscard]] std::vector<std::byte> read_disk(const Content& image, const BackingFiles& backings);
 
 }  // namespace blockpull::faults

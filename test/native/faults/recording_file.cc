@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Every change goes into the log first and happens then, so that log and content cannot disagree:
-// the content is always the start with the log applied.
+// Every change goes into the log before it is applied, so log and content cannot disagree: the
+// content is always the start with the log applied.
 
 #include "faults/recording_file.h"
 

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A file in memory that remembers every change and every sync, and can fail on demand.
+// A file in memory that records every change and every sync, and can fail on demand.
 //
-//     RecordedDisk   what the file contains, and the log of how it came about; the test keeps it
+//     RecordedDisk   the content of the file, and the log that led to it; the test keeps it
 //     RecordingFile  the io::File over it, which the image owns
 //
-// The log is what `crash_states.h` makes crash states of: everything before the last sync that
-// returned is durable, of what came after it any part may be. A sync that fails leaves the log
-// without a sync, and every later one fails too, as io::File promises.
+// `crash_states.h` makes crash states from the log: everything before the last sync that returned
+// is durable, and any part of what came after it may be. A failed sync adds no sync to the log, and
+// every later one fails too, as io::File promises.
 //
-// The descriptor is -1, so request queues serve the file through read_at and write_at.
-// Thread rule: one thread, as in `inline_host.h`; what is read only may be read by many.
+// The descriptor is -1, so request queues serve the file through read_at and write_at. Thread rule:
+// one thread, as in `inline_host.h`; a file that is only read may be read by many.
 
 #pragma once
 
@@ -31,28 +31,28 @@ struct Change {
   enum class Kind : std::uint8_t { kWrite, kPunch, kResize, kSync, kFailedSync };
 
   Kind kind = Kind::kSync;
-  /// kWrite, kPunch: where.
+  /// kWrite, kPunch: the offset.
   std::uint64_t offset = 0;
   /// kPunch: how many bytes. kResize: the new length of the file.
   std::uint64_t length = 0;
-  /// kWrite: what.
+  /// kWrite: the bytes.
   std::vector<std::byte> bytes;
 };
 
-/// What goes wrong. Calls are counted from 0, each kind by itself.
+/// Which calls fail, and how. Calls are counted from 0, each kind separately.
 struct Faults {
   std::uint64_t failing_write = kNever;
   std::uint64_t failing_sync = kNever;
-  /// How many writes fail, from the failing one on.
+  /// How many writes fail, starting with the failing one.
   std::uint64_t failing_writes = 1;
   int write_errno = 5;
-  /// A write that fails has reached the disk up to its middle, rounded down to a sector.
+  /// A failing write reaches the disk up to its middle, rounded down to a sector.
   bool tears_failing_write = false;
-  /// The write that is said to be done, and is not.
+  /// The write that is reported as done but is lost.
   std::uint64_t lost_write = kNever;
-  /// Bytes that the file may have: what goes beyond fails with ENOSPC.
+  /// Bytes that the file may have; a change beyond that fails with ENOSPC.
   std::uint64_t space = kNever;
-  /// Without it, allocate() only makes the file longer, and it is the write that finds no space.
+  /// If false, allocate() only makes the file longer, and the write finds no space.
   bool can_preallocate = true;
 };
 
@@ -61,15 +61,15 @@ class RecordedDisk {
   explicit RecordedDisk(Content start, std::string path = "active.qcow2")
       : path_(std::move(path)), start_(start), now_(std::move(start)) {}
 
-  /// A disk whose last user died: `pending` are its changes that no sync has covered.
+  /// A disk whose last user died: no sync has covered its changes `pending`.
   RecordedDisk(Content durable, std::vector<Change> pending);
 
   Faults faults;
 
   [[nodiscard]] const std::string& path() const { return path_; }
-  /// Before the first entry of the log.
+  /// The content before the first entry of the log.
   [[nodiscard]] const Content& start() const { return start_; }
-  /// With every change that was made, synced or not.
+  /// The content with every change, synced or not.
   [[nodiscard]] const Content& now() const { return now_; }
   [[nodiscard]] const std::vector<Change>& log() const { return log_; }
   [[nodiscard]] std::uint64_t writes() const { return writes_; }
@@ -94,7 +94,7 @@ class RecordedDisk {
   bool sync_failed_ = false;
 };
 
-/// Makes `change` happen in `content`; syncs do nothing.
+/// Applies `change` to `content`; syncs do nothing.
 void apply(const Change& change, Content& content);
 
 class RecordingFile final : public io::File {

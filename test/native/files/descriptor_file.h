@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A File that is nothing but descriptors of the test's choice: closed ones, devices, one that lies
-// about O_DIRECT. Only queues can do anything with it.
+// A File with only descriptors, which the test chooses: closed ones, devices, one that lies about
+// O_DIRECT. Only queues can use it.
 
 #pragma once
 

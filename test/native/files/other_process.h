@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Another process, for what only another one can have: locks, open files, a folder of its own.
+// Another process, for things that only another process can have: locks, open files, its own
+// folder.
 
 #pragma once
 
@@ -16,7 +17,7 @@
 
 namespace blockpull::files {
 
-/// A process of its own that takes something and keeps it until it is killed, with the test.
+/// A process that takes something and keeps it until it is killed at the end of the test.
 class OtherProcess {
  public:
   explicit OtherProcess(const std::function<bool()>& take) {

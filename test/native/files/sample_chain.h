@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Chains on disk for tests: images made by the library itself, with guest data linked into them by
-// hand, so that a test needs no other program. Only for images whose L1 table has one entry.
+// Chains on disk for tests. The library creates the images and this file links guest data into
+// them, so a test needs no other program. Only for images whose L1 table has one entry.
 
 #pragma once
 
@@ -24,7 +24,7 @@ inline void create_qcow2(const image::CreateOptions& options) {
   ASSERT_TRUE(created.ok()) << created.error().message;
 }
 
-/// An overlay of `size` bytes on `backing`, as the header shall state it.
+/// An overlay of `size` bytes on `backing`, as the header is to state it.
 inline void create_overlay(const std::string& path, std::uint64_t size, const std::string& backing,
                            image::Format format) {
   image::CreateOptions options;
@@ -35,8 +35,8 @@ inline void create_overlay(const std::string& path, std::uint64_t size, const st
   create_qcow2(options);
 }
 
-/// Sets the L2 entry of guest cluster `index`; the table is appended when there is none. Refcounts
-/// are left alone, so the image is for reading.
+/// Sets the L2 entry of guest cluster `index`; appends the table if there is none. Refcounts do not
+/// change, so the image is only for reading.
 inline void set_l2_entry(const std::string& path, std::uint64_t index, std::uint64_t entry) {
   using namespace image::qcow2;
   auto file = io::PosixFile::open(path, io::Access::kReadWrite);
@@ -59,7 +59,7 @@ inline void set_l2_entry(const std::string& path, std::uint64_t index, std::uint
   ASSERT_TRUE((*file)->write_at(table + index * 8, word).ok());
 }
 
-/// Gives guest cluster `index` a data cluster full of `value`.
+/// Gives guest cluster `index` a data cluster filled with `value`.
 inline void write_cluster(const std::string& path, std::uint64_t index, int value) {
   using namespace image::qcow2;
   set_l2_entry(path, index, 0);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A qcow2 image that is nothing but tables: a test states L1 entries and the words of L2 tables, as
-// right or as wrong as it likes. Data clusters lie behind the end of the file and read as zeros.
+// A qcow2 image that consists only of tables. A test states L1 entries and the words of L2 tables,
+// right or wrong. Data clusters lie behind the end of the file and read as zeros.
 //
 //     header │ refcount table │ L1 … │ L2 table 0 │ L2 table 1 │ …
 //
-// There is no refcount block: readers do not look, and nothing may be written.
+// There is no refcount block: readers do not need one, and nothing may be written.
 
 #pragma once
 
@@ -30,7 +30,7 @@ struct TableGraph {
   std::string backing_name;
   std::string backing_format;
   std::vector<std::uint64_t> l1;
-  /// Words of 8 bytes; a table that has fewer ends with zeros.
+  /// Words of 8 bytes; a table with fewer ends with zeros.
   std::vector<std::vector<std::uint64_t>> tables;
 
   [[nodiscard]] std::uint64_t cluster_size() const { return std::uint64_t{1} << cluster_bits; }
@@ -42,7 +42,7 @@ struct TableGraph {
   }
   [[nodiscard]] std::uint64_t refcount_table_at() const { return cluster_size(); }
   [[nodiscard]] std::uint64_t l1_at() const { return 2 * cluster_size(); }
-  /// Where table `index` lies; that of a table that is not there is the end of the file.
+  /// Offset of table `index`; a table that does not exist is at the end of the file.
   [[nodiscard]] std::uint64_t table_at(std::uint64_t index) const {
     return l1_at() + round_up(l1.size() * 8, cluster_size()) + index * cluster_size();
   }

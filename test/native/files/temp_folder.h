@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A folder of one test's own, gone with the test, and a few ways to put files into it. What a test
-// that crashed or was killed has left is removed by the next process that makes such a folder.
+// A folder for one test, removed with the test, and a few ways to put files into it. If a test
+// crashed or was killed, the next process that creates such a folder removes what it left.
 
 #pragma once
 
@@ -19,7 +19,7 @@ namespace blockpull::files {
 /// blockpull-test-PID-XXXXXX
 constexpr std::string_view kTempPrefix = "blockpull-test-";
 
-/// Gives how many there were.
+/// Returns how many there were.
 inline std::size_t remove_folders_of_the_dead(const std::filesystem::path& above) {
   std::size_t removed = 0;
   std::error_code ignored;
@@ -63,13 +63,13 @@ class TempFolder {
     return path_ + "/" + std::string(name);
   }
 
-  /// Writes a file and gives its path.
+  /// Writes a file and returns its path.
   std::string write(std::string_view name, std::string_view content) const {
     std::ofstream(*this / name, std::ios::binary) << content;
     return *this / name;
   }
 
-  /// Entries in the folder.
+  /// Number of entries in the folder.
   [[nodiscard]] std::size_t count() const {
     std::size_t entries = 0;
     for ([[maybe_unused]] const auto& each : std::filesystem::directory_iterator(path_)) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What random tests are run with: a seed that can be given again, and how much they try.
+// Settings of random tests: a seed that can be repeated, and the effort.
 
 #pragma once
 
@@ -8,7 +8,7 @@
 
 namespace blockpull {
 
-/// Whether to look at everything (BLOCKPULL_SOAK=1) or at a sample.
+/// Whether to try everything (BLOCKPULL_SOAK=1) or a sample.
 [[nodiscard]] bool is_soak();
 
 /// BLOCKPULL_SEED, or one from the time; printed with each test that uses it.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The real engine, by io_uring and by threads: which thread runs what, when timers fire, and how it
-// ends. Whoever waits for a callback may let go of the engine in the same moment; a sanitizer tells
-// when something of it is touched afterwards. Real time passes here, milliseconds of it; no test
-// depends on how many.
+// The real engine, with io_uring and with threads: which thread runs what, when timers fire, and
+// how it ends. A test that waits for a callback may release the engine at the same moment; a
+// sanitizer reports any later use of it. Real time passes here, some milliseconds; no test depends
+// on how many.
 
 #include "job/engine.h"
 
@@ -32,7 +32,7 @@ namespace {
 constexpr Nanoseconds kMillisecond{1'000'000};
 constexpr Nanoseconds kHour{3'600'000'000'000};
 
-/// Threads of this process, by the name that the engine gives its own.
+/// Threads of this process with that name, which the engine gives its own.
 std::size_t count_threads(const std::string& name) {
   std::size_t count = 0;
   for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
@@ -81,13 +81,13 @@ TEST_P(EngineTest, TheMethodIsTheOneThatWasAskedFor) {
   EXPECT_STREQ(engine_->method(), GetParam());
 }
 
-TEST_P(EngineTest, AProcessHasOneOfThem) {
+TEST_P(EngineTest, AProcessHasOneEngine) {
   EXPECT_EQ(Engine::shared().value(), engine_);
   EXPECT_EQ(count_threads("blockpull"), 1U);
   EXPECT_EQ(count_threads("blockpull-io"), limits::kBlockingThreads);
 }
 
-TEST_P(EngineTest, ItsThreadsEndWithItsLastUserAndTheNextUserHasANewOne) {
+TEST_P(EngineTest, ItEndsWithItsLastUserAndTheNextGetsANewOne) {
   auto other = Engine::shared().value();
   const auto* const registry = &engine_->registry();
   engine_.reset();
@@ -101,7 +101,7 @@ TEST_P(EngineTest, ItsThreadsEndWithItsLastUserAndTheNextUserHasANewOne) {
   EXPECT_EQ(count_threads("blockpull"), 1U);
 }
 
-TEST_P(EngineTest, CallsPostedFromManyThreadsRunOnItsOwnInTheOrderOfEach) {
+TEST_P(EngineTest, PostedCallsRunOnItsThreadInEachThreadsOrder) {
   constexpr int kThreads = 4;
   constexpr int kCalls = 2000;
   const std::thread::id own = engine_thread();
@@ -129,7 +129,7 @@ TEST_P(EngineTest, CallsPostedFromManyThreadsRunOnItsOwnInTheOrderOfEach) {
   }
 }
 
-TEST_P(EngineTest, WhatACallHoldsIsLetGoBeforeTheNextCallRuns) {
+TEST_P(EngineTest, ACallIsDestroyedBeforeTheNextRuns) {
   const auto held = std::make_shared<int>(0);
   long users = 0;
   on_engine([&] {
@@ -149,7 +149,7 @@ TEST_P(EngineTest, WhatWasPostedBeforeTheEndIsRun) {
   EXPECT_EQ(calls, 1000);
 }
 
-TEST_P(EngineTest, AnEndThatComesWithOtherNewsIsNotMissed) {
+TEST_P(EngineTest, AnEndThatArrivesWithOtherCallsIsNotMissed) {
   std::promise<void> busy;
   std::promise<void> may_go_on;
   bool called = false;
@@ -159,7 +159,7 @@ TEST_P(EngineTest, AnEndThatComesWithOtherNewsIsNotMissed) {
   });
   busy.get_future().wait();
   engine_->post([&called] { called = true; });
-  // Long enough for the end to be told while the engine's thread cannot hear it.
+  // Long enough for the end to be requested while the engine's thread is busy.
   std::thread later([&may_go_on] {
     std::this_thread::sleep_for(20 * kMillisecond);
     may_go_on.set_value();
@@ -186,7 +186,7 @@ TEST_P(EngineTest, BlockingWorkRunsElsewhereAndCompletesOnTheEngineThread) {
   EXPECT_NE(worked, std::this_thread::get_id());
 }
 
-TEST_P(EngineTest, WhatBlockingWorkHoldsIsClosedBeforeItCompletesAndNotOnTheEngineThread) {
+TEST_P(EngineTest, BlockingWorkIsDestroyedOnItsThreadBeforeItCompletes) {
   const std::thread::id own = engine_thread();
   std::thread::id closed;
   bool was_closed = false;
@@ -206,7 +206,7 @@ TEST_P(EngineTest, WhatBlockingWorkHoldsIsClosedBeforeItCompletesAndNotOnTheEngi
   EXPECT_NE(closed, own);
 }
 
-TEST_P(EngineTest, WorkThatBlocksHoldsUpNeitherCallsNorTimers) {
+TEST_P(EngineTest, BlockingWorkDelaysNeitherCallsNorTimers) {
   std::promise<void> may_end;
   std::promise<void> ended;
   auto gate = may_end.get_future().share();
@@ -217,7 +217,7 @@ TEST_P(EngineTest, WorkThatBlocksHoldsUpNeitherCallsNorTimers) {
   ended.get_future().wait();
 }
 
-TEST_P(EngineTest, AnEndWaitsForBlockingWorkThatIsUnderWay) {
+TEST_P(EngineTest, TheEndWaitsForRunningBlockingWork) {
   std::promise<void> begun;
   std::atomic<bool> worked{false};
   engine_->run_blocking(
@@ -266,7 +266,7 @@ TEST_P(EngineTest, ATimerOfThePastFiresAtOnceAndBeforeLaterOnes) {
   EXPECT_EQ(fired, (std::vector<int>{0, 1}));
 }
 
-TEST_P(EngineTest, ATimerSetByACallWakesAnEngineThatSleepsTillMuchLater) {
+TEST_P(EngineTest, ATimerSetByACallWakesASleepingEngine) {
   std::uint64_t late = 0;
   on_engine([&] { late = engine_->call_at(engine_->clock().now() + kHour, [] { std::abort(); }); });
   wait_for(
@@ -330,7 +330,7 @@ TEST_P(EngineTest, RequestsEndOnItsThread) {
   EXPECT_EQ(buffer[2], std::byte{'c'});
 }
 
-/// Some turns, each through a timer and through the blocking threads; then it finishes.
+/// Takes some turns, each through a timer and through the blocking threads; then it finishes.
 class TurningWork final : public Work {
  public:
   explicit TurningWork(int turns) : turns_(turns) {}
@@ -410,7 +410,7 @@ TEST_P(EngineTest, AJobIsWaitedForFromManyThreads) {
   EXPECT_EQ(ended.load(), 4);
 }
 
-TEST_P(EngineTest, ItMayGoAsSoonAsItsLastJobHasEnded) {
+TEST_P(EngineTest, ItMayEndAsSoonAsItsLastJobHas) {
   for (int round = 0; round < 200; ++round) {
     if (engine_ == nullptr) {
       engine_ = Engine::shared().value();
@@ -424,7 +424,7 @@ TEST_P(EngineTest, ItMayGoAsSoonAsItsLastJobHasEnded) {
   }
 }
 
-TEST_P(EngineTest, ItsLastUserMayLetGoOnItsThreadOrOnOneOfThePool) {
+TEST_P(EngineTest, ItsLastUserMayReleaseItOnOneOfItsThreads) {
   for (const bool in_pool : {false, true}) {
     if (engine_ == nullptr) {
       engine_ = Engine::shared().value();
@@ -432,7 +432,7 @@ TEST_P(EngineTest, ItsLastUserMayLetGoOnItsThreadOrOnOneOfThePool) {
     Engine& engine = *engine_;
     std::promise<void> ended;
     std::promise<void> is_last;
-    // What a timer holds goes with the engine.
+    // What a timer holds is destroyed with the engine.
     const auto wait_for_end = [&] {
       engine.call_at(Nanoseconds::max(),
                      [with_it = std::shared_ptr<void>(

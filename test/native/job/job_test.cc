@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The life of a job whose work does only what the test says, on a host that takes one step at a
-// time: the order in which things end, what is told when, and what is told to whom.
+// time: the order of its end, and which notifications are sent, when and to whom.
 
 #include "job/job.h"
 
@@ -19,10 +19,10 @@ namespace {
 
 constexpr io::FileId kDisk{8, 100};
 
-/// What has happened, in order; shared by the test, the work and the callbacks.
+/// The events in order; shared by the test, the work and the callbacks.
 using Diary = std::vector<std::string>;
 
-/// Writes down what it is told, and leaves the rest to the test.
+/// Records its calls, and leaves the rest to the test.
 class DiaryWork final : public Work {
  public:
   explicit DiaryWork(Diary& diary) : diary_(diary) {}
@@ -64,7 +64,7 @@ class JobTest : public testing::Test {
  protected:
   JobTest() : arena_(io::BufferArena::create(io::BufferArena::kBlock).value()), host_(*arena_, 0) {}
 
-  /// A job that goes on holds on to itself.
+  /// A running job holds itself, so it is brought to its end.
   ~JobTest() override {
     if (const auto job = job_.lock(); job != nullptr && !job->outcome()) {
       settle();
@@ -100,7 +100,7 @@ class JobTest : public testing::Test {
     return job;
   }
 
-  /// Until all that was posted by now has run.
+  /// Runs everything that has been posted by now.
   void settle() {
     bool reached = false;
     host_.post([&reached] { reached = true; });
@@ -123,12 +123,12 @@ class JobTest : public testing::Test {
   const std::shared_ptr<Registry> registry_ = std::make_shared<Registry>();
   Diary diary_;
   DiaryWork* work_ = nullptr;
-  /// The one of start().
+  /// The job of start().
   std::weak_ptr<Job> job_;
   std::vector<Outcome> ended_;
 };
 
-TEST_F(JobTest, WorkStartsOnTheHostAndKnowsItsBandwidthByThen) {
+TEST_F(JobTest, WorkStartsOnTheHostWithItsBandwidthSet) {
   const auto job = start(5000);
   EXPECT_EQ(diary_, Diary{});
   settle();
@@ -138,7 +138,7 @@ TEST_F(JobTest, WorkStartsOnTheHostAndKnowsItsBandwidthByThen) {
   EXPECT_FALSE(job->outcome().has_value());
 }
 
-TEST_F(JobTest, FilesAreClosedAndTheDiskIsFreeBeforeTheEndIsTold) {
+TEST_F(JobTest, FilesAndDiskAreReleasedBeforeTheEndIsReported) {
   const auto job = started();
   work_->finish({.error = {}, .released = {"middle.qcow2"}});
   EXPECT_EQ(job->progress().state, State::kRunning);
@@ -152,7 +152,7 @@ TEST_F(JobTest, FilesAreClosedAndTheDiskIsFreeBeforeTheEndIsTold) {
   EXPECT_EQ(diary_, (Diary{"closed", "before end", "end completed"}));
 }
 
-TEST_F(JobTest, ACompletedJobTellsWhatItMovedAndReleased) {
+TEST_F(JobTest, ACompletedJobReportsMovedBytesAndReleasedFiles) {
   const auto job = started();
   work_->counters().moved = 12345;
   work_->counters().method = "inline";
@@ -168,7 +168,7 @@ TEST_F(JobTest, ACompletedJobTellsWhatItMovedAndReleased) {
   EXPECT_EQ(outcome->warnings, std::vector<std::string>{"careful"});
 }
 
-TEST_F(JobTest, AnEndIsToldOnceItIsJudged) {
+TEST_F(JobTest, AnEndIsReportedOnceItIsJudged) {
   auto work = std::make_unique<DiaryWork>(diary_);
   work_ = work.get();
   std::function<void()> decide;
@@ -195,7 +195,7 @@ TEST_F(JobTest, AnEndIsToldOnceItIsJudged) {
   EXPECT_EQ(job->outcome()->released, std::vector<std::string>{});
 }
 
-TEST_F(JobTest, AnErrorIsFailedACancelCancelledAndAnEndNobodySawUnknown) {
+TEST_F(JobTest, TheErrorDecidesBetweenFailedCancelledAndUnknown) {
   const struct {
     ErrorKind kind;
     State state;
@@ -216,7 +216,7 @@ TEST_F(JobTest, AnErrorIsFailedACancelCancelledAndAnEndNobodySawUnknown) {
   }
 }
 
-TEST_F(JobTest, TheListenerHearsOneEndAndTheOutcomeIsThereByThen) {
+TEST_F(JobTest, TheListenerIsCalledOnceWithTheOutcomeAvailable) {
   auto work = std::make_unique<DiaryWork>(diary_);
   work_ = work.get();
   std::shared_ptr<Job> job;
@@ -236,7 +236,7 @@ TEST_F(JobTest, TheListenerHearsOneEndAndTheOutcomeIsThereByThen) {
   EXPECT_EQ(diary_, (Diary{"closed", "end"}));
 }
 
-TEST_F(JobTest, WhoWaitsForTheEndIsToldBehindTheListener) {
+TEST_F(JobTest, WhenEndedCallsBackAfterTheListener) {
   const auto job = started();
   job->when_ended([this] { diary_.emplace_back("first"); });
   job->when_ended([this] { diary_.emplace_back("second"); });
@@ -247,7 +247,7 @@ TEST_F(JobTest, WhoWaitsForTheEndIsToldBehindTheListener) {
   EXPECT_EQ(diary_, (Diary{"closed", "before end", "end completed", "first", "second"}));
 }
 
-TEST_F(JobTest, WhoWaitsForAnEndThatIsOverIsToldAtOnce) {
+TEST_F(JobTest, WhenEndedCallsBackAtOnceAfterTheEnd) {
   const auto job = started();
   work_->finish({});
   run_to_end();
@@ -256,7 +256,7 @@ TEST_F(JobTest, WhoWaitsForAnEndThatIsOverIsToldAtOnce) {
   EXPECT_TRUE(told);
 }
 
-TEST_F(JobTest, StoppingTellsTheWorkWhichEndsWhenItCan) {
+TEST_F(JobTest, AStopIsPassedToTheWorkWhichEndsWhenItCan) {
   const auto job = started();
   job->stop(Stop::kCancel);
   EXPECT_EQ(job->progress().state, State::kAborting);
@@ -269,7 +269,7 @@ TEST_F(JobTest, StoppingTellsTheWorkWhichEndsWhenItCan) {
   EXPECT_EQ(ended_.size(), 1U);
 }
 
-TEST_F(JobTest, AStopBeforeTheStartIsToldAfterIt) {
+TEST_F(JobTest, AStopBeforeTheStartIsDeliveredAfterIt) {
   const auto job = start();
   job->stop(Stop::kCancel);
   settle();
@@ -293,7 +293,7 @@ TEST_F(JobTest, AJobThatWasStoppedTooLateCompletes) {
   EXPECT_EQ(job->progress().state, State::kCompleted);
 }
 
-TEST_F(JobTest, WhatIsAskedAtAnyStepOfTheEndReachesNoWorkAndChangesNoEnd) {
+TEST_F(JobTest, CallsDuringTheEndReachNoWorkAndChangeNoOutcome) {
   for (int at = 0; at < 6; ++at) {
     const auto job = started();
     work_->finish({});
@@ -329,7 +329,7 @@ TEST_F(JobTest, ABandwidthThatTheWorkRefusesIsNotShown) {
   EXPECT_EQ(job->progress().bandwidth, 1000U);
 }
 
-TEST_F(JobTest, WhoTriesABandwidthHearsThatItIsInForceOrThatTheJobHasEnded) {
+TEST_F(JobTest, TryBandwidthReportsSuccessOrAnEndedJob) {
   const auto job = started(1000);
   std::vector<bool> told;
   const auto hear = [&told](const Result<void>& result) { told.push_back(result.ok()); };
@@ -344,7 +344,7 @@ TEST_F(JobTest, WhoTriesABandwidthHearsThatItIsInForceOrThatTheJobHasEnded) {
   EXPECT_EQ(job->progress().bandwidth, 7000U);
 }
 
-TEST_F(JobTest, ProgressIsWhatTheWorkTells) {
+TEST_F(JobTest, ProgressShowsTheWorksCounters) {
   const auto job = started();
   ProgressCounters& counters = work_->counters();
   counters.settled = 1;
@@ -370,7 +370,7 @@ TEST_F(JobTest, TheRateIsThatOfTheLastHalfSecond) {
   EXPECT_EQ(host_.clock().now() - begin, Nanoseconds(1'500'000'000));
 }
 
-TEST_F(JobTest, TheSecondsAreThoseFromStartToEnd) {
+TEST_F(JobTest, TheDurationIsFromStartToEnd) {
   const auto job = started();
   host_.step();
   host_.step();
@@ -389,7 +389,7 @@ TEST_F(JobTest, NothingIsLeftWaitingAfterTheEnd) {
   EXPECT_EQ(host_.outstanding(), 0U);
 }
 
-TEST_F(JobTest, AJobThatNobodyHoldsGoesOnToItsEndAndIsGoneThen) {
+TEST_F(JobTest, AJobThatNobodyHoldsRunsToItsEndAndIsDestroyed) {
   std::weak_ptr<Job> watched = started();
   settle();
   ASSERT_FALSE(watched.expired());
@@ -399,7 +399,7 @@ TEST_F(JobTest, AJobThatNobodyHoldsGoesOnToItsEndAndIsGoneThen) {
   EXPECT_TRUE(watched.expired());
 }
 
-TEST_F(JobTest, WhatTheListenerHoldsIsLetGoAtTheEnd) {
+TEST_F(JobTest, TheListenerIsDestroyedAtTheEnd) {
   auto held = std::make_shared<int>(0);
   auto work = std::make_unique<DiaryWork>(diary_);
   work_ = work.get();

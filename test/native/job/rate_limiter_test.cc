@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Goal: what is issued in any second is the limit, to 2 %. Method: a job with endless work on a
-// fake clock, woken by timers that are late as real ones are, and every window of one second that
+// Goal: the bytes issued in any second equal the limit, to 2 %. Method: a job with endless work on
+// a fake clock is woken by timers that are late, as real ones are. Every window of one second that
 // begins at an issue is counted.
 
 #include "job/rate_limiter.h"
@@ -26,7 +26,7 @@ using limits::kMiB;
 constexpr Nanoseconds kMillisecond{1'000'000};
 constexpr Nanoseconds kSecond{1'000'000'000};
 constexpr Nanoseconds kStart{1'000'000'000'000};
-/// What a timer may be late by without losing time.
+/// How late a timer may be without losing time.
 constexpr Nanoseconds kGrace = 4 * kMillisecond;
 
 struct Issue {
@@ -82,14 +82,14 @@ struct Span {
 };
 
 struct Extremes {
-  /// In the fullest second, both its ends included.
+  /// Bytes in the fullest second, both its ends included.
   double most = 0;
-  /// In the emptiest second, both its ends left out.
+  /// Bytes in the emptiest second, both its ends excluded.
   double least = 1e30;
   std::size_t windows = 0;
 };
 
-/// Of every second that begins at an issue and lies in `span`.
+/// The extremes over every second that begins at an issue and lies in `span`.
 Extremes extremes_of(const std::vector<Issue>& issues, Span span) {
   Extremes found;
   std::size_t past = 0;
@@ -112,7 +112,7 @@ Extremes extremes_of(const std::vector<Issue>& issues, Span span) {
   return found;
 }
 
-/// Where a 64th of the rate is less than the smallest piece, that piece counts beside the 2 %.
+/// If a 64th of the rate is less than the smallest piece, that piece counts beside the 2 %.
 double allowance(std::uint64_t rate) {
   return rate / 64 < 4 * kKiB ? static_cast<double>(4 * kKiB) : 0.0;
 }
@@ -149,7 +149,7 @@ TEST_P(RateLimiterAt, TheAverageIsTheLimitToTheGrace) {
   EXPECT_GE(sum, rate * 19.996 - piece);
 }
 
-TEST_P(RateLimiterAt, TimersHoweverLateGiveNeverMore) {
+TEST_P(RateLimiterAt, LateTimersNeverExceedTheLimit) {
   for (const Nanoseconds lateness : {9 * kMillisecond, 50 * kMillisecond, 2 * kSecond}) {
     BusyJob job(GetParam(), test_seed());
     job.lateness = lateness;
@@ -160,7 +160,7 @@ TEST_P(RateLimiterAt, TimersHoweverLateGiveNeverMore) {
   }
 }
 
-TEST_P(RateLimiterAt, TimeInWhichNothingWasWantedIsNotSavedUp) {
+TEST_P(RateLimiterAt, IdleTimeIsNotSavedUp) {
   BusyJob job(GetParam(), test_seed());
   for (int round = 0; round < 5; ++round) {
     job.idle(7 * kSecond);
@@ -187,7 +187,7 @@ class ChangedRate : public testing::TestWithParam<Change> {
  protected:
   static constexpr int kRounds = 50;
 
-  /// A job whose rate has just changed, at an instant of its own in each round.
+  /// A job whose rate has just changed, at a different instant in each round.
   [[nodiscard]] static BusyJob changed(int round) {
     const std::uint64_t seed = test_seed() + static_cast<std::uint64_t>(round);
     BusyJob job(GetParam().from, seed);
@@ -212,7 +212,7 @@ TEST_P(ChangedRate, TheNewOneIsReachedWithin50Milliseconds) {
   }
 }
 
-TEST_P(ChangedRate, NotOnePieceTooManyIsIssuedAfterTheChange) {
+TEST_P(ChangedRate, NoExtraPieceIsIssuedAfterTheChange) {
   for (int round = 0; round < kRounds; ++round) {
     BusyJob job = changed(round);
     const Nanoseconds change = job.now();
@@ -250,7 +250,7 @@ TEST(RateLimiter, WithoutALimitEverythingGoesAtOnce) {
   }
 }
 
-TEST(RateLimiter, ALimitThatIsLiftedHoldsNothingBackAnyMore) {
+TEST(RateLimiter, ALiftedLimitDelaysNothing) {
   RateLimiter limiter(kMiB, kStart);
   limiter.charge(64 * kMiB, kStart);
   ASSERT_FALSE(limiter.may_issue(kStart + 60 * kSecond));
@@ -261,7 +261,7 @@ TEST(RateLimiter, ALimitThatIsLiftedHoldsNothingBackAnyMore) {
   EXPECT_EQ(limiter.piece(kMiB), kMiB);
 }
 
-TEST(RateLimiter, ALimitSetAfterNoneHoldsFromThenOn) {
+TEST(RateLimiter, ALimitSetAfterNoneAppliesAtOnce) {
   BusyJob job(0, test_seed());
   for (int i = 0; i < 1000; ++i) {
     job.idle(kMillisecond);
@@ -275,7 +275,7 @@ TEST(RateLimiter, ALimitSetAfterNoneHoldsFromThenOn) {
   EXPECT_GE(found.least, least_at(10 * kMiB));
 }
 
-TEST(RateLimiter, SettingTheSameRateOverAndOverGivesNothingAway) {
+TEST(RateLimiter, SettingTheSameRateRepeatedlyGainsNothing) {
   BusyJob job(10 * kMiB, test_seed());
   for (int i = 0; i < 4000; ++i) {
     job.run(kMillisecond);
@@ -323,7 +323,7 @@ TEST(RateLimiter, TheLargestNumbersDoNotOverflow) {
     for (int i = 0; i < 1000; ++i) {
       limiter.charge(limits::kPiece, kStart);
     }
-    // A nanosecond each, since times are rounded up.
+    // One nanosecond for each, since times are rounded up.
     EXPECT_GT(limiter.due(), kStart - kGrace);
     EXPECT_LE(limiter.due(), kStart + Nanoseconds(1000));
     limiter.charge(UINT64_MAX, kStart);

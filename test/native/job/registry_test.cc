@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Who has a disk, when it comes free, and that of many who want it at once one gets it.
+// Who has a disk, when it is released, and that only one of many competing claims succeeds.
 
 #include "job/registry.h"
 
@@ -22,7 +22,7 @@ namespace {
 constexpr io::FileId kDisk{8, 100};
 constexpr io::FileId kSameInodeElsewhere{9, 100};
 
-/// Never asked to do anything.
+/// Work that is never asked to do anything.
 class IdleWork final : public Work {
  public:
   [[nodiscard]] Kind kind() const override { return Kind::kPull; }
@@ -57,7 +57,7 @@ TEST_F(RegistryTest, ADiskThatIsClaimedIsRefusedByItsName) {
   EXPECT_EQ(foretold->message, second.error().message);
 }
 
-TEST_F(RegistryTest, NoRefusalIsForetoldOfAFreeDiskWhichStaysFree) {
+TEST_F(RegistryTest, NoRefusalIsPredictedForAFreeDisk) {
   EXPECT_EQ(registry_->claim_refusal(kDisk, "a"), std::nullopt);
   EXPECT_TRUE(is_free(kDisk));
 }
@@ -73,7 +73,7 @@ TEST_F(RegistryTest, OtherDisksAreFree) {
   EXPECT_TRUE(is_free(kSameInodeElsewhere));
 }
 
-TEST_F(RegistryTest, ADiskComesFreeWithItsClaim) {
+TEST_F(RegistryTest, ADiskIsReleasedWithItsClaim) {
   {
     const Registry::Claim first = claim(kDisk);
     ASSERT_FALSE(is_free(kDisk));
@@ -81,7 +81,7 @@ TEST_F(RegistryTest, ADiskComesFreeWithItsClaim) {
   EXPECT_TRUE(is_free(kDisk));
 }
 
-TEST_F(RegistryTest, ReleasingTwiceDoesNotTakeTheDiskFromItsNextOwner) {
+TEST_F(RegistryTest, ReleasingTwiceKeepsTheNextOwnersClaim) {
   Registry::Claim first = claim(kDisk);
   first.release();
   const Registry::Claim second = claim(kDisk);
@@ -89,7 +89,7 @@ TEST_F(RegistryTest, ReleasingTwiceDoesNotTakeTheDiskFromItsNextOwner) {
   EXPECT_FALSE(is_free(kDisk));
 }
 
-TEST_F(RegistryTest, AMovedClaimHoldsTheDiskAndItsSourceHoldsNone) {
+TEST_F(RegistryTest, AMovedClaimHoldsTheDiskAlone) {
   Registry::Claim second;
   {
     Registry::Claim first = claim(kDisk);
@@ -101,14 +101,14 @@ TEST_F(RegistryTest, AMovedClaimHoldsTheDiskAndItsSourceHoldsNone) {
   EXPECT_FALSE(is_free(kDisk));
 }
 
-TEST_F(RegistryTest, AClaimThatIsOverwrittenGivesItsDiskFree) {
+TEST_F(RegistryTest, AnOverwrittenClaimReleasesItsDisk) {
   Registry::Claim one = claim(kDisk);
   one = claim(kSameInodeElsewhere);
   EXPECT_TRUE(is_free(kDisk));
   EXPECT_FALSE(is_free(kSameInodeElsewhere));
 }
 
-TEST_F(RegistryTest, AClaimOutlivesWhoeverElseHeldTheRegistry) {
+TEST_F(RegistryTest, AClaimKeepsItsRegistryAlive) {
   auto registry = std::make_shared<Registry>();
   Registry::Claim claim = registry->claim(kDisk, "a").value();
   const std::weak_ptr<Registry> watched = registry;
@@ -139,7 +139,7 @@ TEST_F(RegistryTest, AJobThatIsGoneIsNotFound) {
   EXPECT_FALSE(is_free(kDisk));
 }
 
-TEST_F(RegistryTest, OfManyWhoWantADiskAtOnceOneHasIt) {
+TEST_F(RegistryTest, OneOfManyCompetingClaimsSucceeds) {
   std::atomic<int> owners{0};
   std::atomic<int> most{0};
   std::atomic<int> turns{0};

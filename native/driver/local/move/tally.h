@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Counts bytes by the way that they took, and updates the job's counters. Every way counts here when
-// it issues. The counters shows the bytes that were read, and by which queue.
+// Counts bytes by the way that they took, and updates the job's counters. Every way counts here
+// when it issues. The counters show the bytes that were read, and by which queue.
 
 #pragma once
 

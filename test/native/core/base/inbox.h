@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What callbacks on another thread leave for the test, in order. Taking waits for it, and gives up
-// after so long that only a defect takes longer.
+// Values that callbacks on another thread pass to the test, in order. take() waits for one, and
+// gives up after a time that only a defect can exceed.
 //
 // Thread rule: any thread.
 
@@ -27,7 +27,7 @@ class Inbox {
     arrived_.notify_all();
   }
 
-  /// Absent when nothing came.
+  /// Absent if nothing came.
   [[nodiscard]] std::optional<T> take() {
     std::unique_lock lock(mutex_);
     if (!arrived_.wait_for(lock, kPatience, [this] { return !values_.empty(); })) {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A thread runs what it was given under its name, is waited for, and is an error where there is
-// none to be had.
+// A thread runs its body under its name and is waited for; a failed start is an error.
 
 #include "core/base/thread.h"
 
@@ -32,7 +31,7 @@ TEST(Thread, RunsItsBodyUnderItsNameAndItsEndIsWaitedFor) {
   EXPECT_STREQ(name.data(), "blockpull-test");
 }
 
-/// In a process of its own, since it asks for a stack that is too large for the whole process.
+/// Runs in a process of its own, since it asks for a stack that is too large for the whole process.
 [[noreturn]] void start_without_memory() {
   pthread_attr_t attributes;
   ::pthread_attr_init(&attributes);
@@ -42,7 +41,7 @@ TEST(Thread, RunsItsBodyUnderItsNameAndItsEndIsWaitedFor) {
   std::_Exit(!thread.ok() && thread.error().error_number == EAGAIN ? 0 : 1);
 }
 
-TEST(ThreadDeathTest, ThatCannotBeHadIsAnError) {
+TEST(ThreadDeathTest, AFailedStartIsAnError) {
   EXPECT_EXIT(start_without_memory(), testing::ExitedWithCode(0), "");
 }
 

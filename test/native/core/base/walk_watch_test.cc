@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A walk and its caller, who never meet.
+// A walk and its caller, on both sides of a watch.
 
 #include "core/base/walk_watch.h"
 
@@ -18,7 +18,7 @@ TEST(WalkWatch, IsWantedUntilItIsGivenUp) {
   EXPECT_EQ(walk.check().error().kind, ErrorKind::kCancelled);
 }
 
-TEST(WalkWatch, IsNotWantedWhereNobodyIsThereAnyMore) {
+TEST(WalkWatch, IsCancelledWhenTheCallerIsGone) {
   bool is_ending = false;
   const WalkWatch walk([&is_ending] { return !is_ending; });
   EXPECT_TRUE(walk.check().ok());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What names in headers mean, how a header should state a path, and the folders that are allowed.
+// What names in headers mean, how a header should state a path, and which folders are allowed.
 
 #include "core/image/backing_name.h"
 
@@ -68,16 +68,17 @@ TEST_F(BackingName, StaysRelativeWhereItWas) {
 
 TEST_F(BackingName, StaysAbsoluteWhereItWas) {
   EXPECT_EQ(name_for("vms/top", "vms/../templates/base", {"/old"}), folder_ / "templates/base");
-  // A header above the base states it relatively: what it is relative to may go.
+  // A header above the base states it by a relative name: the layer that it is relative to may drop
+  // out.
   EXPECT_EQ(name_for("vms/top", "vms/base", {folder_ / "vms/deep/middle", "../base"}),
             folder_ / "vms/base");
-  // And as it was stated: a link that is kept pointing to the newest template.
+  // An absolute name is kept as stated: it may be a link that always points to the newest template.
   ASSERT_EQ(::symlink("templates", (folder_ / "current").c_str()), 0);
   EXPECT_EQ(name_for("vms/top", "templates/base", {"middle", folder_ / "current/base"}),
             folder_ / "current/base");
 }
 
-TEST_F(BackingName, WhatWouldBeTakenForAProtocolIsWrittenWithADot) {
+TEST_F(BackingName, ANameThatLooksLikeAProtocolStartsWithADot) {
   EXPECT_EQ(name_for("vms/top", "vms/a:b", {"old"}), "./a:b");
   EXPECT_EQ(name_for("vms/top", "vms/deep/a:b", {"old"}), "deep/a:b");
 }
@@ -88,20 +89,20 @@ TEST_F(BackingName, ARelativeNameLeadsBackToTheTargetThroughLinkedFolders) {
   EXPECT_EQ(files::content_of(folder_ / "templates/link/../../base"), "the base");
 }
 
-TEST_F(BackingName, OfALinkedImageLeadsThereFromTheLinkAndFromWhereItLies) {
+TEST_F(BackingName, ALinkedImageGetsANameValidFromLinkAndTarget) {
   ASSERT_EQ(::symlink("deep/top", (folder_ / "vms/disk").c_str()), 0);
-  // "../base" would be right from the image's folder alone.
+  // "../base" would be right only from the image's folder.
   EXPECT_EQ(name_for("vms/disk", "vms/base", {"middle"}), folder_ / "vms/base");
-  // As OpenNebula has it: a link to the folder itself, and one name that is right from both.
+  // As in OpenNebula: a link to the folder itself, and one name that is right from both.
   ASSERT_EQ(::symlink(".", (folder_ / "vms/deep/deep").c_str()), 0);
   EXPECT_EQ(name_for("vms/disk", "vms/deep/base", {"middle", "deep/base"}), "deep/base");
-  // The other names of the image count alike.
+  // The other names of the image count too.
   const auto name = backing_name_for({folder_ / "vms/deep/top", folder_ / "vms/disk"},
                                      folder_ / "vms/base", {"middle"});
   EXPECT_EQ(*name, folder_ / "vms/base");
 }
 
-TEST_F(BackingName, OfALinkInTheSameFolderStaysRelative) {
+TEST_F(BackingName, ALinkInTheSameFolderKeepsARelativeName) {
   ASSERT_EQ(::symlink("top", (folder_ / "vms/disk").c_str()), 0);
   EXPECT_EQ(name_for("vms/disk", "templates/base", {"middle", "old"}), "../templates/base");
 }
@@ -131,7 +132,7 @@ TEST_F(BackingName, ALinkOutOfAnAllowedFolderDoesNotPass) {
   EXPECT_FALSE(check_folder_policy(folder_ / "templates/base", {folder_ / "templates"}).ok());
 }
 
-TEST_F(BackingName, AFolderWhoseNameOnlyBeginsLikeAnAllowedOneDoesNotPass) {
+TEST_F(BackingName, AFolderWithAnAllowedPrefixInItsNameDoesNotPass) {
   ASSERT_EQ(::mkdir((folder_ / "templates-other").c_str(), 0700), 0);
   folder_.write("templates-other/base", "x");
   EXPECT_FALSE(check_folder_policy(folder_ / "templates-other/base", {folder_ / "templates"}).ok());

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// New images: the numbers that fit, the ones that do not, and that nothing is left of what was
-// refused. That QEMU accepts them is shown end to end in test/pull.
+// New images: which numbers fit, which do not, and that a refusal leaves nothing behind. test/pull
+// shows end to end that QEMU accepts them.
 
 #include "core/image/create.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A digest is that of the bytes that the guest reads, zeros and all.
+// A digest covers the bytes that the guest reads, including zeros.
 
 #include "core/image/digest.h"
 
@@ -25,7 +25,7 @@ Result<Digest> digest_guest(const Chain& chain) {
   }
 }
 
-TEST(Digest, IsThatOfTheGuestsBytes) {
+TEST(Digest, CoversTheGuestsBytes) {
   const files::TempFolder folder;
   folder.write("base.raw", std::string(3 * kCluster + 700, 'b'));
   files::create_overlay(folder / "top", 100 * kCluster + 512, "base.raw", Format::kRaw);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Where a file lies, by its path.
+// The folder part of a path.
 
 #include "core/io/folder.h"
 
@@ -11,7 +11,7 @@
 namespace blockpull::io {
 namespace {
 
-TEST(Folder, AFolderThatIsNotThereCannotBeSynced) {
+TEST(Folder, AMissingFolderCannotBeSynced) {
   const files::TempFolder folder;
   const auto synced = sync_folder(folder / "missing/a");
   ASSERT_FALSE(synced.ok());

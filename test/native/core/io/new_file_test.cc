@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A file appears whole or not at all, and never in the place of another.
+// A file appears complete or not at all, and never replaces another.
 
 #include "core/io/new_file.h"
 
@@ -26,7 +26,7 @@ TEST(NewFile, TheNameAppearsWithTheWholeContent) {
   EXPECT_EQ(folder.count(), 1U);
 }
 
-TEST(NewFile, NothingIsLeftOfOneThatWasNotPublished) {
+TEST(NewFile, AnUnpublishedFileIsRemoved) {
   const files::TempFolder folder;
   {
     auto file = NewFile::create(folder / "a");
@@ -45,7 +45,7 @@ TEST(NewFile, AnExistingNameIsRefusedFromTheStart) {
   EXPECT_EQ(file.error().path, folder / "a");
 }
 
-TEST(NewFile, ANameThatSomebodyElseTookMeanwhileIsLeftToThem) {
+TEST(NewFile, ANameTakenByAnotherIsNotReplaced) {
   const files::TempFolder folder;
   {
     auto file = NewFile::create(folder / "a");

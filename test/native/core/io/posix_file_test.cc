@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A file on a real filesystem: what is opened, what is refused, and what the calls promise at the
-// edges.
+// A file on a real filesystem: what is opened, what is refused, and the calls at their limits.
 
 #include "core/io/posix_file.h"
 
@@ -25,7 +24,7 @@ std::vector<std::byte> pattern(std::size_t size, int value) {
   return std::vector<std::byte>(size, static_cast<std::byte>(value));
 }
 
-TEST(PosixFile, WhatIsNoRegularFileIsRefusedAtOnce) {
+TEST(PosixFile, AnythingButARegularFileIsRefusedAtOnce) {
   const files::TempFolder folder;
   ASSERT_EQ(::mkfifo((folder / "fifo").c_str(), 0600), 0);
   for (const std::string& path : {folder / "fifo", folder.path(), std::string("/dev/null")}) {
@@ -67,7 +66,7 @@ TEST(PosixFile, ReadsPastTheEndAreZeros) {
   EXPECT_TRUE(all_zero(bytes));
 }
 
-/// Of a read and of a question for a hole at `offset`.
+/// Expects the error of a truncated file from a read and from a hole query at `offset`.
 void expect_cut(PosixFile& file, std::uint64_t offset) {
   std::vector<std::byte> bytes(8);
   for (const Error& error : {file.read_at(offset, bytes).error(), file.run_at(offset).error()}) {
@@ -76,7 +75,7 @@ void expect_cut(PosixFile& file, std::uint64_t offset) {
   }
 }
 
-TEST(PosixFile, WhatAFileHadWhenItWasOpenedAndHasNoLongerIsNoZeros) {
+TEST(PosixFile, ATruncatedFileDoesNotReadAsZeros) {
   const files::TempFolder folder;
   const std::string path = folder.write("a", std::string(8192, 'a'));
   for (const Access access : {Access::kReadOnly, Access::kReadWrite}) {
@@ -91,7 +90,7 @@ TEST(PosixFile, WhatAFileHadWhenItWasOpenedAndHasNoLongerIsNoZeros) {
   }
 }
 
-TEST(PosixFile, WhatWeMakeOfAFileIsWhatItMustHave) {
+TEST(PosixFile, OurOwnChangesUpdateTheExpectedSize) {
   const files::TempFolder folder;
   const std::string path = folder.write("a", std::string(8192, 'a'));
   const auto file = PosixFile::open(path, Access::kReadWrite);
@@ -149,7 +148,7 @@ TEST(PosixFile, AllocateGrowsTheFileWithZerosAndKeepsWhatIsThere) {
   EXPECT_EQ(files::content_of(folder / "a").substr(0, 4), std::string("abc\0", 4));
 }
 
-TEST(PosixFile, AHugeAllocationIsNoSpaceOrTooLargeAndNeverASuccess) {
+TEST(PosixFile, AHugeAllocationFailsWithNoSpaceOrTooLarge) {
   const files::TempFolder folder;
   const auto file = PosixFile::create(folder / "a");
   ASSERT_TRUE(file.ok());
@@ -191,7 +190,7 @@ TEST(PosixFile, PunchGivesSpaceBack) {
 }
 
 TEST(PosixFile, AFailedSyncIsFinal) {
-  // /dev/full has no fdatasync, and a file has no way to fail it on demand; a pipe's end has.
+  // No file can be made to fail fdatasync on demand, and /dev/full has none; a pipe fails it.
   const files::TempFolder folder;
   const auto file = PosixFile::create(folder / "a");
   ASSERT_TRUE(file.ok());

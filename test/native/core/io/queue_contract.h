@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What every request queue promises, as tests that `thread_queue_test.cc` and `uring_queue_test.cc`
-// each run on their own. `Owner` is default-constructed and has a queue().
+// The contract of every request queue, as tests that `thread_queue_test.cc` and
+// `uring_queue_test.cc` each run for their own. `Owner` is default-constructed and has a queue().
 
 #pragma once
 
@@ -157,7 +157,7 @@ TYPED_TEST_P(QueueContract, AShortWriteIsContinuedAndItsErrorTellsHowFarItCame) 
 TYPED_TEST_P(QueueContract, WhereDirectIoIsRefusedTheOtherDescriptorServes) {
   const auto real = this->file_with("abc");
   KernelFile kernel_file = real->kernel_file();
-  // As a device that wants more than it says.
+  // Like a device that requires more alignment than it reports.
   kernel_file.direct_alignment = 1;
   files::DescriptorFile file(kernel_file);
   Bytes bytes(3);
@@ -249,7 +249,7 @@ TYPED_TEST_P(QueueContract, AWakeEndsTheWaitThatIsUnderWayOrTheNextOne) {
 
 TYPED_TEST_P(QueueContract, AWaitWithoutNewsEndsAtItsTimeAndNotBefore) {
   const MonotonicClock clock;
-  // A wake is used up by the wait that it ends.
+  // A wait consumes the wake that ends it.
   this->queue().wake();
   this->queue().wait(Nanoseconds::max());
   this->queue().wait(Nanoseconds(0));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A file that others write is synced only where its name still leads to it.
+// A file that others write is synced only if its name still leads to it.
 
 #include "core/io/sync_file.h"
 

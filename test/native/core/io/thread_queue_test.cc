@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The queue of threads: what every queue promises, and files that the kernel does not know.
+// The queue of threads: the common contract, and files that the kernel does not know.
 
 #include "core/io/thread_queue.h"
 
@@ -50,7 +50,7 @@ TEST(ThreadQueue, AFileThatTheKernelDoesNotKnowIsServedByItsOwnCalls) {
   EXPECT_EQ(bytes[0], std::byte{'a'});
 }
 
-TEST(ThreadQueue, TheErrorOfSuchAFileIsTheRequestsError) {
+TEST(ThreadQueue, TheErrorOfAFileIsTheErrorOfItsRequest) {
   files::DescriptorFile file({});
   Bytes bytes(3);
   Request request{.file = &file, .buffer = bytes.data(), .length = 3, .done = {}};
@@ -59,7 +59,7 @@ TEST(ThreadQueue, TheErrorOfSuchAFileIsTheRequestsError) {
   EXPECT_EQ(result.error().kind, ErrorKind::kUnsupported);
 }
 
-TEST(ThreadQueue, AReadThatSignalsCutShortGoesOnToItsEnd) {
+TEST(ThreadQueue, AReadInterruptedBySignalsIsCompleted) {
   struct sigaction counting {};
   struct sigaction before {};
   static std::atomic<int> signals;
@@ -78,7 +78,7 @@ TEST(ThreadQueue, AReadThatSignalsCutShortGoesOnToItsEnd) {
     }
   });
   int arrived = 0;
-  // Until signals have arrived in a transfer, which the first has nearly always seen.
+  // Until a signal has arrived during a transfer, nearly always the first one.
   while (arrived == 0) {
     std::fill(bytes.begin(), bytes.end(), std::byte{0xee});
     const int until_now = signals.load();

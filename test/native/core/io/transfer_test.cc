@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which descriptor, and what a result means, as the pure functions that they are.
+// The choice of the descriptor and the meaning of a result, as pure functions.
 
 #include "core/io/transfer.h"
 
@@ -19,7 +19,7 @@ constexpr KernelFile kBoth{.fd = 5, .direct_fd = 6, .direct_alignment = 512};
 
 class Transfer : public testing::Test {
  protected:
-  /// A request into aligned memory that begins `shift` bytes behind the border of a page.
+  /// A request into aligned memory that begins `shift` bytes behind a page boundary.
   Request request(Request::Op op, std::uint64_t offset, std::size_t length, std::size_t shift = 0) {
     return {.op = op,
             .file = &file_,
@@ -57,7 +57,7 @@ TEST_F(Transfer, AFileWithoutADirectDescriptorUsesItsOther) {
   EXPECT_EQ(descriptor_for(request(Request::Op::kRead, 0, 4096), {}), -1);
 }
 
-TEST_F(Transfer, TheRestOfARequestGoesDirectOnlyIfItIsAlignedItself) {
+TEST_F(Transfer, TheRestOfARequestGoesDirectOnlyIfAligned) {
   Request begun = request(Request::Op::kRead, 0, 4096);
   begun.transferred = 1024;
   EXPECT_EQ(descriptor_for(begun, kBoth), 6);
@@ -65,7 +65,7 @@ TEST_F(Transfer, TheRestOfARequestGoesDirectOnlyIfItIsAlignedItself) {
   EXPECT_EQ(descriptor_for(begun, kBoth), 5);
 }
 
-TEST_F(Transfer, ARefusalOfDirectIoIsTriedWithoutItOnce) {
+TEST_F(Transfer, ARefusedDirectRequestIsRetriedOnceWithoutIt) {
   Request refused = request(Request::Op::kRead, 0, 4096);
   EXPECT_TRUE(retry_without_direct(refused, kBoth, EINVAL));
   EXPECT_EQ(descriptor_for(refused, kBoth), 5);
@@ -109,7 +109,7 @@ TEST_F(Transfer, AWriteOfNothingIsAnErrorAndNotAnEndlessLoop) {
   EXPECT_EQ(error.error_number, EIO);
 }
 
-TEST_F(Transfer, AnErrorTellsTheCallTheFileAndHowFarItCame) {
+TEST_F(Transfer, AnErrorNamesTheCallTheFileAndTheOffset) {
   Request read = request(Request::Op::kRead, 5000, 100);
   ASSERT_EQ(account(read, 60), TransferState::kContinue);
   ASSERT_EQ(account(read, -EIO), TransferState::kFailed);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The ring: what every queue promises, and what is its own.
+// The ring: the common contract, and what is specific to it.
 
 #include "core/io/uring_queue.h"
 
@@ -36,7 +36,7 @@ TEST(UringQueue, SaysThatItIsIoUring) {
   EXPECT_STREQ(ring.queue().name(), "io_uring");
 }
 
-/// In a child process: from now on it may make rings, and have nothing done by them.
+/// Runs in a child process, which may then create rings but not use them.
 bool refuse_io_uring_enter() {
   std::array<sock_filter, 4> steps{{BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
                                     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_io_uring_enter, 0, 1),
@@ -47,7 +47,7 @@ bool refuse_io_uring_enter() {
          ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
 }
 
-TEST(UringQueue, IsRefusedWhereASandboxLetsRingsBeMadeAndNotUsed) {
+TEST(UringQueue, IsRefusedIfASandboxForbidsUsingTheRing) {
   const pid_t child = ::fork();
   ASSERT_GE(child, 0);
   if (child == 0) {
@@ -61,7 +61,7 @@ TEST(UringQueue, IsRefusedWhereASandboxLetsRingsBeMadeAndNotUsed) {
   EXPECT_EQ(status, 0);
 }
 
-/// Gives 0 where all that was asked for before and after the ring was refused was done.
+/// Returns 0 if everything requested before and after the ring was refused was done.
 int write_and_read_through_a_refused_ring(const std::string& path) {
   constexpr std::size_t kCount = 400;
   constexpr std::size_t kLength = 4096;
@@ -86,7 +86,7 @@ int write_and_read_through_a_refused_ring(const std::string& path) {
                         .done = [&done](Result<void> result) { done += result.ok() ? 1 : 0; }});
     ring.queue().submit(requests.back());
   };
-  // Some that the kernel has, and more than the ring has entries for.
+  // Some requests that the kernel has, and more than the ring has entries for.
   for (std::size_t i = 0; i < kCount; ++i) {
     submit(Request::Op::kWrite, i, bytes);
     if (i == kCount / 8) {
@@ -112,7 +112,7 @@ int write_and_read_through_a_refused_ring(const std::string& path) {
   return done == 2 * kCount && read == bytes ? 0 : 1;
 }
 
-TEST(UringQueue, ThatIsRefusedLaterDoesAllTheSameWhatItIsAskedFor) {
+TEST(UringQueue, ARingRefusedLaterStillCompletesAllRequests) {
   const files::TempFolder folder;
   const std::string path = folder.write("file", "to be written");
   const pid_t child = ::fork();
@@ -140,7 +140,7 @@ TEST(UringQueue, AFileThatTheKernelDoesNotKnowIsAnErrorAndNoCrash) {
   }
 }
 
-TEST(UringQueue, AProcessWithoutDescriptorsIsToldSo) {
+TEST(UringQueue, ReportsThatDescriptorsRanOut) {
   rlimit before{};
   ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
   const rlimit none{.rlim_cur = 3, .rlim_max = before.rlim_max};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One thread for all monitors: whose calls it takes, in which order, and when it ends.
+// One thread for all monitors: whose calls it runs, in which order, and when it ends.
 
 #include "core/net/reactor.h"
 
@@ -49,11 +49,11 @@ class ReactorTest : public testing::Test {
   std::shared_ptr<Reactor> reactor_ = Reactor::shared().value();
 };
 
-TEST_F(ReactorTest, IsOneForAllWhoUseItAtATime) {
+TEST_F(ReactorTest, SimultaneousUsersShareOneReactor) {
   EXPECT_EQ(Reactor::shared().value(), reactor_);
 }
 
-TEST_F(ReactorTest, TakesCallsOfManyThreadsEachThreadsInItsOrder) {
+TEST_F(ReactorTest, RunsCallsOfEachThreadInOrder) {
   constexpr int kThreads = 8;
   constexpr int kCalls = 2000;
   std::array<int, kThreads> last{};
@@ -94,7 +94,7 @@ TEST_F(ReactorTest, RunsTimersByTheirTimesAndNotTheCancelled) {
   EXPECT_EQ(ran.take(), "third");
 }
 
-TEST_F(ReactorTest, WhatIsUnwatchedIsNotToldOfEvenInTheSameTurn) {
+TEST_F(ReactorTest, AnUnwatchedDescriptorIsSilentInTheSameTurn) {
   const Pipe first;
   const Pipe second;
   std::atomic<int> told{0};
@@ -107,7 +107,7 @@ TEST_F(ReactorTest, WhatIsUnwatchedIsNotToldOfEvenInTheSameTurn) {
       ++told;
       reactor_->unwatch(first.out.get());
       reactor_->unwatch(second.out.get());
-      // A turn later: had the other been told, it would have been by then.
+      // One round later: the other callback would have been called by then.
       reactor_->post([&] { reactor_->post([&done] { done.put(true); }); });
     };
     ASSERT_TRUE(reactor_->watch(first.out.get(), EPOLLIN, ready).ok());
@@ -117,7 +117,7 @@ TEST_F(ReactorTest, WhatIsUnwatchedIsNotToldOfEvenInTheSameTurn) {
   EXPECT_EQ(told, 1);
 }
 
-TEST_F(ReactorTest, WhatCannotBeWatchedIsSaidSo) {
+TEST_F(ReactorTest, ReportsADescriptorThatCannotBeWatched) {
   on_reactor([this] {
     const auto watched = reactor_->watch(-1, EPOLLIN, [](std::uint32_t) {});
     ASSERT_FALSE(watched.ok());
@@ -126,18 +126,18 @@ TEST_F(ReactorTest, WhatCannotBeWatchedIsSaidSo) {
   });
 }
 
-TEST_F(ReactorTest, WhoLetsGoLastWaitsForWhatWasPosted) {
+TEST_F(ReactorTest, TheLastUserWaitsForPostedCalls) {
   std::atomic<int> ran{0};
   for (int i = 0; i < 100; ++i) {
     reactor_->post([&ran] { ++ran; });
   }
-  // Posted by a callback of the last turn, which still counts.
+  // A call that is posted by a callback of the last round still counts.
   reactor_->post([&ran, loop = reactor_.get()] { loop->post([&ran] { ++ran; }); });
   reactor_.reset();
   EXPECT_EQ(ran, 101);
 }
 
-TEST_F(ReactorTest, TheLastUserMayLetGoOnTheReactorsOwnThread) {
+TEST_F(ReactorTest, TheLastUserMayReleaseItOnItsOwnThread) {
   for (int round = 0; round < 20; ++round) {
     auto reactor = std::exchange(reactor_, nullptr);
     if (reactor == nullptr) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What programs without locks do to the layers of an open chain, one thing each, and which of the
-// two looks sees it.
+// What programs without locks do to the layers of an open chain, one at a time, and which of the
+// two checks detects it.
 
 #include "driver/plan/layer_watch.h"
 
@@ -35,7 +35,7 @@ class LayerWatchTest : public testing::Test {
     ASSERT_TRUE(watch_.check().ok());
   }
 
-  /// Both looks must say this of that layer.
+  /// Both checks must report this for that layer.
   void expect_changed(const std::string& name, const std::string& what) const {
     expect_content_kept(false);
     expect_refused(name, what);
@@ -72,13 +72,13 @@ TEST_F(LayerWatchTest, AnotherLengthIsAChange) {
   expect_changed("middle", "it has 100 bytes now");
 }
 
-TEST_F(LayerWatchTest, ALengthThatCameBackIsAChange) {
+TEST_F(LayerWatchTest, ARestoredLengthIsAChange) {
   ASSERT_EQ(::truncate((folder_ / "base").c_str(), 100), 0);
   ASSERT_EQ(::truncate((folder_ / "base").c_str(), 65536), 0);
   expect_changed("base", "was last written to at");
 }
 
-TEST_F(LayerWatchTest, AFileInItsPlaceIsRefusedThoughTheOpenOneIsWhole) {
+TEST_F(LayerWatchTest, AReplacedFileIsRefusedEvenIfTheOpenOneIsWhole) {
   folder_.write("other", "x");
   ASSERT_EQ(::link((folder_ / "base").c_str(), (folder_ / "kept").c_str()), 0);
   ASSERT_EQ(::rename((folder_ / "other").c_str(), (folder_ / "base").c_str()), 0);
@@ -92,13 +92,13 @@ TEST_F(LayerWatchTest, AFileThatWasRenamedIsRefused) {
   expect_refused("middle", "is not to be found by its name any more");
 }
 
-TEST_F(LayerWatchTest, AnotherModeIsToldBySentenceAndCostsNoCopies) {
+TEST_F(LayerWatchTest, AnotherModeIsReportedAndCostsNoCopies) {
   ASSERT_EQ(::chmod((folder_ / "base").c_str(), 0600), 0);
   expect_content_kept(true);
   expect_refused("base", "owner, mode, label or number of links");
 }
 
-TEST_F(LayerWatchTest, AnotherLinkIsToldBySentence) {
+TEST_F(LayerWatchTest, AnotherLinkIsReported) {
   ASSERT_EQ(::link((folder_ / "middle").c_str(), (folder_ / "second").c_str()), 0);
   expect_content_kept(true);
   expect_refused("middle", "owner, mode, label or number of links");
@@ -109,12 +109,12 @@ TEST_F(LayerWatchTest, ALayerThatDropsOutMayLoseItsLastName) {
   EXPECT_TRUE(watch_.check().ok());
 }
 
-TEST_F(LayerWatchTest, ALayerThatStaysMayNot) {
+TEST_F(LayerWatchTest, ALayerThatStaysMayNotLoseItsLastName) {
   ASSERT_EQ(::unlink((folder_ / "base").c_str()), 0);
   expect_refused("base", "is not to be found by its name any more");
 }
 
-TEST_F(LayerWatchTest, WhatIsWrittenToTheImageIsNoneOfItsBusiness) {
+TEST_F(LayerWatchTest, WritesToTheActiveImageAreIgnored) {
   ASSERT_TRUE(chain_.layers.front().file->write_at(0, std::vector<std::byte>(1)).ok());
   EXPECT_TRUE(watch_.check().ok());
 }

@@ -12,7 +12,7 @@
 namespace blockpull::driver::qemu {
 namespace {
 
-TEST(JobTrackerTest, FlushesBeforeItFinalizesAndBeforeItTells) {
+TEST(JobTrackerTest, FlushesBeforeItFinalizesAndReports) {
   TrackerRig rig;
   ASSERT_TRUE(rig.start_watching());
   rig.qemu.job->offset = 4096;
@@ -78,7 +78,7 @@ TEST(JobTrackerTest, AJobUnderWhichNoLayerDropsOutMovesNothing) {
   EXPECT_EQ(rig.counters.settled, FakeQemu::kSize);
 }
 
-TEST(JobTrackerTest, LooksAgainWithoutAnyEvent) {
+TEST(JobTrackerTest, PollsAgainWithoutAnyEvent) {
   TrackerRig rig;
   rig.start();
   while (rig.qemu.count("query-block-jobs") < 3) {
@@ -89,7 +89,7 @@ TEST(JobTrackerTest, LooksAgainWithoutAnyEvent) {
   EXPECT_EQ(rig.ended_with(), std::nullopt);
 }
 
-TEST(JobTrackerTest, EventsOfOtherJobsAreNoReasonToLook) {
+TEST(JobTrackerTest, EventsOfOtherJobsCauseNoPoll) {
   TrackerRig rig;
   rig.start();
   while (rig.qemu.count("query-migrate") == 0 || rig.host->outstanding() > 1) {
@@ -161,7 +161,7 @@ INSTANTIATE_TEST_SUITE_P(
 /// The last flush is the second one.
 class LastFlushTest : public testing::TestWithParam<FailingStep> {};
 
-TEST_P(LastFlushTest, IsNotTakenForDoneUnlessItWas) {
+TEST_P(LastFlushTest, IsNotReportedAsDoneUnlessItWas) {
   TrackerRig rig;
   ASSERT_TRUE(rig.start_copied());
   ASSERT_TRUE(rig.run_to("job-finalize"));
@@ -206,7 +206,7 @@ INSTANTIATE_TEST_SUITE_P(
                     FailingStep{"blockdev-del", Failing::kLostBefore, kCompletes},
                     FailingStep{"blockdev-del", Failing::kLostAfter, kCompletes}));
 
-TEST(JobTrackerTest, AHeaderThatTheSecondNodeShowsToBeAnotherIsAFailure) {
+TEST(JobTrackerTest, AnUnexpectedHeaderInTheSecondNodeIsAFailure) {
   for (const bool keeps_base : {false, true}) {
     TrackerRig rig;
     if (keeps_base) {
@@ -316,7 +316,7 @@ TEST(JobTrackerTest, ACancelByAQemuThatIsToldToQuitIsAFailure) {
   EXPECT_EQ(rig.broken_promise(), "");
 }
 
-TEST(JobTrackerTest, AnEndThatNobodyHeardCountsOnlyWhenItIsToBeExpected) {
+TEST(JobTrackerTest, AnUnheardEndCountsOnlyIfItWasExpected) {
   enum class Ends : std::uint8_t { kByOthers, kByItself };
   for (const Ends ends : {Ends::kByOthers, Ends::kByItself}) {
     TrackerRig rig;
@@ -346,7 +346,7 @@ TEST(JobTrackerTest, AFailedFirstFlushCancelsTheJobAndIsTheReason) {
   EXPECT_EQ(rig.qemu.below.size(), 2U);
 }
 
-TEST(JobTrackerTest, AJobThatSomebodyFinalizesAfterAFailedFlushIsNotCompleted) {
+TEST(JobTrackerTest, AJobFinalizedByOthersAfterAFailedFlushIsNotCompleted) {
   TrackerRig rig;
   ASSERT_TRUE(rig.start_copied());
   rig.qemu.flush_fault = "qemu-io: flush failed";
@@ -358,7 +358,7 @@ TEST(JobTrackerTest, AJobThatSomebodyFinalizesAfterAFailedFlushIsNotCompleted) {
   EXPECT_NE(rig.ends[0].error->message.find("keep its backing files"), std::string::npos);
 }
 
-TEST(JobTrackerTest, AJobThatSomebodyFinalizesDuringAFailingFlushIsNotCompleted) {
+TEST(JobTrackerTest, AJobFinalizedByOthersDuringAFailingFlushIsNotCompleted) {
   TrackerRig rig;
   ASSERT_TRUE(rig.start_copied());
   rig.qemu.flush_fault = "flush failed";
@@ -396,7 +396,7 @@ void run_uncancellable(TrackerRig& rig, std::size_t copied_after) {
   }
 }
 
-TEST(JobTrackerTest, AJobThatQemuRefusesToCancelGoesOnAndEndsWithAWarning) {
+TEST(JobTrackerTest, AJobThatCannotBeCancelledContinuesWithAWarning) {
   for (const std::size_t copied_after : {1U, 5U}) {
     TrackerRig rig;
     rig.start();
@@ -429,7 +429,7 @@ TEST(JobTrackerTest, ACancelThatWasRefusedOnceIsTriedAgain) {
   }
 }
 
-TEST(JobTrackerTest, AFailedFlushIsTheEndAlsoWhereQemuRefusesToCancel) {
+TEST(JobTrackerTest, AFailedFlushEndsItEvenIfQemuRefusesToCancel) {
   TrackerRig rig;
   rig.start();
   ASSERT_TRUE(rig.run_to("query-block-jobs"));
@@ -444,7 +444,7 @@ TEST(JobTrackerTest, AFailedFlushIsTheEndAlsoWhereQemuRefusesToCancel) {
   EXPECT_EQ(rig.broken_promise(), "");
 }
 
-TEST(JobTrackerTest, WhenQemuEndsAtAnyStepItsEndIsNotKnownUnlessItWasSeen) {
+TEST(JobTrackerTest, IfQemuEndsAtAnyStepAnUnseenOutcomeIsUnknown) {
   for (int dies_after = 0; dies_after < 120; ++dies_after) {
     TrackerRig rig;
     rig.keep_base();
@@ -463,7 +463,7 @@ TEST(JobTrackerTest, WhenQemuEndsAtAnyStepItsEndIsNotKnownUnlessItWasSeen) {
   }
 }
 
-TEST(JobTrackerTest, TheBaseIsWhatTheChainShowsElseWhatWasPlanned) {
+TEST(JobTrackerTest, TheBaseIsTakenFromTheChainElseFromThePlan) {
   for (const bool is_seen : {true, false}) {
     TrackerRig rig;
     rig.keep_base();

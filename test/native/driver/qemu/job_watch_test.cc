@@ -30,7 +30,7 @@ class JobWatchTest : public testing::Test {
   const std::shared_ptr<JobWatch> watch_ = JobWatch::begin(monitor_, "job");
 };
 
-TEST_F(JobWatchTest, AStopBeforeALookCountsForThatLookAlone) {
+TEST_F(JobWatchTest, AStopBeforeAPollCountsOnlyForThatPoll) {
   stop_guest();
   watch_->begin_poll();
   EXPECT_EQ(watch_->end_poll(), 1U);
@@ -38,7 +38,7 @@ TEST_F(JobWatchTest, AStopBeforeALookCountsForThatLookAlone) {
   EXPECT_EQ(watch_->end_poll(), 0U);
 }
 
-TEST_F(JobWatchTest, AStopWhileALookIsUnderWayCountsForTheNextAsWell) {
+TEST_F(JobWatchTest, AStopDuringAPollAlsoCountsForTheNext) {
   watch_->begin_poll();
   stop_guest();
   EXPECT_EQ(watch_->end_poll(), 1U);
@@ -48,7 +48,7 @@ TEST_F(JobWatchTest, AStopWhileALookIsUnderWayCountsForTheNextAsWell) {
   EXPECT_EQ(watch_->end_poll(), 0U);
 }
 
-TEST_F(JobWatchTest, WhatWasHeardBeforeALookThatFailedCountsForTheNext) {
+TEST_F(JobWatchTest, EventsBeforeAFailedPollCountForTheNext) {
   stop_guest();
   watch_->begin_poll();
   watch_->begin_poll();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Jobs on a running domain's disk, through a connection and a real socket: followed, left, foreign;
-// and a connection that is closed while QEMU has not answered.
+// Jobs on a running domain's disk, through a connection and a real socket: tracked, orphaned and
+// foreign ones; and a connection that is closed before QEMU has answered.
 
 #include <chrono>
 #include <thread>
@@ -32,7 +32,8 @@ class GuestJobsTest : public testing::Test {
     }
     connections_.clear();
     qemu_->stop();
-    // The reactor may be the last to hold one; once all are gone, the engine ends on this thread.
+    // The reactor may be the last to hold a connection. Once all are gone, the engine ends on this
+    // thread.
     for (; opened_ > 0; --opened_) {
       EXPECT_TRUE(gone_->take());
     }
@@ -53,7 +54,7 @@ class GuestJobsTest : public testing::Test {
     domain.disks = {disk};
     options.domains = {domain};
     options.read_only = read_only;
-    // Held by the connection's sink, so it goes with the connection.
+    // The connection's sink holds this, so it is destroyed with the connection.
     const std::shared_ptr<void> alive(nullptr, [gone = gone_](void*) { gone->put(true); });
     auto opened = open_connection(
         engine_, options,
@@ -78,7 +79,7 @@ class GuestJobsTest : public testing::Test {
 
   [[nodiscard]] DiskRequest disk(Flags flags = 0) const { return {uuid_, "vda", flags}; }
 
-  /// The kind that an answer failed with; absent when it is a success.
+  /// The kind of the error that was answered; absent on success.
   std::optional<ErrorKind> answered() {
     auto job = jobs_->take();
     EXPECT_TRUE(job) << "no answer";
@@ -94,7 +95,7 @@ class GuestJobsTest : public testing::Test {
     return outcome ? outcome->state : job::State::kRunning;
   }
 
-  /// A job in QEMU that nobody follows.
+  /// Creates a job in QEMU that nobody tracks.
   void leave(const std::string& id, const std::string& status) {
     qemu_->with([&](FakeQemu& qemu) {
       qemu.job = FakeQemu::Job{};
@@ -114,7 +115,7 @@ class GuestJobsTest : public testing::Test {
     return told->take();
   }
 
-  /// Waits for it.
+  /// Waits until the domain is seen to be shut off.
   bool is_seen_to_be_shut_off(Connection& connection) {
     const Domain domain = connection.domain_of(uuid_).value();
     const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
@@ -147,7 +148,7 @@ class GuestJobsTest : public testing::Test {
   std::vector<std::shared_ptr<Connection>> connections_;
 };
 
-TEST_F(GuestJobsTest, APullIsDoneByQemuAndToldOnceItIsDurable) {
+TEST_F(GuestJobsTest, QemuDoesThePullWhichIsReportedOnceDurable) {
   const auto connection = open();
   pull(connection);
   EXPECT_EQ(answered(), std::nullopt);
@@ -164,7 +165,7 @@ TEST_F(GuestJobsTest, APullIsDoneByQemuAndToldOnceItIsDurable) {
   });
 }
 
-TEST_F(GuestJobsTest, ABaseStaysWhereOneIsNamed) {
+TEST_F(GuestJobsTest, ANamedBaseStays) {
   const auto connection = open();
   pull(connection, "/vms/base.qcow2");
   EXPECT_EQ(answered(), std::nullopt);
@@ -172,7 +173,7 @@ TEST_F(GuestJobsTest, ABaseStaysWhereOneIsNamed) {
   const auto outcome = ends_->take();
   ASSERT_TRUE(outcome);
   EXPECT_EQ(outcome->state, job::State::kCompleted);
-  // Nobody can see its files.
+  // Its files cannot be seen from here.
   EXPECT_FALSE(outcome->verified);
   EXPECT_TRUE(outcome->durable);
   EXPECT_TRUE(outcome->released.empty());
@@ -181,7 +182,7 @@ TEST_F(GuestJobsTest, ABaseStaysWhereOneIsNamed) {
   EXPECT_EQ(answered(), ErrorKind::kNoBase);
 }
 
-TEST_F(GuestJobsTest, ASecondPullIsRefusedByWhoeverAsks) {
+TEST_F(GuestJobsTest, ASecondPullIsRefusedForEveryConnection) {
   const auto first = open();
   const auto second = open();
   pull(first);
@@ -217,7 +218,7 @@ TEST_F(GuestJobsTest, AQemuThatEndsLeavesTheEndUnknown) {
   EXPECT_EQ(events_->take()->status, BlockJobStatus::kFailed);
 }
 
-TEST_F(GuestJobsTest, WhatWasLeftIsFinishedByTheNextToConnect) {
+TEST_F(GuestJobsTest, TheNextConnectionFinishesOrphans) {
   leave(our_id_, "pending");
   const auto connection = open();
   EXPECT_EQ(events_->take()->status, BlockJobStatus::kCompleted);
@@ -227,7 +228,7 @@ TEST_F(GuestJobsTest, WhatWasLeftIsFinishedByTheNextToConnect) {
   });
 }
 
-TEST_F(GuestJobsTest, AReadOnlyConnectionShowsWhatWasLeftAndLeavesIt) {
+TEST_F(GuestJobsTest, AReadOnlyConnectionShowsOrphansButLeavesThem) {
   leave(our_id_, "pending");
   const auto connection = open(true);
   const auto shown = info(connection);
@@ -260,7 +261,7 @@ TEST_F(GuestJobsTest, AJobOfAnotherProgramIsShownAndNeverTouched) {
   });
 }
 
-TEST_F(GuestJobsTest, ReapBringsWhatWasLeftToItsEnd) {
+TEST_F(GuestJobsTest, ReapFinishesOrphans) {
   const auto connection = open();
   pull(connection, "/vms/none.qcow2");
   EXPECT_EQ(answered(), ErrorKind::kNoBase);  // the connection's own search is over by then
@@ -297,7 +298,7 @@ TEST_F(GuestJobsTest, ACloseLeavesTheJobInQemuForTheNextConnection) {
   EXPECT_EQ(events_->take()->status, BlockJobStatus::kCompleted);
 }
 
-TEST_F(GuestJobsTest, APullThatBeginsAsItsConnectionClosesIsCancelledInQemu) {
+TEST_F(GuestJobsTest, APullStartedDuringCloseIsCancelledInQemu) {
   const auto connection = open();
   qemu_->hold("block-stream");
   pull(connection);
@@ -313,7 +314,7 @@ TEST_F(GuestJobsTest, APullThatBeginsAsItsConnectionClosesIsCancelledInQemu) {
   EXPECT_EQ(ends_->size(), 0U);
 }
 
-TEST_F(GuestJobsTest, AQuestionThatIsInFlightAtTheCloseIsAnswered) {
+TEST_F(GuestJobsTest, ACallInFlightAtCloseIsAnswered) {
   const auto connection = open();
   EXPECT_FALSE(info(connection)->value());
   qemu_->hold("query-block-jobs");
@@ -328,7 +329,7 @@ TEST_F(GuestJobsTest, AQuestionThatIsInFlightAtTheCloseIsAnswered) {
   EXPECT_EQ(info(connection)->error().error.kind, ErrorKind::kClosed);
 }
 
-TEST_F(GuestJobsTest, AConnectionIsNotKeptByAQemuThatIsGone) {
+TEST_F(GuestJobsTest, AQemuThatIsGoneDoesNotKeepAConnection) {
   qemu_->hold("query-block");
   open();
   ASSERT_TRUE(qemu_->wait_until_held());

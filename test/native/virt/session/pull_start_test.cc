@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What is told of a pull that somebody gives up, by what had come before.
+// What is reported of a pull that is given up, depending on what came before.
 
 #include "virt/session/pull_start.h"
 
@@ -12,7 +12,7 @@ namespace blockpull::virt {
 namespace {
 
 struct Told {
-  /// Whether QEMU was asked, each time that it was told.
+  /// For each report, whether QEMU had been asked.
   std::vector<bool> times;
 
   void hear_of(PullStart& start) {
@@ -20,7 +20,7 @@ struct Told {
   }
 };
 
-TEST(PullStartTest, GivenUpBeforeQemuIsAskedItIsNotAskedAnyMore) {
+TEST(PullStartTest, AfterAGiveUpQemuIsNotAsked) {
   Told told;
   PullStart start;
   told.hear_of(start);
@@ -30,7 +30,7 @@ TEST(PullStartTest, GivenUpBeforeQemuIsAskedItIsNotAskedAnyMore) {
   EXPECT_FALSE(start.take());
 }
 
-TEST(PullStartTest, GivenUpAfterThatQemuMayBeginItAndNobodyTakesIt) {
+TEST(PullStartTest, AfterAskingAGivenUpPullMayStartButIsNotTaken) {
   Told told;
   PullStart start;
   told.hear_of(start);
@@ -38,12 +38,12 @@ TEST(PullStartTest, GivenUpAfterThatQemuMayBeginItAndNobodyTakesIt) {
   start.give_up();
   start.give_up();
   EXPECT_EQ(told.times, (std::vector<bool>{true}));
-  // Whose job it is may be looked for again, when QEMU has begun it.
+  // The tracker of the job may be looked up again after QEMU has started it.
   EXPECT_TRUE(start.ask());
   EXPECT_FALSE(start.take());
 }
 
-TEST(PullStartTest, GivenUpBeforeAnybodyListensItIsToldAtOnce) {
+TEST(PullStartTest, AnEarlierGiveUpIsReportedAtOnce) {
   Told told;
   PullStart start;
   start.give_up();
@@ -51,7 +51,7 @@ TEST(PullStartTest, GivenUpBeforeAnybodyListensItIsToldAtOnce) {
   EXPECT_EQ(told.times, (std::vector<bool>{false}));
 }
 
-TEST(PullStartTest, OnceTakenItIsNotGivenUp) {
+TEST(PullStartTest, ATakenPullCannotBeGivenUp) {
   Told told;
   PullStart start;
   told.hear_of(start);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The error table: every kind has its own JavaScript code, and failures are worded as libvirt words
-// them.
+// The error table: every kind has its own JavaScript code, and failures have libvirt's wording.
 
 #include "virt/words/error_map.h"
 
@@ -40,7 +39,7 @@ TEST(ErrorMap, LeavesAnArgumentCheckWithoutPrefix) {
   EXPECT_EQ(static_cast<int>(failure.domain), 20);
 }
 
-TEST(ErrorMap, KeepsWhatAnErrorFromBelowKnows) {
+TEST(ErrorMap, KeepsTheDetailsOfALowerError) {
   Error error = system_error("pwrite", 28, "/srv/a.qcow2");
   error.bytes_needed = 4096;
   const Failure failure = reported(error);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Streams that fill a cluster, with junk behind them, and every way for one not to.
+// Streams that fill a cluster, with junk behind them, and every way in which a stream can fail to.
 
 #include "core/image/qcow2/compressed.h"
 
@@ -80,14 +80,14 @@ TEST_P(Compressed, JunkBehindTheStreamIsIgnored) {
   EXPECT_EQ(into_, content(kCluster));
 }
 
-TEST_P(Compressed, TellsHowLongTheStreamIs) {
+TEST_P(Compressed, ReturnsTheLengthOfTheStream) {
   const Bytes stream = compress(content(kCluster));
   const auto taken = inflate(joined(stream, Bytes(100, std::byte{0xff})));
   ASSERT_TRUE(taken.ok());
   EXPECT_EQ(*taken, stream.size());
 }
 
-TEST_P(Compressed, TooLittleIsDamageAndTooMuchIsWhatQemuMakesOfIt) {
+TEST_P(Compressed, AShortStreamIsDamageAndALongOneReadsAsInQemu) {
   for (const std::size_t size : {std::size_t{0}, kCluster - 1, kCluster + 1, 100 * kCluster}) {
     const auto answer = inflate(compress(content(size)));
     if (size > kCluster && GetParam().type == CompressionType::kDeflate) {
@@ -114,13 +114,13 @@ TEST_P(Compressed, AStreamCutAnywhereIsDamage) {
   for (std::size_t length = 0; length < stream.size(); length += 1 + length / 8) {
     const auto answer =
         inflate(Bytes(stream.begin(), stream.begin() + static_cast<std::ptrdiff_t>(length)));
-    // Nothing but the end mark is missing.
+    // Only the end mark is missing.
     EXPECT_TRUE(!answer.ok() || (length + 4 > stream.size() && into_ == content(kCluster)))
         << length;
   }
 }
 
-TEST_P(Compressed, GarbageIsDamageAndNeverMore) {
+TEST_P(Compressed, GarbageIsReportedAsDamage) {
   std::mt19937_64 random(test_seed());
   const Bytes stream = compress(content(kCluster));
   for (int round = 0; round < 500; ++round) {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Headers that are right, and one wrong in every way that is known: each field is taken out of its
-// bounds alone, in an image that is otherwise sound, and the refusal must be of the right kind and
-// name the field.
+// Sound headers, and headers with one known fault each. Every field is put out of its bounds alone,
+// in an otherwise sound image. The refusal must have the right kind and name the field.
 
 #include "core/image/qcow2/header.h"
 
@@ -192,7 +191,7 @@ TEST(Header, AFileThatEndsInTheHeaderIsRefusedAtEveryLength) {
   }
 }
 
-TEST(Header, AnyByteOfTheHeaderMayBeAnythingWithoutHarm) {
+TEST(Header, AnyValueOfAnyHeaderByteIsHarmless) {
   for (std::size_t offset = 4; offset < 160; ++offset) {
     for (const int value : {0x00, 0x01, 0x7f, 0x80, 0xff}) {
       SampleImage image(16);
@@ -207,7 +206,7 @@ TEST(Header, AnyByteOfTheHeaderMayBeAnythingWithoutHarm) {
   }
 }
 
-TEST(Header, AVersion2HeaderHasTheMeaningOfItsShorterLength) {
+TEST(Header, AVersion2HeaderHasNoVersion3Fields) {
   SampleImage image(16, 2);
   image.set64(field::kIncompatibleFeatures, 0);
   const Result<Header> header = image.parse();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The slow decoder against libdeflate, which it stands in for, and at the edges where only it has
-// an answer.
+// The slow decoder compared with libdeflate, which it replaces, and at the edges where only it can
+// decode.
 
 #include "core/image/qcow2/inflate_prefix.h"
 
@@ -68,8 +68,8 @@ TEST(InflatePrefix, WhatIsCutOffOrBadBehindTheOutputDoesNotMatter) {
   ASSERT_TRUE(inflate_prefix(std::span(stream).first(stream.size() * 3 / 4), half));
   Bytes all(whole.size());
   EXPECT_FALSE(inflate_prefix(std::span(stream).first(stream.size() * 3 / 4), all));
-  // A stored block of one byte, then a block of the type that does not exist: it is looked at, as
-  // zlib does, before anybody asks for room.
+  // A stored block of one byte, then a block of a type that does not exist. As in zlib, its head is
+  // checked before any room is needed.
   const Bytes bad = bytes_of({0x00, 1, 0, 0xfe, 0xff, 'a', 0x07});
   Bytes one(1);
   EXPECT_FALSE(inflate_prefix(bad, one));

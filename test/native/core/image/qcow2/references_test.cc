@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Who may share a host cluster with whom, and where the marks are found again.
+// Which owners may share a host cluster, and where marks are found again.
 
 #include "core/image/qcow2/references.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A small, sound qcow2 image in memory, of which a test then changes bytes.
+// A small, sound qcow2 image in memory; a test then changes some of its bytes.
 //
 //     cluster 0   header, extensions, backing name
 //             1   refcount table
@@ -9,8 +9,7 @@
 //             4   L2 table of L1 entry 0
 //             5…  data; every cluster filled with a byte of its own, its number
 //
-// Refcounts are right for the layout above only as long as nothing else is linked: readers do not
-// look.
+// Refcounts are right only while nothing else than the layout above is linked; readers ignore them.
 
 #pragma once
 
@@ -79,7 +78,7 @@ class SampleImage {
                    [](char c) { return static_cast<std::byte>(c); });
   }
 
-  /// The L2 entry of guest cluster `index`, in the one L2 table that there is.
+  /// Sets the L2 entry of guest cluster `index` in the only L2 table.
   void set_l2(std::uint64_t index, std::uint64_t entry) {
     set64(at(kL2Cluster) + index * kEntryBytes, entry);
   }
@@ -95,7 +94,7 @@ class SampleImage {
           be_at<std::uint64_t>(bytes_, field::kIncompatibleFeatures) | bits);
   }
 
-  /// An extension at `offset`; gives the offset behind it.
+  /// Puts an extension at `offset`; returns the offset behind it.
   std::uint64_t put_extension(std::uint64_t offset, std::uint32_t type, std::string_view content) {
     set32(offset, type);
     set32(offset + 4, static_cast<std::uint32_t>(content.size()));
@@ -103,14 +102,14 @@ class SampleImage {
     return offset + 8 + (content.size() + 7) / 8 * 8;
   }
 
-  /// Backing file `name` behind the extensions at `offset`.
+  /// Puts the backing file `name` behind the extensions, at `offset`.
   void put_backing(std::uint64_t offset, std::string_view name) {
     set64(field::kBackingFileOffset, offset);
     set32(field::kBackingFileSize, static_cast<std::uint32_t>(name.size()));
     put_text(offset, name);
   }
 
-  /// parse_header on the bytes as they are.
+  /// Runs parse_header on the present bytes.
   [[nodiscard]] Result<Header> parse() const {
     return parse_header(bytes_, bytes_.size(), "sample.qcow2");
   }

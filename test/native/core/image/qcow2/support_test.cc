@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Features that are refused: for reading, and for writing alone. Every sentence names the feature
-// and says "not supported".
+// Features that are refused: for reading, or only for writing. Every sentence names the feature and
+// says "not supported".
 
 #include "core/image/qcow2/support.h"
 

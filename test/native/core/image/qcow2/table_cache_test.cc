@@ -53,7 +53,7 @@ TEST(TableCache, ASliceIsReadOnceWhileItIsInUse) {
   EXPECT_EQ(file.reads(), 2U);
 }
 
-TEST(TableCache, TheSliceUsedLeastLatelyMakesRoom) {
+TEST(TableCache, EvictsTheLeastRecentlyUsedSlice) {
   faults::MemoryFile file(numbered(8 * kSlice));
   TableCache cache(file);
   for (std::uint64_t slice = 0; slice <= limits::kSlicesPerLayer; ++slice) {
@@ -72,7 +72,7 @@ TEST(TableCache, StoresAreSeenByTheCacheAndByTheFile) {
   TableCache cache(file);
   ASSERT_TRUE(cache.load(0).ok());
   ASSERT_TRUE(cache.load(kSlice).ok());
-  // Over the boundary of two slices, of which both are in memory.
+  // Across the boundary of two slices that are both in memory.
   std::vector<std::byte> bytes(16);
   put_be_at<std::uint64_t>(bytes, 0, 111);
   put_be_at<std::uint64_t>(bytes, 8, 222);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Walks over random graphs of tables, some of them hostile: tables that are named twice, that lie
-// outside the file, that are the L1 table itself, the refcount table or the header. Whatever names
-// what, a walk ends, reads no slice of a table twice, and reads no more than the file is long.
+// Walks over random graphs of tables, some of them hostile: tables that are listed twice, lie
+// outside the file, or are the L1 table, the refcount table or the header itself. In every case a
+// walk ends, reads no slice of a table twice, and reads no more than the length of the file.
 
 #include <algorithm>
 #include <map>
@@ -34,13 +34,13 @@ class Graphs : public testing::Test {
     TableGraph graph;
     graph.cluster_bits = below(4) == 0 ? 16 : 14;
     const std::uint64_t tables = 1 + below(12);
-    // Mostly sound, or every entry something else.
+    // Mostly sound, or damaged in every other entry.
     const std::uint64_t hostility = below(3) == 0 ? 2 : 50;
     graph.tables.resize(tables);
     for (auto& table : graph.tables) {
       fill(graph, table, hostility);
     }
-    // Now and then a long L1 table, of nothing but absent entries.
+    // Sometimes a long L1 table of only absent entries.
     graph.l1.resize(tables + below(40) + (below(20) == 0 ? 3 * graph.table_words() : 0));
     for (std::size_t index = 0; index < graph.l1.size(); ++index) {
       graph.l1[index] = index < tables && below(4) > 0 ? graph.table_at(index) | kCopied : 0;
@@ -88,12 +88,12 @@ class Graphs : public testing::Test {
   std::mt19937_64 random_{test_seed()};
 };
 
-/// One image, opened anew for each walk.
+/// One image, opened again for each walk.
 class Walked {
  public:
   explicit Walked(const TableGraph& graph) : graph_(graph), bytes_(graph.bytes()) {}
 
-  /// Nothing where check_walk() refuses.
+  /// Whether check_walk() refuses the image.
   [[nodiscard]] bool is_refused() {
     open();
     const bool refused = !image().check_walk().ok();
@@ -163,7 +163,7 @@ class Walked {
     }
     const std::uint64_t l1_end = graph_.table_at(0);
     for (const auto& [offset, count] : times) {
-      // What is the L1 table and an L2 table as well may be read as each.
+      // The L1 table may also be an L2 table, and is then read as both.
       const bool is_l1 = offset >= graph_.l1_at() && offset < l1_end;
       EXPECT_LE(count, is_l1 ? 2U : 1U) << walk << " read the slice at " << offset;
     }
@@ -192,7 +192,7 @@ TEST_F(Graphs, EveryWalkEndsAndReadsNoTableTwice) {
     walked.by_rows();
     walked.by_runs();
   }
-  // Of each kind there were some.
+  // There were some of each kind.
   EXPECT_GT(refused, 0);
   EXPECT_GT(sound, 0);
   EXPECT_LT(refused + sound, graphs);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Whose the bytes behind an image are, one kind at a time.
+// Who owns the bytes behind an image, one kind at a time.
 
 #include "core/image/qcow2/trailing_bytes.h"
 
@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::uint64_t kCluster = 4096;
 
-/// An image of three data clusters with `trailing` behind it, and what is said of it.
+/// An image of three data clusters with `trailing` behind it, and who owns that.
 class TrailingBytes : public testing::Test {
  protected:
   TrailingOwner owner_of(std::span<const std::byte> trailing) {
@@ -47,11 +47,11 @@ class TrailingBytes : public testing::Test {
   TrailingOwner owner_of(std::string_view text) { return owner_of(std::as_bytes(std::span(text))); }
 
   std::uint64_t image_end_ = 0;
-  /// What is said of the image, which has none.
+  /// Whether the image, which has no compressed clusters, is said to have some.
   bool has_compressed_ = false;
 };
 
-TEST_F(TrailingBytes, NothingAndZerosAreNothing) {
+TEST_F(TrailingBytes, AnEmptyTailAndZerosBelongToNobody) {
   EXPECT_EQ(owner_of(std::string_view()), TrailingOwner::kNothing);
   EXPECT_EQ(owner_of(std::vector<std::byte>(5000)), TrailingOwner::kNothing);
 }
@@ -61,7 +61,7 @@ TEST_F(TrailingBytes, TextIsForeignToTheByte) {
   EXPECT_EQ(owner_of(std::string(kCluster + 1, 'x')), TrailingOwner::kForeign);
 }
 
-TEST_F(TrailingBytes, WholeClustersAreALeftoverButForAKnownMagic) {
+TEST_F(TrailingBytes, WholeClustersWithoutAKnownMagicAreALeftover) {
   std::string clusters(2 * kCluster, 'x');
   EXPECT_EQ(owner_of(clusters), TrailingOwner::kLeftover);
   clusters.replace(clusters.size() - 16, 8, "GONDCPT1");
@@ -77,7 +77,7 @@ TEST_F(TrailingBytes, ATableOfClustersAtTheEndIsALeftover) {
   EXPECT_EQ(owner_of(table), TrailingOwner::kForeign);
 }
 
-TEST_F(TrailingBytes, ABitmapDirectoryAtTheEndIsALeftoverAndAHalfOneIsNot) {
+TEST_F(TrailingBytes, OnlyAWholeBitmapDirectoryIsALeftover) {
   std::vector<std::byte> directory(32);
   put_be_at<std::uint64_t>(directory, 0, 7 * kCluster);
   put_be_at<std::uint32_t>(directory, 8, 1);

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a limit makes of clusters that are larger than its pieces: they are moved in strips. Many
-// slow jobs in little memory, strips of zeros, the moment of the link, limits that change inside a
-// cluster.
+// Clusters that are larger than a limit's pieces are moved in strips: many slow jobs in little
+// memory, strips of zeros, the moment of the link, and limits that change inside a cluster.
 
 #include <random>
 #include <utility>
@@ -24,7 +23,7 @@ using image::Status;
 constexpr std::uint64_t kCluster = 65536;
 constexpr std::uint64_t kStrip = 4096;
 constexpr std::uint64_t kClusters = 8;
-/// Where the granted host clusters begin.
+/// The first of the granted host clusters.
 constexpr std::uint64_t kFirstHost = 3;
 
 /// Two layers in memory: the lower has the guest's bytes, in place.
@@ -45,7 +44,7 @@ class Layers {
     return std::span(files_[1]->bytes()).subspan(cluster * kCluster, kCluster);
   }
 
-  /// What the upper layer has in that host cluster; bytes that were never written read as zeros.
+  /// The upper layer's bytes in that host cluster; bytes that were never written read as zeros.
   [[nodiscard]] std::vector<std::byte> host(std::uint64_t cluster) const {
     std::vector<std::byte> bytes(kCluster);
     EXPECT_TRUE(files_[0]->read_at(cluster * kCluster, bytes).ok());
@@ -77,7 +76,7 @@ class Job {
     mover_.grant({kFirstHost, clusters});
   }
 
-  /// As a pull does it: what is called from inside a pump runs it once more.
+  /// As in a pull: a pump that is requested from inside a pump runs afterwards.
   void pump() {
     again_ = true;
     if (std::exchange(pumping_, true)) {
@@ -116,7 +115,7 @@ double seconds_since(faults::InlineHost& host, Nanoseconds begin) {
 
 TEST(MoverStrips, ManySlowJobsShareASmallPoolAndEachReachesItsLimit) {
   constexpr Nanoseconds kApart{1'500'000};
-  // Less than a cluster, and a strip for every fifth job.
+  // Less than a cluster; a strip for every fifth job.
   const auto arena = arena_of(8 * kStrip);
   faults::InlineHost host(*arena, test_seed());
   const Nanoseconds begin = host.clock().now();
@@ -143,7 +142,7 @@ TEST(MoverStrips, ManySlowJobsShareASmallPoolAndEachReachesItsLimit) {
   }
 }
 
-TEST(MoverStrips, WhoWaitsForTheLimiterHoldsNoBuffer) {
+TEST(MoverStrips, APieceWaitingForTheLimiterHoldsNoBuffer) {
   const auto arena = arena_of(2 * kCluster);
   faults::InlineHost host(*arena, 0);
   Job job(host, faults::pattern(8, 2 * kCluster), ZeroPolicy::kLeaveOut);
@@ -160,7 +159,7 @@ TEST(MoverStrips, WhoWaitsForTheLimiterHoldsNoBuffer) {
   EXPECT_GE(waits, 31);
 }
 
-TEST(MoverStrips, WritesThatAreLateHoldUpReadsBeforeTheyHoldManyBuffers) {
+TEST(MoverStrips, LateWritesPauseReadsBeforeTheyHoldManyBuffers) {
   constexpr std::uint64_t kArena = 2 * kCluster;
   const auto arena = arena_of(kArena);
   faults::InlineHost host(*arena, 0);
@@ -178,7 +177,7 @@ TEST(MoverStrips, WritesThatAreLateHoldUpReadsBeforeTheyHoldManyBuffers) {
   EXPECT_NE(arena->try_take(kArena - 6 * kStrip), nullptr);
 }
 
-TEST(MoverStrips, AClusterIsLinkedWhenItsLastStripIsInTheFileAndNotBefore) {
+TEST(MoverStrips, AClusterIsLinkedOnlyAfterItsLastStripIsWritten) {
   for (std::uint64_t round = 0; round < 20; ++round) {
     const auto arena = arena_of(2 * kCluster);
     faults::InlineHost host(*arena, test_seed() + round + 1);
@@ -199,7 +198,7 @@ TEST(MoverStrips, AClusterIsLinkedWhenItsLastStripIsInTheFileAndNotBefore) {
   }
 }
 
-/// Zeros but for one strip in each odd cluster, the strip of that number.
+/// Zeros except for one strip in each odd cluster, the strip with the cluster's number.
 std::vector<std::byte> mostly_zeros() {
   std::vector<std::byte> guest(kClusters * kCluster);
   for (std::uint64_t cluster = 1; cluster < kClusters; cluster += 2) {
@@ -209,7 +208,7 @@ std::vector<std::byte> mostly_zeros() {
   return guest;
 }
 
-TEST(MoverStrips, StripsOfZerosAreNotWrittenAndClustersOfZerosTakeNoHostCluster) {
+TEST(MoverStrips, ZeroStripsAreNotWrittenAndZeroClustersTakeNoSpace) {
   for (const ZeroPolicy policy : {ZeroPolicy::kLeaveOut, ZeroPolicy::kZeroCluster}) {
     const auto arena = arena_of(2 * kCluster);
     faults::InlineHost host(*arena, test_seed() + 1);
@@ -235,7 +234,7 @@ TEST(MoverStrips, StripsOfZerosAreNotWrittenAndClustersOfZerosTakeNoHostCluster)
   }
 }
 
-TEST(MoverStrips, MoreStripsThatNeedNoReadThanMayBeInFlightAreAllMoved) {
+TEST(MoverStrips, MovesMoreZeroStripsThanMayBeInFlight) {
   constexpr std::uint64_t kUnread = 3;
   static_assert(kUnread * kCluster / kStrip > limits::kPiecesInFlight);
   const auto arena = arena_of(4 * kCluster);
@@ -256,7 +255,7 @@ TEST(MoverStrips, MoreStripsThatNeedNoReadThanMayBeInFlightAreAllMoved) {
   EXPECT_EQ(job.mover().links().guest_bytes, (1 + kUnread) * kCluster);
 }
 
-TEST(MoverStrips, WhatIsKnownToBeZerosTakesNoBufferAndIsNotCountedAsMoved) {
+TEST(MoverStrips, KnownZerosTakeNoBufferAndDoNotCountAsMoved) {
   const auto arena = arena_of(kStrip);
   faults::InlineHost host(*arena, 0);
   Job job(host, faults::pattern(5, kCluster), ZeroPolicy::kLeaveOut);
@@ -280,7 +279,7 @@ TEST(MoverStrips, WhatIsKnownToBeZerosTakesNoBufferAndIsNotCountedAsMoved) {
   EXPECT_EQ(job.moved(), kCluster);
 }
 
-TEST(MoverStrips, ZerosWhoseFirstReadEndsLastAreAllMoved) {
+TEST(MoverStrips, ZerosBehindASlowFirstReadAreAllMoved) {
   constexpr std::uint64_t kMany = 3 * limits::kPiecesInFlight;
   const std::vector<std::byte> guest(kMany * kCluster);
   for (std::uint64_t order = 1; order <= 100; ++order) {
@@ -295,7 +294,7 @@ TEST(MoverStrips, ZerosWhoseFirstReadEndsLastAreAllMoved) {
   }
 }
 
-TEST(MoverStrips, WhereZerosMustBeWrittenStripsOfThemAreToo) {
+TEST(MoverStrips, ZeroStripsAreWrittenIfZerosMustBe) {
   const auto arena = arena_of(2 * kCluster);
   faults::InlineHost host(*arena, test_seed() + 1);
   Job job(host, mostly_zeros(), ZeroPolicy::kWrite);

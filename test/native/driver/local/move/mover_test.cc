@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Pieces on their way through the mover, on a host that takes one step at a time and in any order:
-// where they end up, what becomes of zeros, what a limit, a stop and a failed read do.
+// Pieces in the mover, on a host that takes one step at a time in any order: where they end up,
+// what becomes of zeros, and the effects of a limit, a stop and a failed read.
 
 #include "driver/local/move/mover.h"
 
@@ -25,7 +25,7 @@ constexpr std::uint64_t kPieces = 12;
 
 class MoverTest : public testing::Test {
  protected:
-  /// Guest cluster i lies in cluster i of the lower layer, full of i + 1; every third is zeros.
+  /// Guest cluster i is cluster i of the lower layer, filled with i + 1; every third is zeros.
   MoverTest() : seed_(test_seed()) {
     std::vector<std::byte> content(kPieces * kCluster);
     for (std::uint64_t i = 0; i < kPieces; ++i) {
@@ -93,7 +93,7 @@ class MoverTest : public testing::Test {
   bool changed_ = false;
 };
 
-TEST_F(MoverTest, HostClustersAreGivenOutInTheOrderOfThePiecesWhateverTheOrderOfReads) {
+TEST_F(MoverTest, HostClustersFollowTheOrderOfPiecesNotOfReads) {
   for (std::uint64_t round = 0; round < 50; ++round) {
     faults::InlineHost host(*arena_, seed_ + round + 1);
     const auto moving = mover(host, ZeroPolicy::kWrite);
@@ -113,7 +113,7 @@ TEST_F(MoverTest, HostClustersAreGivenOutInTheOrderOfThePiecesWhateverTheOrderOf
   }
 }
 
-TEST_F(MoverTest, ZerosAreLeftOutOrLinkedAsZerosAndTakeNoHostCluster) {
+TEST_F(MoverTest, ZerosTakeNoHostCluster) {
   for (const ZeroPolicy policy : {ZeroPolicy::kLeaveOut, ZeroPolicy::kZeroCluster}) {
     faults::InlineHost host(*arena_, seed_ + 1);
     const auto moving = mover(host, policy);
@@ -132,7 +132,7 @@ TEST_F(MoverTest, ZerosAreLeftOutOrLinkedAsZerosAndTakeNoHostCluster) {
   }
 }
 
-TEST_F(MoverTest, ALimitHoldsForWhatIsReadAndWritten) {
+TEST_F(MoverTest, ALimitAppliesToReadsAndWrites) {
   faults::InlineHost host(*arena_, 0);
   const auto moving = mover(host, ZeroPolicy::kWrite);
   moving->set_bandwidth(kCluster);
@@ -144,7 +144,7 @@ TEST_F(MoverTest, ALimitHoldsForWhatIsReadAndWritten) {
   EXPECT_LE(seconds, 14);
 }
 
-TEST_F(MoverTest, ALimitHoldsForReadsOfWhatIsNotWritten) {
+TEST_F(MoverTest, ALimitAppliesToReadsWithoutWrites) {
   layers_[1]->set_file(
       std::make_unique<faults::MemoryFile>(std::vector<std::byte>(kPieces * kCluster)));
   faults::InlineHost host(*arena_, 0);
@@ -166,7 +166,7 @@ TEST_F(MoverTest, APieceWhoseWriteFailedIsNeverLinked) {
   EXPECT_TRUE(every_buffer_is_back());
 }
 
-TEST_F(MoverTest, AStopAtAnyStepGivesBackEveryBufferAndEveryClusterThatIsNotLinked) {
+TEST_F(MoverTest, AStopAtAnyStepReturnsAllBuffersAndUnlinkedClusters) {
   for (int at = 0; at < 400; at += 3) {
     faults::InlineHost host(*arena_, seed_ + 1);
     const auto moving = mover(host, ZeroPolicy::kWrite);
