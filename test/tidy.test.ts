@@ -28,6 +28,7 @@ describe('layers', () => {
     ['native/job/a.cc', '#include "driver/pull.h"'],
     ['native/job/a.cc', '#include "core/image/image.h"'],
     ['native/driver/a.cc', '#include "napi/convert.h"'],
+    ['native/napi/a.cc', '#include "driver/pull.h"'],
     ['native/driver/a.cc', '#include "driver/qemu/flush.h"'],
     ['native/driver/qemu/a.cc', '#include "virt/session/checks.h"'],
     ['native/virt/a.cc', '#include <napi.h>'],

@@ -27,8 +27,8 @@ const nativeLayers: Readonly<Record<string, readonly string[]>> = {
   'driver/local': [...core, 'job', 'driver', 'driver/plan', 'driver/local/move'],
   'driver/qemu': [...core, 'job', 'driver', 'driver/plan'],
   ...Object.fromEntries(rooms.map((room, index) => [room, [...core, ...drivers, ...rooms.slice(0, index)]])),
-  napi: [...core, ...drivers, ...rooms],
-  capi: [...core, ...drivers, ...rooms],
+  napi: ['core/base', 'core/io', 'core/image', 'core/qmp', 'job', 'virt/words', 'virt/session', 'virt/calls'],
+  capi: ['core/base', 'virt/words', 'virt/session', 'virt/calls'],
 }
 
 /** All that the command may see of lib/: what package.json exports, and how misspelt words are met. */

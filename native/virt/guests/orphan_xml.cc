@@ -62,9 +62,9 @@ std::vector<LeftDisk> find_left(DomainStore& store, const Domain& domain,
   return found;
 }
 
-class XmlFollower : public std::enable_shared_from_this<XmlFollower> {
+class XmlUpdate : public std::enable_shared_from_this<XmlUpdate> {
  public:
-  XmlFollower(const std::shared_ptr<Connection>& connection, std::shared_ptr<qmp::Monitor> monitor,
+  XmlUpdate(const std::shared_ptr<Connection>& connection, std::shared_ptr<qmp::Monitor> monitor,
               Domain domain, Answer<void> done)
       : connection_(connection),
         store_(connection->store()),
@@ -145,7 +145,7 @@ void update_orphaned_xml(const std::shared_ptr<Connection>& connection, const Do
     done(std::move(monitor).error());
     return;
   }
-  std::make_shared<XmlFollower>(connection, std::move(monitor).value(), domain, std::move(done))
+  std::make_shared<XmlUpdate>(connection, std::move(monitor).value(), domain, std::move(done))
       ->begin(view);
 }
 
