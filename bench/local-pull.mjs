@@ -6,7 +6,10 @@
 // machine's mood hits all of them. Figures are medians; wall and CPU time and peak memory are the whole process's,
 // and what Node costs before the command begins is measured beside it and shown.
 //
-//     node bench/local-pull.mjs [--mebibytes 2048] [--rounds 5] [--folder DIR]
+//     node bench/local-pull.mjs [--mebibytes 2048] [--rounds 5] [--folder DIR] [--against CHECKOUT]
+//
+// With --against the other tools stay away: this checkout is measured beside another, built one, and the ratio of CPU
+// time in each round is printed, with its quartiles.
 //
 // Prints a table in Markdown, the machine and the command that made it.
 
@@ -27,6 +30,7 @@ const { values } = parseArgs({
     mebibytes: { type: 'string', default: '2048' },
     rounds: { type: 'string', default: '5' },
     folder: { type: 'string', default: tmpdir() },
+    against: { type: 'string' },
   },
 })
 const size = Number(values.mebibytes) * 2 ** 20
@@ -71,13 +75,19 @@ function blockStream() {
   )
 }
 
+/** @param {string} script */
+const blockpull = (script) => () => measured([process.execPath, script, 'pull', '--quiet', overlay])
+
 /** @type {Record<string, () => Promise<Cost>>} */
-const tools = {
-  blockpull: () => measured([process.execPath, command, 'pull', '--quiet', overlay]),
-  'qemu-img rebase': () =>
-    measured(['qemu-img', 'rebase', '-f', 'qcow2', '-t', 'none', '-T', 'none', '-b', '', overlay]),
-  'QEMU block-stream': blockStream,
-}
+const tools =
+  values.against === undefined
+    ? {
+        blockpull: blockpull(command),
+        'qemu-img rebase': () =>
+          measured(['qemu-img', 'rebase', '-f', 'qcow2', '-t', 'none', '-T', 'none', '-b', '', overlay]),
+        'QEMU block-stream': blockStream,
+      }
+    : { blockpull: blockpull(command), 'the other checkout': blockpull(join(values.against, 'dist/cli/main.js')) }
 
 /** @param {string} name */
 async function once(name) {
@@ -104,6 +114,15 @@ function row(name, costs) {
   console.log(`| ${name} | ${seconds.toFixed(2)} s | ${cpu.toFixed(2)} s | ${peak.toFixed(0)} MiB | ${all} |`)
 }
 
+/** The ratio in each round: the machine's mood hits both sides of it. @param {Cost[]} ours @param {Cost[]} theirs */
+function ratio(ours, theirs) {
+  const ratios = ours
+    .map((cost, round) => cost.cpuSeconds / (theirs[round]?.cpuSeconds ?? NaN))
+    .toSorted((a, b) => a - b)
+  const at = (/** @type {number} */ part) => (ratios[Math.floor(part * (ratios.length - 1))] ?? NaN).toFixed(2)
+  console.log(`\nCPU time, this checkout to the other: ${at(0.5)} (quartiles ${at(0.25)} to ${at(0.75)})`)
+}
+
 async function run() {
   writeBase()
   const names = Object.keys(tools)
@@ -125,6 +144,10 @@ async function run() {
     row(name, list)
   }
   row('of which Node before the command', start)
+  const other = costs.get('the other checkout')
+  if (other !== undefined) {
+    ratio(costs.get('blockpull') ?? [], other)
+  }
 }
 
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
