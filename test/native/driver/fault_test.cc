@@ -251,7 +251,7 @@ TEST_P(Fault, ACancelAtAnyStepLeavesACleanImage) {
   }
 }
 
-TEST_P(Fault, AnAbandonedJobChangesNoTableAfterItWasTold) {
+TEST_P(Fault, AnAbandonedJobChangesNoTableAfterwards) {
   const std::uint64_t steps = pull({}, script(0)).run.steps;
   for (std::uint64_t at = 0; at < steps; ++at) {
     if (!is_tried(steps)) {

@@ -51,7 +51,7 @@ TEST_F(FindBase, IsFoundByNameWhereItsFileCannotBeSeen) {
   EXPECT_FALSE(found(folder_ / "base").ok());
 }
 
-TEST_F(FindBase, IsNoActiveImageAndNoOtherFile) {
+TEST_F(FindBase, TheActiveImageAndOtherFilesAreNotFound) {
   for (const std::string& name :
        {folder_ / "top", std::string("top"), std::string("other"), std::string()}) {
     const auto layer = found(name);
@@ -60,7 +60,7 @@ TEST_F(FindBase, IsNoActiveImageAndNoOtherFile) {
   }
 }
 
-TEST_F(FindBase, ANameThatFitsTwoIsRefusedWithBothUnlessLibvirtIsAsked) {
+TEST_F(FindBase, AnAmbiguousNameIsRefusedExceptForLibvirtsCalls) {
   // The name leads to the deeper file, and the header above the upper layer states it for another
   // file.
   layers_[1].stated = folder_ / "base";

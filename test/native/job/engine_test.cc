@@ -81,13 +81,13 @@ TEST_P(EngineTest, TheMethodIsTheOneThatWasAskedFor) {
   EXPECT_STREQ(engine_->method(), GetParam());
 }
 
-TEST_P(EngineTest, AProcessHasOneOfThem) {
+TEST_P(EngineTest, AProcessHasOneEngine) {
   EXPECT_EQ(Engine::shared().value(), engine_);
   EXPECT_EQ(count_threads("blockpull"), 1U);
   EXPECT_EQ(count_threads("blockpull-io"), limits::kBlockingThreads);
 }
 
-TEST_P(EngineTest, ItsThreadsEndWithItsLastUserAndTheNextUserHasANewOne) {
+TEST_P(EngineTest, ItEndsWithItsLastUserAndTheNextGetsANewOne) {
   auto other = Engine::shared().value();
   const auto* const registry = &engine_->registry();
   engine_.reset();
@@ -101,7 +101,7 @@ TEST_P(EngineTest, ItsThreadsEndWithItsLastUserAndTheNextUserHasANewOne) {
   EXPECT_EQ(count_threads("blockpull"), 1U);
 }
 
-TEST_P(EngineTest, CallsPostedFromManyThreadsRunOnItsOwnInTheOrderOfEach) {
+TEST_P(EngineTest, PostedCallsRunOnItsThreadInEachThreadsOrder) {
   constexpr int kThreads = 4;
   constexpr int kCalls = 2000;
   const std::thread::id own = engine_thread();
@@ -129,7 +129,7 @@ TEST_P(EngineTest, CallsPostedFromManyThreadsRunOnItsOwnInTheOrderOfEach) {
   }
 }
 
-TEST_P(EngineTest, WhatACallHoldsIsLetGoBeforeTheNextCallRuns) {
+TEST_P(EngineTest, ACallIsDestroyedBeforeTheNextRuns) {
   const auto held = std::make_shared<int>(0);
   long users = 0;
   on_engine([&] {
@@ -149,7 +149,7 @@ TEST_P(EngineTest, WhatWasPostedBeforeTheEndIsRun) {
   EXPECT_EQ(calls, 1000);
 }
 
-TEST_P(EngineTest, AnEndThatComesWithOtherNewsIsNotMissed) {
+TEST_P(EngineTest, AnEndThatArrivesWithOtherCallsIsNotMissed) {
   std::promise<void> busy;
   std::promise<void> may_go_on;
   bool called = false;
@@ -186,7 +186,7 @@ TEST_P(EngineTest, BlockingWorkRunsElsewhereAndCompletesOnTheEngineThread) {
   EXPECT_NE(worked, std::this_thread::get_id());
 }
 
-TEST_P(EngineTest, WhatBlockingWorkHoldsIsClosedBeforeItCompletesAndNotOnTheEngineThread) {
+TEST_P(EngineTest, BlockingWorkIsDestroyedOnItsThreadBeforeItCompletes) {
   const std::thread::id own = engine_thread();
   std::thread::id closed;
   bool was_closed = false;
@@ -206,7 +206,7 @@ TEST_P(EngineTest, WhatBlockingWorkHoldsIsClosedBeforeItCompletesAndNotOnTheEngi
   EXPECT_NE(closed, own);
 }
 
-TEST_P(EngineTest, WorkThatBlocksHoldsUpNeitherCallsNorTimers) {
+TEST_P(EngineTest, BlockingWorkDelaysNeitherCallsNorTimers) {
   std::promise<void> may_end;
   std::promise<void> ended;
   auto gate = may_end.get_future().share();
@@ -217,7 +217,7 @@ TEST_P(EngineTest, WorkThatBlocksHoldsUpNeitherCallsNorTimers) {
   ended.get_future().wait();
 }
 
-TEST_P(EngineTest, AnEndWaitsForBlockingWorkThatIsUnderWay) {
+TEST_P(EngineTest, TheEndWaitsForRunningBlockingWork) {
   std::promise<void> begun;
   std::atomic<bool> worked{false};
   engine_->run_blocking(
@@ -266,7 +266,7 @@ TEST_P(EngineTest, ATimerOfThePastFiresAtOnceAndBeforeLaterOnes) {
   EXPECT_EQ(fired, (std::vector<int>{0, 1}));
 }
 
-TEST_P(EngineTest, ATimerSetByACallWakesAnEngineThatSleepsTillMuchLater) {
+TEST_P(EngineTest, ATimerSetByACallWakesASleepingEngine) {
   std::uint64_t late = 0;
   on_engine([&] { late = engine_->call_at(engine_->clock().now() + kHour, [] { std::abort(); }); });
   wait_for(
@@ -409,7 +409,7 @@ TEST_P(EngineTest, AJobIsWaitedForFromManyThreads) {
   EXPECT_EQ(ended.load(), 4);
 }
 
-TEST_P(EngineTest, ItMayGoAsSoonAsItsLastJobHasEnded) {
+TEST_P(EngineTest, ItMayEndAsSoonAsItsLastJobHas) {
   for (int round = 0; round < 200; ++round) {
     if (engine_ == nullptr) {
       engine_ = Engine::shared().value();
@@ -423,7 +423,7 @@ TEST_P(EngineTest, ItMayGoAsSoonAsItsLastJobHasEnded) {
   }
 }
 
-TEST_P(EngineTest, ItsLastUserMayLetGoOnItsThreadOrOnOneOfThePool) {
+TEST_P(EngineTest, ItsLastUserMayReleaseItOnOneOfItsThreads) {
   for (const bool in_pool : {false, true}) {
     if (engine_ == nullptr) {
       engine_ = Engine::shared().value();

@@ -127,7 +127,7 @@ class JobTest : public testing::Test {
   std::vector<Outcome> ended_;
 };
 
-TEST_F(JobTest, WorkStartsOnTheHostAndKnowsItsBandwidthByThen) {
+TEST_F(JobTest, WorkStartsOnTheHostWithItsBandwidthSet) {
   const auto job = start(5000);
   EXPECT_EQ(diary_, Diary{});
   settle();
@@ -137,7 +137,7 @@ TEST_F(JobTest, WorkStartsOnTheHostAndKnowsItsBandwidthByThen) {
   EXPECT_FALSE(job->outcome().has_value());
 }
 
-TEST_F(JobTest, FilesAreClosedAndTheDiskIsFreeBeforeTheEndIsTold) {
+TEST_F(JobTest, FilesAndDiskAreReleasedBeforeTheEndIsReported) {
   const auto job = started();
   work_->finish({.error = {}, .released = {"middle.qcow2"}});
   EXPECT_EQ(job->progress().state, State::kRunning);
@@ -151,7 +151,7 @@ TEST_F(JobTest, FilesAreClosedAndTheDiskIsFreeBeforeTheEndIsTold) {
   EXPECT_EQ(diary_, (Diary{"closed", "before end", "end completed"}));
 }
 
-TEST_F(JobTest, ACompletedJobTellsWhatItMovedAndReleased) {
+TEST_F(JobTest, ACompletedJobReportsMovedBytesAndReleasedFiles) {
   const auto job = started();
   work_->board().moved = 12345;
   work_->board().method = "inline";
@@ -167,7 +167,7 @@ TEST_F(JobTest, ACompletedJobTellsWhatItMovedAndReleased) {
   EXPECT_EQ(outcome->warnings, std::vector<std::string>{"careful"});
 }
 
-TEST_F(JobTest, AnEndIsToldOnceItIsJudged) {
+TEST_F(JobTest, AnEndIsReportedOnceItIsJudged) {
   auto work = std::make_unique<DiaryWork>(diary_);
   work_ = work.get();
   std::function<void()> decide;
@@ -194,7 +194,7 @@ TEST_F(JobTest, AnEndIsToldOnceItIsJudged) {
   EXPECT_EQ(job->outcome()->released, std::vector<std::string>{});
 }
 
-TEST_F(JobTest, AnErrorIsFailedACancelCancelledAndAnEndNobodySawUnknown) {
+TEST_F(JobTest, TheErrorDecidesBetweenFailedCancelledAndUnknown) {
   const struct {
     ErrorKind kind;
     State state;
@@ -215,7 +215,7 @@ TEST_F(JobTest, AnErrorIsFailedACancelCancelledAndAnEndNobodySawUnknown) {
   }
 }
 
-TEST_F(JobTest, TheListenerHearsOneEndAndTheOutcomeIsThereByThen) {
+TEST_F(JobTest, TheListenerIsCalledOnceWithTheOutcomeAvailable) {
   auto work = std::make_unique<DiaryWork>(diary_);
   work_ = work.get();
   std::shared_ptr<Job> job;
@@ -235,7 +235,7 @@ TEST_F(JobTest, TheListenerHearsOneEndAndTheOutcomeIsThereByThen) {
   EXPECT_EQ(diary_, (Diary{"closed", "end"}));
 }
 
-TEST_F(JobTest, WhoWaitsForTheEndIsToldBehindTheListener) {
+TEST_F(JobTest, WhenEndedCallsBackAfterTheListener) {
   const auto job = started();
   job->when_ended([this] { diary_.emplace_back("first"); });
   job->when_ended([this] { diary_.emplace_back("second"); });
@@ -246,7 +246,7 @@ TEST_F(JobTest, WhoWaitsForTheEndIsToldBehindTheListener) {
   EXPECT_EQ(diary_, (Diary{"closed", "before end", "end completed", "first", "second"}));
 }
 
-TEST_F(JobTest, WhoWaitsForAnEndThatIsOverIsToldAtOnce) {
+TEST_F(JobTest, WhenEndedCallsBackAtOnceAfterTheEnd) {
   const auto job = started();
   work_->finish({});
   run_to_end();
@@ -255,7 +255,7 @@ TEST_F(JobTest, WhoWaitsForAnEndThatIsOverIsToldAtOnce) {
   EXPECT_TRUE(told);
 }
 
-TEST_F(JobTest, StoppingTellsTheWorkWhichEndsWhenItCan) {
+TEST_F(JobTest, AStopIsPassedToTheWorkWhichEndsWhenItCan) {
   const auto job = started();
   job->stop(Stop::kCancel);
   EXPECT_EQ(job->progress().state, State::kAborting);
@@ -268,7 +268,7 @@ TEST_F(JobTest, StoppingTellsTheWorkWhichEndsWhenItCan) {
   EXPECT_EQ(ended_.size(), 1U);
 }
 
-TEST_F(JobTest, AStopBeforeTheStartIsToldAfterIt) {
+TEST_F(JobTest, AStopBeforeTheStartIsDeliveredAfterIt) {
   const auto job = start();
   job->stop(Stop::kCancel);
   settle();
@@ -292,7 +292,7 @@ TEST_F(JobTest, AJobThatWasStoppedTooLateCompletes) {
   EXPECT_EQ(job->progress().state, State::kCompleted);
 }
 
-TEST_F(JobTest, WhatIsAskedAtAnyStepOfTheEndReachesNoWorkAndChangesNoEnd) {
+TEST_F(JobTest, CallsDuringTheEndReachNoWorkAndChangeNoOutcome) {
   for (int at = 0; at < 6; ++at) {
     const auto job = started();
     work_->finish({});
@@ -328,7 +328,7 @@ TEST_F(JobTest, ABandwidthThatTheWorkRefusesIsNotShown) {
   EXPECT_EQ(job->progress().bandwidth, 1000U);
 }
 
-TEST_F(JobTest, WhoTriesABandwidthHearsThatItIsInForceOrThatTheJobHasEnded) {
+TEST_F(JobTest, TryBandwidthReportsSuccessOrAnEndedJob) {
   const auto job = started(1000);
   std::vector<bool> told;
   const auto hear = [&told](const Result<void>& result) { told.push_back(result.ok()); };
@@ -343,7 +343,7 @@ TEST_F(JobTest, WhoTriesABandwidthHearsThatItIsInForceOrThatTheJobHasEnded) {
   EXPECT_EQ(job->progress().bandwidth, 7000U);
 }
 
-TEST_F(JobTest, ProgressIsWhatTheWorkTells) {
+TEST_F(JobTest, ProgressShowsTheWorksCounters) {
   const auto job = started();
   Board& board = work_->board();
   board.settled = 1;
@@ -369,7 +369,7 @@ TEST_F(JobTest, TheRateIsThatOfTheLastHalfSecond) {
   EXPECT_EQ(host_.clock().now() - begin, Nanoseconds(1'500'000'000));
 }
 
-TEST_F(JobTest, TheSecondsAreThoseFromStartToEnd) {
+TEST_F(JobTest, TheDurationIsFromStartToEnd) {
   const auto job = started();
   host_.step();
   host_.step();
@@ -388,7 +388,7 @@ TEST_F(JobTest, NothingIsLeftWaitingAfterTheEnd) {
   EXPECT_EQ(host_.outstanding(), 0U);
 }
 
-TEST_F(JobTest, AJobThatNobodyHoldsGoesOnToItsEndAndIsGoneThen) {
+TEST_F(JobTest, AJobThatNobodyHoldsRunsToItsEndAndIsDestroyed) {
   std::weak_ptr<Job> watched = started();
   settle();
   ASSERT_FALSE(watched.expired());
@@ -398,7 +398,7 @@ TEST_F(JobTest, AJobThatNobodyHoldsGoesOnToItsEndAndIsGoneThen) {
   EXPECT_TRUE(watched.expired());
 }
 
-TEST_F(JobTest, WhatTheListenerHoldsIsLetGoAtTheEnd) {
+TEST_F(JobTest, TheListenerIsDestroyedAtTheEnd) {
   auto held = std::make_shared<int>(0);
   auto work = std::make_unique<DiaryWork>(diary_);
   work_ = work.get();

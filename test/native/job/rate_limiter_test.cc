@@ -149,7 +149,7 @@ TEST_P(RateLimiterAt, TheAverageIsTheLimitToTheGrace) {
   EXPECT_GE(sum, rate * 19.996 - piece);
 }
 
-TEST_P(RateLimiterAt, TimersHoweverLateGiveNeverMore) {
+TEST_P(RateLimiterAt, LateTimersNeverExceedTheLimit) {
   for (const Nanoseconds lateness : {9 * kMillisecond, 50 * kMillisecond, 2 * kSecond}) {
     BusyJob job(GetParam(), test_seed());
     job.lateness = lateness;
@@ -160,7 +160,7 @@ TEST_P(RateLimiterAt, TimersHoweverLateGiveNeverMore) {
   }
 }
 
-TEST_P(RateLimiterAt, TimeInWhichNothingWasWantedIsNotSavedUp) {
+TEST_P(RateLimiterAt, IdleTimeIsNotSavedUp) {
   BusyJob job(GetParam(), test_seed());
   for (int round = 0; round < 5; ++round) {
     job.idle(7 * kSecond);
@@ -212,7 +212,7 @@ TEST_P(ChangedRate, TheNewOneIsReachedWithin50Milliseconds) {
   }
 }
 
-TEST_P(ChangedRate, NotOnePieceTooManyIsIssuedAfterTheChange) {
+TEST_P(ChangedRate, NoExtraPieceIsIssuedAfterTheChange) {
   for (int round = 0; round < kRounds; ++round) {
     BusyJob job = changed(round);
     const Nanoseconds change = job.now();
@@ -250,7 +250,7 @@ TEST(RateLimiter, WithoutALimitEverythingGoesAtOnce) {
   }
 }
 
-TEST(RateLimiter, ALimitThatIsLiftedHoldsNothingBackAnyMore) {
+TEST(RateLimiter, ALiftedLimitDelaysNothing) {
   RateLimiter limiter(kMiB, kStart);
   limiter.charge(64 * kMiB, kStart);
   ASSERT_FALSE(limiter.may_issue(kStart + 60 * kSecond));
@@ -261,7 +261,7 @@ TEST(RateLimiter, ALimitThatIsLiftedHoldsNothingBackAnyMore) {
   EXPECT_EQ(limiter.piece(kMiB), kMiB);
 }
 
-TEST(RateLimiter, ALimitSetAfterNoneHoldsFromThenOn) {
+TEST(RateLimiter, ALimitSetAfterNoneAppliesAtOnce) {
   BusyJob job(0, test_seed());
   for (int i = 0; i < 1000; ++i) {
     job.idle(kMillisecond);
@@ -275,7 +275,7 @@ TEST(RateLimiter, ALimitSetAfterNoneHoldsFromThenOn) {
   EXPECT_GE(found.least, least_at(10 * kMiB));
 }
 
-TEST(RateLimiter, SettingTheSameRateOverAndOverGivesNothingAway) {
+TEST(RateLimiter, SettingTheSameRateRepeatedlyGainsNothing) {
   BusyJob job(10 * kMiB, test_seed());
   for (int i = 0; i < 4000; ++i) {
     job.run(kMillisecond);

@@ -56,7 +56,7 @@ TEST_F(RegistryTest, ADiskThatIsClaimedIsRefusedByItsName) {
   EXPECT_EQ(foretold->message, second.error().message);
 }
 
-TEST_F(RegistryTest, NoRefusalIsForetoldOfAFreeDiskWhichStaysFree) {
+TEST_F(RegistryTest, NoRefusalIsPredictedForAFreeDisk) {
   EXPECT_EQ(registry_->claim_refusal(kDisk, "a"), std::nullopt);
   EXPECT_TRUE(is_free(kDisk));
 }
@@ -72,7 +72,7 @@ TEST_F(RegistryTest, OtherDisksAreFree) {
   EXPECT_TRUE(is_free(kSameInodeElsewhere));
 }
 
-TEST_F(RegistryTest, ADiskComesFreeWithItsClaim) {
+TEST_F(RegistryTest, ADiskIsReleasedWithItsClaim) {
   {
     const Registry::Claim first = claim(kDisk);
     ASSERT_FALSE(is_free(kDisk));
@@ -80,7 +80,7 @@ TEST_F(RegistryTest, ADiskComesFreeWithItsClaim) {
   EXPECT_TRUE(is_free(kDisk));
 }
 
-TEST_F(RegistryTest, ReleasingTwiceDoesNotTakeTheDiskFromItsNextOwner) {
+TEST_F(RegistryTest, ReleasingTwiceKeepsTheNextOwnersClaim) {
   Registry::Claim first = claim(kDisk);
   first.release();
   const Registry::Claim second = claim(kDisk);
@@ -88,7 +88,7 @@ TEST_F(RegistryTest, ReleasingTwiceDoesNotTakeTheDiskFromItsNextOwner) {
   EXPECT_FALSE(is_free(kDisk));
 }
 
-TEST_F(RegistryTest, AMovedClaimHoldsTheDiskAndItsSourceHoldsNone) {
+TEST_F(RegistryTest, AMovedClaimHoldsTheDiskAlone) {
   Registry::Claim second;
   {
     Registry::Claim first = claim(kDisk);
@@ -100,14 +100,14 @@ TEST_F(RegistryTest, AMovedClaimHoldsTheDiskAndItsSourceHoldsNone) {
   EXPECT_FALSE(is_free(kDisk));
 }
 
-TEST_F(RegistryTest, AClaimThatIsOverwrittenGivesItsDiskFree) {
+TEST_F(RegistryTest, AnOverwrittenClaimReleasesItsDisk) {
   Registry::Claim one = claim(kDisk);
   one = claim(kSameInodeElsewhere);
   EXPECT_TRUE(is_free(kDisk));
   EXPECT_FALSE(is_free(kSameInodeElsewhere));
 }
 
-TEST_F(RegistryTest, AClaimOutlivesWhoeverElseHeldTheRegistry) {
+TEST_F(RegistryTest, AClaimKeepsItsRegistryAlive) {
   auto registry = std::make_shared<Registry>();
   Registry::Claim claim = registry->claim(kDisk, "a").value();
   const std::weak_ptr<Registry> watched = registry;
@@ -138,7 +138,7 @@ TEST_F(RegistryTest, AJobThatIsGoneIsNotFound) {
   EXPECT_FALSE(is_free(kDisk));
 }
 
-TEST_F(RegistryTest, OfManyWhoWantADiskAtOnceOneHasIt) {
+TEST_F(RegistryTest, OneOfManyCompetingClaimsSucceeds) {
   std::atomic<int> owners{0};
   std::atomic<int> most{0};
   std::atomic<int> turns{0};

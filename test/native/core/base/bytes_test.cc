@@ -35,7 +35,7 @@ TEST(Bytes, OneNonZeroByteAnywhereIsFound) {
   }
 }
 
-TEST(Bytes, NothingIsAllZero) {
+TEST(Bytes, AnEmptySpanIsAllZero) {
   EXPECT_TRUE(all_zero({}));
 }
 

@@ -48,7 +48,7 @@ TEST(Error, APathOnceSetIsKept) {
   EXPECT_EQ(make_error(ErrorKind::kIo, "x").with_path("a").with_path("b").path, "a");
 }
 
-TEST(Result, TheFirstErrorIsHandedUp) {
+TEST(Result, TheFirstErrorIsPropagated) {
   EXPECT_EQ(*quarter(12), 3);
   EXPECT_EQ(quarter(7).error().message, "number is 7; it must be even");
   EXPECT_EQ(quarter(6).error().message, "number is 3; it must be even");

@@ -41,7 +41,7 @@ TEST(Thread, RunsItsBodyUnderItsNameAndItsEndIsWaitedFor) {
   std::_Exit(!thread.ok() && thread.error().error_number == EAGAIN ? 0 : 1);
 }
 
-TEST(ThreadDeathTest, ThatCannotBeHadIsAnError) {
+TEST(ThreadDeathTest, AFailedStartIsAnError) {
   EXPECT_EXIT(start_without_memory(), testing::ExitedWithCode(0), "");
 }
 

@@ -21,14 +21,14 @@ class TimerQueueTest : public testing::Test {
   std::string ran_;
 };
 
-TEST_F(TimerQueueTest, NothingIsDueWhereNothingWaits) {
+TEST_F(TimerQueueTest, AnEmptyQueueHasNothingDue) {
   EXPECT_EQ(timers_.next(), Nanoseconds::max());
   timers_.run_due(Nanoseconds(1));
   timers_.cancel(7);
   timers_.cancel(0);
 }
 
-TEST_F(TimerQueueTest, RunsWhatIsDueByTimeAndThoseOfOneTimeAsTheyCame) {
+TEST_F(TimerQueueTest, RunsTimersByTimeThenInOrderOfArrival) {
   add(20, 'c');
   add(10, 'a');
   add(30, 'e');
@@ -40,7 +40,7 @@ TEST_F(TimerQueueTest, RunsWhatIsDueByTimeAndThoseOfOneTimeAsTheyCame) {
   EXPECT_EQ(timers_.next(), Nanoseconds(30));
 }
 
-TEST_F(TimerQueueTest, CancelTakesOneOfThoseOfOneTime) {
+TEST_F(TimerQueueTest, CancelRemovesOnlyOneOfSeveralTimersDueTogether) {
   add(10, 'a');
   const auto ticket = add(10, 'b');
   add(10, 'c');
@@ -63,7 +63,7 @@ TEST_F(TimerQueueTest, ACallbackMayCancelItselfAndTheNext) {
   EXPECT_EQ(ran_, "b");
 }
 
-TEST_F(TimerQueueTest, WhatACallbackAddsRunsInTheSameTurnIfItIsDue) {
+TEST_F(TimerQueueTest, ATimerAddedByACallbackRunsInTheSameTurnIfDue) {
   timers_.add(Nanoseconds(10), [this] {
     add(10, 'a');
     add(11, 'x');

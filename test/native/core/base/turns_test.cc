@@ -27,7 +27,7 @@ class TurnsTest : public testing::Test {
   std::vector<Turns::Turn> held_;
 };
 
-TEST_F(TurnsTest, ThoseOfOneNameFollowEachOtherInTheirOrder) {
+TEST_F(TurnsTest, OperationsOnOneNameRunInOrder) {
   wait("a", "first");
   wait("a", "second");
   wait("a", "third");
@@ -38,7 +38,7 @@ TEST_F(TurnsTest, ThoseOfOneNameFollowEachOtherInTheirOrder) {
   EXPECT_EQ(begun_, (Names{"first", "second", "third"}));
 }
 
-TEST_F(TurnsTest, AnotherNameIsNotWaitedFor) {
+TEST_F(TurnsTest, DifferentNamesDoNotWaitForEachOther) {
   wait("a", "first");
   wait("b", "other");
   EXPECT_EQ(begun_, (Names{"first", "other"}));
@@ -54,7 +54,7 @@ TEST_F(TurnsTest, ATurnEndsWithItsLastHolder) {
   EXPECT_EQ(begun_, (Names{"first", "second"}));
 }
 
-TEST_F(TurnsTest, WhoDropsItsTurnUnheardHoldsUpNobody) {
+TEST_F(TurnsTest, ATurnDroppedWithoutACallBlocksNobody) {
   turns_.wait("a", [](const Turns::Turn& /*dropped*/) {});
   wait("a", "next");
   EXPECT_EQ(begun_, Names{"next"});

@@ -18,7 +18,7 @@ TEST(WalkWatch, IsWantedUntilItIsGivenUp) {
   EXPECT_EQ(walk.check().error().kind, ErrorKind::kCancelled);
 }
 
-TEST(WalkWatch, IsNotWantedWhereNobodyIsThereAnyMore) {
+TEST(WalkWatch, IsCancelledWhenTheCallerIsGone) {
   bool is_ending = false;
   const WalkWatch walk([&is_ending] { return !is_ending; });
   EXPECT_TRUE(walk.check().ok());

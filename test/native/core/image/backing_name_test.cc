@@ -78,7 +78,7 @@ TEST_F(BackingName, StaysAbsoluteWhereItWas) {
             folder_ / "current/base");
 }
 
-TEST_F(BackingName, WhatWouldBeTakenForAProtocolIsWrittenWithADot) {
+TEST_F(BackingName, ANameThatLooksLikeAProtocolStartsWithADot) {
   EXPECT_EQ(name_for("vms/top", "vms/a:b", {"old"}), "./a:b");
   EXPECT_EQ(name_for("vms/top", "vms/deep/a:b", {"old"}), "deep/a:b");
 }
@@ -89,7 +89,7 @@ TEST_F(BackingName, ARelativeNameLeadsBackToTheTargetThroughLinkedFolders) {
   EXPECT_EQ(files::content_of(folder_ / "templates/link/../../base"), "the base");
 }
 
-TEST_F(BackingName, OfALinkedImageLeadsThereFromTheLinkAndFromWhereItLies) {
+TEST_F(BackingName, ALinkedImageGetsANameValidFromLinkAndTarget) {
   ASSERT_EQ(::symlink("deep/top", (folder_ / "vms/disk").c_str()), 0);
   // "../base" would be right only from the image's folder.
   EXPECT_EQ(name_for("vms/disk", "vms/base", {"middle"}), folder_ / "vms/base");
@@ -102,7 +102,7 @@ TEST_F(BackingName, OfALinkedImageLeadsThereFromTheLinkAndFromWhereItLies) {
   EXPECT_EQ(*name, folder_ / "vms/base");
 }
 
-TEST_F(BackingName, OfALinkInTheSameFolderStaysRelative) {
+TEST_F(BackingName, ALinkInTheSameFolderKeepsARelativeName) {
   ASSERT_EQ(::symlink("top", (folder_ / "vms/disk").c_str()), 0);
   EXPECT_EQ(name_for("vms/disk", "templates/base", {"middle", "old"}), "../templates/base");
 }
@@ -132,7 +132,7 @@ TEST_F(BackingName, ALinkOutOfAnAllowedFolderDoesNotPass) {
   EXPECT_FALSE(check_folder_policy(folder_ / "templates/base", {folder_ / "templates"}).ok());
 }
 
-TEST_F(BackingName, AFolderWhoseNameOnlyBeginsLikeAnAllowedOneDoesNotPass) {
+TEST_F(BackingName, AFolderWithAnAllowedPrefixInItsNameDoesNotPass) {
   ASSERT_EQ(::mkdir((folder_ / "templates-other").c_str(), 0700), 0);
   folder_.write("templates-other/base", "x");
   EXPECT_FALSE(check_folder_policy(folder_ / "templates-other/base", {folder_ / "templates"}).ok());

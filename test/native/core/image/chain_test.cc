@@ -78,7 +78,7 @@ TEST_F(ChainTest, ARawTopIsOpenedOnlyWhenItIsCalledRaw) {
   EXPECT_EQ(named->active_qcow2(), nullptr);
 }
 
-TEST_F(ChainTest, AFileThatIsNotWhatItIsCalledIsRefused) {
+TEST_F(ChainTest, AFileOfAnotherFormatThanStatedIsRefused) {
   ChainOptions options;
   options.format = Format::kQcow2;
   const auto chain = open_chain(folder_ / "base.raw", options);
@@ -94,7 +94,7 @@ TEST_F(ChainTest, ALayerCalledRawIsRawWhateverItContains) {
   EXPECT_EQ(chain->layers[1].image->format(), Format::kRaw);
 }
 
-TEST_F(ChainTest, ABackingFormatThatIsNotStatedIsAskedForAndNotGuessed) {
+TEST_F(ChainTest, AMissingBackingFormatIsRefusedAndNotGuessed) {
   restate("middle", "");
   const Error error = refusal();
   EXPECT_EQ(error.kind, ErrorKind::kFormatUnknown);
@@ -105,7 +105,7 @@ TEST_F(ChainTest, ABackingFormatThatIsNotStatedIsAskedForAndNotGuessed) {
   EXPECT_EQ(open_chain(folder_ / "top", options)->layers.size(), 3U);
 }
 
-TEST_F(ChainTest, AFormatThatIsStatedIsObeyedWhateverElseIsSaid) {
+TEST_F(ChainTest, TheFormatInAHeaderOverridesEveryOther) {
   restate("middle", "raw");
   ChainOptions options;
   options.formats.by_caller = {{folder_ / "middle", "qcow2"}};
@@ -117,7 +117,7 @@ TEST_F(ChainTest, AFormatThatIsStatedIsObeyedWhateverElseIsSaid) {
   EXPECT_EQ(chain->layers[1].image->format(), Format::kRaw);
 }
 
-TEST_F(ChainTest, AFormatThatIsNotServedIsRefusedByName) {
+TEST_F(ChainTest, AnUnsupportedFormatIsRefusedByName) {
   restate("middle", "vmdk");
   const Error error = refusal();
   EXPECT_EQ(error.kind, ErrorKind::kFeatureUnsupported);
@@ -137,7 +137,7 @@ TEST_F(ChainTest, QedIsRefusedByNameAtTheTopAndBelow) {
   EXPECT_NE(refusal().message.find("QED format, which is not supported"), std::string::npos);
 }
 
-TEST_F(ChainTest, AMissingBackingFileIsToldWithItsOverlay) {
+TEST_F(ChainTest, AMissingBackingFileIsReportedWithItsOverlay) {
   restate("gone", "qcow2");
   const Error error = refusal();
   EXPECT_EQ(error.kind, ErrorKind::kNotFound);
@@ -179,7 +179,7 @@ TEST_F(ChainTest, ALinkThatLeadsToItselfIsAnError) {
   EXPECT_EQ(refusal().kind, ErrorKind::kIo);
 }
 
-TEST_F(ChainTest, TwoHundredLayersAreOpenedAndTooManyAreRefused) {
+TEST_F(ChainTest, OpensTwoHundredLayersAndRefusesTooMany) {
   for (std::size_t i = 0; i < limits::kChainDepth; ++i) {
     CreateOptions options;
     options.path = folder_ / text("layer", i);
@@ -222,7 +222,7 @@ TEST_F(ChainTest, BackingFilesMustLieInTheFoldersAllowed) {
   EXPECT_EQ(refusal(options).kind, ErrorKind::kPolicy);
 }
 
-TEST_F(ChainTest, LockingForAPullExcludesASecondPullAndAllowsAnotherOverlay) {
+TEST_F(ChainTest, LocksExcludeASecondPullButNotAnotherOverlay) {
   files::create_overlay(folder_ / "sibling", kMiB, "middle", Format::kQcow2);
   ChainOptions options;
   options.lock_for_pull = true;
@@ -236,7 +236,7 @@ TEST_F(ChainTest, LockingForAPullExcludesASecondPullAndAllowsAnotherOverlay) {
   EXPECT_EQ(base_as_top.error().kind, ErrorKind::kLocked);
 }
 
-TEST_F(ChainTest, WhatAPullWouldBeRefusedIsToldLayerByLayerAndTheChainOpenedAllTheSame) {
+TEST_F(ChainTest, CollectsThePullsRefusalsAndStillOpensTheChain) {
   std::vector<Error> refusals;
   ChainOptions asking;
   asking.pull_refusals = &refusals;

@@ -40,7 +40,7 @@ class ChainWalkTest : public testing::Test {
   const files::TempFolder folder_;
 };
 
-TEST_F(ChainWalkTest, TheUppermostLayerThatHasItAnswers) {
+TEST_F(ChainWalkTest, TheUppermostLayerWithTheRunOwnsIt) {
   const Chain chain = files::open_sample(folder_ / "top");
   const struct {
     std::uint64_t cluster;
@@ -57,7 +57,7 @@ TEST_F(ChainWalkTest, TheUppermostLayerThatHasItAnswers) {
   }
 }
 
-TEST_F(ChainWalkTest, BehindAShortLayerThereAreZerosAndNotWhatLiesBelow) {
+TEST_F(ChainWalkTest, PastAShortLayerReadsZerosNotTheLayerBelow) {
   const Chain chain = files::open_sample(folder_ / "top");
   const Owner answer = owner(chain, 0, 3, 8, 4);
   EXPECT_EQ(answer.layer, 1U);
@@ -70,7 +70,7 @@ TEST_F(ChainWalkTest, ARunEndsWhereALayerOnTheWayDoes) {
   EXPECT_EQ(owner(chain, 0, 3, 6, 6).extent.length, 2 * kCluster);
 }
 
-TEST_F(ChainWalkTest, NobodyAnswersWhereTheQuestionEndsAboveTheData) {
+TEST_F(ChainWalkTest, NoLayerAnswersIfTheDataIsBelowTheRange) {
   const Chain chain = files::open_sample(folder_ / "top");
   const Owner answer = owner(chain, 0, 2, 0, 12);
   EXPECT_EQ(answer.layer, 2U);
@@ -80,7 +80,7 @@ TEST_F(ChainWalkTest, NobodyAnswersWhereTheQuestionEndsAboveTheData) {
   EXPECT_EQ(owner(chain, 1, 1, 0, 12).extent.length, 12 * kCluster);
 }
 
-TEST_F(ChainWalkTest, TheGuestReadsWhatTheOwnersHave) {
+TEST_F(ChainWalkTest, TheGuestReadsTheBytesOfTheOwningLayers) {
   const Chain chain = files::open_sample(folder_ / "top");
   std::vector<std::byte> bytes(12 * kCluster, std::byte{0xee});
   ASSERT_TRUE(ChainWalk(chain).read({0}, bytes).ok());
@@ -121,7 +121,7 @@ TEST_F(ChainWalkTest, ADeepChainOfEmptyLayersIsWalkedInLargeSteps) {
   EXPECT_EQ(calls, 7U);
 }
 
-TEST_F(ChainWalkTest, AWalkThatGoesBackAnswersAsAFreshOneDoes) {
+TEST_F(ChainWalkTest, GoingBackGivesTheAnswersOfAFreshWalk) {
   const Chain chain = files::open_sample(folder_ / "top");
   ChainWalk walk(chain);
   for (const std::uint64_t cluster : {6U, 2U, 11U, 4U, 0U, 8U, 3U, 5U}) {

@@ -25,7 +25,7 @@ Result<Digest> digest_guest(const Chain& chain) {
   }
 }
 
-TEST(Digest, IsThatOfTheGuestsBytes) {
+TEST(Digest, CoversTheGuestsBytes) {
   const files::TempFolder folder;
   folder.write("base.raw", std::string(3 * kCluster + 700, 'b'));
   files::create_overlay(folder / "top", 100 * kCluster + 512, "base.raw", Format::kRaw);

@@ -51,7 +51,7 @@ TEST_F(Inspect, EveryLayerIsDescribed) {
   EXPECT_FALSE(base.backing.has_value());
 }
 
-TEST_F(Inspect, WhoHasHowMuchIsCounted) {
+TEST_F(Inspect, CountsTheBytesOfEachLayer) {
   const auto layers = inspect_chain(folder_ / "top", {}, [] { return true; });
   ASSERT_TRUE(layers.ok());
   EXPECT_EQ((*layers)[0].data_bytes, kCluster);
@@ -60,7 +60,7 @@ TEST_F(Inspect, WhoHasHowMuchIsCounted) {
   EXPECT_EQ((*layers)[1].visible_bytes, 2 * kCluster);
 }
 
-TEST_F(Inspect, WhoUsesALayerIsToldAndNothingIsRefused) {
+TEST_F(Inspect, ReportsTheWriterOfALayerAndRefusesNothing) {
   const auto file = io::PosixFile::open(folder_ / "top", io::Access::kReadWrite);
   ASSERT_TRUE(file.ok());
   ASSERT_TRUE(io::lock_image(**file, io::LockRole::kWriter).ok());
@@ -72,7 +72,7 @@ TEST_F(Inspect, WhoUsesALayerIsToldAndNothingIsRefused) {
   EXPECT_EQ((*layers)[1].in_use_by, "");
 }
 
-TEST_F(Inspect, AllLayersAreGoneThroughTogether) {
+TEST_F(Inspect, WalksAllLayersTogether) {
   const WalkWatch watch([] { return true; });
   ASSERT_TRUE(inspect_chain(folder_ / "top", {}, watch).ok());
   const auto progress = watch.progress();
@@ -82,7 +82,7 @@ TEST_F(Inspect, AllLayersAreGoneThroughTogether) {
   EXPECT_EQ(progress->done_bytes, progress->total_bytes);
 }
 
-TEST_F(Inspect, NobodyIsToldWhatNobodyWants) {
+TEST_F(Inspect, StopsWhenNobodyWantsTheResult) {
   int asked = 0;
   const auto layers = inspect_chain(folder_ / "top", {}, [&asked] { return ++asked < 2; });
   ASSERT_FALSE(layers.ok());

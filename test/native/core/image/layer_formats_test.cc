@@ -52,20 +52,20 @@ class LayerFormatsTest : public testing::Test {
   const files::TempFolder folder_;
 };
 
-TEST_F(LayerFormatsTest, AFileIsToldByInodeAndNotByName) {
+TEST_F(LayerFormatsTest, FilesAreMatchedByInodeNotByName) {
   for (const char* const name : {"image", "link"}) {
     EXPECT_EQ(*asked(stated({said(name, "qcow2")}), "image"), Format::kQcow2) << name;
     EXPECT_EQ(*asked(stated({}, {said(name, "qcow2")}), "image"), Format::kQcow2) << name;
   }
 }
 
-TEST_F(LayerFormatsTest, WhatIsSaidOfAnotherFileSaysNothing) {
+TEST_F(LayerFormatsTest, AStatementAboutAnotherFileIsIgnored) {
   const StatedFormats here =
       stated({said("plain", "qcow2"), said("none", "qcow2")}, {said("plain", "raw")});
   expect_refusal(here, "image", ErrorKind::kFormatUnknown, "states no format for it");
 }
 
-TEST_F(LayerFormatsTest, ABareWordIsForOneLayer) {
+TEST_F(LayerFormatsTest, AFormatWithoutAFileIsForOneLayer) {
   LayerFormats formats(stated({}, {said("image", "qcow2")}, Format::kRaw));
   // The file that the domain states does not use it up.
   EXPECT_EQ(*asked(formats, "image"), Format::kQcow2);
@@ -78,7 +78,7 @@ TEST_F(LayerFormatsTest, ABareWordIsForOneLayer) {
       << second.error().message;
 }
 
-TEST_F(LayerFormatsTest, RawForWhatBeginsAsAnImageNeedsThatFilesOwnWord) {
+TEST_F(LayerFormatsTest, AnImageIsTakenForRawOnlyIfStatedForThatFile) {
   const char* const words = "begins as an image of format 'qcow2'";
   expect_refusal(stated({}, {}, Format::kRaw), "image", ErrorKind::kFormatUnknown, words);
   expect_refusal(stated({}, {said("image", "raw")}), "image", ErrorKind::kFormatUnknown, words);
@@ -88,7 +88,7 @@ TEST_F(LayerFormatsTest, RawForWhatBeginsAsAnImageNeedsThatFilesOwnWord) {
   EXPECT_EQ(*asked(stated({}, {}, Format::kRaw), "plain"), Format::kRaw);
 }
 
-TEST_F(LayerFormatsTest, TwoWhoDisagreeAreRefused) {
+TEST_F(LayerFormatsTest, ContradictingStatementsAreRefused) {
   const char* const words = "is stated twice";
   expect_refusal(stated({said("image", "raw")}, {said("link", "qcow2")}), "image",
                  ErrorKind::kInvalidArgument, words);
@@ -98,7 +98,7 @@ TEST_F(LayerFormatsTest, TwoWhoDisagreeAreRefused) {
                  ErrorKind::kInvalidArgument, words);
 }
 
-TEST_F(LayerFormatsTest, AFormatThatIsNotServedIsRefusedWhereItIsNeeded) {
+TEST_F(LayerFormatsTest, AnUnsupportedFormatIsRefusedWhenItIsNeeded) {
   expect_refusal(stated({}, {said("image", "vmdk")}), "image", ErrorKind::kFeatureUnsupported,
                  "'vmdk'");
   EXPECT_EQ(*asked(stated({said("plain", "raw")}, {said("image", "vmdk")}), "plain"), Format::kRaw);

@@ -20,7 +20,7 @@ faults::MemoryFile file_of(std::string_view content) {
   return faults::MemoryFile(std::move(bytes), "disk");
 }
 
-TEST(Probe, Qcow2IsToldByItsMagic) {
+TEST(Probe, RecognizesQcow2ByItsMagic) {
   faults::MemoryFile file = file_of("QFI\xfb rest");
   EXPECT_EQ(*probe_format(file), Format::kQcow2);
 }
@@ -33,7 +33,7 @@ TEST(Probe, QedIsRefusedByName) {
   EXPECT_NE(format.error().message.find("QED format, which is not supported"), std::string::npos);
 }
 
-TEST(Probe, FilesOfOtherFormatsAreToldByWhatTheyBeginWith) {
+TEST(Probe, RecognizesOtherFormatsByTheirFirstBytes) {
   const auto told = [](std::string_view first) {
     return format_by_magic(std::as_bytes(std::span(first)));
   };
@@ -47,7 +47,7 @@ TEST(Probe, FilesOfOtherFormatsAreToldByWhatTheyBeginWith) {
   }
 }
 
-TEST(Probe, EverythingElseIsUnknownAndTheSentenceTellsWhatToSay) {
+TEST(Probe, OtherFilesAreUnknownAndTheErrorSaysWhatToState) {
   for (const std::string_view content : {"", "QFI", "KDMV", "plain bytes of some disk"}) {
     faults::MemoryFile file = file_of(content);
     const auto format = probe_format(file);

@@ -58,7 +58,7 @@ TEST(BlockingPool, NoMoreTasksRunAtOnceThanItHasThreads) {
   EXPECT_EQ(too_many.load(), 0);
 }
 
-TEST(BlockingPool, ItsEndRunsWhatIsQueuedAndWaitsForIt) {
+TEST(BlockingPool, TheDestructorRunsAndAwaitsQueuedTasks) {
   std::atomic<int> ran{0};
   std::promise<void> busy;
   {
@@ -80,7 +80,7 @@ TEST(BlockingPool, ItsEndRunsWhatIsQueuedAndWaitsForIt) {
   EXPECT_EQ(ran.load(), 102);
 }
 
-TEST(BlockingPool, ATaskMayGiveAnother) {
+TEST(BlockingPool, ATaskMayAddAnother) {
   std::promise<void> ended;
   const auto pool = BlockingPool::create(1).value();
   pool->run([&] { pool->run([&] { pool->run([&] { ended.set_value(); }); }); });
@@ -111,7 +111,7 @@ TEST(BlockingPool, TasksFromManyThreadsAllRunOnceAndOnNoneOfThem) {
   EXPECT_EQ(elsewhere.load(), 2000);
 }
 
-TEST(BlockingPool, WhatATaskHoldsMayGiveATaskWhenItIsLetGo) {
+TEST(BlockingPool, ADestructorOfATaskMayAddATask) {
   std::promise<void> ended;
   const auto pool = BlockingPool::create(1).value();
   const auto give = [&](const int* pointer) {

@@ -70,7 +70,7 @@ TEST_F(BufferArenaTest, OneByteTakesABlockAndOneMoreThanABlockTakesTwo) {
   EXPECT_EQ(arena_->try_take(1), nullptr);
 }
 
-TEST_F(BufferArenaTest, AFreeRunThatIsInPiecesIsNotOne) {
+TEST_F(BufferArenaTest, FragmentedSpaceIsNotOneRun) {
   std::vector<std::byte*> all;
   for (std::size_t i = 0; i < kBlocks; ++i) {
     all.push_back(take(1));
@@ -91,7 +91,7 @@ TEST_F(BufferArenaTest, TheWholeArenaCanBeOneBuffer) {
   EXPECT_EQ(take(kBlocks), whole);
 }
 
-TEST_F(BufferArenaTest, WhoWaitsIsServedInTheOrderOfAsking) {
+TEST_F(BufferArenaTest, WaitersAreServedInOrder) {
   std::byte* const whole = take(kBlocks);
   for (int who = 0; who < 4; ++who) {
     wait_for(3, who);
@@ -105,7 +105,7 @@ TEST_F(BufferArenaTest, WhoWaitsIsServedInTheOrderOfAsking) {
   EXPECT_EQ(served_, (std::vector<int>{0, 1, 2, 3}));
 }
 
-TEST_F(BufferArenaTest, NobodyOvertakesALargeOneThatWaits) {
+TEST_F(BufferArenaTest, NobodyOvertakesAWaitingLargeRequest) {
   std::byte* const first = take(4);
   std::byte* const second = take(2);
   wait_for(kBlocks, 0);
@@ -119,7 +119,7 @@ TEST_F(BufferArenaTest, NobodyOvertakesALargeOneThatWaits) {
   EXPECT_EQ(served_, (std::vector<int>{0, 1}));
 }
 
-TEST_F(BufferArenaTest, ALargeOneIsServedThoughSmallOnesKeepComing) {
+TEST_F(BufferArenaTest, ALargeRequestIsServedDespiteMoreSmallOnes) {
   std::vector<std::byte*> small;
   for (std::size_t i = 0; i < kBlocks; ++i) {
     small.push_back(take(1));
@@ -133,7 +133,7 @@ TEST_F(BufferArenaTest, ALargeOneIsServedThoughSmallOnesKeepComing) {
   EXPECT_EQ(served_, std::vector<int>{-1});
 }
 
-TEST_F(BufferArenaTest, WhoCancelsIsNotServedAndMakesRoomForThoseBehind) {
+TEST_F(BufferArenaTest, ACancelledWaiterUnblocksThoseBehindIt) {
   std::byte* const most = take(kBlocks - 1);
   const std::uint64_t large = wait_for(2, 0);
   const std::uint64_t small = wait_for(1, 1);
@@ -147,7 +147,7 @@ TEST_F(BufferArenaTest, WhoCancelsIsNotServedAndMakesRoomForThoseBehind) {
   EXPECT_NE(take(kBlocks - 1), nullptr);
 }
 
-TEST_F(BufferArenaTest, WhoIsServedMayAskAgainAndGiveBackInTheCall) {
+TEST_F(BufferArenaTest, AServedWaiterMayTakeAndGiveBackInTheCall) {
   std::byte* const whole = take(kBlocks);
   int rounds = 0;
   const BufferArena::Granted again = [&](std::byte* buffer) {

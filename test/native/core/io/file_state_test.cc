@@ -29,7 +29,7 @@ FileState state_now(const PosixFile& file) {
   return state.ok() ? *state : FileState{};
 }
 
-TEST(FileState, AWriteRightAfterTheLookShowsHoweverFreshTheFileIs) {
+TEST(FileState, AWriteRightAfterTheCheckShowsEvenOnAFreshFile) {
   const files::TempFolder folder;
   int unseen = 0;
   for (int round = 0; round < 20; ++round) {
@@ -52,7 +52,7 @@ TEST(FileState, AnotherModeChangesNoContent) {
   EXPECT_NE(now.changed_ns, file->opened().changed_ns);
 }
 
-TEST(FileState, ReadingAndLookingChangeNothing) {
+TEST(FileState, ReadsAndStatsChangeNothing) {
   const files::TempFolder folder;
   const auto file = open_noted(folder.write("a", "abc"));
   std::vector<std::byte> bytes(3);

@@ -11,7 +11,7 @@
 namespace blockpull::io {
 namespace {
 
-TEST(Folder, AFolderThatIsNotThereCannotBeSynced) {
+TEST(Folder, AMissingFolderCannotBeSynced) {
   const files::TempFolder folder;
   const auto synced = sync_folder(folder / "missing/a");
   ASSERT_FALSE(synced.ok());

@@ -49,14 +49,14 @@ class Lock : public testing::Test {
   const std::string path_ = folder_.write("disk", "x");
 };
 
-TEST_F(Lock, AWriterTakesTheBytesThatQemuLooksAt) {
+TEST_F(Lock, AWriterLocksTheBytesThatQemuChecks) {
   const auto first = open_file(path_);
   const auto second = open_file(path_);
   ASSERT_TRUE(lock_image(*first, LockRole::kWriter).ok());
   EXPECT_EQ(locked_bytes(*second), "100 101 102 103 201 202 203 ");
 }
 
-TEST_F(Lock, AReaderOfABackingFileTakesTheBytesThatQemuLooksAt) {
+TEST_F(Lock, ABackingReaderLocksTheBytesThatQemuChecks) {
   const auto first = open_file(path_);
   const auto second = open_file(path_);
   ASSERT_TRUE(lock_image(*first, LockRole::kBackingReader).ok());
@@ -86,7 +86,7 @@ TEST_F(Lock, ReadersOfOneBaseCoexist) {
   EXPECT_TRUE(lock_image(*second, LockRole::kBackingReader).ok());
 }
 
-TEST_F(Lock, AWriterExcludesEverybodyAndIsExcludedByEverybody) {
+TEST_F(Lock, AWriterAndAnyOtherRoleExcludeEachOther) {
   for (const auto& [held, wanted] : {std::pair(LockRole::kWriter, LockRole::kWriter),
                                      std::pair(LockRole::kWriter, LockRole::kBackingReader),
                                      std::pair(LockRole::kBackingReader, LockRole::kWriter)}) {
@@ -173,7 +173,7 @@ TEST_F(Lock, NobodyWritesAFileThatIsOnlyRead) {
   EXPECT_EQ(find_writer(*second), "");
 }
 
-TEST_F(Lock, WhatWouldBeRefusedIsToldWithoutALock) {
+TEST_F(Lock, PredictsARefusalWithoutTakingALock) {
   const auto asked = open_file(path_);
   for (const LockRole role : {LockRole::kWriter, LockRole::kBackingReader}) {
     EXPECT_FALSE(lock_refusal(*asked, role));

@@ -26,7 +26,7 @@ TEST(NewFile, TheNameAppearsWithTheWholeContent) {
   EXPECT_EQ(folder.count(), 1U);
 }
 
-TEST(NewFile, NothingIsLeftOfOneThatWasNotPublished) {
+TEST(NewFile, AnUnpublishedFileIsRemoved) {
   const files::TempFolder folder;
   {
     auto file = NewFile::create(folder / "a");
@@ -45,7 +45,7 @@ TEST(NewFile, AnExistingNameIsRefusedFromTheStart) {
   EXPECT_EQ(file.error().path, folder / "a");
 }
 
-TEST(NewFile, ANameThatSomebodyElseTookMeanwhileIsLeftToThem) {
+TEST(NewFile, ANameTakenByAnotherIsNotReplaced) {
   const files::TempFolder folder;
   {
     auto file = NewFile::create(folder / "a");

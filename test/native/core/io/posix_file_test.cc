@@ -24,7 +24,7 @@ std::vector<std::byte> pattern(std::size_t size, int value) {
   return std::vector<std::byte>(size, static_cast<std::byte>(value));
 }
 
-TEST(PosixFile, WhatIsNoRegularFileIsRefusedAtOnce) {
+TEST(PosixFile, AnythingButARegularFileIsRefusedAtOnce) {
   const files::TempFolder folder;
   ASSERT_EQ(::mkfifo((folder / "fifo").c_str(), 0600), 0);
   for (const std::string& path : {folder / "fifo", folder.path(), std::string("/dev/null")}) {
@@ -75,7 +75,7 @@ void expect_cut(PosixFile& file, std::uint64_t offset) {
   }
 }
 
-TEST(PosixFile, WhatAFileHadWhenItWasOpenedAndHasNoLongerIsNoZeros) {
+TEST(PosixFile, ATruncatedFileDoesNotReadAsZeros) {
   const files::TempFolder folder;
   const std::string path = folder.write("a", std::string(8192, 'a'));
   for (const Access access : {Access::kReadOnly, Access::kReadWrite}) {
@@ -90,7 +90,7 @@ TEST(PosixFile, WhatAFileHadWhenItWasOpenedAndHasNoLongerIsNoZeros) {
   }
 }
 
-TEST(PosixFile, WhatWeMakeOfAFileIsWhatItMustHave) {
+TEST(PosixFile, OurOwnChangesUpdateTheExpectedSize) {
   const files::TempFolder folder;
   const std::string path = folder.write("a", std::string(8192, 'a'));
   const auto file = PosixFile::open(path, Access::kReadWrite);
@@ -148,7 +148,7 @@ TEST(PosixFile, AllocateGrowsTheFileWithZerosAndKeepsWhatIsThere) {
   EXPECT_EQ(files::content_of(folder / "a").substr(0, 4), std::string("abc\0", 4));
 }
 
-TEST(PosixFile, AHugeAllocationIsNoSpaceOrTooLargeAndNeverASuccess) {
+TEST(PosixFile, AHugeAllocationFailsWithNoSpaceOrTooLarge) {
   const files::TempFolder folder;
   const auto file = PosixFile::create(folder / "a");
   ASSERT_TRUE(file.ok());

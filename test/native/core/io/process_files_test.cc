@@ -66,7 +66,7 @@ TEST_F(ProcessFilesTest, ADeletedFileIsKnownByTheNameThatItHad) {
   EXPECT_FALSE(files->has_deleted(""));
 }
 
-TEST_F(ProcessFilesTest, AFileWhoseNameEndsAsADeletedOneDoesIsNone) {
+TEST_F(ProcessFilesTest, AFileNamedLikeADeletedOneIsNotDeleted) {
   const std::string path = folder_.write("disk (deleted)", "x");
   const auto file = PosixFile::open(path, Access::kReadOnly);
   ASSERT_TRUE(file.ok());
@@ -93,7 +93,7 @@ TEST_F(ProcessFilesTest, AThreadHasWhatItsProcessHas) {
   EXPECT_TRUE(is_had);
 }
 
-TEST_F(ProcessFilesTest, WhatIsNoImageIsNotLookedAt) {
+TEST_F(ProcessFilesTest, OtherDescriptorsAreIgnored) {
   const int folder = ::open(folder_.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   ASSERT_GE(folder, 0);
   struct stat about {};

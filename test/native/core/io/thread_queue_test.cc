@@ -50,7 +50,7 @@ TEST(ThreadQueue, AFileThatTheKernelDoesNotKnowIsServedByItsOwnCalls) {
   EXPECT_EQ(bytes[0], std::byte{'a'});
 }
 
-TEST(ThreadQueue, TheErrorOfSuchAFileIsTheRequestsError) {
+TEST(ThreadQueue, TheErrorOfAFileIsTheErrorOfItsRequest) {
   files::DescriptorFile file({});
   Bytes bytes(3);
   Request request{.file = &file, .buffer = bytes.data(), .length = 3, .done = {}};
@@ -59,7 +59,7 @@ TEST(ThreadQueue, TheErrorOfSuchAFileIsTheRequestsError) {
   EXPECT_EQ(result.error().kind, ErrorKind::kUnsupported);
 }
 
-TEST(ThreadQueue, AReadThatSignalsCutShortGoesOnToItsEnd) {
+TEST(ThreadQueue, AReadInterruptedBySignalsIsCompleted) {
   struct sigaction counting {};
   struct sigaction before {};
   static std::atomic<int> signals;

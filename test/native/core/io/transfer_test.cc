@@ -57,7 +57,7 @@ TEST_F(Transfer, AFileWithoutADirectDescriptorUsesItsOther) {
   EXPECT_EQ(descriptor_for(request(Request::Op::kRead, 0, 4096), {}), -1);
 }
 
-TEST_F(Transfer, TheRestOfARequestGoesDirectOnlyIfItIsAlignedItself) {
+TEST_F(Transfer, TheRestOfARequestGoesDirectOnlyIfAligned) {
   Request begun = request(Request::Op::kRead, 0, 4096);
   begun.transferred = 1024;
   EXPECT_EQ(descriptor_for(begun, kBoth), 6);
@@ -65,7 +65,7 @@ TEST_F(Transfer, TheRestOfARequestGoesDirectOnlyIfItIsAlignedItself) {
   EXPECT_EQ(descriptor_for(begun, kBoth), 5);
 }
 
-TEST_F(Transfer, ARefusalOfDirectIoIsTriedWithoutItOnce) {
+TEST_F(Transfer, ARefusedDirectRequestIsRetriedOnceWithoutIt) {
   Request refused = request(Request::Op::kRead, 0, 4096);
   EXPECT_TRUE(retry_without_direct(refused, kBoth, EINVAL));
   EXPECT_EQ(descriptor_for(refused, kBoth), 5);
@@ -109,7 +109,7 @@ TEST_F(Transfer, AWriteOfNothingIsAnErrorAndNotAnEndlessLoop) {
   EXPECT_EQ(error.error_number, EIO);
 }
 
-TEST_F(Transfer, AnErrorTellsTheCallTheFileAndHowFarItCame) {
+TEST_F(Transfer, AnErrorNamesTheCallTheFileAndTheOffset) {
   Request read = request(Request::Op::kRead, 5000, 100);
   ASSERT_EQ(account(read, 60), TransferState::kContinue);
   ASSERT_EQ(account(read, -EIO), TransferState::kFailed);

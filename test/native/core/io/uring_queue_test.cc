@@ -47,7 +47,7 @@ bool refuse_io_uring_enter() {
          ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
 }
 
-TEST(UringQueue, IsRefusedWhereASandboxLetsRingsBeMadeAndNotUsed) {
+TEST(UringQueue, IsRefusedIfASandboxForbidsUsingTheRing) {
   const pid_t child = ::fork();
   ASSERT_GE(child, 0);
   if (child == 0) {
@@ -112,7 +112,7 @@ int write_and_read_through_a_refused_ring(const std::string& path) {
   return done == 2 * kCount && read == bytes ? 0 : 1;
 }
 
-TEST(UringQueue, ThatIsRefusedLaterDoesAllTheSameWhatItIsAskedFor) {
+TEST(UringQueue, ARingRefusedLaterStillCompletesAllRequests) {
   const files::TempFolder folder;
   const std::string path = folder.write("file", "to be written");
   const pid_t child = ::fork();
@@ -140,7 +140,7 @@ TEST(UringQueue, AFileThatTheKernelDoesNotKnowIsAnErrorAndNoCrash) {
   }
 }
 
-TEST(UringQueue, AProcessWithoutDescriptorsIsToldSo) {
+TEST(UringQueue, ReportsThatDescriptorsRanOut) {
   rlimit before{};
   ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
   const rlimit none{.rlim_cur = 3, .rlim_max = before.rlim_max};

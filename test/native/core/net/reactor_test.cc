@@ -49,11 +49,11 @@ class ReactorTest : public testing::Test {
   std::shared_ptr<Reactor> reactor_ = Reactor::shared().value();
 };
 
-TEST_F(ReactorTest, IsOneForAllWhoUseItAtATime) {
+TEST_F(ReactorTest, SimultaneousUsersShareOneReactor) {
   EXPECT_EQ(Reactor::shared().value(), reactor_);
 }
 
-TEST_F(ReactorTest, TakesCallsOfManyThreadsEachThreadsInItsOrder) {
+TEST_F(ReactorTest, RunsCallsOfEachThreadInOrder) {
   constexpr int kThreads = 8;
   constexpr int kCalls = 2000;
   std::array<int, kThreads> last{};
@@ -94,7 +94,7 @@ TEST_F(ReactorTest, RunsTimersByTheirTimesAndNotTheCancelled) {
   EXPECT_EQ(ran.take(), "third");
 }
 
-TEST_F(ReactorTest, WhatIsUnwatchedIsNotToldOfEvenInTheSameTurn) {
+TEST_F(ReactorTest, AnUnwatchedDescriptorIsSilentInTheSameTurn) {
   const Pipe first;
   const Pipe second;
   std::atomic<int> told{0};
@@ -117,7 +117,7 @@ TEST_F(ReactorTest, WhatIsUnwatchedIsNotToldOfEvenInTheSameTurn) {
   EXPECT_EQ(told, 1);
 }
 
-TEST_F(ReactorTest, WhatCannotBeWatchedIsSaidSo) {
+TEST_F(ReactorTest, ReportsADescriptorThatCannotBeWatched) {
   on_reactor([this] {
     const auto watched = reactor_->watch(-1, EPOLLIN, [](std::uint32_t) {});
     ASSERT_FALSE(watched.ok());
@@ -126,7 +126,7 @@ TEST_F(ReactorTest, WhatCannotBeWatchedIsSaidSo) {
   });
 }
 
-TEST_F(ReactorTest, WhoLetsGoLastWaitsForWhatWasPosted) {
+TEST_F(ReactorTest, TheLastUserWaitsForPostedCalls) {
   std::atomic<int> ran{0};
   for (int i = 0; i < 100; ++i) {
     reactor_->post([&ran] { ++ran; });
@@ -137,7 +137,7 @@ TEST_F(ReactorTest, WhoLetsGoLastWaitsForWhatWasPosted) {
   EXPECT_EQ(ran, 101);
 }
 
-TEST_F(ReactorTest, TheLastUserMayLetGoOnTheReactorsOwnThread) {
+TEST_F(ReactorTest, TheLastUserMayReleaseItOnItsOwnThread) {
   for (int round = 0; round < 20; ++round) {
     auto reactor = std::exchange(reactor_, nullptr);
     if (reactor == nullptr) {

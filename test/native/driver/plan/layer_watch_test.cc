@@ -72,13 +72,13 @@ TEST_F(LayerWatchTest, AnotherLengthIsAChange) {
   expect_changed("middle", "it has 100 bytes now");
 }
 
-TEST_F(LayerWatchTest, ALengthThatCameBackIsAChange) {
+TEST_F(LayerWatchTest, ARestoredLengthIsAChange) {
   ASSERT_EQ(::truncate((folder_ / "base").c_str(), 100), 0);
   ASSERT_EQ(::truncate((folder_ / "base").c_str(), 65536), 0);
   expect_changed("base", "was last written to at");
 }
 
-TEST_F(LayerWatchTest, AFileInItsPlaceIsRefusedThoughTheOpenOneIsWhole) {
+TEST_F(LayerWatchTest, AReplacedFileIsRefusedEvenIfTheOpenOneIsWhole) {
   folder_.write("other", "x");
   ASSERT_EQ(::link((folder_ / "base").c_str(), (folder_ / "kept").c_str()), 0);
   ASSERT_EQ(::rename((folder_ / "other").c_str(), (folder_ / "base").c_str()), 0);
@@ -92,13 +92,13 @@ TEST_F(LayerWatchTest, AFileThatWasRenamedIsRefused) {
   expect_refused("middle", "is not to be found by its name any more");
 }
 
-TEST_F(LayerWatchTest, AnotherModeIsToldBySentenceAndCostsNoCopies) {
+TEST_F(LayerWatchTest, AnotherModeIsReportedAndCostsNoCopies) {
   ASSERT_EQ(::chmod((folder_ / "base").c_str(), 0600), 0);
   expect_content_kept(true);
   expect_refused("base", "owner, mode, label or number of links");
 }
 
-TEST_F(LayerWatchTest, AnotherLinkIsToldBySentence) {
+TEST_F(LayerWatchTest, AnotherLinkIsReported) {
   ASSERT_EQ(::link((folder_ / "middle").c_str(), (folder_ / "second").c_str()), 0);
   expect_content_kept(true);
   expect_refused("middle", "owner, mode, label or number of links");
@@ -109,12 +109,12 @@ TEST_F(LayerWatchTest, ALayerThatDropsOutMayLoseItsLastName) {
   EXPECT_TRUE(watch_.check().ok());
 }
 
-TEST_F(LayerWatchTest, ALayerThatStaysMayNot) {
+TEST_F(LayerWatchTest, ALayerThatStaysMayNotLoseItsLastName) {
   ASSERT_EQ(::unlink((folder_ / "base").c_str()), 0);
   expect_refused("base", "is not to be found by its name any more");
 }
 
-TEST_F(LayerWatchTest, WhatIsWrittenToTheImageIsNoneOfItsBusiness) {
+TEST_F(LayerWatchTest, WritesToTheActiveImageAreIgnored) {
   ASSERT_TRUE(chain_.layers.front().file->write_at(0, std::vector<std::byte>(1)).ok());
   EXPECT_TRUE(watch_.check().ok());
 }

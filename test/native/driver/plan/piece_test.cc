@@ -27,7 +27,7 @@ Piece three_clusters() {
   return piece;
 }
 
-TEST(Piece, IsCutInsideASegmentAndBothPartsGoOnWhereTheyWere) {
+TEST(Piece, ACutInsideASegmentContinuesBothParts) {
   Piece piece = three_clusters();
   const auto front = take_front(piece.segments, 4096);
   ASSERT_EQ(front.size(), 1U);
@@ -53,7 +53,7 @@ TEST(Piece, IsCutBetweenSegmentsAndToTheEnd) {
   EXPECT_EQ(piece.buffer_bytes(), 0U);
 }
 
-TEST(Piece, ClustersThatAreCutOffTakeTheirRunsAndGuestBytesAlong) {
+TEST(Piece, CutClustersKeepTheirRunsAndGuestBytes) {
   Piece piece = three_clusters();
   const Piece first = take_clusters(piece, 1, kCluster);
   ASSERT_EQ(first.runs.size(), 1U);

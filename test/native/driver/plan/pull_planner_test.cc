@@ -100,7 +100,7 @@ std::vector<std::string> plan(const Tables& tables, std::size_t base, bool zero_
 
 using Lines = std::vector<std::string>;
 
-TEST(PullPlanner, WhatTheActiveImageHasOrNobodyHasNeedsNothing) {
+TEST(PullPlanner, ActiveAndUnallocatedClustersNeedNoWork) {
   Tables tables;
   tables.add(8 * kCluster).set(0, data(5, 3));
   tables.add(8 * kCluster).set(kCluster, data(9, 1));
@@ -118,7 +118,7 @@ TEST(PullPlanner, RunsOfOneLayerAreOneSegmentAndGapsAreLeftOut) {
                    "704K"}));
 }
 
-TEST(PullPlanner, TheUppermostLayerThatHasAClusterGivesIt) {
+TEST(PullPlanner, CopiesAClusterFromTheUppermostLayer) {
   Tables tables;
   tables.add(4 * kCluster);
   tables.add(4 * kCluster).set(kCluster, data(7, 2));
@@ -126,7 +126,7 @@ TEST(PullPlanner, TheUppermostLayerThatHasAClusterGivesIt) {
   EXPECT_EQ(plan(tables, 3), (Lines{"copy 0+4  2@1280K+64K 1@448K+128K 2@1472K+64K"}));
 }
 
-TEST(PullPlanner, WhatOnlyTheBaseHasStaysThere) {
+TEST(PullPlanner, DataOnlyInTheBaseStaysThere) {
   Tables tables;
   tables.add(4 * kCluster);
   tables.add(4 * kCluster).set(kCluster, data(7, 1));
@@ -134,7 +134,7 @@ TEST(PullPlanner, WhatOnlyTheBaseHasStaysThere) {
   EXPECT_EQ(plan(tables, 2), (Lines{"copy 1+1  1@448K+64K settled 192K"}));
 }
 
-TEST(PullPlanner, ZerosNeedAZeroClusterOnlyWhereTheBaseWouldShow) {
+TEST(PullPlanner, ZerosNeedAZeroClusterOnlyIfTheBaseWouldShow) {
   Tables tables;
   tables.add(6 * kCluster);
   tables.add(6 * kCluster).set(kCluster, zeros(4));
@@ -167,7 +167,7 @@ TEST(PullPlanner, TheLastClusterIsFilledUpBehindTheEndOfTheDisk) {
   EXPECT_TRUE(step->at_end);
 }
 
-TEST(PullPlanner, BehindTheEndOfAShortLayerAreZerosAndNotTheBase) {
+TEST(PullPlanner, PastAShortLayerAreZerosNotTheBase) {
   Tables tables;
   tables.add(4 * kCluster);
   tables.add(kCluster + 32 * kKiB).set(0, data(10, 2));
@@ -175,7 +175,7 @@ TEST(PullPlanner, BehindTheEndOfAShortLayerAreZerosAndNotTheBase) {
   EXPECT_EQ(plan(tables, 2), Lines{"copy 0+2  1@640K+96K zero+32K zeros 2+2"});
 }
 
-TEST(PullPlanner, AClusterOfSmallerOnesIsGatheredFromTheBaseToo) {
+TEST(PullPlanner, AClusterOfSmallerOnesIsAlsoGatheredFromTheBase) {
   Tables tables;
   tables.add(2 * kCluster);
   tables.add(2 * kCluster, 16 * kKiB)
@@ -184,7 +184,7 @@ TEST(PullPlanner, AClusterOfSmallerOnesIsGatheredFromTheBaseToo) {
   EXPECT_EQ(plan(tables, 2), (Lines{"copy 0+1  2@1280K+16K 1@512K+16K 2@1312K+32K settled 64K"}));
 }
 
-TEST(PullPlanner, AClusterThatIsPartlyZerosIsCopiedZeroedOrLeftByWhatTheBaseHas) {
+TEST(PullPlanner, TheBaseDecidesAboutAPartlyZeroCluster) {
   Tables tables;
   tables.add(3 * kCluster);
   TableImage& merged = tables.add(3 * kCluster, 16 * kKiB);
@@ -377,7 +377,7 @@ class RandomChain {
   std::map<std::uint64_t, std::string> pulled_;
 };
 
-TEST(PullPlanner, WhateverTheTablesSayTheGuestReadsTheSameAfterwards) {
+TEST(PullPlanner, TheGuestReadsTheSameAfterAnyPlan) {
   for (std::uint64_t round = 0; round < 500; ++round) {
     SCOPED_TRACE(text("round ", round));
     RandomChain chain(test_seed() + round);

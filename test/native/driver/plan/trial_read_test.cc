@@ -70,7 +70,7 @@ class TrialRead : public testing::Test {
   std::uint64_t bytes_to_move_ = 0;
 };
 
-TEST_F(TrialRead, OfASoundLayerReadsAllThatWouldBeMoved) {
+TEST_F(TrialRead, ReadsEverythingThatWouldBeMoved) {
   set_data(1, 40, 0);
   layer_->set(50 * kCluster, {Status::kCompressed, kCluster, {80 * kCluster + 100}, 5000, 0});
   EXPECT_TRUE(trial().empty());
@@ -80,7 +80,7 @@ TEST_F(TrialRead, OfASoundLayerReadsAllThatWouldBeMoved) {
   EXPECT_EQ(watch_.progress()->total_bytes, bytes_to_move_);
 }
 
-TEST_F(TrialRead, TellsEachUnreadableClusterByItself) {
+TEST_F(TrialRead, ReportsEachUnreadableClusterSeparately) {
   set_data(4, 40, 10);
   for (const std::uint64_t host : {12, 13, 30}) {
     file_->break_at(host * kCluster + 4096);
@@ -101,7 +101,7 @@ TEST_F(TrialRead, TellsEachUnreadableClusterByItself) {
   EXPECT_EQ(watch_.progress()->done_bytes, bytes_to_move_);
 }
 
-TEST_F(TrialRead, TellsACompressedClusterOnce) {
+TEST_F(TrialRead, ReportsACompressedClusterOnce) {
   const Extent compressed{Status::kCompressed, kCluster, {90 * kCluster}, 5000, 0};
   layer_->set(2 * kCluster, compressed);
   layer_->set(60 * kCluster, compressed);
@@ -115,7 +115,7 @@ TEST_F(TrialRead, TellsACompressedClusterOnce) {
                  " of that file; what a guest reads from offset ", 2 * kCluster, " on needs it"));
 }
 
-TEST_F(TrialRead, EndsWithTheLastThatIsTold) {
+TEST_F(TrialRead, StopsAfterTheLastReportedCluster) {
   for (std::uint64_t cluster = 0; cluster < kClusters; cluster += 2) {
     set_data(cluster, 1, cluster);
     file_->break_at(cluster * kCluster);
@@ -126,7 +126,7 @@ TEST_F(TrialRead, EndsWithTheLastThatIsTold) {
   EXPECT_LT(watch_.progress()->done_bytes, bytes_to_move_);
 }
 
-TEST_F(TrialRead, LeavesOutWhatTheActiveImageAndZerosAnswerFor) {
+TEST_F(TrialRead, SkipsTheActiveImagesDataAndZeros) {
   layer_->set(0, {Status::kZero, 32 * kCluster, {}, 0, 0});
   set_data(40, 1, 0);
   file_->break_at(5 * kCluster);
@@ -134,7 +134,7 @@ TEST_F(TrialRead, LeavesOutWhatTheActiveImageAndZerosAnswerFor) {
   EXPECT_EQ(file_->reads(), 1U);
 }
 
-TEST_F(TrialRead, OfALayerThatWasChangedMeanwhileTellsNothingElse) {
+TEST_F(TrialRead, ReportsOnlyTheChangeOfAChangedLayer) {
   folder_.write("base", std::string(4 * kCluster, 'b'));
   files::create_overlay(folder_ / "over", 4 * kCluster, "base", image::Format::kRaw);
   PullTarget target;
@@ -150,7 +150,7 @@ TEST_F(TrialRead, OfALayerThatWasChangedMeanwhileTellsNothingElse) {
   EXPECT_NE(found->front().message.find("was changed while it was read"), std::string::npos);
 }
 
-TEST_F(TrialRead, GoesNoFurtherWhereNobodyWantsIt) {
+TEST_F(TrialRead, StopsWhenNobodyWantsTheResult) {
   set_data(0, kClusters, 0);
   int asked = 0;
   const auto found = read_trial(target_, kClusters * kCluster, [&asked] { return ++asked < 4; });

@@ -70,7 +70,7 @@ class KnownChainsTest : public testing::Test {
   Paths unreadable_;
 };
 
-TEST_F(KnownChainsTest, NobodyNeedsWhatNobodyHas) {
+TEST_F(KnownChainsTest, FilesInNoKnownChainAreReleased) {
   EXPECT_EQ(released({}), (Paths{mid_, base_}));
   EXPECT_TRUE(unreadable_.empty());
 }
@@ -92,7 +92,7 @@ TEST_F(KnownChainsTest, AFileIsTheSameByWhateverName) {
   EXPECT_TRUE(unreadable_.empty());
 }
 
-TEST_F(KnownChainsTest, ARawDiskIsOneFileAndItsContentIsNotBelieved) {
+TEST_F(KnownChainsTest, ARawDiskIsOneFileWhateverItContains) {
   KnownChains known;
   add_domain(domain_with(other_, "raw"), {}, {}, known);
   EXPECT_EQ(released(known), (Paths{mid_, base_}));
@@ -132,7 +132,7 @@ TEST_F(KnownChainsTest, AnEmptyDriveAndADiskOfTheNetworkHaveNoFiles) {
   EXPECT_TRUE(known.unreadable.empty());
 }
 
-TEST_F(KnownChainsTest, BelowTheImageLiesItsOwnChain) {
+TEST_F(KnownChainsTest, TheImagesOwnOldChainKeepsNothing) {
   const std::string above = folder_ / "above.qcow2";
   KnownChains known;
   known.chains.push_back(
@@ -140,7 +140,7 @@ TEST_F(KnownChainsTest, BelowTheImageLiesItsOwnChain) {
   EXPECT_EQ(released(known), (Paths{mid_, base_}));
 }
 
-TEST_F(KnownChainsTest, ASiblingKeepsItsChainAndTheImageAndItsOwnLayersDoNot) {
+TEST_F(KnownChainsTest, OnlyTrueSiblingsKeepTheirChains) {
   EXPECT_EQ(released(siblings(folder_.path())), Paths{mid_});
   std::filesystem::remove(other_);
   std::filesystem::create_hard_link(top_, folder_ / "again.qcow2");
@@ -148,7 +148,7 @@ TEST_F(KnownChainsTest, ASiblingKeepsItsChainAndTheImageAndItsOwnLayersDoNot) {
   EXPECT_TRUE(unreadable_.empty());
 }
 
-TEST_F(KnownChainsTest, ASiblingThatCannotBeReadIsNamedAndOtherFilesAreNotLookedAt) {
+TEST_F(KnownChainsTest, UnreadableSiblingsAreNamedAndOtherFilesIgnored) {
   std::filesystem::create_directory(folder_ / "sub");
   folder_.write("notes.txt", "text");
   files::create_overlay(folder_ / "sub/deep.qcow2", kSize, mid_, image::Format::kQcow2);

@@ -25,7 +25,7 @@ std::vector<std::string> left_by(OpenChains::Entry& entry, std::vector<ChainFile
   return paths;
 }
 
-TEST(OpenChainsTest, OfTwoOverOneBaseTheLaterOneReleasesIt) {
+TEST(OpenChainsTest, TheLaterOfTwoChainsReleasesTheirBase) {
   const auto chains = std::make_shared<OpenChains>();
   const auto first = chains->add({{"/vms/a", io::FileId{1, 1}}, kMid, kBase});
   const auto second = chains->add({{"/vms/b", io::FileId{1, 2}}, kBase});
@@ -33,7 +33,7 @@ TEST(OpenChainsTest, OfTwoOverOneBaseTheLaterOneReleasesIt) {
   EXPECT_EQ(left_by(*second, {kBase}), std::vector<std::string>{"/vms/base"});
 }
 
-TEST(OpenChainsTest, OneThatIsDroppedKeepsNothing) {
+TEST(OpenChainsTest, ADroppedChainKeepsNothing) {
   const auto chains = std::make_shared<OpenChains>();
   auto dropped = chains->add({kBase});
   const auto entry = chains->add({{"/vms/b", io::FileId{1, 2}}, kBase});
@@ -41,7 +41,7 @@ TEST(OpenChainsTest, OneThatIsDroppedKeepsNothing) {
   EXPECT_EQ(left_by(*entry, {kBase}), std::vector<std::string>{"/vms/base"});
 }
 
-TEST(OpenChainsTest, AFileIsTheSameByItsInodeOnceItWasLookedAt) {
+TEST(OpenChainsTest, FilesAreComparedByInodeOnceLookedUp) {
   const files::TempFolder folder;
   const std::string base = folder.write("base", "");
   const std::string link = folder / "link";
@@ -53,7 +53,7 @@ TEST(OpenChainsTest, AFileIsTheSameByItsInodeOnceItWasLookedAt) {
   EXPECT_EQ(left_by(*entry, {driver::own_file(base)}), std::vector<std::string>{});
 }
 
-TEST(OpenChainsTest, ANameThatCannotBeFollowedIsComparedByItsText) {
+TEST(OpenChainsTest, AnUnresolvableNameIsComparedAsText) {
   EXPECT_TRUE(driver::may_be_same_file({"/vms/sub/../base", {}}, kBase));
   EXPECT_TRUE(driver::may_be_same_file({"sub/base", {}}, kBase));
   EXPECT_FALSE(driver::may_be_same_file({"/other/base", {}}, kBase));
@@ -61,7 +61,7 @@ TEST(OpenChainsTest, ANameThatCannotBeFollowedIsComparedByItsText) {
   EXPECT_FALSE(driver::may_be_same_file({"/vms/base", io::FileId{1, 12}}, kBase));
 }
 
-TEST(OpenChainsTest, InDoubtFilesMayBeTheSameAndAreNot) {
+TEST(OpenChainsTest, InDoubtMayBeSameIsTrueAndIsSameIsFalse) {
   const ChainFile unseen{"base", {}};
   EXPECT_TRUE(driver::may_be_same_file(unseen, kBase));
   EXPECT_FALSE(driver::is_same_file(unseen, kBase));

@@ -50,7 +50,7 @@ TEST_F(FolderStoreTest, FindsDomainsByNameAndByUuid) {
   EXPECT_EQ((*store)->find_uuid("c7a5fdbd-edaf-9455-926a-d65c16db1809")->name, "vm1");
 }
 
-TEST_F(FolderStoreTest, SaysWhatLibvirtSaysOfDomainsThatAreNotThere) {
+TEST_F(FolderStoreTest, ReportsMissingDomainsAsLibvirtDoes) {
   auto store = open_folder(root_);
   ASSERT_TRUE(store.ok());
   for (const char* name : {"x", "../x", "", "a/b"}) {
@@ -75,7 +75,7 @@ TEST_F(FolderStoreTest, SeesAFileThatWasChanged) {
   EXPECT_FALSE((*store)->find_name("vm0").ok());
 }
 
-TEST_F(FolderStoreTest, ListsWhatIsNoDomainWithItsError) {
+TEST_F(FolderStoreTest, ListsABrokenDomainWithItsError) {
   write("broken.xml", "<domain>");
   write("empty.xml", "");
   write("network.xml", "<network><name>network</name></network>");
@@ -107,7 +107,7 @@ TEST_F(FolderStoreTest, ListsWhatIsNoDomainWithItsError) {
   }
 }
 
-TEST_F(FolderStoreTest, TellsOfAFileThatWasBrokenSinceItWasRead) {
+TEST_F(FolderStoreTest, ReportsAFileBrokenSinceItWasRead) {
   const auto uuid = std::string("<uuid>c7a5fdbdedaf9455926ad65c16db1809</uuid>");
   write("vm0.xml", xml_of_name("vm0", uuid));
   auto store = open_folder(root_);
@@ -140,7 +140,7 @@ TEST_F(FolderStoreTest, TwoDomainsOfOneUuidAreBothInError) {
   EXPECT_FALSE((*store)->define(xml_of_name("d", uuid)).ok());
 }
 
-TEST_F(FolderStoreTest, ABrokenFileFailsWhoMustNotMissOneButNotTheLookupOfAnother) {
+TEST_F(FolderStoreTest, ABrokenFileFailsListsButNotOtherLookups) {
   write("bad.xml", "<domain>");
   write("vm0.xml", xml_of_name("vm0", "<uuid>c7a5fdbdedaf9455926ad65c16db1809</uuid>"));
   auto store = open_folder(root_);
@@ -171,7 +171,7 @@ TEST_F(FolderStoreTest, DefinesADomainAsAFile) {
   EXPECT_EQ(read("vm0.xml"), xml_of_name("vm0"));
 }
 
-TEST_F(FolderStoreTest, RefusesADefinitionThatPartsNameAndUuid) {
+TEST_F(FolderStoreTest, RefusesADefinitionThatSeparatesNameAndUuid) {
   auto store = open_folder(root_);
   ASSERT_TRUE(store.ok());
   const auto uuid = std::string("<uuid>c7a5fdbdedaf9455926ad65c16db1809</uuid>");
@@ -206,13 +206,13 @@ TEST_F(FolderStoreTest, RewritesAFileInItsPlaceWithItsModeAndThroughALink) {
   EXPECT_EQ(about.st_mode & 07777U, 0640U);
 }
 
-TEST_F(FolderStoreTest, OfAFolderThatIsNotThereIsAnError) {
+TEST_F(FolderStoreTest, AMissingFolderIsAnError) {
   const auto store = open_folder(root_ + "/none");
   ASSERT_FALSE(store.ok());
   EXPECT_EQ(store.error().error.kind, ErrorKind::kNotFound);
 }
 
-TEST(DescribedStore, TellsDomainsApartByNameAndUuid) {
+TEST(DescribedStore, DistinguishesDomainsByNameAndUuid) {
   const auto described = [](std::vector<DomainDescription> domains) {
     return describe_domains(domains);
   };

@@ -41,7 +41,7 @@ std::string why(const char* xml) {
   return domain.error().error.message;
 }
 
-TEST(DomainXml, GivesNameUuidAndDisks) {
+TEST(DomainXml, ReadsNameUuidAndDisks) {
   const auto domain = parse_domain_xml(kXml, "the given XML");
   ASSERT_TRUE(domain.ok());
   EXPECT_EQ(domain->name, "vm0");
@@ -58,14 +58,14 @@ TEST(DomainXml, GivesNameUuidAndDisks) {
   EXPECT_TRUE(domain->disks[2].transient);
 }
 
-TEST(DomainXml, WithoutUuidHasThatOfItsName) {
+TEST(DomainXml, UsesTheUuidOfTheNameIfNoneIsStated) {
   const auto domain = parse_domain_xml("<domain><name>vm0</name></domain>", "the given XML");
   ASSERT_TRUE(domain.ok());
   EXPECT_EQ(domain->uuid, "8bd7e477-e734-5fbe-9071-dc2af12052d1");
   EXPECT_TRUE(domain->disks.empty());
 }
 
-TEST(DomainXml, ThatIsNoneIsRefusedWithTheReason) {
+TEST(DomainXml, RefusesOtherTextWithTheReason) {
   EXPECT_NE(why("").find("'/srv/vm0.xml' cannot be parsed"), std::string::npos);
   EXPECT_NE(why("<domain><name>a</domain>").find("cannot be parsed at byte"), std::string::npos);
   EXPECT_NE(why("<network/>").find("has no <domain> element"), std::string::npos);
@@ -78,7 +78,7 @@ TEST(DomainXml, ThatIsNoneIsRefusedWithTheReason) {
             std::string::npos);
 }
 
-TEST(DomainXml, OfExternalEntitiesReadsNoFile) {
+TEST(DomainXml, ReadsNoFileForExternalEntities) {
   const auto domain = parse_domain_xml(
       "<!DOCTYPE d [<!ENTITY x SYSTEM 'file:///etc/hostname'>]>"
       "<domain><name>a&x;b</name></domain>",
@@ -87,7 +87,7 @@ TEST(DomainXml, OfExternalEntitiesReadsNoFile) {
   EXPECT_EQ(domain->name, "a&x;b");
 }
 
-TEST(DomainXml, ThatIsDeeplyNestedIsReadWithoutDeepRecursion) {
+TEST(DomainXml, ReadsDeepNestingWithoutDeepRecursion) {
   std::string xml = "<domain><name>a</name>";
   constexpr int kDepth = 200000;
   for (int i = 0; i < kDepth; ++i) {
@@ -99,7 +99,7 @@ TEST(DomainXml, ThatIsDeeplyNestedIsReadWithoutDeepRecursion) {
   EXPECT_TRUE(parse_domain_xml(xml + "</domain>", "the given XML").ok());
 }
 
-TEST(DomainXml, ThatWasWrittenReadsTheSame) {
+TEST(DomainXml, ReadsBackWhatItWrote) {
   const auto domain = parse_domain_xml(kXml, "the given XML");
   ASSERT_TRUE(domain.ok());
   Domain described = *domain;
@@ -112,7 +112,7 @@ TEST(DomainXml, ThatWasWrittenReadsTheSame) {
   EXPECT_EQ(again->disks[0].target, "vda");
 }
 
-TEST(DomainXml, TellsTheFormatsOfLayersBelowADiskByTheirFiles) {
+TEST(DomainXml, ReadsTheFormatsOfLowerLayersByFile) {
   const auto domain = parse_domain_xml(
       "<domain><name>vm0</name><devices><disk><source file='/v/top'/><target dev='vda'/>"
       "<backingStore type='file'><format type='qcow2'/><source file='/v/mid'/>"

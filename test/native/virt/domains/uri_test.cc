@@ -20,7 +20,7 @@ TEST(Uri, DecodesPercentEscapes) {
   EXPECT_EQ(*parse_uri("qemu:///embed?root=/%41"), "/A");
 }
 
-TEST(Uri, OfAnotherDriverHasLibvirtsAnswer) {
+TEST(Uri, AnotherDriverGetsLibvirtsAnswer) {
   for (const char* uri : {"qemu:///system", "qemu:///session", "xen:///", "", "garbage",
                           "qemu+ssh://host/system", "qemu:///embedded?root=/a"}) {
     const auto root = parse_uri(uri);
@@ -31,7 +31,7 @@ TEST(Uri, OfAnotherDriverHasLibvirtsAnswer) {
   }
 }
 
-TEST(Uri, WithAMistakeIsRefusedWithTheReason) {
+TEST(Uri, AMalformedUriIsRefusedWithTheReason) {
   const auto refused = [](const char* uri, const char* why) {
     const auto root = parse_uri(uri);
     EXPECT_FALSE(root.ok()) << uri;

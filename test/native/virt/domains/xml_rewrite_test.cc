@@ -54,7 +54,7 @@ TEST(XmlRewrite, MovesTheBaseUpAsItStandsAfterAPartialPull) {
   EXPECT_EQ(rewritten(with_store(kOuter), kBase), with_store(kInner));
 }
 
-TEST(XmlRewrite, OnlyDropsLayersWhereNobodySawThePullEnd) {
+TEST(XmlRewrite, OnlyDropsLayersAfterAnUnseenEnd) {
   const auto dropped = [](const std::string& store, std::optional<driver::KeptLayer> backing) {
     return rewrite_backing_store(with_store(store), {"vda", kTop, std::move(backing), true});
   };
@@ -86,25 +86,25 @@ TEST(XmlRewrite, DescribesABaseThatTheXmlDoesNotKnow) {
                        "<source file='/v/a&amp;&apos;&lt;b.raw'/></backingStore>"));
 }
 
-TEST(XmlRewrite, LeavesADiskAloneThatStatesNoChain) {
+TEST(XmlRewrite, LeavesADiskWithoutAChainAlone) {
   EXPECT_EQ(rewritten(with_store(""), std::nullopt), "unchanged");
   EXPECT_EQ(rewritten(with_store(""), kBase), "unchanged");
 }
 
-TEST(XmlRewrite, LeavesAChainAloneThatIsRightAlready) {
+TEST(XmlRewrite, LeavesACorrectChainAlone) {
   EXPECT_EQ(rewritten(with_store("<backingStore/>"), std::nullopt), "unchanged");
   EXPECT_EQ(rewritten(with_store("<backingStore></backingStore>"), std::nullopt), "unchanged");
   EXPECT_EQ(rewritten(with_store(kInner), kBase), "unchanged");
 }
 
-TEST(XmlRewrite, LeavesADiskAloneThatHasAnotherSourceByNow) {
+TEST(XmlRewrite, LeavesADiskWithAnotherSourceAlone) {
   const auto result =
       rewrite_backing_store(with_store(kOuter), {"vda", "/v/else.qcow2", std::nullopt});
   ASSERT_TRUE(result.ok());
   EXPECT_FALSE(result.value().has_value());
 }
 
-TEST(XmlRewrite, OfTextThatIsNoXmlIsAnError) {
+TEST(XmlRewrite, TextThatIsNotXmlIsAnError) {
   const auto result = rewrite_backing_store("<domain", {"vda", kTop, std::nullopt});
   ASSERT_FALSE(result.ok());
   EXPECT_NE(result.error().message.find("cannot be parsed"), std::string::npos);

@@ -148,7 +148,7 @@ class GuestJobsTest : public testing::Test {
   std::vector<std::shared_ptr<Connection>> connections_;
 };
 
-TEST_F(GuestJobsTest, APullIsDoneByQemuAndToldOnceItIsDurable) {
+TEST_F(GuestJobsTest, QemuDoesThePullWhichIsReportedOnceDurable) {
   const auto connection = open();
   pull(connection);
   EXPECT_EQ(answered(), std::nullopt);
@@ -165,7 +165,7 @@ TEST_F(GuestJobsTest, APullIsDoneByQemuAndToldOnceItIsDurable) {
   });
 }
 
-TEST_F(GuestJobsTest, ABaseStaysWhereOneIsNamed) {
+TEST_F(GuestJobsTest, ANamedBaseStays) {
   const auto connection = open();
   pull(connection, "/vms/base.qcow2");
   EXPECT_EQ(answered(), std::nullopt);
@@ -182,7 +182,7 @@ TEST_F(GuestJobsTest, ABaseStaysWhereOneIsNamed) {
   EXPECT_EQ(answered(), ErrorKind::kNoBase);
 }
 
-TEST_F(GuestJobsTest, ASecondPullIsRefusedByWhoeverAsks) {
+TEST_F(GuestJobsTest, ASecondPullIsRefusedForEveryConnection) {
   const auto first = open();
   const auto second = open();
   pull(first);
@@ -218,7 +218,7 @@ TEST_F(GuestJobsTest, AQemuThatEndsLeavesTheEndUnknown) {
   EXPECT_EQ(events_->take()->status, BlockJobStatus::kFailed);
 }
 
-TEST_F(GuestJobsTest, WhatWasLeftIsFinishedByTheNextToConnect) {
+TEST_F(GuestJobsTest, TheNextConnectionFinishesOrphans) {
   leave(our_id_, "pending");
   const auto connection = open();
   EXPECT_EQ(events_->take()->status, BlockJobStatus::kCompleted);
@@ -228,7 +228,7 @@ TEST_F(GuestJobsTest, WhatWasLeftIsFinishedByTheNextToConnect) {
   });
 }
 
-TEST_F(GuestJobsTest, AReadOnlyConnectionShowsWhatWasLeftAndLeavesIt) {
+TEST_F(GuestJobsTest, AReadOnlyConnectionShowsOrphansButLeavesThem) {
   leave(our_id_, "pending");
   const auto connection = open(true);
   const auto shown = info(connection);
@@ -261,7 +261,7 @@ TEST_F(GuestJobsTest, AJobOfAnotherProgramIsShownAndNeverTouched) {
   });
 }
 
-TEST_F(GuestJobsTest, ReapBringsWhatWasLeftToItsEnd) {
+TEST_F(GuestJobsTest, ReapFinishesOrphans) {
   const auto connection = open();
   pull(connection, "/vms/none.qcow2");
   EXPECT_EQ(answered(), ErrorKind::kNoBase);  // the connection's own search is over by then
@@ -298,7 +298,7 @@ TEST_F(GuestJobsTest, ACloseLeavesTheJobInQemuForTheNextConnection) {
   EXPECT_EQ(events_->take()->status, BlockJobStatus::kCompleted);
 }
 
-TEST_F(GuestJobsTest, APullThatBeginsAsItsConnectionClosesIsCancelledInQemu) {
+TEST_F(GuestJobsTest, APullStartedDuringCloseIsCancelledInQemu) {
   const auto connection = open();
   qemu_->hold("block-stream");
   pull(connection);
@@ -314,7 +314,7 @@ TEST_F(GuestJobsTest, APullThatBeginsAsItsConnectionClosesIsCancelledInQemu) {
   EXPECT_EQ(ends_->size(), 0U);
 }
 
-TEST_F(GuestJobsTest, AQuestionThatIsInFlightAtTheCloseIsAnswered) {
+TEST_F(GuestJobsTest, ACallInFlightAtCloseIsAnswered) {
   const auto connection = open();
   EXPECT_FALSE(info(connection)->value());
   qemu_->hold("query-block-jobs");
@@ -329,7 +329,7 @@ TEST_F(GuestJobsTest, AQuestionThatIsInFlightAtTheCloseIsAnswered) {
   EXPECT_EQ(info(connection)->error().error.kind, ErrorKind::kClosed);
 }
 
-TEST_F(GuestJobsTest, AConnectionIsNotKeptByAQemuThatIsGone) {
+TEST_F(GuestJobsTest, AQemuThatIsGoneDoesNotKeepAConnection) {
   qemu_->hold("query-block");
   open();
   ASSERT_TRUE(qemu_->wait_until_held());

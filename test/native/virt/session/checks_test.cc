@@ -42,7 +42,7 @@ TEST(Checks, ShowOnlyTheUnknownFlags) {
   EXPECT_TRUE(check_flags(0x40, 0x40, "qemuDomainBlockPull").ok());
 }
 
-TEST(Checks, WantACopyForTheFlagsOfACopy) {
+TEST(Checks, RequireTheCopyFlagForCopyOptions) {
   for (const Flags flags :
        {flag::kRebaseShallow, flag::kRebaseReuseExt, flag::kRebaseCopyRaw, flag::kRebaseCopyDev}) {
     expect_failure(check_rebase_flags(flags, true).error(), 8, 20,
@@ -53,7 +53,7 @@ TEST(Checks, WantACopyForTheFlagsOfACopy) {
   EXPECT_TRUE(check_rebase_flags(flag::kRebaseRelative, false).ok());
 }
 
-TEST(Checks, TakeBandwidthsUpToTheLastThatHasAValueInBytes) {
+TEST(Checks, AcceptBandwidthsThatFitInBytes) {
   constexpr std::uint64_t kMost = 8796093022207;
   EXPECT_TRUE(check_bandwidth(kMost, false).ok());
   EXPECT_EQ(*to_bytes_per_second(kMost, false), kMost << 20U);
@@ -116,7 +116,7 @@ TEST(BaseName, IsAnIndexOnlyAsTargetWithANumberInBrackets) {
                  "invalid argument: requested target 'vdb' does not match target 'vda'");
 }
 
-TEST(BaseName, ThatIsNotThereIsToldInLibvirtsWords) {
+TEST(BaseName, AMissingBaseIsReportedInLibvirtsWords) {
   expect_failure(no_such_base({"vda[7]", 7}, make_disk()), 8, 18,
                  "invalid argument: could not find backing store index '7' in chain for 'vda'");
   expect_failure(no_such_base({"x.qcow2", std::nullopt}, make_disk()), 8, 18,
@@ -148,7 +148,7 @@ TEST(BlockJobInfo, RoundsTheBandwidthUpToMebibytes) {
   EXPECT_EQ(embed::info_of(progress, 0)->bandwidth, 0U);
 }
 
-TEST(BlockJobInfo, SaysWhatTheJobDoes) {
+TEST(BlockJobInfo, ReportsWhatTheJobDoes) {
   const auto said = [](const job::Progress& progress) {
     return std::string(name_of(embed::info_of(progress, 0)->does));
   };

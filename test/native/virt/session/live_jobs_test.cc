@@ -48,12 +48,12 @@ TEST_F(LiveJobsTest, NothingIsReservedAfterClose) {
   EXPECT_FALSE(jobs_->reserve({}));
 }
 
-TEST_F(LiveJobsTest, WhoAsksAnIdleOneIsToldAtOnce) {
+TEST_F(LiveJobsTest, WhenIdleCallsBackAtOnceIfIdle) {
   ask();
   EXPECT_EQ(told_, 1);
 }
 
-TEST_F(LiveJobsTest, EverybodyIsToldOnceWhenTheLastPlaceIsGivenUp) {
+TEST_F(LiveJobsTest, AllWaitersAreNotifiedOnceWhenTheLastPlaceGoes) {
   auto first = jobs_->reserve({});
   auto second = jobs_->reserve({});
   ask();
@@ -66,7 +66,7 @@ TEST_F(LiveJobsTest, EverybodyIsToldOnceWhenTheLastPlaceIsGivenUp) {
   EXPECT_TRUE(jobs_->is_idle());
 }
 
-TEST_F(LiveJobsTest, WhatCloseRefusesToStartIsGoneWhenTheIdleIsTold) {
+TEST_F(LiveJobsTest, ARefusedPullIsDestroyedBeforeIdleIsReported) {
   const auto engine = job::Engine::shared().value();
   auto place = jobs_->reserve({});
   ask();
@@ -78,7 +78,7 @@ TEST_F(LiveJobsTest, WhatCloseRefusesToStartIsGoneWhenTheIdleIsTold) {
   EXPECT_EQ(told_, 1);
 }
 
-TEST_F(LiveJobsTest, WhoHearsOfTheEndFindsNoJobAnyMore) {
+TEST_F(LiveJobsTest, AListenerForTheEndFindsNoJob) {
   const auto engine = job::Engine::shared().value();
   const std::string path = testing::TempDir() + "blockpull-live-jobs.qcow2";
   static_cast<void>(std::remove(path.c_str()));

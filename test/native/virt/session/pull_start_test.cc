@@ -20,7 +20,7 @@ struct Told {
   }
 };
 
-TEST(PullStartTest, GivenUpBeforeQemuIsAskedItIsNotAskedAnyMore) {
+TEST(PullStartTest, AfterAGiveUpQemuIsNotAsked) {
   Told told;
   PullStart start;
   told.hear_of(start);
@@ -30,7 +30,7 @@ TEST(PullStartTest, GivenUpBeforeQemuIsAskedItIsNotAskedAnyMore) {
   EXPECT_FALSE(start.take());
 }
 
-TEST(PullStartTest, GivenUpAfterThatQemuMayBeginItAndNobodyTakesIt) {
+TEST(PullStartTest, AfterAskingAGivenUpPullMayStartButIsNotTaken) {
   Told told;
   PullStart start;
   told.hear_of(start);
@@ -43,7 +43,7 @@ TEST(PullStartTest, GivenUpAfterThatQemuMayBeginItAndNobodyTakesIt) {
   EXPECT_FALSE(start.take());
 }
 
-TEST(PullStartTest, GivenUpBeforeAnybodyListensItIsToldAtOnce) {
+TEST(PullStartTest, AnEarlierGiveUpIsReportedAtOnce) {
   Told told;
   PullStart start;
   start.give_up();
@@ -51,7 +51,7 @@ TEST(PullStartTest, GivenUpBeforeAnybodyListensItIsToldAtOnce) {
   EXPECT_EQ(told.times, (std::vector<bool>{false}));
 }
 
-TEST(PullStartTest, OnceTakenItIsNotGivenUp) {
+TEST(PullStartTest, ATakenPullCannotBeGivenUp) {
   Told told;
   PullStart start;
   told.hear_of(start);

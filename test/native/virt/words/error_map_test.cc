@@ -39,7 +39,7 @@ TEST(ErrorMap, LeavesAnArgumentCheckWithoutPrefix) {
   EXPECT_EQ(static_cast<int>(failure.domain), 20);
 }
 
-TEST(ErrorMap, KeepsWhatAnErrorFromBelowKnows) {
+TEST(ErrorMap, KeepsTheDetailsOfALowerError) {
   Error error = system_error("pwrite", 28, "/srv/a.qcow2");
   error.bytes_needed = 4096;
   const Failure failure = reported(error);

@@ -27,7 +27,7 @@ TEST(Sha256, KnownAnswers) {
             "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
 
-TEST(Sha256, HowTheBytesAreCutDoesNotMatter) {
+TEST(Sha256, TheSplitOfTheInputDoesNotMatter) {
   std::string content(1000, '\0');
   for (std::size_t i = 0; i < content.size(); ++i) {
     content[i] = static_cast<char>(i);

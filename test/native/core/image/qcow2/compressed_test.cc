@@ -80,14 +80,14 @@ TEST_P(Compressed, JunkBehindTheStreamIsIgnored) {
   EXPECT_EQ(into_, content(kCluster));
 }
 
-TEST_P(Compressed, TellsHowLongTheStreamIs) {
+TEST_P(Compressed, ReturnsTheLengthOfTheStream) {
   const Bytes stream = compress(content(kCluster));
   const auto taken = inflate(joined(stream, Bytes(100, std::byte{0xff})));
   ASSERT_TRUE(taken.ok());
   EXPECT_EQ(*taken, stream.size());
 }
 
-TEST_P(Compressed, TooLittleIsDamageAndTooMuchIsWhatQemuMakesOfIt) {
+TEST_P(Compressed, AShortStreamIsDamageAndALongOneReadsAsInQemu) {
   for (const std::size_t size : {std::size_t{0}, kCluster - 1, kCluster + 1, 100 * kCluster}) {
     const auto answer = inflate(compress(content(size)));
     if (size > kCluster && GetParam().type == CompressionType::kDeflate) {
@@ -120,7 +120,7 @@ TEST_P(Compressed, AStreamCutAnywhereIsDamage) {
   }
 }
 
-TEST_P(Compressed, GarbageIsDamageAndNeverMore) {
+TEST_P(Compressed, GarbageIsReportedAsDamage) {
   std::mt19937_64 random(test_seed());
   const Bytes stream = compress(content(kCluster));
   for (int round = 0; round < 500; ++round) {

@@ -30,7 +30,7 @@ std::string refusal(const SampleImage& image) {
   return header.ok() ? "accepted" : header.error().message;
 }
 
-TEST(Extensions, TheBackingFormatIsTaken) {
+TEST(Extensions, ReadsTheBackingFormat) {
   SampleImage image;
   const std::uint64_t end = image.put_extension(kStart, extension::kBackingFormat, "qcow2");
   image.put_backing(end + 8, "base.qcow2");
@@ -141,7 +141,7 @@ TEST(Extensions, EveryBoundOfTheBitmapsExtensionIsChecked) {
   }
 }
 
-TEST(Extensions, BitmapsThatTheAutoclearBitDisownsAreNotLookedAt) {
+TEST(Extensions, BitmapsWithoutTheirAutoclearBitAreIgnored) {
   SampleImage image;
   image.put_extension(kStart, extension::kBitmaps, be({{4, 0}, {4, 9}, {8, 0}, {8, 7}}));
   EXPECT_EQ(refusal(image), "accepted");
@@ -177,7 +177,7 @@ TEST(Extensions, AnUnknownFeatureIsCalledByTheNameInTheImage) {
             "feature 't[31mturbo!' (incompatible bit 5) of 'sample.qcow2' is not supported");
 }
 
-TEST(Extensions, AnUnknownFeatureIsRefusedBeforeExtensionsThatItMayHaveChanged) {
+TEST(Extensions, AnUnknownFeatureIsRefusedBeforeAnyExtension) {
   SampleImage image;
   image.put_extension(kStart, extension::kBackingFormat, "0123456789abcdef");
   image.add_incompatible(1U << 5U);

@@ -191,7 +191,7 @@ TEST(Header, AFileThatEndsInTheHeaderIsRefusedAtEveryLength) {
   }
 }
 
-TEST(Header, AnyByteOfTheHeaderMayBeAnythingWithoutHarm) {
+TEST(Header, AnyValueOfAnyHeaderByteIsHarmless) {
   for (std::size_t offset = 4; offset < 160; ++offset) {
     for (const int value : {0x00, 0x01, 0x7f, 0x80, 0xff}) {
       SampleImage image(16);
@@ -206,7 +206,7 @@ TEST(Header, AnyByteOfTheHeaderMayBeAnythingWithoutHarm) {
   }
 }
 
-TEST(Header, AVersion2HeaderHasTheMeaningOfItsShorterLength) {
+TEST(Header, AVersion2HeaderHasNoVersion3Fields) {
   SampleImage image(16, 2);
   image.set64(field::kIncompatibleFeatures, 0);
   const Result<Header> header = image.parse();

@@ -24,7 +24,7 @@ Listed listed(const LinkRuns& runs) {
   return list;
 }
 
-TEST(LinkRuns, WhatIsNoNeighbourInTheGuestOrInTheFileIsARunOfItsOwn) {
+TEST(LinkRuns, ClustersNotAdjacentInBothAreSeparateRuns) {
   LinkRuns runs;
   runs.add({7, 1, 40, false});
   runs.add({9, 1, 41, false});
@@ -43,7 +43,7 @@ TEST(LinkRuns, NeighboursAreOneRunAndZerosNeedNoPlaceInTheFile) {
   EXPECT_EQ(listed(runs), (Listed{{7, 3, 40, false}, {10, 4, 0, true}}));
 }
 
-TEST(LinkRuns, WhatIsAppendedContinuesTheLastRunAndIsGoneFromWhereItWas) {
+TEST(LinkRuns, AppendExtendsTheLastRunAndEmptiesItsSource) {
   LinkRuns runs;
   runs.add({7, 1, 40, false});
   LinkRuns more;
@@ -54,7 +54,7 @@ TEST(LinkRuns, WhatIsAppendedContinuesTheLastRunAndIsGoneFromWhereItWas) {
   EXPECT_TRUE(more.empty());  // NOLINT(bugprone-use-after-move)
 }
 
-TEST(LinkRuns, WhatMeetsWhenSortedIsOneRun) {
+TEST(LinkRuns, SortMergesAdjacentRuns) {
   LinkRuns runs;
   runs.add({9, 1, 42, false});
   runs.add({7, 2, 40, false});

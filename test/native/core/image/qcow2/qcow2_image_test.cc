@@ -29,7 +29,7 @@ std::string damage_at(Qcow2Image& image, std::uint64_t offset) {
   return extent.error().message;
 }
 
-TEST(Qcow2Image, TellsEveryKindOfClusterApart) {
+TEST(Qcow2Image, DistinguishesEveryKindOfCluster) {
   SampleImage sample;
   const std::uint64_t size = sample.cluster_size();
   sample.set_l2(1, sample.at(5) | kCopied);
@@ -56,7 +56,7 @@ TEST(Qcow2Image, TellsEveryKindOfClusterApart) {
   EXPECT_EQ(image->status({size + 700}, 100)->host.value, sample.at(5) + 700);
 }
 
-TEST(Qcow2Image, ARunGoesOnOverSlicesAndTables) {
+TEST(Qcow2Image, ARunContinuesAcrossSlicesAndTables) {
   // Two L2 tables of 64 KiB, four slices each, all data in a row.
   SampleImage sample(16, 3, 16384);
   const std::uint64_t size = sample.cluster_size();
@@ -104,7 +104,7 @@ TEST(Qcow2Image, AnL1EntryThatIsUnalignedOrOutsideTheFileIsDamage) {
   }
 }
 
-TEST(Qcow2Image, AnL2TableCutByTheEndOfTheFileHasZerosThereAndOneBehindItIsDamage) {
+TEST(Qcow2Image, ACutL2TableEndsInZerosAndOnePastTheFileIsDamage) {
   SampleImage sample;
   const std::uint64_t table = sample.at(SampleImage::kClusters - 1);
   sample.set64(sample.at(SampleImage::kL1Cluster), table);

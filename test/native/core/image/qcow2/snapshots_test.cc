@@ -83,7 +83,7 @@ TEST(Snapshots, ANameThatRunsPastTheFileIsRefused) {
   expect_named(image, "the file ends at");
 }
 
-TEST(Snapshots, ACountThatTheFileCannotHoldEndsAtTheFilesEnd) {
+TEST(Snapshots, ATooLargeCountIsRefusedAtTheEndOfTheFile) {
   SampleImage image = with_snapshot();
   image.set32(field::kSnapshotCount, 65536);
   image.fill(image.at(kTable), image.at(SampleImage::kClusters) - image.at(kTable), 0);

@@ -53,7 +53,7 @@ TEST(TableCache, ASliceIsReadOnceWhileItIsInUse) {
   EXPECT_EQ(file.reads(), 2U);
 }
 
-TEST(TableCache, TheSliceUsedLeastLatelyMakesRoom) {
+TEST(TableCache, EvictsTheLeastRecentlyUsedSlice) {
   faults::MemoryFile file(numbered(8 * kSlice));
   TableCache cache(file);
   for (std::uint64_t slice = 0; slice <= limits::kSlicesPerLayer; ++slice) {

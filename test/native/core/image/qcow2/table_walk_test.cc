@@ -38,7 +38,7 @@ TableRun walk(const TableShape& shape, std::initializer_list<std::uint64_t> word
   return walk_entries(shape, table(words), offset, length);
 }
 
-TEST(TableWalk, DataGoesOnWhileTheFileDoes) {
+TEST(TableWalk, DataContinuesWhileItIsContiguousInTheFile) {
   const TableRun run = walk(kPlain, {5 * kCluster | kCopied, 6 * kCluster, 7 * kCluster | kCopied,
                                      9 * kCluster, 10 * kCluster});
   EXPECT_EQ(run.extent.status, Status::kData);
@@ -46,7 +46,7 @@ TEST(TableWalk, DataGoesOnWhileTheFileDoes) {
   EXPECT_EQ(run.extent.length, 3 * kCluster);
 }
 
-TEST(TableWalk, ARunBeginsInsideAClusterAndEndsWithTheQuestion) {
+TEST(TableWalk, ARunBeginsInsideAClusterAndEndsAtTheLimit) {
   const TableRun inside = walk(kPlain, {5 * kCluster, 6 * kCluster}, 1000);
   EXPECT_EQ(inside.extent.host.value, 5 * kCluster + 1000);
   EXPECT_EQ(inside.extent.length, 2 * kCluster - 1000);
@@ -60,7 +60,7 @@ TEST(TableWalk, ZerosJoinWhateverLiesBehindThem) {
   EXPECT_EQ(run.extent.length, 3 * kCluster);
 }
 
-TEST(TableWalk, NothingGoesOnWhileThereIsNothing) {
+TEST(TableWalk, UnallocatedEntriesFormOneRun) {
   const TableRun run = walk(kPlain, {0, 0, 5 * kCluster});
   EXPECT_EQ(run.extent.status, Status::kUnallocated);
   EXPECT_EQ(run.extent.length, 2 * kCluster);
@@ -163,7 +163,7 @@ TEST(TableWalk, ABitmapThatContradictsItselfIsAFault) {
   EXPECT_EQ(later.extent.length, kCluster);
 }
 
-TEST(TableWalk, BitZeroAndTheBitmapOfACompressedClusterMeanNothingWithSubclusters) {
+TEST(TableWalk, ACompressedClusterWithSubclustersIgnoresBit0AndBitmap) {
   EXPECT_EQ(walk(kExtended, {kZero, 0}).extent.status, Status::kUnallocated);
   const TableRun run = walk(kExtended, {kCompressed | 70000, ~std::uint64_t{0}});
   EXPECT_EQ(run.fault, EntryFault::kNone);
@@ -224,7 +224,7 @@ std::vector<std::byte> random_table(const TableShape& shape, std::mt19937_64& ra
   return bytes;
 }
 
-TEST(TableWalk, RandomTablesMeanWhatTheirSectorsMean) {
+TEST(TableWalk, RandomTablesAgreeWithASectorModel) {
   std::mt19937_64 random(test_seed());
   for (int round = 0; round < 200; ++round) {
     const TableShape shape{static_cast<std::uint32_t>(14 + random() % 3), 3, random() % 2 == 0};
@@ -251,7 +251,7 @@ TEST(TableWalk, RandomTablesMeanWhatTheirSectorsMean) {
 }
 
 /// For any bits of entries, a row gives the same as the runs.
-TEST(TableWalk, RowsSayWhatRunsSay) {
+TEST(TableWalk, RowsAgreeWithRuns) {
   std::mt19937_64 random(test_seed());
   constexpr std::uint64_t kFileSize = std::uint64_t{1} << 40U;
   const std::uint64_t masks[] = {kCopied | kZero | (kOffsetMask & ~(kCluster - 1)),

@@ -51,7 +51,7 @@ class TrailingBytes : public testing::Test {
   bool has_compressed_ = false;
 };
 
-TEST_F(TrailingBytes, NothingAndZerosAreNothing) {
+TEST_F(TrailingBytes, AnEmptyTailAndZerosBelongToNobody) {
   EXPECT_EQ(owner_of(std::string_view()), TrailingOwner::kNothing);
   EXPECT_EQ(owner_of(std::vector<std::byte>(5000)), TrailingOwner::kNothing);
 }
@@ -61,7 +61,7 @@ TEST_F(TrailingBytes, TextIsForeignToTheByte) {
   EXPECT_EQ(owner_of(std::string(kCluster + 1, 'x')), TrailingOwner::kForeign);
 }
 
-TEST_F(TrailingBytes, WholeClustersAreALeftoverButForAKnownMagic) {
+TEST_F(TrailingBytes, WholeClustersWithoutAKnownMagicAreALeftover) {
   std::string clusters(2 * kCluster, 'x');
   EXPECT_EQ(owner_of(clusters), TrailingOwner::kLeftover);
   clusters.replace(clusters.size() - 16, 8, "GONDCPT1");
@@ -77,7 +77,7 @@ TEST_F(TrailingBytes, ATableOfClustersAtTheEndIsALeftover) {
   EXPECT_EQ(owner_of(table), TrailingOwner::kForeign);
 }
 
-TEST_F(TrailingBytes, ABitmapDirectoryAtTheEndIsALeftoverAndAHalfOneIsNot) {
+TEST_F(TrailingBytes, OnlyAWholeBitmapDirectoryIsALeftover) {
   std::vector<std::byte> directory(32);
   put_be_at<std::uint64_t>(directory, 0, 7 * kCluster);
   put_be_at<std::uint32_t>(directory, 8, 1);

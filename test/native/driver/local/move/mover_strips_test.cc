@@ -142,7 +142,7 @@ TEST(MoverStrips, ManySlowJobsShareASmallPoolAndEachReachesItsLimit) {
   }
 }
 
-TEST(MoverStrips, WhoWaitsForTheLimiterHoldsNoBuffer) {
+TEST(MoverStrips, APieceWaitingForTheLimiterHoldsNoBuffer) {
   const auto arena = arena_of(2 * kCluster);
   faults::InlineHost host(*arena, 0);
   Job job(host, faults::pattern(8, 2 * kCluster), ZeroPolicy::kLeaveOut);
@@ -159,7 +159,7 @@ TEST(MoverStrips, WhoWaitsForTheLimiterHoldsNoBuffer) {
   EXPECT_GE(waits, 31);
 }
 
-TEST(MoverStrips, WritesThatAreLateHoldUpReadsBeforeTheyHoldManyBuffers) {
+TEST(MoverStrips, LateWritesPauseReadsBeforeTheyHoldManyBuffers) {
   constexpr std::uint64_t kArena = 2 * kCluster;
   const auto arena = arena_of(kArena);
   faults::InlineHost host(*arena, 0);
@@ -177,7 +177,7 @@ TEST(MoverStrips, WritesThatAreLateHoldUpReadsBeforeTheyHoldManyBuffers) {
   EXPECT_NE(arena->try_take(kArena - 6 * kStrip), nullptr);
 }
 
-TEST(MoverStrips, AClusterIsLinkedWhenItsLastStripIsInTheFileAndNotBefore) {
+TEST(MoverStrips, AClusterIsLinkedOnlyAfterItsLastStripIsWritten) {
   for (std::uint64_t round = 0; round < 20; ++round) {
     const auto arena = arena_of(2 * kCluster);
     faults::InlineHost host(*arena, test_seed() + round + 1);
@@ -208,7 +208,7 @@ std::vector<std::byte> mostly_zeros() {
   return guest;
 }
 
-TEST(MoverStrips, StripsOfZerosAreNotWrittenAndClustersOfZerosTakeNoHostCluster) {
+TEST(MoverStrips, ZeroStripsAreNotWrittenAndZeroClustersTakeNoSpace) {
   for (const ZeroPolicy policy : {ZeroPolicy::kLeaveOut, ZeroPolicy::kZeroCluster}) {
     const auto arena = arena_of(2 * kCluster);
     faults::InlineHost host(*arena, test_seed() + 1);
@@ -234,7 +234,7 @@ TEST(MoverStrips, StripsOfZerosAreNotWrittenAndClustersOfZerosTakeNoHostCluster)
   }
 }
 
-TEST(MoverStrips, MoreStripsThatNeedNoReadThanMayBeInFlightAreAllMoved) {
+TEST(MoverStrips, MovesMoreZeroStripsThanMayBeInFlight) {
   constexpr std::uint64_t kUnread = 3;
   static_assert(kUnread * kCluster / kStrip > limits::kPiecesInFlight);
   const auto arena = arena_of(4 * kCluster);
@@ -255,7 +255,7 @@ TEST(MoverStrips, MoreStripsThatNeedNoReadThanMayBeInFlightAreAllMoved) {
   EXPECT_EQ(job.mover().links().guest_bytes, (1 + kUnread) * kCluster);
 }
 
-TEST(MoverStrips, WhatIsKnownToBeZerosTakesNoBufferAndIsNotCountedAsMoved) {
+TEST(MoverStrips, KnownZerosTakeNoBufferAndDoNotCountAsMoved) {
   const auto arena = arena_of(kStrip);
   faults::InlineHost host(*arena, 0);
   Job job(host, faults::pattern(5, kCluster), ZeroPolicy::kLeaveOut);
@@ -279,7 +279,7 @@ TEST(MoverStrips, WhatIsKnownToBeZerosTakesNoBufferAndIsNotCountedAsMoved) {
   EXPECT_EQ(job.moved(), kCluster);
 }
 
-TEST(MoverStrips, ZerosWhoseFirstReadEndsLastAreAllMoved) {
+TEST(MoverStrips, ZerosBehindASlowFirstReadAreAllMoved) {
   constexpr std::uint64_t kMany = 3 * limits::kPiecesInFlight;
   const std::vector<std::byte> guest(kMany * kCluster);
   for (std::uint64_t order = 1; order <= 100; ++order) {
@@ -294,7 +294,7 @@ TEST(MoverStrips, ZerosWhoseFirstReadEndsLastAreAllMoved) {
   }
 }
 
-TEST(MoverStrips, WhereZerosMustBeWrittenStripsOfThemAreToo) {
+TEST(MoverStrips, ZeroStripsAreWrittenIfZerosMustBe) {
   const auto arena = arena_of(2 * kCluster);
   faults::InlineHost host(*arena, test_seed() + 1);
   Job job(host, mostly_zeros(), ZeroPolicy::kWrite);

@@ -92,7 +92,7 @@ class MoverTest : public testing::Test {
   bool changed_ = false;
 };
 
-TEST_F(MoverTest, HostClustersAreGivenOutInTheOrderOfThePiecesWhateverTheOrderOfReads) {
+TEST_F(MoverTest, HostClustersFollowTheOrderOfPiecesNotOfReads) {
   for (std::uint64_t round = 0; round < 50; ++round) {
     faults::InlineHost host(*arena_, seed_ + round + 1);
     const auto moving = mover(host, ZeroPolicy::kWrite);
@@ -112,7 +112,7 @@ TEST_F(MoverTest, HostClustersAreGivenOutInTheOrderOfThePiecesWhateverTheOrderOf
   }
 }
 
-TEST_F(MoverTest, ZerosAreLeftOutOrLinkedAsZerosAndTakeNoHostCluster) {
+TEST_F(MoverTest, ZerosTakeNoHostCluster) {
   for (const ZeroPolicy policy : {ZeroPolicy::kLeaveOut, ZeroPolicy::kZeroCluster}) {
     faults::InlineHost host(*arena_, seed_ + 1);
     const auto moving = mover(host, policy);
@@ -131,7 +131,7 @@ TEST_F(MoverTest, ZerosAreLeftOutOrLinkedAsZerosAndTakeNoHostCluster) {
   }
 }
 
-TEST_F(MoverTest, ALimitHoldsForWhatIsReadAndWritten) {
+TEST_F(MoverTest, ALimitAppliesToReadsAndWrites) {
   faults::InlineHost host(*arena_, 0);
   const auto moving = mover(host, ZeroPolicy::kWrite);
   moving->set_bandwidth(kCluster);
@@ -143,7 +143,7 @@ TEST_F(MoverTest, ALimitHoldsForWhatIsReadAndWritten) {
   EXPECT_LE(seconds, 14);
 }
 
-TEST_F(MoverTest, ALimitHoldsForReadsOfWhatIsNotWritten) {
+TEST_F(MoverTest, ALimitAppliesToReadsWithoutWrites) {
   layers_[1]->set_file(
       std::make_unique<faults::MemoryFile>(std::vector<std::byte>(kPieces * kCluster)));
   faults::InlineHost host(*arena_, 0);
@@ -165,7 +165,7 @@ TEST_F(MoverTest, APieceWhoseWriteFailedIsNeverLinked) {
   EXPECT_TRUE(every_buffer_is_back());
 }
 
-TEST_F(MoverTest, AStopAtAnyStepGivesBackEveryBufferAndEveryClusterThatIsNotLinked) {
+TEST_F(MoverTest, AStopAtAnyStepReturnsAllBuffersAndUnlinkedClusters) {
   for (int at = 0; at < 400; at += 3) {
     faults::InlineHost host(*arena_, seed_ + 1);
     const auto moving = mover(host, ZeroPolicy::kWrite);
