@@ -22,7 +22,7 @@ TEST(CommandsTest, AStreamOfEverythingNamesNoBaseAndNoLimit) {
   EXPECT_FALSE(Json::parse(command.arguments)->has("speed"));
 }
 
-TEST(CommandsTest, AStreamIsDismissedByQemuAndFinalizedByWhoWasAsked) {
+TEST(CommandsTest, AStreamIsDismissedByQemuAndFinalizedAsRequested) {
   for (const bool auto_finalize : {false, true}) {
     BlockStream stream;
     stream.base_node = "base";
@@ -39,7 +39,7 @@ TEST(CommandsTest, AStreamIsDismissedByQemuAndFinalizedByWhoWasAsked) {
   }
 }
 
-TEST(CommandsTest, AStreamSaysWhatAnErrorDoesOnlyWhereItIsNoFailure) {
+TEST(CommandsTest, AStreamStatesOnErrorOnlyIfItIsNotReport) {
   BlockStream stream;
   EXPECT_FALSE(Json::parse(block_stream(stream).arguments)->has("on-error"));
   stream.on_error = OnError::kStop;
@@ -69,7 +69,7 @@ TEST(CommandsTest, JobsAreNamedById) {
   EXPECT_EQ(speed->member("speed").number(), 0U);
 }
 
-TEST(CommandsTest, EachStatusIsKnownAndANewOneIsAnother) {
+TEST(CommandsTest, EveryStatusIsKnownAndANewOneIsOther) {
   EXPECT_EQ(parse_job_status("created"), JobStatus::kCreated);
   EXPECT_EQ(parse_job_status("pending"), JobStatus::kPending);
   EXPECT_EQ(parse_job_status("concluded"), JobStatus::kConcluded);
@@ -78,7 +78,7 @@ TEST(CommandsTest, EachStatusIsKnownAndANewOneIsAnother) {
   EXPECT_EQ(parse_job_status(""), JobStatus::kOther);
 }
 
-TEST(CommandsTest, AJobThatSaysLittleIsTakenForOneThatFinalizesItself) {
+TEST(CommandsTest, AJobWithFewFieldsIsTakenToFinalizeItself) {
   const auto answer = Json::parse(R"([{}, {"device": "a", "type": "stream", "status": "running",
     "len": 18446744073709551615, "offset": -1, "speed": 7, "ready": true, "auto-finalize": false,
     "io-status": "nospace", "error": "Input/output error"}, 7])");

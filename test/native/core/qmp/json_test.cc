@@ -31,7 +31,7 @@ void expect_none(std::string_view text) {
   EXPECT_EQ(result.error().kind, ErrorKind::kMonitorLost);
 }
 
-TEST(Json, RefusesWhatIsNoJson) {
+TEST(Json, RefusesInvalidJson) {
   for (const char* text : {"", "{", "{]", "[}", "{}}", "{}{}", "{\"a\":}", "{\"a\" 1}", "{a:1}",
                            "{\"a\":1,}", "{\"a\":01}", "{\"a\":0x1}", "{\"a\":\"b}", "{\"a\":tru}",
                            "{\"a\":\"\\x\"}", "{\"a\":\"\\u12\"}", "{\"a\":1 /**/}"}) {
@@ -45,7 +45,7 @@ TEST(Json, RefusesNulBytes) {
   expect_none(std::string_view("{\0}", 3));
 }
 
-TEST(Json, RefusesWhatIsNeitherAnObjectNorAnArray) {
+TEST(Json, RefusesAnythingButAnObjectOrArray) {
   for (const char* text : {"1", "\"a\"", "null", "true", "1.5"}) {
     expect_none(text);
   }
@@ -76,13 +76,13 @@ TEST(Json, KeepsIntegersExactOverAllOf64Bits) {
   EXPECT_EQ(value("-1").signed_number(), -1);
 }
 
-TEST(Json, HasNoUnsignedNumberBelowZeroAndNoSignedOneAboveItsRange) {
+TEST(Json, NumbersOutsideTheirRangeAreAbsent) {
   EXPECT_EQ(value("-1").number(), std::nullopt);
   EXPECT_EQ(value("9223372036854775808").signed_number(), std::nullopt);
   EXPECT_EQ(value("18446744073709551615").signed_number(), std::nullopt);
 }
 
-TEST(Json, TakesAnIntegerBeyond64BitsForNoInteger) {
+TEST(Json, AnIntegerBeyond64BitsIsNotAnInteger) {
   for (const char* text : {"18446744073709551616", "-9223372036854775809",
                            "123456789012345678901234567890", "99999999999999999999"}) {
     EXPECT_TRUE(value(text).exists()) << text;
@@ -105,7 +105,7 @@ TEST(Json, FindsAnIntegerBeyond64BitsWhereverItStands) {
   }
 }
 
-TEST(Json, TakesNoFractionNoExponentAndNoTextForAnInteger) {
+TEST(Json, FractionsExponentsAndTextAreNotIntegers) {
   for (const char* text : {"1.0", "1.5", "1e3", "1.8446744073709552e+19", "\"1\"", "true", "null",
                            "[1]", "{}", "12345678901234567890.5"}) {
     EXPECT_EQ(value(text).number(), std::nullopt) << text;
@@ -146,7 +146,7 @@ TEST(Json, HasAbsentMembersOfAbsentMembers) {
   EXPECT_FALSE(Json().is_true());
 }
 
-TEST(Json, TellsANullMemberFromNone) {
+TEST(Json, DistinguishesANullMemberFromNone) {
   const Json json = parsed(R"({"n":null})");
   EXPECT_TRUE(json.has("n"));
   EXPECT_FALSE(json.member("n").exists());

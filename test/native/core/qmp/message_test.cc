@@ -20,7 +20,7 @@ Kind read(std::string_view text) {
   return kind != nullptr ? std::move(*kind) : Kind();
 }
 
-TEST(ReadMessage, RefusesWhatHasNoMemberOfAMessage) {
+TEST(ReadMessage, RefusesAnObjectThatIsNoMessage) {
   for (const char* text : {"{}", R"({"id":1})", R"({"QMP":1})", R"({"event":1})",
                            R"({"error":"x"})", R"([{"return":1}])", R"({"Return":1})"}) {
     const auto message = read_message(text);
@@ -31,7 +31,7 @@ TEST(ReadMessage, RefusesWhatHasNoMemberOfAMessage) {
             "message '{\"id\": 1}' has none of the members 'QMP', 'return', 'error' and 'event'");
 }
 
-TEST(ReadMessage, RefusesWhatIsNoJson) {
+TEST(ReadMessage, RefusesInvalidJson) {
   EXPECT_EQ(read_message("{]").error().kind, ErrorKind::kMonitorLost);
 }
 
@@ -74,7 +74,7 @@ TEST(ReadMessage, TakesAnAnswerWithBothForARefusal) {
   EXPECT_TRUE(read<Reply>(R"({"return": {}, "error": {"class": "GenericError"}, "id": 1})").error);
 }
 
-TEST(ReadMessage, HasNoIdOfOursWhereTheIdIsNoNumberOfOurs) {
+TEST(ReadMessage, AnIdThatIsNotOursIsIgnored) {
   for (const char* id : {"\"7\"", "null", "-1", "1.0", "{}", "18446744073709551616"}) {
     EXPECT_EQ(read<Reply>(std::string(R"({"return": {}, "id": )") + id + "}").id, std::nullopt)
         << id;

@@ -38,7 +38,7 @@ TEST_F(MonitorCommandsTest, AnswersAreMatchedByIdInWhateverOrderTheyCome) {
   EXPECT_EQ(told_->size(), 0U);
 }
 
-TEST_F(MonitorCommandsTest, WhatIsAskedBeforeTheGreetingIsSentAfterItInOrder) {
+TEST_F(MonitorCommandsTest, CommandsBeforeTheGreetingAreSentAfterItInOrder) {
   open();
   execute("a");
   execute("b", true, R"({"id": "x"})");
@@ -59,7 +59,7 @@ TEST_F(MonitorCommandsTest, ARefusalHasQemusWordsAndItsClass) {
   EXPECT_NE(refused.error.message.find("Block job 'x' not found"), std::string::npos);
 }
 
-TEST_F(MonitorCommandsTest, OneThatIsLateFailsAndItsAnswerIsDropped) {
+TEST_F(MonitorCommandsTest, ALateCommandFailsAndItsAnswerIsDropped) {
   ServedClient client = connect({seconds(20), milliseconds(50), seconds(20)});
   execute("query-block");
   const Request late = client.expect("query-block");
@@ -75,7 +75,7 @@ TEST_F(MonitorCommandsTest, OneThatIsLateFailsAndItsAnswerIsDropped) {
   EXPECT_EQ(told_->size(), 0U);
 }
 
-TEST_F(MonitorCommandsTest, WhatChangesTheGraphHasADeadlineOfItsOwn) {
+TEST_F(MonitorCommandsTest, CommandsThatChangeTheGraphHaveTheirOwnDeadline) {
   ServedClient client = connect({seconds(20), seconds(20), milliseconds(50)});
   execute("query-block");
   execute("job-finalize", true);
@@ -105,7 +105,7 @@ TEST_F(MonitorCommandsTest, AnErrorWithoutAnIdEndsTheConnectionAndAllThatWaits) 
   EXPECT_EQ(told().text, "anew");
 }
 
-TEST_F(MonitorCommandsTest, WhatIsInFlightWhenQemuEndsIsLostEachOnce) {
+TEST_F(MonitorCommandsTest, CommandsInFlightWhenQemuEndsFailOnce) {
   ServedClient client = connect();
   for (int i = 0; i < 5; ++i) {
     execute("query-block");
@@ -121,7 +121,7 @@ TEST_F(MonitorCommandsTest, WhatIsInFlightWhenQemuEndsIsLostEachOnce) {
   EXPECT_EQ(told_->size(), 0U);
 }
 
-TEST_F(MonitorCommandsTest, WhoLetsGoIsToldThatWhatWasInFlightIsNotKnown) {
+TEST_F(MonitorCommandsTest, ReleasingAMonitorAnswersCommandsInFlightAsUnknown) {
   ServedClient client = connect();
   execute("job-finalize", true);
   client.expect("job-finalize");
@@ -154,7 +154,7 @@ TEST_F(MonitorCommandsTest, APeerThatReadsNothingIsLostBeforeItCostsMuch) {
   }
 }
 
-TEST_F(MonitorCommandsTest, AnIgnoredListenerHearsNoMoreAndTheOthersDo) {
+TEST_F(MonitorCommandsTest, AnIgnoredListenerIsSilentAndTheOthersAreNot) {
   ServedClient client = connect();
   const auto other = std::make_shared<Inbox<std::string>>();
   const auto ignored = listen();

@@ -20,7 +20,7 @@ class MonitorConnectionTest : public MonitorRig {};
 
 constexpr Deadlines kImpatient{milliseconds(50), milliseconds(50), milliseconds(50)};
 
-TEST_F(MonitorConnectionTest, WhereNobodyListensTheGuestIsShutOff) {
+TEST_F(MonitorConnectionTest, AGuestWithoutAListenerIsShutOff) {
   server_->stop();
   open();
   reach();
@@ -48,7 +48,7 @@ TEST_F(MonitorConnectionTest, AGreetingMayComeByteByByte) {
   EXPECT_FALSE(reached.peer.offers("job-finalize"));
 }
 
-TEST_F(MonitorConnectionTest, WhatWasMeantForTheClientBeforeIsPassedOver) {
+TEST_F(MonitorConnectionTest, AnswersForAnEarlierClientAreSkipped) {
   open();
   reach();
   ServedClient client = accept();
@@ -58,7 +58,7 @@ TEST_F(MonitorConnectionTest, WhatWasMeantForTheClientBeforeIsPassedOver) {
   EXPECT_TRUE(told().ok);
 }
 
-TEST_F(MonitorConnectionTest, WithoutAGreetingInTimeItIsBusyAndLeft) {
+TEST_F(MonitorConnectionTest, WithoutAGreetingInTimeItIsBusyAndDisconnected) {
   open(kImpatient);
   reach();
   execute("query-block");
@@ -70,7 +70,7 @@ TEST_F(MonitorConnectionTest, WithoutAGreetingInTimeItIsBusyAndLeft) {
   EXPECT_TRUE(client.is_left());
 }
 
-TEST_F(MonitorConnectionTest, WhereTheQueueStaysFullItIsBusy) {
+TEST_F(MonitorConnectionTest, APermanentlyFullQueueIsBusy) {
   // The backlog holds two, and nobody accepts them.
   const auto first = connect_monitor(path_);
   const auto second = connect_monitor(path_);
@@ -82,7 +82,7 @@ TEST_F(MonitorConnectionTest, WhereTheQueueStaysFullItIsBusy) {
   EXPECT_NE(reached.error.message.find("others waiting"), std::string::npos);
 }
 
-TEST_F(MonitorConnectionTest, AFullQueueIsWaitedForAlsoWhenThoseInItHaveGone) {
+TEST_F(MonitorConnectionTest, WaitsForAFullQueueWhoseClientsHaveGone) {
   // What looking twice whether the domain runs leaves there.
   for (int i = 0; i < 2; ++i) {
     EXPECT_EQ(connect_monitor(path_)->reached, net::Reached::kConnected);
@@ -102,7 +102,7 @@ TEST_F(MonitorConnectionTest, AFullQueueIsWaitedForAlsoWhenThoseInItHaveGone) {
   EXPECT_EQ(told().text, "here");
 }
 
-TEST_F(MonitorConnectionTest, OneThatIsLetGoInAFullQueueAnswersThatItWas) {
+TEST_F(MonitorConnectionTest, AMonitorReleasedInAFullQueueAnswersClosed) {
   const auto first = connect_monitor(path_);
   const auto second = connect_monitor(path_);
   open();
@@ -112,7 +112,7 @@ TEST_F(MonitorConnectionTest, OneThatIsLetGoInAFullQueueAnswersThatItWas) {
   EXPECT_EQ(told().kind(), ErrorKind::kClosed);
 }
 
-TEST_F(MonitorConnectionTest, WhatGreetsOtherwiseIsNamedWithHowItBegins) {
+TEST_F(MonitorConnectionTest, AnotherGreetingIsReportedWithItsFirstBytes) {
   const std::vector<std::pair<std::string, std::string>> greetings{
       {"QEMU 7.2.22 monitor - type 'help' for more information\r\n", "human monitor, not QMP"},
       {"(qemu) ", "human monitor, not QMP"},
@@ -134,7 +134,7 @@ TEST_F(MonitorConnectionTest, WhatGreetsOtherwiseIsNamedWithHowItBegins) {
   }
 }
 
-TEST_F(MonitorConnectionTest, WhatHasSpokenQmpBeforeIsOnlyLostByGarbage) {
+TEST_F(MonitorConnectionTest, GarbageFromAQmpServerOnlyLosesTheConnection) {
   ServedClient client = connect();
   static_cast<void>(listen());
   EXPECT_EQ(links_->take(), Link::kUp);
@@ -146,7 +146,7 @@ TEST_F(MonitorConnectionTest, WhatHasSpokenQmpBeforeIsOnlyLostByGarbage) {
   EXPECT_EQ(told().kind(), ErrorKind::kMonitorLost);
 }
 
-TEST_F(MonitorConnectionTest, OneThatClosesWithoutAGreetingIsLost) {
+TEST_F(MonitorConnectionTest, AServerThatClosesWithoutAGreetingIsLost) {
   open();
   reach();
   accept().hang_up();
@@ -180,7 +180,7 @@ TEST_F(MonitorConnectionTest, ANegotiationThatIsNotAnsweredHasItsDeadline) {
   EXPECT_TRUE(client.is_left());
 }
 
-TEST_F(MonitorConnectionTest, AnUnusedConnectionIsLeftAndMadeAnew) {
+TEST_F(MonitorConnectionTest, AnUnusedConnectionIsClosedAndReopenedOnDemand) {
   ServedClient client = connect();
   EXPECT_TRUE(client.is_left());
   execute("query-block");
@@ -221,7 +221,7 @@ class Gate {
   const std::shared_ptr<Inbox<bool>> opened_ = std::make_shared<Inbox<bool>>();
 };
 
-TEST_F(MonitorConnectionTest, AFailureToSendDoesNotEndTheConnectionThatIsMadeAfterIt) {
+TEST_F(MonitorConnectionTest, AFailedSendDoesNotEndTheNextConnection) {
   ServedClient client = connect();
   Gate all;
   all.wait_until_reached();
@@ -245,7 +245,7 @@ TEST_F(MonitorConnectionTest, AFailureToSendDoesNotEndTheConnectionThatIsMadeAft
   EXPECT_EQ(told().text, "second");
 }
 
-TEST_F(MonitorConnectionTest, AListenersConnectionIsMadeAgainAsOftenAsItBreaks) {
+TEST_F(MonitorConnectionTest, AListenersConnectionIsAlwaysReconnected) {
   open();
   static_cast<void>(listen());
   for (int round = 0; round < 3; ++round) {
@@ -273,7 +273,7 @@ TEST_F(MonitorConnectionTest, AListenerWaitsForABusyMonitor) {
   EXPECT_EQ(links_->take(), Link::kUp);
 }
 
-TEST_F(MonitorConnectionTest, AListenerHearsThatQemuHasEndedAndThatAnotherIsThere) {
+TEST_F(MonitorConnectionTest, AListenerIsNotifiedOfQemusEndAndReplacement) {
   open();
   static_cast<void>(listen());
   ServedClient client = accept();
@@ -313,7 +313,7 @@ TEST_F(MonitorConnectionTest, IsSilentForAsLongAsAGreetingOrAnAnswerIsOwed) {
   EXPECT_EQ(monitor_->silent_for(), Nanoseconds(0));
 }
 
-TEST_F(MonitorConnectionTest, AnythingThatComesBeginsTheSilenceAnew) {
+TEST_F(MonitorConnectionTest, AnyReceivedByteResetsTheSilence) {
   const MonotonicClock clock;
   ServedClient client = connect();
   static_cast<void>(listen());
@@ -330,7 +330,7 @@ TEST_F(MonitorConnectionTest, AnythingThatComesBeginsTheSilenceAnew) {
   EXPECT_LE(monitor_->silent_for(), clock.now() - before);
 }
 
-TEST_F(MonitorConnectionTest, WhatHadItsTimeIsOwedStill) {
+TEST_F(MonitorConnectionTest, ATimedOutAnswerIsStillOwed) {
   ServedClient client = connect({std::chrono::seconds(5), milliseconds(50), milliseconds(50)});
   static_cast<void>(listen());
   execute("query-block");
@@ -344,7 +344,7 @@ TEST_F(MonitorConnectionTest, WhatHadItsTimeIsOwedStill) {
   EXPECT_EQ(monitor_->silent_for(), Nanoseconds(0));
 }
 
-TEST_F(MonitorConnectionTest, OneThatIsBusyAgainAndAgainIsSilentAllTheTime) {
+TEST_F(MonitorConnectionTest, ARepeatedlyBusyMonitorCountsAsSilentThroughout) {
   open(kImpatient);
   static_cast<void>(listen());
   for (int round = 0; round < 2; ++round) {
@@ -358,14 +358,14 @@ TEST_F(MonitorConnectionTest, OneThatIsBusyAgainAndAgainIsSilentAllTheTime) {
   EXPECT_EQ(monitor_->silent_for(), Nanoseconds(0));
 }
 
-TEST_F(MonitorConnectionTest, OneMonitorASocketForAsLongAsSomebodyHasIt) {
+TEST_F(MonitorConnectionTest, UsersOfASocketShareOneMonitor) {
   open();
   const auto same = Monitor::at(net::Reactor::shared().value(), path_, kImpatient);
   EXPECT_EQ(same, monitor_);
   EXPECT_NE(Monitor::at(net::Reactor::shared().value(), folder_ / "vm1.qmp", {}), monitor_);
 }
 
-TEST_F(MonitorConnectionTest, OneThatIsLetGoLeavesAndTheNextConnectsAnew) {
+TEST_F(MonitorConnectionTest, AReleasedMonitorDisconnectsAndTheNextReconnects) {
   ServedClient client = connect();
   static_cast<void>(listen());
   EXPECT_EQ(links_->take(), Link::kUp);
@@ -375,7 +375,7 @@ TEST_F(MonitorConnectionTest, OneThatIsLetGoLeavesAndTheNextConnectsAnew) {
   EXPECT_EQ(links_->size(), 0U);
 }
 
-TEST_F(MonitorConnectionTest, OneThatIsLetGoUngreetedAnswersThatItWas) {
+TEST_F(MonitorConnectionTest, AMonitorReleasedBeforeTheGreetingAnswersClosed) {
   open();
   reach();
   ServedClient client = accept();

@@ -31,7 +31,7 @@ class MonitorSocketTest : public ::testing::Test {
   const files::TempFolder folder_;
 };
 
-TEST_F(MonitorSocketTest, TellsARunningGuestByItsMonitor) {
+TEST_F(MonitorSocketTest, RecognizesARunningGuestByItsMonitor) {
   const std::string path = folder_ / "vm0.qmp";
   EXPECT_EQ(reached(""), net::Reached::kNobody);
   EXPECT_EQ(reached(path), net::Reached::kNobody);
@@ -81,7 +81,7 @@ TEST_F(MonitorSocketTest, SaysThatTheNameOfAMonitorsFileIsTooLong) {
   EXPECT_EQ(reached(path + "2"), net::Reached::kNobody);
 }
 
-TEST_F(MonitorSocketTest, RefusesAddressesThatAreNoPath) {
+TEST_F(MonitorSocketTest, RefusesAddressesThatAreNotPaths) {
   for (const auto* const address :
        {"tcp:127.0.0.1:4444", "tcp:vm0:1,server=on", "telnet::4444", "localhost:4444", "[::1]:4444",
         "@vm0", "unix:/run/vm0.qmp,server=on,wait=off"}) {
@@ -96,7 +96,7 @@ TEST_F(MonitorSocketTest, RefusesAddressesThatAreNoPath) {
   }
 }
 
-TEST_F(MonitorSocketTest, WithoutADescriptorAMonitorIsLostForNowAndSaysWhatToRaise) {
+TEST_F(MonitorSocketTest, WithoutDescriptorsAMonitorFailsAndSaysWhatToRaise) {
   const std::string path = folder_ / "vm0.qmp";
   std::ofstream(path) << "";
   rlimit allowed{};

@@ -74,7 +74,7 @@ TEST(Splitter, FailsForGoodAfterAnError) {
   EXPECT_FALSE(splitter.feed("{}", never).ok());
 }
 
-TEST(Splitter, TakesAnObjectOfTheLargestSizeAndNoneBeyondIt) {
+TEST(Splitter, AcceptsTheLargestSizeAndNothingLarger) {
   const std::string largest = object_of(kObjectBytes);
   for (const std::size_t piece : {std::size_t{65536}, largest.size()}) {
     const Taken taken = take(largest + "{}", piece);
@@ -93,12 +93,12 @@ TEST(Splitter, RefusesAnEndlessObjectBeforeItHasEnded) {
   EXPECT_EQ(taken.result.error().message, "message has more than 16777216 bytes");
 }
 
-TEST(Splitter, TakesTheDeepestNestingAndNoneBeyondIt) {
+TEST(Splitter, AcceptsTheDeepestNestingAndNothingDeeper) {
   EXPECT_EQ(take(nested(kObjectDepth), 7).objects, std::vector<std::string>{nested(kObjectDepth)});
   expect_lost(nested(kObjectDepth + 1), "message nests deeper than 1024 levels");
 }
 
-TEST(Splitter, TakesTheMostValuesAndNoneBeyondThem) {
+TEST(Splitter, AcceptsTheMostValuesAndNoMore) {
   const std::string most = "{\"a\":[" + std::string(kObjectValues - 2, ',') + "]}";
   EXPECT_TRUE(take(most + most, 65536).result.ok());
   const Taken beyond = take("{,\"a\":[" + most.substr(6), 65536);
@@ -155,7 +155,7 @@ TEST(Splitter, HandsOutAnObjectOfOneReadWhereItLies) {
   EXPECT_EQ(places, (std::vector<const char*>{sent.data() + 2, sent.data() + 9}));
 }
 
-TEST(Splitter, HandsOutNoMoreOnceItsReceiverHasHadEnough) {
+TEST(Splitter, StopsWhenItsReceiverStops) {
   Splitter splitter;
   int heard = 0;
   const auto enough = [&](std::string_view) {
@@ -167,7 +167,7 @@ TEST(Splitter, HandsOutNoMoreOnceItsReceiverHasHadEnough) {
   EXPECT_EQ(heard, 1);
 }
 
-TEST(Splitter, MayBeDestroyedByAReceiverThatHasHadEnough) {
+TEST(Splitter, MayBeDestroyedByItsReceiver) {
   auto splitter = std::make_unique<Splitter>();
   const auto destroy = [&](std::string_view object) {
     splitter.reset();
@@ -179,7 +179,7 @@ TEST(Splitter, MayBeDestroyedByAReceiverThatHasHadEnough) {
   EXPECT_EQ(splitter, nullptr);
 }
 
-TEST(Splitter, RefusesBytesFromInsideItsReceiverAndGoesOn) {
+TEST(Splitter, RefusesReentrantBytesAndContinues) {
   Splitter splitter;
   std::vector<std::string> objects;
   const Splitter::Receiver receive = [&](std::string_view object) {

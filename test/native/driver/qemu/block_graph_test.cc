@@ -41,7 +41,7 @@ std::vector<std::string> names(const BlockGraph& graph, std::optional<std::size_
 
 using Names = std::vector<std::string>;
 
-TEST(BlockGraphTest, WhatIsNoAnswerIsNoImage) {
+TEST(BlockGraphTest, AMalformedAnswerHasNoImages) {
   for (const char* const answer : {"[]", "{}", R"([{}, null, {"inserted": {}}])"}) {
     const auto json = qmp::Json::parse(answer);
     ASSERT_TRUE(json.ok());
@@ -62,7 +62,7 @@ TEST(BlockGraphTest, ADrivesChainIsNamedDownToItsLastImage) {
   EXPECT_EQ(graph.nodes()[chain[2]].driver, "raw");
 }
 
-TEST(BlockGraphTest, ADiskIsFoundByDeviceAndIdAndNodeAndNotByALowerFile) {
+TEST(BlockGraphTest, ADiskIsFoundByDeviceIdOrNodeNotByALowerFile) {
   const BlockGraph graph = guest("drive-guest");
   const auto top = graph.find_file("/vms/top.qcow2");
   EXPECT_EQ(graph.find_device("vda"), top);
@@ -76,7 +76,7 @@ TEST(BlockGraphTest, ADiskIsFoundByDeviceAndIdAndNodeAndNotByALowerFile) {
   EXPECT_TRUE(graph.find_file("other.qcow2"));
 }
 
-TEST(BlockGraphTest, AJobsFilterChangesNothingOfIt) {
+TEST(BlockGraphTest, AJobsFilterDoesNotChangeTheChain) {
   const BlockGraph before = guest("drive-guest");
   const BlockGraph during = guest("drive-guest-with-job");
   for (const char* const disk : {"/vms/top.qcow2", "other.qcow2"}) {
@@ -84,7 +84,7 @@ TEST(BlockGraphTest, AJobsFilterChangesNothingOfIt) {
   }
 }
 
-TEST(BlockGraphTest, AJobIsOnItsImagesAndItsFilterOverTheUppermost) {
+TEST(BlockGraphTest, AJobIsOnItsImagesAndItsFilterIsOnTop) {
   for (const BlockGraph& graph :
        {guest("drive-guest-with-job"), daemon("storage-daemon-with-job")}) {
     const auto chain = graph.chain_from(graph.find_file("/vms/top.qcow2").value_or(0));
@@ -97,7 +97,7 @@ TEST(BlockGraphTest, AJobIsOnItsImagesAndItsFilterOverTheUppermost) {
   }
 }
 
-TEST(BlockGraphTest, AJobThatWritesToAnImageIsNotOnTheBackingOfThat) {
+TEST(BlockGraphTest, AJobOnAnImageIsNotOnItsBackingFile) {
   // A mirror from "top", below its filter, to "copy", which no device shows.
   const auto graph = qmp::Json::parse(R"({"nodes": [
     {"id": 1, "type": "block-job", "name": "mirror"},
@@ -130,7 +130,7 @@ TEST(BlockGraphTest, AJobThatWritesToAnImageIsNotOnTheBackingOfThat) {
   EXPECT_FALSE(mirrored.is_job_over("mirror", *base));
 }
 
-TEST(BlockGraphTest, WithoutTheGraphAllImagesHaveNamesAndNothingIsKnownOfJobs) {
+TEST(BlockGraphTest, WithoutTheGraphImagesHaveNamesButJobsAreUnknown) {
   const qmp::Json answers = recorded("drive-guest-with-job");
   const BlockGraph graph = known(
       BlockGraph::of_devices(answers.member("devices"), answers.member("stats"), qmp::Json()));
@@ -153,7 +153,7 @@ TEST(BlockGraphTest, ASharedBaseIsOneNodeBelowBoth) {
   EXPECT_FALSE(graph.find_file("/vms/base.img"));
 }
 
-TEST(BlockGraphTest, AFilterThatIsThereToStayHidesNoDisk) {
+TEST(BlockGraphTest, APermanentFilterHidesNoDisk) {
   const BlockGraph graph = guest("blockdev-guest");
   const auto top = graph.find_file("/vms/top.qcow2");
   EXPECT_EQ(graph.find_device("vb1"), top);
@@ -161,7 +161,7 @@ TEST(BlockGraphTest, AFilterThatIsThereToStayHidesNoDisk) {
   EXPECT_EQ(graph.find_device("vb0"), graph.find_node("top"));
 }
 
-TEST(BlockGraphTest, ReadsWhatKeepsAPullAway) {
+TEST(BlockGraphTest, ReadsTheConflictsOfAPull) {
   const BlockGraph graph = guest("unsafe-images");
   const BlockNode& extended = graph.nodes()[*graph.find_device("ext")];
   EXPECT_TRUE(extended.has_extended_l2);

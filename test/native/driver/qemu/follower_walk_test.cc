@@ -174,7 +174,7 @@ class Walk {
   std::size_t looks_before_ = 0;
 };
 
-TEST(FollowerWalkTest, HoldsItsPromisesOnAnyPath) {
+TEST(FollowerWalkTest, KeepsItsPromisesOnAnyPath) {
   constexpr std::uint64_t kWalks = 3000;
   const std::uint64_t first = test_seed();
   for (std::uint64_t seed = first; seed < first + kWalks; ++seed) {

@@ -157,7 +157,7 @@ TEST(GraphAnswersTest, ADeviceWithoutAMediumHasNoLevels) {
   }
 }
 
-TEST(GraphAnswersTest, WhatChangesByItselfIsNotInTheShapeAndEverythingElseIs) {
+TEST(GraphAnswersTest, TheShapeOmitsOnlyFieldsThatChangeByThemselves) {
   const auto shape = [](const std::string& inserted) {
     return shape_of_devices(answer(text(R"([{"device": "d", "inserted": {)", inserted, "}}]")));
   };
@@ -195,7 +195,7 @@ struct FileName {
 
 class FileNameTest : public testing::TestWithParam<FileName> {};
 
-TEST_P(FileNameTest, IsTakenOutOfWhatQemuTells) {
+TEST_P(FileNameTest, IsExtractedFromQemusAnswers) {
   EXPECT_EQ(path_in(GetParam().told), GetParam().path);
   EXPECT_EQ(is_part_of_file(GetParam().told), GetParam().is_part);
 }

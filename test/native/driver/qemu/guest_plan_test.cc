@@ -142,7 +142,7 @@ TEST(GuestPlanTest, ADiskOrABaseThatIsNotThereHasNoPlan) {
   EXPECT_EQ(plan(three_layers().view(), onto(3)).error().kind, ErrorKind::kNoBase);
 }
 
-TEST(GuestPlanTest, EveryRefusalIsToldInTheOrderOfAStart) {
+TEST(GuestPlanTest, ReportsRefusalsInTheOrderOfAStart) {
   Guest guest({{"/no/top"}, {"/no/mid", "qcow2", kCluster}, {"/no/base"}});
   guest.lacks_commands();
   EXPECT_EQ(refusals(guest.view(), onto(2), true),
@@ -167,7 +167,7 @@ TEST(GuestPlanTest,
   EXPECT_EQ(plan(view, other).error().kind, ErrorKind::kNoDisk);
 }
 
-TEST(GuestPlanTest, WhatIsRefusedIsDescribedAllTheSame) {
+TEST(GuestPlanTest, ARefusedPullIsStillDescribed) {
   const Guest guest({{"/no/top"}, {"/no/mid", "qcow2", kCluster}, {"/no/base"}});
   const auto planned = plan(guest.view(), onto(2));
   ASSERT_TRUE(planned.ok());
@@ -178,7 +178,7 @@ TEST(GuestPlanTest, WhatIsRefusedIsDescribedAllTheSame) {
   EXPECT_EQ(measured.refusals.front().message, planned->refusals.front().message);
 }
 
-TEST(GuestPlanTest, AJobOnWhatIsPulledIsInTheWayAndOneBelowIsNot) {
+TEST(GuestPlanTest, AJobOnPulledLayersConflictsAndOneBelowDoesNot) {
   const Guest guest = three_layers();
   for (const std::vector<std::size_t>& on : {std::vector<std::size_t>{0}, {1}, {1, 2}}) {
     EXPECT_EQ(refusals(guest.view("foreign", on), onto(2)), std::vector{ErrorKind::kJobActive});
@@ -216,7 +216,7 @@ TEST(GuestPlanTest, FilesThatAreNotHereAreEstimatedByTheirSizesOnDisk) {
   EXPECT_STREQ(none.method, "none");
 }
 
-TEST(GuestPlanTest, AGuestThatQemuMayNotWriteForIsRefused) {
+TEST(GuestPlanTest, AGuestWhoseQemuMayNotWriteIsRefused) {
   struct State {
     const char* status;
     const char* migration;
@@ -278,7 +278,7 @@ class GuestFilesTest : public testing::Test {
   std::map<std::string, std::unique_ptr<io::PosixFile>> open_;
 };
 
-TEST_F(GuestFilesTest, ThatAreHereAreCountedClusterByCluster) {
+TEST_F(GuestFilesTest, LocalFilesAreCountedClusterByCluster) {
   const PullPlan whole = measured(everything());
   EXPECT_EQ(whole.bytes_to_move, 2 * kCluster);
   EXPECT_EQ(whole.bytes_to_allocate, 2 * kCluster);
@@ -288,7 +288,7 @@ TEST_F(GuestFilesTest, ThatAreHereAreCountedClusterByCluster) {
   EXPECT_EQ(measured(onto(1)).bytes_to_move, 0U);
 }
 
-TEST_F(GuestFilesTest, ThatNobodyWantsCountedAreNotEstimated) {
+TEST_F(GuestFilesTest, AreNotEstimatedIfNobodyWantsTheResult) {
   const std::vector<Layer> layers = {{folder_ / "top"}, {folder_ / "mid"}, {folder_ / "base"}};
   GuestView view = Guest(layers).view();
   see_files(view.graph, {::getpid()});
@@ -297,7 +297,7 @@ TEST_F(GuestFilesTest, ThatNobodyWantsCountedAreNotEstimated) {
   EXPECT_EQ(given_up.error().kind, ErrorKind::kCancelled);
 }
 
-TEST_F(GuestFilesTest, ThatQemuHasOpenByARelativeNameAreLookedForInQemusFolder) {
+TEST_F(GuestFilesTest, RelativeNamesAreResolvedInQemusFolder) {
   std::vector<Layer> layers;
   for (const char* const name : {"top", "mid", "base"}) {
     layers.push_back({std::filesystem::relative(folder_ / name).string()});
@@ -309,7 +309,7 @@ TEST_F(GuestFilesTest, ThatQemuHasOpenByARelativeNameAreLookedForInQemusFolder) 
   EXPECT_FALSE(measure(*plan(view, everything()), [] { return true; })->bytes_free);
 }
 
-TEST_F(GuestFilesTest, ThatAreNotWhatQemuHasOpenAreNotCounted) {
+TEST_F(GuestFilesTest, OtherFilesThanQemusAreNotCounted) {
   const std::string top = folder_ / "top";
   const std::string mid = folder_ / "mid";
   const std::string base = folder_ / "base";
@@ -329,7 +329,7 @@ TEST_F(GuestFilesTest, ThatAreNotWhatQemuHasOpenAreNotCounted) {
   EXPECT_FALSE(measured(everything(), {{top}, {mid}, {base}}).bytes_free);
 }
 
-TEST_F(GuestFilesTest, OutsideOfTheFoldersThatAreAllowedAreRefused) {
+TEST_F(GuestFilesTest, FilesOutsideTheAllowedFoldersAreRefused) {
   const auto refused = [this](const std::string& folder, bool is_qemu_seen = true) {
     GuestView view = Guest({{folder_ / "top"}, {folder_ / "mid"}, {folder_ / "base"}}).view();
     if (is_qemu_seen) {

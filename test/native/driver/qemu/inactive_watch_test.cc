@@ -189,7 +189,7 @@ INSTANTIATE_TEST_SUITE_P(
               true}),
     name_of);
 
-TEST(InactiveWatchAgainTest, WhatIsBegunAgainHasSkippedNothingAndIsWatchedOn) {
+TEST(InactiveWatchAgainTest, ARestartedJobHasSkippedNothingAndIsStillWatched) {
   InactiveWatch watch(kRuns);
   watch.observe(false, kBack);
   ASSERT_TRUE(watch.is_tainted());
@@ -204,7 +204,7 @@ TEST(InactiveWatchAgainTest, WhatIsBegunAgainHasSkippedNothingAndIsWatchedOn) {
   EXPECT_TRUE(watch.is_tainted());
 }
 
-TEST(InactiveWatchAgainTest, ThatTheOldJobStoodSaysNothingOfTheNewOne) {
+TEST(InactiveWatchAgainTest, TheOldJobsPauseSaysNothingAboutTheNewJob) {
   InactiveWatch watch(kRuns);
   watch.observe(true, kRuns);
   watch.begin_again();

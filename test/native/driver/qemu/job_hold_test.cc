@@ -66,7 +66,7 @@ TEST(JobHoldTest, OnlyAJobThatRunsIsPaused) {
   }
 }
 
-TEST(JobHoldTest, OneThatIsPausedWaitsAndIsResumedOnceTheGuestIsBack) {
+TEST(JobHoldTest, APausedJobIsResumedOnceTheGuestIsBack) {
   const qmp::BlockJob running = job(JobStatus::kRunning);
   const qmp::BlockJob paused = job(JobStatus::kPaused);
   JobHold hold(kRuns, false);
@@ -118,7 +118,7 @@ TEST(JobHoldTest, ARefusalToPauseIsNoPauseUnlessItIsPausedAlready) {
   }
 }
 
-TEST(JobHoldTest, APauseWhoseAnswerWasLostIsTakenBackWhereTheGuestIsNotMigratedAnyMore) {
+TEST(JobHoldTest, AnUnansweredPauseIsUndoneAfterTheMigration) {
   const qmp::BlockJob running = job(JobStatus::kRunning);
   const qmp::BlockJob paused = job(JobStatus::kPaused);
   JobHold hold(kRuns, false);
@@ -132,7 +132,7 @@ TEST(JobHoldTest, APauseWhoseAnswerWasLostIsTakenBackWhereTheGuestIsNotMigratedA
   EXPECT_EQ(hold.next(paused), Move::kNothing);
 }
 
-TEST(JobHoldTest, OneWhoseResumeIsRefusedIsAskedAgainUnlessItRuns) {
+TEST(JobHoldTest, ARefusedResumeIsRetriedUnlessTheJobRuns) {
   const qmp::BlockJob paused = job(JobStatus::kPaused);
   JobHold hold(kRuns, true);
   hold.observe(&paused, kRuns, 0);
@@ -145,7 +145,7 @@ TEST(JobHoldTest, OneWhoseResumeIsRefusedIsAskedAgainUnlessItRuns) {
   EXPECT_EQ(hold.next(paused), Move::kNothing);
 }
 
-TEST(JobHoldTest, OneThatAnEarlierProcessLeftPausedGoesOn) {
+TEST(JobHoldTest, AJobPausedByAnEarlierProcessIsResumed) {
   const qmp::BlockJob paused = job(JobStatus::kPaused);
   const qmp::BlockJob stopped = job(JobStatus::kPaused, ErrorKind::kIo);
   const qmp::BlockJob pending = job(JobStatus::kPending);
@@ -160,7 +160,7 @@ TEST(JobHoldTest, OneThatAnEarlierProcessLeftPausedGoesOn) {
   EXPECT_EQ(hold.next(paused), Move::kNothing);
 }
 
-TEST(JobHoldTest, OneThatStoodByItselfThroughAMigrationLacksNothing) {
+TEST(JobHoldTest, AJobIdleThroughAMigrationLacksNothing) {
   for (const qmp::BlockJob& stands : {job(JobStatus::kPending), job(JobStatus::kWaiting),
                                       job(JobStatus::kPaused, ErrorKind::kNoSpace)}) {
     JobHold hold(kRuns, false);
@@ -173,7 +173,7 @@ TEST(JobHoldTest, OneThatStoodByItselfThroughAMigrationLacksNothing) {
   }
 }
 
-TEST(JobHoldTest, OneThatIsPausedByOthersMayBeResumedByThem) {
+TEST(JobHoldTest, AJobPausedByOthersMayBeResumedByThem) {
   const qmp::BlockJob paused = job(JobStatus::kPaused);
   JobHold hold(kRuns, false);
   hold.observe(&paused, kActive, 0);
@@ -190,7 +190,7 @@ TEST(JobHoldTest, WithoutAJobNothingRuns) {
   EXPECT_EQ(hold.state(), kBack);
 }
 
-TEST(JobHoldTest, WhatIsBegunAgainIsNotPausedAndHasSkippedNothing) {
+TEST(JobHoldTest, ARestartedJobIsNotPausedAndHasSkippedNothing) {
   const qmp::BlockJob running = job(JobStatus::kRunning);
   const qmp::BlockJob paused = job(JobStatus::kPaused);
   JobHold hold(kRuns, true);

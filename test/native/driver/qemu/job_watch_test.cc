@@ -30,7 +30,7 @@ class JobWatchTest : public testing::Test {
   const std::shared_ptr<JobWatch> watch_ = JobWatch::begin(monitor_, "job");
 };
 
-TEST_F(JobWatchTest, AStopBeforeALookCountsForThatLookAlone) {
+TEST_F(JobWatchTest, AStopBeforeAPollCountsOnlyForThatPoll) {
   stop_guest();
   watch_->begin_look();
   EXPECT_EQ(watch_->end_look(), 1U);
@@ -38,7 +38,7 @@ TEST_F(JobWatchTest, AStopBeforeALookCountsForThatLookAlone) {
   EXPECT_EQ(watch_->end_look(), 0U);
 }
 
-TEST_F(JobWatchTest, AStopWhileALookIsUnderWayCountsForTheNextAsWell) {
+TEST_F(JobWatchTest, AStopDuringAPollAlsoCountsForTheNext) {
   watch_->begin_look();
   stop_guest();
   EXPECT_EQ(watch_->end_look(), 1U);
@@ -48,7 +48,7 @@ TEST_F(JobWatchTest, AStopWhileALookIsUnderWayCountsForTheNextAsWell) {
   EXPECT_EQ(watch_->end_look(), 0U);
 }
 
-TEST_F(JobWatchTest, WhatWasHeardBeforeALookThatFailedCountsForTheNext) {
+TEST_F(JobWatchTest, EventsBeforeAFailedPollCountForTheNext) {
   stop_guest();
   watch_->begin_look();
   watch_->begin_look();

@@ -94,7 +94,7 @@ class JoinTest : public testing::Test {
   std::vector<Result<StartedStream>> told_;
 };
 
-TEST_F(JoinTest, TheJobThatFollowsItIsGivenAndQemuHearsNothing) {
+TEST_F(JoinTest, ReturnsTheTrackingJobWithoutACommandToQemu) {
   ask();
   ASSERT_EQ(told_.size(), 1U);
   ASSERT_TRUE(told_[0].ok());
@@ -104,14 +104,14 @@ TEST_F(JoinTest, TheJobThatFollowsItIsGivenAndQemuHearsNothing) {
   }
 }
 
-TEST_F(JoinTest, OneThatKeepsAnotherBaseIsNotJoined) {
+TEST_F(JoinTest, AJobWithAnotherBaseIsNotJoined) {
   options_.base = BaseChoice{"", 2};
   ask();
   ASSERT_EQ(told_.size(), 1U);
   EXPECT_EQ(told_[0].error().kind, ErrorKind::kJobActive);
 }
 
-TEST_F(JoinTest, OneThatQemuIsDoneWithIsWaitedForAndThePullBeginsAfterIt) {
+TEST_F(JoinTest, WaitsForAFinishedJobAndThenStartsThePull) {
   qemu_.job.reset();
   ask();
   EXPECT_TRUE(told_.empty());

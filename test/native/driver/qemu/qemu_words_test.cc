@@ -23,7 +23,7 @@ struct Sentence {
 
 class QemuWords : public ::testing::TestWithParam<Sentence> {};
 
-TEST_P(QemuWords, MeanWhatTheirVersionMeansByThem) {
+TEST_P(QemuWords, EachVersionsSentencesHaveTheirMeaning) {
   const Sentence& sentence = GetParam();
   EXPECT_TRUE(sentence.means(said(sentence.text))) << sentence.versions << ": " << sentence.text;
   EXPECT_FALSE(sentence.means(said("Something else"))) << sentence.versions;

@@ -104,7 +104,7 @@ TEST(RunStateTest, EveryMigrationSaysWhetherAJobMayBeBegun) {
   }
 }
 
-TEST(RunStateTest, AGuestThatIsAwayIsSoWhateverItsMigrationSays) {
+TEST(RunStateTest, AnAbsentGuestIsAbsentWhateverItsMigrationSays) {
   for (const Migration& migration : kMigrations) {
     EXPECT_FALSE(check_may_write(state_of("postmigrate", migration.name)).ok()) << migration.name;
     EXPECT_TRUE(is_inactive(state_of("postmigrate", migration.name))) << migration.name;

@@ -84,7 +84,7 @@ TEST_F(StartStreamTest, AsksForAJobThatWaits) {
   EXPECT_TRUE(qemu_.faults_of_client.empty());
 }
 
-TEST_F(StartStreamTest, AViewAsksForNothingThatEndsAQemuAndForTheImagesTwice) {
+TEST_F(StartStreamTest, AViewIsSafeForQemuAndQueriesImagesTwice) {
   qemu_.thread_id = 1;
   ask();
   run_to("block-stream");
@@ -95,7 +95,7 @@ TEST_F(StartStreamTest, AViewAsksForNothingThatEndsAQemuAndForTheImagesTwice) {
   run();
 }
 
-TEST_F(StartStreamTest, AChainThatGetsShorterBetweenTwoAnswersIsLookedAtAgain) {
+TEST_F(StartStreamTest, AChainThatShrinksBetweenAnswersIsQueriedAgain) {
   qemu_.below = {"snap", "mid", "base"};
   options_.base = BaseChoice{"/vms/base.qcow2", std::nullopt};
   ask();
@@ -122,7 +122,7 @@ TEST_F(StartStreamTest, AnswersOfUnequalDepthAreAskedForAgain) {
   EXPECT_EQ(qemu_.count("query-blockstats"), 2U);
 }
 
-TEST_F(StartStreamTest, AChainThatGoesOnChangingIsRefused) {
+TEST_F(StartStreamTest, AChainThatKeepsChangingIsRefused) {
   ask();
   for (std::size_t looks = 1; told_.empty(); ++looks) {
     run_to("x-debug-query-block-graph");
@@ -177,13 +177,13 @@ TEST_F(StartStreamTest, TheEndOfAJobThatEndsAtOnceIsHeard) {
   EXPECT_FALSE(told_[0]->watch->end()->error);
 }
 
-TEST_F(StartStreamTest, OneThatThisProcessFollowsIsActive) {
+TEST_F(StartStreamTest, AJobTrackedByThisProcessIsActive) {
   ask(true);
   EXPECT_EQ(run().error().kind, ErrorKind::kJobActive);
   EXPECT_FALSE(qemu_.job);
 }
 
-TEST_F(StartStreamTest, AQuestionThatIsRefusedOrLateIsToldOnceAndLeavesNoJob) {
+TEST_F(StartStreamTest, AFailedQueryIsReportedOnceAndLeavesNoJob) {
   for (const char* const command :
        {"query-block", "query-blockstats", "x-debug-query-block-graph", "query-block-jobs",
         "query-status", "query-migrate", "block-stream"}) {
@@ -259,7 +259,7 @@ TEST_F(StartStreamTest, WithoutItsHostItIsClosed) {
   }
 }
 
-TEST_F(StartStreamTest, WhatAnotherProcessHasLeftOverTheDiskIsRemoved) {
+TEST_F(StartStreamTest, RemovesAnotherProcessesOrphanedFilter) {
   qemu_.has_filter = true;
   ask();
   EXPECT_TRUE(run().ok());
@@ -267,7 +267,7 @@ TEST_F(StartStreamTest, WhatAnotherProcessHasLeftOverTheDiskIsRemoved) {
   EXPECT_TRUE(qemu_.has_filter);
 }
 
-TEST_F(StartStreamTest, WhileTheGuestIsMigratedOrAwayNothingIsBegun) {
+TEST_F(StartStreamTest, NothingStartsWhileTheGuestIsMigratedOrAway) {
   for (const char* const migration : {"setup", "active", "device", "of-the-future"}) {
     told_.clear();
     qemu_.migration = migration;
@@ -385,7 +385,7 @@ TEST_F(FlushTest, WithoutReopenSucceedsOnlyWhenQemuPrintsNothing) {
   EXPECT_NE(failed.error().message.find("qemu-io: No space left"), std::string::npos);
 }
 
-TEST_F(FlushTest, OfANodeThatIsReadOnlySaysWhyAndIsDoneWhereTheJobHasEnded) {
+TEST_F(FlushTest, AReadOnlyNodeIsFlushedOnlyAfterTheJobHasEnded) {
   // QEMU's own, for the time of the job.
   qemu_.is_read_only = true;
   EXPECT_TRUE(flushed().ok());
@@ -399,7 +399,7 @@ TEST_F(FlushTest, OfANodeThatIsReadOnlySaysWhyAndIsDoneWhereTheJobHasEnded) {
   EXPECT_EQ(qemu_.count("human-monitor-command"), 0U);
 }
 
-TEST_F(FlushTest, IsMadeWhereTheGuestComesBackJustAfterTheRefusal) {
+TEST_F(FlushTest, IsMadeIfTheGuestReturnsJustAfterTheRefusal) {
   qemu_.header_durable = false;
   qemu_.hand_over();
   std::optional<Result<Flushed>> told;
@@ -415,7 +415,7 @@ TEST_F(FlushTest, IsMadeWhereTheGuestComesBackJustAfterTheRefusal) {
   EXPECT_FALSE(qemu_.has_filter);
 }
 
-TEST_F(FlushTest, GoesByHandOnlyWhereThereIsNoFilter) {
+TEST_F(FlushTest, IsManualOnlyIfThereIsNoFilter) {
   struct Refused {
     const char* words;
     bool is_by_hand;

@@ -9,7 +9,7 @@
 namespace blockpull::driver::qemu {
 namespace {
 
-TEST(StreamEndTest, ASnapshotThatIsTakenMeanwhileKeepsTheBackingFile) {
+TEST(StreamEndTest, ASnapshotTakenDuringTheEndKeepsTheBackingFile) {
   FollowerRig rig;
   ASSERT_TRUE(rig.start_copied());
   rig.qemu.has_snapshot = true;
@@ -30,7 +30,7 @@ TEST(StreamEndTest, IsNotDurableWhereTheNodeOfTheFileIgnoresFlushes) {
   EXPECT_NE(rig.ends[0].warnings.back().find("ignores flushes"), std::string::npos);
 }
 
-TEST(StreamEndTest, AFilterThatComesBetweenOursAndTheNodeIsOnlyFlushedThroughAnew) {
+TEST(StreamEndTest, AFilterUnderOursOnlyRepeatsTheFlush) {
   FollowerRig rig;
   rig.qemu.filters_to_come = 2;
   ASSERT_TRUE(rig.start_copied());
@@ -42,7 +42,7 @@ TEST(StreamEndTest, AFilterThatComesBetweenOursAndTheNodeIsOnlyFlushedThroughAne
   EXPECT_FALSE(rig.qemu.has_filter);
 }
 
-TEST(StreamEndTest, FiltersThatGoOnComingBetweenEndItAsNotDone) {
+TEST(StreamEndTest, RepeatedNewFiltersMakeTheFlushFail) {
   FollowerRig rig;
   rig.qemu.filters_to_come = 1000;
   ASSERT_TRUE(rig.start_copied());

@@ -12,7 +12,7 @@
 namespace blockpull::driver::qemu {
 namespace {
 
-TEST(StreamFollowerTest, FlushesBeforeItFinalizesAndBeforeItTells) {
+TEST(StreamFollowerTest, FlushesBeforeItFinalizesAndReports) {
   FollowerRig rig;
   ASSERT_TRUE(rig.start_watching());
   rig.qemu.job->offset = 4096;
@@ -78,7 +78,7 @@ TEST(StreamFollowerTest, AJobUnderWhichNoLayerDropsOutMovesNothing) {
   EXPECT_EQ(rig.board.settled, FakeQemu::kSize);
 }
 
-TEST(StreamFollowerTest, LooksAgainWithoutAnyEvent) {
+TEST(StreamFollowerTest, PollsAgainWithoutAnyEvent) {
   FollowerRig rig;
   rig.start();
   while (rig.qemu.count("query-block-jobs") < 3) {
@@ -89,7 +89,7 @@ TEST(StreamFollowerTest, LooksAgainWithoutAnyEvent) {
   EXPECT_EQ(rig.ended_with(), std::nullopt);
 }
 
-TEST(StreamFollowerTest, EventsOfOtherJobsAreNoReasonToLook) {
+TEST(StreamFollowerTest, EventsOfOtherJobsCauseNoPoll) {
   FollowerRig rig;
   rig.start();
   while (rig.qemu.count("query-migrate") == 0 || rig.host->outstanding() > 1) {
@@ -161,7 +161,7 @@ INSTANTIATE_TEST_SUITE_P(
 /// The last flush is the second one.
 class LastFlushTest : public testing::TestWithParam<FailingStep> {};
 
-TEST_P(LastFlushTest, IsNotTakenForDoneUnlessItWas) {
+TEST_P(LastFlushTest, IsNotReportedAsDoneUnlessItWas) {
   FollowerRig rig;
   ASSERT_TRUE(rig.start_copied());
   ASSERT_TRUE(rig.run_to("job-finalize"));
@@ -206,7 +206,7 @@ INSTANTIATE_TEST_SUITE_P(
                     FailingStep{"blockdev-del", Failing::kLostBefore, kCompletes},
                     FailingStep{"blockdev-del", Failing::kLostAfter, kCompletes}));
 
-TEST(StreamFollowerTest, AHeaderThatTheSecondNodeShowsToBeAnotherIsAFailure) {
+TEST(StreamFollowerTest, AnUnexpectedHeaderInTheSecondNodeIsAFailure) {
   for (const bool keeps_base : {false, true}) {
     FollowerRig rig;
     if (keeps_base) {
@@ -316,7 +316,7 @@ TEST(StreamFollowerTest, ACancelByAQemuThatIsToldToQuitIsAFailure) {
   EXPECT_EQ(rig.broken_promise(), "");
 }
 
-TEST(StreamFollowerTest, AnEndThatNobodyHeardCountsOnlyWhenItIsToBeExpected) {
+TEST(StreamFollowerTest, AnUnheardEndCountsOnlyIfItWasExpected) {
   enum class Ends : std::uint8_t { kByOthers, kByItself };
   for (const Ends ends : {Ends::kByOthers, Ends::kByItself}) {
     FollowerRig rig;
@@ -346,7 +346,7 @@ TEST(StreamFollowerTest, AFailedFirstFlushCancelsTheJobAndIsTheReason) {
   EXPECT_EQ(rig.qemu.below.size(), 2U);
 }
 
-TEST(StreamFollowerTest, AJobThatSomebodyFinalizesAfterAFailedFlushIsNotCompleted) {
+TEST(StreamFollowerTest, AJobFinalizedByOthersAfterAFailedFlushIsNotCompleted) {
   FollowerRig rig;
   ASSERT_TRUE(rig.start_copied());
   rig.qemu.flush_fault = "qemu-io: flush failed";
@@ -358,7 +358,7 @@ TEST(StreamFollowerTest, AJobThatSomebodyFinalizesAfterAFailedFlushIsNotComplete
   EXPECT_NE(rig.ends[0].error->message.find("keep its backing files"), std::string::npos);
 }
 
-TEST(StreamFollowerTest, AJobThatSomebodyFinalizesDuringAFailingFlushIsNotCompleted) {
+TEST(StreamFollowerTest, AJobFinalizedByOthersDuringAFailingFlushIsNotCompleted) {
   FollowerRig rig;
   ASSERT_TRUE(rig.start_copied());
   rig.qemu.flush_fault = "flush failed";
@@ -396,7 +396,7 @@ void run_uncancellable(FollowerRig& rig, std::size_t copied_after) {
   }
 }
 
-TEST(StreamFollowerTest, AJobThatQemuRefusesToCancelGoesOnAndEndsWithAWarning) {
+TEST(StreamFollowerTest, AJobThatCannotBeCancelledContinuesWithAWarning) {
   for (const std::size_t copied_after : {1U, 5U}) {
     FollowerRig rig;
     rig.start();
@@ -429,7 +429,7 @@ TEST(StreamFollowerTest, ACancelThatWasRefusedOnceIsTriedAgain) {
   }
 }
 
-TEST(StreamFollowerTest, AFailedFlushIsTheEndAlsoWhereQemuRefusesToCancel) {
+TEST(StreamFollowerTest, AFailedFlushEndsItEvenIfQemuRefusesToCancel) {
   FollowerRig rig;
   rig.start();
   ASSERT_TRUE(rig.run_to("query-block-jobs"));
@@ -444,7 +444,7 @@ TEST(StreamFollowerTest, AFailedFlushIsTheEndAlsoWhereQemuRefusesToCancel) {
   EXPECT_EQ(rig.broken_promise(), "");
 }
 
-TEST(StreamFollowerTest, WhenQemuEndsAtAnyStepItsEndIsNotKnownUnlessItWasSeen) {
+TEST(StreamFollowerTest, IfQemuEndsAtAnyStepAnUnseenOutcomeIsUnknown) {
   for (int dies_after = 0; dies_after < 120; ++dies_after) {
     FollowerRig rig;
     rig.keep_base();
@@ -463,7 +463,7 @@ TEST(StreamFollowerTest, WhenQemuEndsAtAnyStepItsEndIsNotKnownUnlessItWasSeen) {
   }
 }
 
-TEST(StreamFollowerTest, TheBaseIsWhatTheChainShowsElseWhatWasPlanned) {
+TEST(StreamFollowerTest, TheBaseIsTakenFromTheChainElseFromThePlan) {
   for (const bool is_seen : {true, false}) {
     FollowerRig rig;
     rig.keep_base();

@@ -11,7 +11,7 @@
 namespace blockpull::driver::qemu {
 namespace {
 
-TEST(StreamLeavingTest, WhoLeavesLeavesTheJobAsItIs) {
+TEST(StreamLeavingTest, LeavingDoesNotChangeTheJob) {
   for (const job::Stop how : {job::Stop::kLeave, job::Stop::kAbandon}) {
     FollowerRig rig;
     ASSERT_TRUE(rig.start_watching());
@@ -27,7 +27,7 @@ TEST(StreamLeavingTest, WhoLeavesLeavesTheJobAsItIs) {
   }
 }
 
-TEST(StreamLeavingTest, WhoCancelsAndLeavesHasCancelled) {
+TEST(StreamLeavingTest, ACancelBeforeLeavingIsACancel) {
   FollowerRig rig;
   ASSERT_TRUE(rig.start_watching());
   rig.follower->stop(job::Stop::kCancel);

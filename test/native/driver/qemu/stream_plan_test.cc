@@ -139,7 +139,7 @@ TEST(StreamPlanTest, ABaseIsFoundByEachOfItsNames) {
   }
 }
 
-TEST(StreamPlanTest, WhatIsNotBelowIsNoBase) {
+TEST(StreamPlanTest, ALayerThatIsNotBelowIsNoBase) {
   const BlockGraph graph = recorded_guest("drive-guest");
   for (const GuestPullOptions& options : {onto(0), onto(3), onto(SIZE_MAX), onto("/vms/top.qcow2"),
                                           onto("#block124"), onto("nope"), onto("")}) {
@@ -198,7 +198,7 @@ INSTANTIATE_TEST_SUITE_P(
         BaseName{"", "/vms/mid.qcow2", "base.qcow2", "/vms/base.qcow2", "/vms/base.qcow2"},
         BaseName{"mid.qcow2", "/vms/mid.qcow2", "", "else/base.qcow2", ""}));
 
-TEST(StreamPlanTest, ABaseThatIsNextAlreadyIsNoWorkAndNoReasonToRefuse) {
+TEST(StreamPlanTest, AnImmediateBaseIsNoWorkAndNoRefusal) {
   const BlockGraph graph = recorded_guest("unsafe-images");
   auto options = onto(1);
   options.disk.name = "ext";
@@ -209,7 +209,7 @@ TEST(StreamPlanTest, ABaseThatIsNextAlreadyIsNoWorkAndNoReasonToRefuse) {
   EXPECT_EQ(planned->backing_file, "base.img");
 }
 
-TEST(StreamPlanTest, AnImageThatIsOpenWithoutTheBackingFileThatItStatesIsRefused) {
+TEST(StreamPlanTest, AnImageOpenWithoutItsStatedBackingFileIsRefused) {
   const BlockGraph graph = graph_of(
       R"([{"device": "vda", "inserted": {"node-name": "top", "image": {"filename": "/v/top",
           "format": "qcow2", "virtual-size": 65536, "backing-filename": "/v/base"}}}])",
@@ -231,7 +231,7 @@ TEST(StreamPlanTest, ExtendedL2IsRefusedBeforeQemu82) {
   EXPECT_TRUE(with({10, 0, 2}).ok());
 }
 
-TEST(StreamPlanTest, InternalSnapshotsAreRefusedWhereSomethingWouldBePulled) {
+TEST(StreamPlanTest, InternalSnapshotsAreRefusedIfThereIsWork) {
   const BlockGraph alone = recorded_guest("unsafe-images");
   EXPECT_TRUE(plan(alone, everything("snap")).ok());
   const BlockGraph graph = graph_of(
@@ -360,7 +360,7 @@ TEST(StreamPlanTest, AJobsIdLeadsBackToItsNode) {
   EXPECT_EQ(graph.node_of_our_job("libvirt-e40c292c"), "");
 }
 
-TEST(StreamPlanTest, ADiskIsFoundByItsPathAlsoThroughLinksAndElseByName) {
+TEST(StreamPlanTest, ADiskIsFoundByPathThroughLinksOrByName) {
   const BlockGraph graph = recorded_guest("drive-guest");
   const auto top = graph.find_device("vda");
   EXPECT_EQ(find_disk_node(graph, {"/vms/top.qcow2", "", ""}).value(), top);
@@ -389,7 +389,7 @@ BlockGraph disks_of(std::size_t count) {
   return graph_of(text("[", devices, "]"), text("[", stats, "]"));
 }
 
-TEST(StreamPlanTest, WhereADiskIsNotFoundItIsToldWhatQemuHas) {
+TEST(StreamPlanTest, AMissingDiskIsReportedWithQemusDisks) {
   EXPECT_EQ(why_not(disks_of(0), {"/a", "", "vda"}),
             "QEMU has no image '/a' open as a guest's disk; it has no disk");
   EXPECT_EQ(why_not(disks_of(2), {"/a", "", "vda"}),
@@ -401,7 +401,7 @@ TEST(StreamPlanTest, WhereADiskIsNotFoundItIsToldWhatQemuHas) {
   EXPECT_TRUE(why_not(disks_of(500), {"/a", "", ""}).ends_with("/7.qcow2' and 492 more"));
 }
 
-TEST(StreamPlanTest, ARelativeNameOfQemusThatMayBeTheDiskIsToldWithItsOtherNames) {
+TEST(StreamPlanTest, ARelativeNameThatMayBeTheDiskIsReported) {
   const auto graph = [](const char* file) { return chain_of({{"top", file, "", 1 << 20}}); };
   for (const char* const file :
        {"disk.qcow2", "./disk.qcow2", "../disk.qcow2", "../../disk.qcow2", "vms/disk.qcow2"}) {

@@ -30,7 +30,7 @@ class StreamStopTest : public testing::Test {
   std::vector<Result<void>> told_;
 };
 
-TEST_F(StreamStopTest, WhatItWaitsOnIsShownAndNothingIsDone) {
+TEST_F(StreamStopTest, ShowsTheErrorItStoppedOnAndDoesNothing) {
   stop_on("nospace");
   EXPECT_EQ(rig_.board.stopped_on.load(), ErrorKind::kNoSpace);
   for (int turns = 0; turns < 50; ++turns) {
@@ -41,7 +41,7 @@ TEST_F(StreamStopTest, WhatItWaitsOnIsShownAndNothingIsDone) {
   EXPECT_EQ(rig_.qemu.count("block-job-resume"), 0U);
 }
 
-TEST_F(StreamStopTest, OnceResumedItIsShownToGoOnAtOnceAndCompletes) {
+TEST_F(StreamStopTest, AResumedJobShowsAsRunningAtOnceAndCompletes) {
   stop_on("failed");
   EXPECT_EQ(rig_.board.stopped_on.load(), ErrorKind::kIo);
   resume();
@@ -56,7 +56,7 @@ TEST_F(StreamStopTest, OnceResumedItIsShownToGoOnAtOnceAndCompletes) {
   EXPECT_EQ(rig_.broken_promise(), "");
 }
 
-TEST_F(StreamStopTest, ALookThatWasAskedForBeforeTheResumeDoesNotShowItStoppedNorFailIt) {
+TEST_F(StreamStopTest, IgnoresAStatusQueryOlderThanTheResume) {
   stop_on("failed");
   rig_.follower->fail_rather_than_stop();  // makes it look
   ASSERT_TRUE(rig_.run_to("query-block-jobs"));
@@ -83,7 +83,7 @@ TEST_F(StreamStopTest, ResumingOneThatRunsDoesNothing) {
   EXPECT_TRUE(told_[0].ok());
 }
 
-TEST_F(StreamStopTest, WhereNobodyWouldResumeItItFailsWithTheErrorAndKeepsItsChain) {
+TEST_F(StreamStopTest, AStopNobodyWouldResumeFailsAndKeepsTheChain) {
   stop_on("nospace");
   rig_.follower->fail_rather_than_stop();
   ASSERT_TRUE(rig_.run());
@@ -93,7 +93,7 @@ TEST_F(StreamStopTest, WhereNobodyWouldResumeItItFailsWithTheErrorAndKeepsItsCha
   EXPECT_EQ(rig_.broken_promise(), "");
 }
 
-TEST_F(StreamStopTest, OneThatNeverStopsCompletesAlsoWhereItWouldHaveFailed) {
+TEST_F(StreamStopTest, AJobThatNeverStopsCompletesEvenIfToldToFail) {
   ASSERT_TRUE(rig_.start_watching());
   rig_.follower->fail_rather_than_stop();
   rig_.qemu.finish_copying();

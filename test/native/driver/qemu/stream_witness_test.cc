@@ -97,7 +97,7 @@ struct Stream {
 
 class LackingTest : public testing::TestWithParam<Stream> {};
 
-TEST_P(LackingTest, IsWhatALayerThatDropsOutHasAndTheTopHasNot) {
+TEST_P(LackingTest, IsDataOfADroppedLayerThatTheTopLacks) {
   const files::TempFolder folder;
   const auto told = lacking(write_chain(folder, GetParam().layers), GetParam().base);
   EXPECT_TRUE(told.finished);
@@ -165,7 +165,7 @@ TEST(StreamWitnessTest, ARawLayerHasEveryByteOfItsData) {
   EXPECT_EQ(told.first, 3 * kCluster);
 }
 
-TEST(StreamWitnessTest, WhatIsNotSeenToBeQemusIsNotOpened) {
+TEST(StreamWitnessTest, FilesNotSeenToBeQemusAreNotOpened) {
   const files::TempFolder folder;
   const auto seen = write_chain(folder, {{{1}}, {{1}}});
   ASSERT_TRUE(StreamWitness::open(seen, 2).ok());
@@ -205,7 +205,7 @@ struct Header {
 
 class HeaderTest : public testing::TestWithParam<Header> {};
 
-TEST_P(HeaderTest, IsAsPromisedOrTheEndIsNone) {
+TEST_P(HeaderTest, MustBeAsPromised) {
   const files::TempFolder folder;
   write_chain(folder, {{{1}}, {{1}}, {{1}}});
   faults::ImageRecipe recipe;
@@ -270,7 +270,7 @@ TEST(StreamWitnessTest, AHeaderThatCannotBeReadFromHereSaysWhy) {
   EXPECT_NE(seen->find("it cannot be shown"), std::string::npos) << *seen;
 }
 
-TEST(StreamWitnessTest, OfABaseThatIsNotSeenOnlyTheNameCounts) {
+TEST(StreamWitnessTest, OnlyTheNameOfAnUnseenBaseCounts) {
   const files::TempFolder folder;
   const auto chain = write_chain(folder, {{{1}}, {{1}}});
   PromisedHeader promised;
