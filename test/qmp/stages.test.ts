@@ -149,7 +149,7 @@ test.each([
   await Promise.all([work(), work(), work()])
 })
 
-test('a process with nothing left to do but a job that it let go of ends', async () => {
+test('a process ends if only a released job is left', async () => {
   const stage = { action: 'pull and let go', faults: () => [], reached: running }
   await expectCleanEnd('fall-through', 'let go', stage)
 })

@@ -94,7 +94,7 @@ test('an overlay names its backing file and its format, and reads through to it'
   })
 })
 
-test('an image of qemu-img can be written anew with content', () => {
+test('an image of qemu-img can be rewritten with content', () => {
   const path = temp.file('anew.qcow2')
   const shape = 'cluster_size=4096,refcount_bits=64,lazy_refcounts=on'
   execFileSync('qemu-img', ['create', '-q', '-f', 'qcow2', '-o', shape, path, '1M'])
@@ -104,7 +104,7 @@ test('an image of qemu-img can be written anew with content', () => {
   judge('anew', { ...readQcow2Options(path), clusters }, expected)
 })
 
-test('extended L2 tells the subclusters of a cluster apart', () => {
+test('extended L2 distinguishes the subclusters of a cluster', () => {
   const size = 4 * 2 ** 16
   const full = pattern(3, 2 ** 16)
   const clusters = new Map<number, ClusterContent>([
