@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A pull that meets a job of ours which this process follows, and which nobody has asked for.
+// A pull that finds a job of ours that this process tracks and that nobody has asked for.
 
 #include <gtest/gtest.h>
 
@@ -74,7 +74,7 @@ class JoinTest : public testing::Test {
     run();
   }
 
-  /// Long enough for everything that follows; the follower's timers would go on for ever.
+  /// Long enough for everything that follows; the follower's timers never end.
   void run() {
     for (int turns = 0; turns < 300; ++turns) {
       if (!monitor_->step()) {
