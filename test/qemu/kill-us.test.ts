@@ -130,7 +130,7 @@ describe('killed', () => {
 })
 
 describe('left', () => {
-  test('close() in the middle: the job continues, its outcome here is unknown, the next connection finishes it', async () => {
+  test('close() in the middle: the outcome here is unknown, and the next connection finishes the job', async () => {
     const { live } = await start()
     const connection = await live.connect()
     const job = await (await connection.lookupByName('vm0')).blockPull('vda', slow)
