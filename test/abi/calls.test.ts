@@ -141,7 +141,7 @@ async function startGuest(folder: string, vms: VmFolder): Promise<QemuProcess> {
 test.each([
   ['shut off', -1],
   ['running', 1],
-])('a program pulls, follows, aborts and pulls again, and hears events 8 and 16 each time: %s', async (state, id) => {
+])('a program pulls, queries, aborts and pulls again, and gets events 8 and 16 each time: %s', async (state, id) => {
   const folder = temp.folder()
   const vms = await VmFolder.make(folder)
   vms.write('vm0', vms.disk(vms.chain.replace('<backingStore/>', '')))
@@ -240,7 +240,7 @@ describe('a program that exits while its pull runs', () => {
     ['return', ''],
     ['exit', 'virConnectClose(conn) = 1\n'],
     ['close', 'virConnectClose(conn) = 0\n'],
-  ])('is gone at once and leaves an image that can be pulled again: %s', async (how, said) => {
+  ])('exits at once and leaves an image that can be pulled again: %s', async (how, said) => {
     const vms = await VmFolder.make(temp.folder())
     const started = 'virDomainBlockPull(dom, "vda", 262144, VIR_DOMAIN_BLOCK_PULL_BANDWIDTH_BYTES) = 0\n'
     expect(await onOurs(program('leave'), vms.uri, how)).toEqual({ code: 0, stderr: '', stdout: started + said })

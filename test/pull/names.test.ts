@@ -212,7 +212,7 @@ describe('one bad domain', () => {
     ['another kind of XML', '<network><name>bad</name></network>'],
     ['a renamed file', '<domain><name>renamed</name></domain>'],
     ['a disk without target', '<domain><name>bad</name><devices><disk/></devices></domain>'],
-  ])('is told beside the others: %s', async (_, xml) => {
+  ])('is reported beside the others: %s', async (_, xml) => {
     const { folder, uri } = await domains()
     writeFileSync(`${folder}/bad.xml`, xml)
     const listed = await blockpull('list', '-c', uri)

@@ -32,7 +32,7 @@ describe('a guest that is saved in the middle of a pull, and continues', () => {
   test.each([
     ['runs', true],
     ['was never started', false],
-  ])('%s: the pull is begun again, and nothing is lost', async (_, runs) => {
+  ])('%s: the pull is restarted, and nothing is lost', async (_, runs) => {
     const { live, client } = await start()
     if (runs) await client.execute('cont')
     const domain = await live.domain()
@@ -87,7 +87,7 @@ describe('while QEMU may not write to the images', () => {
   test.each([
     ['saved', save],
     ['being migrated', beginSlowMigration],
-  ])('(%s) a pull is refused, its plan says so first, and nothing is begun', async (_, happen) => {
+  ])('(%s) a pull is refused, its plan says so first, and nothing is started', async (_, happen) => {
     const { live, client } = await start()
     await client.execute('cont')
     const domain = await live.domain()

@@ -122,8 +122,8 @@ describe('that it may stop on', () => {
 
   test.each([
     ['by a new connection', false],
-    ['by one that follows it', true],
-  ])('a job that was left waiting, and is pulled again %s, fails at its next error', async (_, isFollowed) => {
+    ['by one that tracks it', true],
+  ])('an orphaned stopped job that is pulled again %s fails at its next error', async (_, isFollowed) => {
     const live = await failing(0, { event: 'write_aio', errno: 28 }, false)
     const first = await live.connect()
     const left = await (await first.lookupByName('vm0')).blockPull('vda', { onError: 'stop' })

@@ -123,7 +123,7 @@ describe('killed again while it takes over the orphaned job', () => {
     ['before the limit of the job is set anew', 'block-job-set-speed', 'before'],
     ['between its limit and its resumption', 'block-job-resume', 'before'],
     ['once it was resumed', 'block-job-resume', 'after'],
-  ] as const)('%s: the job goes on, and the same call joins it', async (_, command, side) => {
+  ] as const)('%s: the job continues, and the same call joins it', async (_, command, side) => {
     const { live, mid, base } = await startLeft()
     const proxy = live.proxy as NonNullable<typeof live.proxy>
     const held = proxy.hold([command], side)

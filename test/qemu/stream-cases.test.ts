@@ -203,7 +203,7 @@ describe('030, cancel', () => {
   test.each([
     ['waits for its end', false],
     ['does not wait', true],
-  ])('TestStreamStop: a job is cancelled by who %s, and a second pull completes', async (_, async) => {
+  ])('TestStreamStop: a caller that %s cancels the job, and a second pull completes', async (_, async) => {
     const live = await LiveDisk.start(await twoLayers())
     const domain = await live.domain()
     const job = await domain.blockPull('vda', slow)

@@ -265,7 +265,7 @@ describe('a limit that QEMU refuses', () => {
       1,
       'internal error: unable',
     ],
-  ])('with “%s” (%s): %s, and the old one is in force', async (desc, name, code, virCode, begins) => {
+  ])('with “%s” (%s): %s, and the old one stays in force', async (desc, name, code, virCode, begins) => {
     const { domain } = await start(temp, [faults.refuse('block-job-set-speed', { class: name, desc })])
     const job = await domain.blockPull('vda', { bandwidth: '1MiB/s' })
     const error = await failureOf(domain.blockJobSetSpeed('vda', '2MiB/s'))

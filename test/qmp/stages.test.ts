@@ -141,7 +141,7 @@ test.each([
   ['exit', 'process.exit'],
   ['worker-exit', 'process.exit in a worker'],
   ['terminate', 'worker.terminate'],
-])('%s: a job is left well at every stage by %s', async (how) => {
+])('%s: a job is left in a good state at every stage by %s', async (how) => {
   const left = Object.entries(stages)
   const work = async (): Promise<void> => {
     for (let next = left.shift(); next !== undefined; next = left.shift()) await expectCleanEnd(how, ...next)

@@ -135,6 +135,6 @@ test.each([
   [{ size: 2 ** 20, version: 2 as const, clusters: new Map([[0, { zero: true as const }]]) }, 'version 2'],
   [{ size: 2 ** 16, clusters: new Map([[1, { data: Buffer.alloc(1) }]]) }, 'lies outside'],
   [{ size: 512, clusterBits: 9, backingFile: 'x'.repeat(500) }, 'one cluster has fewer'],
-])('what cannot be built is refused: %#', (options: Qcow2Options, message) => {
+])('an image that cannot be built is refused: %#', (options: Qcow2Options, message) => {
   expect(() => writeQcow2(temp.file('refused.qcow2'), options)).toThrow(message)
 })
