@@ -71,7 +71,7 @@ describe('layers', () => {
     expect(checkLoader(sample('scripts/a.mjs', "createRequire(here)('./blockpull.node')"))).toHaveLength(1)
   })
 
-  test('what the command writes for people comes through what makes names harmless', () => {
+  test('the command escapes names in everything that it writes for people', () => {
     expect(checkWriters(files)).toEqual([])
     const write = (what: string) => checkWriters(sample('lib/cli/commands/a.ts', `context.out.write(${what})`))
     expect([write('name'), write('`a`'), write('formatTable(rows)')].map(({ length }) => length)).toEqual([1, 1, 0])

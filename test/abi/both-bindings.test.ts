@@ -237,7 +237,7 @@ describe('C and TypeScript answer alike', () => {
     await virt.virConnectClose(await virt.virConnectOpen(vms.uri))
   })
 
-  test('about a connection that nobody names', async () => {
+  test('about a connection without a URI', async () => {
     for (const name of uriVariables) vi.stubEnv(name, '')
     onTestFinished(() => void vi.unstubAllEnvs())
     const inTs = [await answerOf('virConnectOpen', () => virt.virConnectOpen(null))]

@@ -52,7 +52,7 @@ function argument(domain: number, name: string, of: string, message: string): Fi
   return { code: 8, domain, message, str1: of, str2: name, ints: '0 0' }
 }
 
-test('entry points refuse, count and tell errors as those of libvirt do', async () => {
+test('entry points refuse, count and report errors as libvirt’s do', async () => {
   const vms = await VmFolder.make(temp.folder())
   vms.write('test', vms.disk(''))
   const theirs = await onTheirs(program('entry-checks'), 'test:///default', 'test')
@@ -141,7 +141,7 @@ async function startGuest(folder: string, vms: VmFolder): Promise<QemuProcess> {
 test.each([
   ['shut off', -1],
   ['running', 1],
-])('a program pulls, follows, aborts and pulls again, and hears events 8 and 16 each time: %s', async (state, id) => {
+])('a program pulls, queries, aborts and pulls again, and gets events 8 and 16 each time: %s', async (state, id) => {
   const folder = temp.folder()
   const vms = await VmFolder.make(folder)
   vms.write('vm0', vms.disk(vms.chain.replace('<backingStore/>', '')))
@@ -201,7 +201,7 @@ test.each([
   expect((await check(vms.top)).code).toBe(0)
 })
 
-test('callbacks may go, come, start jobs and let go of the connection while an event is told', async () => {
+test('callbacks may come and go, start jobs and release the connection during an event', async () => {
   const vms = await VmFolder.make(temp.folder())
   const unknown = report(8, 0, 'invalid argument: ', 'event callback id 1 not registered')
   expect(await onOurs(program('callbacks'), vms.uri)).toEqual({
@@ -235,12 +235,12 @@ test('callbacks may go, come, start jobs and let go of the connection while an e
   })
 })
 
-describe('a program that goes while its pull runs', () => {
+describe('a program that exits while its pull runs', () => {
   test.each([
     ['return', ''],
     ['exit', 'virConnectClose(conn) = 1\n'],
     ['close', 'virConnectClose(conn) = 0\n'],
-  ])('is gone at once and leaves an image that can be pulled again: %s', async (how, said) => {
+  ])('exits at once and leaves an image that can be pulled again: %s', async (how, said) => {
     const vms = await VmFolder.make(temp.folder())
     const started = 'virDomainBlockPull(dom, "vda", 262144, VIR_DOMAIN_BLOCK_PULL_BANDWIDTH_BYTES) = 0\n'
     expect(await onOurs(program('leave'), vms.uri, how)).toEqual({ code: 0, stderr: '', stdout: started + said })
@@ -250,7 +250,7 @@ describe('a program that goes while its pull runs', () => {
   })
 })
 
-test('in a child of fork() every call fails and none hangs, and the parent goes on', async () => {
+test('in a child of fork() every call fails and none hangs, and the parent continues', async () => {
   const vms = await VmFolder.make(temp.folder())
   // A child that leaves is no place to look for leaks: AddressSanitizer would wait for the threads of its parent.
   const options = 'ASAN_OPTIONS=detect_leaks=0'

@@ -43,7 +43,7 @@ describe('libvirt.so.0', () => {
     expect(new Set(listed.map((line) => line.split(' ')[1])).size).toBe(103)
   })
 
-  test('has its nodes inherit as those of libvirt do', async () => {
+  test('has version nodes that inherit as libvirt’s do', async () => {
     const ours = await inheritance(ourLibrary())
     const theirs = await inheritance(await theirLibrary())
     expect(theirs.length).toBeGreaterThan(90)
@@ -66,7 +66,7 @@ async function inheritance(library: string): Promise<string[]> {
   return [...versions.matchAll(/Name: (\S+)\n.*Parent 1: (\S+)/g)].map(([, node, parent]) => `${node} ${parent}`)
 }
 
-test('the documentation lists what is written out, and nothing else', () => {
+test('the documentation lists exactly the implemented functions', () => {
   const [, section = ''] = readDocument('docs/libvirt-compatibility.md').split(/^## From C$/m)
   const [table = ''] = section.split('Every other function')
   const documented = [...table.matchAll(/^\| \w[\w ]* \| `.*$/gm)].flatMap(([row]) => row.match(/\bvir\w+/g) ?? [])
@@ -111,7 +111,7 @@ test('the numbers of blockpull/libvirt are those of the headers of libvirt', asy
   expect(counted.length).toBeGreaterThan(140)
 })
 
-test('a line of the list that says nothing to the script that reads it stops the build', async () => {
+test('a line of the list that the script cannot parse stops the build', async () => {
   const list = temp.file('symbols.txt')
   writeFileSync(list, '# a comment\nvirGood LIBVIRT_0.0.3 int\nvirBad LIBVIRT_0.0.3 float\n')
   const script = join(repository, 'scripts/make-abi.mjs')

@@ -38,7 +38,7 @@ function refusal(virCode: number, virDomain: number, message: string | RegExp) {
 }
 
 describe('a pull of a domain', () => {
-  test('fills the image, tells the event, and empties the chain in the XML', async () => {
+  test('fills the image, sends the event, and empties the chain in the XML', async () => {
     const connection = await opened(vms.uri)
     const events: BlockJobEvent[] = []
     connection.on('blockJob', (event) => events.push(event))
@@ -71,7 +71,7 @@ describe('a pull of a domain', () => {
     }
   })
 
-  test('leaves XML alone that states no chain', async () => {
+  test('does not change XML that states no chain', async () => {
     vms.write('vm0', vms.disk(''))
     const job = await domain.blockPull(vms.top)
     await job.done
@@ -90,7 +90,7 @@ describe('a pull of a domain', () => {
     ])
   })
 
-  test('that is aborted is told as such, and the XML stays', async () => {
+  test('that is aborted is reported as such, and the XML stays', async () => {
     const before = vms.read('vm0')
     const connection = await opened(vms.uri)
     const events: BlockJobEvent[] = []
@@ -138,7 +138,7 @@ describe('a pull of a domain', () => {
     })
   })
 
-  test('is not made here while somebody listens on the monitor, and made once nobody does', async () => {
+  test('is left to QEMU while a monitor listens, and done here once none does', async () => {
     const server = createServer((socket) => socket.on('error', () => undefined)).listen(vms.file('vm0.qmp'))
     await new Promise((resolve) => server.once('listening', resolve))
     const running = await (await opened(vms.uri, { monitorTimeouts: { connect: 100 } })).lookupByName('vm0')
@@ -154,7 +154,7 @@ describe('a pull of a domain', () => {
     await job.done
   })
 
-  test('is refused on a read-only connection, which may still ask', async () => {
+  test('is refused on a read-only connection, which may still query', async () => {
     const vm0 = await (await opened(vms.uri, { readOnly: true })).lookupByName('vm0')
     const denied = (call: string) => refusal(29, 20, `operation forbidden: read only access prevents ${call}`)
     await expect(vm0.blockPull('nonsense')).rejects.toMatchObject(denied('virDomainBlockPull'))
@@ -196,7 +196,7 @@ describe('the job of a disk', () => {
     await expect(domain.blockJobSetSpeed(vms.top, '1MiB/s')).rejects.toMatchObject(none)
   })
 
-  test('is aborted once: the end that is under way is said', async () => {
+  test('is aborted once: a second abort says that it is ending', async () => {
     const job = await domain.blockPull('vda', slowly)
     const both = await Promise.allSettled([domain.blockJobAbort('vda'), domain.blockJobAbort('vda')])
     const rejected = both.filter((each) => each.status === 'rejected')
@@ -224,7 +224,7 @@ describe('domains', () => {
     expect(await domain.xml()).toBe(vms.read('vm0'))
   })
 
-  test('that are not there have libvirt’s answers', async () => {
+  test('that do not exist get libvirt’s answers', async () => {
     const connection = await opened(vms.uri)
     const none = { code: 'NO_DOMAIN', ...refusal(42, 10, "Domain not found: no domain with matching name 'x'") }
     await expect(connection.lookupByName('x')).rejects.toMatchObject(none)

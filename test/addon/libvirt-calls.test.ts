@@ -97,7 +97,7 @@ describe('a job', () => {
     expect(await virt.virDomainGetBlockJobInfo(dom, 'vda')).toBeNull()
   })
 
-  test('tells its end as event 8 with the path, then as event 16 with the target, before abort returns', async () => {
+  test('sends its end as event 8 with the path, then as event 16 with the target, before abort returns', async () => {
     const told: unknown[] = []
     const tell = (_conn: unknown, _dom: unknown, disk: string, type: number, status: number) => {
       told.push([disk, type, status])

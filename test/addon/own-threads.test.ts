@@ -11,7 +11,7 @@ import { TempFolder } from '../support/temp-folder.js'
 const temp = new TempFolder('own-threads')
 afterAll(() => temp.remove())
 
-test('with every thread of libuv held, each call on an image is answered', () => {
+test('calls on images are answered while all threads of libuv are busy', () => {
   const folder = temp.folder()
   execFileSync('mkfifo', [`${folder}/fifo`])
   const script = `

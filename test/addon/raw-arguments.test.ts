@@ -58,7 +58,7 @@ test('a property of the wrong type is named', () => {
   refused('bandwidth', 2n ** 64n, 'a BigInt')
 })
 
-test('a walk that is none is a TypeError', () => {
+test('a value that is not a walk is a TypeError', () => {
   const walk = (binding as unknown as NativeBinding).newWalk()
   const plan = { ...pull, readData: false }
   for (const none of [...nonsense, Object.create(walk)]) {
@@ -80,7 +80,7 @@ test('an exception of a getter passes through', () => {
   expect(() => binding['inspectChain']?.(request)).toThrow('mine')
 })
 
-test('a callback that is none is a TypeError', () => {
+test('a value that is not a callback is a TypeError', () => {
   for (const callback of nonsense.filter((value) => typeof value !== 'function')) {
     expect(() => binding['pullImage']?.(pull, callback)).toThrow('callback must be a function')
   }

@@ -121,7 +121,7 @@ describe('a pull', () => {
     await pullWell(chain)
   })
 
-  test('whose reader goes away goes on to its end', async () => {
+  test('continues to its end when its reader exits', async () => {
     const chain = await overlay()
     await flatten(chain.top, `${chain.folder}/flat.raw`)
     const { child, ended } = await slowPull(chain.top, '--bandwidth', '40M')
@@ -144,7 +144,7 @@ test.each([
   [['pull'], /IMAGE is missing/],
   [['frobnicate'], /unknown command 'frobnicate'/],
   [['pull', '--frobnicate', 'x'], /--frobnicate/],
-])('blockpull %j is a mistake in usage: exit code 2, one sentence, where to look', async (args, sentence) => {
+])('blockpull %j is a usage error: exit code 2, one sentence, where to look', async (args, sentence) => {
   const { code, stdout, stderr } = await blockpull(...args)
   expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
   expect(stderr).toMatch(sentence)

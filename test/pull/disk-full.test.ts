@@ -84,7 +84,7 @@ describe('a full filesystem', () => {
     }
   })
 
-  test('that is read-only is told before anything begins', async () => {
+  test('that is read-only is reported before anything begins', async () => {
     const tmpfs = await Tmpfs.mount(temp.folder(), '10m')
     try {
       const path = await overlay(tmpfs.path, 'cluster_size=64k')

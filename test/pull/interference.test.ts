@@ -63,7 +63,7 @@ describe('the image that is pulled', () => {
   })
 })
 
-test('a working directory that changes during the pull is no interference', async () => {
+test('a change of the working directory does not disturb the pull', async () => {
   const chain = await overlay()
   const before = process.cwd()
   process.chdir(chain.folder)
@@ -90,7 +90,7 @@ describe('a backing file', () => {
     },
   )
 
-  test('is removed: its bytes are read all the same, and the pull completes', async () => {
+  test('is removed: its bytes are still read, and the pull completes', async () => {
     const chain = await overlay()
     await flatten(chain.top, `${chain.folder}/flat.raw`)
     const job = await begun(chain)

@@ -72,7 +72,7 @@ describe('while a pull runs', () => {
 })
 
 describe('while QEMU runs', () => {
-  test.each(layers)('writing to $name, a pull is refused; when it has gone, made', async ({ layer }) => {
+  test.each(layers)('writing to $name, a pull is refused; once it has ended, allowed', async ({ layer }) => {
     const chain = await threeLayers()
     const qemu = await QemuHolder.open(pathAt(chain, layer), 'read-write')
     const sentence = new RegExp(`${pathAt(chain, layer)}' is in use by .*pid ${qemu.pid} \\(qemu-io\\)`)
@@ -84,7 +84,7 @@ describe('while QEMU runs', () => {
     await pullWell(chain)
   })
 
-  test('reading the base, as other guests on it do, a pull is made', async () => {
+  test('reading the base, as other guests on it do, a pull is allowed', async () => {
     const chain = await threeLayers()
     const qemu = await QemuHolder.open(pathAt(chain, 2), 'read-only')
     try {

@@ -52,7 +52,7 @@ describe.each(['io_uring', 'threads'] as const)('over %s', (io) => {
   })
 })
 
-test('each I/O path was the one asked for', () => {
+test('each I/O path was the requested one', () => {
   expect(pullers.io_uring.printed).toBe('')
   expect(pullers.threads.printed).toBe('')
 })

@@ -36,7 +36,7 @@ describe('the file named', () => {
     }
   })
 
-  test('is raw, and nobody said so; said so, there is nothing to pull', async () => {
+  test('is raw without a stated format; with it, there is nothing to pull', async () => {
     const chain = await makeChain(temp.folder(), { format: 'raw', size: '1M' })
     await expectRefusal(chain.top, { code: 'FORMAT_UNKNOWN', sentence: /format 'raw'/ })
     const before = digestOf(chain.top)
@@ -44,7 +44,7 @@ describe('the file named', () => {
     expect(digestOf(chain.top)).toBe(before)
   })
 
-  test('is qcow2, and called raw', async () => {
+  test('is qcow2 but stated as raw', async () => {
     const { top } = await overlay()
     const before = digestOf(top)
     expect(await pulled(top, { format: 'raw' })).toMatchObject({ bytesMoved: 0, released: [] })
@@ -68,7 +68,7 @@ describe('the file named', () => {
     await expectRefusal('/dev/zero', { code: 'UNSUPPORTED', sentence: /a device, which is not supported/ })
   })
 
-  test('may be read and not written', async () => {
+  test('may be read but not written', async () => {
     const { top } = await overlay()
     const before = digestOf(top)
     chmodSync(top, 0o444)
@@ -130,7 +130,7 @@ describe('the chain', () => {
     await expectRefusal(chain.top, { code: 'CHAIN_LOOP', sentence: /link' is in it already, as '.*layer1'/ })
   })
 
-  test('114: names a format that nobody knows, or none at all', async () => {
+  test('114: states an unknown format, or none', async () => {
     const folder = temp.folder()
     await makeChain(folder, { name: 'base', size: '1M' })
     const header = { size: 1048576, backingFile: 'base' }
@@ -162,7 +162,7 @@ describe('the chain', () => {
     }
   })
 
-  test('leads out of the folders that were allowed', async () => {
+  test('leads out of the allowed folders', async () => {
     const { top } = await overlay()
     const options = { backingPaths: [temp.folder('allowed')] }
     await expect(pullImage(top, options)).rejects.toMatchObject({ code: 'POLICY' })
@@ -185,7 +185,7 @@ describe('the chain', () => {
   })
 })
 
-describe('a feature of the active image that is not written yet', () => {
+describe('an unsupported feature of the active image', () => {
   const feature = async (path: string, sentence: RegExp) => {
     await expectRefusal(path, { code: 'FEATURE_UNSUPPORTED', sentence })
     await expectRefusal(path, { code: 'FEATURE_UNSUPPORTED', sentence: /not supported/ })

@@ -75,7 +75,7 @@ describe('a base that two disks stand on', () => {
     expect(await pulledDisk(await domainIn(folder, 'vm1'))).toMatchObject({ released: [base], warnings: [] })
   })
 
-  test.each([1, 2, 3])('and that are pulled at once is released by just one, %#', async () => {
+  test.each([1, 2, 3])('and that are pulled at once is released by only one, %#', async () => {
     const { folder, a, b, mid, base } = await twoOverlays()
     define(folder, 'vm0', a, b)
     const domain = await domainIn(folder)
@@ -83,7 +83,7 @@ describe('a base that two disks stand on', () => {
     expect(ends.flatMap(({ released }) => released).toSorted()).toEqual([base, mid].toSorted())
   })
 
-  test('of images that are pulled at once, without a connection, is released by just one', async () => {
+  test('of images that are pulled at once, without a connection, is released by only one', async () => {
     const { a, b, mid, base } = await twoOverlays()
     const jobs = await Promise.all([pullImage(a, { bandwidth: '8MiB/s' }), pullImage(b, { bandwidth: '8MiB/s' })])
     const ends = await Promise.all(jobs.map(({ done }) => done))
@@ -99,7 +99,7 @@ describe('a base that two disks stand on', () => {
   })
 })
 
-describe('who cannot be asked may need anything', () => {
+describe('a chain that cannot be read may need any file', () => {
   test('a domain whose XML is broken', async () => {
     const { folder, a } = await twoOverlays()
     define(folder, 'vm0', a)
@@ -141,7 +141,7 @@ describe('who cannot be asked may need anything', () => {
 })
 
 describe('siblings', () => {
-  test('keep what they stand on, and the image itself and its own layers do not', async () => {
+  test('keep the files below them, but the image itself and its own layers do not', async () => {
     const { folder, a, b, mid, base } = await twoOverlays()
     linkSync(a, join(folder, 'a-again'))
     expect(await pulled(a, { siblings: [folder] })).toMatchObject({ released: [mid], warnings: [] })
@@ -149,7 +149,7 @@ describe('siblings', () => {
     expect(await pulled(b, { siblings: [folder] })).toMatchObject({ released: [base], warnings: [] })
   })
 
-  test('are looked at for the disk of a domain, too', async () => {
+  test('are searched for the disk of a domain, too', async () => {
     const { folder, a, mid } = await twoOverlays()
     define(folder, 'vm0', a)
     expect(await pulledDisk(await domainIn(folder), 'vda', [folder])).toMatchObject({ released: [mid] })
@@ -181,7 +181,7 @@ describe('a plan', () => {
 })
 
 describe('the command', () => {
-  test('says who no longer needs what, and that others may where nobody was looked for', async () => {
+  test('names the released files, and says that other images may need them if none were searched', async () => {
     const { folder, a, mid, base } = await twoOverlays()
     expect((await blockpull('pull', '--siblings', folder, '--dry-run', a)).stdout).toContain(
       `  no longer needs    ${mid}\n`,
@@ -193,7 +193,7 @@ describe('the command', () => {
     )
   })
 
-  test('takes --siblings more than once, and says only what was asked', async () => {
+  test('takes --siblings more than once, and reports only what was requested', async () => {
     const { folder, a, mid } = await twoOverlays()
     const empty = join(folder, 'empty')
     mkdirSync(empty)

@@ -132,7 +132,7 @@ function replaceStream(path: string, stream: Buffer): void {
 describe('a deflate stream', () => {
   const noise = Buffer.from(Array.from({ length: 3 * cluster }, (_, i) => (i * i) >> 3))
 
-  test('that is longer than its cluster gives its beginning', async () => {
+  test('that is longer than its cluster reads as its beginning', async () => {
     const path = await overlay()
     writeFileSync(`${path}.in`, noise.subarray(0, cluster))
     await qemuIo(path, 'qcow2', `write -c -s ${path}.in 0 64k`)

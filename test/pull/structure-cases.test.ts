@@ -109,7 +109,7 @@ describe('tables that grow', () => {
 })
 
 describe('leaks', () => {
-  test('millions of them, as no crash leaves, take no memory and no time each', async () => {
+  test('millions of them, more than any crash leaves, take no memory or time each', async () => {
     const folder = temp.folder()
     const blocks = 40
     const link = { backingFile: 'base', backingFormat: 'qcow2' }
@@ -136,7 +136,7 @@ describe('leaks', () => {
   })
 })
 
-describe('what the layers below may hold', () => {
+describe('what lower layers may contain', () => {
   test.each(['zlib', 'zstd'])('287: %s clusters, incompressible ones among them, are unpacked', async (type) => {
     const random = new Random(`287/${type}`)
     const chain = await makeChain(temp.folder(), { format: 'raw', size: '4M' }, { size: '4M' })

@@ -44,7 +44,7 @@ async function installedVersion(): Promise<string> {
   return /version (\d+\.\d+)/.exec(text)?.[1] ?? text
 }
 
-describe('what docs/qemu-defects.md says of QEMU is so', () => {
+describe('docs/qemu-defects.md is right about QEMU', () => {
   test('its table has a row for each reproducer and no other', () => {
     const named = rows
       .slice(rows.indexOf(header) + 2, rows.indexOf(header) + 2 + reproducers.length)
@@ -52,7 +52,7 @@ describe('what docs/qemu-defects.md says of QEMU is so', () => {
     expect(named.sort()).toEqual(reproducers.map((name) => `\`${name}\``).sort())
   })
 
-  test('a version that the table does not have is refused', () => {
+  test('a version that is not in the table is refused', () => {
     expect(() => verdictFor('not-crash-durable', '0.9')).toThrow('no column for QEMU 0.9')
   })
 

@@ -58,8 +58,8 @@ async function startDisk(topFile?: object) {
   }
 }
 
-describe('a backup that has begun before', () => {
-  test.each(['full', 'top'])('goes on beside a pull that ends first, and is right (sync: %s)', async (sync) => {
+describe('a backup that began before', () => {
+  test.each(['full', 'top'])('continues beside a pull that ends first, and is correct (sync: %s)', async (sync) => {
     const { live, client, domain, begin, write, ids, backupDiffers } = await startDisk()
     await begin('blockdev-backup', { device: 'layer2', target: 'target', sync })
     await write('write -P 7 1M 128k')
@@ -80,7 +80,7 @@ describe('a backup that has begun before', () => {
     expect(await backupDiffers()).toBeNull()
   })
 
-  test('may end while the pull goes on', async () => {
+  test('may end while the pull continues', async () => {
     const { live, client, domain, begin, write, ids, backupDiffers } = await startDisk()
     await begin('blockdev-backup', { device: 'layer2', target: 'target', sync: 'full' })
     const job = await domain.blockPull('vda', slow)
@@ -95,7 +95,7 @@ describe('a backup that has begun before', () => {
     expect(await backupDiffers()).toBeNull()
   })
 
-  test('does not keep the flush from the file: one that fails there ends the pull', async () => {
+  test('does not hide the file from the flush: a failure there ends the pull', async () => {
     const fault = { event: 'none', iotype: 'flush', errno: 5 }
     const { live, domain, begin, ids } = await startDisk({ driver: 'blkdebug', 'inject-error': [fault] })
     await begin('blockdev-backup', { device: 'layer2', target: 'target', sync: 'full' })

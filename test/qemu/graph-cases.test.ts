@@ -101,7 +101,7 @@ describe('an image that QEMU has open otherwise than its header says', () => {
     expect((await (await live.domain()).plan('vda')).refusals).toEqual([expect.objectContaining({ message })])
   })
 
-  test('on another backing file: what the guest sees stays, and the header leads to no other', async () => {
+  test('on another backing file: what the guest sees stays, and no backing file remains', async () => {
     const chain = await overlay()
     const base = { driver: 'qcow2', file: { driver: 'file', filename: pathAt(chain, 2) }, 'read-only': true }
     const live = await LiveDisk.start(chain, { diskArgs: opened(chain, base) })

@@ -63,7 +63,7 @@ async function pullUnder(guest: Guest, disk: GuestDisk, options: BlockPullOption
   }
 }
 
-test('a guest that writes throughout pulls, to a base and whole, reads its own bytes; so does the host', async () => {
+test('a guest that writes during pulls, to a base and whole, reads its own bytes; so does the host', async () => {
   const disk = await makeDisk()
   const { folder, image, base, socket } = disk
   const guest = await start({ folder, disk: image, qmpSockets: [socket] })

@@ -42,7 +42,7 @@ describe('a base that stays is refused', () => {
   })
 })
 
-test('a disk that is read through an image is refused, though QEMU shows no backing file', async () => {
+test('a disk that is read through an image is refused, although QEMU shows no backing file', async () => {
   const chain = await layers('base', 'top')
   const diskArgs = [
     ...blockdev({ driver: 'qcow2', 'node-name': 'image', file: file(chain.top) }),
@@ -55,7 +55,7 @@ test('a disk that is read through an image is refused, though QEMU shows no back
   expect(await live.complaints(pathAt(chain, 1))).toEqual([])
 })
 
-test('an internal snapshot that is taken meanwhile keeps the backing file', async () => {
+test('an internal snapshot taken during the pull keeps the backing file', async () => {
   const chain = await layers('base', 'top')
   const live = await LiveDisk.start(chain)
   const job = await (await live.domain()).blockPull('vda', { bandwidth: '64KiB/s' })

@@ -75,7 +75,7 @@ describe.each(instants)('killed in %s', (_, command, passing) => {
   })
 })
 
-test('flushes of one process take turns: none meets the filter of another', async () => {
+test('flushes of one process take turns: none finds the filter of another', async () => {
   const { live, proxy } = await start()
   const domain = await live.domain()
   const job = await domain.blockPull('vda')
@@ -86,7 +86,7 @@ test('flushes of one process take turns: none meets the filter of another', asyn
   await expectFinished(live)
 })
 
-test('the filter of a reap is removed by another process: its flush begins anew', async () => {
+test('another process removes the filter of a reap: its flush is restarted', async () => {
   const { live, proxy } = await start()
   const held = proxy.hold(['blockdev-reopen'], 'before')
   const reaping = (await live.domain()).reap()
@@ -99,7 +99,7 @@ test('the filter of a reap is removed by another process: its flush begins anew'
   expect(await reaping).toEqual([])
 })
 
-test('the filter of a process that lives is removed as well: its flush begins anew, and it completes', async () => {
+test('the filter of a live process is removed as well: its flush is restarted, and it completes', async () => {
   const { live, proxy } = await start()
   const held = proxy.hold(['blockdev-reopen'], 'before')
   const job = await (await live.domain()).blockPull('vda')

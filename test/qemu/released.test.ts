@@ -69,7 +69,7 @@ describe('a base that two disks stand on', () => {
     expect(await pulled(connection, 'vm0', 'vdb')).toMatchObject({ ...completed, released: [base] })
   })
 
-  test.each([1, 2, 3])('of one guest, pulled at once, is released by just one, %#', async () => {
+  test.each([1, 2, 3])('of one guest, pulled at once, is released by only one, %#', async () => {
     const { folder, a, b, mid, base } = await twoChains()
     define(folder, 'vm0', a, b)
     await run(folder, 'vm0', ...driveArgs(a, 'one'), ...driveArgs(b, 'two'))
@@ -108,7 +108,7 @@ describe('a base that two disks stand on', () => {
   })
 })
 
-test('a layer that another disk of the guest is, is kept', async () => {
+test('a layer that is also a disk of the guest is kept', async () => {
   const { folder, a } = await twoChains()
   define(folder, 'vm0', a)
   const second = ['-device', 'virtio-blk-pci,drive=mid,id=second']

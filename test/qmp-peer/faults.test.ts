@@ -72,14 +72,14 @@ describe('replies', () => {
     expect(performance.now() - begun).toBeGreaterThan(25)
   })
 
-  test('come last first', async () => {
+  test('come in reverse order', async () => {
     const { client } = await start([faults.reverseReplies(3)])
     const ids = ['query-name', 'query-jobs', 'query-version'].map((name) => client.send(name))
     await client.execute('query-status', undefined, soon).catch(() => undefined)
     expect(client.messages.slice(2).map(({ id }) => id)).toEqual(ids.toReversed())
   })
 
-  test('come after an event that the command leads to', async () => {
+  test('come after an event that the command causes', async () => {
     const { peer, client } = await start([faults.replyAfterEvent('block-stream', 'BLOCK_JOB_PENDING')])
     const reply = client.execute('block-stream', byHand)
     await client.status('j', 'running')
@@ -88,7 +88,7 @@ describe('replies', () => {
     expect(client.messages.at(-2)).toMatchObject({ event: 'BLOCK_JOB_PENDING' })
   })
 
-  test('never come, though the command was carried out', async () => {
+  test('never come, although the command was executed', async () => {
     const { peer, client } = await start([faults.neverAnswer('block-stream')])
     await expect(client.execute('block-stream', byHand, soon)).rejects.toThrow('has not come')
     expect(peer.statusOf('j')).toBe('running')
@@ -131,7 +131,7 @@ describe('output', () => {
     expect(reads.length).toBeGreaterThan(10)
   })
 
-  test('has bytes in it that are no message, once', async () => {
+  test('contains bytes that are not a message, once', async () => {
     const peer = await startPeer([faults.garbageBefore('}~[', 'qmp_capabilities')])
     const socket = createConnection(peer.path)
     onTestFinished(() => void socket.destroy())
@@ -210,7 +210,7 @@ describe('the connection ends', () => {
     expect(peer.statusOf('j')).toBe('pending')
   })
 
-  test('and the job goes on to its end without a client', async () => {
+  test('and the job runs to its end without a client', async () => {
     const { peer, client } = await start([], { progressPerTick: size / 4, tickMs: 1 })
     await client.execute('block-stream', byHand)
     peer.hangUp()
@@ -221,7 +221,7 @@ describe('the connection ends', () => {
     expect(await again.execute('query-block-jobs')).toMatchObject([{ status: 'concluded', offset: size }])
   })
 
-  test('and nothing listens where QEMU was killed, but its socket is there', async () => {
+  test('and nobody listens after QEMU was killed, but its socket remains', async () => {
     const { peer, client } = await start()
     await peer.kill()
     await client.closed
@@ -240,7 +240,7 @@ describe('the connection ends', () => {
 })
 
 describe('a job', () => {
-  test('is gone with no word about its end', async () => {
+  test('disappears without a word about its end', async () => {
     const { peer, client } = await start()
     await client.execute('block-stream', byHand)
     peer.vanish('j')
@@ -249,7 +249,7 @@ describe('a job', () => {
     expect(await client.execute('query-jobs')).toEqual([])
   })
 
-  test('pauses and goes on though nobody asked for it', async () => {
+  test('pauses and continues without a request', async () => {
     const { peer, client } = await start()
     await client.execute('block-stream', byHand)
     await client.status('j', 'running')
@@ -279,13 +279,13 @@ describe('a job', () => {
     expect(job).toMatchObject({ status: 'paused', 'io-status': 'nospace', offset: 1000 })
   })
 
-  test('that is not there cannot be moved, and the test is told which are', async () => {
+  test('that does not exist cannot be moved, and the error names those that do', async () => {
     const { peer } = await start()
     expect(() => peer.advance('zz', 1)).toThrow("there is no job 'zz'; there are: none")
   })
 })
 
-test('a fault that is taken back no longer happens', async () => {
+test('a removed fault no longer happens', async () => {
   const { peer, client } = await start()
   const behave = peer.misbehave(faults.refuse('query-jobs', { desc: 'no' }))
   await expect(client.execute('query-jobs')).rejects.toThrow('no')

@@ -73,7 +73,7 @@ describe('an honest stream', () => {
     expect((await check(path('top'))).code).toBe(0)
   })
 
-  test('down to a base copies what lies above that alone, and states it as it was told to', async () => {
+  test('down to a base copies only what lies above it, and states it as requested', async () => {
     const started = await start()
     const { client, path, flat } = started
     await streamToPending(started, { 'base-node': 'base', 'backing-file': 'base.qcow2' })
@@ -83,7 +83,7 @@ describe('an honest stream', () => {
     expect(await difference(flat, path('top'))).toBe(null)
   })
 
-  test('that goes over the images while they are inactive copies nothing', async () => {
+  test('copies nothing while the images are inactive', async () => {
     const started = await start()
     const { peer, client, path } = started
     await client.execute('block-stream', stream)
@@ -97,7 +97,7 @@ describe('an honest stream', () => {
 })
 
 describe('the files', () => {
-  test('are open as QEMU has them, until it lets go of them', async () => {
+  test('are open as in QEMU, until it closes them', async () => {
     const started = await start()
     const { peer, path, folder } = started
     expect(openFiles(folder)).toEqual([path('base'), path('mid'), path('top')])
@@ -105,7 +105,7 @@ describe('the files', () => {
     expect(openFiles(folder)).toEqual([])
   })
 
-  test('that are not held are changed all the same', async () => {
+  test('that are not open are still changed', async () => {
     const started = await start({}, 'unheld')
     const { client, path, flat, folder } = started
     expect(openFiles(folder)).toEqual([])
@@ -115,7 +115,7 @@ describe('the files', () => {
     expect(await difference(flat, path('top'))).toBe(null)
   })
 
-  test('say in a second node what is in their headers, whatever the first one says', async () => {
+  test('show their headers in a second node, whatever the first one shows', async () => {
     const started = await start({ header: 'unchanged' })
     const { client, path } = started
     await streamToPending(started)
@@ -166,7 +166,7 @@ describe('a lie', () => {
     expect(await difference(flat, path('top'))).toBe(null)
   })
 
-  test('keeps the tables back until so many flushes were answered', async () => {
+  test('holds back the tables until a number of flushes were answered', async () => {
     const started = await start({ flushesUntilEntries: 2 })
     const { client, path } = started
     const before = await bytesBelow(path('top'))

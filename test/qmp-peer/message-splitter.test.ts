@@ -24,6 +24,6 @@ describe('messages are found', () => {
   })
 })
 
-test('what is no message comes with the next one, for JSON to refuse', () => {
+test('bytes between messages come with the next one, for JSON to refuse', () => {
   expect(new MessageSplitter().push(Buffer.from('hello } {"a":1}'))).toEqual(['hello } {"a":1}'])
 })

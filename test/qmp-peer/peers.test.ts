@@ -33,13 +33,13 @@ async function pull(path: string): Promise<number> {
   return performance.now() - begun
 }
 
-test('a thousand peers pull at once, each in the time asked for', async () => {
+test('a thousand peers pull at once, each in the requested time', async () => {
   const peers = await start({ count: 1000, jobTimeMs: 500 })
   const times = await Promise.all(peers.paths.map(pull))
   expect(Math.min(...times)).toBeGreaterThan(400)
 })
 
-test('the fraction that is asked for is mute', async () => {
+test('the requested fraction is mute', async () => {
   const peers = await start({ count: 20, muteFraction: 0.25 })
   const greetings = await Promise.all(
     peers.paths.map(async (path) => {
@@ -51,7 +51,7 @@ test('the fraction that is asked for is mute', async () => {
   expect(greetings.filter((greeting) => greeting === undefined)).toHaveLength(5)
 })
 
-test('a stop takes the sockets away, and a kill leaves them', async () => {
+test('a stop removes the sockets, and a kill leaves them', async () => {
   const [stopped, killed] = [await start({ count: 2 }), await start({ count: 2 })]
   await stopped.stop()
   await killed.kill()

@@ -287,7 +287,7 @@ describe('an I/O error', () => {
     expect(sequence).toContain('BLOCK_JOB_COMPLETED Input/output error')
   })
 
-  test('under on-error=stop pauses the job, which goes on when it is resumed', async () => {
+  test('under on-error=stop pauses the job, which continues when it is resumed', async () => {
     const sequence = await expectTheSame(await failing(), async ({ client, look, fail, finish }) => {
       await client.execute('block-stream', { 'job-id': 'j', device: 'top', 'on-error': 'stop', ...slow })
       fail('j')
@@ -301,7 +301,7 @@ describe('an I/O error', () => {
   })
 })
 
-test('what is refused is refused in the same words', async () => {
+test('refusals have the same words', async () => {
   const stream = { 'job-id': 'k', device: 'vda' }
   const sequence = await expectTheSame(await chain(), async ({ client, refused }) => {
     await refused('nope', {})
@@ -348,7 +348,7 @@ test('a node without a drive wants a job id', async () => {
   expect(sequence).toEqual(['reply to block-stream'])
 })
 
-test('what is no command is complained about in the same words', async () => {
+test('malformed commands get the same words', async () => {
   const wrong = ['{}', '[]', '{"execute": 1}', '{"execute": "x", "arguments": []}', '{"execute": "x", "foo": 1}']
   const sequence = await expectTheSame(await chain(), async ({ client }) => {
     for (const text of wrong) {

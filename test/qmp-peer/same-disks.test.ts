@@ -207,7 +207,7 @@ describe('a migration', () => {
     return [(await client.execute('query-status')).status, (await client.execute('query-migrate')).status]
   }
 
-  test('leaves a paused job where it was and images that nobody may write to, until the guest goes on', async () => {
+  test('leaves a paused job, and images that nobody may write to, until the guest continues', async () => {
     const sequence = await expectTheSame(await guest({}), async (play) => {
       const { client, note, look, refused, migrate } = play
       await look(...states)

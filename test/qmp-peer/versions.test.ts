@@ -25,7 +25,7 @@ async function start(version: VersionProfile) {
 }
 
 describe('QEMU of 2011', () => {
-  test('has the old names alone, one job for each device, and no job states', async () => {
+  test('has only the old names, one job for each device, and no job states', async () => {
     const { peer, client, names } = await start(versions.qemu1)
     expect(names).toContain('block_stream')
     expect(names.filter((name) => /^(block-|job-|query-jobs|query-named)/.test(name))).toEqual([])
@@ -90,7 +90,7 @@ describe('QEMU 10.1', () => {
     expect(await client.execute('query-status')).toEqual({ running: true, status: 'running' })
   })
 
-  test('refuses them where it was told to', async () => {
+  test('refuses them if configured to', async () => {
     const { client } = await start(versions.qemu101Strict)
     await client.execute('block-stream', { 'job-id': 'j', device: 'vda' })
     const refusal = { class: 'CommandNotFound', desc: 'Deprecated command block-job-pause disabled by policy' }

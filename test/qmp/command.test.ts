@@ -68,7 +68,7 @@ describe('a pull', () => {
     expect(await isPulled()).toBe(true)
   })
 
-  test('of a disk that has no backing file, or keeps the one it has, has nothing to pull', async () => {
+  test('of a disk without a backing file, or down to its present one, has nothing to pull', async () => {
     const { disk, folder, isPulled } = await startGuest()
     const stay = await blockpull('pull', ...disk, '--base', `${folder}/layer0`)
     expect(stay).toEqual({ code: 0, stdout: 'vm0 vda: nothing to pull\n', stderr: '' })
@@ -143,7 +143,7 @@ describe('a pull', () => {
   })
 })
 
-describe('a job that goes on alone', () => {
+describe('a job that continues alone', () => {
   test('is seen, slowed down and ended by later commands', async () => {
     const { disk, uri, qemu } = await startGuest()
     const started = await blockpull('pull', '--json', '--no-wait', '--bandwidth', '4M', ...disk)
@@ -165,7 +165,7 @@ describe('a job that goes on alone', () => {
     expect(again).toMatchObject({ code: 1, stderr: expect.stringContaining('does not have an active block job') })
   })
 
-  test('is none where there is nothing to do, which is told', async () => {
+  test('does not exist if there is nothing to do, which is reported', async () => {
     const { disk } = await startGuest()
     await blockpull('pull', ...disk)
     const again = await blockpull('pull', '--no-wait', ...disk)
@@ -180,7 +180,7 @@ describe('a job that goes on alone', () => {
     expect(await isPulled()).toBe(true)
   })
 
-  test('is told by events', async () => {
+  test('is reported by events', async () => {
     const { disk, uri, top } = await startGuest()
     const { child, ended, until } = start('events', '--connect', uri)
     await blockpull('pull', '--no-wait', '--bandwidth', '8M', ...disk)
@@ -202,7 +202,7 @@ describe('a job that goes on alone', () => {
   })
 })
 
-test('a job that waits since its process was killed is finished and told by reap', async () => {
+test('reap finishes and reports a job that waits because its process was killed', async () => {
   const { disk, uri, qemu, isPulled } = await startGuest()
   const { child, ended } = await slowPull(...disk)
   child.kill('SIGKILL')
@@ -223,7 +223,7 @@ test('a job that waits since its process was killed is finished and told by reap
   expect(await isPulled()).toBe(true)
 })
 
-test('a job of another program is shown, and left alone', async () => {
+test('a job of another program is shown, and not touched', async () => {
   const { disk, qemu } = await startGuest()
   const client = await qemu.connect(1)
   await client.execute('block-stream', { 'job-id': 'vda', device: 'disk', speed: 1 << 20 })
@@ -237,7 +237,7 @@ test('a job of another program is shown, and left alone', async () => {
 })
 
 describe('a monitor', () => {
-  test('that another program has makes commands end with 4, and list go on', async () => {
+  test('that another program uses makes commands end with 4, but not list', async () => {
     const { disk, uri, qemu } = await startGuest()
     const client = await qemu.connect()
     const [pulled, shown, listed, reaped] = await Promise.all([

@@ -54,7 +54,7 @@ async function complaints(chain: RealChain, outcome: Awaited<ReturnType<typeof p
   return found
 }
 
-describe('an honest QEMU: a pull is completed, verified, and lets go of what it says', () => {
+describe('an honest QEMU: a pull is completed, verified, and releases what it says', () => {
   test.each([
     ['of all', undefined, ['mid', 'base'], undefined],
     ['down to a base', 'base', ['mid'], 'base.qcow2'],
@@ -124,7 +124,7 @@ describe('a lie is a failure, and what is needed is kept', () => {
     expect(await stated(chain.path('top'))).toBe('mid.qcow2')
   })
 
-  test.each([1, 2, 3])('or none, where what was copied is there after flush %d', async (flushesUntilEntries) => {
+  test.each([1, 2, 3])('or none, if the copied data is there after flush %d', async (flushesUntilEntries) => {
     const { chain, outcome } = await pull({ flushesUntilEntries })
     expect(outcome?.state).toMatch(/^(completed|failed)$/)
     expect(await complaints(chain, outcome)).toEqual([])
@@ -132,7 +132,7 @@ describe('a lie is a failure, and what is needed is kept', () => {
   })
 })
 
-describe('where the files cannot be seen, a pull is completed, not verified, and lets go of nothing', () => {
+describe('if the files cannot be seen, a pull is completed, not verified, and releases nothing', () => {
   interface Hiding {
     /** Whether the names lead to other files here; otherwise they lead to nothing. */
     readonly isThere: boolean
@@ -175,7 +175,7 @@ describe('where the files cannot be seen, a pull is completed, not verified, and
     if (hiding.isThere) expect(await stated(`${shown}/top.qcow2`)).toBe('mid.qcow2')
   })
 
-  test.each(ways)('or it has failed, where the header stays, and %s', async (_why, hiding) => {
+  test.each(ways)('or it has failed, if the header stays, and %s', async (_why, hiding) => {
     const { domain, hidden } = await startHidden(hiding, { header: 'unchanged' })
     const job = await domain.blockPull('vda')
     await endOf(job)
@@ -196,7 +196,7 @@ describe('a migration', () => {
     return { ...started, chain, job, id }
   }
 
-  test('that begins has the job paused, and one that is cancelled lets it go on to a good end', async () => {
+  test('that begins pauses the job, and once cancelled lets it complete', async () => {
     const { peer, chain, job, id } = await startPull()
     peer.migrate()
     peer.migrateTo('active')
@@ -209,7 +209,7 @@ describe('a migration', () => {
     expect(await complaints(chain, job.outcome)).toEqual([])
   })
 
-  test('that was over before anybody saw it leaves holes, which are found and filled', async () => {
+  test('that ended unseen leaves holes, which are found and filled', async () => {
     const { peer, chain, job, id } = await startPull()
     peer.migrate()
     peer.migrateTo('postmigrate')
@@ -222,7 +222,7 @@ describe('a migration', () => {
     expect(await complaints(chain, job.outcome)).toEqual([])
   })
 
-  test('that has taken the images is no time to finalize', async () => {
+  test('that has taken the images prevents the finalize', async () => {
     const { peer, chain, job, id } = await startPull()
     const looks = timesAsked(peer, 'query-status')
     peer.complete(id)

@@ -36,7 +36,7 @@ describe('QEMU', () => {
     },
   )
 
-  test('1.0, of 2011: a pull is refused with the reason, and nothing was begun', async () => {
+  test('1.0, of 2011: a pull is refused with the reason, and nothing was started', async () => {
     const { peer, domain, events } = await start(temp, [], { ...quick, version: versions.qemu1 })
     const error = await failureOf(domain.blockPull('vda'))
     expect(error).toMatchObject({ code: 'UNSUPPORTED', virCode: 84, retryable: false })
@@ -45,12 +45,12 @@ describe('QEMU', () => {
     expect(events).toEqual([])
   })
 
-  test('one that cannot tell its graph still pulls whole chains', async () => {
+  test('one that cannot show its graph still pulls whole chains', async () => {
     const { domain } = await start(temp, cannotTellItsGraph(), quick)
     expect(await endOf(await domain.blockPull('vda'))).toBe('completed')
   })
 
-  test('one that cannot tell its graph is told the base by the name that its statistics show', async () => {
+  test('one that cannot show its graph is given the base by the name in its statistics', async () => {
     const { peer, domain } = await start(temp, cannotTellItsGraph(), quick)
     expect(await endOf(await domain.blockPull('vda', { base: images[2] }))).toBe('completed')
     const asked = await peer.received('block-stream')
@@ -66,8 +66,8 @@ async function conclude(peer: QmpPeer, device: string): Promise<void> {
   await client.close()
 }
 
-describe('where a job of another program has concluded', () => {
-  test('a pull of another disk completes without a list of nodes, and leaves it alone', async () => {
+describe('if a job of another program has concluded', () => {
+  test('a pull of another disk completes without a list of nodes, and does not touch it', async () => {
     const disks = ['vda', 'vdb'].map((device) => ({ device, nodes: nodes(`${device}-`) }))
     const peer = await startPeer(temp, [], { ...quick, disks })
     await conclude(peer, 'vdb')

@@ -47,7 +47,7 @@ function stutter(most: number): Fault {
   }
 }
 
-describe('a pull completes, in the safe order and told once, though', () => {
+describe('a pull completes, in the safe order and reported once, although', () => {
   const always: readonly [string, () => Fault[]][] = [
     ['nothing is wrong', () => []],
     ['replies are late', () => [faults.delayReplies(20)]],
@@ -124,7 +124,7 @@ describe('a pull completes, in the safe order and told once, though', () => {
     expect(await endOf(job)).toBe('completed')
   })
 
-  test('another program works on another disk beside it, and its job is left alone', async () => {
+  test('another program works on another disk beside it, and its job is not touched', async () => {
     const mine = { device: 'vda', nodes: nodes('n') }
     const other = { device: 'vdb', nodes: nodes('other', ['/vms/t2', '/vms/b2']) }
     const peer = await startPeer(temp, [], { ...quick, disks: [mine, other] })
@@ -266,7 +266,7 @@ describe('a flush that QEMU refuses', () => {
     expect(events).toMatchObject([{ status: 1, error: { code: 'IO' } }])
   })
 
-  test('after the finalize makes it failed, and no file is released', async () => {
+  test('after the finalize makes it fail, and no file is released', async () => {
     const { peer, domain } = await start(temp, [], quick)
     peer.misbehave({
       received: ({ name }) =>

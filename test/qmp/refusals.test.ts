@@ -85,7 +85,7 @@ describe('block-stream is refused with', () => {
 })
 
 describe('before QEMU is asked', () => {
-  test('a disk that it does not have is refused in libvirt’s words', async () => {
+  test('a disk that QEMU does not have is refused in libvirt’s words', async () => {
     const { domain, peer } = await start(temp)
     const { blockPull, blockJobInfo, blockJobAbort } = domain
     for (const call of [blockPull, blockJobInfo, blockJobAbort] as readonly ((disk: string) => Promise<unknown>)[]) {
@@ -147,7 +147,7 @@ describe('before QEMU is asked', () => {
     expect(deeds(peer)).toEqual([])
   })
 
-  test('a second pull of a disk is refused in libvirt’s words, and the first goes on', async () => {
+  test('a second pull of a disk is refused in libvirt’s words, and the first continues', async () => {
     const { domain, peer } = await start(temp)
     const job = await domain.blockPull('vda')
     const error = await failureOf(domain.blockPull('vda'))
@@ -170,7 +170,7 @@ describe('before QEMU is asked', () => {
 })
 
 describe('an abort', () => {
-  test('that QEMU refuses is asked for again, not without a pause, and ends with what QEMU does', async () => {
+  test('that QEMU refuses is repeated after a pause, and ends as QEMU’s job does', async () => {
     const { domain, peer } = await start(temp, [
       faults.refuse('job-cancel', { desc: "Job in state 'x' cannot accept command verb 'cancel'" }, 2),
     ])
@@ -265,7 +265,7 @@ describe('a limit that QEMU refuses', () => {
       1,
       'internal error: unable',
     ],
-  ])('with “%s” (%s): %s, and the old one is in force', async (desc, name, code, virCode, begins) => {
+  ])('with “%s” (%s): %s, and the old one stays in force', async (desc, name, code, virCode, begins) => {
     const { domain } = await start(temp, [faults.refuse('block-job-set-speed', { class: name, desc })])
     const job = await domain.blockPull('vda', { bandwidth: '1MiB/s' })
     const error = await failureOf(domain.blockJobSetSpeed('vda', '2MiB/s'))

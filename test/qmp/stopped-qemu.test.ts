@@ -42,7 +42,7 @@ async function untilItListens(pid: number): Promise<void> {
 }
 
 describe('a QEMU that is stopped', () => {
-  test('has a pull end at its timeout, with nothing begun', async () => {
+  test('makes a pull end at its timeout, with nothing started', async () => {
     const { qemu } = await startGuest()
     await freeze(qemu.pid)
     const { code, stdout, stderr } = await blockpull('pull', '--json', '--timeout', '1', '--qmp', qemu.socket, 'vda')
@@ -70,7 +70,7 @@ describe('a QEMU that is stopped', () => {
     expect(stderr).toMatch(words)
   })
 
-  test('may begin a pull that it was asked for; reap leaves nothing of it', async () => {
+  test('may still start a requested pull; reap finishes it', async () => {
     const { folder, top, qemu } = await startGuest()
     const proxy = await QmpProxy.start(`${folder}/proxy`, qemu.socket)
     const hold = proxy.hold(['block-stream'], 'before')
@@ -94,7 +94,7 @@ describe('a QEMU that is stopped', () => {
   })
 })
 
-describe('what is no QMP monitor', () => {
+describe('a server that is not a QMP monitor', () => {
   test.each(['list', 'pull', 'job', 'reap'])("is called so by %s: QEMU's human monitor", async (command) => {
     const { folder } = await startGuest()
     const device = command === 'pull' || command === 'job' ? ['vda'] : []
@@ -103,7 +103,7 @@ describe('what is no QMP monitor', () => {
     expect(stderr).toMatch(/human' is QEMU's human monitor, not QMP; give QEMU a monitor for blockpull with -qmp unix:/)
   })
 
-  test('is called so with the bytes that it begins with', async () => {
+  test('is reported with its first bytes', async () => {
     const path = temp.file('console')
     // Who only asks whether somebody listens leaves at once.
     const greet = (socket: Socket) => void socket.on('error', () => undefined).end('\r\nvm0 login: ')

@@ -18,7 +18,7 @@ test('the folders of tests, and of the programs that they start, lie in the fold
   expect(stdout).toBe(`${tmpdir()}\n`)
 })
 
-test('only folders of runs whose process is gone are those of the dead', () => {
+test('only folders of runs whose process has ended are removed', () => {
   const above = temp.folder()
   const { pid: dead } = spawnSync('true')
   const names = [`blockpull-run-${process.pid}`, `blockpull-run-${dead}`, 'blockpull-demo-1', `other-${dead}`]
@@ -26,7 +26,7 @@ test('only folders of runs whose process is gone are those of the dead', () => {
   expect(foldersOfTheDead(above)).toEqual([`${above}/blockpull-run-${dead}`])
 })
 
-test('a folder that is cleared is gone, but for what a failed test has kept', () => {
+test('a cleared folder is gone, except for what a failed test has kept', () => {
   const run = temp.folder('run')
   const inner = new TempFolder('inner', run)
   const looked = inner.folder()

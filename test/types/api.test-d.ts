@@ -44,7 +44,7 @@ test('sizes are numbers, and bigints where asked for', () => {
   expectTypeOf(domain.blockJobInfo('vda', { bigint: true })).resolves.toEqualTypeOf<BlockJobInfo<bigint> | null>()
 })
 
-test('calls that walk take a signal, and tell progress in sizes as they were asked for', () => {
+test('walking calls take a signal, and report progress in the requested kind of size', () => {
   const { signal } = new AbortController()
   void plan('a', {
     signal,
@@ -70,7 +70,7 @@ test('a job is iterable and not thenable', () => {
   expectTypeOf(connection).toExtend<AsyncDisposable>()
 })
 
-test('the outcome tells completion and interruption apart', () => {
+test('the outcome distinguishes completion and interruption', () => {
   if (job.outcome?.state === 'completed') expectTypeOf(job.outcome.error).toEqualTypeOf<null>()
   if (job.outcome?.state === 'failed') expectTypeOf(job.outcome.error).toEqualTypeOf<BlockPullError | AbortError>()
 })

@@ -43,7 +43,7 @@ struct ChainOptions {
   /// locked.
   bool lock_for_pull = false;
   /// If nothing is locked: collects the refusals of an open for a pull, in their order. The chain
-  /// is opened all the same. nullptr: not wanted.
+  /// is still opened. nullptr: not wanted.
   std::vector<Error>* pull_refusals = nullptr;
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a connection can do, whoever does it: our form of libvirt's table of a hypervisor driver.
+// What a connection can do, on any host: our form of libvirt's table of a hypervisor driver.
 //
 //     bindings ─▶ calls    libvirt's public layer, once: read-only rules, entry flags, ids,
 //                   │      events

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What follows the end of a job on a domain's disk, whoever did the work: the domain's XML is
-// updated, and the connection's listener is notified.
+// What follows the end of a job on a domain's disk, for our own engine and for QEMU: the domain's
+// XML is updated, and the connection's listener is notified.
 
 #pragma once
 

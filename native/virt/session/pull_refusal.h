@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Words a driver's refusal of a pull for a connection, whoever was to do the work. libvirt's
+// Words a driver's refusal of a pull for a connection, for our own engine and for QEMU. libvirt's
 // sentences name the disk's target and the requested base. If libvirt has a sentence of its own,
 // the driver's or QEMU's message becomes the hint.
 //

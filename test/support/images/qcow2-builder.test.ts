@@ -94,7 +94,7 @@ test('an overlay names its backing file and its format, and reads through to it'
   })
 })
 
-test('an image of qemu-img can be written anew with content', () => {
+test('an image of qemu-img can be rewritten with content', () => {
   const path = temp.file('anew.qcow2')
   const shape = 'cluster_size=4096,refcount_bits=64,lazy_refcounts=on'
   execFileSync('qemu-img', ['create', '-q', '-f', 'qcow2', '-o', shape, path, '1M'])
@@ -104,7 +104,7 @@ test('an image of qemu-img can be written anew with content', () => {
   judge('anew', { ...readQcow2Options(path), clusters }, expected)
 })
 
-test('extended L2 tells the subclusters of a cluster apart', () => {
+test('extended L2 distinguishes the subclusters of a cluster', () => {
   const size = 4 * 2 ** 16
   const full = pattern(3, 2 ** 16)
   const clusters = new Map<number, ClusterContent>([
@@ -135,6 +135,6 @@ test.each([
   [{ size: 2 ** 20, version: 2 as const, clusters: new Map([[0, { zero: true as const }]]) }, 'version 2'],
   [{ size: 2 ** 16, clusters: new Map([[1, { data: Buffer.alloc(1) }]]) }, 'lies outside'],
   [{ size: 512, clusterBits: 9, backingFile: 'x'.repeat(500) }, 'one cluster has fewer'],
-])('what cannot be built is refused: %#', (options: Qcow2Options, message) => {
+])('an image that cannot be built is refused: %#', (options: Qcow2Options, message) => {
   expect(() => writeQcow2(temp.file('refused.qcow2'), options)).toThrow(message)
 })

@@ -42,7 +42,7 @@ test('one that cannot start says why', async () => {
   await expect(started).rejects.toThrow(/ended at its start: .*none\.qcow2/s)
 })
 
-test('one that nobody ends is still there at the end of its test', async () => {
+test('one that nobody stops still runs at the end of its test', async () => {
   const { pid } = await startQemu({ folder: temp.folder() })
   left.push(pid)
   expect(isThere(pid)).toBe(true)

@@ -19,7 +19,7 @@ async function start(...list: Fault[]) {
   return peer
 }
 
-test('a socket that is not there, and one that does not greet, are errors', async () => {
+test('a missing socket, and one that does not greet, are errors', async () => {
   await expect(QmpClient.connect(temp.file('none.qmp'))).rejects.toMatchObject({ code: 'ENOENT' })
   const peer = await start(faults.mute())
   await expect(QmpClient.connect(peer.path, { timeoutMs: 20 })).rejects.toThrow('the greeting has not come in 20 ms')
@@ -34,7 +34,7 @@ test('a refusal is an error with its class and its words', async () => {
   await expect(refusal).rejects.toMatchObject({ class: 'CommandNotFound', desc: 'The command nope has not been found' })
 })
 
-test('an event is found before and after it came, and given once', async () => {
+test('an event is found before and after it came, and returned once', async () => {
   const peer = await start()
   const client = await QmpClient.connect(peer.path)
   onTestFinished(() => client.close())
@@ -48,7 +48,7 @@ test('an event is found before and after it came, and given once', async () => {
   await expect(client.event('SECOND', undefined, { timeoutMs: 20 })).rejects.toThrow('event SECOND has not come')
 })
 
-test('what is waited for when the connection ends is refused, and so is what is asked for later', async () => {
+test('the end of the connection refuses pending and later requests', async () => {
   const peer = await start(faults.neverAnswer('query-jobs'))
   const client = await QmpClient.connect(peer.path)
   const reply = client.execute('query-jobs')

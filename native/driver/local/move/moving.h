@@ -66,7 +66,7 @@ struct Moving {
   Phase phase = Phase::kWaiting;
   /// A request or a blocking call of this piece has failed, so the piece is never linked.
   bool failed = false;
-  /// A piece with compressed bytes has begun to inflate them.
+  /// A piece with compressed bytes has started to inflate them.
   bool is_inflated = false;
   /// Requests and blocking calls that have not ended.
   std::size_t under_way = 0;

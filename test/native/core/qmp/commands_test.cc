@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How commands are written, and what their answers are taken to say.
+// How commands are written, and how their answers are read.
 
 #include "core/qmp/commands.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Values that were parsed, exactly; and what we send, as QEMU takes it.
+// Parsed values, exactly; and our requests, as QEMU accepts them.
 
 #include "core/qmp/json.h"
 

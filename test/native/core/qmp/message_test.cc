@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The four kinds of message, as a QEMU 7.2 sends them, and what is none.
+// The four kinds of message, as QEMU 7.2 sends them, and what is not a message.
 
 #include "core/qmp/message.h"
 

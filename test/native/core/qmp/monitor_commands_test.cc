@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Each command is answered exactly once, whatever comes back, or does not.
+// Each command is answered exactly once, whatever comes back or does not.
 
 #include <atomic>
 #include <set>
@@ -67,7 +67,7 @@ TEST_F(MonitorCommandsTest, ALateCommandFailsAndItsAnswerIsDropped) {
   EXPECT_EQ(overdue.kind(), ErrorKind::kMonitorTimeout);
   EXPECT_NE(overdue.error.message.find("'query-block' for 50 ms"), std::string::npos)
       << overdue.error.message;
-  // The patient one; by its answer the late one has been read.
+  // The patient command; its answer shows that the late one has been read.
   execute("job-finalize", true);
   client.answer(late, R"("late")");
   client.answer(client.expect("job-finalize"), R"("in time")");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How a monitor's connection is made, kept, lost and made again.
+// How a monitor's connection is made, kept, lost and restored.
 
 #include <utility>
 #include <vector>
@@ -83,7 +83,7 @@ TEST_F(MonitorConnectionTest, APermanentlyFullQueueIsBusy) {
 }
 
 TEST_F(MonitorConnectionTest, WaitsForAFullQueueWhoseClientsHaveGone) {
-  // What looking twice whether the domain runs leaves there.
+  // Two earlier checks of whether the domain runs leave these in the queue.
   for (int i = 0; i < 2; ++i) {
     EXPECT_EQ(connect_monitor(path_)->reached, net::Reached::kConnected);
   }
@@ -204,7 +204,7 @@ TEST_F(MonitorConnectionTest, AListenerKeepsTheConnectionUntilItIsIgnored) {
   EXPECT_TRUE(client.is_left());
 }
 
-/// Holds the reactor's thread between what is posted before it and what is posted after it.
+/// Holds the reactor's thread between the calls posted before it and after it.
 class Gate {
  public:
   Gate() {
@@ -234,7 +234,7 @@ TEST_F(MonitorConnectionTest, AFailedSendDoesNotEndTheNextConnection) {
   client.hang_up();
   first.open();
   second.wait_until_reached();
-  // Comes between the failures of the two.
+  // This comes between the failures of the two.
   execute("query-status");
   second.open();
   EXPECT_EQ(told().kind(), ErrorKind::kMonitorLost);

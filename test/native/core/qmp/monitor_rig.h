@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A monitor and the scripted server behind it, with inboxes for all that the monitor calls back.
+// A monitor and the scripted server behind it, with inboxes for all its callbacks.
 
 #pragma once
 
@@ -17,7 +17,7 @@
 
 namespace blockpull::qmp {
 
-/// What came of a question, with what was answered as text: a Json stays on the reactor's thread.
+/// The outcome of a query, with the answer as text: a Json stays on the reactor's thread.
 struct Told {
   bool ok = false;
   std::string text;
@@ -78,7 +78,7 @@ class MonitorRig : public testing::Test {
                       });
   }
 
-  /// The next answer, in the order in which they come.
+  /// The next answer, in order of arrival.
   Told told() {
     auto what = told_->take();
     EXPECT_TRUE(what) << "no answer came";
@@ -90,7 +90,7 @@ class MonitorRig : public testing::Test {
                              [links = links_](Link link) { links->put(link); }});
   }
 
-  /// Everything that was posted before has run.
+  /// Waits until everything that was posted before has run.
   void settle() {
     Inbox<bool> done;
     monitor_->call_later(Nanoseconds(0), [&done] { done.put(true); });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a connect says of the guest behind a monitor's path.
+// What a connect shows about the guest behind a monitor's path.
 
 #include "core/qmp/monitor_socket.h"
 

@@ -29,7 +29,7 @@ void ServedClient::say(std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t sent = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (sent < 0) {
-      // The client is free to have left.
+      // The client may have left.
       return;
     }
     bytes.remove_prefix(static_cast<std::size_t>(sent));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// QEMU's end of a monitor, moved by hand: a test listens, accepts, reads what it was sent and says
-// what it likes, byte by byte if it must be. Every wait is for a condition and gives up in the end.
+// QEMU's end of a monitor, controlled by the test: it listens, accepts, reads requests and sends
+// anything, byte by byte if necessary. Every wait is for a condition and gives up in the end.
 //
 // Thread rule: one thread at a time.
 
@@ -23,7 +23,7 @@ inline constexpr std::string_view kGreetingText =
     R"("capabilities": ["oob"]}})"
     "\r\n";
 
-/// A command as it came.
+/// A command as it arrived.
 struct Request {
   std::string name;
   std::uint64_t id = 0;
@@ -41,29 +41,29 @@ class ServedClient {
   /// `data` is JSON.
   void tell(std::string_view event, std::string_view data = "{}");
 
-  /// The next command; absent when none comes, or the client has gone.
+  /// The next command; absent if none comes or the client has gone.
   [[nodiscard]] std::optional<Request> read();
-  /// The same without an end to its patience.
+  /// The same without a time limit.
   [[nodiscard]] std::optional<Request> read_or_end() {
     is_patient_ = true;
     return read();
   }
-  /// The same as read(), and a failure of the test unless it is called `name`.
+  /// Like read(), but fails the test unless the command is called `name`.
   Request expect(std::string_view name);
 
-  /// Greets, takes the negotiation and offers `commands`, a JSON array of names in objects.
+  /// Greets, answers the negotiation and offers `commands`, a JSON array of names in objects.
   void greet(std::string_view commands = R"([{"name": "query-block"}, {"name": "query-status"}])");
 
-  /// Whether the client closes its end, with all that it sent before read and dropped.
+  /// Whether the client closes its end; reads and drops everything that it sent before.
   [[nodiscard]] bool is_left();
   /// Whether the client has sent nothing so far.
   [[nodiscard]] bool is_quiet() const;
   void hang_up() { fd_.reset(); }
-  /// The same, seen by a read() on another thread as the stream's end.
+  /// The same; a read() on another thread sees the end of the stream.
   void shut_down() const;
 
  private:
-  /// False at the end of the stream, or when nothing comes.
+  /// False at the end of the stream, or if nothing comes.
   [[nodiscard]] bool read_more();
 
   UniqueFd fd_;
@@ -78,12 +78,12 @@ class ScriptedServer {
   ScriptedServer(const ScriptedServer&) = delete;
   ScriptedServer& operator=(const ScriptedServer&) = delete;
 
-  /// Waits for one to connect.
+  /// Waits for a client to connect.
   [[nodiscard]] std::optional<ServedClient> accept();
-  /// Whether somebody waits to be accepted, or comes in that time.
+  /// Whether a client waits to be accepted, or comes within that time.
   [[nodiscard]] bool has_waiting(std::chrono::milliseconds patience) const;
 
-  /// Nobody listens any more; the socket's file goes.
+  /// Stops listening and removes the socket's file.
   void stop();
 
  private:

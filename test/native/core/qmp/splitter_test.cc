@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Objects come out whole wherever the reads end, and what is no QMP closes the splitter for good.
+// Objects come out whole wherever the reads end, and bytes that are not QMP close the splitter for
+// good.
 
 #include "core/qmp/splitter.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What QEMU takes for UTF-8; each sample was sent to a QEMU 7.2 as the id of a command.
+// What QEMU accepts as UTF-8; each sample was sent to a QEMU 7.2 as the id of a command.
 
 #include "core/qmp/utf8.h"
 
@@ -11,7 +11,7 @@
 namespace blockpull::qmp {
 namespace {
 
-/// Samples stand behind ASCII of every length up to `kShifts`, so that each meets each step of
+/// Samples are placed behind ASCII of every length up to `kShifts`, so that each meets each step of
 /// eight bytes.
 constexpr std::size_t kShifts = 17;
 

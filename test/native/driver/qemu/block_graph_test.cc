@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The images of running guests, read from what QEMU itself has answered.
+// The images of running guests, read from recorded answers of QEMU.
 
 #include "driver/qemu/block_graph.h"
 
@@ -12,7 +12,7 @@
 namespace blockpull::driver::qemu {
 namespace {
 
-/// The graph, which is expected to be one.
+/// The graph; a failure to read it fails the test.
 BlockGraph known(Result<BlockGraph> graph) {
   EXPECT_TRUE(graph.ok()) << graph.error().message;
   return graph.ok() ? std::move(graph).value() : BlockGraph();
@@ -197,7 +197,7 @@ TEST(BlockGraphTest, ALoopOrAVeryDeepAnswerComesToAnEnd) {
   EXPECT_LE(loop.chain_from(0).size(), 256U);
 }
 
-/// Of images "n0", "n1", … down to that depth.
+/// A chain of images "n0", "n1", … of that depth.
 Result<BlockGraph> chain_of(std::size_t depth) {
   std::string image;
   std::string stats;
@@ -225,7 +225,7 @@ TEST(BlockGraphTest, AChainIsReadWholeOrRefused) {
   EXPECT_NE(too_deep.error().message.find("deeper than 256 levels"), std::string::npos);
 }
 
-/// Two answers that are not of one moment.
+/// Two answers from different moments.
 struct Misfit {
   const char* devices;
   const char* stats;

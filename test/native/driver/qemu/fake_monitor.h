@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The monitor of a FakeQemu, one command at a time: whoever drives the test decides when the next
-// one is done, and how it fails.
+// The monitor of a FakeQemu, one command at a time: the test decides when the next command is done,
+// and how it fails.
 //
 //     execute ─▶ queue ─▶ step() ─▶ an event, if there is one; else done and answered
-//                            kRefused     not done, QEMU says no
+//                            kRefused     not done, QEMU refuses
 //                            kLate        done, and its answer never comes in time
 //                            kLostBefore  the link breaks, and it was not done
 //                            kLostAfter   the link breaks, and it was done
 //
-// A broken link fails what is queued, loses the events, and fails all that comes until restore().
-// Nothing calls back from inside a call.
+// A broken link fails everything that is queued, loses the events, and fails every later command
+// until restore(). Nothing calls back from inside a call.
 //
 // Thread rule: one thread.
 
@@ -42,16 +42,15 @@ class FakeMonitor final : public qmp::Monitor {
   [[nodiscard]] std::uint64_t listen(qmp::Listener listener) override;
   void ignore(std::uint64_t listener) override { listeners_.erase(listener); }
 
-  /// Does the next thing that was asked; false when there is none.
+  /// Does the next requested thing; false if there is none.
   bool step(Failing how = Failing::kNothing);
-  /// The command that step() would do: its name, "flush", "reach", or "" where it is
-  /// something else.
+  /// The command that step() would do: its name, "flush", "reach", or "" for anything else.
   [[nodiscard]] std::string next() const;
 
   void restore();
   /// QEMU ends.
   void end_qemu();
-  /// JOB_STATUS_CHANGE of the job.
+  /// Sends JOB_STATUS_CHANGE for the job.
   void tell_change();
 
   [[nodiscard]] bool is_up() const override { return is_up_; }

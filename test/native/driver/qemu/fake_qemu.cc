@@ -334,7 +334,7 @@ std::string FakeQemu::stats() const {
   return text(R"([{"device": "vda", "node-name": "top")", backing, "}]");
 }
 
-/// What the header in the file states, which is of memory as the rest is.
+/// The header of the file, which is simulated like everything else.
 std::string FakeQemu::second_nodes() const {
   if (second_node.empty()) {
     return "[]";

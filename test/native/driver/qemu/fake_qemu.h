@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A QEMU with one disk, as far as a pull needs it, and with a memory for what would be lost if it
-// were killed:
+// A QEMU with one disk, as far as a pull needs it, that remembers what would be lost if it were
+// killed:
 //
 //     disk vda ─▶ node "top" (/vms/top.qcow2) ─▶ "mid" ─▶ "base"
 //
-//     copied ──flush──▶ durable        a job that is finalized before its copy is durable, and a
-//     header ──flush──▶ durable        list of nodes, are faults of whoever asks; they are kept
-//                                      to be judged
+//     copied ──flush──▶ durable        a finalize before the copy is durable, and a list of
+//     header ──flush──▶ durable        nodes, are mistakes of the client; they are recorded
 //
-// A job that ends is told by an event and is gone. What a failed flush was to write is lost for
-// good: later ones succeed and do not write it. While a migration has the images, QEMU would die of
-// a job that is finalized, so that is a fault of whoever asks, too, and a job that runs then skips
-// what it should write.
+// A job that ends sends an event and disappears. Data that a failed flush should have written is
+// lost: later flushes succeed and do not write it. While a migration has the images, a finalize
+// would kill QEMU, so that is a mistake of the client too, and a job that runs then skips its
+// writes.
 //
 // Thread rule: one thread at a time.
 
@@ -38,9 +37,9 @@ class FakeQemu {
     std::uint64_t speed = 0;
     bool auto_finalize = false;
     std::optional<std::string> base_node;
-    /// `io-status` of one that waits on an error.
+    /// `io-status` of a job that stopped on an error.
     std::optional<std::string> stopped_on;
-    /// By job-pause; it does not move.
+    /// Paused by job-pause; it does not move.
     bool is_paused = false;
   };
 
@@ -58,13 +57,13 @@ class FakeQemu {
   /// Names in objects, as query-commands answers.
   [[nodiscard]] std::string commands() const;
 
-  /// The copying is over; the job waits, unless it finalizes itself. One that is paused stays.
+  /// The copying is over; the job waits, unless it finalizes itself. A paused job stays paused.
   void finish_copying();
-  /// It fails, or is done.
+  /// The job fails with `error`, or completes.
   void conclude(const std::optional<std::string>& error);
   void cancel();
 
-  /// A migration begins; it hands the images over; the guest runs here again.
+  /// A migration begins; it takes the images; the guest runs here again.
   void begin_migration();
   void hand_over();
   void come_back(const std::string& status);
@@ -81,39 +80,39 @@ class FakeQemu {
   bool copy_durable = true;
   bool header_durable = true;
   bool copy_lost = false;
-  /// The last job has skipped what it should have written.
+  /// The last job has skipped writes.
   bool copy_skipped = false;
   /// Whether there is a filter of ours above "top".
   bool has_filter = false;
-  /// The second node over one of the files, for reading, and that file; empty where there is none.
+  /// The second, read-only node over one of the files, and that file; empty if there is none.
   std::string second_node;
   std::string second_file;
   /// "top" has an internal snapshot.
   bool has_snapshot = false;
   /// The node of top's file was opened with cache.no-flush.
   bool file_ignores_flushes = false;
-  /// As query-status says it.
+  /// The status in query-status.
   std::string run_state = "running";
-  /// The status in query-migrate; empty where there never was a migration.
+  /// The status in query-migrate; empty if there never was a migration.
   std::string migration;
-  /// How many there were.
+  /// Number of migrations.
   std::uint64_t migrations = 0;
-  /// Of the guest's one processor; absent: the command is not offered.
+  /// The thread of the guest's one processor; absent: the command is not offered.
   std::optional<int> thread_id;
   bool can_reopen = true;
   /// A job has copied everything before its start is answered.
   bool is_fast = false;
-  /// Those that the monitor has not sent yet.
+  /// Events that the monitor has not sent yet.
   std::deque<Event> events;
-  /// What the next flush says instead of nothing.
+  /// The output of the next flush, which is normally empty.
   std::optional<std::string> flush_fault;
-  /// What the next filters over a node are refused with.
+  /// The error with which the next filters over a node are refused.
   std::optional<std::string> filter_fault;
   /// How many filters of other programs come between ours and "top", each after ours was added.
   int filters_to_come = 0;
   /// "top" is open for reading only.
   bool is_read_only = false;
-  /// What block-stream is refused with.
+  /// The error with which block-stream is refused.
   std::optional<std::string> stream_fault;
   std::vector<std::string> faults_of_client;
   /// Names of all commands, in order.
@@ -124,14 +123,14 @@ class FakeQemu {
  private:
   [[nodiscard]] Result<std::string> act_on_job(const std::string& name, const qmp::Json& arguments);
   [[nodiscard]] Result<std::string> start(const qmp::Json& arguments);
-  /// The answer to a question, or nothing where `name` is none.
+  /// The answer to a query, or nothing if `name` is not one.
   [[nodiscard]] std::optional<std::string> answer(const std::string& name);
   [[nodiscard]] Result<std::string> act_on_node(const std::string& name,
                                                 const qmp::Json& arguments);
   [[nodiscard]] Result<std::string> act_on_filter(const std::string& name);
   void note_skipped();
   void end_job(const std::string& event, const std::optional<std::string>& error);
-  /// Says why not.
+  /// Returns the error, if any.
   [[nodiscard]] std::optional<std::string> flush();
   [[nodiscard]] std::string jobs() const;
   [[nodiscard]] std::string devices() const;

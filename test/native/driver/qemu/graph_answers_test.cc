@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which name and which image belong together, whatever filters there are; and what a name tells.
+// Which name belongs to which image under any filters, and how file names are read.
 
 #include "driver/qemu/graph_answers.h"
 
@@ -37,8 +37,8 @@ std::string device_of(const std::vector<Level>& levels) {
               R"(", "image": )", image, "}}");
 }
 
-/// One of query-blockstats. A filter shows what is below it as its parent, too, and an image its
-/// file.
+/// An element of query-blockstats. A filter also shows the image below it as its parent, and an
+/// image its file.
 std::string stats_of(const std::vector<Level>& levels) {
   std::string stats;
   for (std::size_t i = levels.size(); i-- > 0;) {
@@ -49,7 +49,7 @@ std::string stats_of(const std::vector<Level>& levels) {
   return stats;
 }
 
-/// A disk of three images with so many filters above it, and between each two.
+/// A disk of three images, with a number of filters above it and between each two.
 std::vector<Level> disk_with(int above, int between) {
   std::vector<Level> levels;
   const auto add_filters = [&levels](const std::string& over, int count) {
@@ -107,7 +107,7 @@ TEST_P(FiltersTest, AreNoImagesAndLeadToTheOneBelow) {
 INSTANTIATE_TEST_SUITE_P(Counts, FiltersTest,
                          testing::Combine(testing::Range(0, 4), testing::Range(0, 4)));
 
-/// Two answers of different moments, and what is said of them.
+/// Two answers from different moments, and the error.
 struct Misfit {
   const char* device;
   const char* stats;
@@ -186,7 +186,7 @@ TEST(GraphAnswersTest, TheShapeOmitsOnlyFieldsThatChangeByThemselves) {
   EXPECT_NE(node, nodes(R"({"node-name": "n", "drv": "raw", "image": {"filename": "/b"}})"));
 }
 
-/// A file name as QEMU tells it.
+/// A file name as QEMU states it.
 struct FileName {
   const char* told;
   const char* path;

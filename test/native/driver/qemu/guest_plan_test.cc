@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a pull under a running guest would do: why it would be refused, and how much it would copy.
+// The plan of a pull under a running guest: its refusals, and how much it would copy.
 
 #include "driver/qemu/guest_plan.h"
 
@@ -23,7 +23,7 @@ namespace {
 constexpr std::uint64_t kCluster = 65536;
 constexpr std::uint64_t kSize = 8 * kCluster;
 
-/// One image as QEMU tells of it.
+/// One image as QEMU describes it.
 struct Layer {
   std::string file;
   std::string format = "qcow2";
@@ -36,7 +36,8 @@ class Guest {
  public:
   explicit Guest(std::vector<Layer> layers) : layers_(std::move(layers)) {}
 
-  /// Also a job of that id, on the nodes of these numbers, and with a filter over one of them.
+  /// Optionally with a job of that id, on the nodes of these numbers, and with a filter over one of
+  /// them.
   [[nodiscard]] GuestView view(const std::string& job_id = "",
                                const std::vector<std::size_t>& on = {},
                                std::optional<std::size_t> over = {}) const {
@@ -186,7 +187,7 @@ TEST(GuestPlanTest, AJobOnPulledLayersConflictsAndOneBelowDoesNot) {
   EXPECT_TRUE(refusals(guest.view("foreign", {2}), onto(2)).empty());
   EXPECT_EQ(refusals(guest.view("foreign", {2}), everything()), std::vector{ErrorKind::kJobActive});
   EXPECT_EQ(refusals(guest.view("foreign", {2}, 2), onto(2)), std::vector{ErrorKind::kJobActive});
-  // A QEMU that does not tell what its jobs work on.
+  // A QEMU that does not report which nodes its jobs use.
   EXPECT_EQ(refusals(guest.view("vda"), onto(2)), std::vector{ErrorKind::kJobActive});
 }
 
@@ -237,7 +238,7 @@ TEST(GuestPlanTest, AGuestWhoseQemuMayNotWriteIsRefused) {
   }
 }
 
-/// The process of the test is the QEMU, and has the files open.
+/// The test's own process stands for QEMU, and has the files open.
 class GuestFilesTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -263,7 +264,7 @@ class GuestFilesTest : public testing::Test {
     open_[path] = std::move(file).value();
   }
 
-  /// With what QEMU tells instead of top, mid and base, if it is something else.
+  /// With other layers than top, mid and base, if given.
   [[nodiscard]] PullPlan measured(const GuestPullOptions& options,
                                   std::vector<Layer> layers = {}) const {
     if (layers.empty()) {
@@ -304,7 +305,7 @@ TEST_F(GuestFilesTest, RelativeNamesAreResolvedInQemusFolder) {
   }
   EXPECT_EQ(measured(everything(), layers).bytes_to_move, 2 * kCluster);
   EXPECT_TRUE(measured(everything(), layers).bytes_free);
-  // Of a QEMU that cannot be looked into the folder is not known.
+  // If QEMU's process cannot be examined, its folder is unknown.
   const GuestView view = Guest(layers).view();
   EXPECT_FALSE(measure(*plan(view, everything()), [] { return true; })->bytes_free);
 }
@@ -341,7 +342,7 @@ TEST_F(GuestFilesTest, FilesOutsideTheAllowedFoldersAreRefused) {
   };
   EXPECT_TRUE(refused(folder_ / "").empty());
   EXPECT_EQ(refused("/proc"), std::vector{ErrorKind::kPolicy});
-  // Where it cannot be shown that they are inside.
+  // It cannot be shown that the files are inside.
   EXPECT_EQ(refused(folder_ / "", false), std::vector{ErrorKind::kPolicy});
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What looks at a job and at its guest say about whether the job has skipped anything.
+// What the polls of a job and of its guest say about whether the job has skipped writes.
 
 #include "driver/qemu/inactive_watch.h"
 
@@ -27,7 +27,7 @@ RunState cancelled(const std::string& status, const std::string& mark = "1") {
 struct Look {
   bool stands;
   RunState state;
-  /// How many of STOP and RESUME were heard before it.
+  /// Number of STOP and RESUME events before it.
   std::uint64_t switches = 0;
 };
 
@@ -54,7 +54,7 @@ TEST_P(InactiveWatchTest, TellsWhetherTheJobMayHaveSkippedAnything) {
   EXPECT_EQ(watch.is_tainted(), story.is_tainted);
 }
 
-/// Looks at a job that goes on, and at one that stands.
+/// A poll of a running job, and of a paused one.
 Look runs(const RunState& state) {
   return {false, state};
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What is asked of a job while its guest is migrated, and afterwards.
+// What is requested of a job while its guest is migrated, and afterwards.
 
 #include "driver/qemu/job_hold.h"
 
@@ -32,7 +32,7 @@ Error refusal(const char* words) {
   return error;
 }
 
-/// What is asked of a job that nobody has paused yet.
+/// The first request to a job that is not paused yet.
 struct First {
   JobStatus status;
   std::optional<ErrorKind> stopped_on;
@@ -74,7 +74,7 @@ TEST(JobHoldTest, APausedJobIsResumedOnceTheGuestIsBack) {
   ASSERT_EQ(hold.next(running), Move::kPause);
   hold.pause_asked();
   hold.pause_answered({});
-  // It was asked, and has not come to a stop yet.
+  // It was requested, but the job has not stopped yet.
   hold.observe(&running, kActive, 0);
   EXPECT_EQ(hold.next(running), Move::kWait);
   EXPECT_FALSE(hold.is_held(running));
@@ -91,7 +91,7 @@ TEST(JobHoldTest, APausedJobIsResumedOnceTheGuestIsBack) {
   EXPECT_EQ(hold.next(paused), Move::kNothing);
 }
 
-/// What QEMU says to a pause.
+/// QEMU's answer to a pause.
 struct PauseAnswer {
   Result<void> answer;
   bool is_held;

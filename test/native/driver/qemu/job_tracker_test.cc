@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The tracker's state machine as a table: every step that it takes, failing in every way, and
-// every status that it may find after it has lost sight of the job.
+// The tracker's state machine as a table: every step failing in every way, and every status that
+// it may find after it has lost sight of the job.
 
 #include "driver/qemu/job_tracker.h"
 
@@ -100,7 +100,7 @@ TEST(JobTrackerTest, EventsOfOtherJobsCauseNoPoll) {
   EXPECT_EQ(rig.host->outstanding(), 1U);  // its timer
 }
 
-/// How the job ends when one step fails in one way, and everything after it succeeds.
+/// The outcome if one step fails in one way and everything after it succeeds.
 struct FailingStep {
   const char* step;
   Failing how;
@@ -179,8 +179,8 @@ INSTANTIATE_TEST_SUITE_P(Ways, LastFlushTest,
                                          FailingStep{"", Failing::kLostBefore, kCompletes},
                                          FailingStep{"", Failing::kLostAfter, kCompletes}));
 
-/// The second node, by which the header is read, is the third that is added, and the third that
-/// goes.
+/// The second node, through which the header is read, is the third node added and the third
+/// removed.
 class SecondNodeTest : public testing::TestWithParam<FailingStep> {};
 
 TEST_P(SecondNodeTest, GoesAgainWhateverFails) {
@@ -229,7 +229,7 @@ TEST(JobTrackerTest, AnUnexpectedHeaderInTheSecondNodeIsAFailure) {
   }
 }
 
-/// What is found when the link is back, by the status; "" for none.
+/// The outcome by the status that is found when the link is back; "" for none.
 struct FoundStatus {
   const char* status;
   std::optional<ErrorKind> ends_with;
@@ -248,7 +248,7 @@ TEST_P(FoundStatusTest, IsWhatCounts) {
     } else {
       rig.qemu.job->status = GetParam().status;
     }
-    // What is not an end yet comes to one.
+    // A status that is not an end leads to one.
     for (int turns = 0; turns < 200 && rig.ends.empty(); ++turns) {
       rig.monitor->restore();
       rig.step();
@@ -272,7 +272,7 @@ INSTANTIATE_TEST_SUITE_P(
                     FoundStatus{"of-the-future", kCompletes},
                     FoundStatus{"", ErrorKind::kJobVanished}));
 
-/// What is heard while it runs.
+/// An end that is heard while it runs.
 struct HeardEnd {
   const char* error;
   ErrorKind ends_with;
@@ -385,7 +385,8 @@ TEST(JobTrackerTest, AStopAtAnyStepEndsItOnceAndOnlyAsWhatItIs) {
   }
 }
 
-/// Runs to the end beside a QEMU that refuses every cancel; the copy is over after `copied_after`.
+/// Runs to the end with a QEMU that refuses every cancel; the copy is over after `copied_after`
+/// polls.
 void run_uncancellable(TrackerRig& rig, std::size_t copied_after) {
   for (int turns = 0; turns < TrackerRig::kTurns && rig.ends.empty(); ++turns) {
     if (rig.qemu.count("query-block-jobs") == copied_after && rig.qemu.job->status == "running") {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What is heard of a guest's stops counts for each look that it may have been too late for.
+// A stop of the guest counts for every poll that may have missed it.
 
 #include "driver/qemu/job_watch.h"
 

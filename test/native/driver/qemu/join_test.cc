@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A pull that meets a job of ours which this process follows, and which nobody has asked for.
+// A pull that finds a job of ours that this process tracks and that nobody has asked for.
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// QEMU's sentences, as its versions say them, and what they mean.
+// The sentences of QEMU's versions, and their meaning.
 
 #include "driver/qemu/qemu_words.h"
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What QEMU 7.2.22 has answered, kept in answers/: query-block, query-blockstats,
-// x-debug-query-block-graph and, where the file has them, query-status, query-migrate,
-// query-named-block-nodes and query-block-jobs, each cut down to the members that say which images
-// there are. The disks:
+// Answers of QEMU 7.2.22, kept in answers/: query-block, query-blockstats,
+// x-debug-query-block-graph and, in some files, query-status, query-migrate,
+// query-named-block-nodes and query-block-jobs. Each is cut down to the members that describe
+// images. The disks:
 //
 //     drive-guest                  -drive vda: top.qcow2 ─▶ sub/mid.qcow2 ─▶ ../base.img; a second
 //                                  -drive, by a relative name: other.qcow2 ─▶ base.img

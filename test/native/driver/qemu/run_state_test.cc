@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// In which of QEMU's states it may write to a guest's images.
+// The states of QEMU in which it may write to a guest's images.
 
 #include "driver/qemu/run_state.h"
 
@@ -40,11 +40,11 @@ const std::vector<State> kStatuses{{"", true},
 struct Migration {
   const char* name;
   bool may_write;
-  /// Also of a guest that is said to run.
+  /// Even if the guest is said to run.
   bool is_inactive = false;
 };
 
-/// MigrationStatus of the same.
+/// MigrationStatus of the same versions.
 const std::vector<Migration> kMigrations{{"", true},
                                          {"none", true},
                                          {"setup", false},
@@ -126,7 +126,7 @@ TEST(RunStateTest, NoMigrationHasNoNumbers) {
   }
 }
 
-/// Of two answers, whether they may be about one migration.
+/// Whether two answers may be about the same migration.
 TEST(RunStateTest, AnotherMigrationHasOtherNumbers) {
   const auto mark = [](const std::string& members) {
     return read_run_state(qmp::Json(), answer(R"({"status": "completed")" + members + "}"))

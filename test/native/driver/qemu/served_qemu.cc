@@ -69,7 +69,7 @@ void ServedQemu::serve() {
 void ServedQemu::serve_client() {
   client_->say(qmp::kGreetingText);
   {
-    // Those that nobody was there to hear.
+    // Events that nobody was connected to receive.
     const std::lock_guard lock(mutex_);
     qemu_.events.clear();
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A FakeQemu behind a real socket, on a thread of its own, one client at a time as QEMU serves
-// them. A command can be held, so that a test acts while it is in flight.
+// A FakeQemu behind a real socket, on a thread of its own. Like QEMU it serves one client at a
+// time. A command can be held, so that a test acts while it is in flight.
 //
 // Thread rule: any thread.
 
@@ -25,13 +25,13 @@ class ServedQemu {
   ServedQemu(const ServedQemu&) = delete;
   ServedQemu& operator=(const ServedQemu&) = delete;
 
-  /// Runs `act` on the QEMU while it does nothing.
+  /// Runs `act` on the QEMU while it is idle.
   template <typename Act>
   auto with(Act act) {
     const std::lock_guard lock(mutex_);
     return act(qemu_);
   }
-  /// Waits until `holds` says so of the QEMU, after some command; false when it never does.
+  /// Waits until `holds` is true of the QEMU, after some command; false if it never is.
   template <typename Holds>
   [[nodiscard]] bool wait_for(Holds holds) {
     std::unique_lock lock(mutex_);
@@ -40,7 +40,7 @@ class ServedQemu {
 
   /// The next `command` waits for release().
   void hold(const std::string& command);
-  /// Waits until it has come.
+  /// Waits until that command has come.
   [[nodiscard]] bool wait_until_held();
   void release();
 
@@ -54,7 +54,7 @@ class ServedQemu {
   void serve_client();
   void answer(const qmp::Request& request);
 
-  /// Guards all but the client, whose other end of the lock is only its shutdown.
+  /// Guards everything but the client; the other side of the lock only shuts the client down.
   std::mutex mutex_;
   std::condition_variable changed_;
   FakeQemu qemu_;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// From a disk's name to a job that QEMU runs, and what stands in the way; and the flush.
+// From a disk's name to a job that QEMU runs, the conflicts on the way, and the flush.
 
 #include "driver/qemu/start_stream.h"
 
@@ -30,13 +30,13 @@ class StartStreamTest : public testing::Test {
         [this](Result<StartedStream> stream) { told_.push_back(std::move(stream)); });
   }
 
-  /// Goes on until the monitor is about to do `command`.
+  /// Runs until the monitor is about to do `command`.
   void run_to(const std::string& command) {
     while (monitor_->next() != command && step()) {
     }
   }
 
-  /// One thing, whoever has something to do; the monitor first.
+  /// Does one thing, of the monitor first, then of the host.
   bool step() { return monitor_->step() || host_->step(); }
 
   const Result<StartedStream>& run() {
@@ -263,7 +263,7 @@ TEST_F(StartStreamTest, RemovesAnotherProcessesOrphanedFilter) {
   qemu_.has_filter = true;
   ask();
   EXPECT_TRUE(run().ok());
-  // The graph does not show it as one of ours.
+  // The graph does not show that the filter is ours.
   EXPECT_TRUE(qemu_.has_filter);
 }
 
@@ -387,12 +387,12 @@ TEST_F(FlushTest, WithoutReopenSucceedsOnlyWhenQemuPrintsNothing) {
 }
 
 TEST_F(FlushTest, AReadOnlyNodeIsFlushedOnlyAfterTheJobHasEnded) {
-  // QEMU's own, for the time of the job.
+  // QEMU makes it read-only during the job.
   qemu_.is_read_only = true;
   EXPECT_TRUE(flushed().ok());
   EXPECT_EQ(flushed(Failing::kNothing, FlushTime::kBeforeJobEnds).error().kind,
             ErrorKind::kGuestBusy);
-  // That of a guest which is elsewhere.
+  // It is read-only because the guest is elsewhere.
   qemu_.run_state = "postmigrate";
   for (const FlushTime time : {FlushTime::kBeforeJobEnds, FlushTime::kAfterJobEnded}) {
     EXPECT_EQ(flushed(Failing::kNothing, time).error().kind, ErrorKind::kGuestBusy);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the end of a followed job may not claim, and when it must not come.
+// What the end of a tracked job must not claim, and when it must not come.
 
 #include <gtest/gtest.h>
 
@@ -37,7 +37,7 @@ TEST(StreamEndTest, AFilterUnderOursOnlyRepeatsTheFlush) {
   ASSERT_TRUE(rig.run());
   ASSERT_EQ(rig.ended_with(), std::nullopt);
   EXPECT_TRUE(rig.ends[0].durable);
-  // Two flushes make the end durable, and two more were begun again.
+  // Two flushes make the end durable; two more were restarted.
   EXPECT_EQ(rig.qemu.count("blockdev-reopen"), 4U);
   EXPECT_FALSE(rig.qemu.has_filter);
 }

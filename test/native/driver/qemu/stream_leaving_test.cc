@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What others ask of a followed job beside its steps: to let go of it, to cancel and let go, and
-// another limit.
+// Requests to a tracked job outside its steps: release it, cancel and release it, and change its
+// limit.
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What QEMU is asked for a pull, and what keeps it from being asked.
+// The request that a pull sends to QEMU, and what prevents it.
 
 #include "driver/qemu/stream_plan.h"
 
@@ -25,7 +25,7 @@ struct Layer {
   std::string format = "qcow2";
 };
 
-/// What query-block, query-blockstats and the graph tell.
+/// A graph from the answers of query-block, query-blockstats and the graph query.
 BlockGraph graph_of(const std::string& devices, const std::string& stats,
                     const std::string& edges = "{}") {
   const auto images = qmp::Json::parse(devices);
@@ -84,7 +84,7 @@ GuestPullOptions everything(const std::string& disk = "vda") {
   return options;
 }
 
-/// What a start makes of it: the plan, or the first refusal.
+/// The plan that a start makes, or the first refusal.
 Result<StreamPlan> plan(const BlockGraph& graph, const GuestPullOptions& options,
                         const qmp::QemuVersion& version = kVersion) {
   BLOCKPULL_TRY(judged,
@@ -191,7 +191,7 @@ INSTANTIATE_TEST_SUITE_P(
                  "/srv/base.qcow2"},
         BaseName{"mid.qcow2", "/vms/mid.qcow2", "/srv/base.qcow2", "/srv/base.qcow2",
                  "/srv/base.qcow2"},
-        // QEMU was told other backing files than the headers state.
+        // QEMU was given other backing files than the headers state.
         BaseName{"mid.qcow2", "/vms/mid.qcow2", "base.qcow2", "/else/base.qcow2",
                  "/else/base.qcow2"},
         BaseName{"old.qcow2", "/vms/mid.qcow2", "base.qcow2", "/vms/base.qcow2", "base.qcow2"},
@@ -320,7 +320,7 @@ TEST(StreamPlanTest, ATemporaryFileIsNotFilled) {
                                     {"/v/top.TRANSIENT-vm0", "base", true},
                                     {"/tmp/vl.disk", "", false}};
   for (const Temporary& top : tops) {
-    // Without a stated name the chain is one that QEMU was told.
+    // Without a stated name, QEMU was given the chain by options.
     const BlockGraph graph = chain_of({{"top", top.file, top.stated}, {"base", "/v/base", ""}});
     const auto planned = plan(graph, everything());
     EXPECT_EQ(planned.ok(), !top.is_refused) << top.file << " " << top.stated;
@@ -425,7 +425,7 @@ TEST(StreamPlanTest, ARelativeNameThatMayBeTheDiskIsReported) {
                    "'; QEMU was started with relative names, so if '", file,
                    "' is that image, name the disk by its device 'vda' or by its node 'top'"));
   }
-  // Looked for through a link; and where the device's name would only lead to that path again.
+  // Searched through a link; and if the device's name would only lead to that path again.
   const DiskName linked{"/link", "/vms/disk.qcow2", "vda"};
   EXPECT_TRUE(why_not(graph("disk.qcow2"), linked).ends_with("name the disk by its node 'top'"));
   for (const char* const file : {"isk.qcow2", "other/disk.qcow2", "/disk.qcow2", "../", ""}) {

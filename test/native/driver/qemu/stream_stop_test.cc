@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A followed job that stops on an error: what it waits on is shown, it goes on when it is resumed,
-// and it fails where nobody would do that.
+// A tracked job that stops on an error: it shows the error, continues when it is resumed, and fails
+// if nobody would resume it.
 
 #include <gtest/gtest.h>
 
@@ -12,7 +12,7 @@ namespace {
 
 class StreamStopTest : public testing::Test {
  protected:
-  /// Starts it; it has stopped by the time of the first look, which shows it.
+  /// Starts it; it has stopped by the first poll, which shows that.
   void stop_on(const char* io_status) {
     ASSERT_TRUE(rig_.start_watching());
     rig_.qemu.job->status = "paused";

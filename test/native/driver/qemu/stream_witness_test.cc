@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the files of a guest show of a stream: what lacks in the active image before the end, and
-// what its header states afterwards.
+// What the files of a guest show about a stream: the data that the active image lacks before the
+// end, and the header afterwards.
 
 #include "driver/qemu/stream_witness.h"
 
@@ -28,7 +28,7 @@ struct Layer {
   std::uint64_t size = kClusters;
 };
 
-/// The image as a QEMU that has it open tells of it.
+/// The image as a QEMU that has it open describes it.
 BlockNode node_of(const std::string& path, const std::string& driver = "qcow2") {
   BlockNode node;
   node.name = path;
@@ -69,7 +69,7 @@ std::vector<BlockNode> write_chain(const files::TempFolder& folder,
   return nodes;
 }
 
-/// Walks to the end.
+/// Walks to the end, and returns what is lacking.
 StreamWitness::Lacking lacking(const std::vector<BlockNode>& layers, std::size_t base) {
   auto witness = StreamWitness::open(layers, base);
   EXPECT_TRUE(witness.ok()) << witness.error().message;
@@ -84,7 +84,7 @@ StreamWitness::Lacking lacking(const std::vector<BlockNode>& layers, std::size_t
   return told.ok() ? *told : StreamWitness::Lacking{};
 }
 
-/// A chain, top first, and what lacks in the top for a stream after which the layers from `base` on
+/// A chain, top first, and what the top lacks for a stream after which the layers from `base` on
 /// stay.
 struct Stream {
   const char* name;
@@ -190,16 +190,16 @@ TEST(StreamWitnessTest, FilesNotSeenToBeQemusAreNotOpened) {
   }
 }
 
-/// What was promised of a header, and what it states.
+/// The promise about a header, and what it states.
 struct Header {
   const char* name;
   /// "" for none.
   std::string stated;
   std::string stated_format;
   bool keeps_base;
-  /// Absent where an earlier process chose the name.
+  /// Absent if an earlier process chose the name.
   std::optional<std::string> promised;
-  /// What is wrong with it, or "".
+  /// The fault, or "".
   const char* wrong;
 };
 

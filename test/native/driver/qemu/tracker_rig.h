@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A tracker between a monitor and a host that do one thing at a time, so a test stops it anywhere.
+// A tracker between a monitor and a host that do one thing at a time, so a test can stop it
+// anywhere.
 //
-// The files of its QEMU are not to be seen from here, so a completed end is never a verified one.
+// The files of its QEMU cannot be seen from here, so a completed job is never verified.
 
 #pragma once
 
@@ -66,20 +67,20 @@ class TrackerRig {
                    [this](job::Ending ending) { ends.push_back(std::move(ending)); });
   }
 
-  /// Starts it; false unless it comes to look at the job, which runs.
+  /// Starts it; false unless it polls the job, which runs.
   bool start_watching() {
     start();
     return run_to("query-block-jobs");
   }
 
-  /// The same, and all is copied by the time of that look.
+  /// The same, and everything is copied by that poll.
   bool start_copied() {
     const bool is_watching = start_watching();
     qemu.finish_copying();
     return is_watching;
   }
 
-  /// Starts it, and goes on for so many turns, early in which all is copied.
+  /// Starts it and runs for a number of turns; everything is copied early in them.
   void start_and_take(int turns) {
     start();
     for (int turn = 0; turn < turns && ends.empty(); ++turn) {
@@ -90,10 +91,10 @@ class TrackerRig {
     }
   }
 
-  /// One thing, whoever has something to do; the monitor first.
+  /// Does one thing, of the monitor first, then of the host.
   bool step(Failing how = Failing::kNothing) { return monitor->step(how) || host->step(); }
 
-  /// Goes on until the monitor is about to do `command`; false when that does not come.
+  /// Runs until the monitor is about to do `command`; false if that does not come.
   bool run_to(const std::string& command) {
     for (int turns = 0; turns < kTurns && ends.empty(); ++turns) {
       if (monitor->next() == command) {
@@ -104,7 +105,7 @@ class TrackerRig {
     return false;
   }
 
-  /// Goes on until the end, restoring the link when it is down; false when there is none.
+  /// Runs to the end, restoring the link when it is down; false if there is no end.
   bool run() {
     for (int turns = 0; turns < kTurns && ends.empty(); ++turns) {
       if (!monitor->is_up()) {
@@ -115,12 +116,12 @@ class TrackerRig {
     return ends.size() == 1;
   }
 
-  /// The kind that it ended with; absent when it completed.
+  /// The kind of the error that it ended with; absent if it completed.
   [[nodiscard]] std::optional<ErrorKind> ended_with() const {
     return ends.empty() || !ends[0].error ? std::nullopt : std::optional(ends[0].error->kind);
   }
 
-  /// What may never be, whatever happened; empty when all is well.
+  /// The promise that was broken, whatever happened; empty if none was.
   [[nodiscard]] std::string broken_promise() const {
     if (ends.size() > 1) {
       return "it ended twice";
@@ -154,7 +155,7 @@ class TrackerRig {
     return {};
   }
 
-  /// The nodes that it has put into its QEMU, once everybody is idle.
+  /// The nodes that it has left in its QEMU once everything is idle.
   [[nodiscard]] std::string left_node() {
     for (int turns = 0; turns < kTurns && step(); ++turns) {
     }

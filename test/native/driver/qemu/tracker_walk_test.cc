@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Random walks of the tracker: whatever QEMU, its storage, the link, migrations, other programs
-// and the user do, and in whatever order, it ends once and its promises hold. A failure prints its
+// Random walks of the tracker. QEMU, its storage, the link, migrations, other programs and the
+// user act in any order; the tracker must end once and keep its promises. A failure prints its
 // seed.
 
 #include <array>
@@ -24,7 +24,7 @@ class Walk {
     rig_.start();
   }
 
-  /// Empty when all went well.
+  /// Empty if all went well.
   std::string run() {
     for (int turn = 0; turn < 400 && rig_.ends.empty(); ++turn) {
       happen();
@@ -79,7 +79,7 @@ class Walk {
         break;
       case 8:
         if (is_alive && qemu.job->status == "pending" && qemu.is_active() && is_one_in(3)) {
-          // Another program, whose own flush had no fault.
+          // Another program, whose own flush succeeded.
           qemu.flush_fault.reset();
           qemu.conclude(std::nullopt);
         }
@@ -101,8 +101,8 @@ class Walk {
     }
   }
 
-  /// One step of a migration. The images go no sooner than a look could have shown it: memory takes
-  /// longer to copy than a finalize that is on its way.
+  /// One step of a migration. It takes the images no sooner than a poll could have shown it:
+  /// copying the memory takes longer than a finalize in flight.
   void migrate() {
     constexpr std::size_t kLooks = 3;
     FakeQemu& qemu = rig_.qemu;
@@ -132,13 +132,13 @@ class Walk {
                                                Failing::kLostBefore, Failing::kLostAfter};
     const Failing how = is_one_in(8) ? kFailures[random_() % kFailures.size()] : Failing::kNothing;
     if (how == Failing::kLate || how == Failing::kLostAfter) {
-      // A flush that failed, and whose answer is lost, cannot be told from one that was not done.
+      // A failed flush whose answer is lost looks like one that was not done.
       rig_.qemu.flush_fault.reset();
     }
     rig_.monitor->step(how);
   }
 
-  /// From now on all goes well.
+  /// From now on everything succeeds.
   std::string settle() {
     FakeQemu& qemu = rig_.qemu;
     qemu.flush_fault.reset();
