@@ -8,6 +8,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { checkCycles, checkErrorMaker, checkImports, checkIncludes, checkLoader, checkWriters } from './tidy/layers.js'
+import { checkNamedFiles } from './tidy/named-files.js'
 import { checkFileLengths, checkFunctions, checkLineLengths, findFunctions } from './tidy/sizes.js'
 import { repository, repositoryFiles, type SourceFile } from './tidy/source-files.js'
 import { checkSourceList } from './tidy/source-list.js'
@@ -144,6 +145,12 @@ describe('words and names', () => {
     ['native/job/a.cc', '// SPDX-License-Identifier: MIT\n//\n// A note.\n// More of it.\n'],
   ])('a missing head is found in %s', (path, text) => {
     expect(checkHeads(sample(path, text))).toHaveLength(1)
+  })
+
+  test('a file that a comment names is there', () => {
+    expect(checkNamedFiles(files)).toEqual([])
+    const naming = (name: string) => checkNamedFiles(sample('native/job/a.h', `// See ${name}.\nint b; // ${name}\n`))
+    expect([naming('job/a.h'), naming('job/b.h'), naming('gone.cc')].map(({ length }) => length)).toEqual([0, 2, 2])
   })
 
   test('no word is banned', () => {

@@ -3,9 +3,8 @@
 // Calls that may block, or that answer at any time, seen from JavaScript as promises.
 //
 //     JavaScript thread   start ──▶ promise                    … settled by the dispatcher
-//     a thread of calls.h      work() ──▶ Result ─▶ post           a blocking call, in steps
-//                              call(answer)                        a call that answers
-//     any thread                    answer(Result) ─▶ post
+//     blocking_calls.h      work() ──▶ Result ─▶ post          a blocking call, in steps
+//     any thread            call(done) … done(Result) ─▶ post  a call that answers
 //
 // A task of the dispatcher settles the promise, so that anything posted during the call, such as an
 // event, comes first. A failure rejects with a plain record, which lib/results/errors.ts turns into

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The functions of NativeBinding in lib/native.ts for bare image files. No logic: each reads its
-// request, makes one call of native/virt on a thread of calls.h and converts the result.
+// request, makes one call of native/virt on a thread of blocking_calls.h and converts the result.
 //
 // Thread rule: the JavaScript thread.
 
