@@ -22,7 +22,7 @@ constexpr std::array<std::pair<std::string_view, JobStatus>, 10> kStatuses{{
     {"null", JobStatus::kNull},
 }};
 
-/// The status alone does not tell: a job that QEMU drains is paused for a moment too.
+/// The status alone is not enough: QEMU also pauses a job for a moment while it drains it.
 std::optional<ErrorKind> read_stop(const Json& job) {
   const std::string status = job.member("io-status").text_or_empty();
   if (!job.member("paused").is_true() || status.empty() || status == "ok") {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The commands that a pull needs, typed: how each is asked, and what its answer says. Names and
-// members are those of QEMU's "QMP reference manual"; only what is used is here.
+// The commands that a pull needs, typed: how to send each, and what its answer means. Names and
+// members are those of QEMU's "QMP reference manual". Only the commands in use are here.
 //
 // Pure functions.
 
@@ -17,9 +17,9 @@
 
 namespace blockpull::qmp {
 
-/// block-stream (QEMU 3.1): fills `device` from what lies below it. Given no base, everything. QEMU
-/// dismisses the job itself: one that has concluded and stays is a trap, since QEMU 7.2 and 10.0
-/// end when somebody lists the nodes then.
+/// block-stream (QEMU 3.1): fills `device` from the layers below it, from all of them without a
+/// base. QEMU dismisses the job itself. A concluded job that stays is a trap: QEMU 7.2 and 10.0 end
+/// when somebody then lists the nodes.
 struct BlockStream {
   std::string job_id;
   /// Node or device name.
@@ -31,7 +31,7 @@ struct BlockStream {
   std::uint64_t speed = 0;
   /// "report", "stop" or "enospc".
   std::string_view on_error = "report";
-  /// Whether the job waits at `pending` until job-finalize.
+  /// True: QEMU finalizes the job by itself. False: the job waits at `pending` until job-finalize.
   bool auto_finalize = false;
 };
 
@@ -55,7 +55,7 @@ enum class JobStatus : std::uint8_t {
   kAborting,
   kConcluded,
   kNull,
-  /// One that QEMU has not had when this was written.
+  /// A status that no QEMU had when this was written.
   kOther,
 };
 
@@ -67,18 +67,18 @@ struct BlockJob {
   /// "stream".
   std::string type;
   JobStatus status = JobStatus::kOther;
-  /// Guest bytes gone over, and the virtual size; both 0 when there is nothing to do.
+  /// Guest bytes passed, and the virtual size; both 0 if there is nothing to do.
   std::uint64_t offset = 0;
   std::uint64_t length = 0;
   std::uint64_t speed = 0;
   bool auto_finalize = true;
-  /// The error on which it waits to be resumed, kNoSpace or kIo (`io-status`).
+  /// The error on which the job waits to be resumed, kNoSpace or kIo (`io-status`).
   std::optional<ErrorKind> stopped_on;
   /// Why it failed.
   std::optional<std::string> error;
 
   [[nodiscard]] bool is_pending() const { return status == JobStatus::kPending; }
-  /// It takes no command any more.
+  /// The job takes no command any more.
   [[nodiscard]] bool is_ending() const {
     return status == JobStatus::kAborting || status == JobStatus::kConcluded ||
            status == JobStatus::kNull;
@@ -88,10 +88,10 @@ struct BlockJob {
 [[nodiscard]] Command query_block_jobs();
 [[nodiscard]] std::vector<BlockJob> read_block_jobs(const Json& answer);
 
-/// The one of that id, or nullptr.
+/// The job with that id, or nullptr.
 [[nodiscard]] const BlockJob* find_job(const std::vector<BlockJob>& jobs, std::string_view id);
 
-/// JOB_STATUS_CHANGE: whose status.
+/// The id in a JOB_STATUS_CHANGE.
 [[nodiscard]] std::optional<std::string> changed_job(const Event& event);
 
 }  // namespace blockpull::qmp

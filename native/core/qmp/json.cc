@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// json-c keeps integers as int64 or uint64, whichever fits. One that fits neither it would hold at
-// the nearest bound, as if that had been sent; so parse() looks for such numbers first and hands
-// them over with an exponent, which makes them what they are to QEMU: numbers, and no integers.
+// json-c keeps integers as int64 or uint64, whichever fits. An integer that fits neither would
+// silently become the nearest bound. So parse() looks for such numbers first and hands them over
+// with an exponent, which makes them what they are to QEMU: numbers, but not integers.
 
 #include "core/qmp/json.h"
 
@@ -21,15 +21,15 @@
 namespace blockpull::qmp {
 namespace {
 
-/// Digits of the shortest integers that may not fit 64 bits.
+/// Digits of the shortest integers that may not fit into 64 bits.
 constexpr std::size_t kLongDigits = 19;
 
 bool is_digit(char byte) {
   return byte >= '0' && byte <= '9';
 }
 
-/// Whether so many digits stand in a row anywhere. A row of n covers one of every n bytes, so that
-/// only those are looked at.
+/// Whether that many digits stand in a row anywhere. A row of n covers one of every n bytes, so
+/// only every n-th byte is checked.
 bool has_long_digits(std::string_view text) {
   for (std::size_t at = kLongDigits - 1; at < text.size(); at += kLongDigits) {
     if (is_digit(text[at])) {
@@ -54,7 +54,7 @@ bool fits_64_bits(std::string_view number) {
                                : std::from_chars(number.data(), end, other).ec == std::errc();
 }
 
-/// `text` with an exponent behind each integer that fits no 64 bits.
+/// `text` with an exponent after each integer that does not fit into 64 bits.
 std::string without_overflow(std::string_view text) {
   std::string out;
   bool in_string = false;
@@ -82,8 +82,8 @@ struct Parsed {
   json_tokener_error error = json_tokener_success;
 };
 
-/// Deep enough for nearly all messages. json-c takes and clears 48 bytes for each level that might
-/// come, which for kObjectDepth would cost more than the parsing of an event.
+/// Deep enough for nearly all messages. json-c allocates and clears 48 bytes for each possible
+/// level. For kObjectDepth that would cost more than the parsing of an event.
 constexpr std::size_t kUsualLevels = 32;
 
 Parsed parse_with(std::string_view text, std::size_t levels) {
@@ -96,7 +96,7 @@ Parsed parse_with(std::string_view text, std::size_t levels) {
   Parsed parsed;
   parsed.value = json_tokener_parse_ex(tokener, text.data(), static_cast<int>(text.size()));
   parsed.error = json_tokener_get_error(tokener);
-  // It stops at a NUL as if nothing followed.
+  // json-c stops at a NUL as if nothing followed.
   if (parsed.error == json_tokener_success && json_tokener_get_parse_end(tokener) != text.size()) {
     parsed.error = json_tokener_error_parse_unexpected;
   }
@@ -193,7 +193,7 @@ std::optional<std::uint64_t> Json::number() const {
   if (value_ == nullptr || json_object_is_type(value_, json_type_int) == 0) {
     return std::nullopt;
   }
-  // A negative number reads as 0 when asked for without its sign.
+  // json-c reads a negative number as 0 in its unsigned getter.
   if (json_object_get_int64(value_) < 0) {
     return std::nullopt;
   }
@@ -205,7 +205,7 @@ std::optional<std::int64_t> Json::signed_number() const {
     return std::nullopt;
   }
   const std::int64_t value = json_object_get_int64(value_);
-  // Above the range json-c answers with its bound.
+  // Above the range json-c returns its bound.
   if (value == std::numeric_limits<std::int64_t>::max() &&
       json_object_get_uint64(value_) != static_cast<std::uint64_t>(value)) {
     return std::nullopt;

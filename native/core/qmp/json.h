@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// JSON as monitors speak it: values that were parsed, and a writer for what we send.
+// JSON as monitors speak it: parsed values, and a writer for what we send.
 //
 // json-c does the parsing; no other file knows it. A Json is a counted reference into a tree that
-// never changes. Asking for what is not there is ordinary (QEMU adds and drops members from version
-// to version), so a missing member is an absent Json, whose members are absent too, and the typed
-// getters are optional:
+// never changes. A missing member is ordinary, since QEMU adds and drops members from version to
+// version. So it is an absent Json, whose members are absent too, and the typed getters are
+// optional:
 //
 //     value.member("inserted").member("image").member("virtual-size").number()
 //
-// Integers are exact over the whole 64-bit range, signed and unsigned. A number with a fraction or
-// an exponent is no integer, and neither is one beyond 64 bits, as in QEMU itself. Of two members
-// of one name the last counts, as in JavaScript. Half a surrogate pair is read as U+FFFD.
+// Integers are exact over the whole 64-bit range, signed and unsigned. As in QEMU itself, a number
+// with a fraction or an exponent is not an integer, and neither is one beyond 64 bits. Of two
+// members with one name the last counts, as in JavaScript. Half a surrogate pair is read as U+FFFD.
 //
-// Thread rule: one thread at a time, and a tree with all of its references.
+// Thread rule: one thread at a time for a tree and all of its references.
 
 #pragma once
 
@@ -39,21 +39,21 @@ class Json {
   Json& operator=(Json other) noexcept;
   ~Json();
 
-  /// One whole object or array. kMonitorLost when `text` is neither.
+  /// Parses one whole object or array. kMonitorLost if `text` is neither.
   [[nodiscard]] static Result<Json> parse(std::string_view text);
 
-  /// Whether it is there; a JSON null is not.
+  /// False if the value is absent or a JSON null.
   [[nodiscard]] bool exists() const { return value_ != nullptr; }
 
   /// The member of an object, or absent.
   [[nodiscard]] Json member(const char* name) const;
 
-  /// Whether an object has such a member, be it null.
+  /// Whether an object has such a member, even a null.
   [[nodiscard]] bool has(const char* name) const;
 
   [[nodiscard]] bool is_object() const;
 
-  /// Elements of an array; 0 for everything else.
+  /// Elements of an array; 0 for every other value.
   [[nodiscard]] std::size_t size() const;
   /// The element of an array, or absent.
   [[nodiscard]] Json at(std::size_t index) const;
@@ -66,7 +66,7 @@ class Json {
 
   /// The value of a string, or "".
   [[nodiscard]] std::string text_or_empty() const { return text().value_or(std::string()); }
-  /// The value of a boolean; false where it is none.
+  /// The value of a boolean; false for every other value.
   [[nodiscard]] bool is_true() const { return boolean().value_or(false); }
 
  private:
@@ -77,9 +77,9 @@ class Json {
   json_object* value_ = nullptr;
 };
 
-/// Writes one flat object, members in the order given; objects nest by `object`. Strings go in as
-/// they are, but for quotes, backslashes and control characters, which QEMU takes only escaped: who
-/// sends asks check_sendable().
+/// Writes one flat object, with its members in call order; `object` nests. Strings are written as
+/// they are. Only quotes, backslashes and control characters are escaped, as QEMU requires. The
+/// sender calls check_sendable().
 class JsonWriter {
  public:
   JsonWriter& member(std::string_view name, std::string_view value);
@@ -89,7 +89,7 @@ class JsonWriter {
   }
   JsonWriter& member(std::string_view name, bool value);
   JsonWriter& number(std::string_view name, std::uint64_t value);
-  /// `written` is what another writer gave.
+  /// `written` is the text of another writer.
   JsonWriter& object(std::string_view name, const std::string& written);
 
   /// "{…}".
@@ -102,12 +102,12 @@ class JsonWriter {
   std::string text_ = "{";
 };
 
-/// kInvalidArgument when QEMU would not take `request` for UTF-8. It would answer without an id, so
-/// that nobody would know which command failed; and to write another name in place of the one that
-/// QMP cannot speak would name another file.
+/// kInvalidArgument if QEMU would not accept `request` as UTF-8. QEMU would answer without an id,
+/// so we could not tell which command failed. A name that QMP cannot carry is not replaced, because
+/// another name means another file.
 [[nodiscard]] Result<void> check_sendable(std::string_view request);
 
-/// The beginning of what a monitor sent, for a sentence: one line of printable ASCII.
+/// The beginning of what a monitor sent, for an error message: one line of printable ASCII.
 [[nodiscard]] std::string excerpt(std::string_view sent);
 
 }  // namespace blockpull::qmp

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a monitor can say, one kind each (QEMU's "QMP protocol specification"):
+// The messages of a monitor, one kind each (QEMU's "QMP protocol specification"):
 //
 //     {"QMP": {"version": …, "capabilities": […]}}                     greeting, once, first
 //     {"return": VALUE, "id": ID}                                      answer
 //     {"error": {"class": CLASS, "desc": TEXT}, "id": ID}              refusal
 //     {"event": NAME, "data": {…}, "timestamp": {…}}                   event, at any time
 //
-// Members may come in any order, and unknown ones are passed over. An answer without an id belongs
-// to no command of ours (QEMU could not even parse what it was sent).
+// Members may come in any order, and unknown members are ignored. An answer without an id belongs
+// to no command of ours: QEMU could not even parse what it was sent.
 //
 // Pure functions.
 
@@ -36,7 +36,7 @@ struct Greeting {
   QemuVersion version;
 };
 
-/// QEMU's words for what it does not do; of the class only a few values mean anything.
+/// A refusal in QEMU's words. Only a few values of the class mean anything.
 struct CommandError {
   /// "GenericError", "CommandNotFound", "DeviceNotActive", "DeviceNotFound".
   std::string error_class;
@@ -45,7 +45,7 @@ struct CommandError {
 
 struct Reply {
   std::optional<std::uint64_t> id;
-  /// Of a success.
+  /// The result of a success.
   Json value;
   std::optional<CommandError> error;
 };
@@ -59,7 +59,7 @@ struct Event {
 
 using Message = std::variant<Greeting, Reply, Event>;
 
-/// kMonitorLost when `object` is no message of QMP.
+/// kMonitorLost if `object` is not a QMP message.
 [[nodiscard]] Result<Message> read_message(std::string_view object);
 
 }  // namespace blockpull::qmp

@@ -20,7 +20,7 @@ Error unsupported(const std::string& name, std::string_view what, std::string_vi
                          "supported, so ", remedy));
 }
 
-/// "host:4444". A path that looks so can be written with its folder.
+/// "host:4444". A path that looks like that can be written with its folder.
 bool is_host_and_port(std::string_view name) {
   const std::size_t colon = name.rfind(':');
   if (colon == std::string_view::npos || name.find('/') != std::string_view::npos) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What can be wrong with a monitor, in words. Users give the socket of QEMU's human monitor, or
-// what they wrote behind -qmp, and then have to hear that rather than that their guest is shut off,
-// or that the connection broke.
+// The errors of a monitor, in words. Some users give the socket of QEMU's human monitor, or the
+// text that they wrote behind -qmp. The error says that, rather than "shut off" or "connection
+// broke".
 //
 // Pure functions.
 
@@ -20,10 +20,10 @@ namespace blockpull::qmp {
 
 /// kUnsupported for a name that is an address of another kind: TCP ("tcp:…", "host:4444"), an
 /// abstract socket ("@name"), or a path with QEMU's words around it ("unix:…"). Absent for every
-/// other name. To be asked about names that are no file.
+/// other name. Only for names at which there is no file.
 [[nodiscard]] std::optional<Error> refuse_address(const std::string& name);
 
-/// kInvalidArgument: the socket sent `received` where a greeting was due.
+/// kInvalidArgument: the socket sent `received` in place of a greeting.
 [[nodiscard]] Error no_qmp(const std::string& path, std::string_view received);
 
 /// kMonitorBusy: somebody listens, and `what` happened in place of a greeting.

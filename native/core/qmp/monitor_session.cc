@@ -22,25 +22,26 @@ using std::chrono::duration_cast;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-/// How long an unused connection is kept, so that one call after another does not connect anew.
-/// Shorter than any deadline for a greeting, so that others who wait for it get it.
+/// How long an unused connection is kept, so that successive calls do not each connect. Shorter
+/// than any deadline for a greeting, so that waiting clients are served in time.
 constexpr Nanoseconds kRest = seconds(1);
 
-/// Pauses between tries to connect again: doubled from the first to the last.
+/// Pauses between attempts to connect again: doubled from the first to the longest.
 constexpr Nanoseconds kFirstBackoff = milliseconds(50);
 constexpr Nanoseconds kLongestBackoff = seconds(5);
 
-/// How often it is tried to get into a full backlog.
+/// Time between attempts to enter a full backlog.
 constexpr Nanoseconds kQueueInterval = milliseconds(20);
 
-/// One read, and how many of them before others have their turn.
+/// Bytes of one read, and how many reads in a row before other sockets have their turn.
 constexpr std::size_t kReadBytes = std::size_t{64} << 10U;
 constexpr int kReadsAtOnce = 4;
 
-/// Bytes that wait to be sent. Commands are small, so a peer that leaves so many unread is dead.
+/// Most bytes that wait to be sent. Commands are small, so a peer that leaves more unread is dead.
 constexpr std::size_t kUnsentBytes = std::size_t{4} << 20U;
 
-/// QEMUs of one version list the same, some 20 KB of names: a thousand monitors share them.
+/// QEMUs of one version list the same commands, some 20 KB of names. A thousand monitors share
+/// them.
 std::shared_ptr<const CommandSet> shared_set(CommandSet commands) {
   static std::mutex mutex;
   static auto* const latest = new std::weak_ptr<const CommandSet>;
@@ -112,7 +113,7 @@ std::uint64_t MonitorSession::start_timer(Nanoseconds delay, void (MonitorSessio
   });
 }
 
-/// Begins a connection unless there is one, or one is being made.
+/// Starts to connect unless there is a connection, or one is being made.
 void MonitorSession::connect() {
   if (closed_ || (state_ != State::kIdle && state_ != State::kBackoff)) {
     return;
@@ -152,8 +153,8 @@ void MonitorSession::connect() {
                        &MonitorSession::greeting_overdue);
 }
 
-/// QEMU's backlog has room for one or two, and it may be full of those who have left it already:
-/// who only asked whether somebody listens.
+/// QEMU's backlog has room for one or two clients. It may be full of clients that only checked
+/// whether somebody listens and have already left.
 void MonitorSession::queue_up() {
   const Nanoseconds now = reactor_->clock().now();
   greeting_due_ = greeting_due_.value_or(now + deadlines_.connect);
@@ -189,7 +190,7 @@ void MonitorSession::begin_silence() {
   }
 }
 
-/// Something has come.
+/// A byte was received.
 void MonitorSession::end_silence() {
   const bool is_owed = !in_flight_.empty() || state_ == State::kGreeting;
   silent_since_ = is_owed ? reactor_->clock().now() : Nanoseconds(0);
@@ -205,7 +206,7 @@ void MonitorSession::greeting_overdue() {
   lose_ungreeted(text("sent no greeting in ", waited, " ms"));
 }
 
-/// One that is tried again has been silent all the time.
+/// The silence of a monitor that is tried again counts from the first attempt.
 void MonitorSession::lose_ungreeted(std::string_view what) {
   const Nanoseconds since = silent_since_;
   lose(busy(path_, what));
@@ -264,7 +265,7 @@ Result<void> MonitorSession::take_bytes(std::string_view bytes) {
   if (!fed.ok()) {
     taken = std::move(fed);
   }
-  // What has greeted before is a QMP monitor, whatever it begins with now.
+  // A monitor that has greeted before is a QMP monitor, whatever it sends first now.
   if (!taken.ok() && state_ == State::kGreeting && !peer_.is_there) {
     return no_qmp(path_, bytes);
   }
@@ -297,7 +298,7 @@ Result<void> MonitorSession::take(std::string_view object) {
     return {};
   }
   if (state_ == State::kGreeting) {
-    // What was meant for the client before us.
+    // Meant for the client before us.
     return {};
   }
   if (auto* const reply = std::get_if<Reply>(&message)) {
@@ -320,7 +321,7 @@ Result<void> MonitorSession::take_reply(Reply reply) {
   }
   const auto found = in_flight_.find(*reply.id);
   if (found == in_flight_.end()) {
-    // The answer to a command that had its time.
+    // The answer to a command that has timed out.
     return {};
   }
   InFlight answered = std::move(found->second);
@@ -345,7 +346,7 @@ void MonitorSession::negotiate(const Greeting& greeting) {
       lose(answer.error());
     }
   };
-  // The session owns what holds these callbacks, so it is there when they run.
+  // The session owns the objects that hold these callbacks, so it still exists when they run.
   send({"qmp_capabilities", "", false}, refused);
   send({"query-commands", "", false}, [this, refused](const Result<Json>& answer) {
     if (!answer.ok()) {
@@ -403,8 +404,8 @@ void MonitorSession::send(Command command, Monitor::Answer done) {
     written = make_error(ErrorKind::kMonitorLost, text("monitor '", path_, "' reads nothing"));
   }
   if (!written.ok()) {
-    // Not at once: who sends is not ready to hear of its end. By then another connection may have
-    // been made, which does not owe this answer.
+    // Posted, since the sender is not ready to receive the end of its command. Until then a new
+    // connection may have been made, which does not owe this answer.
     reactor_->post([weak = weak_from_this(), id, why = written.error()] {
       const auto self = weak.lock();
       if (self != nullptr && self->in_flight_.count(id) > 0) {
@@ -425,7 +426,7 @@ void MonitorSession::expire(std::uint64_t id) {
   rest_if_unused();
 }
 
-/// The connection is no more, or could not be made: whatever waits for it hears why.
+/// The connection is lost, or could not be made: everything that waits for it gets the reason.
 void MonitorSession::lose(const Error& why) {
   const bool was_up = state_ == State::kReady;
   disconnect();
@@ -489,7 +490,7 @@ void MonitorSession::rest_if_unused() {
   }
 }
 
-/// Used again meanwhile: the next time that it is not, the rest begins anew.
+/// If the monitor is in use again, the next end of use starts a new rest.
 void MonitorSession::end_rest() {
   if (state_ == State::kReady && !is_used()) {
     disconnect();

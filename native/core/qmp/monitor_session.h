@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What is behind a Monitor: the state of its connection, on the reactor's thread alone. Every
-// public call of the monitor arrives here as a posted callback, so nothing is entered twice and
-// there is no lock.
+// The state behind a Monitor: its connection, on the reactor's thread only. Every public call of
+// the monitor arrives here as a posted callback, so there is no re-entry and no lock.
 //
-// Thread rule: the reactor's thread, but where it says otherwise.
+// Thread rule: the reactor's thread, except where a function states otherwise.
 
 #pragma once
 
@@ -90,7 +89,7 @@ class MonitorSession : public std::enable_shared_from_this<MonitorSession> {
   State state_ = State::kIdle;
   /// state_ is kReady.
   std::atomic<bool> is_up_{false};
-  /// Since when silent_for() counts, by the reactor's clock; 0: nothing is owed.
+  /// When silent_for() started to count, by the reactor's clock; 0: nothing is due.
   std::atomic<Nanoseconds> silent_since_{Nanoseconds(0)};
   bool closed_ = false;
   UniqueFd socket_;
@@ -99,14 +98,15 @@ class MonitorSession : public std::enable_shared_from_this<MonitorSession> {
   Peer peer_;
   std::uint64_t next_id_ = 1;
   std::map<std::uint64_t, InFlight> in_flight_;
-  /// Commands, and questions who is there, that came before the connection was ready.
+  /// Commands and reach() calls that came before the connection was ready.
   std::deque<Waiting> waiting_;
   std::vector<std::function<void(Result<Peer>)>> reaching_;
   std::map<std::uint64_t, Listener> listeners_;
-  /// The one that the state waits for: a greeting, the next try, the end of a rest. 0: none.
+  /// The timer of the current state: for a greeting, the next attempt, or the end of a rest. 0:
+  /// none.
   std::uint64_t timer_ = 0;
   Nanoseconds backoff_{0};
-  /// Until when the greeting must have come; set while the socket's backlog is full.
+  /// Deadline of the greeting; set while the socket's backlog is full.
   std::optional<Nanoseconds> greeting_due_;
 };
 

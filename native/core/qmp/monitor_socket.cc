@@ -21,7 +21,7 @@ Result<net::Connecting> connect_monitor(const std::string& path) {
   auto connecting = net::connect_unix(path);
   if (!connecting.ok()) {
     Error error = std::move(connecting).error();
-    // Nothing is wrong with the monitor, and a later try may find a descriptor.
+    // The monitor itself is fine, and a later attempt may find a free descriptor.
     if (error.error_number == EMFILE || error.error_number == ENFILE) {
       error.kind = ErrorKind::kMonitorLost;
     }

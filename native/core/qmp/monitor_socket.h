@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One connect to a monitor's name. It says whether the guest runs: a QEMU listens, or nobody does.
-// Whether that QEMU serves us, its greeting says.
+// One connect to a monitor's name. It shows whether the guest runs: a QEMU listens, or nobody does.
+// The greeting shows whether that QEMU serves us.
 //
 // Thread rule: any thread; nothing waits.
 
@@ -14,8 +14,8 @@
 
 namespace blockpull::qmp {
 
-/// As net::connect_unix(), and also kUnsupported for an address that is no path, and kMonitorLost
-/// where this process has no file descriptor left.
+/// Fails as net::connect_unix() does. Also kUnsupported for an address that is not a path, and
+/// kMonitorLost if this process has no file descriptor left.
 [[nodiscard]] Result<net::Connecting> connect_monitor(const std::string& path);
 
 }  // namespace blockpull::qmp

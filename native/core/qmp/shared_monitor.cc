@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The monitor that users hold is a handle: its calls are posted to the session on the reactor's
-// thread, and its end ends the session there. What is posted holds the session, so an answer that
-// is on its way finds it.
+// Users hold the monitor as a handle: its calls are posted to the session on the reactor's thread.
+// The end of the handle closes the session there. A posted call holds the session, so an answer on
+// its way still finds it.
 
 #include "core/qmp/shared_monitor.h"
 

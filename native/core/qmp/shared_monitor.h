@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The monitors of this process: one object for each socket, shared by all that ask for it.
+// The monitors of this process: one object for each socket, shared by all its users.
 //
 // Thread rule: any thread.
 
@@ -14,7 +14,7 @@
 
 namespace blockpull::qmp {
 
-/// The monitor at `path`, connected when it is used. The first caller's `deadlines` apply.
+/// The monitor at `path`; it connects on its first use. The first caller's `deadlines` apply.
 [[nodiscard]] std::shared_ptr<Monitor> shared_monitor(const std::shared_ptr<net::Reactor>& reactor,
                                                       const std::string& path,
                                                       const Deadlines& deadlines);

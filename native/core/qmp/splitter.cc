@@ -14,7 +14,7 @@ bool is_space(char byte) {
   return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n';
 }
 
-/// The bytes that mean something outside of strings, and inside.
+/// The bytes that have a meaning outside of strings, and inside.
 constexpr std::array<bool, 256> table_of(std::string_view bytes) {
   std::array<bool, 256> table = {};
   for (const char byte : bytes) {
@@ -26,7 +26,7 @@ constexpr std::array<bool, 256> table_of(std::string_view bytes) {
 constexpr std::array<bool, 256> kOutside = table_of("\"{}[],");
 constexpr std::array<bool, 256> kInside = table_of("\"\\");
 
-/// The first byte from `at` on that `table` has, or the end. Nearly all time goes by here.
+/// The first byte from `at` on that is in `table`, or the end. Nearly all time is spent here.
 std::size_t find(const std::array<bool, 256>& table, std::string_view bytes, std::size_t at) {
   while (at < bytes.size() && !table[static_cast<unsigned char>(bytes[at])]) {
     ++at;
@@ -42,7 +42,7 @@ Result<void> Splitter::fail(std::string message) {
   return make_error(ErrorKind::kMonitorLost, std::move(message));
 }
 
-/// From `at`, inside a string, to behind its last quote, or to the end of what is there.
+/// From `at`, inside a string, to the byte after its last quote, or to the end of `bytes`.
 std::size_t Splitter::pass_string(std::string_view bytes, std::size_t at) {
   while (at < bytes.size()) {
     if (escaped_) {
@@ -63,8 +63,8 @@ std::size_t Splitter::pass_string(std::string_view bytes, std::size_t at) {
   return at;
 }
 
-/// From `at`, inside an object, to behind its last bracket, or to the end of what is there. The
-/// object has ended when depth_ is 0.
+/// From `at`, inside an object, to the byte after its last bracket, or to the end of `bytes`. The
+/// object has ended if depth_ is 0.
 Result<std::size_t> Splitter::pass(std::string_view bytes, std::size_t at) {
   while (at < bytes.size()) {
     if (in_string_) {
@@ -96,8 +96,8 @@ Result<std::size_t> Splitter::pass(std::string_view bytes, std::size_t at) {
   return at;
 }
 
-/// Closed during the call. A receiver that had enough may have destroyed the splitter, so that
-/// nothing of it is touched after such a call.
+/// Closed during the call. A receiver that returns false may have destroyed the splitter, so no
+/// member is touched after such a call.
 bool Splitter::hand_out(std::string_view rest, const Receiver& receive) {
   values_ = 0;
   closed_ = true;
@@ -130,7 +130,7 @@ Result<void> Splitter::feed(std::string_view bytes, const Receiver& receive) {
     }
     BLOCKPULL_TRY(end, pass(bytes, at));
     const std::string_view rest = bytes.substr(at, end - at);
-    // One that has not ended needs another byte at least.
+    // An unfinished object needs at least one more byte.
     if (begun_.size() + rest.size() + (depth_ > 0 ? 1 : 0) > kObjectBytes) {
       return fail(text("message has more than ", kObjectBytes, " bytes"));
     }

@@ -18,10 +18,10 @@ bool is_noncharacter(std::uint32_t code) {
   return (code >= 0xFDD0 && code <= 0xFDEF) || (code & 0xFFFEU) == 0xFFFE;
 }
 
-/// Bytes of the character, above ASCII, that `bytes` begins with; 0 when it begins with none.
+/// Bytes of the non-ASCII character at the start of `bytes`; 0 if there is none.
 std::size_t character_bytes(std::string_view bytes) {
   const auto lead = static_cast<unsigned char>(bytes[0]);
-  // Lead bytes 110xxxxx, 1110xxxx, 11110xxx; the least code that needs so many bytes.
+  // Lead bytes 110xxxxx, 1110xxxx, 11110xxx; the smallest code that needs that many bytes.
   const std::size_t length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
   const std::uint32_t least = length == 4 ? 0x10000 : length == 3 ? 0x800 : 0x80;
   if (lead < 0xC0 || lead > 0xF7 || bytes.size() < length) {

@@ -114,7 +114,7 @@ void BlockGraph::add_filter(const Filter& filter, std::size_t image) {
   }
 }
 
-/// A device's images, from the one that it shows down to the last.
+/// Adds a device's images, from the topmost image to the last.
 Result<std::optional<std::size_t>> BlockGraph::add_chain(const qmp::Json& device,
                                                          const qmp::Json& stats) {
   const qmp::Json inserted = device.member("inserted");
@@ -146,13 +146,13 @@ Result<std::optional<std::size_t>> BlockGraph::add_chain(const qmp::Json& device
   return top;
 }
 
-/// A job stands on its images, or on a filter that it has put over them.
+/// A job works on its images, or on a filter that it has put over them.
 void BlockGraph::add_names(const GraphEdges& edges) {
   node_names_ = edges.node_names();
   for (const auto& [job, node] : edges.nodes_of_jobs()) {
     nodes_of_jobs_.emplace(job, node);
     std::string below = node;
-    // A filter has one child; a graph has no loop, and is walked no further than it has nodes.
+    // A filter has one child. A graph has no loop, so no walk is longer than the number of nodes.
     for (std::size_t steps = 0; steps < node_names_.size() && !find_node(below).has_value() &&
                                 (filters_.contains(below) || edges.is_like_filter(below));
          ++steps) {
@@ -206,7 +206,7 @@ Result<BlockGraph> BlockGraph::of_nodes(const qmp::Json& named_nodes, const qmp:
       static_cast<void>(added);
     }
   }
-  // From a node down to the first that is no filter.
+  // From a node down to the first node that is not a filter.
   const auto filters_from = [&](std::string name, std::vector<Filter>& filters) {
     while (drivers.contains(name) && filters.size() < drivers.size()) {
       filters.push_back({name, drivers.find(name)->second});
@@ -263,7 +263,8 @@ std::optional<std::size_t> BlockGraph::find_file(io::FileId id) const {
 }
 
 std::optional<std::size_t> BlockGraph::find_device(std::string_view name) const {
-  // A device goes by the name that disk_name() gives it; an id counts where none has that name.
+  // A device is found by the name that disk_name() gives it; an id counts only if no device has
+  // that name.
   for (const bool by_id : {false, true}) {
     for (const BlockDevice& device : devices_) {
       if (!name.empty() && (by_id ? id_in(device.qdev) : device.device) == name) {
@@ -351,10 +352,10 @@ std::string BlockGraph::node_of_nobody(const std::set<std::string>& except) cons
   for (const auto& [filter, image] : filters_) {
     known.insert(filter);
   }
-  // What is below a known node beside its backing is a part of it, unless it has a backing itself:
-  // then it is an image that lies below one that shows nothing of it.
+  // A node below a known node, in a role other than backing, is part of it. A node with a backing
+  // of its own is not: it is an image below one that shows nothing of it.
   std::vector<std::string> parts(known.begin(), known.end());
-  // Of a quorum's images none is shown.
+  // QEMU shows none of a quorum's images.
   std::set<std::string> voters;
   while (!parts.empty()) {
     const std::string parent = std::move(parts.back());

@@ -10,14 +10,14 @@
 //                              ▼
 //                           node "#block251"          raw     /vms/base.img
 //
-// Who asks for the list of all nodes (query-named-block-nodes) may end QEMU: a job that has
-// concluded and was not dismissed keeps a filter with nothing below it, and QEMU 7.2 and 10.0 fall
-// over that. So the images are read from query-block and their names from query-blockstats
-// (graph_answers.h), which are safe at any time. A storage daemon has no devices for them to tell
-// of; there the list is asked for, while no job has concluded. Edges (graph_edges.h) say which jobs
-// work on what, and in a storage daemon who lies below whom.
+// A query for the list of all nodes (query-named-block-nodes) may end QEMU. A job that has
+// concluded and was not dismissed keeps a filter with nothing below it, and QEMU 7.2 and 10.0 crash
+// on that. So the images are read from query-block, and their names from query-blockstats
+// (graph_answers.h); both are safe at any time. A storage daemon has no devices that these could
+// show. There the list is queried, but only while no job has concluded. Edges (graph_edges.h) show
+// which jobs work on which nodes, and in a storage daemon also which node lies below which.
 //
-// Pure functions over answers; what is seen of the files is added by guest_files.h.
+// Pure functions over answers; guest_files.h adds what this process sees of the files.
 
 #pragma once
 
@@ -36,12 +36,12 @@
 
 namespace blockpull::driver::qemu {
 
-/// What of an image's file can be seen from here, under the name that QEMU gives it.
+/// What this process can see of an image's file, under the name that QEMU gives it.
 struct SeenFile {
-  /// Absolute; differs from QEMU's name where that is relative to QEMU's folder.
+  /// Absolute; differs from QEMU's name if that is relative to QEMU's folder.
   std::string path;
   io::FileId id;
-  /// QEMU has this very file open: the name means the same file there and here.
+  /// QEMU has this very file open, so the name means the same file in QEMU and here.
   bool is_qemus = false;
 };
 
@@ -49,51 +49,51 @@ struct BlockNode {
   std::string name;
   /// "qcow2", "raw", "copy-on-read", "file".
   std::string driver;
-  /// Path of its file; relative to QEMU's folder where it was opened so.
+  /// Path of its file; relative to QEMU's folder if it was opened that way.
   std::string filename;
   std::uint64_t virtual_size = 0;
-  /// Bytes on its disk; absent where that cannot be told.
+  /// Bytes on its disk; absent if unknown.
   std::optional<std::uint64_t> actual_size;
-  /// Only a part of the file is shown.
+  /// The node shows only a part of the file.
   bool is_part_of_file = false;
-  /// Its name says that its bytes come out of another image, which QEMU does not show.
+  /// By its name, its bytes come from another image, which QEMU does not show.
   bool is_over_image = false;
-  /// As the header states it, or empty.
+  /// The backing file in the header, or "".
   std::string stated_backing;
   bool has_internal_snapshots = false;
   bool has_extended_l2 = false;
-  /// Migrated away or not yet here: QEMU may not write it (told by QEMU 10 only).
+  /// Migrated away or not yet here: QEMU may not write to it (only QEMU 10 reports this).
   bool is_inactive = false;
-  /// Flushes of it go nowhere (cache=unsafe).
+  /// Flushes of it have no effect (cache=unsafe).
   bool ignores_flushes = false;
-  /// Absent where nobody has looked, and where it is not to be seen.
+  /// Absent if nobody has looked yet, or if the file is not visible from here.
   std::optional<SeenFile> seen;
-  /// QEMU holds the file open, and it has no name any more.
+  /// QEMU holds the file open, but the file has no name any more.
   bool is_deleted = false;
-  /// Index of the node below, through filters, and the topmost of these or "".
+  /// Index of the node below, under any filters, and the topmost of those filters or "".
   std::optional<std::size_t> backing;
   std::string filter_above_backing;
-  /// The first of these that writes to what it stands over whatever is read through it, or "".
+  /// The lowest of these filters that copies every read into the image below it, or "".
   std::string copies_into_backing;
-  /// One of these that stands over it, or "": the reads of whoever is above are copied into it.
+  /// A copy-on-read filter over this node, or "": reads from above are copied into this node.
   std::string copied_into_by;
   /// Some other node has it as its backing.
   bool is_backing = false;
 };
 
-/// Drivers that stand for bytes in a file or on a wire; every other one stands on such a node.
+/// Drivers for bytes in a file or on a network; a node of any other driver stands on such a node.
 [[nodiscard]] bool is_protocol(std::string_view driver);
 
-/// Drivers that change nothing of what is read through them.
+/// Drivers that do not change the data that is read through them.
 [[nodiscard]] bool is_filter(std::string_view driver);
 
-/// The one of these that copies what it reads into the image that it stands over.
+/// The filter that copies what it reads into the image below it.
 inline constexpr std::string_view kCopyOnRead = "copy-on-read";
 
 struct BlockDevice {
   /// The BlockBackend's name; empty for a -blockdev.
   std::string device;
-  /// The path of the guest's device in QEMU's tree; contains the id that it was given.
+  /// The path of the guest's device in QEMU's tree; contains the id from the command line.
   std::string qdev;
   /// The node of its active layer, below all filters.
   std::string node_name;
@@ -101,8 +101,8 @@ struct BlockDevice {
 
 class BlockGraph {
  public:
-  /// `edges` is what x-debug-query-block-graph answers; absent where QEMU does not offer it, and
-  /// then nothing is known of jobs. kQemuError where the answers contradict each other.
+  /// `edges` is the answer to x-debug-query-block-graph. It is absent if QEMU does not offer that
+  /// command, and then nothing is known of jobs. kQemuError if the answers contradict each other.
   [[nodiscard]] static Result<BlockGraph> of_devices(const qmp::Json& query_block,
                                                      const qmp::Json& query_blockstats,
                                                      const qmp::Json& edges);
@@ -112,58 +112,58 @@ class BlockGraph {
   [[nodiscard]] const std::vector<BlockNode>& nodes() const { return nodes_; }
   [[nodiscard]] BlockNode& node(std::size_t index) { return nodes_[index]; }
 
-  /// The names of all nodes, filters and those that are no image among them; empty where QEMU does
-  /// not tell the edges.
+  /// The names of all nodes, including filters and nodes that are not images; empty if QEMU does
+  /// not show the edges.
   [[nodiscard]] const std::vector<std::string>& node_names() const { return node_names_; }
 
   [[nodiscard]] std::optional<std::size_t> find_node(std::string_view name) const;
 
-  /// Whether that node is an image that a guest's disk stands on, or may stand on: neither a filter
-  /// nor a file, and the backing of no other.
+  /// Whether that node is an image that a guest's disk stands on, or may stand on. It is neither a
+  /// filter nor a file, and not the backing of any other node.
   [[nodiscard]] bool is_disk(std::size_t node) const;
 
-  /// The format node that a guest's disk stands on: by the name of the active layer's file, or by
-  /// the file itself, whatever its name.
+  /// The format node of a guest's disk, by the path of the active layer's file or by the file
+  /// itself, whatever its name.
   [[nodiscard]] std::optional<std::size_t> find_file(std::string_view path) const;
   [[nodiscard]] std::optional<std::size_t> find_file(io::FileId id) const;
 
   /// The same by the name of a device, the id of the guest's device, or the name of a node.
   [[nodiscard]] std::optional<std::size_t> find_device(std::string_view name) const;
 
-  /// The guest's device that stands on that node, the first where there are several; or nullptr.
+  /// The guest's device on that node, the first if there are several, or nullptr.
   [[nodiscard]] const BlockDevice* device_on(std::size_t node) const;
 
-  /// What people call the disk on that node: its device, its id, or the node's name.
+  /// The name that people use for the disk on that node: its device, its id, or the node's name.
   [[nodiscard]] std::string disk_name(std::size_t node) const;
 
-  /// Whether QEMU's job of that id works on that image: of a stream, on the active layer and on
-  /// those that will drop out.
+  /// Whether QEMU's job with that id works on that image. A stream works on the active layer and on
+  /// the layers that will drop out.
   [[nodiscard]] bool is_job_on(std::string_view job_id, std::size_t node) const;
 
-  /// Whether QEMU has put a filter of that job right over that image, as it does with a disk that
-  /// is streamed or mirrored.
+  /// Whether QEMU has put a filter of that job directly over that image, as it does for a stream or
+  /// a mirror.
   [[nodiscard]] bool is_job_over(std::string_view job_id, std::size_t node) const;
 
-  /// Whether its bytes come out of another image, whose chain QEMU does not show as the disk's.
+  /// Whether its bytes come from another image, whose chain QEMU does not show as the disk's.
   [[nodiscard]] bool is_over_image(std::size_t node) const;
 
-  /// Whether some disk that does not stand on `chain` reads that image, through this node or as a
-  /// file that was opened twice.
+  /// Whether a disk outside of `chain` reads that image, through this node or through a second node
+  /// on the same file.
   [[nodiscard]] bool is_shared(const std::vector<std::size_t>& chain, std::size_t node) const;
 
-  /// Whether some disk reads the file of `layer`, which need not be an image of this graph any
-  /// more. The nodes in `except` are no disk's where no device stands on them.
+  /// Whether a disk reads the file of `layer`, which may have left this graph. A node in `except`
+  /// counts as a disk only if a device stands on it.
   [[nodiscard]] bool is_read_by_others(const BlockNode& layer,
                                        const std::set<std::string>& except) const;
 
-  /// An image that no disk shows and that is no part of one, or "": one that waits to be plugged
-  /// in, or is exported, or lies below what is no image; what it reads is not told. The
-  /// nodes in `except` are known. "" where QEMU does not tell the edges, and where all nodes were
-  /// listed.
+  /// The name of an image that no disk shows and that is not part of one, or "". It may wait to be
+  /// plugged in, be exported, or lie below a node that is not an image. QEMU does not show what
+  /// such an image reads. Nodes in `except` are known. "" if QEMU does not show the edges, or if
+  /// all nodes were listed.
   [[nodiscard]] std::string node_of_nobody(const std::set<std::string>& except) const;
 
-  /// The name of the node whose hash is in the id of a job of ours; also of one that no device
-  /// shows any more. "" where there is none.
+  /// The name of the node whose hash is in the id of our job, even if no device shows that node any
+  /// more. "" if there is none.
   [[nodiscard]] std::string node_of_our_job(std::string_view job_id) const;
 
   /// From `top` to the last image, top first.
@@ -174,30 +174,30 @@ class BlockGraph {
   [[nodiscard]] Result<std::optional<std::size_t>> add_chain(const qmp::Json& device,
                                                              const qmp::Json& stats);
   void add_names(const GraphEdges& edges);
-  /// The node of that name, added if it is not there.
+  /// The index of the node with that name, which is added if it is missing.
   [[nodiscard]] Result<std::size_t> add(BlockNode node);
   struct Filter {
     std::string name;
     std::string driver;
   };
 
-  /// One that stands over that image.
+  /// Records a filter over that image.
   void add_filter(const Filter& filter, std::size_t image);
 
-  /// `filters`: those between the two, the upper one first.
+  /// `filters`: the filters between the two, topmost first.
   [[nodiscard]] Result<void> link(std::size_t parent, std::size_t child,
                                   const std::vector<Filter>& filters);
 
   std::vector<BlockNode> nodes_;
   std::vector<BlockDevice> devices_;
   std::vector<std::string> node_names_;
-  /// Absent where all nodes were listed.
+  /// Absent if all nodes were listed.
   std::optional<GraphEdges> edges_;
   /// Names of filters, and the index of the image below each.
   std::map<std::string, std::size_t, std::less<>> filters_;
   /// Names of the nodes that a job works on, by its id.
   std::multimap<std::string, std::string, std::less<>> nodes_of_jobs_;
-  /// The same for the nodes that a filter of the job is over.
+  /// Names of the nodes directly below a filter of the job, by the job's id.
   std::multimap<std::string, std::string, std::less<>> nodes_under_jobs_;
 };
 

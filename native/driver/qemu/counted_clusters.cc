@@ -13,19 +13,19 @@
 namespace blockpull::driver::qemu {
 namespace {
 
-/// The guest may free a cluster between our look at the tables and that at the counts.
+/// The guest may free a cluster between our read of the tables and our read of the counts.
 constexpr int kLooks = 3;
 constexpr std::chrono::milliseconds kPause{20};
 
-/// What the file shows of such clusters, or "". Whatever else is wrong, or cannot be read, is said
-/// by others.
+/// What the file shows of such clusters, or "". Other code reports all other faults and read
+/// errors.
 std::string uncounted_in(const BlockNode& top) {
   auto chain = open_beside_qemu({top});
   if (!chain.ok()) {
     return {};
   }
   image::Qcow2Image& image = *chain->active_qcow2();
-  // One that is dirty is counted anew by the next QEMU that opens it.
+  // The next QEMU that opens a dirty image counts its clusters again.
   if ((image.header().incompatible & image::qcow2::incompatible::kDirty) != 0) {
     return {};
   }

@@ -11,8 +11,7 @@
 namespace blockpull::driver::qemu {
 namespace {
 
-/// Of what QEMU has open, so many names are told where a disk is not found; a guest with more has
-/// hundreds.
+/// Most names that an error lists if a disk is not found; a guest with more has hundreds.
 constexpr std::size_t kNamesTold = 8;
 
 /// "it has 'a', 'b' and 3 more".
@@ -37,8 +36,8 @@ bool may_mean(std::string_view name, std::string_view path) {
   return !name.empty() && !name.starts_with('/') && path.ends_with(text("/", name));
 }
 
-/// How to name the disk of a node otherwise than by its path: what looks like a path, or is called
-/// as the disk that was not found, would only be looked for by its path again.
+/// How to name the disk of a node without its path. A name that looks like a path, or equals the
+/// name that was not found, would only be looked up as a path again.
 std::string other_name(const BlockGraph& graph, std::size_t node, const DiskName& disk) {
   const std::string device = graph.disk_name(node);
   const std::string& name = graph.nodes()[node].name;
@@ -47,7 +46,7 @@ std::string other_name(const BlockGraph& graph, std::size_t node, const DiskName
   return has_device ? text("by its device '", device, "' or ", by_node) : by_node;
 }
 
-/// What QEMU has in place of the disk that was not found.
+/// The disks that QEMU has instead of the one that was not found.
 std::string what_is_there(const BlockGraph& graph, const DiskName& disk) {
   const bool by_path = !disk.path.empty();
   std::vector<std::string> names;
@@ -70,8 +69,8 @@ std::string what_is_there(const BlockGraph& graph, const DiskName& disk) {
 }  // namespace
 
 Result<std::size_t> find_disk_node(const BlockGraph& graph, const DiskName& disk) {
-  // The file itself counts before its name: a name may be another file's where QEMU has other
-  // mounts, or a link that has been turned elsewhere.
+  // The file itself counts before its name. The name may mean another file if QEMU has other
+  // mounts, or if a link was changed.
   if (const auto node = disk.file ? graph.find_file(*disk.file) : std::nullopt) {
     return *node;
   }

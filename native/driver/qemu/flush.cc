@@ -29,8 +29,8 @@ std::string filter_above(const std::string& node, const std::string& monitor) {
       .text();
 }
 
-/// Flushes of one node by one monitor would use one filter, by whose name they wait in line here.
-/// Of the process, as the monitors are.
+/// Flushes of one node by one monitor would use the same filter, so they wait in line by its name.
+/// One per process, as the monitors are.
 Turns& turns() {
   static auto* const of_process = new Turns;
   return *of_process;
@@ -67,10 +67,10 @@ class Flush : public std::enable_shared_from_this<Flush> {
   }
 
  private:
-  /// A filter of ours that a broken connection has left is removed, once.
+  /// A filter of ours that was orphaned by a broken connection is removed once; then we try again.
   static constexpr int kTries = 2;
 
-  /// How often another program may put a filter under ours in the moment of a flush.
+  /// How often another program may put a filter under ours during one flush.
   static constexpr int kMoves = 3;
 
   void add_filter(int tries) {
@@ -100,7 +100,8 @@ class Flush : public std::enable_shared_from_this<Flush> {
     }
   }
 
-  /// Images that are inactive are read-only, and so is one that QEMU had opened for the job alone.
+  /// Inactive images are read-only. So is an image that QEMU had opened for writing only for the
+  /// job.
   void ask_why_read_only() {
     if (!peer_.offers("query-migrate")) {
       judge_read_only(RunState());
@@ -128,7 +129,7 @@ class Flush : public std::enable_shared_from_this<Flush> {
     } else if (time_ == FlushTime::kAfterJobEnded && read_only_in_ == state) {
       done_(Flushed{});
     } else if (time_ == FlushTime::kAfterJobEnded && !read_only_in_) {
-      // The guest may have been away when the filter was refused, and come back since.
+      // The guest may have been away when the filter was refused, and may have come back since.
       read_only_in_ = state;
       add_filter(kTries);
     } else {
@@ -175,14 +176,14 @@ class Flush : public std::enable_shared_from_this<Flush> {
     });
   }
 
-  /// What QEMU has done is not known.
+  /// We do not know what QEMU has done.
   void give_up(Error why) {
     ask_for_removal();
     done_(std::move(why));
   }
 
-  /// The filter may have stayed, and perhaps no flush follows that would remove it. What is asked
-  /// of the monitor after this comes after it.
+  /// The filter may still be there, and no later flush may come to remove it. The monitor keeps the
+  /// order of commands, so this removal runs before any later request.
   void ask_for_removal() {
     execute(removal(), [](Flush& /*flush*/, const Result<Json>& /*removed*/) {});
   }
@@ -212,7 +213,8 @@ class Flush : public std::enable_shared_from_this<Flush> {
                       });
   }
 
-  /// Whether it was done is not known when the connection broke; what QEMU says is a failed flush.
+  /// If the connection broke, we do not know whether the flush was done. A refusal by QEMU is a
+  /// failed flush.
   [[nodiscard]] Error failure(Error error) const {
     if (error.kind == ErrorKind::kQemuError) {
       error.kind = ErrorKind::kIo;
@@ -227,7 +229,7 @@ class Flush : public std::enable_shared_from_this<Flush> {
   const std::function<void(Result<Flushed>)> done_;
   qmp::Peer peer_;
   int moves_left_ = kMoves;
-  /// The guest's state after the filter was refused as over a node that is read-only.
+  /// The guest's state after the filter was refused because the node is read-only.
   std::optional<RunState> read_only_in_;
   Result<Flushed> flushed_ = Flushed{};
 };

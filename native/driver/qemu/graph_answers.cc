@@ -15,10 +15,10 @@ using qmp::Json;
 
 constexpr std::string_view kJson = "json:";
 
-/// What QEMU calls a file below its blkdebug filter, which passes on what the file has.
+/// QEMU's name for a file below its blkdebug filter, which passes the file's data on.
 constexpr std::string_view kBlkdebug = "blkdebug::";
 
-/// The options in a json: name, absent in any other.
+/// The options in a json: name; absent in any other name.
 Json options_in(const std::string& filename) {
   if (!filename.starts_with(kJson)) {
     return {};
@@ -27,12 +27,12 @@ Json options_in(const std::string& filename) {
   return options.ok() ? std::move(options).value() : Json();
 }
 
-/// What lies below an image, a filter or a file in such options; blkdebug calls it "image".
+/// The options of the node below an image, a filter or a file; blkdebug calls that node "image".
 Json below(const Json& level) {
   return level.member(level.member("file").exists() ? "file" : "image");
 }
 
-/// The image, its file, and filters over either.
+/// Levels of the deepest name: the image, its file, and filters over either.
 constexpr int kDeepestName = 16;
 
 Error do_not_fit(const Json& device, std::string_view how) {
@@ -49,7 +49,7 @@ void append_image(std::string& shape, const Json& image) {
                 image.member("backing-filename").text_or_empty(), "]");
 }
 
-/// Formats of which a file holds an image that other bytes are read from.
+/// Formats whose file holds an image, from which other bytes are read.
 bool is_image_format(std::string_view driver) {
   constexpr std::array<std::string_view, 12> kFormats{"qcow2", "qcow",      "qed",   "vmdk",
                                                       "vdi",   "vhdx",      "vpc",   "luks",

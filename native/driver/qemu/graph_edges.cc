@@ -29,7 +29,7 @@ GraphEdges::GraphEdges(const qmp::Json& graph) {
     if (const auto job = jobs.find(parent); job != jobs.end()) {
       nodes_of_jobs_.emplace(job->second, child->second);
     } else if (const auto node = drivers.find(parent); node != drivers.end()) {
-      // Others are beside the data: a log, a backup's target, a data file.
+      // Other children are beside the data: a log, a backup's target, a data file.
       const std::string role = edges.at(i).member("name").text_or_empty();
       children_.emplace(node->second, Child{role, child->second});
       if (role == "backing") {
@@ -62,7 +62,7 @@ bool GraphEdges::has_backing_below(const std::string& node) const {
   return false;
 }
 
-/// By QEMU's number for each of them.
+/// The names of nodes or jobs, by QEMU's number for each.
 GraphEdges::Names GraphEdges::names_of(const qmp::Json& nodes, std::string_view type) {
   Names names;
   for (std::size_t i = 0; i < nodes.size(); ++i) {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Who lies below whom in a QEMU, and which jobs work on what, by the names of nodes and the ids of
-// jobs: what x-debug-query-block-graph answers. It has every node, also those that query-block
-// leaves out (files, and the filters that QEMU's own jobs put in), but tells no driver.
+// The edges of a QEMU's block graph: which node lies below which, and which jobs work on which
+// nodes, by node names and job ids. The source is x-debug-query-block-graph. It lists every node,
+// even those that query-block leaves out (files, and the filters of QEMU's own jobs), but no
+// drivers.
 //
-// So nothing here says which node an image is. That is read from query-block and query-blockstats
-// (block_graph.h), and in a storage daemon from its list of nodes.
+// So nothing here says which image a node is. query-block and query-blockstats say that
+// (block_graph.h), and in a storage daemon its list of nodes.
 //
 // Pure functions over answers.
 
@@ -27,15 +28,15 @@ class GraphEdges {
   /// Every node's name.
   [[nodiscard]] const std::vector<std::string>& node_names() const { return node_names_; }
 
-  /// Job and node, in pairs.
+  /// Pairs of job id and node name.
   [[nodiscard]] const std::multimap<std::string, std::string, std::less<>>& nodes_of_jobs() const {
     return nodes_of_jobs_;
   }
 
-  /// What an image states as its backing, or ""; it may be a filter.
+  /// The name of the node's backing, or ""; it may be a filter.
   [[nodiscard]] std::string backing_of(const std::string& node) const { return at(backing_, node); }
 
-  /// What a filter passes on: its one child that is data.
+  /// The node that a filter passes on: its one child that is data.
   [[nodiscard]] std::string below_filter(const std::string& node) const;
 
   /// The nodes below a node in every role: its file, its backing, a log, a target.
@@ -43,25 +44,26 @@ class GraphEdges {
     std::string role;
     std::string name;
 
-    /// Bytes of the node come out of it: of its file, not of its backing, a log or a target.
+    /// The node's own bytes come from this child: from its file, not from a backing, a log or a
+    /// target.
     [[nodiscard]] bool is_part() const {
       return role == "file" || role == "data-file" || role == "image";
     }
-    /// It is one of those that a quorum compares.
+    /// This child is one of the copies that a quorum compares.
     [[nodiscard]] bool is_voter() const { return role.starts_with("children."); }
   };
   [[nodiscard]] const std::multimap<std::string, Child>& children() const { return children_; }
 
-  /// Whether some node that the bytes of `node` come from has a backing: an image over an image.
+  /// Whether a node that supplies bytes of `node` has a backing: an image over an image.
   [[nodiscard]] bool has_backing_below(const std::string& node) const;
 
-  /// Whether something that is no node reads it for itself: a device, an export.
+  /// Whether a user that is not a node reads it: a device, an export.
   [[nodiscard]] bool has_user(const std::string& node) const { return used_.contains(node); }
 
-  /// Whether it lies below some node, or some job works on it.
+  /// Whether it lies below a node, or a job works on it.
   [[nodiscard]] bool has_parent(const std::string& node) const { return parented_.contains(node); }
 
-  /// Whether a node that is not known as an image is a filter over one: an image that has a backing
+  /// Whether a node that is not known as an image is a filter over one. An image that has a backing
   /// has a file beside it, and a file has nothing below it.
   [[nodiscard]] bool is_like_filter(const std::string& node) const;
 

@@ -17,7 +17,7 @@ bool is_local(const BlockNode& image) {
          !image.filename.starts_with("json:");
 }
 
-/// QEMU's name as one of ours; "" where it is relative to a folder that is not known.
+/// QEMU's name as a path here; "" if it is relative to an unknown folder.
 std::string local_path(const BlockNode& image, const std::string& folder) {
   if (image.filename.starts_with('/')) {
     return image.filename;
@@ -40,7 +40,7 @@ void see(BlockNode& image, const std::optional<io::ProcessFiles>& qemu) {
   image.seen = std::move(seen);
 }
 
-/// Of these processes the one that has most of the images' files open.
+/// Of these processes, the one that has most of the images' files open.
 std::optional<io::ProcessFiles> find_qemu(const BlockGraph& graph,
                                           const std::vector<int>& processes) {
   std::optional<io::ProcessFiles> best;

@@ -11,7 +11,7 @@
 namespace blockpull::driver::qemu {
 namespace {
 
-/// QEMU has begun it just now.
+/// Whether QEMU has just started the job.
 bool is_new_job(const StreamPlan& plan) {
   return plan.has_work && !plan.was_there;
 }
@@ -27,7 +27,7 @@ class Prepared final : public PreparedGuestPull {
 
   ~Prepared() override {
     if (cancel_unstarted_) {
-      // Held until it is answered: a monitor that is let go sends nothing more.
+      // Held until it is answered, since a released monitor sends nothing more.
       monitor_->execute(qmp::job_cancel(stream_.plan.job_id),
                         [monitor = monitor_](const Result<qmp::Json>& /*answer*/) {});
     }
@@ -71,8 +71,8 @@ class Prepared final : public PreparedGuestPull {
   bool cancel_unstarted_;
 };
 
-/// Whether the job works on the chain that was planned for. The tracker reports a job that has
-/// ended, and a QEMU that cannot be reached.
+/// Whether the job works on the chain that was planned. The tracker reports a job that has ended,
+/// and a QEMU that cannot be reached.
 Result<void> check_works(const Result<GuestView>& view, const StreamPlan& plan) {
   if (!view.ok()) {
     return is_unknown(view.error()) ? Result<void>() : view.error();
@@ -81,10 +81,10 @@ Result<void> check_works(const Result<GuestView>& view, const StreamPlan& plan) 
                                                            : check_same_chain(*view, plan);
 }
 
-/// A look may be refused for the moment.
+/// Attempts: QEMU may refuse a query for a moment.
 constexpr int kLooksAgain = 2;
 
-/// The job is claimed by then: nobody takes it for one that was left.
+/// The job is claimed already, so nobody takes it for an orphan.
 void look_again(const std::shared_ptr<qmp::Monitor>& monitor, int tries,
                 const std::shared_ptr<GuestPullStart>& held,
                 const std::function<void(Result<GuestPullStart>)>& done) {
@@ -95,7 +95,7 @@ void look_again(const std::shared_ptr<qmp::Monitor>& monitor, int tries,
     } else if (!view.ok() && tries > 1) {
       look_again(monitor, tries - 1, held, done);
     } else {
-      // Cancels it.
+      // The destructor cancels the job.
       held->prepared.reset();
       done(std::move(works).error());
     }
@@ -130,7 +130,7 @@ void prepare_guest_pull(const std::shared_ptr<job::Engine>& engine,
           std::make_unique<Prepared>(monitor, std::move(stream), std::move(claim).value()),
           nullptr};
     }
-    // The connection's adoption has come in between.
+    // The connection may just have adopted the job.
     TrackedJob tracked_job = find_tracked_job(node);
     if (stream.plan.was_there && tracked_job.joinable != nullptr) {
       return GuestPullStart{nullptr, std::move(tracked_job.joinable)};

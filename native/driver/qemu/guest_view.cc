@@ -15,7 +15,7 @@ namespace {
 
 using qmp::Json;
 
-/// One question after another; the answers wait in members until the last one is there.
+/// Sends one query after another, and keeps the answers in members until the last one has come.
 class ViewQuery : public std::enable_shared_from_this<ViewQuery> {
  public:
   ViewQuery(std::shared_ptr<qmp::Monitor> monitor, ViewTold done)
@@ -36,12 +36,12 @@ class ViewQuery : public std::enable_shared_from_this<ViewQuery> {
   }
 
  private:
-  /// How often, and how far apart, it is looked whether a concluded job is dismissed by its owner.
+  /// How often, and how far apart, we check whether its owner has dismissed a concluded job.
   static constexpr int kTries = 20;
   static constexpr Nanoseconds kPause{100'000'000};
 
-  /// How often answers that do not fit each other are asked for again; jobs do not end one after
-  /// the other.
+  /// How often we ask again for answers that contradict each other. Jobs do not end one right after
+  /// the other, so a few times are enough.
   static constexpr int kLooksAgain = 3;
 
   using Step = void (ViewQuery::*)(const Json&);
@@ -56,7 +56,7 @@ class ViewQuery : public std::enable_shared_from_this<ViewQuery> {
     });
   }
 
-  /// A query that not every QEMU has: without it the answer is absent.
+  /// A query that some QEMUs lack; the answer is then absent.
   void ask_if_offered(const char* name, Step then) {
     if (view_.peer.offers(name)) {
       ask({name, "", false}, then);
@@ -65,7 +65,7 @@ class ViewQuery : public std::enable_shared_from_this<ViewQuery> {
     }
   }
 
-  /// Nothing was changed, so nobody need know of a connection that had gone stale.
+  /// Nothing was changed, so a stale connection need not be reported.
   void begin_again_or_fail(Error error) {
     if (error.kind != ErrorKind::kMonitorLost || began_again_) {
       done_(std::move(error));
@@ -108,7 +108,7 @@ class ViewQuery : public std::enable_shared_from_this<ViewQuery> {
     ask_if_offered("query-cpus-fast", &ViewQuery::take_processors);
   }
 
-  /// A guest without a processor has none to tell of, and a monitor of its own all the same.
+  /// A guest without processors lists none; the process behind its monitor is then QEMU itself.
   void take_processors(const Json& processors) {
     view_.processes = {view_.peer.process};
     if (const auto thread = processors.at(0).member("thread-id").number()) {
@@ -129,7 +129,7 @@ class ViewQuery : public std::enable_shared_from_this<ViewQuery> {
     }
   }
 
-  /// A storage daemon has no query-iothreads. Where there is no object QEMU refuses to list them.
+  /// A storage daemon has no query-iothreads. QEMU refuses to list its objects if it has none.
   void ask_objects() {
     const auto take = [self = shared_from_this()](Result<Json> objects) {
       if (objects.ok()) {
@@ -176,7 +176,7 @@ class ViewQuery : public std::enable_shared_from_this<ViewQuery> {
     if (!has_concluded()) {
       ask(named_nodes(), &ViewQuery::take_nodes);
     } else if (tries_left_-- > 0) {
-      // Whoever started the job is about to dismiss it.
+      // The job's owner is about to dismiss it.
       monitor_->call_later(kPause, [self = shared_from_this()] { self->ask_devices(); });
     } else {
       done_(make_error(ErrorKind::kJobActive,
@@ -192,7 +192,7 @@ class ViewQuery : public std::enable_shared_from_this<ViewQuery> {
 
   void take_nodes(const Json& nodes) {
     nodes_ = nodes;
-    // A job of another program may have concluded since, and then this would end QEMU.
+    // A job of another program may have concluded since, and then the list of nodes would end QEMU.
     ask(qmp::query_block_jobs(), &ViewQuery::take_jobs_again);
   }
 
@@ -256,14 +256,14 @@ class ViewQuery : public std::enable_shared_from_this<ViewQuery> {
   bool began_again_ = false;
 };
 
-/// What follows from a view changes what the next one of the same guest is for: who adopts a job
-/// has it before anybody else looks. Of the process, as the monitors are.
+/// A view may lead to an action that changes the next view of the same guest: an adopter must have
+/// the job before anybody else looks. One per process, as the monitors are.
 Turns& turns() {
   static auto* const of_process = new Turns;
   return *of_process;
 }
 
-/// Looks at the files and tells, on a thread that may block.
+/// Looks at the files and calls `done`, on a thread that may block.
 void tell_seen(job::Host& host, const std::shared_ptr<Result<GuestView>>& view,
                const ViewTold& done, Turns::Turn turn) {
   const auto work = [view, done, turn = std::move(turn)] {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The way of an answer from the monitor, which comes on the reactor's thread, to the job that
-// waits for it on its host's thread. What arrives after the job's end is dropped.
+// Brings an answer of the monitor, which arrives on the reactor's thread, to the job that waits for
+// it on its host's thread. An answer that arrives after the job's end is dropped.
 //
 //     reactor ── post ──▶ host ──▶ is the owner there, and the job running? ──▶ the call
 //
-// Thread rule: post() and what posted() gives from any thread; end() on the host's.
+// Thread rule: post() and the results of posted() from any thread; end() on the host's thread.
 
 #pragma once
 
@@ -37,7 +37,7 @@ class HostCalls : public std::enable_shared_from_this<HostCalls> {
     });
   }
 
-  /// A callback for any thread that posts `call` with what it is given.
+  /// A callback for any thread that posts `call` with its arguments.
   template <typename Call>
   [[nodiscard]] auto posted(Call call) {
     return [self = shared_from_this(), call = std::move(call)](auto... given) {
@@ -45,15 +45,15 @@ class HostCalls : public std::enable_shared_from_this<HostCalls> {
     };
   }
 
-  /// The job has ended, and its host may go.
+  /// The job has ended, and its host may be destroyed.
   void end() {
     const std::lock_guard lock(mutex_);
     host_ = nullptr;
   }
 
  private:
-  /// Guards host_ against posts that come after the end. The host's own thread, the only one to
-  /// set it, reads it without.
+  /// Guards host_ against posts after the end. Only the host's own thread sets host_, so it reads
+  /// it without the lock.
   std::mutex mutex_;
   job::Host* host_;
   const std::weak_ptr<const void> owner_;

@@ -17,12 +17,12 @@ void InactiveWatch::observe(bool job_stands, const RunState& state) {
   state_ = state;
 }
 
-/// Whether the images are inactive, or may have been since the last look.
+/// Whether the images are inactive, or may have been since the last poll.
 bool InactiveWatch::was_handed_over(const RunState& state) const {
   if (is_inactive(state)) {
     return true;
   }
-  // It may have come back from one migration and gone into the next.
+  // The guest may have come back from one migration and gone into the next.
   if (may_have_been_away() && (is_migrating(known_) || is_migrating(state))) {
     return true;
   }
@@ -31,13 +31,14 @@ bool InactiveWatch::was_handed_over(const RunState& state) const {
   if (state.migration == "completed") {
     return is_another || may_have_been_away();
   }
-  // One that failed or was cancelled may have done so at any time. A guest that runs would have
-  // been stopped for the switch-over; of one that stands nothing tells.
+  // A migration that failed or was cancelled may have done so at any time. A running guest would
+  // have been stopped for the switch-over; a stopped guest shows nothing.
   const bool has_ended = state.migration == "failed" || state.migration == "cancelled";
   return has_ended && is_another && (may_have_been_away() || state.status != "running");
 }
 
-/// Since the last state that is known: a guest that ran then has been stopped for it and went on.
+/// Whether the guest may have been away since the last known state. A guest that was running must
+/// have been stopped and continued for that.
 bool InactiveWatch::may_have_been_away() const {
   return switches_ >= (known_.status == "running" ? 2U : 1U);
 }

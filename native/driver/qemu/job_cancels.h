@@ -18,15 +18,15 @@ namespace blockpull::driver::qemu {
 struct CancelReason {
   /// Somebody aborts it.
   bool is_abort = false;
-  /// It skipped what it should have copied, and is to be restarted.
+  /// It skipped writes that it should have made, and is to be restarted.
   bool is_restart = false;
-  /// It must not complete: its first flush failed, or something lacks.
+  /// It must not complete: its first flush failed, or copied bytes are missing.
   std::optional<Error> distrust;
-  /// It had stopped on an error where it should fail. It may complete if it continues after all.
+  /// It stopped on an error that should fail it. It may complete if it continues after all.
   std::optional<Error> stop_error;
 
   [[nodiscard]] bool any() const { return is_abort || is_restart || distrust || stop_error; }
-  /// Absent where it was only aborted.
+  /// Absent if it was only aborted.
   [[nodiscard]] const std::optional<Error>& failure() const {
     return distrust ? distrust : stop_error;
   }
@@ -39,7 +39,7 @@ struct CancelAnswers {
 
   bool is_answered = false;
   std::uint32_t refused = 0;
-  /// QEMU's words for the last one.
+  /// QEMU's words for the last refusal.
   std::string refusal;
 
   /// The job cannot be cancelled.
@@ -47,10 +47,10 @@ struct CancelAnswers {
 };
 
 enum class CancelMove : std::uint8_t {
-  /// Nobody wants to cancel it, or QEMU refuses and it may as well complete.
+  /// Nobody wants to cancel it, or QEMU refuses and the job may complete.
   kNone,
   kCancel,
-  /// QEMU refuses to cancel what must not complete.
+  /// QEMU refuses to cancel a job that must not complete.
   kGiveUp,
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The errors of a job that does not complete: what has become of it, and what the disk is now.
-// Pure functions.
+// The errors of a job that does not complete: what became of it, and the state of its disk. Pure
+// functions.
 
 #pragma once
 
@@ -17,20 +17,20 @@ namespace blockpull::driver::qemu {
 /// The job failed with QEMU's words `said`, and its disk has its old chain.
 [[nodiscard]] Error job_failed(const JobPlan& plan, ErrorKind kind, std::string_view said);
 
-/// It had stopped on that error, kNoSpace or kIo, where the caller wanted it to fail.
+/// It stopped on that error, kNoSpace or kIo, and the caller wanted it to fail.
 [[nodiscard]] Error job_stopped(const JobPlan& plan, ErrorKind on);
 
 /// kCancelled: this process aborted it.
 [[nodiscard]] Error job_aborted(const JobPlan& plan);
 
-/// An end that this process did not ask for: kCancelled where another client did, else QEMU's
-/// failure.
+/// An end that this process did not ask for: kCancelled if another client cancelled it, otherwise
+/// QEMU's failure.
 [[nodiscard]] Error job_ended(const JobPlan& plan, const JobEnd& end);
 
 /// It was cancelled because QEMU had skipped something, and could not be restarted.
 [[nodiscard]] Error job_not_restarted(const JobPlan& plan, const Error& why);
 
-/// A warning: the job was to be cancelled, and QEMU refused.
+/// A warning: QEMU refused to cancel the job.
 [[nodiscard]] std::string cancel_refused(const JobPlan& plan, std::string_view said);
 
 /// kJobVanished.

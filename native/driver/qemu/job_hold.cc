@@ -18,7 +18,7 @@ void JobHold::observe(const qmp::BlockJob* job, const RunState& state, std::uint
   inactive_.observe(job == nullptr || stands(*job), state);
 }
 
-/// Whether the job certainly does nothing to the image until somebody asks it to.
+/// Whether the job certainly does nothing to the image until a client resumes or finalizes it.
 bool JobHold::stands(const qmp::BlockJob& job) const {
   return has_stopped_by_itself(job) || is_held(job);
 }
@@ -34,7 +34,7 @@ JobHold::Move JobHold::next(const qmp::BlockJob& job) const {
   if (has_stopped_by_itself(job)) {
     return Move::kNothing;
   }
-  // QEMU pauses jobs for moments of its own; to resume one that nobody paused does no harm.
+  // QEMU pauses jobs for moments of its own. Resuming a job that nobody paused does no harm.
   const bool is_left = may_be_left_paused_ && job.status == qmp::JobStatus::kPaused;
   return is_paused_ || is_left ? Move::kResume : Move::kNothing;
 }
@@ -46,7 +46,7 @@ void JobHold::pause_answered(const Result<void>& answer) {
 void JobHold::resuming() {
   inactive_.let_go();
   is_paused_ = false;
-  // Should the connection break over it, nobody knows.
+  // If the connection breaks now, nobody knows whether the job is paused.
   may_be_left_paused_ = true;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What is special about one kind of job. The tracker (job_tracker.h) brings any block job of QEMU
-// to an end that lasts, and knows the kind by these operations alone:
+// to an end that lasts, and knows the kind only through these operations:
 //
 //     prepare        before the header changes: is everything there, and durable?
 //     confirm        after it: does the disk show what was promised?
@@ -33,23 +33,24 @@ struct Preparation {
     kTryLater,
     /// What was copied may be lost for good.
     kFlushFailed,
-    /// Something that was to be copied is not there.
+    /// Bytes that should have been copied are missing.
     kLacks,
-    /// The guest was migrated while nobody tracked the job, and its files cannot be seen; or an
-    /// internal snapshot was taken, which has only what was copied by then.
+    /// Nobody can tell. Either the guest was migrated while nobody tracked the job and its files
+    /// are not visible, or an internal snapshot was taken, which has only what was copied until
+    /// then.
     kUnknowable,
   };
   Verdict verdict = Verdict::kReady;
-  /// Why not.
+  /// Why it may not be finalized.
   std::optional<Error> error = {};
 };
 
-/// What is reported of a job that QEMU has done.
+/// The report on a job that QEMU has completed.
 struct Confirmation {
   bool is_verified = true;
   bool is_durable = true;
   std::vector<std::string> warnings;
-  /// Layers that the image needs no more and that no other disk of this QEMU reads.
+  /// Layers that the image no longer needs and that no other disk of this QEMU reads.
   std::vector<std::string> released;
 };
 
@@ -57,29 +58,29 @@ class JobOperations {
  public:
   virtual ~JobOperations() = default;
 
-  /// QEMU's command for such a job, which people see as its method.
+  /// QEMU's command for such a job, which users see as its method.
   [[nodiscard]] virtual const char* command() const = 0;
 
-  /// Of the job at pending. `state` is how the guest is.
+  /// For the job at pending. `state` is the guest's state.
   virtual void prepare(const RunState& state, std::function<void(Preparation)> done) = 0;
 
-  /// Of the job that has ended without an error. Absent: try later. Fails where the end is not what
-  /// was promised, or may not last.
+  /// For a job that has ended without an error. Absent: try later. Fails if the end is not what was
+  /// promised, or may not last.
   virtual void confirm(std::function<void(std::optional<Result<Confirmation>>)> done) = 0;
 
-  /// Whether QEMU shows the end of a job that it no longer lists; absent where it cannot be asked.
+  /// Whether QEMU shows the end of a job that it no longer lists; absent if it cannot be asked.
   virtual void was_done(std::function<void(std::optional<bool>)> done) = 0;
 
-  /// Asks QEMU for the job once more. Gives the ears for the new job's end. kGuestBusy while QEMU
+  /// Asks QEMU for the job once more, and returns the watch of the new job. kGuestBusy while QEMU
   /// may not write.
   virtual void restart(std::uint64_t bandwidth,
                        std::function<void(Result<std::shared_ptr<JobWatch>>)> done) = 0;
 
-  /// The job was restarted, or may have skipped something: what was seen of it counts no more.
+  /// The job was restarted, or may have skipped writes: earlier checks no longer count.
   virtual void forget() = 0;
 };
 
-/// True if we cannot tell whether QEMU did what it was asked; the next poll will.
+/// True if we cannot tell whether QEMU ran the command; the next poll will.
 [[nodiscard]] inline bool is_unknown(const Error& error) {
   return error.kind == ErrorKind::kMonitorLost || error.kind == ErrorKind::kMonitorBusy ||
          error.kind == ErrorKind::kMonitorTimeout;

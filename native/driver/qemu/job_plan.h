@@ -15,23 +15,23 @@ namespace blockpull::driver::qemu {
 struct JobPlan {
   job::Kind kind = job::Kind::kPull;
   std::string job_id;
-  /// The node of the active layer, and what people call its disk.
+  /// The node of the active layer, and the name that users give its disk.
   std::string node;
   std::string disk_name;
   /// Path of the active layer as QEMU names it.
   std::string path;
   std::uint64_t virtual_size = 0;
-  /// QEMU finalizes the job by itself, as version 0.1.0 asked it to for jobs that nobody tracks.
+  /// QEMU finalizes the job by itself. Version 0.1.0 requested this for jobs that nobody tracks.
   bool auto_finalize = false;
-  /// There is something to do. Where there is not, QEMU is not asked for a job.
+  /// There is work to do. Without work QEMU is not asked for a job.
   bool has_work = true;
-  /// An earlier process began it, and what became of its guest before is not known.
+  /// An earlier process started it, and the guest's history since then is not known.
   bool was_there = false;
   /// QEMU has a job for it.
   [[nodiscard]] bool has_job() const { return has_work || was_there; }
   /// This QEMU has a guest, which can be migrated.
   bool has_run_state = false;
-  /// When the plan was made.
+  /// The guest's state when the plan was made.
   RunState state;
 };
 

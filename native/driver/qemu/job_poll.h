@@ -22,7 +22,7 @@ struct PolledJobs {
   RunState state;
 };
 
-/// `has_run_state`: this QEMU offers query-status and query-migrate. Fails as Monitor::Answer says.
+/// `has_run_state`: this QEMU offers query-status and query-migrate. Fails as Monitor::Answer does.
 void poll_jobs(const std::shared_ptr<qmp::Monitor>& monitor, bool has_run_state,
                std::function<void(Result<PolledJobs>)> done);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What QEMU lists of a job, as the counters of the job that follows it shows it.
+// Copies QEMU's view of a job into the progress counters of the job that tracks it.
 
 #pragma once
 
@@ -12,7 +12,7 @@
 
 namespace blockpull::driver::qemu {
 
-/// Progress only grows: a stream that is begun again goes over what it has copied once more.
+/// Progress only grows, although a restarted stream passes again over what it has copied.
 inline void update_counters(job::ProgressCounters& counters, const qmp::BlockJob& job,
                             std::uint64_t virtual_size, bool is_held) {
   const std::uint64_t offset = std::min(job.offset, virtual_size);

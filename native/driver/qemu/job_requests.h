@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What callers ask of a tracked job: another limit, to resume after an error. It goes to QEMU
-// beside the tracker's own steps. A tracker does not leave before it is answered.
+// The requests of callers to a tracked job: a new limit, or a resume after an error. They go to
+// QEMU beside the tracker's own steps. A tracker does not leave before they are answered.
 //
 // Thread rule: the tracker's, but for `done` and `on_answered`, which run on the reactor's thread.
 
@@ -18,8 +18,7 @@ namespace blockpull::driver::qemu {
 
 class JobRequests {
  public:
-  /// `done`, if there is one, gets QEMU's answer. `on_answered` is called after that, and calls
-  /// answered().
+  /// `done`, if set, gets QEMU's answer. `on_answered` is called after that, and calls answered().
   void ask(qmp::Monitor& monitor, qmp::Command command, std::function<void(Result<void>)> done,
            std::function<void()> on_answered) {
     ++owed_;
@@ -37,7 +36,7 @@ class JobRequests {
 
   [[nodiscard]] bool are_owed() const { return owed_ > 0; }
 
-  /// `done` gets no refusal to resume a job that runs, or has copied everything.
+  /// Turns a refusal to resume into success if the job runs, or has copied everything.
   [[nodiscard]] static std::function<void(Result<void>)> resumed(
       std::function<void(Result<void>)> done) {
     return [done = std::move(done)](Result<void> said) {

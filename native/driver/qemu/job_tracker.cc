@@ -11,10 +11,10 @@
 namespace blockpull::driver::qemu {
 namespace {
 
-/// How often QEMU is polled while no event gives reason to: progress has no events.
+/// How often QEMU is polled without an event. Progress sends no events.
 constexpr Nanoseconds kPollInterval{500'000'000};
 
-/// An abort waits no longer for a QEMU that does not answer; less than people wait at a prompt.
+/// How long an abort waits for a QEMU that does not answer; less than people wait at a prompt.
 constexpr Nanoseconds kPatience{1'500'000'000};
 
 }  // namespace
@@ -28,7 +28,7 @@ void JobTracker::start(job::Host& host, job::ProgressCounters& counters,
   done_ = std::move(done);
   counters_->method = plan_.has_job() ? operations_->command() : "none";
   has_concluded_ = !plan_.has_job();
-  // A job without work goes over the disk all the same, and copies nothing.
+  // A job without work still passes over the disk, and copies nothing.
   counters_->to_move = plan_.has_work ? plan_.virtual_size : 0;
   listen();
   poll_later();
@@ -71,7 +71,7 @@ void JobTracker::poll() {
 void JobTracker::take_poll(const Result<PolledJobs>& polled) {
   is_polling_ = false;
   if (!polled.ok()) {
-    // A connection that broke is made again, and then there is reason to poll.
+    // After a broken connection is restored, the watch asks for a poll.
     if (is_leaving_) {
       leave();
     }
@@ -97,7 +97,7 @@ void JobTracker::take_missing() {
   if (const auto end = watch_->end()) {
     take_end(*end);
   } else if (cancel_reason_.is_restart) {
-    // The connection broke over the cancel; restart() sees whether that ended it.
+    // The connection broke during the cancel; restart() sees whether it ended the job.
     awaits_restart_ = true;
     step_ = Step::kNone;
   } else if (!finalize_sent_ && !plan_.auto_finalize) {
@@ -174,7 +174,7 @@ void JobTracker::conclude() {
     // If we die here, the job waits at pending with everything durable, and the next process that
     // opens the guest finalizes it.
     finalize_sent_ = true;
-    // After a refusal, or an answer that is lost, all of it is done once more.
+    // If the command is refused, or its answer is lost, everything is prepared again.
     is_ready_ = false;
     execute(Step::kFinalize, qmp::job_finalize(plan_.job_id), &JobTracker::poll_after);
     return;
@@ -213,7 +213,7 @@ void JobTracker::take_preparation(Preparation preparation) {
 
 void JobTracker::confirm() {
   if (cancel_reason_.distrust) {
-    // What was to be written may be lost for good, and a later flush succeeds all the same.
+    // Written data may be lost for good, and yet a later flush would succeed.
     fail(job_finalized_elsewhere(plan_, *cancel_reason_.distrust));
     return;
   }
@@ -252,7 +252,7 @@ void JobTracker::take_confirmation(const Result<Confirmation>& confirmation) {
                      .durable = confirmation->is_durable});
 }
 
-/// `has_begun`: QEMU has it already, and the answer to that was lost. What was seen of it since
+/// `has_begun`: QEMU runs it already, and the answer was lost. What was observed of it since
 /// counts.
 void JobTracker::restart(bool has_begun) {
   if (step_ != Step::kNone || (hold_.must_stand() && !has_begun)) {
@@ -292,7 +292,7 @@ void JobTracker::take_restart(const Result<std::shared_ptr<JobWatch>>& restarted
   poll();
 }
 
-/// A refusal means that the status had changed by then, and an event reports that. Polling at once
+/// A refusal means that the job's status has changed, and an event reports that. A poll at once
 /// would only be refused again.
 void JobTracker::poll_after(Result<void> result) {
   if (result.ok()) {
@@ -338,7 +338,7 @@ void JobTracker::ask_if_done() {
   });
 }
 
-/// What the files show needs no QEMU.
+/// A confirmation reads files, and needs no QEMU.
 void JobTracker::qemu_ended() {
   if (step_ != Step::kConfirm) {
     fail(job_vanished(plan_,
@@ -372,7 +372,7 @@ void JobTracker::execute(Step step, qmp::Command command, Next next) {
                     }));
 }
 
-/// The job's end may have come first; the step is of no interest then.
+/// The job's end may have come first; the step no longer matters then.
 void JobTracker::end_step(Step step, Next next, Result<void> result) {
   if (step_ != step) {
     return;
@@ -415,7 +415,7 @@ void JobTracker::stop(job::Stop how) {
   }
 }
 
-/// A job that is done is not cancelled any more, so no answer to that will come.
+/// A finished job is no longer cancelled, so no answer to a cancel will come.
 void JobTracker::leave_when_answered() {
   const bool is_cancel_owed = cancel_reason_.is_abort && !cancels_.is_answered && !has_concluded_;
   if (done_ && is_leaving_ && !is_cancel_owed && !requests_.are_owed()) {
@@ -440,7 +440,7 @@ void JobTracker::stop_waiting_if_silent() {
 
 void JobTracker::try_bandwidth(std::uint64_t bandwidth, std::function<void(Result<void>)> done) {
   if (awaits_restart_ || cancel_reason_.is_restart) {
-    // The restarted job gets it.
+    // The restarted job gets this limit.
     bandwidth_ = bandwidth;
   } else if (host_ != nullptr && plan_.has_job()) {
     request(qmp::block_job_set_speed(plan_.job_id, bandwidth), std::move(done));

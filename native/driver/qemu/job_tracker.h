@@ -9,19 +9,19 @@
 //      │ └──── restarted ◀──── cancelled
 //      └──── a migration: paused, until the guest runs here again
 //
-// What to prepare and confirm is the kind's (job_operations.h); the order is the same for all.
-// QEMU changes the header before the copied data is durable, so a QEMU that is killed right after
-// leaves an image without its data. Hence a flush on either side of the change. If QEMU or this
-// process dies between the two, the next open sees the old chain and a job that waits, or a whole
-// image.
+// The kind of job decides what to prepare and to confirm (job_operations.h); the order is the same
+// for all. QEMU changes the header before the copied data is durable, so a QEMU that is killed
+// right after leaves an image without its data. Hence there is a flush before the change and one
+// after it. If QEMU or this process dies between the two, the next open sees the old chain and a
+// job that waits, or a whole image.
 //
 // QEMU skips writes while its guest is migrated or saved (inactive_watch.h). A job that ran then,
-// or whose content lacks something, is cancelled and restarted.
+// or that did not copy everything, is cancelled and restarted.
 //
-// Steps follow from what QEMU lists and from the event of the job's end (job_watch.h). Any other
-// event is only a reason to poll. A step whose answer was lost with the connection is tried again.
-// A job that is no longer listed, and whose end nobody heard, was done only if we had it finalized
-// and the disk shows it.
+// Steps follow from QEMU's list of jobs and from the event of the job's end (job_watch.h). Any
+// other event only triggers a poll. A step whose answer was lost with the connection is tried
+// again. If a job is no longer listed and nobody heard of its end, it counts as done only if we had
+// finalized it and the disk shows it.
 //
 // Thread rule: the host's thread; the monitor's callbacks are posted there.
 
@@ -44,11 +44,11 @@ namespace blockpull::driver::qemu {
 
 class JobTracker final : public job::Work, public std::enable_shared_from_this<JobTracker> {
  public:
-  /// Makes what is special about the job, once its host is known.
+  /// Makes the operations of the job's kind, once its host is known.
   using MakeOperations = std::function<std::shared_ptr<JobOperations>(
       job::Host& host, const std::shared_ptr<HostCalls>& calls)>;
 
-  /// `watch` was opened before the job was asked for.
+  /// `watch` was opened before QEMU was asked for the job.
   JobTracker(std::shared_ptr<qmp::Monitor> monitor, JobPlan plan, std::shared_ptr<JobWatch> watch,
              MakeOperations make_operations)
       : monitor_(std::move(monitor)),
@@ -63,15 +63,15 @@ class JobTracker final : public job::Work, public std::enable_shared_from_this<J
   void start(job::Host& host, job::ProgressCounters& counters,
              std::function<void(job::Ending)> done) override;
   void stop(job::Stop how) override;
-  /// Before start() it is the limit that the job was started with. Without work there is nothing to
-  /// limit.
+  /// Before start() the limit is the one that the job was started with, so nothing is sent. Without
+  /// work there is nothing to limit.
   void set_bandwidth(std::uint64_t bandwidth) override { try_bandwidth(bandwidth, {}); }
   void try_bandwidth(std::uint64_t bandwidth, std::function<void(Result<void>)> done) override;
   void resume(std::function<void(Result<void>)> done) override;
   void fail_rather_than_stop() override;
 
  private:
-  /// What is awaited; while something is, nothing else is begun.
+  /// The step whose answer is due; until it comes, no other step starts.
   enum class Step : std::uint8_t {
     kNone,
     kPause,
@@ -108,18 +108,18 @@ class JobTracker final : public job::Work, public std::enable_shared_from_this<J
   void fail(Error error);
   void finish(job::Ending ending);
 
-  /// Begins a step. Its answer, or a broken connection, ends it and is handed to `next`.
+  /// Starts a step. Its answer, or a broken connection, ends it and is passed to `next`.
   void execute(Step step, qmp::Command command, Next next);
   void end_step(Step step, Next next, Result<void> result);
-  /// Sends what somebody asked for beside the steps; `done`, if there is one, gets the answer.
+  /// Sends a caller's request beside the steps; `done`, if set, gets the answer.
   void request(qmp::Command command, std::function<void(Result<void>)> done);
   void request_answered();
 
-  /// Leaves the job to QEMU, once what was asked of it is answered: a caller that sets a limit or
-  /// cancels, and then closes, has set it or cancelled.
+  /// Leaves the job to QEMU once all requests are answered. So a caller may set a limit or cancel,
+  /// close at once, and be sure that QEMU has received it.
   void leave_when_answered();
   void leave();
-  /// An abort, or a close, does not wait for a QEMU that does not answer.
+  /// An abort or a close does not wait for a QEMU that does not answer.
   void stop_waiting_if_silent();
 
   const std::shared_ptr<qmp::Monitor> monitor_;
@@ -139,19 +139,19 @@ class JobTracker final : public job::Work, public std::enable_shared_from_this<J
   bool is_polling_ = false;
   Step step_ = Step::kNone;
   JobHold hold_;
-  /// Nothing lacks, and all is flushed: the header may change.
+  /// Nothing is missing, and everything is flushed: the header may change.
   bool is_ready_ = false;
   /// The limit in force, as QEMU reports it.
   std::uint64_t bandwidth_ = 0;
   /// The limit that the job was last restarted with.
   std::uint64_t restarted_with_ = 0;
-  /// From then on the job may have been done although nobody has heard of its end.
+  /// From now on the job may have completed although nobody has heard of its end.
   bool finalize_sent_ = false;
-  /// The job was seen to conclude without an error; it is to be confirmed.
+  /// The job concluded without an error and must be confirmed.
   bool has_concluded_ = false;
-  /// It was cancelled, and waits to be restarted.
+  /// The job was cancelled, and waits to be restarted.
   bool awaits_restart_ = false;
-  /// It was restarted because something lacked.
+  /// The job was restarted because copied bytes were missing.
   bool was_restarted_for_lack_ = false;
   CancelReason cancel_reason_;
   CancelAnswers cancels_;

@@ -18,7 +18,7 @@ std::optional<JobEnd> end_in(const qmp::Event& event, const std::string& job_id)
   return JobEnd{was_cancelled, event.data.member("error").text()};
 }
 
-/// The guest is stopped, or goes on; a migration does both.
+/// The guest was stopped or continued; a migration does both.
 bool is_switch(const qmp::Event& event) {
   return event.name == "STOP" || event.name == "RESUME";
 }

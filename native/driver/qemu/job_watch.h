@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Listens for one job in QEMU and for what happens to its guest. It begins before the job is
-// started: a job can end before QEMU has answered the command that started it, and a job that has
-// ended is no longer listed. What it heard is kept until somebody asks.
+// Listens for the end of one job in QEMU, and for stops of its guest. It begins before the job is
+// started. A job can end before QEMU has answered the command that started it, and an ended job is
+// no longer listed. The watch keeps what it received until somebody asks.
 //
 // Thread rule: any thread.
 
@@ -19,12 +19,12 @@
 
 namespace blockpull::driver::qemu {
 
-/// What BLOCK_JOB_COMPLETED or BLOCK_JOB_CANCELLED said.
+/// The content of BLOCK_JOB_COMPLETED or BLOCK_JOB_CANCELLED.
 struct JobEnd {
   bool was_cancelled = false;
-  /// Why it failed; absent where it was done.
+  /// Why it failed; absent if it completed.
   std::optional<std::string> error;
-  /// QEMU was told to quit before.
+  /// QEMU had been asked to quit before.
   bool is_shutdown = false;
 };
 
@@ -37,15 +37,15 @@ class JobWatch {
   JobWatch& operator=(const JobWatch&) = delete;
 
   /// Calls `on_news` on the reactor's thread for every event of the job, and when the connection is
-  /// up again or its QEMU gone. It must not block. Replaces an earlier one; {} for none.
+  /// up again or its QEMU is gone. It must not block. Replaces an earlier one; {} for none.
   void on_news(std::function<void()> on_news);
 
   [[nodiscard]] std::optional<JobEnd> end() const;
   /// A poll of the guest is about to be sent.
   void begin_poll();
-  /// That poll is answered. Gives how often the guest was stopped or continued since the previous
-  /// poll was sent; 2 where nobody listened for a time. An event during a poll counts for the next
-  /// one, too: it may have come after QEMU's answer.
+  /// That poll was answered. Returns how often the guest was stopped or continued since the
+  /// previous poll was sent; 2 if nobody listened for a time. An event during a poll also counts
+  /// for the next one, since it may have come after QEMU's answer.
   [[nodiscard]] std::uint64_t end_poll();
   /// Nobody listens on the monitor any more.
   [[nodiscard]] bool is_qemu_gone() const;
@@ -60,13 +60,13 @@ class JobWatch {
   const std::shared_ptr<qmp::Monitor> monitor_;
   std::uint64_t listener_ = 0;
 
-  /// Guards what follows.
+  /// Guards everything below.
   mutable std::mutex mutex_;
   std::function<void()> on_news_;
   std::optional<JobEnd> end_;
   bool is_qemu_gone_ = false;
-  /// How often the guest was stopped or continued: so far, when the last poll was sent, and when
-  /// the last one that was answered was sent.
+  /// How often the guest was stopped or continued: until now, until the last poll was sent, and
+  /// until the last answered poll was sent.
   std::uint64_t switches_ = 0;
   std::uint64_t switches_at_poll_ = 0;
   std::uint64_t switches_known_ = 0;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a pull by QEMU leaves behind the end of a disk that ends inside a cluster, and what is told
-// of it. Our own engine writes zeros there (`core/image/qcow2/disk_tail.h`); under a running guest
-// nobody can, since the bytes belong to QEMU and to no guest.
+// Warns of the bytes that a pull by QEMU leaves after the end of a disk that ends inside a cluster.
+// Our own engine writes zeros there (`core/image/qcow2/disk_tail.h`). Under a running guest nobody
+// can: the image belongs to QEMU, and the guest cannot reach those bytes.
 //
 // Thread rule: any thread that may block.
 
@@ -14,9 +14,8 @@
 
 namespace blockpull::driver::qemu {
 
-/// After the end of the stream: a sentence for the outcome where bytes of a backing file that
-/// dropped out would show once the disk grows, and an empty one where not, or where the file is not
-/// to be seen from here.
+/// For use after the end of the stream. The warning if the disk would show bytes of a dropped
+/// backing file once it grows. Empty if not, or if the file is not visible from here.
 [[nodiscard]] std::string warn_of_last_cluster(const StreamPlan& plan);
 
 }  // namespace blockpull::driver::qemu

@@ -57,7 +57,7 @@ class NodeWitness : public std::enable_shared_from_this<NodeWitness> {
     });
   }
 
-  /// Asked again, as a job of another program may have begun since, and concluded.
+  /// Asks again, since a job of another program may have started and concluded in between.
   void list_if_free_of_jobs() {
     ask(qmp::query_block_jobs(), [](NodeWitness& self, const Result<Json>& jobs) {
       if (!jobs.ok() || jobs->size() > 0) {
@@ -94,7 +94,7 @@ class NodeWitness : public std::enable_shared_from_this<NodeWitness> {
     });
   }
 
-  /// Whether the node is there is not known, and nobody else would remove it.
+  /// The node may be there, and nobody else would remove it.
   void ask_for_removal() {
     ask(removal_of_own_node(name_), [](NodeWitness& /*self*/, const Result<Json>& /*removed*/) {});
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The header of an image whose file is not to be seen from here, read back by QEMU itself: by a
-// second node that it opens for this, read-only, and that it has nothing of in memory.
+// Reads back the header of an image whose file is not visible from here. QEMU itself reads it: it
+// opens a second, read-only node on the file, of which it has nothing in memory.
 //
 //     query-block-jobs none?
 //     blockdev-add     the same file, read-only, without its backing file
@@ -9,9 +9,9 @@
 //     query-named-block-nodes
 //     blockdev-del
 //
-// The list of nodes ends a QEMU in which a job has concluded and was not dismissed (block_graph.h),
-// so nothing is asked where QEMU has any job. It tells what the header states, and whether flushes
-// reach the file; whether all was copied is not seen by it.
+// The list of nodes ends a QEMU in which a job has concluded and was not dismissed (block_graph.h).
+// So this asks nothing of a QEMU that has any job. The list shows the header's content and whether
+// flushes reach the file. It does not show whether everything was copied.
 //
 // Thread rule: any thread; `done` runs on the reactor's thread.
 
@@ -25,13 +25,13 @@
 
 namespace blockpull::driver::qemu {
 
-/// What the list of nodes tells of the file; nothing where QEMU could not be asked.
+/// What the list of nodes shows of the file; the defaults if QEMU could not be asked.
 struct NodeSeen {
-  /// Flushes of some node over it go nowhere.
+  /// Flushes of some node over it have no effect.
   bool ignores_flushes = false;
 };
 
-/// Fails with kJobFailed where the header is not as promised.
+/// kJobFailed if the header is not as promised.
 void read_back_by_node(const std::shared_ptr<qmp::Monitor>& monitor, const PromisedHeader& promised,
                        std::function<void(Result<NodeSeen>)> done);
 

@@ -8,7 +8,8 @@
 namespace blockpull::driver::qemu {
 namespace {
 
-/// Index of the layer that stays: the job works on what drops out, and what lies below that stays.
+/// Index of the layer that stays. The job works on the layers that drop out; the layers below them
+/// stay.
 std::size_t kept_layer(const BlockGraph& graph, const std::vector<std::size_t>& chain,
                        std::string_view job_id) {
   std::size_t index = 1;
@@ -18,7 +19,7 @@ std::size_t kept_layer(const BlockGraph& graph, const std::vector<std::size_t>& 
   return index;
 }
 
-/// What an earlier process planned for a disk that is still there.
+/// The plan of an earlier process for a disk that is still there.
 std::optional<StreamPlan> planned_before(const GuestView& view, std::size_t top,
                                          std::string_view job_id) {
   const auto chain = view.graph.chain_from(top);
@@ -46,7 +47,7 @@ std::optional<StreamPlan> plan_of_job(const GuestView& view, const qmp::BlockJob
   plan.node = name;
   plan.disk_name = name;
   plan.virtual_size = job.length;
-  // The disk may have been unplugged; its job goes on and is to be ended all the same.
+  // The disk may have been unplugged; its job continues and must still be finished.
   if (const auto node = view.graph.find_node(name)) {
     if (auto before = planned_before(view, *node, job.id)) {
       plan = *std::move(before);

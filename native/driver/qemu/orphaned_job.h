@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The way back from a job that a QEMU has to the plan that an earlier process began it by. All that
-// is left of the plan is in QEMU: the job's id says that it is ours and on which disk, and the
+// Finds the plan of an orphaned job, by which an earlier process started it. All that remains of
+// the plan is in QEMU. The job's id says that the job is ours and on which disk it works. The
 // images that the job works on are those that drop out.
 //
 // Thread rule: on a thread that may block, as names are looked up.
@@ -16,8 +16,8 @@
 
 namespace blockpull::driver::qemu {
 
-/// The plan by which a job of ours that is found in `view` can be followed; absent for jobs of
-/// others, and for one that has concluded, of which no news will come.
+/// The plan for tracking a job of ours that is listed in `view`. Absent for jobs of other programs,
+/// and for a job that has concluded, of which no more events will come.
 [[nodiscard]] std::optional<StreamPlan> plan_of_job(const GuestView& view,
                                                     const qmp::BlockJob& job);
 

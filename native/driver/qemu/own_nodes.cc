@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::string_view kPrefix = "blockpull-";
 
-/// What distinguishes this process, on that monitor, from every other client of a QEMU.
+/// Distinguishes this process, on that monitor, from every other client of a QEMU.
 std::string client_digits(const std::string& monitor) {
   static const auto began = std::chrono::system_clock::now().time_since_epoch().count();
   return hash_digits(text(::getpid(), " since ", began, " on ", monitor));

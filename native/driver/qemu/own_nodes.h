@@ -4,9 +4,9 @@
 //
 //     blockpull-<hash of what it is for>-<hash of this process and its monitor>
 //
-// If we are killed then, the node stays, and over a disk it blocks other programs' jobs. The next
-// blockpull process removes it. It cannot see whether the node's process still lives; that does no
-// harm, since such a process starts again.
+// If we die here, the node stays, and over a disk it blocks other programs' jobs. The next
+// blockpull process removes it. It cannot see whether the node's process is still alive. That does
+// no harm, since such a process tries again.
 //
 // Thread rule: any thread.
 
@@ -21,8 +21,8 @@
 
 namespace blockpull::driver::qemu {
 
-/// QEMU's node names end at 31 characters. Those for two purposes must not meet, nor those of two
-/// clients for one.
+/// QEMU limits node names to 31 characters. Names for two purposes must differ, and so must the
+/// names of two clients for one purpose.
 [[nodiscard]] std::string name_of_own_node(const std::string& purpose, const std::string& monitor);
 
 [[nodiscard]] bool is_own_node(std::string_view name);
@@ -30,7 +30,7 @@ namespace blockpull::driver::qemu {
 [[nodiscard]] qmp::Command removal_of_own_node(const std::string& name);
 
 /// Removes those of `names`, the nodes of that QEMU, that other processes have orphaned. Reports
-/// nothing: one that is gone already, or that cannot go, was not in the way of a pull.
+/// nothing: a node that is already gone, or that cannot be removed, does not block a pull.
 void remove_orphaned_nodes(const std::shared_ptr<qmp::Monitor>& monitor,
                            const std::vector<std::string>& names);
 

@@ -29,7 +29,8 @@ Result<void> check_commands(const qmp::Peer& peer) {
                          "missing), so a pull under its guest is not supported; QEMU 4.2 can"));
 }
 
-/// The job of the plan's id that an earlier process began; kJobActive when it cannot be taken over.
+/// The job with the plan's id that an earlier process started; kJobActive if it cannot be taken
+/// over.
 Result<std::optional<StreamPlan>> find_own_job(const GuestView& view, const StreamPlan& plan) {
   const qmp::BlockJob* const job = qmp::find_job(view.jobs, plan.job_id);
   if (job == nullptr) {
@@ -63,8 +64,9 @@ Result<void> check_images(const GuestView& view, const BlockNode& top) {
       .with_path(top.filename);
 }
 
-/// An export may move a disk that no device stands on into an I/O thread as soon as a client comes,
-/// and QEMU 10.0 ends over a job on that disk then. Which thread an export is in is not told.
+/// If no device stands on a disk, an export may move it into an I/O thread as soon as a client
+/// connects. QEMU 10.0 then ends on a job of that disk. QEMU does not say which thread an export is
+/// in.
 Result<void> check_exports(const GuestView& view, const std::vector<std::size_t>& chain) {
   for (const std::string& name : view.exported_by_threads) {
     const auto node = view.graph.find_device(name);
@@ -80,7 +82,7 @@ Result<void> check_exports(const GuestView& view, const std::vector<std::size_t>
   return {};
 }
 
-/// Of a backing file that cannot be shown to lie in an allowed folder nothing is taken for granted.
+/// A backing file is refused unless it is known to lie in an allowed folder.
 Result<void> check_policy(const std::vector<BlockNode>& layers,
                           const std::optional<std::vector<std::string>>& folders) {
   for (std::size_t i = 1; folders && i < layers.size(); ++i) {
@@ -96,9 +98,9 @@ Result<void> check_policy(const std::vector<BlockNode>& layers,
   return {};
 }
 
-/// QEMU lets no job onto an image that another one works on, nor onto its filter, which may lie
-/// right above the base. One that does not tell what its jobs work on has named each after its
-/// disk's device. A job that has concluded works on nothing.
+/// Whether QEMU refuses our job because of this one. QEMU allows no second job on an image or on
+/// its job's filter, which may lie directly above the base. A QEMU that does not say what its jobs
+/// work on has named each job after its disk's device. A concluded job works on nothing.
 bool is_in_the_way(const qmp::BlockJob& job, const BlockGraph& graph, const StreamPlan& plan,
                    const std::vector<std::size_t>& chain) {
   const auto base = chain.begin() + static_cast<std::ptrdiff_t>(plan.base_index);
@@ -122,8 +124,8 @@ Result<void> check_other_jobs(const GuestView& view, const StreamPlan& plan,
   return {};
 }
 
-/// A stream's filter ends QEMU beside a mirror as a flush's does (guest_view.h), even where QEMU
-/// would refuse the stream then.
+/// Beside a mirror a stream's filter ends QEMU, as a flush's filter does (guest_view.h). That
+/// happens even if QEMU would then refuse the stream.
 Result<void> check_mirror(const GuestView& view, const StreamPlan& plan,
                           const std::vector<std::size_t>& chain) {
   for (const qmp::BlockJob& job : view.jobs) {
@@ -146,7 +148,7 @@ Result<Preflight> preflight(const GuestView& view, GuestPullOptions options,
       found.refusals.push_back(allowed.error());
     }
   }
-  // A QEMU that is too old may not even tell what it has.
+  // A QEMU that is too old may not even list its disks.
   const auto failed = [&found](const Error& error) {
     return found.refusals.empty() ? error : found.refusals.front();
   };
@@ -192,7 +194,7 @@ Result<Preflight> preflight(const GuestView& view, GuestPullOptions options,
     found.other_job = std::move(free).error();
   }
   if (options.late_refusal) {
-    // libvirt tells of the job first.
+    // libvirt reports the job first.
     if (found.other_job) {
       found.refusals.push_back(*std::exchange(found.other_job, std::nullopt));
     }

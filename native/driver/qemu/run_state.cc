@@ -16,8 +16,8 @@ bool is_among(std::string_view word, const std::array<std::string_view, Count>& 
   return std::find(words.begin(), words.end(), word) != words.end();
 }
 
-/// Those in which nothing can become of the images. Every other status, also one that is new, is
-/// taken for one in which QEMU does not write.
+/// The states in which QEMU surely owns the images. In every other state, even an unknown one, QEMU
+/// is assumed not to write.
 bool is_owner_of_images(std::string_view status) {
   constexpr std::array<std::string_view, 10> kOwns{
       "",          "running", "paused",    "io-error", "watchdog",

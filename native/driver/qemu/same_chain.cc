@@ -9,7 +9,7 @@
 namespace blockpull::driver::qemu {
 namespace {
 
-/// Whether QEMU has the chain that the plan was made for.
+/// Whether QEMU has the chain of the plan.
 bool is_same_chain(const BlockGraph& graph, std::size_t top, const StreamPlan& plan) {
   const auto chain = graph.chain_from(top);
   return std::equal(chain.begin(), chain.end(), plan.layers.begin(), plan.layers.end(),

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Whether a disk still has the chain that a stream was planned for. Between our look at it and the
-// moment that QEMU begins anybody may take a snapshot:
+// Whether a disk still has the chain that a stream was planned for. Anybody may take a snapshot
+// between our view and the moment when QEMU starts the job:
 //
 //     seen        vda ──▶ "top" ──▶ "base"
-//     by then     vda ──▶ "snap" ──▶ "top" ──▶ "base"
+//     at start    vda ──▶ "snap" ──▶ "top" ──▶ "base"
 //
-// and to fill "top" is to write a backing file by then.
+// Filling "top" then means writing to a backing file.
 //
 // Pure.
 
@@ -17,7 +17,7 @@
 
 namespace blockpull::driver::qemu {
 
-/// kUnsupported where it is another one: other layers, other sizes, or something above it.
+/// kUnsupported if the chain has changed: other layers, other sizes, or an image above it.
 [[nodiscard]] Result<void> check_same_chain(const GuestView& view, const StreamPlan& plan);
 
 }  // namespace blockpull::driver::qemu

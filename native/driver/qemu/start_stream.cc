@@ -57,7 +57,7 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
       return std::move(found.refusals.front());
     }
     if (found.tracked_job != nullptr && !found.there) {
-      // QEMU is done with it, and its tracker soon; the chain is another one then.
+      // QEMU is done with it, and its tracker soon will be. The chain is a different one then.
       found.tracked_job->when_ended([self = shared_from_this()] { self->begin(); });
       return {};
     }
@@ -92,20 +92,22 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
       return;
     }
     if (error.kind == ErrorKind::kMonitorTimeout) {
-      // QEMU may begin it yet; whoever asked believes that nothing was begun.
-      // The monitor is held until that is answered: one that is let go sends nothing more.
+      // QEMU may still start it, while the caller believes that nothing was started. The monitor is
+      // held until the cancel is answered, since a released monitor sends nothing more.
       monitor_->execute(qmp::job_cancel(plan_.job_id),
                         [self = shared_from_this()](const Result<Json>& /*answer*/) {});
     }
     if (is_read_only_refusal(error) && !std::exchange(looked_again_, true)) {
-      // The images may have gone since the look, with a guest that is migrated: then that is said.
+      // The images may have gone inactive since the view, with a migration; a new view then reports
+      // that.
       begin();
       return;
     }
     done_(refusal_of_stream(std::move(error)));
   }
 
-  /// The answer was lost with the connection; whether the job was begun, the next connection shows.
+  /// The answer was lost with the connection; the next connection shows whether the job was
+  /// started.
   void look_for_job(Error lost) {
     monitor_->execute(qmp::query_block_jobs(), [self = shared_from_this(), lost = std::move(lost)](
                                                    const Result<Json>& answer) {

@@ -14,10 +14,10 @@ namespace {
 
 using Verdict = Preparation::Verdict;
 
-/// What lacks when it is looked at so often does lack: a guest's writes only add.
+/// After this many checks missing bytes are really missing: a guest's writes only add bytes.
 constexpr std::uint32_t kLooksBelieved = 2;
 
-/// Names of those layers whose names still lead to the files that they led to.
+/// Names of the layers whose paths still lead to the same files as before.
 std::set<std::string> still_in_place(const std::vector<BlockNode>& layers) {
   std::set<std::string> names;
   for (const BlockNode& layer : layers) {
@@ -74,8 +74,9 @@ void StreamConclusion::ask_view(TakeView then) {
   });
 }
 
-/// QEMU lets an internal snapshot be taken beside its stream. It has what the image had by then,
-/// and would lose the rest with the backing file. One that is taken from now on has everything.
+/// QEMU allows an internal snapshot during its stream. The snapshot has only what the image had
+/// then, and would lose the rest with the backing file. A snapshot taken from now on has
+/// everything.
 void StreamConclusion::take_snapshots(const std::shared_ptr<Result<GuestView>>& told) {
   const Result<GuestView>& view = *told;
   if (!view.ok()) {
@@ -85,7 +86,7 @@ void StreamConclusion::take_snapshots(const std::shared_ptr<Result<GuestView>>& 
   }
   const auto top = view->graph.find_node(plan_.node);
   if (top && is_mirrored(*view, *top)) {
-    // QEMU 7.2 may end over the flush, so the job waits for the mirror's end.
+    // QEMU 7.2 may end on the flush, so the job waits for the mirror's end.
     answer(Preparation{Verdict::kTryLater,
                        make_error(ErrorKind::kJobActive,
                                   text("'", plan_.path, "' is mirrored, and cannot be flushed"))});
@@ -158,7 +159,7 @@ void StreamConclusion::look_at_content(std::function<void(Result<ContentSeen>)> 
       host_, plan_, [weak = weak_from_this()] { return !weak.expired(); }, std::move(done));
 }
 
-/// What is wrong with the content, if anything is; notes what could not be seen.
+/// The fault of the content, if it has one. Records why the content could not be seen.
 std::optional<Error> StreamConclusion::judge(const Result<ContentSeen>& seen) {
   std::string why;
   if (!seen.ok()) {
@@ -225,7 +226,7 @@ void StreamConclusion::was_done(std::function<void(std::optional<bool>)> done) {
   });
 }
 
-/// Nothing but the job makes the chain shorter while it runs.
+/// Only the job makes the chain shorter while it runs.
 bool StreamConclusion::has_old_chain(const BlockGraph& graph, std::size_t top) const {
   return plan_.has_work && !plan_.layers.empty() &&
          graph.chain_from(top).size() >= plan_.layers.size();
@@ -234,8 +235,8 @@ bool StreamConclusion::has_old_chain(const BlockGraph& graph, std::size_t top) c
 void StreamConclusion::confirm(std::function<void(std::optional<Result<Confirmation>>)> done) {
   confirmed_ = std::move(done);
   told_ = {};
-  // If we die here, the image stands on its own and its data is durable; should the header be lost
-  // with the host's memory, it names the old backing file, which then is still right.
+  // If we die here, the image stands on its own and its data is durable. If the host also loses the
+  // header from its memory, the next open sees the old backing file, which is then still right.
   flush(FlushTime::kAfterJobEnded, &StreamConclusion::take_last_flush);
 }
 
@@ -257,7 +258,7 @@ void StreamConclusion::take_last_flush(const Result<Flushed>& flushed) {
     read_header();
     return;
   }
-  // QEMU, or somebody else, has finalized it before anybody had looked.
+  // QEMU or another program finalized the job before we had looked.
   look_at_content([weak = weak_from_this()](const Result<ContentSeen>& seen) {
     if (const auto self = weak.lock()) {
       self->take_late_content(seen);
@@ -351,7 +352,8 @@ void StreamConclusion::see_chain(const std::shared_ptr<Result<GuestView>>& view)
       });
 }
 
-/// What the chain is now. A QEMU that has ended since shows nothing, and the files have been seen.
+/// Records the chain of now. A QEMU that has ended since shows nothing, but the files have been
+/// seen.
 void StreamConclusion::take_view(const Result<GuestView>& view) {
   end_->base = plan_.base;
   if (view.ok()) {
@@ -400,7 +402,7 @@ void StreamConclusion::judge_durability() {
 }
 
 void StreamConclusion::release_layers(const GuestView* view) {
-  // What a power loss may still take back needs its files.
+  // A pull that a power loss may still undo needs its backing files.
   if (!told_.is_verified || !told_.is_durable) {
     return;
   }

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What is special about a stream: what its end needs beside QEMU's word for it, before the header
-// changes and after.
+// What is special about a stream: the checks of its end, before the header changes and after, that
+// do not rely on QEMU's word.
 //
 //     prepare     view: any snapshot? ─▶ flush ─▶ sync ─▶ files: does anything lack? ─▶ ready
 //                                         ▲                     │ yes, once (the guest writes)
 //                                         └─────────────────────┘
 //     confirm     flush ─▶ sync ─▶ files, if not read yet ─▶ header ─▶ view ─▶ confirmation
 //
-// QEMU flushes what it has in memory. The file is synced from here as well, because a node below
-// may ignore flushes; QEMU shows that for a disk's topmost node alone.
+// QEMU flushes what it has in memory. This process syncs the file as well, because a node below may
+// ignore flushes; QEMU shows that only for a disk's topmost node.
 //
-// The files are read by another way than the one that filled them (stream_witness.h). Where this
-// process cannot see them, the end is reported as not verified, with the reason, and nothing is
-// reported as released.
+// The files are read by a separate reader, not by the QEMU that wrote them (stream_witness.h). If
+// this process cannot see them, the end is reported as not verified, with the reason, and no file
+// is reported as released.
 //
 // Thread rule: the host's thread.
 
@@ -38,7 +38,7 @@
 
 namespace blockpull::driver::qemu {
 
-/// What is known at the end of a pull: filled before the job's `before_end` runs.
+/// The result of a pull: filled before the job's `before_end` runs.
 struct GuestPullEnd {
   /// Absent: the active layer stands on its own.
   std::optional<KeptLayer> base;
@@ -47,7 +47,7 @@ struct GuestPullEnd {
 class StreamConclusion final : public JobOperations,
                                public std::enable_shared_from_this<StreamConclusion> {
  public:
-  /// `end` is filled where the pull is confirmed.
+  /// `end` is filled when the pull is confirmed.
   StreamConclusion(std::shared_ptr<qmp::Monitor> monitor, StreamPlan plan,
                    std::shared_ptr<GuestPullEnd> end, job::Host& host,
                    std::shared_ptr<HostCalls> calls)
@@ -70,7 +70,7 @@ class StreamConclusion final : public JobOperations,
 
   using TakeView = void (StreamConclusion::*)(const std::shared_ptr<Result<GuestView>>&);
 
-  /// What QEMU shows now, on the host's thread.
+  /// Queries a view, and calls `then` on the host's thread.
   void ask_view(TakeView then);
   void take_snapshots(const std::shared_ptr<Result<GuestView>>& told);
   using TakeFlush = void (StreamConclusion::*)(const Result<Flushed>&);
@@ -108,14 +108,14 @@ class StreamConclusion final : public JobOperations,
   std::function<void(std::optional<Result<Confirmation>>)> confirmed_;
   Content content_ = Content::kNotLooked;
   std::string why_unseen_;
-  /// How often something was seen to lack since the last begin.
+  /// How often bytes were missing since the last start.
   std::uint32_t times_lacking_ = 0;
-  /// How often QEMU would not tell its images.
+  /// How often QEMU refused to list its images.
   std::uint32_t views_refused_ = 0;
   bool is_certain_ = true;
   /// QEMU shows a node over the file that ignores flushes.
   bool ignores_flushes_ = false;
-  /// Names of the layers that are where they were.
+  /// Names of the layers whose files are still in place.
   std::set<std::string> in_place_;
   Confirmation told_;
 };

@@ -15,20 +15,21 @@ namespace {
 /// From this version on QEMU streams into images with extended L2.
 constexpr qmp::QemuVersion kStreamsExtendedL2{8, 2, 0};
 
-/// Means the same wherever it is stated: a path from the root, or a URL or json: of QEMU's.
+/// Whether the name means the same wherever it is stated: a path from the root, or a URL or json:
+/// of QEMU.
 bool is_absolute(const std::string& name) {
   return name.starts_with('/') || image::has_protocol(name);
 }
 
-/// `name` as QEMU takes it when a header at `overlay` states it.
+/// The name that QEMU uses if a header at `overlay` states `name`.
 std::string combine(const std::string& overlay, const std::string& name) {
   const std::size_t slash = overlay.rfind('/');
   return is_absolute(name) || slash == std::string::npos ? name
                                                          : overlay.substr(0, slash + 1) + name;
 }
 
-/// Whether `name`, stated in the header of `overlay`, leads to `image`: by what QEMU calls it, or
-/// by the file itself where both can be seen.
+/// Whether `name`, stated in the header of `overlay`, leads to `image`. Compares QEMU's names, or
+/// the files themselves if both are visible.
 bool leads_to(const BlockNode& overlay, const std::string& name, const BlockNode& image) {
   if (combine(overlay.filename, name) == image.filename) {
     return true;
@@ -39,8 +40,8 @@ bool leads_to(const BlockNode& overlay, const std::string& name, const BlockNode
   return io::leads_to(combine(overlay.seen->path, name), image.seen->id);
 }
 
-/// A file that QEMU made for as long as it runs (snapshot=on), or that libvirt removes at the end
-/// (<transient/>).
+/// A file that QEMU made only for its own lifetime (snapshot=on), or that libvirt removes at the
+/// end (<transient/>).
 bool is_temporary(const BlockNode& image) {
   const std::string_view name =
       std::string_view(image.filename).substr(image.filename.rfind('/') + 1);
@@ -73,7 +74,7 @@ class Planner {
   [[nodiscard]] std::string name_by_files(std::size_t base) const;
   [[nodiscard]] Result<std::string> name_of_base(std::size_t base) const;
 
-  /// What block-stream is told stays: a filter over the base stays with it.
+  /// The node to keep, for block-stream: a filter over the base stays with it.
   [[nodiscard]] const std::string& node_that_stays(std::size_t base) const {
     const std::string& filter = layer(base - 1).filter_above_backing;
     return filter.empty() ? layer(base).name : filter;
@@ -94,7 +95,7 @@ class Planner {
   const GuestPullOptions& options_;
 };
 
-/// Index in the chain; its length when nothing stays.
+/// Index in the chain; the chain's length if no layer stays.
 Result<std::size_t> Planner::find_base() const {
   if (!options_.base) {
     return depth();
@@ -109,7 +110,7 @@ Result<std::size_t> Planner::find_base() const {
   return driver::find_base(layers, *options_.base);
 }
 
-/// Who pulls wants the guest's disk to stand on its own, and not a file that goes with the guest.
+/// A pull should make the guest's disk stand on its own, not a file that goes away with the guest.
 Result<void> Planner::check_is_kept() const {
   if (!is_transient(top_) && !(top_.stated_backing.empty() && is_temporary(top_))) {
     return {};
@@ -121,7 +122,8 @@ Result<void> Planner::check_is_kept() const {
                       layer(1).filename, "' is the disk, and can be pulled when it is shut off"));
 }
 
-/// A pull reads every layer, and what it reads through such a filter QEMU writes below.
+/// A pull reads every layer, and what it reads through such a filter QEMU writes to the layer
+/// below.
 Result<void> Planner::check_filters() const {
   for (std::size_t i = 0; i + 1 < depth(); ++i) {
     if (const std::string& filter = layer(i).copies_into_backing; !filter.empty()) {
@@ -131,8 +133,8 @@ Result<void> Planner::check_filters() const {
                           "', which a pull would write to by it; remove that copy-on-read filter, ",
                           "or open the backing file read-only"));
     }
-    // What the guest reads through both filters behind the end of the shorter layer, QEMU takes out
-    // of memory that nobody has filled, and writes it into the disk (7.2 and 10.0).
+    // If the guest reads through both filters past the end of the shorter layer, QEMU copies memory
+    // that nobody has filled into the disk (7.2 and 10.0).
     const BlockNode& below = layer(i + 1);
     if (!top_.copied_into_by.empty() && below.virtual_size < top_.virtual_size) {
       return refused(ErrorKind::kUnsupported,
@@ -146,8 +148,9 @@ Result<void> Planner::check_filters() const {
   return {};
 }
 
-/// QEMU, told to open the image without its backing file, would do nothing and call it completed;
-/// the header would go on naming that file. So it would where the image is read through another.
+/// A QEMU that has opened the image without its backing file would do nothing and report success;
+/// the header would still name that file. The same happens if the image is read through another
+/// one.
 Result<void> Planner::check_is_whole() const {
   for (std::size_t i = 0; i < depth(); ++i) {
     if (graph_.is_over_image(chain_[i])) {
@@ -205,8 +208,7 @@ Result<void> Planner::check_layers(std::size_t base, const qmp::QemuVersion& ver
   return {};
 }
 
-/// A name in a header says which file, and its format. What else a base is opened with would be
-/// lost.
+/// A name in a header gives the file and its format. Any other options of the base would be lost.
 Result<void> Planner::check_can_be_named(std::size_t base) const {
   const bool says_backing =
       states_backing(layer(base - 1).stated_backing) && !is_open_as_stated(graph_, chain_[base]);
@@ -221,7 +223,8 @@ Result<void> Planner::check_can_be_named(std::size_t base) const {
                       "' would not say; pull without a base instead"));
 }
 
-/// By the files themselves, where both are QEMU's; "": they are not to be seen.
+/// A name found from the files themselves, if both are known to be QEMU's; "" if they are not
+/// visible.
 std::string Planner::name_by_files(std::size_t base) const {
   const auto& kept = layer(base).seen;
   if (!top_.seen || !top_.seen->is_qemus || !kept || !kept->is_qemus) {
@@ -250,7 +253,7 @@ Result<std::string> Planner::name_of_base(std::size_t base) const {
     }
   }
   if (name.empty() || !leads_to(top_, name, layer(base))) {
-    // QEMU was told another backing file than the headers state.
+    // QEMU was given another backing file than the headers state.
     name = layer(base).filename;
     if (!is_absolute(name)) {
       return refused(ErrorKind::kUnsupported,

@@ -10,7 +10,7 @@
 namespace blockpull::driver::qemu {
 namespace {
 
-/// The image was written to before, so it is read-only for a time only.
+/// QEMU could write to the image before, so it is read-only only for a time.
 Error refusal_to_restart(Error error) {
   if (is_read_only_refusal(error)) {
     error.kind = ErrorKind::kGuestBusy;
@@ -32,7 +32,7 @@ void restart_stream(const std::shared_ptr<qmp::Monitor>& monitor, const StreamPl
                 }
                 auto watch = JobWatch::begin(monitor, plan.job_id);
                 if (qmp::find_job(view->jobs, plan.job_id) != nullptr) {
-                  // The answer to an earlier try was lost.
+                  // The answer to an earlier attempt was lost.
                   done(std::move(watch));
                 } else if (auto may = check_may_write(view->state); !may.ok()) {
                   done(std::move(may).error());

@@ -3,8 +3,8 @@
 // Restarts a stream whose job was cancelled because it cannot be trusted. What was copied stays, so
 // QEMU passes over it and copies the rest.
 //
-// Anybody may have changed the chain since, and the node that was the active image may lie below
-// another one now. Then nothing is started: filling it would write to a backing file.
+// The chain may have changed since, and the former active image may now lie below another one. Then
+// nothing is started, because filling it would write to a backing file.
 //
 // Thread rule: any thread; `done` runs on the reactor's thread.
 
@@ -18,9 +18,8 @@
 
 namespace blockpull::driver::qemu {
 
-/// Gives the watch of the new job, which began before the job was asked for. kGuestBusy while QEMU
-/// may not write; kUnsupported where the chain is another one; QEMU's refusals as those of
-/// start_stream().
+/// Returns the watch of the new job, opened before QEMU was asked for it. kGuestBusy while QEMU may
+/// not write; kUnsupported if the chain has changed; QEMU's refusals as in start_stream().
 void restart_stream(const std::shared_ptr<qmp::Monitor>& monitor, const StreamPlan& plan,
                     std::uint64_t bandwidth,
                     std::function<void(Result<std::shared_ptr<JobWatch>>)> done);

@@ -41,7 +41,7 @@ class ContentCheck : public std::enable_shared_from_this<ContentCheck> {
       seen_.lacking = *lacking;
     }
     if (is_over_) {
-      // Here, where closing the files may take its time.
+      // Here, because closing the files may take some time.
       witness_.reset();
     }
   }
@@ -79,7 +79,7 @@ PromisedHeader promise_of(const StreamPlan& plan) {
   PromisedHeader promised;
   promised.top = plan.layers.front();
   if (!plan.has_work) {
-    // Nothing is to change, whatever it states.
+    // The header must not change, whatever it states.
     promised.keeps_base = !promised.top.stated_backing.empty();
     return promised;
   }

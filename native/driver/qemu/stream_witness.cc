@@ -16,10 +16,10 @@ namespace {
 using image::GuestOffset;
 using image::Status;
 
-/// A call of next() lasts about so long: a cancel waits for it.
+/// Approximate duration of a call of next(), for which a cancel waits.
 constexpr std::chrono::milliseconds kTurn{20};
 
-/// So much is asked about at once; a run is as long as the tables make it.
+/// Most bytes per lookup; a run is as long as the tables make it.
 constexpr std::uint64_t kLongestRun = std::uint64_t{1} << 30U;
 
 Error is_not_promised(const BlockNode& top, const std::string& stated, const std::string& why) {
@@ -35,7 +35,7 @@ std::string quoted(const std::optional<std::string>& name) {
 /// Whether the stated name leads from the image to the layer that was to stay.
 Result<void> check_opens(const PromisedHeader& promised, const std::string& stated) {
   if (!promised.base || !promised.base->seen || image::has_protocol(stated)) {
-    // What cannot be opened from here is not claimed to be seen, either: open() says why.
+    // Nothing is claimed about a file that cannot be opened from here; open() says why it cannot.
     return {};
   }
   BLOCKPULL_TRY(path, image::resolve_backing(promised.top.seen->path, stated));
@@ -73,7 +73,7 @@ Result<StreamWitness::Lacking> StreamWitness::next() {
   return lacking_;
 }
 
-/// Judges the run at `position_` and gives its length.
+/// Judges the run at `position_` and returns its length.
 Result<std::uint64_t> StreamWitness::step() {
   const GuestOffset at{position_};
   const std::uint64_t most = std::min(end_ - position_, kLongestRun);
@@ -89,7 +89,7 @@ Result<std::uint64_t> StreamWitness::step() {
     add_lacking(dropped.extent.length);
     return dropped.extent.length;
   }
-  // Zeros that hide nothing may go with their layer.
+  // Zeros that hide nothing may be dropped with their layer.
   if (base_ == chain_.layers.size()) {
     return dropped.extent.length;
   }

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The other road by which a stream's result is confirmed: the files themselves, read beside QEMU.
+// An independent check of a stream's result: the files themselves, read beside QEMU.
 //
 //     at pending      is there a guest byte that the active image lacks
 //                     and a layer that is to drop out has?               must be 0
 //     after the end   what does the header state, and does that open?    must be the promise
 //
-// The first is a safe question while the guest writes, once QEMU has flushed its tables: writes and
-// discards of a guest only make the active image have more. So what it shows as lacking is asked
-// about again, and only what lacks then as well does lack.
+// The first check is safe while the guest writes, once QEMU has flushed its tables: writes and
+// discards of a guest only make the active image have more. So bytes that seem to be missing are
+// checked again, and only bytes that are missing both times count.
 //
-// Only reading is done, without locks. Marks that keep our engine from writing (dirty, bitmaps in
-// use, extended L2) do not matter to it.
+// The files are only read, without locks. Marks that keep our engine from writing (dirty, bitmaps
+// in use, extended L2) do not matter here.
 //
 // Thread rule: one thread at a time, on one that may block.
 
@@ -33,17 +33,17 @@ class StreamWitness {
  public:
   struct Lacking {
     std::uint64_t bytes = 0;
-    /// Guest offset of the first of them.
+    /// Guest offset of the first missing byte.
     std::uint64_t first = 0;
     bool finished = false;
   };
 
-  /// `layers`: the chain before the stream, top first; those from `base` on stay. Fails with the
-  /// reason why they cannot be read, or not be shown to be QEMU's.
+  /// `layers`: the chain before the stream, top first; the layers from `base` on stay. Fails with
+  /// the reason if they cannot be read, or cannot be shown to be QEMU's.
   [[nodiscard]] static Result<std::unique_ptr<StreamWitness>> open(
       const std::vector<BlockNode>& layers, std::size_t base);
 
-  /// Walks on for some ms; to be called until `finished`.
+  /// Continues the walk for some ms; call it until `finished`.
   [[nodiscard]] Result<Lacking> next();
 
  private:
@@ -64,18 +64,18 @@ class StreamWitness {
 struct PromisedHeader {
   BlockNode top;
   bool keeps_base = false;
-  /// How the base is named; absent where an earlier process chose the name.
+  /// The base's name; absent if an earlier process chose the name.
   std::optional<std::string> backing_name;
-  /// The layer of that name, where one stays.
+  /// The layer with that name, if one stays.
   std::optional<BlockNode> base;
 };
 
-/// kJobFailed where a header that states this name, or none, is not as promised.
+/// kJobFailed if a header that states this name, or none, is not as promised.
 [[nodiscard]] Result<void> check_stated(const PromisedHeader& promised,
                                         const std::optional<std::string>& stated);
 
-/// Why the header on the disk could not be read, or "" where it is as promised; kJobFailed with
-/// what it states instead.
+/// Why the header on the disk could not be read, or "" if it is as promised; kJobFailed with what
+/// it states instead.
 [[nodiscard]] Result<std::string> read_back(const PromisedHeader& promised);
 
 }  // namespace blockpull::driver::qemu
