@@ -449,7 +449,7 @@ TEST_P(EngineTest, ItsLastUserMayReleaseItOnOneOfItsThreads) {
     }
     engine_.reset();
     is_last.set_value();
-    ASSERT_EQ(ended.get_future().wait_for(std::chrono::seconds(10)), std::future_status::ready);
+    ASSERT_EQ(ended.get_future().wait_for(std::chrono::seconds(60)), std::future_status::ready);
     while (count_threads("blockpull") + count_threads("blockpull-io") > 0) {
       std::this_thread::yield();
     }

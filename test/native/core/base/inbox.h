@@ -16,7 +16,7 @@
 
 namespace blockpull {
 
-inline constexpr std::chrono::seconds kPatience{20};
+inline constexpr std::chrono::seconds kPatience{60};
 
 template <typename T>
 class Inbox {

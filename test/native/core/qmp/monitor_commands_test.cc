@@ -161,6 +161,7 @@ TEST_F(MonitorCommandsTest, AnIgnoredListenerIsSilentAndTheOthersAreNot) {
   static_cast<void>(
       monitor_->listen({[other](const Event& event) { other->put(event.name); }, [](Link) {}}));
   EXPECT_EQ(links_->take(), Link::kUp);
+  settle();
   client.tell("STOP");
   EXPECT_EQ(other->take(), "STOP");
   EXPECT_EQ(events_->take(), "STOP");

@@ -48,7 +48,7 @@ class ServedQemu {
   void stop();
 
  private:
-  static constexpr std::chrono::seconds kPatience{20};
+  static constexpr std::chrono::seconds kPatience{60};
 
   void serve();
   void serve_client();

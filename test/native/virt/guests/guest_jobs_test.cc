@@ -118,7 +118,7 @@ class GuestJobsTest : public testing::Test {
   /// Waits until the domain is seen to be shut off.
   bool is_seen_to_be_shut_off(Connection& connection) {
     const Domain domain = connection.domain_of(uuid_).value();
-    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(60);
     while (connection.state_of(domain).value() != DomainState::kShutoff) {
       if (std::chrono::steady_clock::now() > until) {
         return false;
