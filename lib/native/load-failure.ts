@@ -90,7 +90,7 @@ export function loadFailure(facts: LoadFacts): string {
 }
 
 /** What this system or this way of starting Node lacks. */
-function systemFault({ platform, cpu, isMusl, hasPermissions, code, mayRead, root }: LoadFacts): string | null {
+export function systemFault({ platform, cpu, isMusl, hasPermissions, code, mayRead, root }: LoadFacts): string | null {
   if (platform !== 'linux') return `there is no build for ${platform}; blockpull runs on Linux`
   if (code === 'ERR_DLOPEN_DISABLED') {
     return hasPermissions
