@@ -9,8 +9,8 @@
 import { configDefaults, defineConfig } from 'vitest/config'
 
 /** The tests of the packed package belong to a run that has packed one, those of package managers to the soak run. */
-const managers = process.env['BLOCKPULL_SOAK'] === undefined ? ['test/package/managers.test.ts'] : []
-const elsewhere = process.env['BLOCKPULL_TARBALL'] === undefined ? ['test/package/**'] : managers
+const managers = process.env['BLOCKPULL_SOAK'] === undefined ? ['test/tarball/managers.test.ts'] : []
+const elsewhere = process.env['BLOCKPULL_TARBALL'] === undefined ? ['test/tarball/**'] : managers
 
 export default defineConfig({
   test: {
