@@ -6,11 +6,16 @@
 // Every temporary folder lies in one of the run, which goes away with it (test/support/run-folder.ts).
 // Types are tested by compiling test/types/*.test-d.ts, never by running them.
 
-import { defineConfig } from 'vitest/config'
+import { configDefaults, defineConfig } from 'vitest/config'
+
+/** The tests of the packed package belong to a run that has packed one, those of package managers to the soak run. */
+const managers = process.env['BLOCKPULL_SOAK'] === undefined ? ['test/tarball/managers.test.ts'] : []
+const elsewhere = process.env['BLOCKPULL_TARBALL'] === undefined ? ['test/tarball/**'] : managers
 
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    exclude: [...configDefaults.exclude, ...elsewhere],
     pool: 'forks',
     maxWorkers: 2,
     globalSetup: 'test/support/run-folder.ts',

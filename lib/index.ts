@@ -58,4 +58,5 @@ export type {
   TrailingBytes,
   WalkProgress,
 } from './results/structs.js'
+export { shimPath } from './shim.js'
 export { BlockJobStatus, BlockJobType, type DomainState, domainStates } from './words/enumerations.js'

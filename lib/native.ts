@@ -11,6 +11,7 @@
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { loadFacts, loadFailure } from './native/load-failure.js'
 import type {
   NativeBlockJobEvent,
   NativeBlockJobInfo,
@@ -115,22 +116,21 @@ export interface NativeBinding {
 const packageRoot = join(dirname(fileURLToPath(import.meta.url)), '..')
 let loaded: NativeBinding | undefined
 
-/** Loads `build/Release` (a source build) or `prebuilds/`, whichever is there, in that order, at the first call. */
-export function loadBinding(): NativeBinding {
-  const load = createRequire(import.meta.url)('node-gyp-build') as (root: string) => NativeBinding
-  try {
-    loaded ??= load(packageRoot)
-    return loaded
-  } catch (cause) {
-    throw new Error(
-      `native addon for ${process.platform}-${process.arch} with Node ${process.versions.node} is missing ` +
-        `in '${packageRoot}' (${reasonOf(cause)}): build it there with 'npm run setup', or use Linux x64`,
-      { cause },
-    )
-  }
+/** What node-gyp-build gives: where the addon lies. */
+interface AddonFinder {
+  path(root: string): string
 }
 
-/** The first line of what the loader said, which names the missing library or symbol version. */
-function reasonOf(cause: unknown): string {
-  return (cause instanceof Error ? cause.message : String(cause)).split('\n')[0] ?? ''
+/** Loads `build/Release` (a source build) or `prebuilds/`, whichever is there, in that order, at the first call. */
+export function loadBinding(): NativeBinding {
+  if (loaded !== undefined) return loaded
+  const load = createRequire(import.meta.url)
+  let file: string | null = null
+  try {
+    file = (load('node-gyp-build') as AddonFinder).path(packageRoot)
+    loaded = load(file) as NativeBinding
+    return loaded
+  } catch (cause) {
+    throw new Error(loadFailure(loadFacts(packageRoot, file, cause)), { cause })
+  }
 }

@@ -6,13 +6,14 @@
 //   --js           only vitest; what is no option is handed to it, a folder for example
 //   --asan         native tests, the addon's ends of life and C programs under AddressSanitizer, in place of everything
 //   --cmake-js     the addon as cmake-js builds it, and the addon's tests on it, in place of everything
-//   --soak         everything, and the long versions of the long tests (BLOCKPULL_SOAK=1), and ThreadSanitizer
+//   --package      packs the package once, and runs the tests of the tarball, in place of everything
+//   --soak         everything, the long versions of the long tests (BLOCKPULL_SOAK=1), ThreadSanitizer, and --package
 //
 // A part that fails does not keep the others from running. A build that fails, or a lint that is not clean,
 // counts as one failed test, so that the last line never says '0 failed' of a run that failed.
 
 import { spawn, spawnSync } from 'node:child_process'
-import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -113,6 +114,21 @@ function runCmakeJs() {
   }
 }
 
+/** Packs the package once, for x64 alone, and runs the tests of the tarball. @returns {Sum} */
+function runPackage() {
+  console.log('test: packing the package, and running the tests of the tarball (minutes when from nothing)')
+  const out = join(root, 'build-cmake/package')
+  rmSync(out, { recursive: true, force: true })
+  mkdirSync(out, { recursive: true })
+  environment.BLOCKPULL_PACK_ARCHES = 'x64'
+  if (!quietly('npm', ['pack', '--pack-destination', out])) {
+    console.error('test: the package cannot be packed')
+    return partFailed
+  }
+  environment.BLOCKPULL_TARBALL = join(out, readdirSync(out).find((name) => name.endsWith('.tgz')) ?? '')
+  return runVitest(['test/tarball'])
+}
+
 /** @param {string[]} more @returns {Sum} */
 function runVitest(more) {
   const report = join(root, 'build-cmake', 'vitest.json')
@@ -153,6 +169,7 @@ function readArguments() {
         soak: { type: 'boolean', default: false },
         asan: { type: 'boolean', default: false },
         'cmake-js': { type: 'boolean', default: false },
+        package: { type: 'boolean', default: false },
       },
       allowPositionals: true,
     })
@@ -163,7 +180,7 @@ function readArguments() {
 }
 
 const { values, positionals } = readArguments()
-const everything = !values.native && !values.js && !values.asan && !values['cmake-js']
+const everything = !values.native && !values.js && !values.asan && !values['cmake-js'] && !values.package
 if (values.soak) {
   environment.BLOCKPULL_SOAK = '1'
 }
@@ -190,6 +207,9 @@ if (everything) {
 }
 if (everything || values.js) {
   sums.push(runVitest(positionals))
+}
+if (values.package || values.soak) {
+  sums.push(runPackage())
 }
 
 const total = (/** @type {keyof Sum} */ name) => sums.reduce((sum, part) => sum + part[name], 0)

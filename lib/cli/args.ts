@@ -19,6 +19,8 @@ export interface OptionSyntax {
   readonly value?: string
   readonly short?: string
   readonly multiple?: boolean
+  /** Words that the value may be, for completions. */
+  readonly choices?: readonly string[]
   readonly help: string
 }
 
@@ -28,6 +30,8 @@ export interface CommandSyntax {
   /** Forms of the command line, without 'blockpull'. */
   readonly usage: readonly string[]
   readonly options: Readonly<Record<string, OptionSyntax>>
+  /** What arguments are, for completions: names of files, or one of some words. */
+  readonly operands?: 'files' | readonly string[]
   readonly notes: readonly string[]
 }
 
@@ -37,18 +41,34 @@ export const commonOptions: Readonly<Record<string, OptionSyntax>> = {
   help: { short: 'h', help: 'print this help' },
 }
 
+/** Options in the place of a command. */
+export const programOptions: Readonly<Record<string, OptionSyntax>> = {
+  help: { short: 'h', help: 'print the list of commands' },
+  version: { short: 'V', help: 'print the version' },
+}
+
+/** Formats that backing files may have. */
+export const imageFormats = ['qcow2', 'raw'] as const
+
+/** What `--trailing-data` may be. */
+export const trailingChoices = ['keep', 'discard'] as const
+
+/** What `--on-error` may be. */
+export const onErrorChoices = ['report', 'stop', 'enospc'] as const
+
 /** For commands that open a chain. */
 const backingFormatOption: Readonly<Record<string, OptionSyntax>> = {
   'backing-format': {
     value: 'F',
     multiple: true,
+    choices: imageFormats,
     help: 'FILE=F: format of FILE; F: of the one layer without',
   },
 }
 
 /** Options of every command that opens an image which is named on the command line. */
 export const imageOptions: Readonly<Record<string, OptionSyntax>> = {
-  format: { value: 'F', help: 'format of IMAGE; default: by its magic, never raw' },
+  format: { value: 'F', choices: imageFormats, help: 'format of IMAGE; default: by its magic, never raw' },
   ...backingFormatOption,
   'allow-backing': { value: 'DIR', multiple: true, help: 'only take backing files under DIR (repeatable)' },
 }
@@ -165,7 +185,8 @@ export function readBandwidth(args: Arguments): string | undefined {
 /** The `--trailing-data` of a command line. */
 export function readTrailingData(args: Arguments): PullImageOptions['trailingData'] {
   const how = args.text('trailing-data')
-  if (how === undefined || how === 'keep' || how === 'discard') return how
+  const known = trailingChoices.find((choice) => choice === how)
+  if (how === undefined || known !== undefined) return known
   throw new UsageError(`--trailing-data is '${how}'; expected 'keep' or 'discard'`)
 }
 
@@ -175,7 +196,8 @@ export const discardUsage = '--trailing-data discard takes one IMAGE, named by i
 /** The `--on-error` of a command line. */
 export function readOnError(args: Arguments): BlockPullOptions['onError'] {
   const how = args.text('on-error')
-  if (how === undefined || how === 'report' || how === 'stop' || how === 'enospc') return how
+  const known = onErrorChoices.find((choice) => choice === how)
+  if (how === undefined || known !== undefined) return known
   throw new UsageError(`--on-error is '${how}'; expected 'report', 'stop' or 'enospc'`)
 }
 

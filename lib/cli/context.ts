@@ -11,7 +11,7 @@ import type { Arguments, CommandSyntax } from './args.js'
 /** The calls of the package that commands make. */
 export type Api = Pick<
   typeof blockpull,
-  'connect' | 'createImage' | 'digestImage' | 'inspectChain' | 'plan' | 'pullImage'
+  'connect' | 'createImage' | 'digestImage' | 'inspectChain' | 'plan' | 'pullImage' | 'shimPath'
 >
 
 /** A stream to write text to; the optional members are those of process.stderr. */

@@ -20,6 +20,16 @@ export const ExitCode = {
   INTERRUPTED_TWICE: 130,
 } as const
 
+/** What the help and the manual say of each. */
+export const exitMeanings: readonly (readonly [code: number, meaning: string])[] = [
+  [ExitCode.DONE, 'done'],
+  [ExitCode.FAILED, 'failed'],
+  [ExitCode.USAGE, 'usage'],
+  [ExitCode.CANCELLED, 'cancelled'],
+  [ExitCode.BUSY, 'locked or busy'],
+  [ExitCode.INTERRUPTED_TWICE, 'exited on a second Ctrl-C'],
+]
+
 /** Codes of errors that go away once somebody else has finished. */
 const busyCodes: ReadonlySet<string> = new Set(['LOCKED', 'JOB_ACTIVE', 'MONITOR_BUSY', 'GUEST_BUSY'])
 

@@ -5,17 +5,18 @@
 // One page for the program, one for each command; both fit a terminal of 80 columns. Pure functions.
 
 import { type CommandSyntax, commonOptions, type OptionSyntax } from './args.js'
+import { exitMeanings } from './exit-codes.js'
 import { formatTable } from './measures.js'
 
 export function programHelp(commands: readonly CommandSyntax[]): string {
+  const codes = exitMeanings.map(([code, meaning]) => `${code} ${meaning}`)
   return [
     'blockpull fills a disk image from its backing chain, so that it stands on its own.\n\n',
     'Usage: blockpull COMMAND [OPTION]...\n\n',
     formatTable(commands.map(({ name, summary }) => [`  ${name}`, summary])),
     '\nExample: blockpull pull overlay.qcow2 --bandwidth 50M\n',
     "\n'blockpull COMMAND --help' prints more; 'blockpull --version' prints the version.\n",
-    'Exit codes: 0 done, 1 failed, 2 usage, 3 cancelled, 4 locked or busy,\n',
-    '            130 exited on a second Ctrl-C.\n',
+    `Exit codes: ${codes.slice(0, -1).join(', ')},\n            ${codes.at(-1)}.\n`,
   ].join('')
 }
 

@@ -7,21 +7,12 @@
 
 import { nearest } from '../words/nearest.js'
 import { parseArguments, UsageError } from './args.js'
-import { chain } from './commands/chain.js'
-import { create } from './commands/create.js'
-import { digest } from './commands/digest.js'
-import { events } from './commands/events.js'
-import { job } from './commands/job.js'
-import { list } from './commands/list.js'
-import { pull } from './commands/pull.js'
-import { reap } from './commands/reap.js'
+import { commands } from './commands.js'
 import type { Command, Context } from './context.js'
 import { ExitCode, endingOfError } from './exit-codes.js'
 import { commandHelp, programHelp } from './help.js'
 import { report } from './report.js'
 import { tell } from './shown.js'
-
-const commands: readonly Command[] = [pull, job, list, events, reap, chain, create, digest]
 
 /** Runs one command line; gives the exit code and never throws. */
 export async function runProgram(argv: readonly string[], context: Context): Promise<number> {

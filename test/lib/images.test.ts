@@ -106,6 +106,7 @@ describe('the package', () => {
       'inspectChain',
       'plan',
       'pullImage',
+      'shimPath',
     ])
   })
 })

@@ -19,6 +19,7 @@ export const chain: Command = {
   summary: 'Show the layers of an image: formats, sizes, and how much each holds.',
   usage: ['chain IMAGE [OPTION]...'],
   options: imageOptions,
+  operands: 'files',
   notes: [],
   run: async (args, context) => {
     const [image = ''] = args.exactly('IMAGE')

@@ -5,7 +5,7 @@
 // An overlay without a size takes that of its backing file. The backing file's format must be stated: it goes into the
 // header, so that no later reader has to guess.
 
-import { UsageError } from '../args.js'
+import { imageFormats, UsageError } from '../args.js'
 import { toPath } from '../command-line.js'
 import type { Command } from '../context.js'
 import { done } from '../exit-codes.js'
@@ -19,9 +19,10 @@ export const create: Command = {
   usage: ['create IMAGE SIZE [--cluster-size N]', 'create IMAGE [SIZE] --backing FILE --backing-format F'],
   options: {
     backing: { value: 'FILE', help: 'backing file, relative to the folder of IMAGE' },
-    'backing-format': { value: 'F', help: 'format of FILE, qcow2 or raw' },
+    'backing-format': { value: 'F', choices: imageFormats, help: 'format of FILE, qcow2 or raw' },
     'cluster-size': { value: 'N', help: 'bytes in a cluster, 512 to 2M; 64K unless given' },
   },
+  operands: 'files',
   notes: ['SIZE is in bytes, or as 512M, 10G; default: the size of the backing file.'],
   run: async (args, context) => {
     const [image, size] = args.positionals.length === 1 ? args.positionals : args.exactly('IMAGE', 'SIZE')

@@ -19,6 +19,7 @@ export const digest: Command = {
   summary: 'Print the SHA-256 of what a guest would read.',
   usage: ['digest IMAGE [OPTION]...'],
   options: imageOptions,
+  operands: 'files',
   notes: [],
   run: async (args, context) => {
     const [path = ''] = args.exactly('IMAGE')

@@ -39,6 +39,7 @@ export const job: Command = {
     resume: { help: 'resume a job that stopped on an error' },
     bytes: { help: 'a bare N, and the limit of --raw, is bytes a second' },
   },
+  operands: 'files',
   notes: ['Exit code 4: the job belongs to another program, or the monitor is in use.'],
   run: async (args, context) => {
     checkOptions(args)

@@ -12,6 +12,7 @@ import {
   discardUsage,
   imageOptions,
   longestTimeoutSeconds,
+  onErrorChoices,
   readBandwidth,
   readBase,
   readImageOptions,
@@ -20,6 +21,7 @@ import {
   readTrailingData,
   siblingHint,
   siblingOption,
+  trailingChoices,
   UsageError,
 } from '../args.js'
 import { toPath } from '../command-line.js'
@@ -48,16 +50,25 @@ export const pull: Command = {
     bytes: { help: 'a bare N of --bandwidth is bytes a second' },
     'dry-run': { help: 'only print what would be done' },
     'read-data': { help: 'with --dry-run: read it all, report what is damaged' },
-    'trailing-data': { value: 'HOW', help: 'keep, discard: what another program put behind IMAGE' },
+    'trailing-data': {
+      value: 'HOW',
+      choices: trailingChoices,
+      help: 'keep, discard: what another program put behind IMAGE',
+    },
     timeout: { value: 'S', help: 'cancel after S seconds' },
     ...siblingOption,
     ...imageOptions,
     ...connectionOptions,
     connect: { value: 'URI', short: 'c', help: "the connection; '' takes BLOCKPULL_URI" },
-    'on-error': { value: 'HOW', help: 'report; running only: stop, enospc (job --resume)' },
+    'on-error': {
+      value: 'HOW',
+      choices: onErrorChoices,
+      help: 'report; running only: stop, enospc (job --resume)',
+    },
     'no-wait': { help: 'only start it; QEMU continues (running domains only)' },
     quiet: { short: 'q', help: 'print failures only' },
   },
+  operands: 'files',
   notes: [
     'A running domain is pulled by its QEMU, a shut-off one and an image by blockpull',
     'itself. DISK is a target such as vda, or the path of its active layer; DEVICE is',

@@ -54,6 +54,7 @@ export class FakeTerminal {
     return {
       api: {
         ...imageCalls(() => binding),
+        shimPath: () => '/opt/blockpull/lib',
         connect: (target, options) => openConnection(() => binding, target, options),
       },
       out: { write: (text) => (this.out += text) },

@@ -15,7 +15,10 @@ const connected = '--connect qemu:///embed?root=/srv vm0 vda'
 
 describe('usage', () => {
   it.each([
-    ['commit vda', "unknown command 'commit'; expected pull, job, list, events, reap, chain, create, digest"],
+    [
+      'commit vda',
+      "unknown command 'commit'; expected pull, job, list, events, reap, chain, create, digest, shim-path, completion",
+    ],
     ['pul x', "unknown command 'pul'; did you mean 'pull'?"],
     ['--frobnicate', "option '--frobnicate' has no command before it; expected pull"],
     ['help commit', "unknown command 'commit'"],
