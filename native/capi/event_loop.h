@@ -30,7 +30,7 @@ class EventLoop {
   void register_default();
   [[nodiscard]] bool is_registered();
 
-  /// `callbacks` has events waiting.
+  /// `source` has events waiting.
   void wake(std::shared_ptr<EventSource> source);
 
   /// Runs one turn. False, at once, if no loop is registered.

@@ -28,7 +28,7 @@ class EventCallbacks;
 
 class ConnectionHandle {
  public:
-  /// Returns it with one reference, the caller's.
+  /// Completes a handle, which has one reference, the caller's.
   void attach(std::shared_ptr<virt::Connect> connect, std::shared_ptr<EventCallbacks> callbacks) {
     connect_ = std::move(connect);
     callbacks_ = std::move(callbacks);

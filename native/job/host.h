@@ -27,7 +27,7 @@ class Host {
   [[nodiscard]] virtual io::BufferArena& buffers() = 0;
   [[nodiscard]] virtual const Clock& clock() const = 0;
 
-  /// Runs `work` on one of a few threads that may block, then `then` on the host's thread.
+  /// Runs `work` on one of a few threads that may block, then `done` on the host's thread.
   virtual void run_blocking(std::function<void()> work, std::function<void()> done) = 0;
 
   /// Calls `callback` once, at `when` or soon after. Returns a ticket for cancel_call().

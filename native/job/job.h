@@ -108,7 +108,7 @@ class Job : public std::enable_shared_from_this<Job> {
   /// kCancel).
   void stop(Stop how);
   void set_bandwidth(std::uint64_t bandwidth);
-  /// Like set_bandwidth(), but calls `told`, on any thread, with whether the limit was accepted.
+  /// Like set_bandwidth(), but calls `done`, on any thread, with whether the limit was accepted.
   /// kNoJob: the job had ended.
   void try_bandwidth(std::uint64_t bandwidth, std::function<void(Result<void>)> done);
   /// Work::resume. kNoJob: the job had ended.
@@ -116,8 +116,8 @@ class Job : public std::enable_shared_from_this<Job> {
   /// Work::fail_rather_than_stop.
   void fail_rather_than_stop();
 
-  /// Calls `told` on the engine's thread once the listener has been notified of the end. If it has
-  /// been already, calls it at once, on this thread. `told` must not block.
+  /// Calls `done` on the engine's thread once the listener has been notified of the end. If it has
+  /// been already, calls it at once, on this thread. `done` must not block.
   void when_ended(std::function<void()> done);
 
  private:

@@ -97,13 +97,13 @@ class Work {
   virtual void stop(Stop how) = 0;
   /// 0 lifts the limit. May be called before start.
   virtual void set_bandwidth(std::uint64_t bandwidth) = 0;
-  /// Like set_bandwidth(), but reports whether the limit was accepted; QEMU may refuse. `told` is
+  /// Like set_bandwidth(), but reports whether the limit was accepted; QEMU may refuse. `done` is
   /// called once, on any thread.
   virtual void try_bandwidth(std::uint64_t bandwidth, std::function<void(Result<void>)> done) {
     set_bandwidth(bandwidth);
     done({});
   }
-  /// Continues a job that stopped on an error; does nothing to any other. `told` is called once, on
+  /// Continues a job that stopped on an error; does nothing to any other. `done` is called once, on
   /// any thread. Our own engine never stops on an error.
   virtual void resume(std::function<void(Result<void>)> done) { done({}); }
   /// From now on an error on which it would stop, or has stopped, ends it.

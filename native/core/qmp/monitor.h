@@ -81,8 +81,8 @@ struct Listener {
 
 class Monitor {
  public:
-  /// The value of "return", or why there is none: kQemuError with QEMU's words (Error::operation is
-  /// the error class), kMonitorLost, kMonitorTimeout, kMonitorBusy.
+  /// The value of "return", or why there is none: kQemuError with QEMU's words in
+  /// Error::qemu, kMonitorLost, kMonitorTimeout, kMonitorBusy.
   using Answer = std::function<void(Result<Json>)>;
 
   virtual ~Monitor() = default;

@@ -290,7 +290,6 @@ Result<JudgedStream> plan_stream(const BlockGraph& graph, std::size_t top,
   StreamPlan& plan = judged.plan;
   plan.node = node.name;
   plan.disk_name = options.disk.name;
-  plan.job_id = job_id_for(plan.kind, plan.disk_name, node.name);
   plan.path = node.filename;
   plan.virtual_size = node.virtual_size;
   plan.on_error = options.on_error;

@@ -2,7 +2,6 @@
 
 #include "virt/guests/pull_in_guest.h"
 
-#include <string_view>
 #include <utility>
 
 #include "core/base/text.h"
@@ -14,8 +13,6 @@
 
 namespace blockpull::virt {
 namespace {
-
-constexpr std::string_view kBlockPull = "virDomainBlockPull";
 
 /// A pull may join an orphaned job that this connection tracks; every other tracked job has a
 /// caller.
@@ -55,7 +52,7 @@ Failure given_up(const std::string& path, bool was_asked) {
 /// on an error: the earlier caller may have asked for that, and the new one may not know.
 void go_on_as_asked(job::Job& job, const GuestPullRequest& request) {
   job.set_bandwidth(request.options.bandwidth);
-  job.resume([](const blockpull::Result<void>& /*told*/) {});
+  job.resume([](const blockpull::Result<void>& /*answer*/) {});
   if (request.options.on_error == driver::OnError::kReport) {
     job.fail_rather_than_stop();
   }
@@ -121,7 +118,7 @@ Failure refused_in_guest(Error error, const GuestPullRequest& request) {
 
 void pull_in_guest(const std::shared_ptr<Connection>& connection, GuestPullRequest request,
                    Answer<std::shared_ptr<job::Job>> done) {
-  const auto monitor = begin_waiting(*connection, request.on.domain, kBlockPull, done);
+  const auto monitor = begin_waiting(*connection, request.on.domain, request.function, done);
   if (monitor == nullptr) {
     return;
   }
@@ -156,7 +153,7 @@ void pull_in_guest(const std::shared_ptr<Connection>& connection, GuestPullReque
             follow(connection, asked->on, std::move(started->prepared), asked->options.bandwidth,
                    Asked{true, std::move(asked->on_end), asked->siblings});
         if (job == nullptr) {
-          done(connection_closed(kBlockPull));
+          done(connection_closed(asked->function));
           return;
         }
         if (was_there) {
@@ -168,7 +165,7 @@ void pull_in_guest(const std::shared_ptr<Connection>& connection, GuestPullReque
 
 void plan_in_guest(const std::shared_ptr<Connection>& connection, GuestPullRequest request,
                    Answer<driver::qemu::GuestPlan> done) {
-  const auto monitor = begin_waiting(*connection, request.on.domain, kBlockPull, done);
+  const auto monitor = begin_waiting(*connection, request.on.domain, request.function, done);
   if (monitor == nullptr) {
     return;
   }

@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "driver/qemu/guest_pull.h"
@@ -21,6 +22,8 @@
 namespace blockpull::virt {
 
 struct GuestPullRequest {
+  /// Which of libvirt's calls it is: a literal.
+  std::string_view function;
   GuestDisk on;
   driver::qemu::GuestPullOptions options;
   /// Folders with images that may need what would be released.

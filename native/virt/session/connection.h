@@ -113,7 +113,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::string uri_;
   std::atomic<bool> closed_{false};
 
-  /// Guards everything below: the thread that serves the monitors, the monitors in use by UUID, and
+  /// Guards everything below: the thread that serves the monitors, the monitors in use by path, and
   /// the adopted jobs by UUID.
   std::mutex mutex_;
   std::shared_ptr<net::Reactor> reactor_;

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reads and checks the qcow2 header and its extensions. Every error in a header is found here,
-// before any table is read, with QEMU's limits (`layout.h`, `core/base/limits.h`). The bounds of
-// each *table* are also checked against the file, so that later code never allocates for a table
-// that cannot exist. Parsing reads no file: the first cluster, or what there is of it, comes in as
-// bytes.
+// What a qcow2 header states, as parse_header.h has checked it, and what follows from it by
+// arithmetic.
 
 #pragma once
 
@@ -57,7 +54,7 @@ struct Header {
 
   [[nodiscard]] std::uint64_t cluster_size() const { return std::uint64_t{1} << cluster_bits; }
 
-  [[nodiscard]] std::uint64_t virtual_size() const { return stored_size & ~std::uint64_t{511}; }
+  [[nodiscard]] std::uint64_t virtual_size() const { return stored_size & ~(kSector - 1); }
 
   [[nodiscard]] bool has_extended_l2() const {
     return (incompatible & incompatible::kExtendedL2) != 0;

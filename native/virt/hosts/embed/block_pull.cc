@@ -216,6 +216,7 @@ Result<std::shared_ptr<job::Job>> pull_here(const std::shared_ptr<Connection>& o
 GuestPullRequest guest_request(const Connection& connection, Target target,
                                const BlockPullRequest& request) {
   GuestPullRequest asked;
+  asked.function = name_of(request.call);
   asked.on = {std::move(target.domain), std::move(target.disk)};
   asked.siblings = std::move(target.siblings);
   asked.options.base = std::move(target.base);
