@@ -5,12 +5,15 @@
 // machine, so the time allowed is generous; a test that needs longer says so itself.
 // Every temporary folder lies in one of the run, which goes away with it (test/support/run-folder.ts).
 // Types are tested by compiling test/types/*.test-d.ts, never by running them.
+// test/soak has the tests that are too long for every day as a whole; `npm run test:soak` runs them.
 
-import { defineConfig } from 'vitest/config'
+import { configDefaults, defineConfig } from 'vitest/config'
+import { isSoak } from './test/support/random.js'
 
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    exclude: [...configDefaults.exclude, ...(isSoak ? [] : ['test/soak/**'])],
     pool: 'forks',
     maxWorkers: 2,
     globalSetup: 'test/support/run-folder.ts',
