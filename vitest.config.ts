@@ -5,17 +5,19 @@
 // machine, so the time allowed is generous; a test that needs longer says so itself.
 // Every temporary folder lies in one of the run, which goes away with it (test/support/run-folder.ts).
 // Types are tested by compiling test/types/*.test-d.ts, never by running them.
+// test/soak has the tests that are too long for every day as a whole; `npm run test:soak` runs them.
 
 import { configDefaults, defineConfig } from 'vitest/config'
+import { isSoak } from './test/support/random.js'
 
-/** The tests of the packed package belong to a run that has packed one, those of package managers to the soak run. */
-const managers = process.env['BLOCKPULL_SOAK'] === undefined ? ['test/tarball/managers.test.ts'] : []
-const elsewhere = process.env['BLOCKPULL_TARBALL'] === undefined ? ['test/tarball/**'] : managers
+/** The tests of the packed package belong to a run that has packed one. */
+const unpacked = process.env['BLOCKPULL_TARBALL'] === undefined ? ['test/tarball/**'] : []
+const long = isSoak ? [] : ['test/soak/**', 'test/tarball/managers.test.ts']
 
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: [...configDefaults.exclude, ...elsewhere],
+    exclude: [...configDefaults.exclude, ...unpacked, ...long],
     pool: 'forks',
     maxWorkers: 2,
     globalSetup: 'test/support/run-folder.ts',

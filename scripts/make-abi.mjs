@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Makes two files of native/capi/symbols.txt, for the linking of libvirt.so.0:
+// Makes two files of a list of symbols in native/capi, for the linking of libvirt.so.0, libvirt-qemu.so.0 and
+// libvirt-lxc.so.0:
 //
-//   libvirt.map   the linker's version script: every symbol in its version node, each node inheriting from the
-//                 one before, and nothing else exported
-//   stubs.cc      a function that fails for every symbol that is not written out in native/capi
+//   NAME.map     the linker's version script: every symbol in its version node, each node inheriting from the
+//                one before, and nothing else exported
+//   NAME.cc      a function that fails for every symbol that is not written out in native/capi
 //
-// Run by CMake whenever the list changes: make-abi.mjs SYMBOLS MAP STUBS.
+// Run by CMake whenever a list changes: make-abi.mjs SYMBOLS MAP STUBS.
 
 import { readFileSync, writeFileSync } from 'node:fs'
 
@@ -30,7 +31,7 @@ function readSymbols(text, file) {
     if (line === '' || line.startsWith('#')) {
       return []
     }
-    const [, name = '', node = '', kind = ''] = /^(vir\w+) (LIBVIRT_[\d.]+) (\w+)$/.exec(line) ?? []
+    const [, name = '', node = '', kind = ''] = /^(\w+) ((?:LIBVIRT|BLOCKPULL)_[\w.]+) (\w+)$/.exec(line) ?? []
     if (!(kind in kinds)) {
       fail(`line ${index + 1} of '${file}' is '${line}'; expected 'name node ${Object.keys(kinds).join('|')}'`)
     }
@@ -52,11 +53,10 @@ function versionScript(symbols) {
 
 /** @param {ReturnType<typeof readSymbols>} symbols */
 function stubs(symbols) {
-  const functions = symbols.flatMap(({ name, kind }) => {
+  const functions = symbols.flatMap(({ name, node, kind }) => {
     const made = kinds[kind]
-    return made === undefined
-      ? []
-      : [`${made.type} ${name}() {\n  blockpull::capi::raise_unsupported("${name}");\n  ${made.ending}\n}\n`]
+    const raise = /^LIBVIRT_\d/.test(node) ? 'blockpull::capi::raise_unsupported' : 'blockpull_raise_unsupported'
+    return made === undefined ? [] : [`${made.type} ${name}() {\n  ${raise}("${name}");\n  ${made.ending}\n}\n`]
   })
   const head = '#include "capi/unsupported.h"\n\n#pragma GCC visibility push(default)\nextern "C" {\n\n'
   return `${head}${functions.join('\n')}\n}\n`

@@ -13,27 +13,38 @@ const sanitized = process.env.BLOCKPULL_ASAN_SHIM
 
 const folder = sanitized ?? join(repository, 'build-cmake/dev')
 
-/** Our libvirt.so.0, which `npm test` builds before the tests that use it. */
-export function ourLibrary(): string {
-  const library = join(folder, 'libvirt.so.0')
+/** Our libvirt.so.0 or one beside it, which `npm test` builds before the tests that use it. */
+export function ourLibrary(name = 'libvirt.so.0'): string {
+  const library = join(folder, name)
   if (!existsSync(library)) {
-    const build = 'cmake --preset dev && cmake --build --preset dev --target libvirt_shim'
+    const build = 'cmake --preset dev && cmake --build --preset dev'
     throw new Error(`'${library}' is missing, and the tests of C programs need it; run '${build}'`)
   }
   return library
 }
 
 /** libvirt's own. */
-export async function theirLibrary(): Promise<string> {
-  return join((await runWell('pkg-config', ['--variable=libdir', 'libvirt'])).trim(), 'libvirt.so.0')
+export async function theirLibrary(name = 'libvirt.so.0'): Promise<string> {
+  return join((await runWell('pkg-config', ['--variable=libdir', 'libvirt'])).trim(), name)
 }
 
-/** Compiles test/abi/NAME.c into `output`; gives the path. */
-export async function compile(name: string, output: string): Promise<string> {
+/** Compiles test/abi/NAME.c into `output`, linked to these libraries too; gives the path. */
+export async function compile(name: string, output: string, ...libraries: readonly string[]): Promise<string> {
   const flags = (await runWell('pkg-config', ['--cflags', '--libs', 'libvirt'])).trim().split(/\s+/)
   const warnings = ['-Wall', '-Wextra', '-Werror', '-Wno-unused-function']
   const source = resolve(import.meta.dirname, `${name}.c`)
-  await runWell('cc', ['-std=c11', '-D_DEFAULT_SOURCE', '-g', ...warnings, source, '-o', output, '-pthread', ...flags])
+  await runWell('cc', [
+    '-std=c11',
+    '-D_DEFAULT_SOURCE',
+    '-g',
+    ...warnings,
+    source,
+    '-o',
+    output,
+    '-pthread',
+    ...libraries,
+    ...flags,
+  ])
   return output
 }
 

@@ -138,6 +138,19 @@ async function startGuest(folder: string, vms: VmFolder): Promise<QemuProcess> {
   return qemu
 }
 
+test('the calls of libvirt-qemu.so.0 and libvirt-lxc.so.0 fail as where a driver of libvirt lacks them', async () => {
+  const beside = await compile('beside', temp.file('beside'), '-lvirt-qemu', '-lvirt-lxc')
+  const vms = await VmFolder.make(temp.folder())
+  const theirs = await onTheirs(beside, 'test:///default', 'test')
+  expect(theirs.stdout.match(/: code 3 domain 0 /g)).toHaveLength(7)
+  expect(await onOurs(beside, vms.uri, 'vm0')).toEqual(theirs)
+  const entering = ['virDomainLxcEnterNamespace', 'virDomainLxcEnterSecurityLabel', 'virDomainLxcEnterCGroup']
+  const unsupported = (call: string) =>
+    failed(call, -1, report(3, 0, 'this function is not supported by the connection driver: ', call))
+  const all = await onOurs(beside, vms.uri, 'vm0', 'enter')
+  expect(all).toEqual({ code: 0, stderr: '', stdout: theirs.stdout + lines(...entering.map(unsupported)) })
+})
+
 test.each([
   ['shut off', -1],
   ['running', 1],

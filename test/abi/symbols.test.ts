@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What our libvirt.so.0 looks like from outside: symbols and their versions, what it needs, and the numbers that
-// programs were compiled with. libvirt's own library and headers are the judge; ours is newer, so it has more.
+// What our libvirt.so.0 and the two libraries beside it look like from outside: symbols and their versions, what they
+// need, and the numbers that programs were compiled with. libvirt's own libraries and headers are the judge; ours are
+// newer, so libvirt.so.0 has more.
 
-import { readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import * as virt from '../../lib/libvirt.js'
@@ -27,6 +28,17 @@ async function symbolsOf(library: string): Promise<string[]> {
     .map(([kind = '', name = '']) => `${name} ${kind === 'B' ? 'D' : kind}`)
 }
 
+/** `name@@NODE` of each, in order. */
+async function exportedNames(library: string): Promise<string[]> {
+  return (await symbolsOf(library)).map((symbol) => symbol.replace(/ \w$/, '')).sort()
+}
+
+/** What a list in native/capi has, in the same form. */
+function listedSymbols(list: string): string[] {
+  const rows = readFileSync(join(repository, 'native/capi', list), 'utf8').match(/^\w+ [A-Z]\S+/gm) ?? []
+  return rows.map((row) => row.replace(' ', '@@')).sort()
+}
+
 describe('libvirt.so.0', () => {
   test("exports each public symbol of the system's libvirt in the same version", async () => {
     const theirs = (await symbolsOf(await theirLibrary())).filter((symbol) => !symbol.includes('@@LIBVIRT_PRIVATE'))
@@ -35,12 +47,15 @@ describe('libvirt.so.0', () => {
     expect(theirs.filter((symbol) => !ours.has(symbol))).toEqual([])
   })
 
-  test('exports what native/capi/symbols.txt lists, 525 symbols in 103 nodes, and nothing else', async () => {
-    const listed = readFileSync(join(repository, 'native/capi/symbols.txt'), 'utf8').match(/^vir\w+ \S+/gm) ?? []
-    const ours = (await symbolsOf(ourLibrary())).map((symbol) => symbol.replace(/ \w$/, ''))
-    expect(ours.sort()).toEqual(listed.map((line) => line.replace(' ', '@@')).sort())
-    expect(listed).toHaveLength(525)
-    expect(new Set(listed.map((line) => line.split(' ')[1])).size).toBe(103)
+  test('exports what native/capi/symbols.txt lists, 525 symbols in 103 nodes and one of its own, no more', async () => {
+    const listed = listedSymbols('symbols.txt')
+    expect(await exportedNames(ourLibrary())).toEqual(listed)
+    const libvirts = listed.filter((symbol) => symbol.includes('@@LIBVIRT_'))
+    expect(listed.filter((symbol) => !libvirts.includes(symbol))).toEqual([
+      'blockpull_raise_unsupported@@BLOCKPULL_PRIVATE',
+    ])
+    expect(libvirts).toHaveLength(525)
+    expect(new Set(libvirts.map((symbol) => symbol.split('@@')[1])).size).toBe(103)
   })
 
   test('has version nodes that inherit as libvirt’s do', async () => {
@@ -57,6 +72,34 @@ describe('libvirt.so.0', () => {
     const needed = [...dynamic.matchAll(/\(NEEDED\).*\[(.*)\]/g)].map(([, name = '']) => name)
     expect(needed).toContain('libc.so.6')
     expect(needed.filter((name) => !/^(libc|libm|libgcc_s|ld-linux[\w-]*)\.so\.\d+$/.test(name))).toEqual([])
+  })
+})
+
+describe.each([
+  ['qemu', 6, 5],
+  ['lxc', 4, 3],
+])('libvirt-%s.so.0', (part, symbols, nodes) => {
+  const name = `libvirt-${part}.so.0`
+
+  test("exports the symbols of the system's, in the same versions and in nodes that inherit alike", async () => {
+    const theirs = await symbolsOf(await theirLibrary(name))
+    expect(await symbolsOf(ourLibrary(name))).toEqual(theirs)
+    expect(theirs).toHaveLength(symbols)
+    expect(new Set(theirs.map((symbol) => symbol.split(/@@| /)[1])).size).toBe(nodes)
+    expect(await inheritance(ourLibrary(name))).toEqual(await inheritance(await theirLibrary(name)))
+    expect(await exportedNames(ourLibrary(name))).toEqual(listedSymbols(`symbols-${part}.txt`))
+  })
+
+  test('has its name, finds our libvirt.so.0 beside itself, and does not load on that of libvirt', async () => {
+    const dynamic = await runWell('readelf', ['-d', '--wide', ourLibrary(name)])
+    expect(dynamic).toMatch(new RegExp(`\\(SONAME\\).*\\[${name.replaceAll('.', '\\.')}\\]`))
+    expect(dynamic).toMatch(/\(RUNPATH\).*\[\$ORIGIN\]/)
+    const needed = [...dynamic.matchAll(/\(NEEDED\).*\[(.*)\]/g)].map(([, library = '']) => library)
+    expect(needed.filter((library) => library !== 'libc.so.6')).toEqual(['libvirt.so.0'])
+    const alone = temp.file(name)
+    copyFileSync(ourLibrary(name), alone)
+    const { stderr } = await run('env', [`LD_PRELOAD=${alone}`, 'true'])
+    expect(stderr).toContain("version `BLOCKPULL_PRIVATE' not found")
   })
 })
 

@@ -14,6 +14,16 @@
 namespace blockpull {
 namespace {
 
+// strerror_r is one of two functions, by the C library: POSIX's answers with a number and writes
+// into the buffer; glibc's answers with the text, which may lie in the buffer or not.
+// strerrordesc_np is too new for the systems that a prebuilt binary must run on.
+[[maybe_unused]] const char* text_of(int /*error*/, const char* buffer) {
+  return buffer;
+}
+[[maybe_unused]] const char* text_of(const char* answer, const char* /*buffer*/) {
+  return answer;
+}
+
 ErrorKind kind_of(int error_number) {
   switch (error_number) {
     case ENOSPC:
@@ -61,10 +71,8 @@ Error Error::with_cause(Error error) && {
 }
 
 std::string errno_text(int error_number) {
-  // This is glibc's own strerror_r, which may return a pointer outside the buffer. strerrordesc_np
-  // is too new for the systems on which a prebuilt binary must run.
-  char buffer[128];
-  return ::strerror_r(error_number, buffer, sizeof buffer);
+  char buffer[128] = "";
+  return text_of(::strerror_r(error_number, buffer, sizeof buffer), buffer);
 }
 
 Error make_error(ErrorKind kind, std::string message) {

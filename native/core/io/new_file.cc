@@ -6,10 +6,10 @@
 #include <cerrno>
 
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
-
-#include <stdio.h>
 
 #include "core/base/text.h"
 #include "core/io/folder.h"
@@ -57,7 +57,8 @@ Result<void> NewFile::publish() {
 
 Result<void> NewFile::take_name() const {
   const char* const from = file_->path().c_str();
-  int failed = ::renameat2(AT_FDCWD, from, AT_FDCWD, path_.c_str(), RENAME_NOREPLACE);
+  // Not every C library has a function for this call.
+  long failed = ::syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, path_.c_str(), RENAME_NOREPLACE);
   if (failed != 0 && (errno == EINVAL || errno == ENOSYS)) {
     // A filesystem without that flag (NFS) has hard links, which never replace a file either.
     failed = ::link(from, path_.c_str());

@@ -2,8 +2,6 @@
 
 #include "core/io/thread_queue.h"
 
-#include <chrono>
-
 #include "core/io/transfer.h"
 
 namespace blockpull::io {
@@ -26,7 +24,7 @@ void ThreadQueue::wait(Nanoseconds until) {
     if (until == Nanoseconds::max()) {
       changed_.wait(lock, has_news);
     } else {
-      changed_.wait_until(lock, std::chrono::steady_clock::time_point(until), has_news);
+      changed_.wait_until(lock, until, has_news);
     }
     woken_ = false;
     ended.swap(ended_);

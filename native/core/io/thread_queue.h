@@ -5,11 +5,11 @@
 
 #pragma once
 
-#include <condition_variable>
 #include <mutex>
 #include <utility>
 #include <vector>
 
+#include "core/base/steady_condition.h"
 #include "core/io/blocking_pool.h"
 #include "core/io/request.h"
 
@@ -28,7 +28,7 @@ class ThreadQueue final : public RequestQueue {
   BlockingPool& pool_;
   /// Guards ended_ and woken_.
   std::mutex mutex_;
-  std::condition_variable changed_;
+  SteadyCondition changed_;
   std::vector<std::pair<Request*, Result<void>>> ended_;
   bool woken_ = false;
 };
