@@ -21,8 +21,11 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
-/** Checkouts in other folders may share what ccache has: debug information names the folder of the first.
- * @type {NodeJS.ProcessEnv} */
+/**
+ * What every program here gets. Checkouts in different folders share what ccache has, so debug information may name
+ * the folder of another one.
+ * @type {NodeJS.ProcessEnv}
+ */
 const environment = { CCACHE_NOHASHDIR: '1', CCACHE_BASEDIR: root, ...process.env }
 
 /** @typedef {{ passed: number, failed: number, skipped: number }} Sum */
