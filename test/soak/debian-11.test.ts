@@ -28,19 +28,20 @@ beforeAll(async () => {
 afterAll(async () => {
   await asRoot('rm', '-rf', '--one-file-system', root)
   temp.remove()
-})
+}, 600_000)
 
-/** Runs a program in there, with /proc; the mounts go with it. */
+/** Runs a program in there, with /proc and without this machine's environment; the mounts go with it. */
 function inside(...command: readonly string[]) {
   const script = 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"'
   const outer = process.getuid?.() === 0 ? [] : ['sudo', '-n']
-  return run('env', [...outer, 'unshare', '--mount', 'sh', '-c', script, root, ...command])
+  const clean = ['-i', 'PATH=/usr/sbin:/usr/bin:/sbin:/bin']
+  return run('env', [...clean, ...outer, 'unshare', '--mount', 'sh', '-c', script, root, ...command])
 }
 
 test('a pull by the command goes well', async () => {
   const disk = await makeDisk(join(root, 'disk'))
   const { code, stderr } = await inside('/node', '/package/dist/cli/main.js', 'pull', '/disk/top.qcow2')
-  expect({ code, stderr }).toEqual({ code: 0, stderr: expect.not.stringContaining('error') })
+  expect(code, stderr).toBe(0)
   await expectPulled(disk)
 })
 
