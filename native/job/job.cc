@@ -74,6 +74,21 @@ void Job::begin() {
   work_->start(host_, counters_, [self = shared_from_this()](Ending ending) {
     self->work_finished(std::move(ending));
   });
+  has_begun_ = true;
+  for (const auto& call : std::exchange(early_, {})) {
+    call();
+  }
+}
+
+/// Another thread may find the job before its begin() is posted.
+void Job::post(std::function<void()> call) {
+  host_.post([self = shared_from_this(), call = std::move(call)]() mutable {
+    if (self->has_begun_) {
+      call();
+    } else {
+      self->early_.push_back(std::move(call));
+    }
+  });
 }
 
 void Job::sample_rate() {
@@ -94,7 +109,7 @@ void Job::stop(Stop how) {
   if (has_ended(expected)) {
     return;
   }
-  host_.post([self = shared_from_this(), how] {
+  post([self = shared_from_this(), how] {
     if (self->work_ != nullptr && !self->finished_) {
       self->work_->stop(how);
     }
@@ -103,7 +118,7 @@ void Job::stop(Stop how) {
 
 void Job::set_bandwidth(std::uint64_t bandwidth) {
   bandwidth_ = bandwidth;
-  host_.post([self = shared_from_this(), bandwidth] {
+  post([self = shared_from_this(), bandwidth] {
     if (self->work_ != nullptr && !self->finished_) {
       self->work_->set_bandwidth(bandwidth);
     }
@@ -111,7 +126,7 @@ void Job::set_bandwidth(std::uint64_t bandwidth) {
 }
 
 void Job::try_bandwidth(std::uint64_t bandwidth, std::function<void(Result<void>)> done) {
-  host_.post([self = shared_from_this(), bandwidth, done = std::move(done)] {
+  post([self = shared_from_this(), bandwidth, done = std::move(done)] {
     if (self->work_ == nullptr || self->finished_) {
       done(make_error(ErrorKind::kNoJob, "the job had ended before its limit was changed"));
       return;
@@ -126,17 +141,17 @@ void Job::try_bandwidth(std::uint64_t bandwidth, std::function<void(Result<void>
 }
 
 void Job::resume(std::function<void(Result<void>)> done) {
-  host_.post([self = shared_from_this(), done = std::move(done)]() mutable {
+  post([self = shared_from_this(), done = std::move(done)] {
     if (self->work_ == nullptr || self->finished_) {
       done(make_error(ErrorKind::kNoJob, "the job had ended before it was resumed"));
     } else {
-      self->work_->resume(std::move(done));
+      self->work_->resume(done);
     }
   });
 }
 
 void Job::fail_rather_than_stop() {
-  host_.post([self = shared_from_this()] {
+  post([self = shared_from_this()] {
     if (self->work_ != nullptr && !self->finished_) {
       self->work_->fail_rather_than_stop();
     }

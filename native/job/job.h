@@ -123,6 +123,8 @@ class Job : public std::enable_shared_from_this<Job> {
  private:
   Job(Host& host, std::shared_ptr<Work> work, Registry::Claim claim, JobOptions options);
   void begin();
+  /// Runs `call` on the host's thread, not before the work has begun.
+  void post(std::function<void()> call);
   void work_finished(Ending ending);
   void close_work(const Ending& ending);
   void judge();
@@ -144,7 +146,10 @@ class Job : public std::enable_shared_from_this<Job> {
   Nanoseconds sampled_at_;
   std::uint64_t sampled_moved_ = 0;
   std::uint64_t sample_ticket_ = 0;
-  /// Host's thread only: the work item has called finish.
+  /// Host's thread only: the work has begun, and what was asked of it before.
+  bool has_begun_ = false;
+  std::vector<std::function<void()>> early_;
+  /// Host's thread only: the work item is done.
   bool finished_ = false;
 
   /// Guards everything below.

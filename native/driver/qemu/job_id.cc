@@ -2,6 +2,7 @@
 
 #include "driver/qemu/job_id.h"
 
+#include <algorithm>
 #include <cstdint>
 
 #include "core/base/hash/fnv.h"
@@ -22,15 +23,6 @@ char id_character(char byte) {
   return is_letter || is_digit || byte == '.' || byte == '_' ? byte : '-';
 }
 
-std::string id_of(std::string_view kind, std::string_view disk_name, std::string_view node_name) {
-  constexpr std::size_t kLongestName = 64;
-  std::string id = text(kPrefix, kind);
-  for (const char byte : disk_name.substr(0, kLongestName)) {
-    id += id_character(byte);
-  }
-  return text(id, "-", hash_digits(node_name));
-}
-
 }  // namespace
 
 std::string hash_digits(std::string_view name) {
@@ -48,15 +40,20 @@ bool is_hash(std::string_view text) {
 }
 
 std::string job_id_for(job::Kind kind, std::string_view disk_name, std::string_view node_name) {
-  return id_of(text(job::kind_name(kind), "-"), disk_name, node_name);
+  constexpr std::size_t kLongestName = 64;
+  std::string id = text(kPrefix, job::kind_name(kind), "-");
+  for (const char byte : disk_name.substr(0, kLongestName)) {
+    id += id_character(byte);
+  }
+  return text(id, "-", hash_digits(node_name));
 }
 
 std::string own_job_id(const std::vector<qmp::BlockJob>& jobs, job::Kind kind,
                        std::string_view disk_name, std::string_view node_name) {
-  std::string old_id = id_of("", disk_name, node_name);
-  return kind == job::Kind::kPull && qmp::find_job(jobs, old_id) != nullptr
-             ? old_id
-             : job_id_for(kind, disk_name, node_name);
+  const auto own = std::find_if(jobs.begin(), jobs.end(), [node_name](const qmp::BlockJob& job) {
+    return is_job_on(job.id, node_name);
+  });
+  return own == jobs.end() ? job_id_for(kind, disk_name, node_name) : own->id;
 }
 
 bool is_our_job(std::string_view id) {

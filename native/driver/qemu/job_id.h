@@ -29,8 +29,8 @@ namespace blockpull::driver::qemu {
 [[nodiscard]] std::string job_id_for(job::Kind kind, std::string_view disk_name,
                                      std::string_view node_name);
 
-/// The id of our job on that disk. It is the id that QEMU lists, perhaps in the form of version
-/// 0.1.0, or otherwise the id of a new job.
+/// The id of our job on that node: the one that QEMU lists, else the one that a new job gets.
+/// Version 0.1.0 may have named it, or a process that knew the disk by another name.
 [[nodiscard]] std::string own_job_id(const std::vector<qmp::BlockJob>& jobs, job::Kind kind,
                                      std::string_view disk_name, std::string_view node_name);
 

@@ -51,7 +51,7 @@ class InlineQueue final : public io::RequestQueue {
   std::deque<io::Request*> pending_;
 };
 
-class InlineHost final : public job::Host {
+class InlineHost : public job::Host {
  public:
   /// Hosts may share `buffers` if they do not live at the same time.
   InlineHost(io::BufferArena& buffers, std::uint64_t seed)

@@ -138,6 +138,42 @@ TEST_F(JobTest, WorkStartsOnTheHostWithItsBandwidthSet) {
   EXPECT_FALSE(job->outcome().has_value());
 }
 
+/// Lets another thread in right before the first call is posted.
+class InterruptedHost final : public faults::InlineHost {
+ public:
+  InterruptedHost(io::BufferArena& buffers, std::function<void()> meddle)
+      : InlineHost(buffers, 0), meddle_(std::move(meddle)) {}
+
+  void post(std::function<void()> callback) override {
+    if (const auto meddle = std::exchange(meddle_, nullptr)) {
+      meddle();
+    }
+    InlineHost::post(std::move(callback));
+  }
+
+ private:
+  std::function<void()> meddle_;
+};
+
+TEST_F(JobTest, WhatIsAskedBeforeTheWorkBeginsIsDoneAfterIt) {
+  InterruptedHost host(*arena_, [this] {
+    const auto found = registry_->find(kDisk);
+    found->set_bandwidth(7);
+    found->stop(Stop::kCancel);
+  });
+  auto work = std::make_unique<DiaryWork>(diary_);
+  DiaryWork& is_asked = *work;
+  const auto job = Job::start(host, std::move(work), registry_->claim(kDisk, "a").value(), {});
+  while (diary_.size() < 4) {
+    ASSERT_TRUE(host.step());
+  }
+  EXPECT_EQ(diary_, (Diary{"bandwidth 7", "start", "bandwidth 7", "cancel"}));
+  is_asked.finish(failure(ErrorKind::kCancelled));
+  while (host.step()) {
+  }
+  EXPECT_EQ(job->progress().state, State::kCancelled);
+}
+
 TEST_F(JobTest, FilesAndDiskAreReleasedBeforeTheEndIsReported) {
   const auto job = started();
   work_->finish({.error = {}, .released = {"middle.qcow2"}});

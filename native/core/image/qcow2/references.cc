@@ -3,6 +3,7 @@
 #include "core/image/qcow2/references.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "core/base/bytes.h"
 #include "core/base/checked.h"
@@ -154,9 +155,10 @@ class Walk {
 };
 
 Error too_large(const char* what) {
-  return make_error(ErrorKind::kFeatureUnsupported,
-                    text(what, " lies so far from others that a map of the used clusters takes ",
-                         "more than 128 MiB of memory; convert the image"));
+  return make_error(
+      ErrorKind::kFeatureUnsupported,
+      text("with ", what, " a map of the host clusters in use takes more than 128 MiB ",
+           "of memory; convert the image"));
 }
 
 }  // namespace
@@ -193,12 +195,22 @@ ReferenceMap::Chunk* ReferenceMap::chunk_for(std::uint64_t index) {
 
 bool ReferenceMap::count_shared(Chunk& chunk, std::uint64_t cluster) {
   if (chunk.counts == nullptr) {
+    if (!take_bytes(sizeof(ChunkCounts))) {
+      return false;
+    }
+    chunk.counts = std::make_unique<ChunkCounts>();
+  }
+  auto& counts = (*chunk.counts)[cluster % kChunkClusters / 64];
+  if (counts == nullptr) {
     if (!take_bytes(sizeof(Counts))) {
       return false;
     }
-    chunk.counts = std::make_unique<Counts>();
+    counts = std::make_unique<Counts>();
   }
-  ++(*chunk.counts)[cluster % kChunkClusters];
+  std::uint16_t& count = (*counts)[cluster % 64];
+  if (count < std::numeric_limits<std::uint16_t>::max()) {
+    ++count;
+  }
   return true;
 }
 
@@ -251,7 +263,9 @@ std::uint32_t ReferenceMap::count(std::uint64_t cluster) const {
   if ((marks.used & mask) == 0) {
     return 0;
   }
-  return (marks.owned & mask) != 0 ? 1 : (*chunk->counts)[cluster % kChunkClusters];
+  return (marks.owned & mask) != 0
+             ? 1
+             : (*(*chunk->counts)[cluster % kChunkClusters / 64])[cluster % 64];
 }
 
 std::optional<std::uint64_t> ReferenceMap::first_in(ClusterRange range) const {

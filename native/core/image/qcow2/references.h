@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which host clusters does anything in the image refer to? A pull allocates by this answer, so it
-// trusts neither the refcounts nor the file's length (a crash after fallocate leaves the file
+// How often does anything in the image refer to a host cluster? A pull allocates by this answer, so
+// it trusts neither the refcounts nor the file's length (a crash after fallocate leaves the file
 // long). It walks the header, both tables and every L2 table.
 //
-// The marks are a bitmap in chunks, created as needed and limited in number. A file with references
-// spread wider than that is refused; nothing is guessed. Two references to one cluster are
-// corruption where there can be only one (images with snapshots are refused before).
+//     chunk of 32,768 clusters    used    11110110…     a bit each
+//                                 owned   11100100…     a bit each: by one exclusive owner
+//                                 counts  · · · 3 ·     64 at a time, where one of them is shared
+//
+// Nearly all clusters have one owner, so the bits are the count. Chunks are created as needed, and
+// memory is limited. A file with references spread wider than that is refused; nothing is guessed.
+// Two references to one cluster are corruption where there can be only one (images with snapshots
+// are refused before).
 
 #pragma once
 
@@ -60,7 +65,7 @@ class ReferenceMap {
 
  private:
   static constexpr std::uint64_t kChunkClusters = 32768;
-  /// 128 MiB: 32 TiB of 64 KiB clusters, 256 GiB of 512-byte clusters; a 17th of that where
+  /// 128 MiB: 32 TiB of 64 KiB clusters, 256 GiB of 512-byte clusters; a tenth of that where
   /// compressed clusters share host clusters everywhere.
   static constexpr std::size_t kMaxBytes = std::size_t{128} << 20U;
 
@@ -74,12 +79,14 @@ class ReferenceMap {
     std::uint64_t owned = 0;
   };
 
-  using Counts = std::array<std::uint32_t, kChunkClusters>;
+  /// Of 64 clusters; a count that has reached the largest number stays there.
+  using Counts = std::array<std::uint16_t, 64>;
+  using ChunkCounts = std::array<std::unique_ptr<Counts>, kChunkClusters / 64>;
 
   struct Chunk {
     std::array<Marks, kChunkClusters / 64> marks;
     /// Of the clusters that are used and not owned; null where there is none.
-    std::unique_ptr<Counts> counts;
+    std::unique_ptr<ChunkCounts> counts;
   };
 
   /// nullptr if it does not exist.

@@ -354,9 +354,11 @@ TEST(StreamPlanTest, AJobThatVersion010BeganKeepsItsId) {
     there.id = listed;
     return own_job_id({there}, job::Kind::kPull, "vda", "a");
   };
-  EXPECT_EQ(own("blockpull-vda-e40c292c"), "blockpull-vda-e40c292c");
-  for (const char* const other :
-       {"blockpull-pull-vda-e40c292c", "blockpull-vdb-e40c292c", "blockpull-vda-00000000"}) {
+  for (const char* const ours :
+       {"blockpull-vda-e40c292c", "blockpull-pull-vda-e40c292c", "blockpull-pull-disk0-e40c292c"}) {
+    EXPECT_EQ(own(ours), ours);
+  }
+  for (const char* const other : {"blockpull-vda-00000000", "drive-vda", "vda-e40c292c"}) {
     EXPECT_EQ(own(other), "blockpull-pull-vda-e40c292c");
   }
   EXPECT_TRUE(is_our_job("blockpull-vda-e40c292c"));
