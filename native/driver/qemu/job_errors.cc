@@ -74,8 +74,9 @@ Error job_silent(const JobPlan& plan, std::string_view monitor) {
 }
 
 Error job_finalized_elsewhere(const JobPlan& plan, Error why) {
-  why.message = text(subject(plan),
-                     " was finalized, and not by this process, so keep its backing files: ", why.message);
+  why.message =
+      text(subject(plan),
+           " was finalized, and not by this process, so keep its backing files: ", why.message);
   return std::move(why).with_path(plan.path);
 }
 

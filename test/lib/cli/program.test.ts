@@ -143,7 +143,7 @@ describe('pull of an image', () => {
       backingFormat: null,
       backingFormats: null,
       backingPaths: ['/x', '/y'],
-      bytesPerSecond: 52428800n,
+      bandwidth: 52428800n,
       siblings: ['/s', '/t'],
       trailingData: 'refuse',
     })
