@@ -65,7 +65,7 @@ std::vector<LeftDisk> find_left(DomainStore& store, const Domain& domain,
 class XmlUpdate : public std::enable_shared_from_this<XmlUpdate> {
  public:
   XmlUpdate(const std::shared_ptr<Connection>& connection, std::shared_ptr<qmp::Monitor> monitor,
-              Domain domain, Answer<void> done)
+            Domain domain, Answer<void> done)
       : connection_(connection),
         store_(connection->store()),
         monitor_(std::move(monitor)),
