@@ -233,7 +233,7 @@ export async function virConnectDomainEventRegisterAny(
 
 /** Ends a registration. Resolves to 0. */
 export async function virConnectDomainEventDeregisterAny(conn: VirConnect, callbackID: number): Promise<number> {
-  const id = check.checkInt('callbackID', callbackID, 'an id that registering gave')
+  const id = check.checkInt('callbackID', callbackID, 'an id from a registration')
   await checkConnect(conn).deregister(id)
   return 0
 }

@@ -91,7 +91,7 @@ export class Arguments {
     if (missing !== undefined) throw new UsageError(`${missing} is missing; expected ${names.join(' ')}`)
     const extra = this.positionals[names.length]
     if (extra !== undefined)
-      throw new UsageError(`argument '${extra}' is one too many; expected ${names.join(' ') || 'options only'}`)
+      throw new UsageError(`argument '${extra}' is unexpected; expected ${names.join(' ') || 'options only'}`)
     return this.positionals
   }
 }

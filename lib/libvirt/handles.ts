@@ -137,10 +137,10 @@ export async function openVirConnect(
 
 export function checkConnect(conn: unknown): VirConnect {
   if (conn instanceof VirConnect) return conn
-  throw wrongType('conn', conn, 'a connection that virConnectOpen gave')
+  throw wrongType('conn', conn, 'a connection from virConnectOpen')
 }
 
 export function checkDomain(dom: unknown): VirDomain {
   if (dom instanceof VirDomain) return dom
-  throw wrongType('dom', dom, 'a domain that virDomainLookupByName or its like gave')
+  throw wrongType('dom', dom, 'a domain from virDomainLookupByName or a similar call')
 }

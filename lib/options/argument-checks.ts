@@ -33,7 +33,7 @@ export function outOfRange(name: string, value: unknown, expected: string): Rang
 export function checkString(name: string, value: unknown, expected = 'a string'): string {
   if (typeof value !== 'string') throw wrongType(name, value, expected)
   if (value.includes('\0')) throw wrongType(name, value, `${expected} without a NUL character`)
-  if (/\p{Surrogate}/u.test(value)) throw wrongType(name, value, `${expected} of whole Unicode characters`)
+  if (/\p{Surrogate}/u.test(value)) throw wrongType(name, value, `${expected} of complete Unicode characters`)
   return value
 }
 

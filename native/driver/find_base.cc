@@ -55,8 +55,8 @@ Result<std::size_t> find_base(const std::vector<NamedLayer>& layers, const BaseC
     }
     if (found) {
       return make_error(ErrorKind::kInvalidArgument,
-                        text("base '", base.name, "' fits ", told(layers, *found), " and ",
-                             told(layers, *fits), "; name the one that is meant by its full path"));
+                        text("base '", base.name, "' matches ", told(layers, *found), " and ",
+                             told(layers, *fits), "; name the one you mean by its full path"));
     }
     found = fits;
     if (!base.is_exact) {

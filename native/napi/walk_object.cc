@@ -54,7 +54,7 @@ std::optional<WalkWatch> read_walk(napi_env env, napi_value value) {
   }
   bool is_pending = false;
   if (napi_is_exception_pending(env, &is_pending) == napi_ok && !is_pending) {
-    napi_throw_type_error(env, nullptr, "walk must be one that newWalk() gave");
+    napi_throw_type_error(env, nullptr, "walk must be a result of newWalk()");
   }
   return std::nullopt;
 }

@@ -60,7 +60,7 @@ napi_value method(napi_env env, napi_callback_info info) {
       napi_unwrap(env, self, &data) != napi_ok) {
     bool is_pending = false;
     if (napi_is_exception_pending(env, &is_pending) == napi_ok && !is_pending) {
-      napi_throw_type_error(env, nullptr, "method called on an object that is not its own");
+      napi_throw_type_error(env, nullptr, "method called on an object of another class");
     }
     return nullptr;
   }

@@ -67,7 +67,7 @@ test('a walk that is none is a TypeError', () => {
     expect(() => binding['digestImage']?.(image, none)).toThrow(TypeError)
     expect(() => walk.giveUp.call(none as never)).toThrow(TypeError)
   }
-  expect(() => binding['planImage']?.(plan, {})).toThrow('walk must be one that newWalk() gave')
+  expect(() => binding['planImage']?.(plan, {})).toThrow('walk must be a result of newWalk()')
   expect(() => binding['planImage']?.({ ...plan, readData: 1 }, walk)).toThrow('request.readData must be ')
 })
 

@@ -173,7 +173,7 @@ test('another mode costs no copies: the next pull only looks again', async () =>
   await expect(job.done).rejects.toMatchObject({
     code: 'LOCKED',
     retryable: true,
-    message: expect.stringContaining('has another owner, mode, label or number of links'),
+    message: expect.stringContaining('got another owner, mode, label or link count'),
   })
   const again = await pulled(chain.top)
   expect(again.bytesMoved).toBe(0)

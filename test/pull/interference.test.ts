@@ -84,7 +84,7 @@ describe('a backing file', () => {
       const chain = await overlay(format)
       const job = await begun(chain)
       truncateSync(pathAt(chain, 1), 4 * 1048576)
-      await expectFailure(job, { code: 'LOCKED', message: expect.stringMatching(/layer0' has become shorter/) })
+      await expectFailure(job, { code: 'LOCKED', message: expect.stringMatching(/layer0' has shrunk/) })
       expect((await check(chain.top)).code).toBe(0)
       expect(await info(chain.top)).toMatchObject({ 'backing-filename': 'layer0' })
     },

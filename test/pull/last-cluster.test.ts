@@ -54,6 +54,6 @@ test('a compressed last cluster is left as it is, and the outcome warns', async 
   await qemuIo(chain.top, 'qcow2', 'write -c -P 5 64k 64k')
   await qemuImg('resize', '-q', '--shrink', '-f', 'qcow2', chain.top, '80k')
   const { warnings } = await pulled(chain.top)
-  expect(warnings).toEqual([expect.stringContaining('has 49152 bytes of what lay below it behind the end of its disk')])
+  expect(warnings).toEqual([expect.stringContaining('has 49152 bytes of a backing file after the end of its disk')])
   expect((await check(chain.top)).code).toBe(0)
 })

@@ -117,7 +117,7 @@ describe('a header with', () => {
   test('another magic is no qcow2 image', async () => {
     const { path } = await valid()
     overwrite(path, 0, Buffer.from('QFI\0'))
-    await expectRefusal(path, { code: 'FORMAT_UNKNOWN', sentence: /is no qcow2 image/ })
+    await expectRefusal(path, { code: 'FORMAT_UNKNOWN', sentence: /is not a qcow2 image/ })
   })
 })
 

@@ -49,7 +49,7 @@ describe('a format that no header states', () => {
     const bare = await blockpull('pull', top, '--backing-format', 'qcow2')
     expect(bare).toMatchObject({
       code: 1,
-      stderr: expect.stringContaining('a format for one layer does not tell which'),
+      stderr: expect.stringContaining('a format without a file is not enough for two layers'),
     })
     const one = ['--backing-format', `${folder}/middle=qcow2`]
     expect(await blockpull('pull', top, ...one, '--backing-format', 'raw')).toMatchObject({ code: 0 })
@@ -107,7 +107,7 @@ describe('a base', () => {
     const argv = [commandFile, 'pull', top, '--base', twice]
     const { status, stderr } = spawnSync(process.execPath, argv, { cwd: folder, encoding: 'utf8' })
     expect(stderr).toMatch(
-      /base 'layer1' fits layer 2 '.*\/sub\/layer1' by its file and layer 3 '.*\/layer1' by its file/,
+      /base 'layer1' matches layer 2 '.*\/sub\/layer1' by its file and layer 3 '.*\/layer1' by its file/,
     )
     expect(status).toBe(1)
     expect(await blockpull('pull', top, '--base', `${folder}/layer1`)).toMatchObject({ code: 0 })
@@ -246,7 +246,7 @@ describe('one bad domain', () => {
     const { code, stdout, stderr } = await blockpull('list', '-c', uri)
     expect({ code, stderr }).toMatchObject({
       code: 1,
-      stderr: expect.stringContaining("'a' and domain 'b' have one uuid"),
+      stderr: expect.stringContaining("'a' and domain 'b' have the same uuid"),
     })
     expect(stdout).toMatch(/^a +no state .*\nb +no state .*\ngood +shut off/m)
   })

@@ -32,7 +32,10 @@ describe('the file named', () => {
     for (const content of ['', 'Q', 'This is no disk at all.\n'.repeat(40)]) {
       const path = temp.file('text')
       writeFileSync(path, content)
-      await expectRefusal(path, { code: 'FORMAT_UNKNOWN', sentence: /is no qcow2 image; if it is a raw disk, say so/ })
+      await expectRefusal(path, {
+        code: 'FORMAT_UNKNOWN',
+        sentence: /is not a qcow2 image; if it is a raw disk, state/,
+      })
     }
   })
 
@@ -57,7 +60,7 @@ describe('the file named', () => {
       truncateSync(top, length)
       await expectRefusal(top, {
         code: 'IMAGE_CORRUPT',
-        sentence: /is cut short|must lie behind the header and in the file/,
+        sentence: /is cut short|must lie after the header and within the file/,
       })
     }
   })

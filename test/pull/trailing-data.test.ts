@@ -69,8 +69,8 @@ async function expectWhole(chain: CaseChain, trailer: Buffer): Promise<void> {
 test('foreign bytes refuse the pull before the first write, by name, and so does the plan', async () => {
   const chain = await withTrailer(Buffer.from('{"state":1}'))
   const sentence =
-    `image '${chain.top}' has 11 bytes behind its end, from offset ${chain.end} on, which another program may have ` +
-    "put there; a pull writes over them, so say trailingData 'keep' (--trailing-data keep), or 'discard'"
+    `image '${chain.top}' has 11 bytes after its end, from offset ${chain.end} on, which another program may have ` +
+    "put there; a pull overwrites them, so choose trailingData 'keep' (--trailing-data keep) or 'discard'"
   const refusal = { code: 'FEATURE_UNSUPPORTED', message: sentence }
   const before = statSync(chain.top).mtimeMs
   await expect(pullImage(chain.top)).rejects.toMatchObject(refusal)
@@ -291,7 +291,7 @@ test(
     for (let number = 0; number < images; number++) {
       const made = await makeSoundImage(temp.folder(), base, new Random(`${seed}/sound/${number}`))
       const { refusals } = await plan(made.path)
-      const isAlarm = refusals.some(({ message }) => message.includes('behind its end'))
+      const isAlarm = refusals.some(({ message }) => message.includes('after its end'))
       // What is left of compressed clusters, where the image has no other, is named in docs/crash-safety.md.
       const isNamed = made.wasCompressed && (await compressedClusters(made.path)) === 0
       if (isAlarm && !isNamed) alarms.push(`image ${number}: ${made.story.join(', ')}`)

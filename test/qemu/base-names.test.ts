@@ -39,7 +39,7 @@ test('a name that fits two layers is refused with both, and means the upper one 
   const live = await opened(folder, 'a/top', 'a/x', 'b/m', 'b/x')
   await expect(live.pull({ base: 'x' })).rejects.toMatchObject({
     code: 'INVALID_ARGUMENT',
-    message: expect.stringMatching(/base 'x' fits layer 1 '.*a\/x' by its file and layer 3 '.*x' by its file/),
+    message: expect.stringMatching(/base 'x' matches layer 1 '.*a\/x' by its file and layer 3 '.*x' by its file/),
   })
   symlinkSync(live.monitor, `${folder}/domains/vm0.qmp`)
   writeFileSync(`${folder}/domains/vm0.xml`, '<domain><name>vm0</name></domain>')

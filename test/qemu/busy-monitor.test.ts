@@ -54,7 +54,7 @@ test('a queue that stays full is MONITOR_BUSY once the greeting is overdue', asy
   await fillQueue(live.monitor)
   const connection = await live.connect({ monitorTimeouts: { connect: 300 } })
   const domain = await connection.lookupByName('vm0')
-  const message = expect.stringMatching(/has others waiting for it already/)
+  const message = expect.stringMatching(/already has other clients waiting/)
   await expect(domain.blockPull('vda')).rejects.toMatchObject({ code: 'MONITOR_BUSY', message })
 })
 

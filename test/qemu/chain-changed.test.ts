@@ -27,7 +27,7 @@ test('a snapshot in that moment: the job is cancelled, and the chain is whole', 
   const snapshot = { 'node-name': 'top', 'snapshot-file': `${chain.folder}/snap`, 'snapshot-node-name': 'snap' }
   await (await live.client()).execute('blockdev-snapshot-sync', { ...snapshot, format: 'qcow2' })
   hold?.release()
-  await expect(pull).rejects.toThrow(/has been changed by another program meanwhile; pull the disk again/)
+  await expect(pull).rejects.toThrow(/was changed by another program; pull the disk again/)
   await expect.poll(() => live.jobs()).toEqual([])
   expect(readFileSync(pathAt(chain, 1)).equals(base)).toBe(true)
   await live.shutOff()

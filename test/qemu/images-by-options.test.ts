@@ -63,7 +63,7 @@ test('an internal snapshot that is taken meanwhile keeps the backing file', asyn
   await client.execute('human-monitor-command', { 'command-line': 'savevm s1' })
   job.setBandwidth('0')
   const outcome = await job.done.catch((error: unknown) => error)
-  expect(outcome).toMatchObject({ code: 'JOB_FAILED', message: /has got an internal snapshot/ })
+  expect(outcome).toMatchObject({ code: 'JOB_FAILED', message: /got an internal snapshot/ })
   await live.shutOff()
   expect(await live.complaints(pathAt(chain, 1))).toEqual([])
 })
@@ -113,7 +113,7 @@ describe('a copy-on-read filter over the disk', () => {
     const { chain, live } = await start('512k')
     await expect(live.pull({}, 'd0')).rejects.toMatchObject({
       code: 'UNSUPPORTED',
-      message: expect.stringMatching(/filter 'top' copies what is read .*\(524288 bytes\) is shorter .*\(1048576\)/),
+      message: expect.stringMatching(/filter 'top' copies every read .*\(524288 bytes\) is shorter .*\(1048576\)/),
     })
     await live.shutOff()
     expect(await live.complaints(pathAt(chain, 1))).toEqual([])

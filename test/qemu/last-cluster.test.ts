@@ -22,7 +22,7 @@ async function pullOf(size: string) {
 
 test('the outcome warns of bytes that would show once the disk grows', async () => {
   const { warnings, complaints } = await pullOf('80k')
-  expect(warnings).toEqual([expect.stringContaining('has 49152 bytes of what lay below it behind the end of its disk')])
+  expect(warnings).toEqual([expect.stringContaining('has 49152 bytes of a backing file after the end of its disk')])
   expect(complaints).toEqual([])
 })
 

@@ -55,7 +55,9 @@ describe('a plan', () => {
     const { domain } = await start(temp)
     await expect(domain.plan('vda', { readData: true })).rejects.toMatchObject({
       code: 'UNSUPPORTED',
-      message: expect.stringContaining("domain 'vm0' is running, its QEMU reads what a pull of disk 'vda' moves"),
+      message: expect.stringContaining(
+        "domain 'vm0' is running and its QEMU reads the data that a pull of disk 'vda' moves",
+      ),
     })
   })
 

@@ -48,16 +48,16 @@ describe('a QEMU that is stopped', () => {
     const { code, stdout, stderr } = await blockpull('pull', '--json', '--timeout', '1', '--qmp', qemu.socket, 'vda')
     expect(code).toBe(1)
     expect(lastLine(stdout)).toMatchObject({ event: 'end', state: 'failed', code: 'MONITOR_TIMEOUT' })
-    expect(stderr).toMatch(/^blockpull: timeout of 1 s expired: .* has not answered, .*; nothing was begun\n$/)
+    expect(stderr).toMatch(/^blockpull: timeout of 1 s expired: .* did not answer in time; nothing was started\n$/)
   })
 
   test.each([
     ['list', ['list'], /interrupted before the monitor of 'qmp0' answered/],
     ['job', ['job', 'vda'], /interrupted before QEMU answered/],
     ['reap', ['reap'], /interrupted before QEMU answered/],
-    ['pull', ['pull', 'vda'], /has not answered, and is waited for no longer; nothing was begun/],
+    ['pull', ['pull', 'vda'], /did not answer in time; nothing was started/],
     ['pull --dry-run', ['pull', 'vda', '--dry-run'], /interrupted before QEMU answered/],
-    ['pull --no-wait', ['pull', 'vda', '--no-wait'], /has not answered, and is waited for no longer/],
+    ['pull --no-wait', ['pull', 'vda', '--no-wait'], /did not answer in time/],
   ])('has %s end at Ctrl-C', async (_name, [command = '', ...more], words) => {
     const { qemu } = await startGuest()
     await freeze(qemu.pid)
@@ -111,7 +111,7 @@ describe('what is no QMP monitor', () => {
     onTestFinished(() => void server.close())
     const { code, stderr } = await blockpull('job', '--qmp', path, 'vda')
     expect(code).toBe(1)
-    expect(stderr).toMatch(/speaks no QMP: it begins with '\.\.vm0 login: ' \(byte 0xd\)/)
+    expect(stderr).toMatch(/does not speak QMP: it starts with '\.\.vm0 login: ' \(byte 0xd\)/)
   })
 
   test.each(['tcp:127.0.0.1:4444', '127.0.0.1:4444', '@vm0', 'unix:/run/vm0.qmp,server=on'])(

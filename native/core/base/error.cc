@@ -37,7 +37,7 @@ std::string_view remedy(int error_number) {
   switch (error_number) {
     case EMFILE:
       return "; each open image takes two file descriptors and each monitor one, so raise "
-             "RLIMIT_NOFILE (ulimit -n) or have fewer jobs at once";
+             "RLIMIT_NOFILE (ulimit -n) or run fewer jobs at once";
     case ENFILE:
       return "; this machine has no file descriptor left, so raise fs.file-max (sysctl) or end "
              "programs";

@@ -20,7 +20,7 @@ using IsWanted = std::function<bool()>;
   if (is_wanted()) {
     return {};
   }
-  return make_error(ErrorKind::kCancelled, "call was given up before its end");
+  return make_error(ErrorKind::kCancelled, "call was cancelled before it finished");
 }
 
 }  // namespace blockpull

@@ -138,7 +138,7 @@ class Opener {
     if (io::FileId{about.st_dev, about.st_ino} != file.id()) {
       return make_error(ErrorKind::kLocked,
                         text("file '", file.path(),
-                             "' was replaced by another while it was being opened; try again"))
+                             "' was replaced by another file while it was being opened; try again"))
           .with_path(file.path());
     }
     if (is_top) {

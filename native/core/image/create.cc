@@ -64,7 +64,7 @@ Result<void> check_numbers(const CreateOptions& options) {
 Result<std::uint64_t> backing_size(const CreateOptions& options) {
   if (!options.backing_format) {
     return invalid(options, text("format of backing file '", *options.backing_file,
-                                 "' is missing; formats are not guessed, so state it"));
+                                 "' is missing; formats are never guessed, so state it"));
   }
   BLOCKPULL_TRY(path, resolve_backing(options.path, *options.backing_file));
   ChainOptions chain_options;

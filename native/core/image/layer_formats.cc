@@ -16,7 +16,7 @@ Error contradiction(const std::string& path, const FileFormat& one, const FileFo
   return make_error(ErrorKind::kInvalidArgument,
                     text("format of '", path, "' is stated twice, as '", one.format, "' for '",
                          one.path, "' and as '", other.format, "' for '", other.path,
-                         "', which is the same file; leave the wrong one out"));
+                         "', which is the same file; remove the wrong one"));
 }
 
 /// The entry of the list for the file; nullptr if there is none.
@@ -43,9 +43,9 @@ Result<void> check_is_raw(io::PosixFile& file) {
     return {};
   }
   return make_error(ErrorKind::kFormatUnknown,
-                    text("it begins as an image of format '", other,
-                         "', and is called raw; say so "
-                         "of that file (backingFormats, --backing-format FILE=raw) if it is"));
+                    text("it starts like an image of format '", other,
+                         "' but is declared raw; if it is raw, state that for the file "
+                         "(backingFormats, --backing-format FILE=raw)"));
 }
 
 }  // namespace
@@ -68,16 +68,18 @@ Result<Format> LayerFormats::format_of(io::PosixFile& file) {
 
 Result<Format> LayerFormats::for_one_layer(io::PosixFile& file) {
   if (!stated_.for_one_layer) {
-    return make_error(ErrorKind::kFormatUnknown,
-                      "header of its overlay states no format for it, and formats are not guessed; "
-                      "state it for that file (backingFormats, --backing-format FILE=FORMAT), or "
-                      "in the domain's XML (<backingStore>)");
+    return make_error(
+        ErrorKind::kFormatUnknown,
+        "header of its overlay states no format for it, and formats are never guessed; state it "
+        "for that file (backingFormats, --backing-format FILE=FORMAT), or "
+        "in the domain's XML (<backingStore>)");
   }
   if (!one_layer_.empty()) {
-    return make_error(ErrorKind::kFormatUnknown,
-                      text("headers state no format for it, nor for '", one_layer_,
-                           "'; a format for one layer does not tell which: state it for each file "
-                           "(backingFormats, --backing-format FILE=FORMAT)"));
+    return make_error(
+        ErrorKind::kFormatUnknown,
+        text("headers state no format for it, nor for '", one_layer_,
+             "'; a format without a file is not enough for two layers: state it for each file "
+             "(backingFormats, --backing-format FILE=FORMAT)"));
   }
   if (*stated_.for_one_layer == Format::kRaw) {
     BLOCKPULL_CHECK(check_is_raw(file));

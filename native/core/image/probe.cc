@@ -89,7 +89,7 @@ Result<Format> probe_format(io::File& file) {
   }
   return make_error(ErrorKind::kFormatUnknown,
                     text("file '", file.path(),
-                         "' is no qcow2 image; if it is a raw disk, say so with the format 'raw'"))
+                         "' is not a qcow2 image; if it is a raw disk, state the format 'raw'"))
       .with_path(file.path());
 }
 

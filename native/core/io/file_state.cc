@@ -58,8 +58,8 @@ Result<FileState> state_after_tick(int fd, const std::string& path) {
 
 Error shorter_error(const std::string& path, std::uint64_t had, std::uint64_t ends_at) {
   Error error =
-      make_error(ErrorKind::kLocked, text("file '", path, "' has become shorter: it had ", had,
-                                          " bytes when it was opened, and ends at ", ends_at,
+      make_error(ErrorKind::kLocked, text("file '", path, "' has shrunk: it had ", had,
+                                          " bytes when it was opened and has ", ends_at,
                                           " now; find out who writes to it, then try again"));
   error.offset = ends_at;
   return std::move(error).with_path(path);

@@ -169,7 +169,7 @@ std::string advice(const Holder& holder) {
   if (holder.pid == ::getpid()) {
     return "wait until the job that uses it has ended";
   }
-  return "end what uses it, or wait for it";
+  return "stop the program that uses it, or wait";
 }
 
 }  // namespace blockpull::io

@@ -92,7 +92,7 @@ bool leads_to(const std::string& path, FileId file) {
 Error exists_error(const std::string& path) {
   Error error = system_error("create", EEXIST, path);
   error.kind = ErrorKind::kInvalidArgument;
-  error.message = text("file '", path, "' exists; choose another name or remove it first");
+  error.message = text("file '", path, "' already exists; choose another name or remove it first");
   return error;
 }
 

@@ -63,7 +63,7 @@ UringQueue::~UringQueue() {
 Result<void> UringQueue::try_out() {
   io_uring_sqe* const nothing = next_sqe();
   if (nothing == nullptr) {
-    return make_error(ErrorKind::kUnsupported, "io_uring takes no request");
+    return make_error(ErrorKind::kUnsupported, "io_uring accepts no request");
   }
   ::io_uring_prep_nop(nothing);
   io_uring_cqe* cqe = nullptr;
@@ -166,8 +166,8 @@ void UringQueue::wait(Nanoseconds until) {
 void UringQueue::give_up_ring(int error_number) {
   is_given_up_ = true;
   std::fprintf(stderr,
-               "blockpull: io_uring is refused by now (io_uring_enter: %s); reading and writing "
-               "one after the other, which is slow, until this process is started anew\n",
+               "blockpull: io_uring is no longer allowed (io_uring_enter: %s); reads and writes "
+               "run one at a time, which is slow, until this process is restarted\n",
                std::generic_category().message(error_number).c_str());
   // A read here must never wait for a wake that the ring's own read has taken.
   (void)::fcntl(wake_fd_.get(), F_SETFL, O_NONBLOCK);

@@ -47,10 +47,11 @@ Result<Address> long_address_of(const std::string& path) {
   }
   const std::string way = text("/proc/self/fd/", opened.get(), "/");
   if (way.size() + name.size() > kLongest) {
-    return make_error(ErrorKind::kInvalidArgument,
-                      text("socket's file name '", name, "' has ", name.size(),
-                           " bytes; a socket that is not found by a path of at most ", kLongest,
-                           " can have ", kLongest - way.size(), ", so give it a shorter name"))
+    return make_error(
+               ErrorKind::kInvalidArgument,
+               text("socket's file name '", name, "' has ", name.size(),
+                    " bytes; a socket whose path is longer than ", kLongest, " bytes can have ",
+                    kLongest - way.size(), ", so give it a shorter name"))
         .with_path(path);
   }
   Address address = address_of(way + name);
@@ -104,8 +105,8 @@ Result<Connecting> connect_unix(const std::string& path) {
   if (is_out_of_reach(address, error_number)) {
     return make_error(
                ErrorKind::kUnsupported,
-               text("socket path '", path, "' has ", path.size(), " bytes; one of more than ",
-                    kLongest, " is reached through /proc, which is not there, so mount it"))
+               text("socket path '", path, "' has ", path.size(), " bytes; a path of more than ",
+                    kLongest, " needs /proc, which is not mounted, so mount it"))
         .with_path(path);
   }
   if (is_nobody) {

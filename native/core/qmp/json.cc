@@ -106,7 +106,7 @@ Parsed parse_with(std::string_view text, std::size_t levels) {
 
 Error not_json(std::string_view given, std::string_view why) {
   return make_error(ErrorKind::kMonitorLost,
-                    blockpull::text("message '", excerpt(given), "' is no JSON: ", why));
+                    blockpull::text("message '", excerpt(given), "' is not JSON: ", why));
 }
 
 }  // namespace
@@ -134,7 +134,7 @@ Result<Json> Json::parse(std::string_view given) {
                                                                " bytes; at most ", kObjectBytes));
   }
   if (const std::size_t at = find_no_utf8(given); at != std::string_view::npos) {
-    return not_json(given, blockpull::text("no UTF-8 at byte ", at));
+    return not_json(given, blockpull::text("invalid UTF-8 at byte ", at));
   }
   const std::string exact = has_long_digits(given) ? without_overflow(given) : std::string();
   const std::string_view text = exact.empty() ? given : exact;
@@ -144,7 +144,7 @@ Result<Json> Json::parse(std::string_view given) {
   }
   Json value(parsed.value);
   if (parsed.error == json_tokener_continue) {
-    return not_json(given, "it ends too early");
+    return not_json(given, "it is incomplete");
   }
   if (parsed.error != json_tokener_success) {
     return not_json(given, json_tokener_error_desc(parsed.error));
@@ -280,7 +280,7 @@ Result<void> check_sendable(std::string_view request) {
   return make_error(
       ErrorKind::kInvalidArgument,
       blockpull::text("byte ", Hex{byte}, " at ", at, " of request '", excerpt(request),
-                      "' is no UTF-8 that QEMU reads; rename what it names"));
+                      "' is not UTF-8 that QEMU accepts; rename the file or disk that it names"));
 }
 
 std::string excerpt(std::string_view sent) {

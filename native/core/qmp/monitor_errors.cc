@@ -60,7 +60,7 @@ Error no_qmp(const std::string& path, std::string_view received) {
   const auto first = static_cast<unsigned char>(received.empty() ? '\0' : received.front());
   return make_error(
              ErrorKind::kInvalidArgument,
-             text("monitor '", path, "' speaks no QMP: it begins with '", excerpt(received),
+             text("monitor '", path, "' does not speak QMP: it starts with '", excerpt(received),
                   "' (byte ", Hex{first}, "), as a serial port or another program may; ", kRemedy))
       .with_path(path);
 }
@@ -68,9 +68,9 @@ Error no_qmp(const std::string& path, std::string_view received) {
 Error busy(const std::string& path, std::string_view what) {
   return make_error(ErrorKind::kMonitorBusy,
                     text("monitor '", path, "' ", what,
-                         ": another program is connected to it, or QEMU hangs, or it is no QMP "
-                         "socket, but a guest agent's for example; QEMU serves one client at a "
-                         "time, so give the guest a monitor of its own for blockpull"))
+                         ": another program is connected to it, or QEMU hangs, or it is not a QMP "
+                         "socket but a guest agent's, for example; QEMU serves one client at a "
+                         "time, so give the guest a separate monitor for blockpull"))
       .with_path(path);
 }
 

@@ -40,8 +40,7 @@ constexpr int kReadsAtOnce = 4;
 /// Most bytes that wait to be sent. Commands are small, so a peer that leaves more unread is dead.
 constexpr std::size_t kUnsentBytes = std::size_t{4} << 20U;
 
-/// QEMUs of one version list the same commands, some 20 KB of names. A thousand monitors share
-/// them.
+/// QEMUs of one version list the same commands, some 20 KB. A thousand monitors share them.
 std::shared_ptr<const CommandSet> shared_set(CommandSet commands) {
   static std::mutex mutex;
   static auto* const latest = new std::weak_ptr<const CommandSet>;
@@ -92,7 +91,7 @@ void MonitorSession::remove_listener(std::uint64_t id) {
 void MonitorSession::close() {
   closed_ = true;
   listeners_.clear();
-  lose(make_error(ErrorKind::kClosed, text("monitor '", path_, "' was let go")));
+  lose(make_error(ErrorKind::kClosed, text("monitor '", path_, "' was closed by this process")));
   stop_timer();
 }
 
@@ -160,7 +159,7 @@ void MonitorSession::queue_up() {
   greeting_due_ = greeting_due_.value_or(now + deadlines_.connect);
   begin_silence();
   if (now >= *greeting_due_) {
-    lose_ungreeted("has others waiting for it already");
+    lose_ungreeted("already has other clients waiting");
     return;
   }
   state_ = State::kQueued;
@@ -246,7 +245,7 @@ Result<void> MonitorSession::read_some() {
       return make_error(
           ErrorKind::kMonitorLost,
           text("monitor '", path_, "' was closed by ",
-               state_ == State::kGreeting ? "who listens there, without a greeting" : "QEMU"));
+               state_ == State::kGreeting ? "its listener without a greeting" : "QEMU"));
     }
     BLOCKPULL_CHECK(take_bytes({buffer.data(), static_cast<std::size_t>(count)}));
     if (!socket_.is_open()) {
@@ -316,7 +315,7 @@ Result<void> MonitorSession::take_reply(Reply reply) {
   if (!reply.id) {
     return make_error(
         ErrorKind::kMonitorLost,
-        text("monitor '", path_, "' refused what it could not parse: ",
+        text("monitor '", path_, "' could not parse a request: ",
              reply.error ? reply.error->description : std::string("an answer without an id")));
   }
   const auto found = in_flight_.find(*reply.id);
@@ -401,7 +400,8 @@ void MonitorSession::send(Command command, Monitor::Answer done) {
   in_flight_.emplace(id, InFlight{std::move(command.name), std::move(done), timer, patience});
   auto written = write_some();
   if (written.ok() && out_.size() > kUnsentBytes) {
-    written = make_error(ErrorKind::kMonitorLost, text("monitor '", path_, "' reads nothing"));
+    written = make_error(ErrorKind::kMonitorLost,
+                         text("monitor '", path_, "' does not read its requests"));
   }
   if (!written.ok()) {
     // Posted, since the sender is not ready to receive the end of its command. Until then a new

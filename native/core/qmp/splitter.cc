@@ -117,7 +117,7 @@ bool Splitter::hand_out(std::string_view rest, const Receiver& receive) {
 
 Result<void> Splitter::feed(std::string_view bytes, const Receiver& receive) {
   if (closed_) {
-    return make_error(ErrorKind::kMonitorLost, "monitor is listened to no more");
+    return make_error(ErrorKind::kMonitorLost, "monitor is no longer read");
   }
   std::size_t at = 0;
   while (at < bytes.size()) {
@@ -126,7 +126,8 @@ Result<void> Splitter::feed(std::string_view bytes, const Receiver& receive) {
       continue;
     }
     if (depth_ == 0 && bytes[at] != '{') {
-      return fail(text("byte ", Hex{static_cast<unsigned char>(bytes[at])}, " begins no message"));
+      return fail(
+          text("byte ", Hex{static_cast<unsigned char>(bytes[at])}, " does not start a message"));
     }
     BLOCKPULL_TRY(end, pass(bytes, at));
     const std::string_view rest = bytes.substr(at, end - at);

@@ -294,7 +294,7 @@ void LocalPull::wind_up() {
       error_ ? std::move(*error_)
              : make_error(ErrorKind::kCancelled,
                           text("the pull of '", target_->chain.layers.front().path,
-                               "' was aborted; what was copied is kept, pull again to go on"));
+                               "' was aborted; what was copied is kept, pull again to continue"));
   const bool nothing_written = stage_ != Stage::kMove;
   // After a failed flush the disk may hold anything: nothing more is linked or written.
   const bool flush_failed = target_->chain.active().file().sync_failed();

@@ -61,7 +61,7 @@ Result<image::BackingReference> reference_to(const image::Chain& chain, std::siz
   if (require_relative && name.starts_with('/')) {
     return make_error(ErrorKind::kUnsupported,
                       text("backing file name '", name, "' is absolute; the base of '", path,
-                           "' cannot be stated relative to it"));
+                           "' cannot be named relative to it"));
   }
   return image::BackingReference{.name = std::move(name),
                                  .format = image::format_name(chain.layers[base].image->format())};

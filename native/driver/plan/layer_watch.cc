@@ -32,7 +32,7 @@ Result<void> compare_content(const io::PosixFile& file, const io::FileState& now
   const std::string what =
       now.size_bytes != before.size_bytes
           ? text("has ", now.size_bytes, " bytes now and had ", before.size_bytes)
-          : text("was last written to at ", seconds(now.modified_ns), " and not, as before, at ",
+          : text("was last written at ", seconds(now.modified_ns), ", not at ",
                  seconds(before.modified_ns));
   return changed(file, text("was changed while it was read: it ", what,
                             "; find out who writes to it, then pull again"));
@@ -79,19 +79,19 @@ Result<void> LayerWatch::check_layer(const Watched& layer) {
     return {};
   }
   if (!there.ok()) {
-    return changed(file, text("is not to be found by its name any more (", there.error().message,
+    return changed(file, text("can no longer be found by its name (", there.error().message,
                               "); put it back, then pull again"))
         .with_cause(there.error());
   }
   if (*there != file.id()) {
     return changed(file,
-                   "was replaced by another file while it was read; put the file back that was "
-                   "there, then pull again");
+                   "was replaced by another file while it was read; put the original file back, "
+                   "then pull again");
   }
   if (now.changed_ns != file.opened().changed_ns) {
     return changed(file,
-                   "has another owner, mode, label or number of links than when the pull "
-                   "began, its content is as it was; pull again, which only looks again");
+                   "got another owner, mode, label or link count during the pull, but its content "
+                   "is unchanged; pull again, which only checks it again");
   }
   return {};
 }

@@ -238,8 +238,8 @@ Result<void> PullPlanner::gather(PlanStep& step) {
   if (piece.staging_bytes > kMostStaging) {
     return make_error(ErrorKind::kFeatureUnsupported,
                       text("cluster at guest offset ", begin, " of '", chain_.layers.front().path,
-                           "' consists of ", piece.staging_bytes, " compressed bytes; more than ",
-                           kMostStaging, " are not supported, pull or commit some layers first"))
+                           "' has ", piece.staging_bytes, " compressed bytes; the limit is ",
+                           kMostStaging, ", so pull or commit some layers first"))
         .with_path(chain_.layers.front().path);
   }
   if (end - begin < cluster_size_) {

@@ -31,10 +31,9 @@ Result<void> PullTarget::check_in_place() const {
   }
   BLOCKPULL_TRY(there, io::identify(absolute_path));
   if (there != layer.file->id()) {
-    return make_error(ErrorKind::kLocked,
-                      text("image '", layer.path,
-                           "' was replaced by another file during the pull; the file that was "
-                           "there before still needs its backing file"))
+    return make_error(ErrorKind::kLocked, text("image '", layer.path,
+                                               "' was replaced by another file during the pull; "
+                                               "the original file still needs its backing file"))
         .with_path(layer.path);
   }
   BLOCKPULL_TRY(now, layer.file->state());
@@ -42,10 +41,10 @@ Result<void> PullTarget::check_in_place() const {
     return {};
   }
   return make_error(ErrorKind::kLocked,
-                    text("image '", layer.path, "' has ", now.size_bytes, " bytes, the pull left ",
-                         layer.file->expected_size(),
-                         "; it keeps its backing file, find out who writes to it and run "
-                         "'qemu-img check' on it"))
+                    text("image '", layer.path, "' has ", now.size_bytes,
+                         " bytes, but the pull left it at ", layer.file->expected_size(),
+                         "; it keeps its backing file, so find out which program writes to it and "
+                         "run 'qemu-img check' on it"))
       .with_path(layer.path);
 }
 
@@ -65,12 +64,12 @@ Result<std::string> PullTarget::read_back() const {
   if (!file.ok()) {
     const std::string& why = file.error().message;
     return file.error().kind == ErrorKind::kIo
-               ? Result<std::string>(not_so(text("is not to be had: ", why)))
+               ? Result<std::string>(not_so(text("cannot be read: ", why)))
                : text("header of '", path, "' was not read back after the last flush: ", why);
   }
   auto anew = image::Qcow2Image::open(std::move(file).value());
   if (!anew.ok()) {
-    return not_so(text("is not to be read: ", anew.error().message));
+    return not_so(text("is invalid: ", anew.error().message));
   }
   const auto& promised = has_work ? new_backing : chain.active().backing();
   const auto& stated = (*anew)->backing();

@@ -71,12 +71,11 @@ Result<TrailingFound> find_trailing_data(image::Qcow2Image& image,
     return found;
   }
   const std::string& path = image.file().path();
-  return make_error(
-             ErrorKind::kFeatureUnsupported,
-             text("image '", path, "' has ", foreign->bytes, " bytes behind its end, from offset ",
-                  foreign->offset,
-                  " on, which another program may have put there; a pull writes "
-                  "over them, so say trailingData 'keep' (--trailing-data keep), or 'discard'"))
+  return make_error(ErrorKind::kFeatureUnsupported,
+                    text("image '", path, "' has ", foreign->bytes,
+                         " bytes after its end, from offset ", foreign->offset,
+                         " on, which another program may have put there; a pull overwrites them, "
+                         "so choose trailingData 'keep' (--trailing-data keep) or 'discard'"))
       .with_path(path);
 }
 

@@ -40,7 +40,7 @@ class TrialRead {
 
   [[nodiscard]] Result<std::vector<Error>> run(std::uint64_t bytes_to_move) {
     if (buffer_ == nullptr) {
-      return make_error(ErrorKind::kIo, "no memory is left to read with");
+      return make_error(ErrorKind::kIo, "not enough memory to read the data");
     }
     watch_.begin(WalkPhase::kData, bytes_to_move);
     for (bool at_end = false; !at_end && !is_over_;) {

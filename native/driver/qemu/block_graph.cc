@@ -79,7 +79,7 @@ Result<void> BlockGraph::link(std::size_t parent, std::size_t child,
     return make_error(ErrorKind::kQemuError,
                       text("QEMU shows both '", nodes_[*nodes_[parent].backing].filename, "' and '",
                            nodes_[child].filename, "' below node '", nodes_[parent].name,
-                           "'; without knowing which is so nothing is done"));
+                           "'; nothing was changed, since only one can be right"));
   }
   nodes_[parent].backing = child;
   nodes_[parent].filter_above_backing = filters.empty() ? std::string() : filters.front().name;
@@ -102,7 +102,7 @@ Result<std::size_t> BlockGraph::add(BlockNode node) {
     return make_error(
         ErrorKind::kQemuError,
         text("QEMU shows node '", node.name, "' as '", nodes_[*known].filename, "' and as '",
-             node.filename, "'; without knowing which is so nothing is done"));
+             node.filename, "'; nothing was changed, since only one can be right"));
   }
   return *known;
 }
@@ -173,7 +173,7 @@ Result<BlockGraph> BlockGraph::of_devices(const qmp::Json& query_block,
     return make_error(ErrorKind::kQemuError,
                       text("QEMU's 'query-block' shows ", query_block.size(),
                            " devices and its 'query-blockstats' ", query_blockstats.size(),
-                           "; without knowing which node is which image nothing is done"));
+                           "; nothing was changed, since nodes and images cannot be matched"));
   }
   for (std::size_t i = 0; i < query_block.size(); ++i) {
     BlockDevice device = read_device(query_block.at(i));

@@ -146,8 +146,8 @@ class Flush : public std::enable_shared_from_this<Flush> {
             [](Flush& flush, Result<Json> reopened) {
               if (!reopened.ok() && words::no_such_node(reopened.error())) {
                 flush.done_(make_error(ErrorKind::kMonitorLost,
-                                       "QEMU was started anew in the middle of a flush, or another "
-                                       "process has removed the flush's filter; try again"));
+                                       "QEMU was restarted during a flush, or another process "
+                                       "removed the flush's filter; try again"));
                 return;
               }
               if (!reopened.ok() && reopened.error().kind != ErrorKind::kQemuError) {

@@ -38,9 +38,9 @@ constexpr int kDeepestName = 16;
 Error do_not_fit(const Json& device, std::string_view how) {
   return make_error(
       ErrorKind::kQemuError,
-      text("QEMU's 'query-block' and 'query-blockstats' do not fit each other for device '",
+      text("QEMU's 'query-block' and 'query-blockstats' do not match for device '",
            device.member("device").text_or_empty(), "' ('", device.member("qdev").text_or_empty(),
-           "'): ", how, "; without knowing which node is which image nothing is done"));
+           "'): ", how, "; nothing was changed, since nodes and images cannot be matched"));
 }
 
 void append_image(std::string& shape, const Json& image) {
@@ -83,7 +83,7 @@ Result<std::vector<ImageLevel>> read_levels(const Json& device, const Json& stat
   if (device.member("inserted").member("node-name").text_or_empty() !=
       stats.member("node-name").text_or_empty()) {
     return do_not_fit(
-        device, text("the other begins at node '", stats.member("node-name").text_or_empty(), "'"));
+        device, text("the other starts at node '", stats.member("node-name").text_or_empty(), "'"));
   }
   Json node = stats;
   while (image.exists() && node.exists()) {
@@ -98,7 +98,8 @@ Result<std::vector<ImageLevel>> read_levels(const Json& device, const Json& stat
     node = node.member("backing");
   }
   if (image.exists() || node.exists()) {
-    return do_not_fit(device, text("one ends after level ", levels.size(), ", the other goes on"));
+    return do_not_fit(device,
+                      text("one ends after level ", levels.size(), ", the other continues"));
   }
   return levels;
 }

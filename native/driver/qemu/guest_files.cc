@@ -103,18 +103,18 @@ std::string why_unseen(const BlockNode& image) {
     return text("'", image.filename, "' has no name any more");
   }
   if (!is_local(image)) {
-    return text("'", image.filename, "' is no local file");
+    return text("'", image.filename, "' is not a local file");
   }
   if (image.is_part_of_file) {
     return text("only a part of '", image.filename, "' is an image");
   }
   if (!image.seen) {
-    return text("'", image.filename, "' is not there, seen from here");
+    return text("'", image.filename, "' is not visible from this process");
   }
   if (!image.seen->is_qemus) {
-    return text("it cannot be shown that '", image.filename,
-                "' is the file that QEMU has open: QEMU has other mounts, or its files "
-                "cannot be looked at");
+    return text("'", image.filename,
+                "' may not be the file that QEMU has open: QEMU has other mounts, or its open "
+                "files cannot be inspected");
   }
   return {};
 }

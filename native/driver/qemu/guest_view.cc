@@ -181,7 +181,7 @@ class ViewQuery : public std::enable_shared_from_this<ViewQuery> {
     } else {
       done_(make_error(ErrorKind::kJobActive,
                        text("QEMU behind '", monitor_->path(),
-                            "' keeps a job that has concluded; its images cannot be listed before "
+                            "' keeps a job that has concluded; its images cannot be listed until "
                             "the program that started it dismisses it")));
     }
   }
@@ -234,10 +234,10 @@ class ViewQuery : public std::enable_shared_from_this<ViewQuery> {
       ask_devices();
       return;
     }
-    done_(make_error(ErrorKind::kQemuError,
-                     text("QEMU behind '", monitor_->path(), "' answers ", command, " otherwise ",
-                          "each time it is asked; without knowing its images nothing is done, so ",
-                          "try again when its other jobs have ended")));
+    done_(make_error(
+        ErrorKind::kQemuError,
+        text("QEMU behind '", monitor_->path(), "' gives another answer to ", command,
+             " each time, so its images are not known; try again when its other jobs have ended")));
   }
 
   const std::shared_ptr<qmp::Monitor> monitor_;

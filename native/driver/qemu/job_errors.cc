@@ -38,14 +38,15 @@ Error job_ended(const JobPlan& plan, const JobEnd& end) {
         ErrorKind::kCancelled,
         text(subject(plan), " was cancelled by another program; ", "what was copied is kept"));
   }
-  const std::string said = end.error.value_or("QEMU was told to quit");
+  const std::string said = end.error.value_or("QEMU was asked to quit");
   return job_failed(plan, words::kind_of_job_error(said), said);
 }
 
 Error job_not_restarted(const JobPlan& plan, const Error& why) {
   return job_failed(plan, why.kind,
-                    text("QEMU had skipped what it should have copied, so it was cancelled, and ",
-                         "cannot be restarted: ", why.message))
+                    text("QEMU skipped data that it should have copied, so the job was cancelled, "
+                         "and it cannot be restarted: ",
+                         why.message))
       .with_cause(why);
 }
 
@@ -68,7 +69,7 @@ Error job_left(const JobPlan& plan) {
 Error job_silent(const JobPlan& plan, std::string_view monitor) {
   return make_error(ErrorKind::kMonitorTimeout,
                     text("QEMU does not answer on monitor '", monitor, "', so the ", subject(plan),
-                         " was left there; once it answers again, run 'blockpull reap' ",
+                         " was left in QEMU; once QEMU answers again, run 'blockpull reap' ",
                          "to finish the job"))
       .with_path(plan.path);
 }

@@ -102,7 +102,7 @@ void JobTracker::take_missing() {
     step_ = Step::kNone;
   } else if (!finalize_sent_ && !plan_.auto_finalize) {
     fail(job_vanished(plan_,
-                      "QEMU no longer lists it, and nobody has seen its end; the disk's chain "
+                      "QEMU no longer lists it, and its end was not seen; the disk's chain "
                       "shows whether it keeps its backing file"));
   } else if (step_ != Step::kAskIfDone) {
     ask_if_done();
@@ -154,7 +154,7 @@ bool JobTracker::cancel_if_unwanted(bool is_pending) {
   } else if (move == CancelMove::kGiveUp) {
     fail(cancel_reason_.distrust.value_or(
         job_failed(plan_, ErrorKind::kJobFailed,
-                   "QEMU has skipped what it should have copied, and refuses to cancel it")));
+                   "QEMU skipped data that it should have copied, and refuses to cancel the job")));
   }
   return move != CancelMove::kNone;
 }
@@ -240,7 +240,7 @@ void JobTracker::take_confirmation(const Result<Confirmation>& confirmation) {
     fail(job_finalized_elsewhere(
         plan_, make_error(ErrorKind::kJobFailed,
                           "it ran while its guest's images were inactive, and QEMU may have "
-                          "skipped what it should have copied")));
+                          "skipped data that it should have copied")));
     return;
   }
   counters_->settled = plan_.virtual_size;

@@ -43,8 +43,8 @@ Result<std::optional<StreamPlan>> find_own_job(const GuestView& view, const Stre
   if (!there || path_of(there->base) != path_of(plan.base)) {
     return make_error(ErrorKind::kJobActive,
                       text("job '", plan.job_id,
-                           "', which an earlier process began, keeps another base or has "
-                           "concluded already; wait for its end"));
+                           "', which an earlier process started, keeps another base or has already "
+                           "concluded; wait for its end"));
   }
   there->disk_name = plan.disk_name;
   there->on_error = plan.on_error;
@@ -74,9 +74,9 @@ Result<void> check_exports(const GuestView& view, const std::vector<std::size_t>
     if (is_ours && view.graph.device_on(chain.front()) == nullptr) {
       return make_error(ErrorKind::kUnsupported,
                         text("node '", name,
-                             "' is exported by a QEMU that has I/O threads, and a "
-                             "job on an export in one ends QEMU; pull before it is exported "
-                             "('block-export-del' takes it away), or without I/O threads"));
+                             "' is exported by a QEMU that has I/O threads, and a job on an export "
+                             "in an I/O thread crashes QEMU; remove the export first "
+                             "('block-export-del'), or run QEMU without I/O threads"));
     }
   }
   return {};
@@ -118,7 +118,7 @@ Result<void> check_other_jobs(const GuestView& view, const StreamPlan& plan,
       return make_error(ErrorKind::kJobActive,
                         text("job '", job.id, "' (", job.type, ") works on '", plan.path,
                              "' or on a layer that would drop out, and "
-                             "QEMU lets no other job onto it; wait for its end"));
+                             "QEMU allows no second job there; wait for its end"));
     }
   }
   return {};
@@ -132,7 +132,7 @@ Result<void> check_mirror(const GuestView& view, const StreamPlan& plan,
     if (job.type == "mirror" && is_in_the_way(job, view.graph, plan, chain)) {
       return make_error(ErrorKind::kJobActive,
                         text("job '", job.id, "' mirrors '", plan.path,
-                             "', beside which nothing can be pulled; wait for its end"));
+                             "', and nothing can be pulled beside a mirror; wait for its end"));
     }
   }
   return {};

@@ -73,7 +73,7 @@ Result<void> check_may_write(const RunState& state) {
   if (is_migrating(state)) {
     return make_error(ErrorKind::kGuestBusy,
                       text("guest is being migrated or saved (its migration is '", state.migration,
-                           "'); try again when that is over"));
+                           "'); try again when that has ended"));
   }
   return {};
 }

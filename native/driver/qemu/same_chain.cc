@@ -29,9 +29,9 @@ Result<void> check_same_chain(const GuestView& view, const StreamPlan& plan) {
       view.graph.nodes()[*top].is_backing == was_backing) {
     return {};
   }
-  return make_error(ErrorKind::kUnsupported,
-                    text("the chain of '", plan.path,
-                         "' has been changed by another program meanwhile; pull the disk again"))
+  return make_error(
+             ErrorKind::kUnsupported,
+             text("chain of '", plan.path, "' was changed by another program; pull the disk again"))
       .with_path(plan.path);
 }
 

@@ -116,7 +116,7 @@ class StreamStart : public std::enable_shared_from_this<StreamStart> {
         return;
       }
       Error unknown = lost;
-      unknown.message += "; it may have begun the pull, which the next call takes over";
+      unknown.message += "; QEMU may have started the pull, which the next call takes over";
       self->done_(std::move(unknown));
     });
   }

@@ -98,12 +98,11 @@ void StreamConclusion::take_snapshots(const std::shared_ptr<Result<GuestView>>& 
   }
   answer(Preparation{
       Verdict::kUnknowable,
-      make_error(
-          ErrorKind::kJobFailed,
-          text("job '", plan_.job_id, "' was cancelled: '", plan_.path,
-               "' has got an internal snapshot since it was begun, which would lose what was "
-               "not copied by then; the disk keeps its backing file, so delete the snapshot "
-               "and pull again"))
+      make_error(ErrorKind::kJobFailed,
+                 text("job '", plan_.job_id, "' was cancelled: '", plan_.path,
+                      "' got an internal snapshot during the job, which would lose what was not "
+                      "copied before it; the disk keeps its backing file, so delete the snapshot "
+                      "and pull again"))
           .with_path(plan_.path)});
 }
 
@@ -169,9 +168,9 @@ std::optional<Error> StreamConclusion::judge(const Result<ContentSeen>& seen) {
     why_unseen_ = seen->unseen;
     return std::nullopt;
   } else if (seen->lacking.bytes > 0) {
-    why = text(seen->lacking.bytes, " bytes that it was to copy are not in '", plan_.path,
-               "', the first at guest offset ", seen->lacking.first,
-               ", though QEMU says that all is copied");
+    why = text(seen->lacking.bytes, " bytes that it should have copied are missing from '",
+               plan_.path, "', the first at guest offset ", seen->lacking.first,
+               ", although QEMU reports that everything is copied");
   } else {
     content_ = Content::kWhole;
     return std::nullopt;
@@ -195,11 +194,12 @@ void StreamConclusion::take_content(const Result<ContentSeen>& seen) {
   if (content_ == Content::kUnseen && was_migrated_unseen) {
     answer(Preparation{
         Verdict::kUnknowable,
-        make_error(ErrorKind::kJobFailed,
-                   text("job '", plan_.job_id, "' was cancelled: its guest was migrated or saved ",
-                        "(", state_.migration, "), and QEMU may have skipped what it should have ",
-                        "copied then, which cannot be told from here (", why_unseen_,
-                        "); the disk keeps its backing file, so pull it again"))
+        make_error(
+            ErrorKind::kJobFailed,
+            text("job '", plan_.job_id, "' was cancelled: its guest was migrated or saved ", "(",
+                 state_.migration,
+                 "), and QEMU may have skipped data then, which cannot be checked from here (",
+                 why_unseen_, "); the disk keeps its backing file, so pull it again"))
             .with_path(plan_.path)});
     return;
   }
@@ -249,7 +249,7 @@ void StreamConclusion::take_last_flush(const Result<Flushed>& flushed) {
     Error error = flushed.error();
     error.message =
         text("pull of disk '", plan_.disk_name,
-             "' was done, but may not be durable, so keep its backing files: ", error.message);
+             "' is complete, but may not be durable, so keep its backing files: ", error.message);
     answer(Result<Confirmation>(std::move(error).with_path(plan_.path)));
     return;
   }
@@ -273,7 +273,7 @@ void StreamConclusion::take_late_content(const Result<ContentSeen>& seen) {
   } else if (++times_lacking_ < kLooksBelieved) {
     confirm(std::exchange(confirmed_, nullptr));
   } else {
-    lacks->message += "; it was finalized all the same, so keep the backing files";
+    lacks->message += "; it was finalized nevertheless, so keep the backing files";
     answer(Result<Confirmation>(*std::move(lacks)));
   }
 }
@@ -361,17 +361,17 @@ void StreamConclusion::take_view(const Result<GuestView>& view) {
       const auto chain = view->graph.chain_from(*top);
       if (has_old_chain(view->graph, *top)) {
         answer(Result<Confirmation>(
-            make_error(ErrorKind::kJobFailed,
-                       text("pull of disk '", plan_.disk_name, "' failed: QEMU says that it is ",
-                            "done, and has the old chain open; keep its backing files"))
+            make_error(ErrorKind::kJobFailed, text("pull of disk '", plan_.disk_name,
+                                                   "' failed: QEMU reports success, but has the "
+                                                   "old chain open; keep its backing files"))
                 .with_path(plan_.path)));
         return;
       }
       if (view->graph.nodes()[*top].is_backing && !plan_.layers.empty() &&
           !plan_.layers.front().is_backing) {
-        told_.warnings.push_back(text("a snapshot of disk '", plan_.disk_name, "' was taken ",
-                                      "meanwhile: what was filled is '", plan_.path,
-                                      "', which is a backing file of the disk by now"));
+        told_.warnings.push_back(text("a snapshot of disk '", plan_.disk_name,
+                                      "' was taken during the pull: the pull filled '", plan_.path,
+                                      "', which is now a backing file of the disk"));
       }
       if (chain.size() > 1) {
         const BlockNode& below = view->graph.nodes()[chain[1]];
@@ -387,17 +387,17 @@ void StreamConclusion::take_view(const Result<GuestView>& view) {
 void StreamConclusion::judge_durability() {
   told_.is_durable = is_certain_;
   if (!is_certain_) {
-    told_.warnings.push_back(
-        text("this QEMU does not tell whether a flush of disk '", plan_.disk_name,
-             "' worked, so it is not known that the pull lasts through a power loss"));
+    told_.warnings.push_back(text("this QEMU does not report whether a flush of disk '",
+                                  plan_.disk_name,
+                                  "' worked, so the pull may not survive a power loss"));
   }
   const bool is_unsafe =
       ignores_flushes_ || (!plan_.layers.empty() && plan_.layers.front().ignores_flushes);
   if (is_unsafe) {
     told_.is_durable = false;
     told_.warnings.push_back(text("disk '", plan_.disk_name,
-                                  "' ignores flushes (cache=unsafe), so what was pulled is ",
-                                  "not durable until the host has written it by itself"));
+                                  "' ignores flushes (cache=unsafe), so the pulled data is not "
+                                  "durable until the host has written it on its own"));
   }
 }
 
@@ -414,15 +414,16 @@ void StreamConclusion::release_layers(const GuestView* view) {
           view == nullptr ? std::string() : view->graph.node_of_nobody(chain_before);
       !unknown.empty()) {
     told_.warnings.push_back(text("files that '", plan_.path,
-                                  "' no longer needs are not told: QEMU has node '", unknown,
-                                  "', which no disk shows, and what it stands on is not known"));
+                                  "' no longer needs are not reported: QEMU has node '", unknown,
+                                  "', which no disk shows, and its backing files are not known"));
     return;
   }
   for (std::size_t i = 1; plan_.has_work && i < plan_.base_index; ++i) {
     const BlockNode& layer = plan_.layers[i];
     if (!in_place_.contains(layer.name)) {
       told_.warnings.push_back(
-          text("'", layer.filename, "' is another file by now, and is not told as released"));
+          text("'", layer.filename,
+               "' was replaced by another file, so it is not reported as released"));
     } else if (view == nullptr || !view->graph.is_read_by_others(layer, chain_before)) {
       told_.released.push_back(layer.filename);
     }
@@ -431,9 +432,10 @@ void StreamConclusion::release_layers(const GuestView* view) {
 
 void StreamConclusion::not_verified(const std::string& why) {
   told_.is_verified = false;
-  told_.warnings.push_back(text("the end of the pull of disk '", plan_.disk_name,
-                                "' could not be read back from its files, so it is only QEMU's ",
-                                "word, and no file is told as released: ", why));
+  told_.warnings.push_back(text("result of the pull of disk '", plan_.disk_name,
+                                "' could not be read back from its files, so it rests on QEMU's "
+                                "word alone, and no file is reported as released: ",
+                                why));
 }
 
 }  // namespace blockpull::driver::qemu

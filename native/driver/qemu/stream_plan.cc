@@ -118,8 +118,9 @@ Result<void> Planner::check_is_kept() const {
   return refused(ErrorKind::kUnsupported,
                  text("active image '", top_.filename,
                       "' is a temporary file that goes away with the guest (snapshot=on or a "
-                      "transient disk), so a pull would fill it in vain; '",
-                      layer(1).filename, "' is the disk, and can be pulled when it is shut off"));
+                      "transient disk), so a pull of it would be lost; '",
+                      layer(1).filename,
+                      "' is the disk itself, and can be pulled while the guest is shut off"));
 }
 
 /// A pull reads every layer, and what it reads through such a filter QEMU writes to the layer
@@ -127,21 +128,21 @@ Result<void> Planner::check_is_kept() const {
 Result<void> Planner::check_filters() const {
   for (std::size_t i = 0; i + 1 < depth(); ++i) {
     if (const std::string& filter = layer(i).copies_into_backing; !filter.empty()) {
-      return refused(ErrorKind::kUnsupported,
-                     text("filter '", filter, "' copies what is read into backing file '",
-                          layer(i + 1).filename,
-                          "', which a pull would write to by it; remove that copy-on-read filter, ",
-                          "or open the backing file read-only"));
+      return refused(
+          ErrorKind::kUnsupported,
+          text("filter '", filter, "' copies every read into backing file '", layer(i + 1).filename,
+               "', so a pull would write to that file; remove that copy-on-read filter, ",
+               "or open the backing file read-only"));
     }
     // If the guest reads through both filters past the end of the shorter layer, QEMU copies memory
     // that nobody has filled into the disk (7.2 and 10.0).
     const BlockNode& below = layer(i + 1);
     if (!top_.copied_into_by.empty() && below.virtual_size < top_.virtual_size) {
       return refused(ErrorKind::kUnsupported,
-                     text("filter '", top_.copied_into_by, "' copies what is read into '",
+                     text("filter '", top_.copied_into_by, "' copies every read into '",
                           top_.filename, "', and backing file '", below.filename, "' (",
                           below.virtual_size, " bytes) is shorter than that (", top_.virtual_size,
-                          "): QEMU would write rubbish behind its end during a pull; remove that "
+                          "): QEMU would write garbage after its end during a pull; remove that "
                           "copy-on-read filter, or pull while the guest is shut off"));
     }
   }
@@ -156,8 +157,8 @@ Result<void> Planner::check_is_whole() const {
     if (graph_.is_over_image(chain_[i])) {
       return refused(ErrorKind::kUnsupported,
                      text("image '", layer(i).filename, "' is open in QEMU as '", layer(i).driver,
-                          "' over another image, and what lies below that is no part of the disk's "
-                          "chain, so a pull is not supported"));
+                          "' over another image, and the layers below that are not part of the "
+                          "disk's chain, so a pull is not supported"));
     }
   }
   if (depth() > 1 || is_open_as_stated(graph_, chain_.front())) {
@@ -166,7 +167,7 @@ Result<void> Planner::check_is_whole() const {
   return refused(ErrorKind::kUnsupported,
                  text("image '", top_.filename, "' is open in QEMU without the backing file '",
                       top_.stated_backing,
-                      "' that its header states, so QEMU cannot pull from that; start QEMU with "
+                      "' that its header states, so QEMU cannot pull from it; start QEMU with "
                       "the whole chain"));
 }
 
@@ -180,8 +181,8 @@ Result<void> Planner::check_layers(std::size_t base, const qmp::QemuVersion& ver
   if (top_.has_extended_l2 && version < kStreamsExtendedL2) {
     return refused(ErrorKind::kFeatureUnsupported,
                    text("extended L2 entries in '", top_.filename,
-                        "' end QEMU before 8.2 when it streams; this is QEMU ", version.major, ".",
-                        version.minor, ", so a pull under a running guest is not supported"));
+                        "' crash QEMU before 8.2 during a stream; this is QEMU ", version.major,
+                        ".", version.minor, ", so a pull under a running guest is not supported"));
   }
   if (base == depth()) {
     return {};
@@ -219,8 +220,8 @@ Result<void> Planner::check_can_be_named(std::size_t base) const {
                  text("base '", layer(base).filename, "' is open in QEMU ",
                       says_backing ? "with another backing file than its header states"
                                    : "from an offset, or up to a size",
-                      ", which its name in the header of '", top_.filename,
-                      "' would not say; pull without a base instead"));
+                      ", which a name in the header of '", top_.filename,
+                      "' cannot express; pull without a base instead"));
 }
 
 /// A name found from the files themselves, if both are known to be QEMU's; "" if they are not

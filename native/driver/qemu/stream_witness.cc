@@ -23,7 +23,7 @@ constexpr std::chrono::milliseconds kTurn{20};
 constexpr std::uint64_t kLongestRun = std::uint64_t{1} << 30U;
 
 Error is_not_promised(const BlockNode& top, const std::string& stated, const std::string& why) {
-  return make_error(ErrorKind::kJobFailed, text("QEMU says that it is done, and the header of '",
+  return make_error(ErrorKind::kJobFailed, text("QEMU reports success, but the header of '",
                                                 top.filename, "' states ", stated, " where ", why))
       .with_path(top.filename);
 }
@@ -114,8 +114,8 @@ Result<void> check_stated(const PromisedHeader& promised,
     return is_not_promised(
         promised.top, quoted(stated),
         promised.backing_name
-            ? text(quoted(promised.backing_name), " was promised")
-            : std::string(promised.keeps_base ? "one was to stay" : "none was to stay"));
+            ? text(quoted(promised.backing_name), " was expected")
+            : std::string(promised.keeps_base ? "one should stay" : "none should stay"));
   }
   return {};
 }

@@ -162,8 +162,10 @@ void add_view(const Domain& domain, const driver::qemu::GuestView& view, KnownCh
       }
       if (!name.starts_with('/')) {
         known.relative.push_back(
-            {domain.uuid, text(owner(domain), ": its QEMU has '", name,
-                               "' open, which only that QEMU can find; name it absolutely")});
+            {domain.uuid,
+             text(
+                 owner(domain), ": its QEMU has '", name,
+                 "' open, a relative name that only that QEMU can resolve; use an absolute name")});
       }
       chain.files.push_back(driver::guest_file(name));
     }

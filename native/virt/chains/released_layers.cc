@@ -49,8 +49,9 @@ std::string not_reported(const std::string& path, const std::vector<std::string>
     whose += text("; and ", unreadable.size() - kNamed, " more");
   }
   return text("files that '", path,
-              "' no longer needs are not reported as released, as somebody may need them whose ",
-              "chain cannot be read: ", whose);
+              "' no longer needs are not reported as released, as a disk whose chain cannot be "
+              "read may need them: ",
+              whose);
 }
 
 std::vector<std::string> paths_of(const std::vector<driver::ChainFile>& files) {

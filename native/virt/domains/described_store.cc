@@ -48,7 +48,7 @@ Failure bad_description(std::string detail) {
 Result<void> DescribedStore::add(const DomainDescription& description) {
   if (!is_domain_name(description.name)) {
     return bad_description(text("name '", description.name,
-                                "' is no domain name; write up to 250 characters without '/'"));
+                                "' is not a domain name; write up to 250 characters without '/'"));
   }
   Domain domain;
   domain.name = description.name;

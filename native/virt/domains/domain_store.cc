@@ -25,7 +25,7 @@ Result<std::vector<Domain>> DomainStore::list() {
 
 Failure twin_domains(const Domain& one, const Domain& other) {
   return report(ErrorKind::kInvalidArgument, ErrorCode::kXmlError, ErrorDomain::kPublic,
-                text("domain '", one.name, "' and domain '", other.name, "' have one uuid, ",
+                text("domain '", one.name, "' and domain '", other.name, "' have the same uuid, ",
                      one.uuid, "; give each its own"));
 }
 

@@ -99,7 +99,7 @@ Result<Domain> parse_domain_xml(std::string_view xml, std::string_view origin) {
   domain.name = root.child("name").text().as_string();
   if (!is_domain_name(domain.name)) {
     return bad_xml(text("name '", domain.name, "' in ", origin,
-                        " is no domain name; write up to 250 characters without '/'"));
+                        " is not a domain name; write up to 250 characters without '/'"));
   }
   BLOCKPULL_TRY(uuid, read_uuid(root, domain.name, origin));
   domain.uuid = std::move(uuid);

@@ -179,7 +179,7 @@ Result<Domain> FolderStore::load(const std::string& name) {
   if (domain.name != name) {
     return report(ErrorKind::kInvalidArgument, ErrorCode::kXmlError, ErrorDomain::kPublic,
                   text("name '", domain.name, "' in '", path,
-                       "' is not that of its file; rename one of them"));
+                       "' differs from the name of its file; rename one of them"));
   }
   const std::lock_guard lock(mutex_);
   parsed_.insert_or_assign(name, Parsed{*stamp, domain});

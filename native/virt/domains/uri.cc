@@ -71,7 +71,7 @@ Result<std::string> parse_uri(std::string_view uri) {
     const std::string_view key = pair.substr(0, equals);
     if (key != "root") {
       return bad_uri(
-          text("URI parameter '", key, "' in '", uri, "' is unknown; 'root' is the one"));
+          text("URI parameter '", key, "' in '", uri, "' is unknown; the only one is 'root'"));
     }
     if (root) {
       return bad_uri(text("URI '", uri, "' names root twice; name one folder"));
@@ -85,8 +85,8 @@ Result<std::string> parse_uri(std::string_view uri) {
     return bad_uri(text("URI '", uri, "' names no folder; write 'qemu:///embed?root=DIR'"));
   }
   if (!root->starts_with('/')) {
-    return bad_uri(
-        text("root '", *root, "' in '", uri, "' is no absolute path; write it from '/' on"));
+    return bad_uri(text("root '", *root, "' in '", uri,
+                        "' is not an absolute path; write one that starts with '/'"));
   }
   return *root;
 }

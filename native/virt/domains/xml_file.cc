@@ -87,8 +87,9 @@ blockpull::Result<std::string> read_xml_file(const std::string& path) {
     return system_error("fstat", errno, path);
   }
   if (!S_ISREG(about.st_mode)) {
-    return make_error(ErrorKind::kUnsupported,
-                      text("file '", path, "' is no regular file; put XML there"))
+    return make_error(
+               ErrorKind::kUnsupported,
+               text("file '", path, "' is not a regular file; put a file with domain XML there"))
         .with_path(path);
   }
   std::string xml;
@@ -108,7 +109,7 @@ blockpull::Result<std::string> read_xml_file(const std::string& path) {
     if (xml.size() > kXmlBytes) {
       return make_error(ErrorKind::kInvalidArgument,
                         text("domain XML in '", path, "' is longer than ", kXmlBytes,
-                             " bytes; remove what is no domain definition"))
+                             " bytes; remove everything but the domain definition"))
           .with_path(path);
     }
   }

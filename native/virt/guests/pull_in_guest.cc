@@ -39,10 +39,9 @@ driver::qemu::FindTrackedJob tracked_jobs_while_wanted(driver::qemu::FindTracked
 
 /// The outcome of a pull that was given up before QEMU answered.
 Failure given_up(const std::string& path, bool was_asked) {
-  const auto* const what =
-      was_asked ? "' has not answered 'block-stream', and is waited for no longer; a pull that it "
-                  "begins all the same is left there, and 'blockpull reap' finishes it"
-                : "' has not answered, and is waited for no longer; nothing was begun";
+  const auto* const what = was_asked ? "' did not answer 'block-stream' in time; if it starts the "
+                                       "pull later, 'blockpull reap' finishes it"
+                                     : "' did not answer in time; nothing was started";
   Failure failure = report(ErrorKind::kMonitorTimeout, text("QEMU behind '", path, what));
   if (was_asked) {
     failure.error.qemu = QemuOrigin{"block-stream", {}, {}};

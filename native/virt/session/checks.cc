@@ -91,7 +91,7 @@ Result<void> check_disk_is_local_image(const Disk& disk) {
     return report(ErrorKind::kFormatUnknown,
                   text("disk '", disk.target,
                        "' states no format in its domain's XML; add <driver "
-                       "name='qemu' type='qcow2'/>, or type='raw' if it is"));
+                       "name='qemu' type='qcow2'/>, or type='raw' for a raw image"));
   }
   return {};
 }
@@ -106,7 +106,7 @@ Result<Disk> find_disk(const Domain& domain, std::string_view name) {
   Failure failure = no_disk(name);
   if (domain.disks.empty()) {
     failure.error.hint = text("no disk of domain '", domain.name,
-                              "' is known: nothing states one, and no QEMU answers for it");
+                              "' is known: its definition names none, and no QEMU answers for it");
   }
   return failure;
 }

@@ -55,8 +55,8 @@ describe('a command line', () => {
   it('must have exactly the positionals that a command names', () => {
     expect(() => parse().exactly('DOMAIN', 'DISK')).toThrow('DOMAIN is missing; expected DOMAIN DISK')
     expect(() => parse('a').exactly('DOMAIN', 'DISK')).toThrow('DISK is missing; expected DOMAIN DISK')
-    expect(() => parse('a', 'b').exactly('IMAGE')).toThrow("argument 'b' is one too many; expected IMAGE")
-    expect(() => parse('a').exactly()).toThrow("argument 'a' is one too many; expected options only")
+    expect(() => parse('a', 'b').exactly('IMAGE')).toThrow("argument 'b' is unexpected; expected IMAGE")
+    expect(() => parse('a').exactly()).toThrow("argument 'a' is unexpected; expected options only")
   })
 })
 

@@ -37,12 +37,12 @@ describe('usage', () => {
     [`job ${connected} --info --bandwidth 5`, '--info and --bandwidth are mutually exclusive'],
     [`job ${connected} --async`, '--async has nothing to apply to without --abort'],
     [`job ${connected} --bytes`, '--bytes has nothing to apply to; expected --bandwidth N or --raw'],
-    ['reap --qmp s vm0', "argument 'vm0' is one too many"],
-    ['reap a b', "argument 'b' is one too many; expected DOMAIN"],
-    ['events vm0', "argument 'vm0' is one too many"],
+    ['reap --qmp s vm0', "argument 'vm0' is unexpected"],
+    ['reap a b', "argument 'b' is unexpected; expected DOMAIN"],
+    ['events vm0', "argument 'vm0' is unexpected"],
     ['events --timeout 0', "--timeout is '0'"],
     ['chain', 'IMAGE is missing; expected IMAGE'],
-    ['chain a b', "argument 'b' is one too many"],
+    ['chain a b', "argument 'b' is unexpected"],
     ['create a', 'SIZE is missing'],
     ['create a 10Gb', "size is '10Gb'"],
     ['create a 1G --cluster-size 1000', 'clusterSize is'],
@@ -53,7 +53,7 @@ describe('usage', () => {
     ['chain a --backing-format b=raw --backing-format b=qcow2', "is given twice for 'b'"],
     ['create a 1G --backing-format raw', '--backing-format has nothing to apply to'],
     ['--quiet pull a', "option '--quiet' has no command before it"],
-    ['list extra', "argument 'extra' is one too many; expected options only"],
+    ['list extra', "argument 'extra' is unexpected; expected options only"],
   ])('"%s" exits with 2 and says why on stderr', async (line, message) => {
     await expect(terminal.run(line)).resolves.toBe(2)
     expect(terminal.err).toContain(`blockpull: `)

@@ -13,7 +13,7 @@ describe('a string argument', () => {
 
   it('refuses a NUL character and half of a surrogate pair, which would be another name below', () => {
     expect(() => check.checkString('path', 'a\0b')).toThrow(/without a NUL/)
-    expect(() => check.checkString('path', 'a\ud800b')).toThrow(/whole Unicode/)
+    expect(() => check.checkString('path', 'a\ud800b')).toThrow(/complete Unicode/)
     expect(check.checkString('path', 'a😀b')).toBe('a😀b')
   })
 

@@ -25,7 +25,7 @@ export function readQcow2Options(path) {
     closeSync(file)
   }
   if (head.readUInt32BE(0) !== 0x514649fb) {
-    throw new Error(`'${path}' is no qcow2 image`)
+    throw new Error(`'${path}' is not a qcow2 image`)
   }
   const version = head.readUInt32BE(4) === 2 ? 2 : 3
   const nameAt = Number(head.readBigUInt64BE(8))

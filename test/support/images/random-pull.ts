@@ -80,7 +80,7 @@ async function remnants(chain: RandomChain): Promise<{ readonly trailingData?: '
   const path = chain.layers[0]?.path ?? ''
   if (!chain.commands.some((command) => command.includes('write -c')) || (await compressedClusters(path))) return {}
   const { refusals } = await plan(path)
-  return refusals.some(({ message }) => message.includes('behind its end')) ? { trailingData: 'discard' } : {}
+  return refusals.some(({ message }) => message.includes('after its end')) ? { trailingData: 'discard' } : {}
 }
 
 /** A second pull changes nothing, and QEMU can write to the image afterwards. */

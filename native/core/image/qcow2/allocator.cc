@@ -199,10 +199,10 @@ Result<ClusterRange> Allocator::reserve(std::uint64_t count) {
   BLOCKPULL_TRY(batch, plan_batch(count));
   BLOCKPULL_TRY(blocks, missing_blocks(batch));
   if (held_from_ && batch.range().end() * cluster_size() > *held_from_) {
-    return make_error(ErrorKind::kIo,
-                      text("image '", image_.file().path(), "' would grow to ",
-                           batch.range().end() * cluster_size(), " bytes, over what is kept at ",
-                           *held_from_, "; pull again to go on"))
+    return make_error(ErrorKind::kIo, text("image '", image_.file().path(), "' would grow to ",
+                                           batch.range().end() * cluster_size(),
+                                           " bytes, over the bytes kept at offset ", *held_from_,
+                                           "; pull again to continue"))
         .with_path(image_.file().path());
   }
   // If we die here, the next open sees a longer file and nothing else.

@@ -22,7 +22,7 @@ Error corrupt(const std::string& why) {
 }
 
 Error no_memory(const char* what) {
-  return make_error(ErrorKind::kIo, text("memory for the ", what, " decoder cannot be had"));
+  return make_error(ErrorKind::kIo, text("not enough memory for the ", what, " decoder"));
 }
 
 struct FreeDeflate {

@@ -43,9 +43,9 @@ Result<std::optional<DiskTail>> find_disk_tail(Qcow2Image& image) {
 
 std::string warning_of(const std::string& path, const Qcow2Image& image, const DiskTail& tail) {
   return text("image '", path, "' has ", tail.length,
-              " bytes of what lay below it behind the end of its disk of ", image.virtual_size(),
-              " bytes, in the same cluster; nothing reads them as long as the disk is not grown, "
-              "and they would show then: write zeros to the new space after growing it");
+              " bytes of a backing file after the end of its disk of ", image.virtual_size(),
+              " bytes, in the same cluster; they become readable when the disk grows, so write "
+              "zeros to the new space after growing it");
 }
 
 Result<void> clear_disk_tail(Qcow2Image& image, const DiskTail& tail) {

@@ -68,7 +68,7 @@ Result<void> check_bitmaps(const Header& header, std::span<const std::byte> data
 Result<void> check_encryption(const Header& header, std::span<const std::byte> data,
                               const std::string& path) {
   if (header.crypt_method != kLuks) {
-    return corrupt(path, text("encryption extension in '", path, "' comes with crypt_method ",
+    return corrupt(path, text("encryption extension in '", path, "' requires crypt_method ",
                               header.crypt_method, "; it belongs to ", kLuks));
   }
   if (data.size() != kEncryptionBytes) {
@@ -106,7 +106,7 @@ Result<void> read_one(Header& header, const Extension& extension, std::span<cons
   // find() returns the first extension of its type.
   if (is_known(extension.type) && header.find(extension.type) != &extension) {
     return corrupt(path, text("header extension ", Hex{extension.type}, " in '", path,
-                              "' is there more than once"));
+                              "' occurs more than once"));
   }
   switch (extension.type) {
     case extension::kBackingFormat:

@@ -16,8 +16,8 @@ namespace {
 Error no_room(Qcow2Image& image, const char* for_what) {
   return make_error(ErrorKind::kFeatureUnsupported,
                     text("changing the backing file of '", image.file().path(),
-                         "' is not supported: its header has no room for ", for_what,
-                         " that could be switched in one sector; nothing was written"))
+                         "' is not supported: its header has no room to switch ", for_what,
+                         " within one sector; nothing was written"))
       .with_path(image.file().path());
 }
 
@@ -63,7 +63,7 @@ Result<void> HeaderEdit::plan_removal(Qcow2Image& image) {
   change_reference(0, 0);
   if (!header.has_end_marker && header.extensions_end < header.cluster_size()) {
     if (header.extensions_end + kExtensionHead > kSector) {
-      return no_room(image, "an end of its extensions");
+      return no_room(image, "the end of its extensions");
     }
     switch_.push_back({header.extensions_end, std::vector<std::byte>(kExtensionHead)});
   }

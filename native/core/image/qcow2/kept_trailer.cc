@@ -184,8 +184,8 @@ Result<std::optional<KeptTrailer>> KeptTrailer::find(Qcow2Image& image, std::uin
   if (file_size - from > kMostBytes) {
     return make_error(ErrorKind::kFeatureUnsupported,
                       text("image '", path, "' has ", file_size - from, " bytes from ", from,
-                           " on, behind what it uses; the most that can be kept are ", kMostBytes,
-                           ", save them elsewhere and discard them"))
+                           " on, after its own data; at most ", kMostBytes,
+                           " can be kept, so save them elsewhere and discard them"))
         .with_path(path);
   }
   BLOCKPULL_TRY(bytes, read_all(image.file(), from, file_size));

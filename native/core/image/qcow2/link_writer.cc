@@ -92,8 +92,8 @@ Result<void> LinkWriter::link_in_place(const LinkRun& run) {
     if (old != 0) {
       return make_error(ErrorKind::kImageCorrupt,
                         text("guest cluster ", run.guest_cluster + i, " of '", image_.file().path(),
-                             "' was allocated by somebody else during the pull; that entry was not "
-                             "overwritten, find out who writes to the image"))
+                             "' was allocated by another program during the pull; its entry was "
+                             "not overwritten, so find out which program writes to the image"))
           .with_path(image_.file().path());
     }
     put_be_at<std::uint64_t>(entries, i * kEntryBytes, entry_of(run, i));

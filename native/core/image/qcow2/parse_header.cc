@@ -94,7 +94,7 @@ class Judge {
     }
     if (offset < header_.header_length || !fits(offset, length, first_.size())) {
       return corrupt(text("backing file name of '", path_, "' lies at ", offset, " to ",
-                          offset + length, "; it must lie behind the header and in the file"));
+                          offset + length, "; it must lie after the header and within the file"));
     }
     auto bytes = first_.subspan(offset, length);
     // Programs that store their strings with the zero that ends them; QEMU reads it as that.
@@ -127,8 +127,7 @@ class Judge {
   Result<void> check_features() const {
     if (header_.has_extended_l2() && header_.cluster_bits < kMinExtendedClusterBits) {
       return corrupt(text("subclusters of '", path_, "' would have ",
-                          header_.cluster_size() / kSubclusters,
-                          " bytes; the least supported is 512"));
+                          header_.cluster_size() / kSubclusters, " bytes; the minimum is 512"));
     }
     if ((header_.autoclear & autoclear::kRawExternalData) != 0 &&
         (header_.incompatible & incompatible::kExternalData) == 0) {
@@ -265,7 +264,7 @@ Header copy_fields(std::span<const std::byte> first) {
 Result<Header> parse_header(std::span<const std::byte> first, std::uint64_t file_size,
                             const std::string& path) {
   if (first.size() < sizeof kMagic || be_at<std::uint32_t>(first, field::kMagic) != kMagic) {
-    return make_error(ErrorKind::kFormatUnknown, text("file '", path, "' is no qcow2 image"))
+    return make_error(ErrorKind::kFormatUnknown, text("file '", path, "' is not a qcow2 image"))
         .with_path(path);
   }
   const bool has_version = first.size() >= field::kVersion + sizeof(std::uint32_t);

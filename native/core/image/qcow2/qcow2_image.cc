@@ -110,7 +110,7 @@ Result<void> Qcow2Image::check_walk() {
   }
   return make_error(ErrorKind::kImageCorrupt,
                     text("L1 table of '", file_->path(), "' names the L2 table at ", Hex{*twice},
-                         " more than once, as no sound image does; 'qemu-img check' tells more"))
+                         " more than once, which is never valid; run 'qemu-img check' for details"))
       .with_path(file_->path());
 }
 
@@ -167,7 +167,7 @@ Result<Extent> Qcow2Image::run_in_table(std::uint64_t table, std::uint64_t guest
     BLOCKPULL_TRY(stream_inside, begins_in_file(run.extent.host.value));
     if (!stream_inside) {
       return corrupt(text("compressed cluster at ", Hex{run.extent.host.value},
-                          " lies behind the end of the file"),
+                          " lies beyond the end of the file"),
                      guest_offset);
     }
   }

@@ -34,7 +34,7 @@ Result<std::uint64_t> Refcounts::block_offset(std::uint64_t index) {
     return make_error(
                ErrorKind::kImageCorrupt,
                text("refcount table entry ", index, " of '", image_.file().path(), "' is ",
-                    Hex{entry}, ", which is no cluster of the file; run 'qemu-img check' on it"))
+                    Hex{entry}, ", which is not a cluster of the file; run 'qemu-img check' on it"))
         .with_path(image_.file().path());
   }
   return offset;

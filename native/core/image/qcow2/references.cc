@@ -229,7 +229,7 @@ Result<void> ReferenceMap::mark(ClusterRange range, Sharing sharing, const char*
     const bool is_exclusive = sharing == Sharing::kExclusive;
     if (((is_exclusive ? marks.used : marks.owned) & mask) != 0) {
       return make_error(ErrorKind::kImageCorrupt,
-                        text(what, " lies in host cluster ", cluster, ", which is in use already"));
+                        text(what, " lies in host cluster ", cluster, ", which is already in use"));
     }
     if (!is_exclusive && !count_shared(*chunk, cluster)) {
       return too_large(what);

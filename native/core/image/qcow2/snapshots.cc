@@ -73,7 +73,7 @@ Result<void> check_snapshot_table(io::File& file, const Header& header) {
     std::string fault = fault_of(entry, header, file_size);
     offset += round_up(entry.bytes, 8);
     if (fault.empty() && offset - header.snapshots_offset > kMaxTableBytes) {
-      fault = text("ends the table at more than its limit of ", kMaxTableBytes, " bytes");
+      fault = text("makes the table longer than its limit of ", kMaxTableBytes, " bytes");
     }
     if (!fault.empty()) {
       return make_error(ErrorKind::kImageCorrupt,

@@ -132,11 +132,11 @@ TableRun walk_extended(const TableShape& shape, std::span<const std::byte> entri
 const char* fault_text(EntryFault fault) {
   switch (fault) {
     case EntryFault::kUnaligned:
-      return "its host offset is no multiple of the cluster size";
+      return "its host offset is not a multiple of the cluster size";
     case EntryFault::kZeroInVersion2:
       return "it is a zero cluster, which version 2 does not have";
     case EntryFault::kCompressedTooFar:
-      return "its compressed data would begin above 2^56";
+      return "its compressed data would start above 2^56";
     case EntryFault::kBitmap:
       return "its bitmap contradicts itself";
     case EntryFault::kNone:

@@ -236,14 +236,14 @@ GuestPullRequest guest_request(const Connection& connection, Target target,
 Result<void> check_trailing(const Target& target, const BlockPullRequest& request) {
   if (request.trailing == driver::TrailingPolicy::kDiscard) {
     return report(ErrorKind::kUnsupported,
-                  text("discarding what lies behind the image of disk '", target.disk.target,
-                       "' of a domain is not supported; pull its image by its name"));
+                  text("discarding the bytes after the image of disk '", target.disk.target,
+                       "' of a domain is not supported; pull the image itself by its path"));
   }
   if (target.is_running && request.trailing == driver::TrailingPolicy::kKeep) {
     return report(ErrorKind::kUnsupported,
                   text("domain '", target.domain.name,
-                       "' is running, its QEMU writes the file of the image, and keeping what lies "
-                       "behind it is not supported; shut the domain off first"));
+                       "' is running and its QEMU writes to the image file, so keeping the bytes "
+                       "after the image is not supported; shut the domain off first"));
   }
   return {};
 }
@@ -255,9 +255,9 @@ Result<void> check_reading(const Target& target, const BlockPullRequest& request
   }
   return report(
       ErrorKind::kUnsupported,
-      text("domain '", target.domain.name, "' is running, its QEMU reads what a pull of disk '",
-           target.disk.target,
-           "' moves, and a plan that reads it too is not supported; plan without reading, "
+      text("domain '", target.domain.name,
+           "' is running and its QEMU reads the data that a pull of disk '", target.disk.target,
+           "' moves, so a plan that reads it is not supported; plan without reading, "
            "or shut the domain off first"));
 }
 
@@ -267,20 +267,20 @@ Result<void> check_manner(const Target& target, const BlockPullRequest& request)
   if (!target.is_running && request.finisher == Finisher::kWhoeverIsNext) {
     return report(ErrorKind::kUnsupported,
                   text("domain '", target.domain.name,
-                       "' is shut off, and its disk is pulled by this process, which must stay "
-                       "until the end; a pull that nobody waits for is not supported"));
+                       "' is shut off and its disk is pulled by this process, which must stay "
+                       "until the end, so a detached pull is not supported"));
   }
   if (!target.is_running && may_stop) {
-    return report(ErrorKind::kUnsupported,
-                  text("domain '", target.domain.name,
-                       "' is shut off, and a pull of its disk that stops on an error is not "
-                       "supported; let it fail, which keeps what was copied, and pull again"));
+    return report(
+        ErrorKind::kUnsupported,
+        text("domain '", target.domain.name,
+             "' is shut off, and a pull of its disk that stops on an error is not supported; use a "
+             "pull that fails, which keeps what was copied, and pull again"));
   }
   if (may_stop && request.finisher == Finisher::kWhoeverIsNext) {
     return report(ErrorKind::kUnsupported,
                   text("pull of disk '", target.disk.target,
-                       "' that nobody waits for and that stops on an error is not supported: "
-                       "nobody would resume it"));
+                       "' cannot be detached and stop on an error: nobody would resume it"));
   }
   return {};
 }

@@ -79,7 +79,7 @@ TEST_F(LayerFormatsTest, AFormatWithoutAFileIsForOneLayer) {
 }
 
 TEST_F(LayerFormatsTest, AnImageIsTakenForRawOnlyIfStatedForThatFile) {
-  const char* const words = "begins as an image of format 'qcow2'";
+  const char* const words = "starts like an image of format 'qcow2'";
   expect_refusal(stated({}, {}, Format::kRaw), "image", ErrorKind::kFormatUnknown, words);
   expect_refusal(stated({}, {said("image", "raw")}), "image", ErrorKind::kFormatUnknown, words);
   EXPECT_EQ(*asked(stated({said("image", "raw")}), "image"), Format::kRaw);

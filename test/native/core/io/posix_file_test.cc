@@ -71,7 +71,7 @@ void expect_cut(PosixFile& file, std::uint64_t offset) {
   std::vector<std::byte> bytes(8);
   for (const Error& error : {file.read_at(offset, bytes).error(), file.run_at(offset).error()}) {
     EXPECT_EQ(error.kind, ErrorKind::kLocked);
-    EXPECT_NE(error.message.find("has become shorter"), std::string::npos) << error.message;
+    EXPECT_NE(error.message.find("has shrunk"), std::string::npos) << error.message;
   }
 }
 

@@ -60,9 +60,9 @@ TEST(Json, RefusesInvalidUtf8) {
 
 TEST(Json, SaysWhatItCouldNotParse) {
   EXPECT_EQ(Json::parse("{\"a\r\n\x01\":").error().message,
-            "message '{\"a...\":' is no JSON: it ends too early");
+            "message '{\"a...\":' is not JSON: it is incomplete");
   EXPECT_EQ(Json::parse("{\"a\xFF\"}").error().message,
-            "message '{\"a.\"}' is no JSON: no UTF-8 at byte 3");
+            "message '{\"a.\"}' is not JSON: invalid UTF-8 at byte 3");
 }
 
 TEST(Json, KeepsIntegersExactOverAllOf64Bits) {
@@ -217,9 +217,10 @@ TEST(CheckSendable, RefusesARequestThatQemuWouldNotRead) {
   const auto checked = check_sendable(JsonWriter().member("path", "/v/a\xFF.qcow2").text());
   ASSERT_FALSE(checked.ok());
   EXPECT_EQ(checked.error().kind, ErrorKind::kInvalidArgument);
-  EXPECT_EQ(checked.error().message,
-            "byte 0xff at 13 of request '{\"path\":\"/v/a..qcow2\"}' is no UTF-8 that QEMU reads; "
-            "rename what it names");
+  EXPECT_EQ(
+      checked.error().message,
+      "byte 0xff at 13 of request '{\"path\":\"/v/a..qcow2\"}' is not UTF-8 that QEMU accepts; "
+      "rename the file or disk that it names");
   EXPECT_TRUE(check_sendable(JsonWriter().member("path", "/v/\xC3\xA4").text()).ok());
 }
 

@@ -79,7 +79,7 @@ TEST_F(MonitorConnectionTest, APermanentlyFullQueueIsBusy) {
   reach();
   const Told reached = told();
   EXPECT_EQ(reached.kind(), ErrorKind::kMonitorBusy);
-  EXPECT_NE(reached.error.message.find("others waiting"), std::string::npos);
+  EXPECT_NE(reached.error.message.find("other clients waiting"), std::string::npos);
 }
 
 TEST_F(MonitorConnectionTest, WaitsForAFullQueueWhoseClientsHaveGone) {
@@ -118,8 +118,8 @@ TEST_F(MonitorConnectionTest, AnotherGreetingIsReportedWithItsFirstBytes) {
       {"(qemu) ", "human monitor, not QMP"},
       {"HTTP/1.1 400 Bad Request\r\n", "begins with 'HTTP/1.1 400 Bad Request..' (byte 0x48)"},
       {"\xff\xfd", "begins with '..' (byte 0xff)"},
-      {R"({"jsonrpc": "2.0"})", "speaks no QMP"},
-      {"{]", "speaks no QMP"},
+      {R"({"jsonrpc": "2.0"})", "does not speak QMP"},
+      {"{]", "does not speak QMP"},
   };
   for (const auto& [greeting, words] : greetings) {
     open();

@@ -50,12 +50,12 @@ void expect_lost(std::string_view bytes, std::string_view words) {
 }
 
 TEST(Splitter, RefusesGarbageBetweenObjects) {
-  expect_lost("x", "byte 0x78 begins no message");
-  expect_lost("{}\r\n]", "byte 0x5d begins no message");
-  expect_lost("{}[]", "byte 0x5b begins no message");
-  expect_lost("{},{}", "byte 0x2c begins no message");
-  expect_lost(std::string_view("\0{}", 3), "byte 0x0 begins no message");
-  expect_lost("\xEF\xBB\xBF{}", "byte 0xef begins no message");
+  expect_lost("x", "byte 0x78 does not start a message");
+  expect_lost("{}\r\n]", "byte 0x5d does not start a message");
+  expect_lost("{}[]", "byte 0x5b does not start a message");
+  expect_lost("{},{}", "byte 0x2c does not start a message");
+  expect_lost(std::string_view("\0{}", 3), "byte 0x0 does not start a message");
+  expect_lost("\xEF\xBB\xBF{}", "byte 0xef does not start a message");
 }
 
 TEST(Splitter, HandsOutWhatCameBeforeTheGarbage) {

@@ -64,7 +64,7 @@ class LayerWatchTest : public testing::Test {
 
 TEST_F(LayerWatchTest, AByteInPlaceIsAChange) {
   write("base", 4096);
-  expect_changed("base", "was last written to at");
+  expect_changed("base", "was last written at");
 }
 
 TEST_F(LayerWatchTest, AnotherLengthIsAChange) {
@@ -75,7 +75,7 @@ TEST_F(LayerWatchTest, AnotherLengthIsAChange) {
 TEST_F(LayerWatchTest, ARestoredLengthIsAChange) {
   ASSERT_EQ(::truncate((folder_ / "base").c_str(), 100), 0);
   ASSERT_EQ(::truncate((folder_ / "base").c_str(), 65536), 0);
-  expect_changed("base", "was last written to at");
+  expect_changed("base", "was last written at");
 }
 
 TEST_F(LayerWatchTest, AReplacedFileIsRefusedEvenIfTheOpenOneIsWhole) {
@@ -89,19 +89,19 @@ TEST_F(LayerWatchTest, AReplacedFileIsRefusedEvenIfTheOpenOneIsWhole) {
 TEST_F(LayerWatchTest, AFileThatWasRenamedIsRefused) {
   ASSERT_EQ(::rename((folder_ / "middle").c_str(), (folder_ / "away").c_str()), 0);
   expect_content_kept(true);
-  expect_refused("middle", "is not to be found by its name any more");
+  expect_refused("middle", "can no longer be found by its name");
 }
 
 TEST_F(LayerWatchTest, AnotherModeIsReportedAndCostsNoCopies) {
   ASSERT_EQ(::chmod((folder_ / "base").c_str(), 0600), 0);
   expect_content_kept(true);
-  expect_refused("base", "owner, mode, label or number of links");
+  expect_refused("base", "owner, mode, label or link count");
 }
 
 TEST_F(LayerWatchTest, AnotherLinkIsReported) {
   ASSERT_EQ(::link((folder_ / "middle").c_str(), (folder_ / "second").c_str()), 0);
   expect_content_kept(true);
-  expect_refused("middle", "owner, mode, label or number of links");
+  expect_refused("middle", "owner, mode, label or link count");
 }
 
 TEST_F(LayerWatchTest, ALayerThatDropsOutMayLoseItsLastName) {
@@ -111,7 +111,7 @@ TEST_F(LayerWatchTest, ALayerThatDropsOutMayLoseItsLastName) {
 
 TEST_F(LayerWatchTest, ALayerThatStaysMayNotLoseItsLastName) {
   ASSERT_EQ(::unlink((folder_ / "base").c_str()), 0);
-  expect_refused("base", "is not to be found by its name any more");
+  expect_refused("base", "can no longer be found by its name");
 }
 
 TEST_F(LayerWatchTest, WritesToTheActiveImageAreIgnored) {

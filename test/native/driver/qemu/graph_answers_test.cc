@@ -140,10 +140,10 @@ INSTANTIATE_TEST_SUITE_P(
         Misfit{kTwoLevels, R"({"device": "d", "qdev": "/q", "node-name": "n", "backing": {}})",
                "level 2 has no node name"},
         Misfit{kTwoLevels, R"({"device": "d", "qdev": "/q", "backing": {"node-name": "b"}})",
-               "begins at node ''"},
+               "starts at node ''"},
         Misfit{kTwoLevels, R"({"device": "d", "qdev": "/q", "node-name": "m", "backing":
                {"node-name": "b"}})",
-               "begins at node 'm'"},
+               "starts at node 'm'"},
         Misfit{kTwoLevels, R"({"device": "e", "qdev": "/q", "node-name": "n"})",
                "shows device 'e' in its place"},
         Misfit{kTwoLevels, R"({"device": "d", "qdev": "/r", "node-name": "n"})", "in its place"}));

@@ -35,7 +35,7 @@ TEST(JobTrackerTest, FlushesBeforeItFinalizesAndReports) {
   ASSERT_EQ(rig.ends[0].warnings.size(), 1U);
   EXPECT_NE(rig.ends[0].warnings[0].find("could not be read back from its files"),
             std::string::npos);
-  EXPECT_NE(rig.ends[0].warnings[0].find("'/vms/top.qcow2' is not there"), std::string::npos);
+  EXPECT_NE(rig.ends[0].warnings[0].find("'/vms/top.qcow2' is not visible"), std::string::npos);
   EXPECT_EQ(rig.counters.settled, FakeQemu::kSize);
   EXPECT_EQ(rig.counters.method.load(), std::string("block-stream"));
   EXPECT_FALSE(rig.qemu.job);
@@ -312,7 +312,7 @@ TEST(JobTrackerTest, ACancelByAQemuThatIsToldToQuitIsAFailure) {
   rig.qemu.cancel();
   ASSERT_TRUE(rig.run());
   ASSERT_EQ(rig.ended_with(), ErrorKind::kJobFailed);
-  EXPECT_NE(rig.ends[0].error->message.find("told to quit"), std::string::npos);
+  EXPECT_NE(rig.ends[0].error->message.find("asked to quit"), std::string::npos);
   EXPECT_EQ(rig.broken_promise(), "");
 }
 

@@ -15,7 +15,7 @@ TEST(StreamEndTest, ASnapshotTakenDuringTheEndKeepsTheBackingFile) {
   rig.qemu.has_snapshot = true;
   ASSERT_TRUE(rig.run());
   ASSERT_EQ(rig.ended_with(), ErrorKind::kJobFailed);
-  EXPECT_NE(rig.ends[0].error->message.find("has got an internal snapshot"), std::string::npos);
+  EXPECT_NE(rig.ends[0].error->message.find("got an internal snapshot"), std::string::npos);
   EXPECT_EQ(rig.qemu.count("job-finalize"), 0U);
   EXPECT_EQ(rig.qemu.below.size(), 2U);
 }

@@ -240,19 +240,19 @@ INSTANTIATE_TEST_SUITE_P(
     Promises, HeaderTest,
     testing::Values(
         Header{"NoneAndNone", "", "", false, {}, ""},
-        Header{"NoneAndOne", "layer2", "qcow2", false, {}, "none was to stay"},
+        Header{"NoneAndOne", "layer2", "qcow2", false, {}, "none should stay"},
         Header{"TheName", "layer2", "qcow2", true, "layer2", ""},
         Header{"TheNameWithoutAFormat", "layer2", "", true, "layer2", ""},
         Header{"TheNameAndNone", "", "", true, "layer2", "states no backing file"},
         Header{"TheNameAndTheOldOne", "layer1", "qcow2", true, "layer2",
-               "states backing file 'layer1' where backing file 'layer2' was promised"},
+               "states backing file 'layer1' where backing file 'layer2' was expected"},
         Header{"TheNameOfAnotherFile", "layer1", "qcow2", true, "layer1", "leads to another file"},
         Header{"TheNameOfNoFile", "gone", "qcow2", true, "gone", "leads to no file"},
         Header{"TheNameAndAnotherFormat", "layer2", "raw", true, "layer2", "states format 'raw'"},
         Header{"AUrlThatIsNotLookedAt", "nbd://host/layer2", "qcow2", true, "nbd://host/layer2",
                ""},
         Header{"AnyName", "layer2", "qcow2", true, {}, ""},
-        Header{"AnyNameAndNone", "", "", true, {}, "one was to stay"},
+        Header{"AnyNameAndNone", "", "", true, {}, "one should stay"},
         Header{"AnyNameAndTheOldOne", "layer1", "qcow2", true, {}, "leads to another file"},
         Header{"AnyNameAndNoFile", "gone", "qcow2", true, {}, "leads to no file"}),
     name_of_header);
@@ -267,7 +267,7 @@ TEST(StreamWitnessTest, AHeaderThatCannotBeReadFromHereSaysWhy) {
   promised.backing_name = "layer1";
   const auto seen = read_back(promised);
   ASSERT_TRUE(seen.ok());
-  EXPECT_NE(seen->find("it cannot be shown"), std::string::npos) << *seen;
+  EXPECT_NE(seen->find("may not be the file that QEMU has open"), std::string::npos) << *seen;
 }
 
 TEST(StreamWitnessTest, OnlyTheNameOfAnUnseenBaseCounts) {

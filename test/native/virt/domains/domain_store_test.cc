@@ -121,7 +121,7 @@ TEST_F(FolderStoreTest, ReportsAFileBrokenSinceItWasRead) {
 
 TEST_F(FolderStoreTest, TwoDomainsOfOneUuidAreBothInError) {
   const auto uuid = std::string("<uuid>c7a5fdbdedaf9455926ad65c16db1809</uuid>");
-  const std::string words = "domain 'a' and domain 'b' have one uuid";
+  const std::string words = "domain 'a' and domain 'b' have the same uuid";
   write("a.xml", xml_of_name("a", uuid));
   write("b.xml", xml_of_name("b", uuid));
   write("c.xml", xml_of_name("c"));
@@ -156,8 +156,9 @@ TEST_F(FolderStoreTest, RefusesAFileOfAnotherDomainsName) {
   write("vm0.xml", xml_of_name("vm1"));
   auto store = open_folder(root_);
   ASSERT_TRUE(store.ok());
-  EXPECT_NE((*store)->find_name("vm0").error().error.message.find("is not that of its file"),
-            std::string::npos);
+  EXPECT_NE(
+      (*store)->find_name("vm0").error().error.message.find("differs from the name of its file"),
+      std::string::npos);
 }
 
 TEST_F(FolderStoreTest, DefinesADomainAsAFile) {

@@ -69,7 +69,7 @@ TEST(DomainXml, RefusesOtherTextWithTheReason) {
   EXPECT_NE(why("").find("'/srv/vm0.xml' cannot be parsed"), std::string::npos);
   EXPECT_NE(why("<domain><name>a</domain>").find("cannot be parsed at byte"), std::string::npos);
   EXPECT_NE(why("<network/>").find("has no <domain> element"), std::string::npos);
-  EXPECT_NE(why("<domain/>").find("is no domain name"), std::string::npos);
+  EXPECT_NE(why("<domain/>").find("is not a domain name"), std::string::npos);
   EXPECT_NE(why("<domain><name>../a</name></domain>").find("'../a'"), std::string::npos);
   EXPECT_NE(why("<domain><name>a</name><uuid>1</uuid></domain>").find("uuid '1'"),
             std::string::npos);

@@ -40,9 +40,9 @@ TEST(Uri, AMalformedUriIsRefusedWithTheReason) {
     EXPECT_EQ(static_cast<int>(root.error().code), 8);
   };
   refused("qemu:///embed", "names no folder");
-  refused("qemu:///embed?root=", "is no absolute path");
-  refused("qemu:///embed?root", "is no absolute path");
-  refused("qemu:///embed?root=vms", "is no absolute path");
+  refused("qemu:///embed?root=", "is not an absolute path");
+  refused("qemu:///embed?root", "is not an absolute path");
+  refused("qemu:///embed?root=vms", "is not an absolute path");
   refused("qemu:///embed?root=/a&root=/b", "names root twice");
   refused("qemu:///embed?root=/a&socket=/b", "'socket'");
   refused("qemu:///embed?root=/a%", "broken percent escape");

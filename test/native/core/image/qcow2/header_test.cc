@@ -59,7 +59,7 @@ INSTANTIATE_TEST_SUITE_P(
     Identity, BadHeader,
     testing::Values(
         Row{"magic", [](SampleImage& image) { image.set32(field::kMagic, 0x514649fa); },
-            ErrorKind::kFormatUnknown, "no qcow2 image"},
+            ErrorKind::kFormatUnknown, "not a qcow2 image"},
         Row{"version 1", [](SampleImage& image) { image.set32(field::kVersion, 1); },
             ErrorKind::kFeatureUnsupported, "version 1"},
         Row{"version 4", [](SampleImage& image) { image.set32(field::kVersion, 4); },
@@ -101,7 +101,7 @@ INSTANTIATE_TEST_SUITE_P(BackingName, BadHeader,
                                                image.set64(field::kBackingFileOffset, 16);
                                                image.set32(field::kBackingFileSize, 4);
                                              },
-                                             ErrorKind::kImageCorrupt, "behind the header"},
+                                             ErrorKind::kImageCorrupt, "after the header"},
                                          Row{"a zero byte in it",
                                              [](SampleImage& image) {
                                                image.put_backing(512, std::string_view("a\0b", 3));

@@ -136,7 +136,7 @@ TEST(Qcow2Image, AZeroClusterInVersion2IsDamage) {
 TEST(Qcow2Image, CompressedDataBehindTheFileIsDamage) {
   SampleImage sample;
   sample.set_l2(0, kCompressed | sample.at(SampleImage::kClusters));
-  EXPECT_NE(damage_at(*opened(sample), 0).find("behind the end of the file"), std::string::npos);
+  EXPECT_NE(damage_at(*opened(sample), 0).find("beyond the end of the file"), std::string::npos);
 }
 
 TEST(Qcow2Image, DataBehindTheFileReadsAsZeros) {

@@ -41,7 +41,7 @@ TEST(ReferenceMap, AnOwnerSharesWithNobodyWhicheverComesFirst) {
       if (!may_share) {
         EXPECT_EQ(marked.error().kind, ErrorKind::kImageCorrupt);
         EXPECT_EQ(marked.error().message,
-                  "the second lies in host cluster 40002, which is in use already");
+                  "the second lies in host cluster 40002, which is already in use");
       }
     }
   }
