@@ -13,7 +13,7 @@ import { onOurs } from './c-program.js'
 const temp = new TempFolder('python')
 afterAll(() => temp.remove())
 
-test('a Python program pulls a disk, is told of its end, and gets the errors as exceptions', async () => {
+test('a Python program pulls a disk, receives the event of its end, and gets errors as exceptions', async () => {
   const vms = await VmFolder.make(temp.folder())
   const script = join(import.meta.dirname, 'pull_disk.py')
   // Debian's own Python, since that is whose module it is.

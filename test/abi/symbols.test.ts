@@ -111,7 +111,7 @@ test('the numbers of blockpull/libvirt are those of the headers of libvirt', asy
   expect(counted.length).toBeGreaterThan(140)
 })
 
-test('a line of the list that says nothing to the script that reads it stops the build', async () => {
+test('an unknown line in the list of symbols stops the build', async () => {
   const list = temp.file('symbols.txt')
   writeFileSync(list, '# a comment\nvirGood LIBVIRT_0.0.3 int\nvirBad LIBVIRT_0.0.3 float\n')
   const script = join(repository, 'scripts/make-abi.mjs')

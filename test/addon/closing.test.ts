@@ -31,7 +31,7 @@ test('close ends the jobs of the connection and waits for them', async () => {
   expect(await pulled(vms.top)).toMatchObject({ state: 'completed' })
 })
 
-test('close that meets the start of a job leaves nothing running', async () => {
+test('a close during the start of a job leaves nothing running', async () => {
   for (let turn = 0; turn < 20; turn++) {
     const connection = await connect(vms.uri)
     const domain = await connection.lookupByName('vm0')
@@ -46,7 +46,7 @@ test('close that meets the start of a job leaves nothing running', async () => {
   expect(await pulled(vms.top)).toMatchObject({ state: 'completed' })
 })
 
-test('close waits on no thread of the pool that files and names are looked up on', async () => {
+test('close does not wait for a thread of the lookup pool', async () => {
   const fifo = temp.file('fifo')
   execFileSync('mkfifo', [fifo])
   const connection = await connect(vms.uri)
@@ -100,7 +100,7 @@ test('every call on a closed connection says so', async () => {
   }
 })
 
-test('jobs of other connections and of bare images go on', async () => {
+test('jobs of other connections and of bare images continue', async () => {
   const [first, second] = [await connect(vms.uri), await connect(vms.uri)]
   const job = await (await second.lookupByName('vm0')).blockPull('vda', slowly)
   await first.close()

@@ -18,13 +18,13 @@ const inChild = (task: string, image: string) =>
 
 const overlay = () => makeChain(temp.folder(), { size: '4M', io: ['write -P 1 0 4M'] }, { size: '4M' })
 
-test('a job whose handle is dropped goes on, and keeps the process alive to its end', async () => {
+test('a job whose handle is dropped continues, and keeps the process alive to its end', async () => {
   const { top } = await overlay()
   expect(await inChild('drop a job', top)).toBe('collected\n')
   expect((await info(top))['backing-filename']).toBeUndefined()
 })
 
-test('a job of a connection that is dropped goes on', async () => {
+test('a job of a dropped connection continues', async () => {
   const { top } = await overlay()
   expect(await inChild('drop a connection', top)).toBe('dropped\n')
   expect((await info(top))['backing-filename']).toBeUndefined()

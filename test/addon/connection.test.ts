@@ -38,7 +38,7 @@ function refusal(virCode: number, virDomain: number, message: string | RegExp) {
 }
 
 describe('a pull of a domain', () => {
-  test('fills the image, tells the event, and empties the chain in the XML', async () => {
+  test('fills the image, sends the event, and empties the chain in the XML', async () => {
     const connection = await opened(vms.uri)
     const events: BlockJobEvent[] = []
     connection.on('blockJob', (event) => events.push(event))
@@ -71,7 +71,7 @@ describe('a pull of a domain', () => {
     }
   })
 
-  test('leaves XML alone that states no chain', async () => {
+  test('does not change XML that states no chain', async () => {
     vms.write('vm0', vms.disk(''))
     const job = await domain.blockPull(vms.top)
     await job.done
@@ -90,7 +90,7 @@ describe('a pull of a domain', () => {
     ])
   })
 
-  test('that is aborted is told as such, and the XML stays', async () => {
+  test('that is aborted is reported as such, and the XML stays', async () => {
     const before = vms.read('vm0')
     const connection = await opened(vms.uri)
     const events: BlockJobEvent[] = []
@@ -111,7 +111,7 @@ describe('a pull of a domain', () => {
     await job.abort()
   })
 
-  test('is refused for a name of no disk, also one of a layer', async () => {
+  test('is refused for the name of a layer or of no disk', async () => {
     for (const disk of ['', 'vdb', 'vda[1]', vms.base]) {
       const wanted = refusal(8, 10, `invalid argument: disk '${disk}' not found in domain`)
       await expect(domain.blockPull(disk)).rejects.toMatchObject({ code: 'NO_DISK', ...wanted })
@@ -130,7 +130,7 @@ describe('a pull of a domain', () => {
     await refused('hda[1]', "requested target 'hda' does not match target 'vda'")
   })
 
-  test('is refused where the XML states no format, and says what to add', async () => {
+  test('is refused if the XML states no format, and the error says what to add', async () => {
     vms.write('vm0', vms.disk('').replace(" type='qcow2'", ''))
     await expect(domain.blockPull('vda')).rejects.toMatchObject({
       code: 'FORMAT_UNKNOWN',
@@ -138,7 +138,7 @@ describe('a pull of a domain', () => {
     })
   })
 
-  test('is not made here while somebody listens on the monitor, and made once nobody does', async () => {
+  test('is refused while somebody listens on the monitor, and works once nobody does', async () => {
     const server = createServer((socket) => socket.on('error', () => undefined)).listen(vms.file('vm0.qmp'))
     await new Promise((resolve) => server.once('listening', resolve))
     const running = await (await opened(vms.uri, { monitorTimeouts: { connect: 100 } })).lookupByName('vm0')
@@ -190,13 +190,13 @@ describe('the job of a disk', () => {
     expect((await job.done).state).toBe('completed')
   })
 
-  test('that is not there cannot be aborted, nor limited', async () => {
+  test('that does not exist cannot be aborted or limited', async () => {
     const none = { code: 'NO_JOB', ...refusal(8, 10, 'invalid argument: disk vda does not have an active block job') }
     await expect(domain.blockJobAbort('vda')).rejects.toMatchObject(none)
     await expect(domain.blockJobSetSpeed(vms.top, '1MiB/s')).rejects.toMatchObject(none)
   })
 
-  test('is aborted once: the end that is under way is said', async () => {
+  test('is aborted once: a second abort says that it is ending', async () => {
     const job = await domain.blockPull('vda', slowly)
     const both = await Promise.allSettled([domain.blockJobAbort('vda'), domain.blockJobAbort('vda')])
     const rejected = both.filter((each) => each.status === 'rejected')
@@ -224,7 +224,7 @@ describe('domains', () => {
     expect(await domain.xml()).toBe(vms.read('vm0'))
   })
 
-  test('that are not there have libvirt’s answers', async () => {
+  test('that do not exist have libvirt’s errors', async () => {
     const connection = await opened(vms.uri)
     const none = { code: 'NO_DOMAIN', ...refusal(42, 10, "Domain not found: no domain with matching name 'x'") }
     await expect(connection.lookupByName('x')).rejects.toMatchObject(none)

@@ -83,7 +83,7 @@ test('workers pull at the same time, each on its own thread', async () => {
   expect(states).toEqual(['completed', 'completed', 'completed', 'completed'])
 })
 
-test('the second of two workers on one image is told that it has a job', async () => {
+test('the second of two workers on one image gets the error that it has a job', async () => {
   const { top } = await overlay()
   const pull = `
     const job = await blockpull.pullImage(${JSON.stringify(top)}, { bandwidth: '4MiB/s' }).catch((error) => error)

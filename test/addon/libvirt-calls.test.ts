@@ -67,7 +67,7 @@ describe('virDomainBlockRebase', () => {
     await refused(virt.virDomainBlockRebase(dom, 'vda', null, 0, 0x80), 8, 10, unknown)
   })
 
-  test('wants a base for a relative name of it, before it looks for the disk', async () => {
+  test('requires a base for its relative name, before it looks for the disk', async () => {
     const relative = virt.VIR_DOMAIN_BLOCK_REBASE_RELATIVE
     const message = 'invalid argument: flag VIR_DOMAIN_BLOCK_REBASE_RELATIVE is valid only with non-null base'
     await refused(virt.virDomainBlockRebase(dom, 'none', null, 0, relative), 8, 10, message)
@@ -97,7 +97,7 @@ describe('a job', () => {
     expect(await virt.virDomainGetBlockJobInfo(dom, 'vda')).toBeNull()
   })
 
-  test('tells its end as event 8 with the path, then as event 16 with the target, before abort returns', async () => {
+  test('reports its end as event 8 with the path, then as event 16 with the target, before abort returns', async () => {
     const told: unknown[] = []
     const tell = (_conn: unknown, _dom: unknown, disk: string, type: number, status: number) => {
       told.push([disk, type, status])

@@ -11,7 +11,7 @@ import { TempFolder } from '../support/temp-folder.js'
 const temp = new TempFolder('own-threads')
 afterAll(() => temp.remove())
 
-test('with every thread of libuv held, each call on an image is answered', () => {
+test('every call on an image is answered while all libuv threads are blocked', () => {
   const folder = temp.folder()
   execFileSync('mkfifo', [`${folder}/fifo`])
   const script = `

@@ -58,7 +58,7 @@ test('a property of the wrong type is named', () => {
   refused('bandwidth', 2n ** 64n, 'a BigInt')
 })
 
-test('a walk that is none is a TypeError', () => {
+test('an invalid walk is a TypeError', () => {
   const walk = (binding as unknown as NativeBinding).newWalk()
   const plan = { ...pull, readData: false }
   for (const none of [...nonsense, Object.create(walk)]) {
@@ -80,13 +80,13 @@ test('an exception of a getter passes through', () => {
   expect(() => binding['inspectChain']?.(request)).toThrow('mine')
 })
 
-test('a callback that is none is a TypeError', () => {
+test('an invalid callback is a TypeError', () => {
   for (const callback of nonsense.filter((value) => typeof value !== 'function')) {
     expect(() => binding['pullImage']?.(pull, callback)).toThrow('callback must be a function')
   }
 })
 
-test('a method on an object that is not its own is a TypeError', async () => {
+test('a method on an object of another class is a TypeError', async () => {
   const typed = binding as unknown as NativeBinding
   const timeouts = { connectTimeout: null, queryTimeout: null, changeTimeout: null }
   const request = { uri: null, domains: [], readOnly: false, backingPaths: null, ...timeouts }

@@ -62,6 +62,6 @@ describe.each([
   test.each(stages)(`${name}: a job is left well %s`, (stage) => expectCleanEnd(how, stage))
 })
 
-test('a process with nothing left to do but a job that it let go of ends', async () => {
+test('a process whose only work is a released job ends', async () => {
   await expectCleanEnd('fall-through', 'while it runs unwatched')
 })

@@ -59,7 +59,7 @@ function expectToRise(told: readonly WalkProgress[]): void {
   expect(told.map(({ phase }) => phase).join(' ')).toMatch(/^(tables ?)*(data ?)*$/)
 }
 
-test('a digest ends in the middle', async () => {
+test('a digest can be aborted in the middle', async () => {
   const controller = new AbortController()
   const told: WalkProgress[] = []
   const digest = digestImage(empty, {
@@ -75,7 +75,7 @@ test('a digest ends in the middle', async () => {
   expect(getEventListeners(controller.signal, 'abort')).toEqual([])
 })
 
-test('the addon itself gives a digest up, and a walk that is given up before it begins', async () => {
+test('the addon itself aborts a digest, and a walk that has not started', async () => {
   const binding = loadBinding()
   const image = { path: empty, format: null, backingFormat: null, backingFormats: null, backingPaths: null }
   const walk = binding.newWalk()
@@ -97,7 +97,7 @@ test('the addon itself gives a digest up, and a walk that is given up before it 
   await expect(binding.digestImage(walks, walk)).rejects.toMatchObject({ code: 'CANCELLED' })
 })
 
-test('a plan that reads ends in the middle, of an image and of a disk', async () => {
+test('a plan that reads can be aborted in the middle, for an image and for a disk', async () => {
   const disks = [{ target: 'vda', source: top, format: 'qcow2' }]
   const connection = await connect({ domains: [{ name: 'vm0', disks }] })
   const domain = await connection.lookupByName('vm0')
@@ -134,7 +134,7 @@ test('many long walks hold up no other', async () => {
   for (const { status } of await Promise.allSettled(long)) expect(status).toBe('rejected')
 })
 
-test('a walk that is not aborted tells its end', async () => {
+test('a walk that is not aborted reports its end', async () => {
   const told: WalkProgress[] = []
   const onProgress = (progress: WalkProgress) => told.push(progress)
   await inspectChain(top, { onProgress })

@@ -67,7 +67,7 @@ describe('a limit', () => {
     expect(ratesOfSeconds(samples).at(-1)).toBeLessThanOrEqual(1.02 * limit * mebibyte)
   })
 
-  test('that is raised is in force: a pull of hours ends', async () => {
+  test('that is raised applies at once: a pull of hours ends', async () => {
     const chain = await overlay(64)
     const job = await pullImage(chain.top, { bytesPerSecond: 4096 })
     job.setBandwidth({ bytesPerSecond: 64 * mebibyte })
@@ -75,7 +75,7 @@ describe('a limit', () => {
     expect((await check(chain.top)).code).toBe(0)
   })
 
-  test('that is lowered is in force: in the end no second exceeds it', async () => {
+  test('that is lowered applies at once: in the end no second exceeds it', async () => {
     const { top } = await overlay(64)
     const job = await pullImage(top, { bytesPerSecond: 2 * mebibyte })
     job.setBandwidth({ bytesPerSecond: mebibyte / 4 })
@@ -86,7 +86,7 @@ describe('a limit', () => {
     await job.abort()
   })
 
-  test('that is lifted holds nothing up any more: a pull of minutes ends', async () => {
+  test('that is lifted no longer applies: a pull of minutes ends', async () => {
     const chain = await overlay(16)
     const job = await pullImage(chain.top, { bytesPerSecond: 65536 })
     job.setBandwidth({ bytesPerSecond: 0 })

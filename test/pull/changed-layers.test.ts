@@ -145,7 +145,7 @@ async function expectSound(top: string, what: string): Promise<void> {
   expect(await difference(flat, top), what).toBeNull()
 }
 
-test('a table that begins where the file was cut is no table of zeros', async () => {
+test('a table at the offset where the file was cut is not read as zeros', async () => {
   const chain = await makeChain(
     temp.folder(),
     { format: 'raw', size: '64M', io: ['write -P 1 0 64M'] },
@@ -163,7 +163,7 @@ test('a table that begins where the file was cut is no table of zeros', async ()
   expect(await info(chain.top)).toMatchObject({ 'backing-filename': 'layer1' })
 })
 
-test('another mode costs no copies: the next pull only looks again', async () => {
+test('a changed mode costs no copies: the next pull only checks again', async () => {
   const chain = await makeChain(temp.folder(), { size: '8M', io: ['write -P 1 0 8M'] }, { size: '8M' })
   await flatten(chain.top, join(chain.folder, 'flat.raw'))
   const job = await pullImage(chain.top, { bytesPerSecond: 4 * 1048576 })

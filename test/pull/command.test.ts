@@ -121,7 +121,7 @@ describe('a pull', () => {
     await pullWell(chain)
   })
 
-  test('whose reader goes away goes on to its end', async () => {
+  test('whose output is closed continues to its end', async () => {
     const chain = await overlay()
     await flatten(chain.top, `${chain.folder}/flat.raw`)
     const { child, ended } = await slowPull(chain.top, '--bandwidth', '40M')

@@ -84,7 +84,7 @@ describe('a full filesystem', () => {
     }
   })
 
-  test('that is read-only is told before anything begins', async () => {
+  test('that is read-only is reported before anything starts', async () => {
     const tmpfs = await Tmpfs.mount(temp.folder(), '10m')
     try {
       const path = await overlay(tmpfs.path, 'cluster_size=64k')
@@ -99,7 +99,7 @@ describe('a full filesystem', () => {
   })
 })
 
-describe('a disk that loses what was written', () => {
+describe('a disk that loses written data', () => {
   // Clusters of 512 bytes are written through the page cache, so that the flush is the first to know. Direct writes
   // prove nothing here: one that runs out of space in its middle is told to have succeeded by Linux's loop device.
   test.each(['io_uring', 'threads'] as const)(

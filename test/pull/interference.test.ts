@@ -90,7 +90,7 @@ describe('a backing file', () => {
     },
   )
 
-  test('is removed: its bytes are read all the same, and the pull completes', async () => {
+  test('is removed: its bytes are still read, and the pull completes', async () => {
     const chain = await overlay()
     await flatten(chain.top, `${chain.folder}/flat.raw`)
     const job = await begun(chain)

@@ -38,7 +38,7 @@ async function valid(more: Partial<Qcow2Options> = {}): Promise<{ path: string; 
   return { path, layout }
 }
 
-test('the ground of these tests is an image that is pulled', async () => {
+test('the unchanged base image of these tests can be pulled', async () => {
   for (const version of [2, 3] as const) {
     const { path } = await valid({ version })
     expect(await pulled(path)).toMatchObject({ state: 'completed', bytesMoved: 1048576 - 65536 * (version + 1) })
@@ -114,7 +114,7 @@ describe('a header with', () => {
     await expectRefusal(path, { code: 'FEATURE_UNSUPPORTED', sentence })
   })
 
-  test('another magic is no qcow2 image', async () => {
+  test('another magic is not a qcow2 image', async () => {
     const { path } = await valid()
     overwrite(path, 0, Buffer.from('QFI\0'))
     await expectRefusal(path, { code: 'FORMAT_UNKNOWN', sentence: /is not a qcow2 image/ })

@@ -44,7 +44,7 @@ function store(file: string, format: string, below = '') {
 }
 
 describe('a format that no header states', () => {
-  test('is for one layer where no file is named, and refused for two', async () => {
+  test('without a file applies to one layer, and is refused for two', async () => {
     const { folder, top, flat } = await unstated()
     const bare = await blockpull('pull', top, '--backing-format', 'qcow2')
     expect(bare).toMatchObject({
@@ -56,7 +56,7 @@ describe('a format that no header states', () => {
     expect(await difference(flat, top)).toBeNull()
   })
 
-  test('is that of the XML, by file and never by place', async () => {
+  test('comes from the XML, by file and never by position', async () => {
     const { folder, top, flat } = await unstated()
     mkdirSync(`${folder}/domains`)
     symlinkSync('base', `${folder}/other`)
@@ -71,7 +71,7 @@ describe('a format that no header states', () => {
     expect(await difference(flat, top)).toBeNull()
   })
 
-  test('is that of the option where the XML says nothing of the file', async () => {
+  test('comes from the option if the XML does not name the file', async () => {
     const { folder, top, flat } = await unstated()
     mkdirSync(`${folder}/domains`)
     const pull = ['pull', '-c', `qemu:///embed?root=${folder}/domains`, 'vm0', 'vda']
@@ -84,7 +84,7 @@ describe('a format that no header states', () => {
     expect(await difference(flat, top)).toBeNull()
   })
 
-  test('is not raw for what begins as another image, unless the caller says so of that file', async () => {
+  test('is not raw for a file that starts like another image, unless the caller states it for that file', async () => {
     const { folder, top } = await unstated()
     const formats = { [`${folder}/base`]: 'raw' }
     const bare = inspectChain(top, { backingFormat: 'raw', backingFormats: formats })
@@ -95,7 +95,7 @@ describe('a format that no header states', () => {
 })
 
 describe('a base', () => {
-  test('whose name fits two layers is refused with both', async () => {
+  test('whose name matches two layers is refused with both', async () => {
     const chain = await makeChain(temp.folder(), { size: '4M' }, { size: '4M' }, { size: '4M' })
     const { folder, top } = chain
     // The middle layer states its backing file by a name that leads elsewhere from here.
@@ -143,7 +143,7 @@ describe('a base', () => {
   })
 })
 
-describe('a name that is no text', () => {
+describe('a name that is not text', () => {
   const odd = Buffer.from([0x6f, 0xff, 0x0a, 0x1b])
 
   async function oddOverlay() {
@@ -154,7 +154,7 @@ describe('a name that is no text', () => {
     return { folder: chain.folder, path, sha256 }
   }
 
-  test('is taken as Buffer and as URL, and told with its bytes', async () => {
+  test('is accepted as Buffer and as URL, and reported with its bytes', async () => {
     const { folder, path, sha256 } = await oddOverlay()
     expect(await digestImage(path)).toMatchObject({ sha256 })
     const [top, base] = await inspectChain(new URL(`file://${folder}/o%ff%0a%1b`))
@@ -168,7 +168,7 @@ describe('a name that is no text', () => {
     await expect(inspectChain(none)).rejects.toMatchObject({ code: 'NOT_FOUND', pathBytes })
   })
 
-  test('of a file that is no longer needed is told exactly', async () => {
+  test('of a file that is no longer needed is reported exactly', async () => {
     const folder = temp.folder()
     await makeChain(folder, { name: 'odd0', size: '4M', io: ['write -P 1 0 1M'] })
     writeQcow2(`${folder}/top`, { size, backingFile: 'odd0', backingFormat: 'qcow2' })
@@ -184,7 +184,7 @@ describe('a name that is no text', () => {
     expect(stdout).toContain(` no longer needs ${folder}/o\\xff\\n\\x1b\n`)
   })
 
-  test('is taken by the command, shown harmless, and exact in JSON', async () => {
+  test('is accepted by the command, printed safely, and exact in JSON', async () => {
     const { folder, path } = await oddOverlay()
     // By a shell, as Node passes strings alone.
     const script = `odd="$3/$(printf 'o\\377\\n\\033')"; "$1" "$2" chain "$odd" $4 && "$1" "$2" pull "$odd"`
@@ -212,7 +212,7 @@ describe('one bad domain', () => {
     ['another kind of XML', '<network><name>bad</name></network>'],
     ['a renamed file', '<domain><name>renamed</name></domain>'],
     ['a disk without target', '<domain><name>bad</name><devices><disk/></devices></domain>'],
-  ])('is told beside the others: %s', async (_, xml) => {
+  ])('is reported beside the others: %s', async (_, xml) => {
     const { folder, uri } = await domains()
     writeFileSync(`${folder}/bad.xml`, xml)
     const listed = await blockpull('list', '-c', uri)
@@ -226,7 +226,7 @@ describe('one bad domain', () => {
     expect(await blockpull('pull', '-c', uri, 'bad', 'vda')).toMatchObject({ code: 1 })
   })
 
-  test('may be one that cannot be read, a folder, a pipe or a link to nothing', async () => {
+  test('may be unreadable, a folder, a pipe or a broken link', async () => {
     const { folder, uri } = await domains()
     writeFileSync(`${folder}/secret.xml`, '<domain/>', { mode: 0o000 })
     mkdirSync(`${folder}/folder.xml`)
@@ -238,7 +238,7 @@ describe('one bad domain', () => {
     expect(stdout).toMatch(/^pipe +no state +- +UNSUPPORTED\nsecret +no state +- +ACCESS_DENIED$/m)
   })
 
-  test('may have the UUID of another, and then both are in error', async () => {
+  test('may have the UUID of another, and then both have an error', async () => {
     const { folder, uri } = await domains()
     const twin = (name: string) =>
       `<domain><name>${name}</name><uuid>c7a5fdbd-edaf-9455-926a-d65c16db1809</uuid></domain>`

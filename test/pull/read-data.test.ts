@@ -36,7 +36,7 @@ function makeChain() {
   return { top: `${folder}/top`, base: `${folder}/base`, damage }
 }
 
-test('a sound chain has nothing that cannot be read, and what is read is what would be moved', async () => {
+test('a sound chain has no unreadable data, and exactly the data to move is read', async () => {
   const { top, base } = makeChain()
   const before = digestsOf([top, base])
   const told: WalkProgress[] = []
@@ -49,7 +49,7 @@ test('a sound chain has nothing that cannot be read, and what is read is what wo
   expect(digestsOf([top, base])).toEqual(before)
 })
 
-test('damaged compressed clusters are told once each, and first what the pull fails with', async () => {
+test('each damaged compressed cluster is reported once, and the error of the pull comes first', async () => {
   const { top, base, damage } = makeChain()
   const offsets = [7, 23].map(damage)
   const before = digestsOf([top, base])
@@ -69,7 +69,7 @@ test('damaged compressed clusters are told once each, and first what the pull fa
   expect(failure).toMatchObject({ code: refusals[0]?.code, message: refusals[0]?.message })
 })
 
-test('of many the first 16 are told', async () => {
+test('of many errors the first 16 are reported', async () => {
   const { top, damage } = makeChain()
   for (let index = 0; index < 40; index += 2) damage(index)
   const { refusals } = await plan(top, { readData: true })

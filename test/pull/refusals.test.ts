@@ -28,7 +28,7 @@ describe('the file named', () => {
     await expectRefusal(path, { code: 'NOT_FOUND', sentence: /missing\.qcow2' failed: No such file or directory/ })
   })
 
-  test('is empty, or anything but an image', async () => {
+  test('is empty or not an image', async () => {
     for (const content of ['', 'Q', 'This is no disk at all.\n'.repeat(40)]) {
       const path = temp.file('text')
       writeFileSync(path, content)
@@ -39,7 +39,7 @@ describe('the file named', () => {
     }
   })
 
-  test('is raw, and nobody said so; said so, there is nothing to pull', async () => {
+  test('is raw without a stated format; with it there is nothing to pull', async () => {
     const chain = await makeChain(temp.folder(), { format: 'raw', size: '1M' })
     await expectRefusal(chain.top, { code: 'FORMAT_UNKNOWN', sentence: /format 'raw'/ })
     const before = digestOf(chain.top)
@@ -47,7 +47,7 @@ describe('the file named', () => {
     expect(digestOf(chain.top)).toBe(before)
   })
 
-  test('is qcow2, and called raw', async () => {
+  test('is qcow2 but declared raw', async () => {
     const { top } = await overlay()
     const before = digestOf(top)
     expect(await pulled(top, { format: 'raw' })).toMatchObject({ bytesMoved: 0, released: [] })
@@ -71,7 +71,7 @@ describe('the file named', () => {
     await expectRefusal('/dev/zero', { code: 'UNSUPPORTED', sentence: /a device, which is not supported/ })
   })
 
-  test('may be read and not written', async () => {
+  test('is readable but not writable', async () => {
     const { top } = await overlay()
     const before = digestOf(top)
     chmodSync(top, 0o444)

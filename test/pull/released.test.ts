@@ -57,7 +57,7 @@ async function muteMonitor(path: string): Promise<void> {
 }
 
 describe('a base that two disks stand on', () => {
-  test('of one domain is released by the one that is pulled later', async () => {
+  test('of one domain is released by the later pull', async () => {
     const { folder, a, b, mid, base } = await twoOverlays()
     define(folder, 'vm0', a, b)
     const domain = await domainIn(folder)
@@ -75,7 +75,7 @@ describe('a base that two disks stand on', () => {
     expect(await pulledDisk(await domainIn(folder, 'vm1'))).toMatchObject({ released: [base], warnings: [] })
   })
 
-  test.each([1, 2, 3])('and that are pulled at once is released by just one, %#', async () => {
+  test.each([1, 2, 3])('that are pulled at the same time is released by only one pull, %#', async () => {
     const { folder, a, b, mid, base } = await twoOverlays()
     define(folder, 'vm0', a, b)
     const domain = await domainIn(folder)
@@ -83,14 +83,14 @@ describe('a base that two disks stand on', () => {
     expect(ends.flatMap(({ released }) => released).toSorted()).toEqual([base, mid].toSorted())
   })
 
-  test('of images that are pulled at once, without a connection, is released by just one', async () => {
+  test('of images that are pulled at the same time, without a connection, is released by only one pull', async () => {
     const { a, b, mid, base } = await twoOverlays()
     const jobs = await Promise.all([pullImage(a, { bandwidth: '8MiB/s' }), pullImage(b, { bandwidth: '8MiB/s' })])
     const ends = await Promise.all(jobs.map(({ done }) => done))
     expect(ends.flatMap(({ released }) => released).toSorted()).toEqual([base, mid].toSorted())
   })
 
-  test('and of which this process pulls the other slowly, is kept', async () => {
+  test('is kept while this process still pulls the other disk', async () => {
     const { folder, a, b, mid } = await twoOverlays()
     const slow = await pullImage(b, { bandwidth: '64KiB/s' })
     expect(await pulled(a)).toMatchObject({ released: [mid], warnings: [] })
@@ -99,7 +99,7 @@ describe('a base that two disks stand on', () => {
   })
 })
 
-describe('who cannot be asked may need anything', () => {
+describe('a domain or image that cannot be read may need any file:', () => {
   test('a domain whose XML is broken', async () => {
     const { folder, a } = await twoOverlays()
     define(folder, 'vm0', a)
@@ -181,7 +181,7 @@ describe('a plan', () => {
 })
 
 describe('the command', () => {
-  test('says who no longer needs what, and that others may where nobody was looked for', async () => {
+  test('says which image no longer needs which file, and that others may if none were checked', async () => {
     const { folder, a, mid, base } = await twoOverlays()
     expect((await blockpull('pull', '--siblings', folder, '--dry-run', a)).stdout).toContain(
       `  no longer needs    ${mid}\n`,

@@ -54,7 +54,7 @@ describe('a file that ends inside', () => {
     await expectPulledAsRead(path)
   })
 
-  test('the L1 table, or where it begins', async () => {
+  test('the L1 table, or at its start', async () => {
     const path = await overlay()
     truncateSync(path, 3 * cluster)
     await expectPulledAsRead(path)
@@ -94,7 +94,7 @@ describe('a file that ends inside', () => {
   })
 })
 
-test('an L2 table that begins behind the end of the file is refused, as QEMU finds it wrong', async () => {
+test('an L2 table beyond the end of the file is refused, as in QEMU', async () => {
   const path = await overlay('write -z 0 64k')
   truncateSync(path, 4 * cluster)
   expect((await check(path)).code).toBe(2)
@@ -132,7 +132,7 @@ function replaceStream(path: string, stream: Buffer): void {
 describe('a deflate stream', () => {
   const noise = Buffer.from(Array.from({ length: 3 * cluster }, (_, i) => (i * i) >> 3))
 
-  test('that is longer than its cluster gives its beginning', async () => {
+  test('that is longer than its cluster yields its first bytes', async () => {
     const path = await overlay()
     writeFileSync(`${path}.in`, noise.subarray(0, cluster))
     await qemuIo(path, 'qcow2', `write -c -s ${path}.in 0 64k`)

@@ -165,7 +165,7 @@ describe('a pull that keeps a trailer and dies leaves it raised; a program that'
     return { chain, trailer }
   }
 
-  test('appends to it finds both at the end', async () => {
+  test('appends to the file finds both trailers at the end', async () => {
     const { chain, trailer } = await killed()
     appendFileSync(chain.top, 'RECORD-2')
     await pulled(chain.top, { trailingData: 'keep' })
@@ -173,7 +173,7 @@ describe('a pull that keeps a trailer and dies leaves it raised; a program that'
     expect((await check(chain.top)).code).toBe(0)
   })
 
-  test('writes another in its place finds that, and not the old one', async () => {
+  test('replaces it finds the new trailer, and not the old one', async () => {
     const { chain, trailer } = await killed()
     truncateSync(chain.top, statSync(chain.top).size - trailer.length)
     appendFileSync(chain.top, 'RECORD-2')
@@ -184,7 +184,7 @@ describe('a pull that keeps a trailer and dies leaves it raised; a program that'
   })
 })
 
-test('a layer that is changed ends the pull, and the trailer is behind the image again', async () => {
+test('a changed layer ends the pull, and the trailer is back after the image', async () => {
   const trailer = random(1000)
   const chain = await withTrailer(trailer)
   const before = statSync(chain.top).size
@@ -209,7 +209,7 @@ test('a trailer that begins within a leaked cluster is kept whole', async () => 
   expect(lastBytes(chain.top, trailer.length).equals(trailer)).toBe(true)
 })
 
-test('whole clusters and a length in one word are no given-up table', async () => {
+test('whole clusters and a length in one word are not an abandoned table', async () => {
   const length = Buffer.alloc(8)
   length.writeBigUInt64BE(65536n)
   const chain = await makeChain(temp.folder(), { size: '4M', io: ['write -P 1 0 4M'] }, { size: '4M' })
@@ -218,7 +218,7 @@ test('whole clusters and a length in one word are no given-up table', async () =
   await expect(pulled(chain.top)).rejects.toMatchObject({ code: 'FEATURE_UNSUPPORTED' })
 })
 
-test('discard writes over it, and the outcome says over what', async () => {
+test('discard overwrites it, and the outcome says what was overwritten', async () => {
   const chain = await withTrailer(random(70_000))
   const found = { offset: chain.end, bytes: 70_000 }
   expect((await plan(chain.top, { trailingData: 'discard' })).trailingData).toEqual(found)
@@ -228,7 +228,7 @@ test('discard writes over it, and the outcome says over what', async () => {
   expect(await difference(join(chain.folder, 'flat.raw'), chain.top)).toBeNull()
 })
 
-test('whole clusters are what a killed writer left, but for a known magic', async () => {
+test('whole clusters count as leftovers of a killed writer, except with a known magic', async () => {
   const padded = Buffer.alloc(65536, 5)
   const leftover = await withTrailer(padded)
   expect((await pulled(leftover.top)).trailingData).toBeNull()
@@ -269,7 +269,7 @@ test('a domain that is shut off keeps a trailer, and discards none', async () =>
   await expectWhole(chain, trailer)
 })
 
-test('the command keeps, tells of it, and discards of one image only', async () => {
+test('the command keeps and reports a trailer, and discards one of a single image only', async () => {
   const chain = await withTrailer(random(300))
   const refused = await blockpull('pull', chain.top, pathAt(chain, 1), '--trailing-data', 'discard')
   expect(refused.code).toBe(2)

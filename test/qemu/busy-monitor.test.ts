@@ -34,7 +34,7 @@ async function fillQueue(path: string): Promise<Socket[]> {
   }
 }
 
-test('a queue that is full for a moment is waited out', async () => {
+test('a pull waits for a queue that is full for a moment', async () => {
   const live = await start()
   await freeze(live.qemu.pid)
   const others = await fillQueue(live.monitor)
@@ -58,7 +58,7 @@ test('a queue that stays full is MONITOR_BUSY once the greeting is overdue', asy
   await expect(domain.blockPull('vda')).rejects.toMatchObject({ code: 'MONITOR_BUSY', message })
 })
 
-test('a client that stays is MONITOR_BUSY, and once it has left the pull goes', async () => {
+test('a client that stays causes MONITOR_BUSY, and once it has left the pull works', async () => {
   const live = await start()
   const other = await live.qemu.connect()
   const connection = await live.connect({ monitorTimeouts: { connect: 300 } })

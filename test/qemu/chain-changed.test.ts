@@ -11,7 +11,7 @@ import { TempFolder } from '../support/temp-folder.js'
 const temp = new TempFolder('chain-changed')
 afterAll(() => temp.remove())
 
-test('a snapshot in that moment: the job is cancelled, and the chain is whole', async () => {
+test('a snapshot just before the job starts: the job is cancelled, and the chain is whole', async () => {
   const chain = await makeChain(
     temp.folder(),
     { name: 'base', size: '64M', io: ['write -P 1 0 48M'] },

@@ -11,7 +11,7 @@ import { TempFolder } from '../support/temp-folder.js'
 const temp = new TempFolder('daemon-disks')
 afterAll(() => temp.remove())
 
-test('a filter over an image is no disk, and does not hide the image', async () => {
+test('a filter over an image is not a disk, and does not hide the image', async () => {
   const folder = temp.folder()
   const path = `${folder}/disk.qcow2`
   execFileSync('qemu-img', ['create', '-q', '-f', 'qcow2', path, '1M'])
@@ -27,7 +27,7 @@ test('a filter over an image is no disk, and does not hide the image', async () 
   expect(await domain.listDisks()).toEqual([{ target: 'image', source: path, format: 'qcow2' }])
 })
 
-test('a disk that is exported where there are I/O threads is refused, and pulled once the export is gone', async () => {
+test('a disk exported beside I/O threads is refused, and pulled once the export is gone', async () => {
   const folder = temp.folder()
   const path = `${folder}/disk.qcow2`
   execFileSync('qemu-img', ['create', '-q', '-f', 'raw', `${folder}/base`, '1M'])

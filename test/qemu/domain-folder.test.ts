@@ -56,7 +56,7 @@ test('a pull under the guest down to a base leaves the base in the XML', async (
   expect(await live.complaints(vms.base)).toEqual([])
 })
 
-test('a job that was left by its process is finished by a connection to the folder, and the XML follows', async () => {
+test('a connection to the folder finishes an orphaned job and updates the XML', async () => {
   const { vms, chain } = await makeFolder()
   const live = await LiveDisk.start(chain)
   const puller = GuestPuller.start(live, { ...slow, base: vms.base })
@@ -70,8 +70,8 @@ test('a job that was left by its process is finished by a connection to the fold
   expect(await live.complaints(vms.base)).toEqual([])
 })
 
-describe('a pull that ended when nobody followed it', () => {
-  test('killed between the end in QEMU and the XML: the image is whole, and a connection mends the XML', async () => {
+describe('a pull that ended while nobody tracked it', () => {
+  test('killed between the end in QEMU and the XML: the image is whole, and a connection repairs the XML', async () => {
     const { vms, chain } = await makeFolder()
     const live = await LiveDisk.start(chain, { proxy: true })
     const proxy = live.proxy as NonNullable<typeof live.proxy>
@@ -111,7 +111,7 @@ describe('a pull that ended when nobody followed it', () => {
     },
   )
 
-  test('the XML stays where QEMU has the image open otherwise than its header says', async () => {
+  test('the XML stays if QEMU has opened the image differently than its header states', async () => {
     const { vms, chain } = await makeFolder()
     const file = { driver: 'file', filename: chain.top }
     const alone = JSON.stringify({ driver: 'qcow2', 'node-name': 'top', file, backing: null })
@@ -179,7 +179,7 @@ test('a guest without XML is a domain by its socket', async () => {
   expect(await live.complaints(vms.base)).toEqual([])
 })
 
-test("libvirt's calls: MiB/s reach QEMU as bytes, one too many is an overflow that begins nothing", async () => {
+test("libvirt's calls: MiB/s reach QEMU as bytes, and an overflow starts nothing", async () => {
   const { vms, chain } = await makeFolder()
   const live = await LiveDisk.start(chain)
   const connection = await virt.virConnectOpen(vms.uri)
@@ -197,7 +197,7 @@ test("libvirt's calls: MiB/s reach QEMU as bytes, one too many is an overflow th
   expect(await live.complaints(vms.middle)).toEqual([])
 })
 
-test('a disk that QEMU opened by a relative name is found by its path all the same', async () => {
+test('a disk that QEMU opened by a relative name is still found by its path', async () => {
   const { vms, chain } = await makeFolder()
   const drive = 'if=none,id=drive0,file=top.qcow2,format=qcow2'
   const live = await LiveDisk.start(chain, { diskArgs: ['-drive', drive, '-device', 'virtio-blk-pci,drive=drive0'] })

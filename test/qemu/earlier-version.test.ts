@@ -32,7 +32,7 @@ async function start() {
   return { live, client, id }
 }
 
-test('a job that QEMU finalizes by itself is followed, and judged by the files', async () => {
+test('a job that QEMU finalizes by itself is tracked, and judged by the files', async () => {
   const { live, client, id } = await start()
   const domain = await live.domain()
   const reaping = domain.reap()

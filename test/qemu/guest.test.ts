@@ -63,7 +63,7 @@ async function pullUnder(guest: Guest, disk: GuestDisk, options: BlockPullOption
   }
 }
 
-test('a guest that writes throughout pulls, to a base and whole, reads its own bytes; so does the host', async () => {
+test('a guest that writes during pulls, with a base and without, reads its own bytes; so does the host', async () => {
   const disk = await makeDisk()
   const { folder, image, base, socket } = disk
   const guest = await start({ folder, disk: image, qmpSockets: [socket] })
@@ -82,7 +82,7 @@ test('a guest that writes throughout pulls, to a base and whole, reads its own b
   expect(digestOf(`${folder}/flat.raw`)).toBe(seenByGuest)
 })
 
-test('a guest notices one block that changed without it, and the end of QEMU', async () => {
+test('a guest notices a block that it did not change, and the end of QEMU', async () => {
   const folder = temp.folder()
   const raw = `${folder}/disk.raw`
   writeFileSync(raw, randomBytes(8 << 20))

@@ -28,11 +28,11 @@ async function start(change: (path: string) => void = () => undefined) {
   return { live, client: await live.client() }
 }
 
-describe('a guest that is saved in the middle of a pull, and goes on', () => {
+describe('a guest that is saved in the middle of a pull, and continues', () => {
   test.each([
     ['runs', true],
     ['was never started', false],
-  ])('%s: the pull is begun again, and nothing is lost', async (_, runs) => {
+  ])('%s: the pull is restarted, and nothing is lost', async (_, runs) => {
     const { live, client } = await start()
     if (runs) await client.execute('cont')
     const domain = await live.domain()
@@ -59,7 +59,7 @@ describe('a guest that is saved in the middle of a pull, and goes on', () => {
     await expectWhole(live)
   })
 
-  test('and the pull is aborted while it is saved: cancelled, and the backing file stays', async () => {
+  test('an abort while the guest is saved cancels the pull, and the backing file stays', async () => {
     const { live, client } = await start()
     await client.execute('cont')
     const job = await (await live.domain()).blockPull('vda', slow)
@@ -70,7 +70,7 @@ describe('a guest that is saved in the middle of a pull, and goes on', () => {
   })
 })
 
-test('a migration that is cancelled holds the pull still, which then goes on', async () => {
+test('a migration that is cancelled pauses the pull, which then continues', async () => {
   const { live, client } = await start()
   await client.execute('cont')
   const domain = await live.domain()
@@ -87,7 +87,7 @@ describe('while QEMU may not write to the images', () => {
   test.each([
     ['saved', save],
     ['being migrated', beginSlowMigration],
-  ])('(%s) a pull is refused, its plan says so first, and nothing is begun', async (_, happen) => {
+  ])('(%s) a pull is refused, its plan reports that, and nothing is started', async (_, happen) => {
     const { live, client } = await start()
     await client.execute('cont')
     const domain = await live.domain()
@@ -102,7 +102,7 @@ describe('while QEMU may not write to the images', () => {
     expect(await live.jobs()).toEqual([])
   })
 
-  test('a job that was left at pending is left, and finished once the guest goes on', async () => {
+  test('an orphaned job at pending is left alone, and finished once the guest continues', async () => {
     const { live, client } = await start()
     await client.execute('cont')
     const puller = GuestPuller.start(live, slow)
@@ -121,7 +121,7 @@ describe('while QEMU may not write to the images', () => {
   })
 })
 
-test('a job that ran while nobody followed it and its guest was saved is begun again by a reap', async () => {
+test('a reap restarts a job that ran untracked while its guest was saved', async () => {
   const { live, client } = await start()
   await client.execute('cont')
   const puller = GuestPuller.start(live, slow)
@@ -136,7 +136,7 @@ test('a job that ran while nobody followed it and its guest was saved is begun a
   await expectWhole(live)
 })
 
-test('a job that a dead process left paused goes on with whoever adopts it', async () => {
+test('a job that a killed process left paused is resumed by adoption', async () => {
   const { live, client } = await start()
   await client.execute('cont')
   const puller = GuestPuller.start(live, slow)
@@ -152,7 +152,7 @@ test('a job that a dead process left paused goes on with whoever adopts it', asy
   await expectWhole(live)
 })
 
-test('a guest that was saved, and whose image has a cluster that nobody counted: the pull is refused', async () => {
+test('a pull is refused if its guest was saved and a cluster of the image has no refcount', async () => {
   // The first data cluster is the sixth of the file; the refcounts are in the third, two bytes each.
   const { live, client } = await start((path) => {
     const file = openSync(path, 'r+')

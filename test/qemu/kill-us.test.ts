@@ -69,7 +69,7 @@ const nextEnd = (connection: Connection) =>
   new Promise<BlockJobEvent>((resolve) => connection.once('blockJob', resolve))
 
 describe('killed', () => {
-  test('while the job runs: the next connection finishes it, and says so', async () => {
+  test('while the job runs: the next connection finishes it, and reports that', async () => {
     const { live } = await start()
     await killWhileItRuns(live)
     const connection = await live.connect()
@@ -105,7 +105,7 @@ describe('killed', () => {
     await expectWhole(live, base)
   })
 
-  test('at pending: domain.reap() waits for the end, tells of it, and it is durable', async () => {
+  test('at pending: domain.reap() waits for a durable end and reports it', async () => {
     const started = await start()
     const { live, mid, base } = started
     await killAt(atPending, started)
@@ -116,7 +116,7 @@ describe('killed', () => {
     expect(await live.complaints(null, true)).toEqual([])
   })
 
-  test('at pending: a connection that may only read is told of it, and changes nothing', async () => {
+  test('at pending: a read-only connection sees the job, and changes nothing', async () => {
     const started = await start()
     const { live, proxy } = started
     await killAt(atPending, started)
@@ -130,7 +130,7 @@ describe('killed', () => {
 })
 
 describe('left', () => {
-  test('close() in the middle: the job goes on, its end here is unknown, the next connection finishes it', async () => {
+  test('close() in the middle: the job continues, its end is unknown, the next connection finishes it', async () => {
     const { live } = await start()
     const connection = await live.connect()
     const job = await (await connection.lookupByName('vm0')).blockPull('vda', slow)
@@ -187,7 +187,7 @@ describe('left', () => {
 })
 
 describe('jobs of other programs', () => {
-  test.each(['nightly', 'pull-vda-libvirt-1-format', 'blockpull'])('%s is told of and never touched', async (id) => {
+  test.each(['nightly', 'pull-vda-libvirt-1-format', 'blockpull'])('%s is reported and never touched', async (id) => {
     const { live, mid } = await start()
     const client = await live.client()
     const byHand = { 'auto-finalize': false, 'auto-dismiss': false }
@@ -211,7 +211,7 @@ describe('jobs of other programs', () => {
     expect(await live.complaints(mid, true)).toEqual([])
   })
 
-  test('one that has concluded and that nobody has dismissed stays as it is through a reap', async () => {
+  test('a reap leaves alone a concluded job that nobody has dismissed', async () => {
     const { live } = await start()
     const client = await live.client()
     await client.execute('block-stream', { 'job-id': 'theirs', device: 'top', 'auto-dismiss': false })

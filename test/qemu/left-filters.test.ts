@@ -68,7 +68,7 @@ describe.each(instants)('killed in %s', (_, command, passing) => {
     await expectFinished(live)
   })
 
-  test('a QEMU that is killed then leaves a whole image', async () => {
+  test('a QEMU that is killed at that moment leaves a whole image', async () => {
     const live = await left()
     await live.qemu.kill()
     expect(await live.complaints(passing === 0 ? (live.chain.layers[1]?.path ?? '') : null, true)).toEqual([])
@@ -86,7 +86,7 @@ test('flushes of one process take turns: none meets the filter of another', asyn
   await expectFinished(live)
 })
 
-test('the filter of a reap is removed by another process: its flush begins anew', async () => {
+test('another process removes the filter of a reap: the reap flushes again', async () => {
   const { live, proxy } = await start()
   const held = proxy.hold(['blockdev-reopen'], 'before')
   const reaping = (await live.domain()).reap()
@@ -99,7 +99,7 @@ test('the filter of a reap is removed by another process: its flush begins anew'
   expect(await reaping).toEqual([])
 })
 
-test('the filter of a process that lives is removed as well: its flush begins anew, and it completes', async () => {
+test('the filter of a live process is removed as well: the process flushes again and completes', async () => {
   const { live, proxy } = await start()
   const held = proxy.hold(['blockdev-reopen'], 'before')
   const job = await (await live.domain()).blockPull('vda')

@@ -64,7 +64,7 @@ async function leftWaiting(): Promise<LiveDisk> {
   return live
 }
 
-describe('that it may wait on', () => {
+describe('with an error to wait on', () => {
   const brokenOnce = [
     ['the backing file cannot be read', 1, { event: 'read_aio', errno: 5, sector: 1024 }, 'stop', 'IO'],
     ['the backing file says that it is full', 1, { event: 'read_aio', errno: 28, sector: 1024 }, 'enospc', 'NO_SPACE'],
@@ -87,7 +87,7 @@ describe('that it may wait on', () => {
     },
   )
 
-  test('test_enospc: an error that is no full disk fails a job that waits on full disks only', async () => {
+  test('test_enospc: an error other than a full disk fails a job that waits on full disks only', async () => {
     const live = await failing(1, { event: 'read_aio', errno: 5, sector: 1024 })
     await expect(live.pull({ onError: 'enospc' })).rejects.toMatchObject({ code: 'IO' })
     expect(await live.pull()).toMatchObject({ state: 'completed' })
@@ -104,7 +104,7 @@ describe('that it may wait on', () => {
     await expectWhole(live, null)
   })
 
-  test('a job that was left waiting on an error is shown, goes on with a second pull, and completes', async () => {
+  test('an orphaned job that waits on an error is shown, continues with a second pull, and completes', async () => {
     const live = await leftWaiting()
     const seen = await (await live.connect({ readOnly: true })).lookupByName('vm0')
     expect(await seen.blockJobInfo('vda')).toMatchObject({ stoppedOn: 'NO_SPACE' })
@@ -112,7 +112,7 @@ describe('that it may wait on', () => {
     await expectWhole(live, null)
   })
 
-  test('a job that was left waiting on an error fails with it when reaped, and a second pull completes', async () => {
+  test('an orphaned job that waits on an error fails with it when reaped, and a second pull completes', async () => {
     const live = await leftWaiting()
     const [reaped] = await (await live.domain()).reap()
     expect(reaped).toMatchObject({ target: 'vda', outcome: { state: 'failed', error: { code: 'NO_SPACE' } } })
@@ -123,7 +123,7 @@ describe('that it may wait on', () => {
   test.each([
     ['by a new connection', false],
     ['by one that follows it', true],
-  ])('a job that was left waiting, and is pulled again %s, fails at its next error', async (_, isFollowed) => {
+  ])('an orphaned job that waits, and is pulled again %s, fails at its next error', async (_, isFollowed) => {
     const live = await failing(0, { event: 'write_aio', errno: 28 }, false)
     const first = await live.connect()
     const left = await (await first.lookupByName('vm0')).blockPull('vda', { onError: 'stop' })
@@ -136,7 +136,7 @@ describe('that it may wait on', () => {
     await expectWhole(live, pathAt(live.chain, 1))
   })
 
-  test('a job that waits and that this connection pulls by is not failed by a reap', async () => {
+  test('a reap does not fail a waiting job of its own connection', async () => {
     const live = await failing(0, { event: 'write_aio', errno: 28 })
     const domain = await live.domain()
     const job = await domain.blockPull('vda', { onError: 'stop' })
@@ -155,7 +155,7 @@ describe('that it may wait on', () => {
     expect(await live.complaints(pathAt(live.chain, 1), true)).toEqual([])
   })
 
-  test('a job that has not stopped is resumed to no effect, and no job cannot be resumed', async () => {
+  test('resuming a running job does nothing, and resuming without a job fails', async () => {
     const live = await LiveDisk.start(await healthy())
     const domain = await live.domain()
     const job = await domain.blockPull('vda', { bytesPerSecond: 1 << 16 })
@@ -166,7 +166,7 @@ describe('that it may wait on', () => {
     await expectWhole(live, pathAt(live.chain, 1))
   })
 
-  test('a pull that stops on an error is refused where nobody would resume it', async () => {
+  test('a pull that stops on an error is refused if nobody could resume it', async () => {
     const live = await LiveDisk.start(await healthy())
     const domain = await live.domain()
     const refused = { code: 'UNSUPPORTED', message: expect.stringContaining('not supported') }

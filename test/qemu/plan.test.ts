@@ -48,7 +48,7 @@ describe('a plan', () => {
     expect(await live.complaints((options.base ?? null) as string | null)).toEqual([])
   })
 
-  test('begins no job, changes no file, and needs no connection that may write', async () => {
+  test('starts no job, changes no file, and works on a read-only connection', async () => {
     const chain = await layers()
     const live = await LiveDisk.start(chain)
     const files = () => chain.layers.map(({ path }) => readFileSync(path).toString('base64'))
@@ -60,7 +60,7 @@ describe('a plan', () => {
     expect(files()).toEqual(before)
   })
 
-  test('counts in the files that QEMU has open, also where the headers lead to others', async () => {
+  test('counts in the files that QEMU has open, even if the headers lead to others', async () => {
     const chain = await layers()
     await qemuImg('create', '-q', '-f', 'qcow2', `${chain.folder}/else`, '8M')
     await qemuImg('rebase', '-u', '-f', 'qcow2', '-b', 'else', '-F', 'qcow2', pathAt(chain, 1))
@@ -81,7 +81,7 @@ async function expectSame(live: LiveDisk, options: PlanOptions, code: string): P
   expect(error.code).toBe(code)
 }
 
-describe('what the pull is then refused with is told:', () => {
+describe('a plan reports what refuses the pull:', () => {
   test('internal snapshots', async () => {
     const chain = await layers()
     await qemuImg('snapshot', '-c', 'before', chain.top)
@@ -121,7 +121,7 @@ describe('what the pull is then refused with is told:', () => {
     expect((await (await live.domain()).plan('vda', options)).refusals).toEqual([])
   })
 
-  test('and not a job that goes on below the base, which the pull does not meet either', async () => {
+  test('but not a job below the base, which does not affect the pull', async () => {
     const named = (name: string, ...io: readonly string[]) => ({ name, size: '32M', io })
     // At its limit of one byte a second a job gets on by 512 KiB whenever QEMU drains.
     const bottom = named('bottom', 'write -P 7 0 32M')

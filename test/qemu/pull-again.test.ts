@@ -37,13 +37,13 @@ async function startLeft(options: BlockPullOptions = {}) {
 }
 
 describe('while the job runs', () => {
-  test('by a connection that was opened just now', async () => {
+  test('by a new connection', async () => {
     const { live, mid, base } = await startLeft()
     expect(await live.pull()).toMatchObject({ state: 'completed', released: [mid, base] })
     await expectWhole(live)
   })
 
-  test('by a connection that follows the job already: under the limit that is asked for now', async () => {
+  test('by a connection that already tracks the job: with the new limit', async () => {
     const { live } = await startLeft()
     const domain = await live.domain()
     await domain.blockJobSetSpeed('vda', '1KiB/s')
@@ -57,7 +57,7 @@ describe('while the job runs', () => {
     await expectWhole(live)
   })
 
-  test('by a connection that is just ending it: refused, until it has ended', async () => {
+  test('by a connection that is ending it: refused until it has ended', async () => {
     const { live } = await startLeft()
     const domain = await live.domain()
     await domain.blockJobSetSpeed('vda', '64KiB/s')
@@ -74,7 +74,7 @@ describe('while the job runs', () => {
     await expectWhole(live, base)
   })
 
-  test('down to another base: refused, and the job goes on', async () => {
+  test('down to another base: refused, and the job continues', async () => {
     const { live } = await startLeft()
     const domain = await live.domain()
     await domain.blockJobSetSpeed('vda', '64KiB/s')
@@ -84,7 +84,7 @@ describe('while the job runs', () => {
     await expectWhole(live)
   })
 
-  test('by one that nobody need wait for: it is joined like any other', async () => {
+  test('by a detached pull: it joins the job like any other', async () => {
     const { live } = await startLeft()
     const domain = await live.domain()
     const job = await domain.blockPull('vda', { detached: true })
@@ -92,7 +92,7 @@ describe('while the job runs', () => {
     await expectWhole(live)
   })
 
-  test('a plan does not speak against it', async () => {
+  test('a plan has no objection', async () => {
     const { live } = await startLeft()
     const domain = await live.domain()
     await domain.blockJobSetSpeed('vda', '64KiB/s')
@@ -118,12 +118,12 @@ test.each([
   await expectWhole(live)
 })
 
-describe('killed once more while it takes over what was left', () => {
+describe('killed again while it takes over the orphaned job', () => {
   test.each([
-    ['before the limit of the job is set anew', 'block-job-set-speed', 'before'],
+    ['before the limit of the job is set again', 'block-job-set-speed', 'before'],
     ['between its limit and its resumption', 'block-job-resume', 'before'],
     ['once it was resumed', 'block-job-resume', 'after'],
-  ] as const)('%s: the job goes on, and the same call joins it', async (_, command, side) => {
+  ] as const)('%s: the job continues, and the same call joins it', async (_, command, side) => {
     const { live, mid, base } = await startLeft()
     const proxy = live.proxy as NonNullable<typeof live.proxy>
     const held = proxy.hold([command], side)
@@ -136,7 +136,7 @@ describe('killed once more while it takes over what was left', () => {
     await expectWhole(live)
   })
 
-  test("between a left filter's removal and block-stream: the old chain, and the same call completes", async () => {
+  test('before block-stream, without the orphaned filter: the old chain, and the same call completes', async () => {
     const { live, base } = await start()
     const proxy = live.proxy as NonNullable<typeof live.proxy>
     const flushing = proxy.hold(flush, 'after', 1)

@@ -26,7 +26,7 @@ afterAll(() => {
 
 console.log(`random graphs: BLOCKPULL_SEED=${seed}`)
 
-test.each(rounds)('only the active image is written, and what is told is true: round %i', async (round) => {
+test.each(rounds)('only the active image is written, and every report is true: round %i', async (round) => {
   const failure = await playRound(new Random(`${seed}/graph/${round}`), temp, tally)
   expect(failure === null ? '' : `BLOCKPULL_SEED=${seed}, round ${round}: ${failure}`).toBe('')
 })

@@ -18,7 +18,7 @@ afterAll(() => temp.remove())
 
 console.log(`random live pulls: BLOCKPULL_SEED=${seed}`)
 
-test.each(rounds)('whatever comes, no byte is lost and what is told is true: round %i', async (round) => {
+test.each(rounds)('no byte is lost and every report is true, whatever happens: round %i', async (round) => {
   const failure = await tellRound(new Random(`${seed}/live/${round}`), temp)
   expect(failure === null ? '' : `BLOCKPULL_SEED=${seed}, round ${round}: ${failure}`).toBe('')
 })

@@ -60,7 +60,7 @@ async function pulled(connection: Connection, name: string, disk: string) {
 const completed = { state: 'completed', warnings: [] }
 
 describe('a base that two disks stand on', () => {
-  test('of one guest is released by the one that is pulled later', async () => {
+  test('of one guest is released by the later pull', async () => {
     const { folder, a, b, mid, base } = await twoChains()
     define(folder, 'vm0', a, b)
     await run(folder, 'vm0', ...driveArgs(a, 'one'), ...driveArgs(b, 'two'))
@@ -69,7 +69,7 @@ describe('a base that two disks stand on', () => {
     expect(await pulled(connection, 'vm0', 'vdb')).toMatchObject({ ...completed, released: [base] })
   })
 
-  test.each([1, 2, 3])('of one guest, pulled at once, is released by just one, %#', async () => {
+  test.each([1, 2, 3])('of one guest, pulled at the same time, is released by only one pull, %#', async () => {
     const { folder, a, b, mid, base } = await twoChains()
     define(folder, 'vm0', a, b)
     await run(folder, 'vm0', ...driveArgs(a, 'one'), ...driveArgs(b, 'two'))
@@ -78,7 +78,7 @@ describe('a base that two disks stand on', () => {
     expect(ends.flatMap(({ released }) => released).toSorted()).toEqual([base, mid].toSorted())
   })
 
-  test('of two guests is released by the one that is pulled later', async () => {
+  test('of two guests is released by the later pull', async () => {
     const { folder, a, b, mid, base } = await twoChains()
     define(folder, 'vm0', a)
     await run(folder, 'vm0', ...blockdevArgs(a))
@@ -88,7 +88,7 @@ describe('a base that two disks stand on', () => {
     expect(await pulled(connection, 'vm1', b.top)).toMatchObject({ ...completed, released: [base] })
   })
 
-  test('of a guest and of a domain that is shut off is released by the one that is pulled later', async () => {
+  test('of a guest and of a shut-off domain is released by the later pull', async () => {
     const { folder, a, b, mid, base } = await twoChains()
     define(folder, 'vm0', a)
     define(folder, 'vm1', b)
@@ -98,7 +98,7 @@ describe('a base that two disks stand on', () => {
     expect(await pulled(connection, 'vm1', 'vda')).toMatchObject({ ...completed, released: [base] })
   })
 
-  test('of a domain that is shut off and of a guest is released by the one that is pulled later', async () => {
+  test('of a shut-off domain and of a guest is released by the later pull', async () => {
     const { folder, a, b, mid, base } = await twoChains()
     define(folder, 'vm0', a)
     await run(folder, 'vm1', ...driveArgs(b, 'drive0'))
@@ -108,7 +108,7 @@ describe('a base that two disks stand on', () => {
   })
 })
 
-test('a layer that another disk of the guest is, is kept', async () => {
+test('a layer that is also another disk of the guest is kept', async () => {
   const { folder, a } = await twoChains()
   define(folder, 'vm0', a)
   const second = ['-device', 'virtio-blk-pci,drive=mid,id=second']

@@ -23,7 +23,7 @@ const layers = (folder = temp.folder()) =>
   )
 
 describe('an outcome', () => {
-  test('is verified by the files, also where QEMU knows them by relative names', async () => {
+  test('is verified by the files, even if QEMU knows them by relative names', async () => {
     const chain = await layers()
     const diskArgs = ['-drive', 'if=none,id=d0,file=top,format=qcow2', '-device', 'virtio-blk-pci,drive=d0']
     const live = await LiveDisk.start(chain, { diskArgs, disks: [] })
@@ -31,7 +31,7 @@ describe('an outcome', () => {
     await expectWhole(live)
   })
 
-  test('is not verified, and releases nothing, where a file is not what QEMU has open', async () => {
+  test('is not verified, and releases nothing, if a file is not the one that QEMU has open', async () => {
     const chain = await layers()
     const live = await LiveDisk.start(chain)
     const base = pathAt(chain, 2)
@@ -42,7 +42,7 @@ describe('an outcome', () => {
     await expectWhole(live)
   })
 
-  test('is not durable where the disk ignores flushes', async () => {
+  test('is not durable if the disk ignores flushes', async () => {
     const chain = await layers()
     const drive = `if=none,id=d0,file=${chain.top},format=qcow2,cache=unsafe`
     const live = await LiveDisk.start(chain, { diskArgs: ['-drive', drive, '-device', 'virtio-blk-pci,drive=d0'] })
@@ -53,7 +53,7 @@ describe('an outcome', () => {
   })
 })
 
-describe('a temporary active image is refused, and nothing is called released:', () => {
+describe('a temporary active image is refused, and no file is reported as released:', () => {
   test.each([
     ['-snapshot', ['-snapshot'], ''],
     ['snapshot=on', [], ',snapshot=on'],
@@ -95,7 +95,7 @@ describe('folders that backing files must lie in', () => {
     expect(await live.jobs()).toEqual([])
   })
 
-  test('let a pull go whose backing files lie there', async () => {
+  test('allow a pull whose backing files lie there', async () => {
     const chain = await layers()
     const live = await LiveDisk.start(chain)
     const connection = await live.connect({ backingPaths: [chain.folder] })

@@ -60,7 +60,7 @@ async function domainOn(socket: string, chain: CaseChain, other: string): Promis
 }
 
 describe('two disks over one layer', () => {
-  test('the job of one is not that of the other, and what the other reads is not released', async () => {
+  test('each disk has its own job, and a layer that the other disk reads is not released', async () => {
     const { chain, other, qemu } = await startGuest(1)
     const [, domain] = await domainOn(qemu.socket, chain, other)
     const job = await domain.blockPull('vda', { base: pathAt(chain, 2), ...slow })
@@ -74,7 +74,7 @@ describe('two disks over one layer', () => {
 })
 
 describe('two clients of one QEMU', () => {
-  test('that finish the same job do not fail each other, and nothing is lost', async () => {
+  test('finish the same job without failing each other, and nothing is lost', async () => {
     const { chain, other, before, qemu } = await startGuest(2)
     const [, domain] = await domainOn(qemu.sockets[0] ?? '', chain, other)
     for (const base of [pathAt(chain, 2), null]) {
@@ -100,7 +100,7 @@ describe('two clients of one QEMU', () => {
   })
 })
 
-test('a pull that nobody follows keeps its backing file until reap has been there', async () => {
+test('a detached pull keeps its backing file until a reap', async () => {
   const { chain, other, before, qemu } = await startGuest(2)
   const socket = qemu.sockets[0] ?? ''
   const [first, domain] = await domainOn(socket, chain, other)

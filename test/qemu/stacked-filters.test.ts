@@ -86,7 +86,7 @@ test('filters between the layers do not mislead a pull of everything', async () 
   await expectWhole(live)
 })
 
-test('a filter over the base that stays goes on standing over it', async () => {
+test('a filter over the base that stays remains over it', async () => {
   const { live, chain } = await pullUnder([[throttle, copyOnRead], [throttle], [throttle, blkdebug]], 2, 'vb0')
   const stats = await (await live.client()).execute('query-blockstats')
   const names: string[] = []

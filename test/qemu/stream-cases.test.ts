@@ -174,7 +174,7 @@ describe('030, parallel jobs', () => {
 })
 
 describe('030, speed', () => {
-  test('TestSetSpeed: a limit at the start is in force, and another one is', async () => {
+  test('TestSetSpeed: the limit at the start is in force, and so is a later one', async () => {
     const live = await LiveDisk.start(await twoLayers())
     const domain = await live.domain()
     const job = await domain.blockPull('vda', { bandwidth: '64KiB/s' })
@@ -189,7 +189,7 @@ describe('030, speed', () => {
     await expectGood(live, null)
   })
 
-  test('test_set_speed_invalid: a limit over what QEMU can take is refused, and nothing has begun', async () => {
+  test("test_set_speed_invalid: a limit above QEMU's maximum is refused, and nothing was started", async () => {
     const live = await start()
     const domain = await live.domain()
     await expect(domain.blockPull('vda', { bytesPerSecond: 2n ** 63n })).rejects.toThrow(RangeError)
@@ -203,7 +203,7 @@ describe('030, cancel', () => {
   test.each([
     ['waits for its end', false],
     ['does not wait', true],
-  ])('TestStreamStop: a job is cancelled by who %s, and a second pull completes', async (_, async) => {
+  ])('TestStreamStop: a job is cancelled by the client that %s, and a second pull completes', async (_, async) => {
     const live = await LiveDisk.start(await twoLayers())
     const domain = await live.domain()
     const job = await domain.blockPull('vda', slow)
@@ -224,7 +224,7 @@ describe('030, cancel', () => {
     await expectGood(live, 1)
   })
 
-  test('a job that another program cancels is failed, with a word on it', async () => {
+  test('a job that another program cancels fails, and its error says so', async () => {
     const live = await LiveDisk.start(await twoLayers())
     const job = await (await live.domain()).blockPull('vda', slow)
     await (await live.client()).execute('job-cancel', { id: (await live.jobs())[0]?.id })
@@ -233,7 +233,7 @@ describe('030, cancel', () => {
   })
 })
 
-describe('030, what is not there or must not be written', () => {
+describe('030, missing or read-only images', () => {
   test('test_device_not_found: a disk that QEMU does not have', async () => {
     const live = await start({ disks: [{ target: 'vda', source: '/nowhere/top', format: 'qcow2' }] })
     const domain = await live.domain()
@@ -266,7 +266,7 @@ describe('030, what is not there or must not be written', () => {
     await expectGood(live, 1)
   })
 
-  test('a top that is read-only over a file that is not is pulled, as QEMU opens it anew for that', async () => {
+  test('a read-only top over a writable file is pulled, since QEMU reopens it for the job', async () => {
     const chain = await singleDrive()
     const diskArgs = blockdevArgs(chain).map((arg) => arg.replace('"read-only":false', '"read-only":true'))
     const live = await LiveDisk.start(chain, { diskArgs })
@@ -276,7 +276,7 @@ describe('030, what is not there or must not be written', () => {
   })
 })
 
-describe('what QEMU would do wrong', () => {
+describe('pulls that QEMU would get wrong', () => {
   test('a top with internal snapshots is refused', async () => {
     const chain = await singleDrive()
     await qemuImg('snapshot', '-c', 'before', chain.top)

@@ -50,7 +50,7 @@ test('while it waits at pending, too', async () => {
   expect(deeds(peer)).not.toContain('job-finalize')
 })
 
-test('is told so by the reap that finds it, and the disk can be pulled again', async () => {
+test('is reported by the reap that finds it, and the disk can be pulled again', async () => {
   const first = await start(temp)
   await first.domain.blockPull('vda')
   await first.connection.close()
@@ -81,7 +81,7 @@ test('makes the command exit with 3 and say by whom', async () => {
   expect(end).toMatchObject({ event: 'end', state: 'cancelled', code: 'CANCELLED' })
 })
 
-test('and one that has copied all is pending until it is finalized', async () => {
+test('and a job that has copied everything is pending until it is finalized', async () => {
   const { domain, job, flush } = await startAtFlush(temp)
   await expect.poll(async () => await domain.blockJobInfo('vda')).toMatchObject({ state: 'pending', foreign: false })
   flush.release()

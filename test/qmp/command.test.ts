@@ -59,7 +59,7 @@ async function jobs(client: QmpClient): Promise<{ id: string; status: string }[]
 }
 
 describe('a pull', () => {
-  test('that completes says so, draws no bar without a terminal, and leaves a disk of its own', async () => {
+  test('that completes says so, draws no bar without a terminal, and leaves an independent disk', async () => {
     const { disk, isPulled, folder } = await startGuest()
     const { code, stdout, stderr } = await blockpull('pull', ...disk)
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
@@ -143,7 +143,7 @@ describe('a pull', () => {
   })
 })
 
-describe('a job that goes on alone', () => {
+describe('a detached job', () => {
   test('is seen, slowed down and ended by later commands', async () => {
     const { disk, uri, qemu } = await startGuest()
     const started = await blockpull('pull', '--json', '--no-wait', '--bandwidth', '4M', ...disk)
@@ -165,7 +165,7 @@ describe('a job that goes on alone', () => {
     expect(again).toMatchObject({ code: 1, stderr: expect.stringContaining('does not have an active block job') })
   })
 
-  test('is none where there is nothing to do, which is told', async () => {
+  test('does not exist if there is nothing to do, and the command says so', async () => {
     const { disk } = await startGuest()
     await blockpull('pull', ...disk)
     const again = await blockpull('pull', '--no-wait', ...disk)
@@ -180,7 +180,7 @@ describe('a job that goes on alone', () => {
     expect(await isPulled()).toBe(true)
   })
 
-  test('is told by events', async () => {
+  test('is reported by events', async () => {
     const { disk, uri, top } = await startGuest()
     const { child, ended, until } = start('events', '--connect', uri)
     await blockpull('pull', '--no-wait', '--bandwidth', '8M', ...disk)
@@ -202,7 +202,7 @@ describe('a job that goes on alone', () => {
   })
 })
 
-test('a job that waits since its process was killed is finished and told by reap', async () => {
+test('reap finishes and reports a job whose process was killed', async () => {
   const { disk, uri, qemu, isPulled } = await startGuest()
   const { child, ended } = await slowPull(...disk)
   child.kill('SIGKILL')
@@ -237,7 +237,7 @@ test('a job of another program is shown, and left alone', async () => {
 })
 
 describe('a monitor', () => {
-  test('that another program has makes commands end with 4, and list go on', async () => {
+  test('that another program uses makes commands end with 4, and list continue', async () => {
     const { disk, uri, qemu } = await startGuest()
     const client = await qemu.connect()
     const [pulled, shown, listed, reaped] = await Promise.all([

@@ -207,7 +207,7 @@ test('QEMU is killed at every step: the job is unknown unless it was durable, an
   expect(ends).toEqual(new Set([undefined, 'unknown', 'completed']))
 })
 
-test('QEMU is started anew at every step: a job that is not there any more is unknown', async () => {
+test('QEMU is restarted at every step: a job that is gone is unknown', async () => {
   await atEveryStep(
     (peer) => peer.restart(),
     async (done) => {

@@ -34,7 +34,7 @@ async function abortedPull(domain: Domain, isThere: Promise<unknown>) {
   return await pull
 }
 
-test('a pull that QEMU was asked for may be begun yet; one that it begins is taken back', async () => {
+test('QEMU may still start a pull after an abort; that job is cancelled', async () => {
   const held = new HeldReply('block-stream')
   const { peer, domain, events } = await settled(held)
   const failure = await abortedPull(domain, held.reached())
@@ -48,7 +48,7 @@ test('a pull that QEMU was asked for may be begun yet; one that it begins is tak
   expect(events).toEqual([])
 })
 
-test('a pull that QEMU was not asked for is not begun when it answers', async () => {
+test('a pull that was aborted before its request is not started when QEMU answers', async () => {
   const held = new HeldReply('query-block')
   const { peer, domain } = await settled(held)
   const failure = await abortedPull(domain, held.reached())
@@ -59,7 +59,7 @@ test('a pull that QEMU was not asked for is not begun when it answers', async ()
   expect(timesAsked(peer, 'block-stream')).toBe(0)
 })
 
-test('a pull that was given up keeps no other one off the disk', async () => {
+test('an aborted start does not block another pull of the disk', async () => {
   const held = new HeldReply('block-stream')
   const { peer, domain } = await settled(held)
   await abortedPull(domain, held.reached())
@@ -100,7 +100,7 @@ test.each([
   expect(ended).toEqual({ code: 0, stdout: `MONITOR_TIMEOUT ${command}\n`, stderr: '' })
 })
 
-test('an abort that waits hears that its job goes on when its connection is closed', async () => {
+test('a waiting abort is told that its job continues when its connection is closed', async () => {
   const ignore: Fault = { received: ({ name }) => (name === 'job-cancel' ? 'ignore' : undefined) }
   const { peer, connection, domain } = await start(temp, [ignore], {}, { change: 400 })
   const job = await domain.blockPull('vda')

@@ -30,7 +30,7 @@ async function byHand(peer: QmpPeer, ...commands: readonly [string, object][]): 
 
 const stream = ['block-stream', { 'job-id': 'vda', device: 'node0', 'auto-finalize': false }] as const
 
-test('a job of ours that was left is running, then pending, and never shows its end', async () => {
+test('an orphaned job is running, then pending, and never shows its end', async () => {
   const first = await start(temp)
   const job = await first.domain.blockPull('vda')
   await first.connection.close()
@@ -44,7 +44,7 @@ test('a job of ours that was left is running, then pending, and never shows its 
   })
 })
 
-test('a job of another program is told as such, and that it waits for its end', async () => {
+test('a job of another program is reported as such, and as waiting for its end', async () => {
   const peer = await startPeer(temp)
   await byHand(peer, [...stream])
   const domain = await reader(peer)

@@ -11,7 +11,7 @@ import { deeds, endOf, images, jobIn, open, start, startAtFlush, timesAsked, unt
 const temp = new TempFolder('left-jobs')
 afterAll(() => temp.remove())
 
-test('a job that is told to end is cancelled, although its connection is closed at once', async () => {
+test('an aborted job is cancelled even if its connection is closed at once', async () => {
   const { peer, connection, domain } = await start(temp)
   const job = await domain.blockPull('vda')
   peer.misbehave(faults.delayReplies(200, 'query-block-jobs'))
@@ -21,7 +21,7 @@ test('a job that is told to end is cancelled, although its connection is closed 
   expect(deeds(peer)).toEqual(['block-stream', 'job-cancel'])
 })
 
-test('a limit that is set is in force, although its connection is closed at once', async () => {
+test('a new limit is in force even if its connection is closed at once', async () => {
   const { peer, connection, domain } = await start(temp)
   const job = await domain.blockPull('vda')
   peer.misbehave(faults.delayReplies(200, 'block-job-set-speed'))
@@ -33,7 +33,7 @@ test('a limit that is set is in force, although its connection is closed at once
   expect(deeds(peer)).toEqual(['block-stream', 'block-job-set-speed'])
 })
 
-test('a close after an abort that came too late does not wait for a QEMU that answers no more', async () => {
+test('a close after an abort that came too late does not wait for a silent QEMU', async () => {
   const { peer, connection, domain } = await start(temp)
   const job = await domain.blockPull('vda')
   peer.misbehave({
@@ -49,14 +49,14 @@ test('a close after an abort that came too late does not wait for a QEMU that an
   expect(await endOf(job)).toBe('unknown CLOSED')
 })
 
-test('a job that has copied all is resumed to no effect', async () => {
+test('resuming a finished copy does nothing', async () => {
   const { domain, job, flush } = await startAtFlush(temp)
   await domain.blockJobResume('vda')
   flush.release()
   expect(await endOf(job)).toBe('completed')
 })
 
-test('a job that connect has finished is told by the next reap, once', async () => {
+test('the next reap reports a job that connect has finished, once', async () => {
   const first = await start(temp)
   const job = await first.domain.blockPull('vda')
   await first.connection.close()

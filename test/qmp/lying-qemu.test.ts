@@ -54,7 +54,7 @@ async function complaints(chain: RealChain, outcome: Awaited<ReturnType<typeof p
   return found
 }
 
-describe('an honest QEMU: a pull is completed, verified, and lets go of what it says', () => {
+describe('an honest QEMU: a pull is completed and verified, and its files are released', () => {
   test.each([
     ['of all', undefined, ['mid', 'base'], undefined],
     ['down to a base', 'base', ['mid'], 'base.qcow2'],
@@ -89,7 +89,7 @@ describe('an honest QEMU: a pull is completed, verified, and lets go of what it 
   })
 })
 
-describe('a lie is a failure, and what is needed is kept', () => {
+describe('a lie is a failure, and needed files are kept', () => {
   test.each<[string, FileLie]>([
     ['another image is filled', { fills: 'mid' }],
     ['nothing is copied', { skipsWrites: true }],
@@ -132,7 +132,7 @@ describe('a lie is a failure, and what is needed is kept', () => {
   })
 })
 
-describe('where the files cannot be seen, a pull is completed, not verified, and lets go of nothing', () => {
+describe('if the files cannot be seen, a pull is completed, not verified, and releases nothing', () => {
   interface Hiding {
     /** Whether the names lead to other files here; otherwise they lead to nothing. */
     readonly isThere: boolean
@@ -196,7 +196,7 @@ describe('a migration', () => {
     return { ...started, chain, job, id }
   }
 
-  test('that begins has the job paused, and one that is cancelled lets it go on to a good end', async () => {
+  test('that starts pauses the job, which continues and completes after a cancelled migration', async () => {
     const { peer, chain, job, id } = await startPull()
     peer.migrate()
     peer.migrateTo('active')
@@ -209,7 +209,7 @@ describe('a migration', () => {
     expect(await complaints(chain, job.outcome)).toEqual([])
   })
 
-  test('that was over before anybody saw it leaves holes, which are found and filled', async () => {
+  test('that ended before anybody saw it leaves holes, which are found and filled', async () => {
     const { peer, chain, job, id } = await startPull()
     peer.migrate()
     peer.migrateTo('postmigrate')
@@ -222,7 +222,7 @@ describe('a migration', () => {
     expect(await complaints(chain, job.outcome)).toEqual([])
   })
 
-  test('that has taken the images is no time to finalize', async () => {
+  test('that has taken the images delays the finalize', async () => {
     const { peer, chain, job, id } = await startPull()
     const looks = timesAsked(peer, 'query-status')
     peer.complete(id)

@@ -36,7 +36,7 @@ describe('QEMU', () => {
     },
   )
 
-  test('1.0, of 2011: a pull is refused with the reason, and nothing was begun', async () => {
+  test('1.0, of 2011: a pull is refused with the reason, and nothing was started', async () => {
     const { peer, domain, events } = await start(temp, [], { ...quick, version: versions.qemu1 })
     const error = await failureOf(domain.blockPull('vda'))
     expect(error).toMatchObject({ code: 'UNSUPPORTED', virCode: 84, retryable: false })
@@ -45,12 +45,12 @@ describe('QEMU', () => {
     expect(events).toEqual([])
   })
 
-  test('one that cannot tell its graph still pulls whole chains', async () => {
+  test('one without graph queries still pulls whole chains', async () => {
     const { domain } = await start(temp, cannotTellItsGraph(), quick)
     expect(await endOf(await domain.blockPull('vda'))).toBe('completed')
   })
 
-  test('one that cannot tell its graph is told the base by the name that its statistics show', async () => {
+  test('one without graph queries gets the base by the node name in its statistics', async () => {
     const { peer, domain } = await start(temp, cannotTellItsGraph(), quick)
     expect(await endOf(await domain.blockPull('vda', { base: images[2] }))).toBe('completed')
     const asked = await peer.received('block-stream')
@@ -66,7 +66,7 @@ async function conclude(peer: QmpPeer, device: string): Promise<void> {
   await client.close()
 }
 
-describe('where a job of another program has concluded', () => {
+describe('beside a concluded job of another program', () => {
   test('a pull of another disk completes without a list of nodes, and leaves it alone', async () => {
     const disks = ['vda', 'vdb'].map((device) => ({ device, nodes: nodes(`${device}-`) }))
     const peer = await startPeer(temp, [], { ...quick, disks })

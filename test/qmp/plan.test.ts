@@ -31,7 +31,7 @@ const disksWith = (...changes: readonly Partial<NodeDescription>[]): Partial<Pee
 })
 
 describe('a plan', () => {
-  test('is made by questions alone, on a connection for reading too, and a pull after it works', async () => {
+  test('sends only queries, works on a read-only connection, and does not affect a later pull', async () => {
     const { peer, domain } = await start(temp)
     const before = peer.log.length
     const reader = await connect({
@@ -51,7 +51,7 @@ describe('a plan', () => {
     expect(await endOf(job)).toBe('completed')
   })
 
-  test('that reads is refused, since QEMU does the reading', async () => {
+  test('that reads the data is refused, since QEMU does the reading', async () => {
     const { domain } = await start(temp)
     await expect(domain.plan('vda', { readData: true })).rejects.toMatchObject({
       code: 'UNSUPPORTED',
@@ -61,7 +61,7 @@ describe('a plan', () => {
     })
   })
 
-  test('tells what QEMU would be asked for, and estimates where it cannot see the files', async () => {
+  test('reports what QEMU would be asked for, and estimates if it cannot see the files', async () => {
     const { domain } = await start(temp)
     const expected = {
       virtualSize: diskBytes,
@@ -122,14 +122,14 @@ async function expectSame(domain: Domain, options: PlanOptions, code: string, di
   expect(error.code).toBe(code)
 }
 
-describe('what would refuse a pull is told:', () => {
+describe('a plan reports what would refuse a pull:', () => {
   test.each(obstacles)('%s', async (_, peerOptions, options, code) => {
     const { domain } = await start(temp, [], peerOptions)
     await expectSame(domain, options, code)
     expect((await domain.plan('vda', options)).released).toContain(images[1])
   })
 
-  test('a QEMU that cannot hold a job, or tells of nothing either', async () => {
+  test('a QEMU that cannot hold a job, or shows no disks either', async () => {
     const version = { ...versions.qemu42, major: 2, minor: 12 }
     const { domain } = await start(temp, [], { version })
     await expectSame(domain, {}, 'UNSUPPORTED')
@@ -138,7 +138,7 @@ describe('what would refuse a pull is told:', () => {
     expect(await failureOf(oldest.domain.plan('vda'))).toMatchObject({ code: 'UNSUPPORTED', message })
   })
 
-  test('another program’s job, in the words that QEMU’s refusal is told in', async () => {
+  test('another program’s job, in the words of QEMU’s refusal', async () => {
     const peer = await startPeer(temp)
     const theirs = await QmpClient.connect(peer.path)
     // The peer does not tell what jobs work on, as old QEMUs do not; there a job is named after its disk.
@@ -164,7 +164,7 @@ describe('what would refuse a pull is told:', () => {
     expect(await endOf(job)).toBe('completed')
   })
 
-  test('the job that the disk has, whoever follows it', async () => {
+  test('the job that the disk has, whoever tracks it', async () => {
     const { peer, domain } = await start(temp)
     const job = await domain.blockPull('vda')
     for (const asked of [domain, (await open(peer)).domain]) {
@@ -191,7 +191,7 @@ describe('a plan fails as the pull does', () => {
     await expectSame(domain, options, code, disk)
   })
 
-  test('of a QEMU that says nothing, or something that is no answer', async () => {
+  test('of a QEMU that says nothing, or something that is not an answer', async () => {
     const silent = await start(temp, [], {}, { query: 50 })
     silent.peer.misbehave(faults.neverAnswer('query-block'))
     expect(await failureOf(silent.domain.plan('vda'))).toMatchObject({ code: 'MONITOR_TIMEOUT' })
@@ -200,7 +200,7 @@ describe('a plan fails as the pull does', () => {
     expect(await failureOf(domain.plan('vda'))).toMatchObject({ code: 'QEMU_ERROR' })
   })
 
-  test('of a connection that is closed meanwhile', async () => {
+  test('of a connection that is closed during the call', async () => {
     const { peer, connection, domain } = await start(temp)
     peer.misbehave(faults.neverAnswer('query-block'))
     const asked = failureOf(domain.plan('vda'))

@@ -47,7 +47,7 @@ function stutter(most: number): Fault {
   }
 }
 
-describe('a pull completes, in the safe order and told once, though', () => {
+describe('a pull completes, in the safe order and reported once, although', () => {
   const always: readonly [string, () => Fault[]][] = [
     ['nothing is wrong', () => []],
     ['replies are late', () => [faults.delayReplies(20)]],
@@ -241,7 +241,7 @@ describe('a job that', () => {
     expect(events).toMatchObject([{ status: 1, error: { code } }])
   })
 
-  test('fails when it is finalized has failed', async () => {
+  test('fails when it is finalized is reported as failed', async () => {
     const { peer, job, flush } = await startAtFlush(temp)
     peer.fail(jobIn(peer), 'No space left on device')
     flush.release()

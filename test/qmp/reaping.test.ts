@@ -11,7 +11,7 @@ import { deeds, endOf, jobIn, open, safeOrder, start, until } from './live-domai
 const temp = new TempFolder('reaping')
 afterAll(() => temp.remove())
 
-test('a job that QEMU has forgotten is waited for until its end is told', async () => {
+test('reap waits for a job that QEMU no longer lists until its end is reported', async () => {
   const { peer, domain, events } = await start(temp)
   const job = await domain.blockPull('vda')
   // What is asked after the second flush, before the end is told, is answered late; only the first time.
@@ -33,7 +33,7 @@ test('a job that QEMU has forgotten is waited for until its end is told', async 
   expect(await endOf(await domain.blockPull('vda'))).toBe('completed')
 })
 
-test('a job that one connection leaves pending is finished by the next, and told there', async () => {
+test('a job that one connection leaves pending is finished and reported by the next', async () => {
   const first = await start(temp, [faults.delayReplies(1)])
   const job = await first.domain.blockPull('vda')
   await first.connection.close()

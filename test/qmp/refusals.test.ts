@@ -97,7 +97,7 @@ describe('before QEMU is asked', () => {
     expect(deeds(peer)).toEqual([])
   })
 
-  test('a limit that is too large is refused after whatever is wrong with the disk, as in libvirt', async () => {
+  test('a fault of the disk is reported before a limit that is too large, as in libvirt', async () => {
     const folder = temp.folder()
     const peer = await startPeer(temp, [], { path: `${folder}/vm0.qmp` })
     const disk = (target: string, path: string) =>
@@ -147,7 +147,7 @@ describe('before QEMU is asked', () => {
     expect(deeds(peer)).toEqual([])
   })
 
-  test('a second pull of a disk is refused in libvirt’s words, and the first goes on', async () => {
+  test('a second pull of a disk is refused in libvirt’s words, and the first continues', async () => {
     const { domain, peer } = await start(temp)
     const job = await domain.blockPull('vda')
     const error = await failureOf(domain.blockPull('vda'))
@@ -170,7 +170,7 @@ describe('before QEMU is asked', () => {
 })
 
 describe('an abort', () => {
-  test('that QEMU refuses is asked for again, not without a pause, and ends with what QEMU does', async () => {
+  test('that QEMU refuses is sent again after a pause, and ends as QEMU decides', async () => {
     const { domain, peer } = await start(temp, [
       faults.refuse('job-cancel', { desc: "Job in state 'x' cannot accept command verb 'cancel'" }, 2),
     ])
@@ -227,7 +227,7 @@ describe('an abort', () => {
   })
 })
 
-test('every limit that is set reaches QEMU, and a job that another version runs takes it too', async () => {
+test('every new limit reaches QEMU, even for a job of another version', async () => {
   for (const version of [versions.qemu42, versions.qemu72, versions.qemu101Strict]) {
     const { domain, peer } = await start(temp, [], { version })
     const job = await domain.blockPull('vda', { bandwidth: '1MiB/s' })

@@ -22,7 +22,7 @@ async function delayOfMachine(): Promise<number> {
   return delay.percentile(99) / 1e6
 }
 
-test('200 monitors, 20 of them mute: the others complete, each told once, and nothing waits', async () => {
+test('200 monitors, 20 of them mute: the others complete, each reported once, and nothing waits', async () => {
   const idle = await delayOfMachine()
   const options = { count: 200, muteFraction: 0.1, jobTimeMs: 1500, connectTimeout: 1000 }
   const figures = await pullMany({ folder: temp.path, ...options })

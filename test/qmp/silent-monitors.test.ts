@@ -30,7 +30,7 @@ describe('a monitor', () => {
   /** Long enough for a busy machine to answer in. */
   const short = { connect: 1200, query: 1200, change: 1200 }
 
-  test('that greets nobody is busy, which is worth another try, and works once the other client has left', async () => {
+  test('that sends no greeting is busy and retryable, and works once the other client has left', async () => {
     const peer = await startPeer(temp, [], quick)
     const other = await QmpClient.connect(peer.path)
     const { domain, events } = await open(peer, short)
@@ -79,7 +79,7 @@ describe('a monitor', () => {
     await job.abort()
   })
 
-  test('that answers block-stream too late has that job taken back', async () => {
+  test('that answers block-stream too late has that job cancelled', async () => {
     const { peer, domain, events } = await start(
       temp,
       [faults.delayReplies(3000, 'block-stream')],
@@ -93,7 +93,7 @@ describe('a monitor', () => {
     expect(events).toEqual([])
   })
 
-  test('that says nothing keeps neither the end of a connection nor that of a job let go of', async () => {
+  test('that says nothing delays neither the end of a connection nor that of a detached job', async () => {
     const { peer, connection, domain, events } = await start(temp)
     const job = await domain.blockPull('vda')
     peer.misbehave(faults.mute())
@@ -124,7 +124,7 @@ describe('a monitor', () => {
     expect(await pull).toMatchObject({ code: 'CLOSED' })
   })
 
-  test('whose late answer begins a job for a connection that is closed has it taken back', async () => {
+  test('whose late answer starts a job for a closed connection has that job cancelled', async () => {
     const { peer, connection, domain } = await start(temp, [faults.delayReplies(100, 'block-stream')])
     const pull = failureOf(domain.blockPull('vda'))
     await peer.received('block-stream')
@@ -134,7 +134,7 @@ describe('a monitor', () => {
     expect(deeds(peer)).toEqual(['block-stream', 'job-cancel'])
   })
 
-  test('that was silent for a while goes on with the job', async () => {
+  test('that was silent for a while continues the job', async () => {
     const { peer, domain } = await start(temp, [], {}, short)
     const job = await domain.blockPull('vda')
     const speak = peer.misbehave(faults.mute())

@@ -141,7 +141,7 @@ test.each([
   ['exit', 'process.exit'],
   ['worker-exit', 'process.exit in a worker'],
   ['terminate', 'worker.terminate'],
-])('%s: a job is left well at every stage by %s', async (how) => {
+])('%s: a job survives %s at every stage', async (how) => {
   const left = Object.entries(stages)
   const work = async (): Promise<void> => {
     for (let next = left.shift(); next !== undefined; next = left.shift()) await expectCleanEnd(how, ...next)
@@ -149,7 +149,7 @@ test.each([
   await Promise.all([work(), work(), work()])
 })
 
-test('a process with nothing left to do but a job that it let go of ends', async () => {
+test('a process whose only work is a released job ends', async () => {
   const stage = { action: 'pull and let go', faults: () => [], reached: running }
   await expectCleanEnd('fall-through', 'let go', stage)
 })

@@ -42,7 +42,7 @@ async function untilItListens(pid: number): Promise<void> {
 }
 
 describe('a QEMU that is stopped', () => {
-  test('has a pull end at its timeout, with nothing begun', async () => {
+  test('makes a pull end at its timeout, with nothing started', async () => {
     const { qemu } = await startGuest()
     await freeze(qemu.pid)
     const { code, stdout, stderr } = await blockpull('pull', '--json', '--timeout', '1', '--qmp', qemu.socket, 'vda')
@@ -58,7 +58,7 @@ describe('a QEMU that is stopped', () => {
     ['pull', ['pull', 'vda'], /did not answer in time; nothing was started/],
     ['pull --dry-run', ['pull', 'vda', '--dry-run'], /interrupted before QEMU answered/],
     ['pull --no-wait', ['pull', 'vda', '--no-wait'], /did not answer in time/],
-  ])('has %s end at Ctrl-C', async (_name, [command = '', ...more], words) => {
+  ])('makes %s end at Ctrl-C', async (_name, [command = '', ...more], words) => {
     const { qemu } = await startGuest()
     await freeze(qemu.pid)
     const { child, ended } = start(command, '--json', '--qmp', qemu.socket, ...more)
@@ -70,7 +70,7 @@ describe('a QEMU that is stopped', () => {
     expect(stderr).toMatch(words)
   })
 
-  test('may begin a pull that it was asked for; reap leaves nothing of it', async () => {
+  test('may still start a requested pull; reap cleans it up', async () => {
     const { folder, top, qemu } = await startGuest()
     const proxy = await QmpProxy.start(`${folder}/proxy`, qemu.socket)
     const hold = proxy.hold(['block-stream'], 'before')
@@ -94,8 +94,8 @@ describe('a QEMU that is stopped', () => {
   })
 })
 
-describe('what is no QMP monitor', () => {
-  test.each(['list', 'pull', 'job', 'reap'])("is called so by %s: QEMU's human monitor", async (command) => {
+describe('a socket that is not a QMP monitor', () => {
+  test.each(['list', 'pull', 'job', 'reap'])("is reported by %s: QEMU's human monitor", async (command) => {
     const { folder } = await startGuest()
     const device = command === 'pull' || command === 'job' ? ['vda'] : []
     const { code, stderr } = await blockpull(command, '--qmp', join(folder, 'human'), ...device)
@@ -103,7 +103,7 @@ describe('what is no QMP monitor', () => {
     expect(stderr).toMatch(/human' is QEMU's human monitor, not QMP; give QEMU a monitor for blockpull with -qmp unix:/)
   })
 
-  test('is called so with the bytes that it begins with', async () => {
+  test('is reported with its first bytes', async () => {
     const path = temp.file('console')
     // Who only asks whether somebody listens leaves at once.
     const greet = (socket: Socket) => void socket.on('error', () => undefined).end('\r\nvm0 login: ')
@@ -125,7 +125,7 @@ describe('what is no QMP monitor', () => {
   )
 })
 
-test('a monitor at a path that no socket address holds is pulled by', async () => {
+test('a monitor works at a path that is too long for a socket address', async () => {
   const { folder, top, qemu } = await startGuest()
   const deep = join(temp.folder(), 'd'.repeat(100))
   mkdirSync(deep)
