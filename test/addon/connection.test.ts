@@ -111,7 +111,7 @@ describe('a pull of a domain', () => {
     await job.abort()
   })
 
-  test('is refused for a name of no disk, also one of a layer', async () => {
+  test('is refused for the name of a layer or of no disk', async () => {
     for (const disk of ['', 'vdb', 'vda[1]', vms.base]) {
       const wanted = refusal(8, 10, `invalid argument: disk '${disk}' not found in domain`)
       await expect(domain.blockPull(disk)).rejects.toMatchObject({ code: 'NO_DISK', ...wanted })
@@ -130,7 +130,7 @@ describe('a pull of a domain', () => {
     await refused('hda[1]', "requested target 'hda' does not match target 'vda'")
   })
 
-  test('is refused where the XML states no format, and says what to add', async () => {
+  test('is refused if the XML states no format, and the error says what to add', async () => {
     vms.write('vm0', vms.disk('').replace(" type='qcow2'", ''))
     await expect(domain.blockPull('vda')).rejects.toMatchObject({
       code: 'FORMAT_UNKNOWN',
@@ -190,7 +190,7 @@ describe('the job of a disk', () => {
     expect((await job.done).state).toBe('completed')
   })
 
-  test('that is not there cannot be aborted, nor limited', async () => {
+  test('that does not exist cannot be aborted or limited', async () => {
     const none = { code: 'NO_JOB', ...refusal(8, 10, 'invalid argument: disk vda does not have an active block job') }
     await expect(domain.blockJobAbort('vda')).rejects.toMatchObject(none)
     await expect(domain.blockJobSetSpeed(vms.top, '1MiB/s')).rejects.toMatchObject(none)

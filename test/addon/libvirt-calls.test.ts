@@ -67,7 +67,7 @@ describe('virDomainBlockRebase', () => {
     await refused(virt.virDomainBlockRebase(dom, 'vda', null, 0, 0x80), 8, 10, unknown)
   })
 
-  test('wants a base for a relative name of it, before it looks for the disk', async () => {
+  test('requires a base for its relative name, before it looks for the disk', async () => {
     const relative = virt.VIR_DOMAIN_BLOCK_REBASE_RELATIVE
     const message = 'invalid argument: flag VIR_DOMAIN_BLOCK_REBASE_RELATIVE is valid only with non-null base'
     await refused(virt.virDomainBlockRebase(dom, 'none', null, 0, relative), 8, 10, message)

@@ -86,7 +86,7 @@ test('a value that is not a callback is a TypeError', () => {
   }
 })
 
-test('a method on an object that is not its own is a TypeError', async () => {
+test('a method on an object of another class is a TypeError', async () => {
   const typed = binding as unknown as NativeBinding
   const timeouts = { connectTimeout: null, queryTimeout: null, changeTimeout: null }
   const request = { uri: null, domains: [], readOnly: false, backingPaths: null, ...timeouts }

@@ -99,7 +99,7 @@ describe('a full filesystem', () => {
   })
 })
 
-describe('a disk that loses what was written', () => {
+describe('a disk that loses written data', () => {
   // Clusters of 512 bytes are written through the page cache, so that the flush is the first to know. Direct writes
   // prove nothing here: one that runs out of space in its middle is told to have succeeded by Linux's loop device.
   test.each(['io_uring', 'threads'] as const)(

@@ -134,7 +134,7 @@ describe('sizes', () => {
   test.each([
     ['everything', null],
     ['down to the longer base', 2],
-  ])('274: what lies behind the end of a short middle layer reads zero (%s)', async (_title, base) => {
+  ])('274: everything after the end of a short middle layer reads zero (%s)', async (_title, base) => {
     const chain = await makeChain(
       temp.folder(),
       { size: '2M', io: ['write -P 1 0 2M'] },

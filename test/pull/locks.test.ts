@@ -94,7 +94,7 @@ describe('while QEMU runs', () => {
     }
   })
 
-  test('and dies with the image open, nothing is locked any more', async () => {
+  test('and dies with the image open, its locks are gone', async () => {
     const chain = await threeLayers()
     const qemu = await QemuHolder.open(chain.top, 'read-write')
     await qemu.kill()

@@ -95,7 +95,7 @@ describe('a format that no header states', () => {
 })
 
 describe('a base', () => {
-  test('whose name fits two layers is refused with both', async () => {
+  test('whose name matches two layers is refused with both', async () => {
     const chain = await makeChain(temp.folder(), { size: '4M' }, { size: '4M' }, { size: '4M' })
     const { folder, top } = chain
     // The middle layer states its backing file by a name that leads elsewhere from here.
@@ -226,7 +226,7 @@ describe('one bad domain', () => {
     expect(await blockpull('pull', '-c', uri, 'bad', 'vda')).toMatchObject({ code: 1 })
   })
 
-  test('may be one that cannot be read, a folder, a pipe or a link to nothing', async () => {
+  test('may be unreadable, a folder, a pipe or a broken link', async () => {
     const { folder, uri } = await domains()
     writeFileSync(`${folder}/secret.xml`, '<domain/>', { mode: 0o000 })
     mkdirSync(`${folder}/folder.xml`)
@@ -238,7 +238,7 @@ describe('one bad domain', () => {
     expect(stdout).toMatch(/^pipe +no state +- +UNSUPPORTED\nsecret +no state +- +ACCESS_DENIED$/m)
   })
 
-  test('may have the UUID of another, and then both are in error', async () => {
+  test('may have the UUID of another, and then both have an error', async () => {
     const { folder, uri } = await domains()
     const twin = (name: string) =>
       `<domain><name>${name}</name><uuid>c7a5fdbd-edaf-9455-926a-d65c16db1809</uuid></domain>`

@@ -28,7 +28,7 @@ describe('the file named', () => {
     await expectRefusal(path, { code: 'NOT_FOUND', sentence: /missing\.qcow2' failed: No such file or directory/ })
   })
 
-  test('is empty, or anything but an image', async () => {
+  test('is empty or not an image', async () => {
     for (const content of ['', 'Q', 'This is no disk at all.\n'.repeat(40)]) {
       const path = temp.file('text')
       writeFileSync(path, content)

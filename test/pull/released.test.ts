@@ -57,7 +57,7 @@ async function muteMonitor(path: string): Promise<void> {
 }
 
 describe('a base that two disks stand on', () => {
-  test('of one domain is released by the one that is pulled later', async () => {
+  test('of one domain is released by the later pull', async () => {
     const { folder, a, b, mid, base } = await twoOverlays()
     define(folder, 'vm0', a, b)
     const domain = await domainIn(folder)
@@ -90,7 +90,7 @@ describe('a base that two disks stand on', () => {
     expect(ends.flatMap(({ released }) => released).toSorted()).toEqual([base, mid].toSorted())
   })
 
-  test('and of which this process pulls the other slowly, is kept', async () => {
+  test('is kept while this process still pulls the other disk', async () => {
     const { folder, a, b, mid } = await twoOverlays()
     const slow = await pullImage(b, { bandwidth: '64KiB/s' })
     expect(await pulled(a)).toMatchObject({ released: [mid], warnings: [] })

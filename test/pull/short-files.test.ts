@@ -54,7 +54,7 @@ describe('a file that ends inside', () => {
     await expectPulledAsRead(path)
   })
 
-  test('the L1 table, or where it begins', async () => {
+  test('the L1 table, or at its start', async () => {
     const path = await overlay()
     truncateSync(path, 3 * cluster)
     await expectPulledAsRead(path)
@@ -94,7 +94,7 @@ describe('a file that ends inside', () => {
   })
 })
 
-test('an L2 table that begins behind the end of the file is refused, as QEMU finds it wrong', async () => {
+test('an L2 table beyond the end of the file is refused, as in QEMU', async () => {
   const path = await overlay('write -z 0 64k')
   truncateSync(path, 4 * cluster)
   expect((await check(path)).code).toBe(2)

@@ -60,7 +60,7 @@ describe('030, a single drive', () => {
     expect(own.map(({ start, length }) => [start, length])).toEqual([[524288, 65536]])
   })
 
-  test('test_stream_pause and set_speed: a limit set on the way holds the job, lifting it lets it go on', async () => {
+  test('test_stream_pause and set_speed: a limit holds the running job, and lifting it lets it continue', async () => {
     const chain = await makeChain(temp.folder(), { size: '8M', io: ['write -P 5 0 8M'] }, { size: '8M' })
     const judge = await Judge.watch(chain)
     const job = await pullImage(chain.top, { bytesPerSecond: 4096 })
@@ -73,7 +73,7 @@ describe('030, a single drive', () => {
     expect(await judge.complaints(null)).toEqual([])
   })
 
-  test('test_set_speed_invalid: a negative speed is refused and the job goes on', async () => {
+  test('test_set_speed_invalid: a negative speed is refused and the job continues', async () => {
     const chain = await makeChain(temp.folder(), { size: '1M', io: ['write -P 5 0 1M'] }, { size: '1M' })
     await expect(pullImage(chain.top, { bytesPerSecond: -1 })).rejects.toThrow(RangeError)
     const job = await pullImage(chain.top, { bytesPerSecond: 1048576 })

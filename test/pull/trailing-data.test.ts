@@ -165,7 +165,7 @@ describe('a pull that keeps a trailer and dies leaves it raised; a program that'
     return { chain, trailer }
   }
 
-  test('appends to it finds both at the end', async () => {
+  test('appends to the file finds both trailers at the end', async () => {
     const { chain, trailer } = await killed()
     appendFileSync(chain.top, 'RECORD-2')
     await pulled(chain.top, { trailingData: 'keep' })

@@ -29,7 +29,7 @@ async function opened(folder: string, ...layers: readonly string[]) {
   return await LiveDisk.start(chain, { diskArgs: driveArgs(chain) })
 }
 
-test('a name that fits two layers is refused with both, and means the upper one in vir* calls', async () => {
+test('a name that matches two layers is refused with both, and means the upper one in vir* calls', async () => {
   const folder = temp.folder()
   for (const name of ['a', 'b', 'domains']) mkdirSync(`${folder}/${name}`)
   await makeChain(`${folder}/b`, { name: 'x', size: '4M', io: ['write -P 9 0 1M'] })

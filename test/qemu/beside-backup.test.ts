@@ -128,7 +128,7 @@ describe('a job of another program', () => {
     expect(await live.complaints(null)).toEqual([])
   })
 
-  test('cannot begin beside a pull', async () => {
+  test('cannot start beside a pull', async () => {
     const { live, domain, begin } = await startDisk()
     const job = await domain.blockPull('vda', slow)
     const backup = begin('blockdev-backup', { device: 'layer2', target: 'target', sync: 'full' })
@@ -160,7 +160,7 @@ async function startThreaded(node: string, ...options: readonly string[]) {
   return { folder, live, client, domain, mirror }
 }
 
-test('a mirror that begins during a pull, on a filter above: the job waits at pending until it is over', async () => {
+test('a mirror that starts during a pull, on a filter above: the job waits at pending for its end', async () => {
   const filter = { driver: 'throttle', 'node-name': 'filter', 'throttle-group': 'group', file: 'layer1' }
   const group = ['-object', 'throttle-group,id=group', '-blockdev', JSON.stringify(filter)]
   const { live, client, domain, mirror } = await startThreaded('filter', ...group)
@@ -178,7 +178,7 @@ test('a mirror that begins during a pull, on a filter above: the job waits at pe
   expect(await live.complaints(null)).toEqual([])
 })
 
-test('a mirror of a disk in an I/O thread: a pull that has nothing to move is refused as well', async () => {
+test('a mirror of a disk in an I/O thread: even a pull that has nothing to move is refused', async () => {
   const { folder, live, domain, mirror } = await startThreaded('layer1')
   await mirror()
   await expect(domain.blockPull('vda', { base: `${folder}/layer0` })).rejects.toMatchObject({

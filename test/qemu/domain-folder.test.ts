@@ -179,7 +179,7 @@ test('a guest without XML is a domain by its socket', async () => {
   expect(await live.complaints(vms.base)).toEqual([])
 })
 
-test("libvirt's calls: MiB/s reach QEMU as bytes, one too many is an overflow that begins nothing", async () => {
+test("libvirt's calls: MiB/s reach QEMU as bytes, and an overflow starts nothing", async () => {
   const { vms, chain } = await makeFolder()
   const live = await LiveDisk.start(chain)
   const connection = await virt.virConnectOpen(vms.uri)

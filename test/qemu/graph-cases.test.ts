@@ -80,7 +80,7 @@ describe('030, TestQuorum', () => {
   })
 })
 
-describe('an image that QEMU has open otherwise than its header says', () => {
+describe('an image that QEMU has opened differently than its header states', () => {
   const overlay = () =>
     makeChain(
       temp.folder(),
@@ -93,7 +93,7 @@ describe('an image that QEMU has open otherwise than its header says', () => {
     return ['-blockdev', JSON.stringify(node), '-device', 'virtio-blk-pci,drive=top']
   }
 
-  test('without the backing file that it states: refused, since QEMU would call it completed', async () => {
+  test('without the backing file that it states: refused, since QEMU would report success', async () => {
     const chain = await overlay()
     const live = await LiveDisk.start(chain, { diskArgs: opened(chain, null) })
     const message = expect.stringContaining(`without the backing file 'other' that its header states`)

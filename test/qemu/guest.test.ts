@@ -82,7 +82,7 @@ test('a guest that writes during pulls, to a base and whole, reads its own bytes
   expect(digestOf(`${folder}/flat.raw`)).toBe(seenByGuest)
 })
 
-test('a guest notices one block that changed without it, and the end of QEMU', async () => {
+test('a guest notices a block that it did not change, and the end of QEMU', async () => {
   const folder = temp.folder()
   const raw = `${folder}/disk.raw`
   writeFileSync(raw, randomBytes(8 << 20))

@@ -68,7 +68,7 @@ test('an internal snapshot taken during the pull keeps the backing file', async 
   expect(await live.complaints(pathAt(chain, 1))).toEqual([])
 })
 
-describe('nothing is released that is read by', () => {
+describe('no file is released that is read by', () => {
   const nbd = { addr: { type: 'unix', data: { path: 'nbd' } } }
   test.each([
     ['an export of the layer', [], 'base', true],
@@ -109,7 +109,7 @@ describe('a copy-on-read filter over the disk', () => {
     return { chain, live: await LiveDisk.start(chain, { diskArgs, disks: [] }) }
   }
 
-  test('and a backing file shorter than that: refused, as QEMU would write rubbish behind its end', async () => {
+  test('over a shorter backing file is refused, since QEMU would write garbage after its end', async () => {
     const { chain, live } = await start('512k')
     await expect(live.pull({}, 'd0')).rejects.toMatchObject({
       code: 'UNSUPPORTED',
@@ -119,7 +119,7 @@ describe('a copy-on-read filter over the disk', () => {
     expect(await live.complaints(pathAt(chain, 1))).toEqual([])
   })
 
-  test('and one as long: pulled, and what the guest reads meanwhile is right', async () => {
+  test('over a backing file of equal length is pulled, and the guest reads the right bytes', async () => {
     const { live } = await start('1M')
     const pull = live.pull({ bytesPerSecond: 1 << 18 }, 'd0')
     const line = 'qemu-io -d /machine/peripheral/d0/virtio-backend "read 0 1M"'

@@ -59,7 +59,7 @@ describe('a guest that is saved in the middle of a pull, and continues', () => {
     await expectWhole(live)
   })
 
-  test('and the pull is aborted while it is saved: cancelled, and the backing file stays', async () => {
+  test('an abort while the guest is saved cancels the pull, and the backing file stays', async () => {
     const { live, client } = await start()
     await client.execute('cont')
     const job = await (await live.domain()).blockPull('vda', slow)

@@ -111,7 +111,7 @@ test.each(['blockdev', 'drive'] as const)('right after completed, opened by -%s:
   expect(await live.complaints(null, true)).toEqual([])
 })
 
-test('without the flushes the same death loses what was pulled', async () => {
+test('without the flushes the same kill loses the pulled data', async () => {
   const { live } = await start()
   const client = await live.client()
   await client.execute('block-stream', { 'job-id': 'plain', device: 'layer2' })

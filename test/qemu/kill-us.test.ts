@@ -69,7 +69,7 @@ const nextEnd = (connection: Connection) =>
   new Promise<BlockJobEvent>((resolve) => connection.once('blockJob', resolve))
 
 describe('killed', () => {
-  test('while the job runs: the next connection finishes it, and says so', async () => {
+  test('while the job runs: the next connection finishes it, and reports that', async () => {
     const { live } = await start()
     await killWhileItRuns(live)
     const connection = await live.connect()

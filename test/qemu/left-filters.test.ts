@@ -68,7 +68,7 @@ describe.each(instants)('killed in %s', (_, command, passing) => {
     await expectFinished(live)
   })
 
-  test('a QEMU that is killed then leaves a whole image', async () => {
+  test('a QEMU that is killed at that moment leaves a whole image', async () => {
     const live = await left()
     await live.qemu.kill()
     expect(await live.complaints(passing === 0 ? (live.chain.layers[1]?.path ?? '') : null, true)).toEqual([])

@@ -120,7 +120,7 @@ test.each([
 
 describe('killed again while it takes over the orphaned job', () => {
   test.each([
-    ['before the limit of the job is set anew', 'block-job-set-speed', 'before'],
+    ['before the limit of the job is set again', 'block-job-set-speed', 'before'],
     ['between its limit and its resumption', 'block-job-resume', 'before'],
     ['once it was resumed', 'block-job-resume', 'after'],
   ] as const)('%s: the job continues, and the same call joins it', async (_, command, side) => {
@@ -136,7 +136,7 @@ describe('killed again while it takes over the orphaned job', () => {
     await expectWhole(live)
   })
 
-  test("between a left filter's removal and block-stream: the old chain, and the same call completes", async () => {
+  test('before block-stream, without the orphaned filter: the old chain, and the same call completes', async () => {
     const { live, base } = await start()
     const proxy = live.proxy as NonNullable<typeof live.proxy>
     const flushing = proxy.hold(flush, 'after', 1)

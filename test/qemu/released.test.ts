@@ -60,7 +60,7 @@ async function pulled(connection: Connection, name: string, disk: string) {
 const completed = { state: 'completed', warnings: [] }
 
 describe('a base that two disks stand on', () => {
-  test('of one guest is released by the one that is pulled later', async () => {
+  test('of one guest is released by the later pull', async () => {
     const { folder, a, b, mid, base } = await twoChains()
     define(folder, 'vm0', a, b)
     await run(folder, 'vm0', ...driveArgs(a, 'one'), ...driveArgs(b, 'two'))
@@ -78,7 +78,7 @@ describe('a base that two disks stand on', () => {
     expect(ends.flatMap(({ released }) => released).toSorted()).toEqual([base, mid].toSorted())
   })
 
-  test('of two guests is released by the one that is pulled later', async () => {
+  test('of two guests is released by the later pull', async () => {
     const { folder, a, b, mid, base } = await twoChains()
     define(folder, 'vm0', a)
     await run(folder, 'vm0', ...blockdevArgs(a))
@@ -88,7 +88,7 @@ describe('a base that two disks stand on', () => {
     expect(await pulled(connection, 'vm1', b.top)).toMatchObject({ ...completed, released: [base] })
   })
 
-  test('of a guest and of a domain that is shut off is released by the one that is pulled later', async () => {
+  test('of a guest and of a shut-off domain is released by the later pull', async () => {
     const { folder, a, b, mid, base } = await twoChains()
     define(folder, 'vm0', a)
     define(folder, 'vm1', b)
@@ -98,7 +98,7 @@ describe('a base that two disks stand on', () => {
     expect(await pulled(connection, 'vm1', 'vda')).toMatchObject({ ...completed, released: [base] })
   })
 
-  test('of a domain that is shut off and of a guest is released by the one that is pulled later', async () => {
+  test('of a shut-off domain and of a guest is released by the later pull', async () => {
     const { folder, a, b, mid, base } = await twoChains()
     define(folder, 'vm0', a)
     await run(folder, 'vm1', ...driveArgs(b, 'drive0'))

@@ -53,7 +53,7 @@ describe('an outcome', () => {
   })
 })
 
-describe('a temporary active image is refused, and nothing is called released:', () => {
+describe('a temporary active image is refused, and no file is reported as released:', () => {
   test.each([
     ['-snapshot', ['-snapshot'], ''],
     ['snapshot=on', [], ',snapshot=on'],

@@ -276,7 +276,7 @@ describe('030, disks that do not exist or must not be written', () => {
   })
 })
 
-describe('what QEMU would do wrong', () => {
+describe('pulls that QEMU would get wrong', () => {
   test('a top with internal snapshots is refused', async () => {
     const chain = await singleDrive()
     await qemuImg('snapshot', '-c', 'before', chain.top)

@@ -59,7 +59,7 @@ async function jobs(client: QmpClient): Promise<{ id: string; status: string }[]
 }
 
 describe('a pull', () => {
-  test('that completes says so, draws no bar without a terminal, and leaves a disk of its own', async () => {
+  test('that completes says so, draws no bar without a terminal, and leaves an independent disk', async () => {
     const { disk, isPulled, folder } = await startGuest()
     const { code, stdout, stderr } = await blockpull('pull', ...disk)
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })

@@ -89,7 +89,7 @@ describe('an honest QEMU: a pull is completed, verified, and releases what it sa
   })
 })
 
-describe('a lie is a failure, and what is needed is kept', () => {
+describe('a lie is a failure, and needed files are kept', () => {
   test.each<[string, FileLie]>([
     ['another image is filled', { fills: 'mid' }],
     ['nothing is copied', { skipsWrites: true }],

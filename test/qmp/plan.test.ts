@@ -51,7 +51,7 @@ describe('a plan', () => {
     expect(await endOf(job)).toBe('completed')
   })
 
-  test('that reads is refused, since QEMU does the reading', async () => {
+  test('that reads the data is refused, since QEMU does the reading', async () => {
     const { domain } = await start(temp)
     await expect(domain.plan('vda', { readData: true })).rejects.toMatchObject({
       code: 'UNSUPPORTED',

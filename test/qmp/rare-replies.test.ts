@@ -241,7 +241,7 @@ describe('a job that', () => {
     expect(events).toMatchObject([{ status: 1, error: { code } }])
   })
 
-  test('fails when it is finalized has failed', async () => {
+  test('fails when it is finalized is reported as failed', async () => {
     const { peer, job, flush } = await startAtFlush(temp)
     peer.fail(jobIn(peer), 'No space left on device')
     flush.release()

@@ -97,7 +97,7 @@ describe('before QEMU is asked', () => {
     expect(deeds(peer)).toEqual([])
   })
 
-  test('a limit that is too large is refused after whatever is wrong with the disk, as in libvirt', async () => {
+  test('a fault of the disk is reported before a limit that is too large, as in libvirt', async () => {
     const folder = temp.folder()
     const peer = await startPeer(temp, [], { path: `${folder}/vm0.qmp` })
     const disk = (target: string, path: string) =>
@@ -227,7 +227,7 @@ describe('an abort', () => {
   })
 })
 
-test('every limit that is set reaches QEMU, and a job that another version runs takes it too', async () => {
+test('every new limit reaches QEMU, even for a job of another version', async () => {
   for (const version of [versions.qemu42, versions.qemu72, versions.qemu101Strict]) {
     const { domain, peer } = await start(temp, [], { version })
     const job = await domain.blockPull('vda', { bandwidth: '1MiB/s' })

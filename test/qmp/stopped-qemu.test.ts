@@ -125,7 +125,7 @@ describe('a server that is not a QMP monitor', () => {
   )
 })
 
-test('a monitor at a path that no socket address holds is pulled by', async () => {
+test('a monitor works at a path that is too long for a socket address', async () => {
   const { folder, top, qemu } = await startGuest()
   const deep = join(temp.folder(), 'd'.repeat(100))
   mkdirSync(deep)

@@ -40,8 +40,7 @@ constexpr int kReadsAtOnce = 4;
 /// Most bytes that wait to be sent. Commands are small, so a peer that leaves more unread is dead.
 constexpr std::size_t kUnsentBytes = std::size_t{4} << 20U;
 
-/// QEMUs of one version list the same commands, some 20 KB of names. A thousand monitors share
-/// them.
+/// QEMUs of one version list the same commands, some 20 KB. A thousand monitors share them.
 std::shared_ptr<const CommandSet> shared_set(CommandSet commands) {
   static std::mutex mutex;
   static auto* const latest = new std::weak_ptr<const CommandSet>;
