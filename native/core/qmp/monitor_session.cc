@@ -18,7 +18,6 @@
 namespace blockpull::qmp {
 namespace {
 
-using std::chrono::duration_cast;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
@@ -201,7 +200,7 @@ Nanoseconds MonitorSession::silent_for() const {
 }
 
 void MonitorSession::greeting_overdue() {
-  const auto waited = duration_cast<milliseconds>(deadlines_.connect).count();
+  const auto waited = std::chrono::duration_cast<milliseconds>(deadlines_.connect).count();
   lose_ungreeted(text("sent no greeting in ", waited, " ms"));
 }
 

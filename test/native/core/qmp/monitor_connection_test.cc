@@ -116,8 +116,8 @@ TEST_F(MonitorConnectionTest, AnotherGreetingIsReportedWithItsFirstBytes) {
   const std::vector<std::pair<std::string, std::string>> greetings{
       {"QEMU 7.2.22 monitor - type 'help' for more information\r\n", "human monitor, not QMP"},
       {"(qemu) ", "human monitor, not QMP"},
-      {"HTTP/1.1 400 Bad Request\r\n", "begins with 'HTTP/1.1 400 Bad Request..' (byte 0x48)"},
-      {"\xff\xfd", "begins with '..' (byte 0xff)"},
+      {"HTTP/1.1 400 Bad Request\r\n", "starts with 'HTTP/1.1 400 Bad Request..' (byte 0x48)"},
+      {"\xff\xfd", "starts with '..' (byte 0xff)"},
       {R"({"jsonrpc": "2.0"})", "does not speak QMP"},
       {"{]", "does not speak QMP"},
   };
