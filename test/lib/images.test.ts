@@ -49,7 +49,7 @@ describe('the calls', () => {
       backingFormats: null,
       backingPaths: null,
       base: null,
-      bytesPerSecond: 512000n,
+      bandwidth: 512000n,
       siblings: null,
       trailingData: 'refuse',
     })

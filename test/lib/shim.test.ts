@@ -68,6 +68,6 @@ describe('blockpull shim-path', () => {
   it('takes no argument', async () => {
     const terminal = new FakeTerminal()
     await expect(terminal.run('shim-path x')).resolves.toBe(2)
-    expect(terminal.err).toContain("argument 'x' is one too many; expected options only")
+    expect(terminal.err).toContain("argument 'x' is unexpected; expected options only")
   })
 })

@@ -107,7 +107,7 @@ describe('a chain that cannot be read may need any file', () => {
     writeFileSync(join(folder, 'torn.xml'), '<domain><name>torn</na')
     const { state, released, warnings } = await pulledDisk(domain)
     expect({ state, released }).toEqual({ state: 'completed', released: [] })
-    expect(warnings).toEqual([expect.stringMatching(/cannot be read: .*torn\.xml/)])
+    expect(warnings).toEqual([expect.stringMatching(/cannot be read may need them: .*torn\.xml/)])
   })
 
   test('a domain whose disk is not there', async () => {

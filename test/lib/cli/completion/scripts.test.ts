@@ -47,7 +47,7 @@ it.each([
 it.each([
   ['completion', 'SHELL is missing'],
   ['completion tcsh', "shell is 'tcsh'; expected bash, zsh, fish"],
-  ['completion bash zsh', "argument 'zsh' is one too many"],
+  ['completion bash zsh', "argument 'zsh' is unexpected"],
 ])('blockpull %s is refused', async (line, sentence) => {
   const terminal = new FakeTerminal()
   await expect(terminal.run(line)).resolves.toBe(2)
