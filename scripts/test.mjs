@@ -104,9 +104,7 @@ function readJunit(file) {
 function runCmakeJs() {
   console.log('test: building the addon with cmake-js, and running its tests (minutes when from nothing)')
   const out = join(root, 'build-cmake/cmake-js')
-  // As the package's binaries are compiled, so that ccache compiles each file once.
-  const flags = ['--CDCMAKE_CXX_FLAGS_RELEASE=-O2 -ffunction-sections -fdata-sections']
-  if (!quietly(join(root, 'node_modules/.bin/cmake-js'), ['compile', '-T', 'blockpull', '-O', out, ...flags])) {
+  if (!quietly(join(root, 'node_modules/.bin/cmake-js'), ['compile', '-T', 'blockpull', '-O', out])) {
     console.error('test: the addon does not build with cmake-js')
     return partFailed
   }
