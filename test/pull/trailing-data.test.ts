@@ -244,7 +244,9 @@ test('the exact end of a compressed cluster is the end of use', async () => {
   await qemuIo(chain.top, 'qcow2', 'write -c -P 5 0 64k')
   expect((await plan(chain.top)).refusals).toEqual([])
   appendFileSync(chain.top, '{"a":1}')
-  await expect(pullImage(chain.top)).rejects.toMatchObject({ message: expect.stringContaining('has 7 bytes after its end') })
+  await expect(pullImage(chain.top)).rejects.toMatchObject({
+    message: expect.stringContaining('has 7 bytes after its end'),
+  })
 })
 
 test("compressed clusters that the guest has overwritten are nobody else's bytes", async () => {
