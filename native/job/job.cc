@@ -76,15 +76,15 @@ void Job::begin() {
   });
   has_begun_ = true;
   for (const auto& call : std::exchange(early_, {})) {
-    call();
+    call(finished_ ? nullptr : work_.get());
   }
 }
 
 /// Another thread may find the job before its begin() is posted.
-void Job::post(std::function<void()> call) {
+void Job::post(std::function<void(Work*)> call) {
   host_.post([self = shared_from_this(), call = std::move(call)]() mutable {
     if (self->has_begun_) {
-      call();
+      call(self->finished_ ? nullptr : self->work_.get());
     } else {
       self->early_.push_back(std::move(call));
     }
@@ -109,29 +109,29 @@ void Job::stop(Stop how) {
   if (has_ended(expected)) {
     return;
   }
-  post([self = shared_from_this(), how] {
-    if (self->work_ != nullptr && !self->finished_) {
-      self->work_->stop(how);
+  post([how](Work* work) {
+    if (work != nullptr) {
+      work->stop(how);
     }
   });
 }
 
 void Job::set_bandwidth(std::uint64_t bandwidth) {
   bandwidth_ = bandwidth;
-  post([self = shared_from_this(), bandwidth] {
-    if (self->work_ != nullptr && !self->finished_) {
-      self->work_->set_bandwidth(bandwidth);
+  post([bandwidth](Work* work) {
+    if (work != nullptr) {
+      work->set_bandwidth(bandwidth);
     }
   });
 }
 
 void Job::try_bandwidth(std::uint64_t bandwidth, std::function<void(Result<void>)> done) {
-  post([self = shared_from_this(), bandwidth, done = std::move(done)] {
-    if (self->work_ == nullptr || self->finished_) {
+  post([self = shared_from_this(), bandwidth, done = std::move(done)](Work* work) {
+    if (work == nullptr) {
       done(make_error(ErrorKind::kNoJob, "the job had ended before its limit was changed"));
       return;
     }
-    self->work_->try_bandwidth(bandwidth, [self, bandwidth, done](Result<void> result) {
+    work->try_bandwidth(bandwidth, [self, bandwidth, done](Result<void> result) {
       if (result.ok()) {
         self->bandwidth_ = bandwidth;
       }
@@ -141,19 +141,19 @@ void Job::try_bandwidth(std::uint64_t bandwidth, std::function<void(Result<void>
 }
 
 void Job::resume(std::function<void(Result<void>)> done) {
-  post([self = shared_from_this(), done = std::move(done)] {
-    if (self->work_ == nullptr || self->finished_) {
+  post([done = std::move(done)](Work* work) {
+    if (work == nullptr) {
       done(make_error(ErrorKind::kNoJob, "the job had ended before it was resumed"));
     } else {
-      self->work_->resume(done);
+      work->resume(done);
     }
   });
 }
 
 void Job::fail_rather_than_stop() {
-  post([self = shared_from_this()] {
-    if (self->work_ != nullptr && !self->finished_) {
-      self->work_->fail_rather_than_stop();
+  post([](Work* work) {
+    if (work != nullptr) {
+      work->fail_rather_than_stop();
     }
   });
 }

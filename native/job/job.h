@@ -123,8 +123,9 @@ class Job : public std::enable_shared_from_this<Job> {
  private:
   Job(Host& host, std::shared_ptr<Work> work, Registry::Claim claim, JobOptions options);
   void begin();
-  /// Runs `call` on the host's thread, not before the work has begun.
-  void post(std::function<void()> call);
+  /// Runs `call` on the host's thread, not before the work has begun; with nullptr once the work is
+  /// done.
+  void post(std::function<void(Work*)> call);
   void work_finished(Ending ending);
   void close_work(const Ending& ending);
   void judge();
@@ -148,7 +149,7 @@ class Job : public std::enable_shared_from_this<Job> {
   std::uint64_t sample_ticket_ = 0;
   /// Host's thread only: the work has begun, and what was asked of it before.
   bool has_begun_ = false;
-  std::vector<std::function<void()>> early_;
+  std::vector<std::function<void(Work*)>> early_;
   /// Host's thread only: the work item is done.
   bool finished_ = false;
 

@@ -48,12 +48,12 @@ std::string job_id_for(job::Kind kind, std::string_view disk_name, std::string_v
   return text(id, "-", hash_digits(node_name));
 }
 
-std::string own_job_id(const std::vector<qmp::BlockJob>& jobs, job::Kind kind,
-                       std::string_view disk_name, std::string_view node_name) {
+const qmp::BlockJob* find_own_job(const std::vector<qmp::BlockJob>& jobs,
+                                  std::string_view node_name) {
   const auto own = std::find_if(jobs.begin(), jobs.end(), [node_name](const qmp::BlockJob& job) {
     return is_job_on(job.id, node_name);
   });
-  return own == jobs.end() ? job_id_for(kind, disk_name, node_name) : own->id;
+  return own == jobs.end() ? nullptr : &*own;
 }
 
 bool is_our_job(std::string_view id) {

@@ -29,10 +29,10 @@ namespace blockpull::driver::qemu {
 [[nodiscard]] std::string job_id_for(job::Kind kind, std::string_view disk_name,
                                      std::string_view node_name);
 
-/// The id of our job on that node: the one that QEMU lists, else the one that a new job gets.
-/// Version 0.1.0 may have named it, or a process that knew the disk by another name.
-[[nodiscard]] std::string own_job_id(const std::vector<qmp::BlockJob>& jobs, job::Kind kind,
-                                     std::string_view disk_name, std::string_view node_name);
+/// Our job on the node with that name, or nullptr. Its id may be one of version 0.1.0, or name the
+/// disk as another process knows it.
+[[nodiscard]] const qmp::BlockJob* find_own_job(const std::vector<qmp::BlockJob>& jobs,
+                                                std::string_view node_name);
 
 /// Whether this library started a job with that id.
 [[nodiscard]] bool is_our_job(std::string_view id);

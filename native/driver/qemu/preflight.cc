@@ -29,10 +29,9 @@ Result<void> check_commands(const qmp::Peer& peer) {
                          "missing), so a pull under its guest is not supported; QEMU 4.2 can"));
 }
 
-/// The job with the plan's id that an earlier process started; kJobActive if it cannot be taken
-/// over.
-Result<std::optional<StreamPlan>> find_own_job(const GuestView& view, const StreamPlan& plan) {
-  const qmp::BlockJob* const job = qmp::find_job(view.jobs, plan.job_id);
+/// The plan of our job that QEMU has already, if it has one; kJobActive if it cannot be taken over.
+Result<std::optional<StreamPlan>> plan_of_own_job(const GuestView& view, const StreamPlan& plan,
+                                                  const qmp::BlockJob* job) {
   if (job == nullptr) {
     return std::optional<StreamPlan>();
   }
@@ -167,7 +166,10 @@ Result<Preflight> preflight(const GuestView& view, GuestPullOptions options,
   found.plan = std::move(judged->plan);
   found.plan.has_run_state = offers_run_state(view.peer);
   found.plan.state = view.state;
-  found.plan.job_id = own_job_id(view.jobs, found.plan.kind, found.plan.disk_name, found.plan.node);
+  const qmp::BlockJob* const own_job = find_own_job(view.jobs, found.plan.node);
+  found.plan.job_id = own_job != nullptr
+                          ? own_job->id
+                          : job_id_for(found.plan.kind, found.plan.disk_name, found.plan.node);
   const BlockNode& active = view.graph.nodes()[*top];
   const std::vector<std::size_t> chain = view.graph.chain_from(*top);
   for (const auto& allowed :
@@ -185,7 +187,7 @@ Result<Preflight> preflight(const GuestView& view, GuestPullOptions options,
   if (tracked_job.is_there && found.tracked_job == nullptr) {
     found.refusals.push_back(make_error(ErrorKind::kJobActive,
                                         text("job '", id, "' is already tracked by this process")));
-  } else if (auto there = find_own_job(view, found.plan); there.ok()) {
+  } else if (auto there = plan_of_own_job(view, found.plan, own_job); there.ok()) {
     found.there = std::move(there).value();
   } else {
     found.refusals.push_back(std::move(there).error());

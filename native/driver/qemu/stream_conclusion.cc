@@ -64,13 +64,8 @@ void StreamConclusion::prepare(const RunState& state, std::function<void(Prepara
 }
 
 void StreamConclusion::ask_view(TakeView then) {
-  query_guest(monitor_, [weak = weak_from_this(), calls = calls_, then](Result<GuestView> view) {
-    const auto shared = std::make_shared<Result<GuestView>>(std::move(view));
-    calls->post([weak, shared, then] {
-      if (const auto self = weak.lock()) {
-        (self.get()->*then)(shared);
-      }
-    });
+  query_guest(monitor_, [take = calls_->posted(if_alive(then))](Result<GuestView> view) {
+    take(std::make_shared<Result<GuestView>>(std::move(view)));
   });
 }
 
@@ -142,11 +137,7 @@ void StreamConclusion::take_preparing_flush(const Result<Flushed>& flushed) {
     return;
   }
   note(*flushed);
-  look_at_content([weak = weak_from_this()](const Result<ContentSeen>& seen) {
-    if (const auto self = weak.lock()) {
-      self->take_content(seen);
-    }
-  });
+  look_at_content(if_alive(&StreamConclusion::take_content));
 }
 
 void StreamConclusion::look_at_content(std::function<void(Result<ContentSeen>)> done) {
@@ -259,11 +250,7 @@ void StreamConclusion::take_last_flush(const Result<Flushed>& flushed) {
     return;
   }
   // QEMU or another program finalized the job before we had looked.
-  look_at_content([weak = weak_from_this()](const Result<ContentSeen>& seen) {
-    if (const auto self = weak.lock()) {
-      self->take_late_content(seen);
-    }
-  });
+  look_at_content(if_alive(&StreamConclusion::take_late_content));
 }
 
 void StreamConclusion::take_late_content(const Result<ContentSeen>& seen) {
@@ -282,11 +269,7 @@ void StreamConclusion::read_header() {
   if (content_ == Content::kUnseen) {
     not_verified(why_unseen_);
   }
-  check_header(host_, plan_, [weak = weak_from_this()](const Result<std::string>& unseen) {
-    if (const auto self = weak.lock()) {
-      self->take_header(unseen);
-    }
-  });
+  check_header(host_, plan_, if_alive(&StreamConclusion::take_header));
 }
 
 void StreamConclusion::take_header(const Result<std::string>& unseen) {
@@ -302,13 +285,7 @@ void StreamConclusion::take_header(const Result<std::string>& unseen) {
     not_verified(*unseen);
   }
   read_back_by_node(monitor_, promise_of(plan_),
-                    [weak = weak_from_this(), calls = calls_](Result<NodeSeen> verdict) {
-                      calls->post([weak, verdict = std::move(verdict)] {
-                        if (const auto self = weak.lock()) {
-                          self->take_verdict(verdict);
-                        }
-                      });
-                    });
+                    calls_->posted(if_alive(&StreamConclusion::take_verdict)));
 }
 
 void StreamConclusion::take_verdict(const Result<NodeSeen>& verdict) {

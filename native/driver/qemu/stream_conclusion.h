@@ -70,6 +70,16 @@ class StreamConclusion final : public JobOperations,
 
   using TakeView = void (StreamConclusion::*)(const std::shared_ptr<Result<GuestView>>&);
 
+  /// A callback that hands what it is given to `take`, unless the job has ended by then.
+  template <typename T>
+  [[nodiscard]] auto if_alive(void (StreamConclusion::*take)(const T&)) {
+    return [weak = weak_from_this(), take](const T& given) {
+      if (const auto self = weak.lock()) {
+        (self.get()->*take)(given);
+      }
+    };
+  }
+
   /// Queries a view, and calls `then` on the host's thread.
   void ask_view(TakeView then);
   void take_snapshots(const std::shared_ptr<Result<GuestView>>& told);

@@ -17,10 +17,10 @@ namespace {
 /// The job of `view` on that disk: ours by its id, or one that works on its active layer. Lower
 /// layers may also belong to another disk. A QEMU that does not report which nodes its jobs use has
 /// named the job after the disk's device.
-const qmp::BlockJob* job_on(const driver::qemu::GuestView& view, std::size_t node,
-                            const std::string& our_id) {
+const qmp::BlockJob* job_on(const driver::qemu::GuestView& view, std::size_t node) {
+  const std::string& node_name = view.graph.nodes()[node].name;
   for (const qmp::BlockJob& job : view.jobs) {
-    if (job.id == our_id || view.graph.is_job_on(job.id, node) ||
+    if (driver::qemu::is_job_on(job.id, node_name) || view.graph.is_job_on(job.id, node) ||
         job.id == view.graph.disk_name(node)) {
       return &job;
     }
@@ -43,19 +43,17 @@ Result<FoundJob> find_in_view(const Search& search, const driver::qemu::GuestVie
   if (!node.ok()) {
     return no_such_disk(on.disk, node.error());
   }
-  const std::string name = on.disk.source.empty() ? view.graph.disk_name(*node) : on.disk.target;
-  const std::string& node_name = view.graph.nodes()[*node].name;
   FoundJob found;
   found.target = on.disk.target;
-  found.job = connection->engine().registry().find_in_guest(monitor->path(), node_name);
+  found.job = connection->engine().registry().find_in_guest(monitor->path(),
+                                                            view.graph.nodes()[*node].name);
   if (found.job != nullptr) {
     if (const auto own = connection->jobs().find(on.domain.uuid, on.disk.target)) {
       found.live_id = own->id;
     }
     return found;
   }
-  const qmp::BlockJob* const job =
-      job_on(view, *node, driver::qemu::own_job_id(view.jobs, job::Kind::kPull, name, node_name));
+  const qmp::BlockJob* const job = job_on(view, *node);
   if (job == nullptr) {
     return found;
   }

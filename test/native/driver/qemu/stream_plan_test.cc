@@ -352,7 +352,9 @@ TEST(StreamPlanTest, AJobThatVersion010BeganKeepsItsId) {
   const auto own = [](const std::string& listed) {
     qmp::BlockJob there;
     there.id = listed;
-    return own_job_id({there}, job::Kind::kPull, "vda", "a");
+    const std::vector<qmp::BlockJob> jobs{there};
+    const qmp::BlockJob* const found = find_own_job(jobs, "a");
+    return found != nullptr ? found->id : job_id_for(job::Kind::kPull, "vda", "a");
   };
   for (const char* const ours :
        {"blockpull-vda-e40c292c", "blockpull-pull-vda-e40c292c", "blockpull-pull-disk0-e40c292c"}) {
