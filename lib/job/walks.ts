@@ -8,6 +8,7 @@
 // job's listeners, and does not fail the call.
 
 import type { NativeWalk, NativeWalkProgress } from '../native.js'
+import type { WalkGiven } from '../options/options.js'
 import { AbortError, BlockPullError, called } from '../results/errors.js'
 import type { WalkProgress } from '../results/structs.js'
 import { onAbort } from './abort-listeners.js'
@@ -17,13 +18,6 @@ const intervalMs = 100
 
 /** How long an aborted call may take to end before its caller returns. */
 const lastPatienceMs = 100
-
-/** The arguments of such a call, apart from its request. */
-export interface WalkGiven {
-  readonly signal: AbortSignal | null
-  readonly onProgress: ((progress: WalkProgress<never>) => void) | null
-  readonly bigint: boolean
-}
 
 function abortedBy(signal: AbortSignal): AbortError {
   return new AbortError(signal.reason, 'the call was aborted by its signal; nothing was changed')

@@ -6,7 +6,6 @@
 // units and `undefined` gone. Every TypeError and RangeError about input comes from here, from `connect-options.ts`, or
 // from the checks and quantities that both use. All of them come before the addon is called.
 
-import type { WalkGiven } from '../job/walks.js'
 import { VIR_ERR_ARGUMENT_UNSUPPORTED, VIR_FROM_QEMU } from '../libvirt/errors.js'
 import type {
   NativeBackingFormats,
@@ -18,6 +17,7 @@ import type {
   NativePullRequest,
 } from '../native.js'
 import { refusal } from '../results/errors.js'
+import type { WalkProgress } from '../results/structs.js'
 import * as check from './argument-checks.js'
 import type {
   BackingFormatOptions,
@@ -50,6 +50,13 @@ export interface DiskPull {
   readonly formats: NativeBackingFormats
   readonly onError: 'report' | 'stop' | 'enospc'
   readonly trailingData: TrailingPolicy
+}
+
+/** The arguments of a call that walks tables or data, apart from its request. */
+export interface WalkGiven {
+  readonly signal: AbortSignal | null
+  readonly onProgress: ((progress: WalkProgress<never>) => void) | null
+  readonly bigint: boolean
 }
 
 /** A plan of a domain's disk, read. */

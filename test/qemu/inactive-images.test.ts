@@ -8,7 +8,7 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { makeChain } from '../support/images/stream-case.js'
 import { GuestPuller } from '../support/processes/guest-puller.js'
 import { beginSlowMigration, cancelMigration, save, untilStatus } from '../support/qemu/guest-states.js'
-import { LiveDisk } from '../support/qemu/live-disk.js'
+import { LiveDisk, type LiveDiskOptions } from '../support/qemu/live-disk.js'
 import { expectWhole } from '../support/qemu/live-verdict.js'
 import { TempFolder } from '../support/temp-folder.js'
 
@@ -17,14 +17,14 @@ afterAll(() => temp.remove())
 
 const slow = { bytesPerSecond: 1 << 19 }
 
-async function start(change: (path: string) => void = () => undefined) {
+async function start(change: (path: string) => void = () => undefined, options: LiveDiskOptions = {}) {
   const chain = await makeChain(
     temp.folder(),
     { name: 'base', size: '4M', io: ['write -P 1 0 4M'] },
     { name: 'top', size: '4M', io: ['write -P 2 0 64k'] },
   )
   change(chain.top)
-  const live = await LiveDisk.start(chain)
+  const live = await LiveDisk.start(chain, options)
   return { live, client: await live.client() }
 }
 
@@ -133,6 +133,27 @@ test('a reap restarts a job that ran untracked while its guest was saved', async
   await expect.poll(() => live.jobs()).toMatchObject([{ status: 'pending' }])
   await client.execute('cont')
   expect(await (await live.domain()).reap()).toMatchObject([{ outcome: { state: 'completed', verified: true } }])
+  await expectWhole(live)
+})
+
+test('a process killed between the cancel of a job and its restart: the disk can be pulled again', async () => {
+  const { live, client } = await start(undefined, { proxy: true })
+  await client.execute('cont')
+  const puller = GuestPuller.start(live, slow)
+  await puller.running()
+  await save(client)
+  const held = live.proxy?.hold(['block-stream'], 'before')
+  const [{ device }] = await client.execute('query-block-jobs')
+  await client.execute('block-job-set-speed', { device, speed: 0 })
+  await client.execute('cont')
+  await held?.reached
+  await puller.kill()
+  live.proxy?.cut()
+  expect(await live.jobs()).toEqual([])
+  const domain = await live.domain()
+  expect(await domain.reap()).toEqual([])
+  const job = await domain.blockPull('vda')
+  expect(await job.done).toMatchObject({ state: 'completed', verified: true })
   await expectWhole(live)
 })
 

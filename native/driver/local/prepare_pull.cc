@@ -152,7 +152,7 @@ Result<void> fill(PullPlan& plan, job::Engine& engine, const PullOptions& option
   BLOCKPULL_TRY(target, open_target(options, &plan.refusals));
   plan.virtual_size = target->chain.active().virtual_size();
   BLOCKPULL_CHECK(count(plan, *target, options.reads_data, watch));
-  judge_space(plan, options.path);
+  check_space(plan, options.path);
   plan.method = plan.bytes_to_move > 0 ? engine.method() : "none";
   plan.released = target->intermediate_paths();
   if (target->keeps_base()) {

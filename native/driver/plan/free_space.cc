@@ -18,7 +18,7 @@ std::uint64_t free_bytes(const std::string& path) {
 
 }  // namespace
 
-void judge_space(PullPlan& plan, const std::string& path) {
+void check_space(PullPlan& plan, const std::string& path) {
   const std::uint64_t free = free_bytes(path);
   plan.bytes_free = free;
   if (plan.bytes_to_allocate > free) {

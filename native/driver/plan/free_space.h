@@ -13,6 +13,6 @@
 namespace blockpull::driver {
 
 /// Fills in the free space for the image at `path`. Adds a refusal if the plan needs more.
-void judge_space(PullPlan& plan, const std::string& path);
+void check_space(PullPlan& plan, const std::string& path);
 
 }  // namespace blockpull::driver

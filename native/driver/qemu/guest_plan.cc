@@ -64,7 +64,7 @@ Result<PullPlan> measure(const GuestPlan& plan, const WalkWatch& watch) {
   if (const auto totals = count_in_files(plan.stream, watch); totals.ok()) {
     measured.bytes_to_move = totals->bytes_to_move;
     measured.bytes_to_allocate = totals->bytes_to_allocate;
-    judge_space(measured, plan.stream.layers.front().seen->path);
+    check_space(measured, plan.stream.layers.front().seen->path);
   } else if (totals.error().kind == ErrorKind::kCancelled) {
     return totals.error();
   } else {

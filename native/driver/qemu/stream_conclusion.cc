@@ -356,12 +356,12 @@ void StreamConclusion::take_view(const Result<GuestView>& view) {
       }
     }
   }
-  judge_durability();
+  decide_durability();
   release_layers(view.ok() ? &*view : nullptr);
   answer(Result<Confirmation>(std::move(told_)));
 }
 
-void StreamConclusion::judge_durability() {
+void StreamConclusion::decide_durability() {
   told_.is_durable = is_certain_;
   if (!is_certain_) {
     told_.warnings.push_back(text("this QEMU does not report whether a flush of disk '",

@@ -101,7 +101,7 @@ class StreamConclusion final : public JobOperations,
   void look_at_chain();
   void see_chain(const std::shared_ptr<Result<GuestView>>& view);
   void take_view(const Result<GuestView>& view);
-  void judge_durability();
+  void decide_durability();
   void release_layers(const GuestView* view);
   void not_verified(const std::string& why);
   void note(const Flushed& flushed);

@@ -106,7 +106,7 @@ Result<TimedPlan> plan_image(job::Engine& engine, const ImagePullRequest& reques
   BLOCKPULL_TRY(options, lifted(pull_options(request), &plain));
   BLOCKPULL_CHECK(lifted(check_siblings(request.siblings), &plain));
   BLOCKPULL_TRY(plan, lifted(driver::plan_pull(engine, options, watch), &plain));
-  judge_planned(scope_of(request, options), options.path, plan);
+  keep_needed_layers(scope_of(request, options), options.path, plan);
   return timed(std::move(plan), request.bandwidth, &plain);
 }
 

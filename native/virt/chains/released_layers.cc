@@ -337,7 +337,8 @@ job::EndJudge judge_release(job::Engine& engine, std::vector<driver::ChainFile> 
   };
 }
 
-void judge_planned(const ReleaseScope& scope, const std::string& path, driver::PullPlan& plan) {
+void keep_needed_layers(const ReleaseScope& scope, const std::string& path,
+                        driver::PullPlan& plan) {
   const auto seen = scope.is_in_guest ? &driver::guest_file : &driver::own_file;
   Unneeded unneeded{seen(path), scope.uuid, {}};
   for (const std::string& file : plan.released) {

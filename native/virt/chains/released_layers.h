@@ -54,7 +54,8 @@ struct ReleaseScope {
 [[nodiscard]] job::EndJudge judge_release(job::Engine& engine, std::vector<driver::ChainFile> chain,
                                           const ReleaseScope& scope);
 
-/// The same for a plan, without asking guests or jobs. Blocks for file operations.
-void judge_planned(const ReleaseScope& scope, const std::string& path, driver::PullPlan& plan);
+/// Takes out of `plan.released` what another chain needs, without asking guests or jobs. Blocks for
+/// file operations.
+void keep_needed_layers(const ReleaseScope& scope, const std::string& path, driver::PullPlan& plan);
 
 }  // namespace blockpull::virt

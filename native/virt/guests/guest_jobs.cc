@@ -63,7 +63,7 @@ Result<FoundJob> find_in_view(const Search& search, const driver::qemu::GuestVie
         adopt(connection, monitor, {on.domain, disk_of(on.domain, *plan)}, *plan, job->speed);
   }
   if (found.job == nullptr) {
-    found.unfollowed = *job;
+    found.untracked = *job;
   }
   return found;
 }

@@ -31,7 +31,7 @@ struct FoundJob {
   /// The target of the disk.
   std::string target;
   /// An orphaned or foreign job, as QEMU lists it. Absent if the job is tracked, or there is none.
-  std::optional<qmp::BlockJob> unfollowed;
+  std::optional<qmp::BlockJob> untracked;
 };
 
 struct FindCall {

@@ -14,7 +14,7 @@ namespace blockpull::virt {
 namespace {
 
 /// A disk whose XML may still state layers that a pull has removed.
-struct LeftDisk {
+struct StaleDisk {
   std::string node;
   std::string target;
   std::string source;
@@ -30,32 +30,32 @@ bool has_job(const driver::qemu::GuestView& view, std::size_t node) {
 }
 
 /// Absent for a disk with a job: the end of that job updates the XML.
-std::optional<LeftDisk> at_rest(const driver::qemu::GuestView& view, const Disk& disk) {
+std::optional<StaleDisk> at_rest(const driver::qemu::GuestView& view, const Disk& disk) {
   const auto node = driver::qemu::find_disk_node(view.graph, name_for_qemu(disk));
   if (!node.ok() || has_job(view, *node) || !driver::qemu::is_open_as_stated(view.graph, *node)) {
     return std::nullopt;
   }
   const auto& nodes = view.graph.nodes();
-  LeftDisk left{nodes[*node].name, disk.target, disk.source, std::nullopt};
+  StaleDisk stale{nodes[*node].name, disk.target, disk.source, std::nullopt};
   if (const auto backing = nodes[*node].backing) {
-    left.backing = driver::KeptLayer{nodes[*backing].filename, nodes[*backing].driver};
+    stale.backing = driver::KeptLayer{nodes[*backing].filename, nodes[*backing].driver};
   }
-  return left;
+  return stale;
 }
 
 /// The disks of the domain whose XML states more layers than they have.
-std::vector<LeftDisk> find_left(DomainStore& store, const Domain& domain,
-                                const driver::qemu::GuestView& view) {
-  std::vector<LeftDisk> found;
+std::vector<StaleDisk> find_stale(DomainStore& store, const Domain& domain,
+                                  const driver::qemu::GuestView& view) {
+  std::vector<StaleDisk> found;
   const auto xml = store.xml_of(domain);
   if (!xml.ok()) {
     return found;
   }
   for (const Disk& disk : domain.disks) {
-    if (auto left = at_rest(view, disk)) {
-      const auto rewritten = rewrite_backing_store(*xml, left->change());
+    if (auto stale = at_rest(view, disk)) {
+      const auto rewritten = rewrite_backing_store(*xml, stale->change());
       if (rewritten.ok() && rewritten->has_value()) {
-        found.push_back(*std::move(left));
+        found.push_back(*std::move(stale));
       }
     }
   }
@@ -73,18 +73,18 @@ class XmlUpdate : public std::enable_shared_from_this<XmlUpdate> {
         done_(std::move(done)) {}
 
   void begin(const driver::qemu::GuestView& view) {
-    run_blocking([this, view] { left_ = find_left(*store_, domain_, view); }, [this] { next(); });
+    run_blocking([this, view] { stale_ = find_stale(*store_, domain_, view); }, [this] { next(); });
   }
 
  private:
   /// Handles one disk after another.
   void next() {
-    if (left_.empty()) {
+    if (stale_.empty()) {
       done_({});
       return;
     }
     driver::qemu::flush_node(
-        monitor_, left_.back().node, driver::qemu::FlushTime::kAfterJobEnded,
+        monitor_, stale_.back().node, driver::qemu::FlushTime::kAfterJobEnded,
         [self = shared_from_this()](blockpull::Result<driver::qemu::Flushed> flushed) {
           if (flushed.ok()) {
             self->rewrite();
@@ -96,10 +96,10 @@ class XmlUpdate : public std::enable_shared_from_this<XmlUpdate> {
 
   void rewrite() {
     run_blocking(
-        [this] { rewritten_ = store_->backing_changed(domain_.name, left_.back().change()); },
+        [this] { rewritten_ = store_->backing_changed(domain_.name, stale_.back().change()); },
         [this] {
           if (rewritten_.ok()) {
-            left_.pop_back();
+            stale_.pop_back();
             next();
           } else {
             const Error& why = rewritten_.error();
@@ -132,7 +132,7 @@ class XmlUpdate : public std::enable_shared_from_this<XmlUpdate> {
   const std::shared_ptr<qmp::Monitor> monitor_;
   const Domain domain_;
   const Answer<void> done_;
-  std::vector<LeftDisk> left_;
+  std::vector<StaleDisk> stale_;
   blockpull::Result<void> rewritten_;
 };
 

@@ -40,7 +40,7 @@ std::shared_ptr<job::Job> adopt(const std::shared_ptr<Connection>& connection,
   if (!prepared.ok()) {
     return connection->engine().registry().find_in_guest(monitor->path(), plan.node);
   }
-  return follow(connection, on, std::move(prepared).value(), bandwidth, Asked{});
+  return track(connection, on, std::move(prepared).value(), bandwidth, Asked{});
 }
 
 void adopt_in_guest(const std::shared_ptr<Connection>& connection, const Domain& domain,

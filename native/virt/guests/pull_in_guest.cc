@@ -149,8 +149,8 @@ void pull_in_guest(const std::shared_ptr<Connection>& connection, GuestPullReque
         }
         const bool was_there = started->prepared->was_there();
         auto job =
-            follow(connection, asked->on, std::move(started->prepared), asked->options.bandwidth,
-                   Asked{true, std::move(asked->on_end), asked->siblings});
+            track(connection, asked->on, std::move(started->prepared), asked->options.bandwidth,
+                  Asked{true, std::move(asked->on_end), asked->siblings});
         if (job == nullptr) {
           done(connection_closed(asked->function));
           return;

@@ -9,9 +9,9 @@
 
 namespace blockpull::virt {
 
-std::shared_ptr<job::Job> follow(const std::shared_ptr<Connection>& connection, const GuestDisk& on,
-                                 std::unique_ptr<driver::qemu::PreparedGuestPull> prepared,
-                                 std::uint64_t bandwidth, Asked asked) {
+std::shared_ptr<job::Job> track(const std::shared_ptr<Connection>& connection, const GuestDisk& on,
+                                std::unique_ptr<driver::qemu::PreparedGuestPull> prepared,
+                                std::uint64_t bandwidth, Asked asked) {
   const DiskRef disk = ref_to(on);
   auto place = connection->jobs().reserve(
       {.disk = disk, .is_in_guest = true, .is_orphan = !asked.is_asked_for});

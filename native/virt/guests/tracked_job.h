@@ -31,7 +31,7 @@ struct Asked {
 };
 
 /// nullptr if the connection has been closed.
-[[nodiscard]] std::shared_ptr<job::Job> follow(
+[[nodiscard]] std::shared_ptr<job::Job> track(
     const std::shared_ptr<Connection>& connection, const GuestDisk& on,
     std::unique_ptr<driver::qemu::PreparedGuestPull> prepared, std::uint64_t bandwidth,
     Asked asked);

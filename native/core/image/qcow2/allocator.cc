@@ -47,7 +47,7 @@ Result<Allocator> Allocator::open(Qcow2Image& image, const IsWanted& is_wanted) 
   allocator.end_ = references.end();
   BLOCKPULL_TRY(use, qcow2::end_of_use(image, references));
   allocator.use_ = use;
-  BLOCKPULL_CHECK(allocator.judge_refcounts(references));
+  BLOCKPULL_CHECK(allocator.check_refcounts(references));
   if (!allocator.owns_all_space_) {
     BLOCKPULL_TRY(file_size, image.file().size());
     allocator.end_ = std::max(allocator.end_, divide_up(file_size, allocator.cluster_size()));
@@ -56,7 +56,7 @@ Result<Allocator> Allocator::open(Qcow2Image& image, const IsWanted& is_wanted) 
   return allocator;
 }
 
-Result<void> Allocator::judge_refcounts(const ReferenceMap& references) {
+Result<void> Allocator::check_refcounts(const ReferenceMap& references) {
   const std::uint64_t covered = refcounts_.table_entries() * refcounts_.per_block();
   if (references.end() > covered) {
     return make_error(ErrorKind::kImageCorrupt,
@@ -66,7 +66,7 @@ Result<void> Allocator::judge_refcounts(const ReferenceMap& references) {
         .with_path(image_.file().path());
   }
   for (std::uint64_t index = 0; index < refcounts_.table_entries(); ++index) {
-    BLOCKPULL_CHECK(judge_block(references, index));
+    BLOCKPULL_CHECK(check_block(references, index));
   }
   return {};
 }
@@ -81,7 +81,7 @@ Error Allocator::low_refcount(std::uint64_t cluster, std::uint64_t refcount) con
 
 /// Compares one block with the references. A block that does not exist, or is in a hole, contains
 /// only zeros.
-Result<void> Allocator::judge_block(const ReferenceMap& references, std::uint64_t index) {
+Result<void> Allocator::check_block(const ReferenceMap& references, std::uint64_t index) {
   BLOCKPULL_TRY(offset, refcounts_.block_offset(index));
   bool is_empty = offset == 0;
   if (!is_empty) {
@@ -94,12 +94,12 @@ Result<void> Allocator::judge_block(const ReferenceMap& references, std::uint64_
     return used ? Result<void>(low_refcount(*used, 0)) : Result<void>();
   }
   return refcounts_.visit_block(index, [&](ClusterRange range, std::span<const std::byte> entries) {
-    return judge_entries(references, range, entries);
+    return check_entries(references, range, entries);
   });
 }
 
 /// A reference without a refcount is corruption; a refcount without a reference is a leak.
-Result<void> Allocator::judge_entries(const ReferenceMap& references, ClusterRange range,
+Result<void> Allocator::check_entries(const ReferenceMap& references, ClusterRange range,
                                       std::span<const std::byte> entries) {
   if (all_zero(entries) && !references.first_in(range)) {
     return {};

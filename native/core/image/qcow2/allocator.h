@@ -97,9 +97,9 @@ class Allocator {
   };
 
   explicit Allocator(Qcow2Image& image) : image_(image), refcounts_(image) {}
-  [[nodiscard]] Result<void> judge_refcounts(const ReferenceMap& references);
-  [[nodiscard]] Result<void> judge_block(const ReferenceMap& references, std::uint64_t index);
-  [[nodiscard]] Result<void> judge_entries(const ReferenceMap& references, ClusterRange range,
+  [[nodiscard]] Result<void> check_refcounts(const ReferenceMap& references);
+  [[nodiscard]] Result<void> check_block(const ReferenceMap& references, std::uint64_t index);
+  [[nodiscard]] Result<void> check_entries(const ReferenceMap& references, ClusterRange range,
                                            std::span<const std::byte> entries);
   [[nodiscard]] Error low_refcount(std::uint64_t cluster, std::uint64_t refcount) const;
   [[nodiscard]] Result<void> take_back_leaks();

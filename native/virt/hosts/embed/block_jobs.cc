@@ -64,13 +64,13 @@ void find_job(const std::shared_ptr<Connection>& connection, const DiskRequest& 
 /// 84: jobs of other programs are not touched.
 Failure foreign_job(const FoundJob& running) {
   return report(ErrorKind::kJobActive,
-                text("job '", running.unfollowed->id, "' on disk '", running.target,
+                text("job '", running.untracked->id, "' on disk '", running.target,
                      "' belongs to another program and is left alone; end it there"));
 }
 
 /// 8 or 84: why a job that this process does not track is not changed.
 Failure no_job_of_ours(const FoundJob& running) {
-  return running.unfollowed ? foreign_job(running) : no_job_on(running.target);
+  return running.untracked ? foreign_job(running) : no_job_on(running.target);
 }
 
 /// 55: somebody has already asked for its end.
@@ -266,8 +266,8 @@ void block_job_info(const std::shared_ptr<Connection>& connection, const DiskReq
                done(std::move(running).error());
              } else if (running->job != nullptr) {
                done(info_of(running->job->progress(), flags));
-             } else if (running->unfollowed) {
-               done(qemu_info_of(*running->unfollowed, flags));
+             } else if (running->untracked) {
+               done(qemu_info_of(*running->untracked, flags));
              } else {
                done(std::optional<BlockJobInfo>());
              }

@@ -305,7 +305,7 @@ Result<TimedPlan> plan_here(const std::shared_ptr<Connection>& connection, const
   if (!plan.ok()) {
     return pull_refused(std::move(plan).error(), asked_of_driver(target));
   }
-  judge_planned(scope_of(connection, target), options.path, *plan);
+  keep_needed_layers(scope_of(connection, target), options.path, *plan);
   BLOCKPULL_TRY(bandwidth, read_bandwidth(request));
   return timed(std::move(plan).value(), bandwidth, [&target](Error error) {
     return pull_refused(std::move(error), asked_of_driver(target));
@@ -317,7 +317,7 @@ Result<TimedPlan> measured(const driver::qemu::GuestPlan& plan, const GuestPullR
                            const ReleaseScope& scope, const std::optional<Failure>& busy,
                            const WalkWatch& watch) {
   BLOCKPULL_TRY(sized, lifted(driver::qemu::measure(plan, watch), &plain));
-  judge_planned(scope, plan.stream.path, sized);
+  keep_needed_layers(scope, plan.stream.path, sized);
   TimedPlan told = timed(std::move(sized), asked.options.bandwidth, [&asked](Error error) {
     return refused_in_guest(std::move(error), asked);
   });
