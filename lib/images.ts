@@ -10,21 +10,35 @@ import { type BlockJob, startJob, warnOfFailure } from './job/block-job.js'
 import { walked } from './job/walks.js'
 import { loadBinding, type NativeBinding } from './native.js'
 import type {
+  CheckImageOptions,
+  CompareImagesOptions,
   CreateImageOptions,
+  ImageInfoOptions,
   ImageWalkOptions,
   PathLike,
   PlanOptions,
   PullImageOptions,
 } from './options/option-types.js'
-import { readCreate, readImage, readImagePlan, readImagePull } from './options/options.js'
+import { readCompare, readCreate, readImage, readImageFile, readImagePlan, readImagePull } from './options/options.js'
 import { called } from './results/errors.js'
-import { sizeReader, toLayer, toPlan } from './results/results.js'
-import type { Digest, Layer, Plan } from './results/structs.js'
+import { toCheckReport, toComparison, toImageInfo, toLayer } from './results/image-results.js'
+import { sizeReader, toPlan } from './results/results.js'
+import type { CheckReport, Comparison, Digest, ImageInfo, Layer, Plan } from './results/structs.js'
 
 /** A call that gives bigints when `{ bigint: true }` is among its options, and numbers otherwise. */
 interface Sized<Options, Numbers, Bigints, BigintOptions = Options> {
   (path: PathLike, options: BigintOptions & { readonly bigint: true }): Promise<Bigints>
   (path: PathLike, options?: Options): Promise<Numbers>
+}
+
+/** `compareImages`, in the same two forms. */
+interface CompareImages {
+  (
+    a: PathLike,
+    b: PathLike,
+    options: CompareImagesOptions<bigint> & { readonly bigint: true },
+  ): Promise<Comparison<bigint>>
+  (a: PathLike, b: PathLike, options?: CompareImagesOptions): Promise<Comparison>
 }
 
 /** The calls of this file. */
@@ -33,6 +47,9 @@ export interface ImageCalls {
   readonly plan: Sized<PlanOptions, Plan, Plan<bigint>, PlanOptions<bigint>>
   readonly inspectChain: Sized<ImageWalkOptions, Layer[], Layer<bigint>[], ImageWalkOptions<bigint>>
   readonly digestImage: Sized<ImageWalkOptions, Digest, Digest<bigint>, ImageWalkOptions<bigint>>
+  readonly checkImage: Sized<CheckImageOptions, CheckReport, CheckReport<bigint>, CheckImageOptions<bigint>>
+  readonly imageInfo: Sized<ImageInfoOptions, ImageInfo, ImageInfo<bigint>>
+  readonly compareImages: CompareImages
   readonly createImage: (path: PathLike, options: CreateImageOptions) => Promise<void>
 }
 
@@ -68,6 +85,23 @@ export function imageCalls(binding: () => NativeBinding): ImageCalls {
     return { sha256, bytes: sizeReader<number>(given.bigint)(bytes, 'bytes') }
   }
 
+  async function checkImage(path: PathLike, options?: CheckImageOptions<never>): Promise<CheckReport> {
+    const { request, ...given } = readImageFile('checkImage', path, options)
+    const report = await walked(given, newWalk, (walk) => binding().checkImage(request, walk))
+    return toCheckReport(report, sizeReader<number>(given.bigint))
+  }
+
+  async function imageInfo(path: PathLike, options?: ImageInfoOptions): Promise<ImageInfo> {
+    const { request, bigint } = readImageFile('imageInfo', path, options)
+    return toImageInfo(await called(() => binding().imageInfo(request)), sizeReader<number>(bigint))
+  }
+
+  async function compareImages(a: PathLike, b: PathLike, options?: CompareImagesOptions<never>): Promise<Comparison> {
+    const { request, ...given } = readCompare([a, b], options)
+    const compared = await walked(given, newWalk, (walk) => binding().compareImages(...request, walk))
+    return toComparison(compared, sizeReader<number>(given.bigint))
+  }
+
   async function createImage(path: PathLike, options: CreateImageOptions): Promise<void> {
     const request = readCreate(path, options)
     await called(() => binding().createImage(request))
@@ -78,6 +112,9 @@ export function imageCalls(binding: () => NativeBinding): ImageCalls {
     plan: plan as ImageCalls['plan'],
     inspectChain: inspectChain as ImageCalls['inspectChain'],
     digestImage: digestImage as ImageCalls['digestImage'],
+    checkImage: checkImage as ImageCalls['checkImage'],
+    imageInfo: imageInfo as ImageCalls['imageInfo'],
+    compareImages: compareImages as ImageCalls['compareImages'],
     createImage,
   }
 }
@@ -130,6 +167,28 @@ export const inspectChain = calls.inspectChain
  * `inspectChain` does.
  */
 export const digestImage = calls.digestImage
+
+/**
+ * Checks a qcow2 image: its refcounts, and everything that its tables refer to, internal snapshots and persistent
+ * bitmaps included. Only reads. `errors` and `leaks` are counted as `qemu-img check` counts them.
+ *
+ * Rejects with `FORMAT_UNKNOWN` (the format has no check), `LOCKED` (`holder` says by whom), `IMAGE_CORRUPT` (the
+ * header or the snapshot table cannot be right, so nothing else was looked at), `NOT_FOUND`, `ACCESS_DENIED`,
+ * `FEATURE_UNSUPPORTED`, `UNSUPPORTED`, `IO`; with an `AbortError` once `signal` is aborted.
+ */
+export const checkImage = calls.checkImage
+
+/**
+ * What the header of an image file says: size, features, internal snapshots, persistent bitmaps. Backing files are
+ * named, not opened. Takes no lock. Rejects as `inspectChain` does.
+ */
+export const imageInfo = calls.imageInfo
+
+/**
+ * Compares what two guests would read, as `qemu-img compare` does: formats, clusters and chains do not matter. Takes no
+ * lock. Data that both images have in the same place of the same file is not read. Rejects as `inspectChain` does.
+ */
+export const compareImages = calls.compareImages
 
 /**
  * Makes a qcow2 image, an overlay when `backingFile` and `backingFormat` are given. Never replaces a file.

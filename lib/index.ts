@@ -7,18 +7,31 @@
 
 export { Connection, type ConnectionEvents, connect } from './connection.js'
 export { Domain, type JobFailure } from './domain.js'
-export { createImage, digestImage, inspectChain, plan, pullImage } from './images.js'
+export {
+  checkImage,
+  compareImages,
+  createImage,
+  digestImage,
+  imageInfo,
+  inspectChain,
+  plan,
+  pullImage,
+} from './images.js'
 export type { BlockJob } from './job/block-job.js'
 export type {
   BlockJobAbortOptions,
   BlockPullOptions,
   BlockRebaseOptions,
+  ChainOptions,
+  CheckImageOptions,
+  CompareImagesOptions,
   ConnectDescription,
   ConnectOptions,
   CreateImageOptions,
   DiskPlanOptions,
   DiskPullOptions,
   DomainDescription,
+  ImageInfoOptions,
   ImageOptions,
   ImagePullOptions,
   ImageWalkOptions,
@@ -42,18 +55,26 @@ export {
   type QemuOrigin,
 } from './results/errors.js'
 export type {
+  BitmapInfo,
   BlockJobEvent,
   BlockJobInfo,
+  CheckReport,
+  Comparison,
   Completion,
   Digest,
   Disk,
+  Finding,
+  FindingCode,
+  ImageInfo,
   Interruption,
   Layer,
   Method,
   Outcome,
   Plan,
   Progress,
+  Qcow2Info,
   ReapedJob,
+  SnapshotInfo,
   StopCode,
   TrailingBytes,
   WalkProgress,

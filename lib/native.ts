@@ -15,7 +15,10 @@ import { loadFacts, loadFailure } from './native/load-failure.js'
 import type {
   NativeBlockJobEvent,
   NativeBlockJobInfo,
+  NativeCheckReport,
+  NativeComparison,
   NativeDomain,
+  NativeImageInfo,
   NativeJobUpdate,
   NativeLayer,
   NativePlan,
@@ -32,6 +35,7 @@ import type {
   NativeDiskRequest,
   NativeDomainRequest,
   NativeEventCall,
+  NativeImageFileRequest,
   NativeImageRequest,
   NativePlanRequest,
   NativePullRequest,
@@ -111,6 +115,9 @@ export interface NativeBinding {
     request: NativeImageRequest,
     walk: NativeWalk,
   ): Promise<{ readonly sha256: string; readonly bytes: bigint }>
+  compareImages(a: NativeImageRequest, b: NativeImageRequest, walk: NativeWalk): Promise<NativeComparison>
+  imageInfo(request: NativeImageFileRequest): Promise<NativeImageInfo>
+  checkImage(request: NativeImageFileRequest, walk: NativeWalk): Promise<NativeCheckReport>
 }
 
 const packageRoot = join(dirname(fileURLToPath(import.meta.url)), '..')

@@ -33,6 +33,8 @@ export interface CommandSyntax {
   /** What arguments are, for completions: names of files, or one of some words. */
   readonly operands?: 'files' | readonly string[]
   readonly notes: readonly string[]
+  /** What each exit code means, where they are not those of the program. */
+  readonly exitMeanings?: readonly (readonly [code: number, meaning: string])[]
 }
 
 /** Options of every command. */
@@ -66,9 +68,14 @@ const backingFormatOption: Readonly<Record<string, OptionSyntax>> = {
   },
 }
 
-/** Options of every command that opens an image which is named on the command line. */
-export const imageOptions: Readonly<Record<string, OptionSyntax>> = {
+/** For commands that open one image file, which is named on the command line. */
+export const formatOption: Readonly<Record<string, OptionSyntax>> = {
   format: { value: 'F', choices: imageFormats, help: 'format of IMAGE; default: by its magic, never raw' },
+}
+
+/** The same for commands that open its chain as well. */
+export const imageOptions: Readonly<Record<string, OptionSyntax>> = {
+  ...formatOption,
   ...backingFormatOption,
   'allow-backing': { value: 'DIR', multiple: true, help: 'only take backing files under DIR (repeatable)' },
 }

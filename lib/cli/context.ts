@@ -11,7 +11,16 @@ import type { Arguments, CommandSyntax } from './args.js'
 /** The calls of the package that commands make. */
 export type Api = Pick<
   typeof blockpull,
-  'connect' | 'createImage' | 'digestImage' | 'inspectChain' | 'plan' | 'pullImage' | 'shimPath'
+  | 'checkImage'
+  | 'compareImages'
+  | 'connect'
+  | 'createImage'
+  | 'digestImage'
+  | 'imageInfo'
+  | 'inspectChain'
+  | 'plan'
+  | 'pullImage'
+  | 'shimPath'
 >
 
 /** A stream to write text to; the optional members are those of process.stderr. */
@@ -41,4 +50,6 @@ export interface Context {
 export interface Command extends CommandSyntax {
   /** Gives the exit code; a failure may also be thrown. */
   readonly run: (args: Arguments, context: Context) => Promise<number>
+  /** The exit code of a failure, where the command has its own codes. `code` is that of the error. */
+  readonly failureCode?: (code: string | null) => number
 }

@@ -24,7 +24,9 @@ export function commandHelp(syntax: CommandSyntax): string {
   const usage = syntax.usage.map((form, index) => `${index === 0 ? 'Usage: ' : '       '}blockpull ${form}\n`)
   const rows = Object.entries({ ...syntax.options, ...commonOptions }).map(optionRow)
   const notes = syntax.notes.length === 0 ? '' : `\n${syntax.notes.join('\n')}\n`
-  return `${usage.join('')}\n${syntax.summary}\n\n${formatTable(rows)}${notes}`
+  const codes = syntax.exitMeanings?.map(([code, meaning]) => `${code} ${meaning}`)
+  const exits = codes === undefined ? '' : `\nExit codes: ${codes.join(', ')}.\n`
+  return `${usage.join('')}\n${syntax.summary}\n\n${formatTable(rows)}${notes}${exits}`
 }
 
 function optionRow([name, { value, short, help }]: [string, OptionSyntax]): string[] {

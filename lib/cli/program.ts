@@ -30,7 +30,9 @@ export async function runProgram(argv: readonly string[], context: Context): Pro
     return await runCommand(findCommand(name), rest, context)
   } catch (error) {
     const json = argv.includes('--json')
-    const code = report(context, endingOfError(error), { json })
+    const ending = endingOfError(error)
+    const own = commands.find((command) => command.name === name)?.failureCode?.(ending.code)
+    const code = report(context, own === undefined ? ending : { ...ending, exitCode: own }, { json })
     if (error instanceof UsageError) tell(context.err, `see 'blockpull ${hintFor(name)}--help'`)
     return code
   }

@@ -92,3 +92,21 @@ export async function untilStopped<T>(
     release()
   }
 }
+
+/** Makes a call that only reads and can be aborted; an interrupt ends it. */
+export async function withSignal<T>(context: Context, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const controller = new AbortController()
+  const { signal } = controller
+  const release = onPresses(
+    context,
+    () => signal.aborted,
+    () => controller.abort(),
+  )
+  try {
+    return await call(signal)
+  } catch (error) {
+    throw signal.aborted ? new CommandFailure('CANCELLED', 'cancelled; nothing was changed') : error
+  } finally {
+    release()
+  }
+}

@@ -165,6 +165,74 @@ export interface NativePlan {
   readonly trailingData: NativeTrailingData | null
 }
 
+/** One thing that a check found. */
+export interface NativeFinding {
+  readonly severity: string
+  readonly code: string
+  readonly message: string
+  readonly offset: bigint
+}
+
+export interface NativeCheckReport {
+  readonly errors: bigint
+  readonly leaks: bigint
+  readonly notes: bigint
+  readonly findings: readonly NativeFinding[]
+  readonly totalClusters: bigint
+  readonly allocatedClusters: bigint
+  readonly compressedClusters: bigint
+  readonly clusterSize: bigint
+  readonly snapshots: number
+  readonly bitmaps: number
+  readonly imageEnd: bigint
+}
+
+export interface NativeComparison {
+  readonly firstDifference: bigint | null
+  readonly aSize: bigint
+  readonly bSize: bigint
+}
+
+export interface NativeSnapshot {
+  readonly id: string
+  readonly name: string
+  readonly seconds: number
+  readonly vmStateBytes: bigint
+  readonly diskSize: bigint | null
+}
+
+export interface NativeBitmap {
+  readonly name: string
+  readonly granularity: bigint
+  readonly inUse: boolean
+  readonly recording: boolean
+}
+
+export interface NativeQcow2Info {
+  readonly version: number
+  readonly clusterSize: bigint
+  readonly refcountBits: number
+  readonly compression: string
+  readonly features: readonly string[]
+  readonly encryption: string | null
+  readonly dataFile: string | null
+  readonly snapshots: readonly NativeSnapshot[]
+  readonly bitmaps: readonly NativeBitmap[]
+}
+
+export interface NativeImageInfo {
+  readonly path: string
+  readonly pathBytes: string | null
+  readonly format: string
+  readonly virtualSize: bigint
+  readonly allocatedBytes: bigint
+  readonly fileSize: bigint
+  readonly backingFile: string | null
+  readonly backingFormat: string | null
+  readonly inUseBy: string | null
+  readonly qcow2: NativeQcow2Info | null
+}
+
 /** One layer of a chain, the active one first. */
 export interface NativeLayer {
   readonly path: string

@@ -46,7 +46,14 @@ export interface NativeConnectRequest {
   readonly changeTimeout: bigint | null
 }
 
-/** The image-level options that `pullImage`, `planImage`, `inspectChain` and `digestImage` share. */
+/** One image file, whatever its backing file is. */
+export interface NativeImageFileRequest {
+  readonly path: NativePath
+  /** `null` to tell it by its magic (never raw). */
+  readonly format: string | null
+}
+
+/** The image-level options that `pullImage`, `planImage`, `inspectChain`, `digestImage` and `compareImages` share. */
 export interface NativeImageRequest extends NativeBackingFormats {
   readonly path: NativePath
   /** Format of the image named, or `null` to tell it by its magic (never raw). */

@@ -131,6 +131,26 @@ export interface ImageOptions extends SizeOptions, BackingFormatOptions {
 /** Options of `inspectChain` and `digestImage`. */
 export interface ImageWalkOptions<Size extends number | bigint = number> extends ImageOptions, WalkOptions<Size> {}
 
+/** Options of `imageInfo`. */
+export interface ImageInfoOptions extends SizeOptions {
+  /** Format of the image. Default: detected by its magic number, never raw. */
+  readonly format?: string | undefined
+}
+
+/** Options of `checkImage`. */
+export interface CheckImageOptions<Size extends number | bigint = number> extends ImageInfoOptions, WalkOptions<Size> {}
+
+/** Options of `compareImages`. */
+export interface CompareImagesOptions<Size extends number | bigint = number> extends SizeOptions, WalkOptions<Size> {
+  /** How the first image is opened. */
+  readonly a?: ChainOptions | undefined
+  /** How the second one is opened. */
+  readonly b?: ChainOptions | undefined
+}
+
+/** How one of two images is opened. */
+export type ChainOptions = Omit<ImageOptions, 'bigint'>
+
 /** Options of every plan and pull of an image. */
 export interface ImagePullOptions extends ImageOptions, Limit, SiblingOptions, TrailingOptions {
   /**

@@ -11,6 +11,7 @@ import type {
   NativeBackingFormats,
   NativeCreateRequest,
   NativeFileFormat,
+  NativeImageFileRequest,
   NativeImageRequest,
   NativePath,
   NativePlanRequest,
@@ -23,6 +24,8 @@ import type {
   BackingFormatOptions,
   BlockJobAbortOptions,
   BlockRebaseOptions,
+  CheckImageOptions,
+  CompareImagesOptions,
   CreateImageOptions,
   DiskPlanOptions,
   ImageOptions,
@@ -72,7 +75,8 @@ const diskStartKeys = [...startKeys, 'detached'] as const
 const walkKeys = ['signal', 'onProgress'] as const
 const planKeys = [...walkKeys, 'readData'] as const
 const formatKeys = ['backingFormat', 'backingFormats'] as const
-const imageKeys = ['format', ...formatKeys, 'backingPaths', 'bigint'] as const
+const chainKeys = ['format', ...formatKeys, 'backingPaths'] as const
+const imageKeys = [...chainKeys, 'bigint'] as const
 const anyPullKeys = ['base', 'siblings', 'trailingData', ...limitKeys] as const
 const diskPullKeys = [...anyPullKeys, 'bigint', ...formatKeys] as const
 const imagePullKeys = [...anyPullKeys, ...imageKeys] as const
@@ -228,6 +232,27 @@ export function readImage(
 ): ReadWalk<NativeImageRequest> {
   const given = check.checkOptions(call, options, [...imageKeys, ...walkKeys])
   return { request: readFormats(path, given), ...readWalk(given) }
+}
+
+export function readImageFile(
+  call: 'imageInfo' | 'checkImage',
+  path: unknown,
+  options: CheckImageOptions<never> | undefined,
+): ReadWalk<NativeImageFileRequest> {
+  const keys = ['format', 'bigint'] as const
+  const given = check.checkOptions(call, options, call === 'checkImage' ? [...keys, ...walkKeys] : keys)
+  const format = check.checkStringOrNull('format', given.format)
+  return { request: { path: check.checkPath('path', path), format }, ...readWalk(given) }
+}
+
+export function readCompare(
+  paths: readonly [unknown, unknown],
+  options: CompareImagesOptions<never> | undefined,
+): ReadWalk<readonly [NativeImageRequest, NativeImageRequest]> {
+  const given = check.checkOptions('compareImages', options, ['a', 'b', 'bigint', ...walkKeys])
+  const a = readFormats(paths[0], check.checkOptions('compareImages', given.a, chainKeys))
+  const b = readFormats(paths[1], check.checkOptions('compareImages', given.b, chainKeys))
+  return { request: [a, b], ...readWalk(given) }
 }
 
 export function readImagePlan(path: unknown, options: PlanOptions<never> | undefined): ReadWalk<NativePlanRequest> {

@@ -9,24 +9,13 @@ import type {
   NativeBlockJobEvent,
   NativeBlockJobInfo,
   NativeDiskDescription,
-  NativeLayer,
   NativeOutcome,
   NativePlan,
   NativeProgress,
   NativeTrailingData,
 } from '../native.js'
 import { AbortError, errorFromNative } from './errors.js'
-import type {
-  BlockJobEvent,
-  BlockJobInfo,
-  Disk,
-  Layer,
-  Outcome,
-  Plan,
-  Progress,
-  StopCode,
-  TrailingBytes,
-} from './structs.js'
+import type { BlockJobEvent, BlockJobInfo, Disk, Outcome, Plan, Progress, StopCode, TrailingBytes } from './structs.js'
 
 /** Turns a size of the addon into one of the caller's. */
 export type SizeReader<Size extends number | bigint> = (value: bigint, name: string) => Size
@@ -125,23 +114,6 @@ export function toPlan<Size extends number | bigint>(native: NativePlan, size: S
     releasedBytes: native.releasedBytes,
     base: native.base,
     trailingData: toTrailing(native.trailingData, size),
-  }
-}
-
-export function toLayer<Size extends number | bigint>(native: NativeLayer, size: SizeReader<Size>): Layer<Size> {
-  return {
-    path: native.path,
-    pathBytes: native.pathBytes,
-    format: native.format,
-    virtualSize: size(native.virtualSize, 'virtualSize'),
-    allocatedBytes: size(native.allocatedBytes, 'allocatedBytes'),
-    fileSize: size(native.fileSize, 'fileSize'),
-    clusterSize: size(native.clusterSize, 'clusterSize'),
-    visibleBytes: size(native.visibleBytes, 'visibleBytes'),
-    dataBytes: size(native.dataBytes, 'dataBytes'),
-    backingFile: native.backingFile,
-    backingFormat: native.backingFormat,
-    inUseBy: native.inUseBy,
   }
 }
 

@@ -198,7 +198,8 @@ export interface Plan<Size extends number | bigint = number> {
 export interface WalkProgress<Size extends number | bigint = number> {
   /**
    * 'tables': the call looks up which layer has which bytes. The total is the virtual size; for `inspectChain` that of
-   * the longest layer. 'data': a digest or a plan with `readData` reads bytes. The total is what is hashed, or
+   * the longest layer, for `checkImage` the bytes of tables. 'data': a digest, a comparison or a plan with `readData`
+   * reads bytes. The total is what is hashed, or
    * `bytesToMove`. Each reported phase begins with 0. A phase that ends between two polls is not reported.
    */
   readonly phase: 'tables' | 'data'
@@ -232,6 +233,123 @@ export interface Layer<Size extends number | bigint = number> {
   readonly backingFormat: string | null
   /** Who has the layer open for writing, as 'pid 4711 (qemu-system-x86)', or `null`. */
   readonly inUseBy: string | null
+}
+
+/** One thing that a check found. */
+export interface Finding<Size extends number | bigint = number> {
+  /**
+   * 'error': the image has lost data, or can lose some. 'leak': space in the file that nothing uses. 'note': nothing is
+   * wrong yet; `qemu-img check` does not look at it.
+   */
+  readonly severity: 'error' | 'leak' | 'note'
+  readonly code: FindingCode
+  /** A sentence for people. */
+  readonly message: string
+  /** Where in the file: of the cluster, or of the entry that is wrong. */
+  readonly offset: Size
+}
+
+/** What a finding is about. */
+export type FindingCode =
+  | 'reference-outside'
+  | 'references-too-many'
+  | 'l1-entry'
+  | 'l2-entry'
+  | 'compressed-entry'
+  | 'subclusters'
+  | 'snapshot'
+  | 'bitmap'
+  | 'refcount-block'
+  | 'refcount-low'
+  | 'copied-flag'
+  | 'leak'
+  | 'shared-table'
+  | 'trailing-bytes'
+
+/** What `checkImage` found. `errors` and `leaks` are counted as `qemu-img check` counts them. */
+export interface CheckReport<Size extends number | bigint = number> {
+  readonly errors: Size
+  readonly leaks: Size
+  readonly notes: Size
+  /** The first 100 of each severity. */
+  readonly findings: readonly Finding<Size>[]
+  /** Clusters of the disk: all, those with space in the file, and the compressed ones of these. */
+  readonly totalClusters: Size
+  readonly allocatedClusters: Size
+  readonly compressedClusters: Size
+  readonly clusterSize: Size
+  /** Internal snapshots and persistent bitmaps, all of which were checked. */
+  readonly snapshots: number
+  readonly bitmaps: number
+  /** Where the last cluster in use ends, in bytes. */
+  readonly imageEnd: Size
+}
+
+/** What `compareImages` found. */
+export interface Comparison<Size extends number | bigint = number> {
+  /** The first guest byte that differs, or `null` if two guests read the same. */
+  readonly firstDifference: Size | null
+  /** The virtual sizes. Disks of different sizes are equal if the rest of the longer one is zeros. */
+  readonly sizes: readonly [Size, Size]
+}
+
+/** An internal snapshot of a qcow2 image. */
+export interface SnapshotInfo<Size extends number | bigint = number> {
+  readonly id: string
+  readonly name: string
+  readonly takenAt: Date
+  /** 0 if it was taken of the disk alone. */
+  readonly vmStateBytes: Size
+  /** The disk's size then; `null` if the snapshot does not state it. */
+  readonly diskSize: Size | null
+}
+
+/** A persistent bitmap of a qcow2 image. */
+export interface BitmapInfo<Size extends number | bigint = number> {
+  readonly name: string
+  /** Guest bytes for each bit. */
+  readonly granularity: Size
+  /** It was not saved when the image was last closed, so its bits are not valid. */
+  readonly inUse: boolean
+  /** It records writes. */
+  readonly recording: boolean
+}
+
+/** What only a qcow2 image has. */
+export interface Qcow2Info<Size extends number | bigint = number> {
+  readonly version: number
+  readonly clusterSize: Size
+  readonly refcountBits: number
+  readonly compression: string
+  /** The feature bits that are set: 'extended-l2', 'lazy-refcounts', 'compatible bit 5'. */
+  readonly features: readonly string[]
+  /** 'aes', 'luks' or `null`. */
+  readonly encryption: string | null
+  /** As written in the header, or `null`. */
+  readonly dataFile: string | null
+  readonly snapshots: readonly SnapshotInfo<Size>[]
+  /** Those that the header says are valid. */
+  readonly bitmaps: readonly BitmapInfo<Size>[]
+}
+
+/** What `imageInfo` says of one image file. */
+export interface ImageInfo<Size extends number | bigint = number> {
+  readonly path: string
+  /** As in `Layer`. */
+  readonly pathBytes: string | null
+  readonly format: string
+  readonly virtualSize: Size
+  /** Bytes that the file takes on its disk. */
+  readonly allocatedBytes: Size
+  /** Length of the file. */
+  readonly fileSize: Size
+  /** As written in the header, or `null`. */
+  readonly backingFile: string | null
+  readonly backingFormat: string | null
+  /** Who has the image open for writing, as 'pid 4711 (qemu-system-x86)', or `null`. */
+  readonly inUseBy: string | null
+  /** `null` for a raw image. */
+  readonly qcow2: Qcow2Info<Size> | null
 }
 
 /** SHA-256 of what a guest reads, in hex, and the number of bytes hashed. */

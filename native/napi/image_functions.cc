@@ -10,16 +10,18 @@
 
 #include "napi/call_promise.h"
 #include "napi/environment.h"
+#include "napi/image_results.h"
 #include "napi/job_object.h"
 #include "napi/requests.h"
 #include "napi/results.h"
 #include "napi/walk_object.h"
 #include "napi/wrapped.h"
+#include "virt/calls/guest_reads.h"
 
 namespace blockpull::napi {
 namespace {
 
-using Arguments = std::array<napi_value, 2>;
+using Arguments = std::array<napi_value, 3>;
 
 Arguments arguments_of(napi_env env, napi_callback_info info) {
   Arguments arguments{};
@@ -107,6 +109,41 @@ napi_value digest_image(napi_env env, napi_callback_info info) {
       env, [call] { return call->step(); }, &make_digest);
 }
 
+napi_value compare_images(napi_env env, napi_callback_info info) {
+  const Arguments arguments = arguments_of(env, info);
+  auto a = read_image(env, arguments[0]);
+  auto b = a ? read_image(env, arguments[1]) : std::nullopt;
+  const auto watch = b ? read_walk(env, arguments[2]) : std::nullopt;
+  if (!watch) {
+    return nullptr;
+  }
+  auto call = std::make_shared<virt::CompareCall>(*std::move(a), *std::move(b), *watch);
+  return promise_of_work<image::Comparison>(
+      env, [call] { return call->step(); }, &make_comparison);
+}
+
+napi_value image_info(napi_env env, napi_callback_info info) {
+  auto request = read_image_file(env, arguments_of(env, info)[0]);
+  if (!request) {
+    return nullptr;
+  }
+  return promise_of_walk<image::ImageInfo>(
+      env, [request = *std::move(request)] { return virt::image_info(request); }, &make_image_info);
+}
+
+napi_value check_image(napi_env env, napi_callback_info info) {
+  const Arguments arguments = arguments_of(env, info);
+  auto request = read_image_file(env, arguments[0]);
+  const auto watch = request ? read_walk(env, arguments[1]) : std::nullopt;
+  if (!watch) {
+    return nullptr;
+  }
+  return promise_of_walk<image::qcow2::CheckReport>(
+      env,
+      [request = *std::move(request), watch = *watch] { return virt::check_image(request, watch); },
+      &make_check);
+}
+
 napi_value new_walk(napi_env env, napi_callback_info /*info*/) {
   return make_walk_object(env);
 }
@@ -121,7 +158,9 @@ bool define_image_functions(napi_env env, napi_value exports) {
   const std::array functions{
       function("pullImage", &pull_image),       function("planImage", &plan_image),
       function("inspectChain", &inspect_chain), function("createImage", &create_image),
-      function("digestImage", &digest_image),   function("newWalk", &new_walk),
+      function("digestImage", &digest_image),   function("compareImages", &compare_images),
+      function("imageInfo", &image_info),       function("checkImage", &check_image),
+      function("newWalk", &new_walk),
   };
   return napi_define_properties(env, exports, functions.size(), functions.data()) == napi_ok;
 }

@@ -120,6 +120,14 @@ std::optional<virt::ImageRequest> read_image(napi_env env, napi_value value) {
   return if_ok(request, read_image_of(env, request));
 }
 
+std::optional<virt::ImageFileRequest> read_image_file(napi_env env, napi_value value) {
+  Request request(env, value);
+  virt::ImageFileRequest file;
+  file.path = request.path("path");
+  file.format = request.optional_text("format");
+  return if_ok(request, std::move(file));
+}
+
 std::optional<virt::ImagePullRequest> read_image_pull(napi_env env, napi_value value) {
   Request request(env, value);
   virt::ImagePullRequest pull;

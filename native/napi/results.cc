@@ -64,22 +64,6 @@ napi_value make_outcome(napi_env env, const job::Outcome& outcome) {
       .object();
 }
 
-napi_value make_layer(napi_env env, const image::LayerInfo& layer) {
-  return Record(env)
-      .file("path", "pathBytes", layer.path)
-      .text("format", image::format_name(layer.format))
-      .u64("virtualSize", layer.virtual_size)
-      .u64("allocatedBytes", layer.allocated_bytes)
-      .u64("fileSize", layer.file_size)
-      .u64("clusterSize", layer.cluster_size)
-      .u64("visibleBytes", layer.visible_bytes)
-      .u64("dataBytes", layer.data_bytes)
-      .text_or_null("backingFile", layer.backing ? layer.backing->name : "")
-      .text_or_null("backingFormat", layer.backing ? layer.backing->format : "")
-      .text_or_null("inUseBy", layer.in_use_by)
-      .object();
-}
-
 /// In milliseconds.
 }  // namespace
 
@@ -262,14 +246,6 @@ napi_value make_reaped(napi_env env, const std::vector<virt::ReapedJob>& jobs) {
         .value("outcome", make_outcome(in, job.outcome))
         .object();
   });
-}
-
-napi_value make_layers(napi_env env, const std::vector<image::LayerInfo>& layers) {
-  return make_array(env, layers, &make_layer);
-}
-
-napi_value make_digest(napi_env env, const image::Digest& digest) {
-  return Record(env).text("sha256", digest.sha256).u64("bytes", digest.bytes).object();
 }
 
 }  // namespace blockpull::napi

@@ -17,7 +17,6 @@
 #include <napi.h>
 
 #include "core/base/walk_watch.h"
-#include "core/image/digest.h"
 #include "job/job.h"
 #include "virt/calls/event_calls.h"
 #include "virt/calls/images.h"
@@ -43,7 +42,5 @@ namespace blockpull::napi {
 [[nodiscard]] napi_value make_plan(napi_env env, const virt::TimedPlan& plan);
 [[nodiscard]] napi_value make_disks(napi_env env, const std::vector<virt::Disk>& disks);
 [[nodiscard]] napi_value make_reaped(napi_env env, const std::vector<virt::ReapedJob>& jobs);
-[[nodiscard]] napi_value make_layers(napi_env env, const std::vector<image::LayerInfo>& layers);
-[[nodiscard]] napi_value make_digest(napi_env env, const image::Digest& digest);
 
 }  // namespace blockpull::napi

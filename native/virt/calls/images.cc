@@ -6,30 +6,12 @@
 
 #include <utility>
 
-#include "core/base/limits.h"
 #include "driver/local/prepare_pull.h"
 #include "virt/chains/known_chains.h"
 #include "virt/chains/released_layers.h"
 
 namespace blockpull::virt {
 namespace {
-
-/// Bytes to hash in one turn, before other calls get theirs: some hundred milliseconds.
-constexpr std::uint64_t kDigestTurn = 32 * limits::kMiB;
-
-/// Bytes to hash between two checks for cancellation: some milliseconds. An abort, or the end of
-/// the process, waits that long at most.
-constexpr std::uint64_t kDigestStep = 2 * limits::kMiB;
-
-blockpull::Result<image::ChainOptions> chain_options(const ImageRequest& request) {
-  image::ChainOptions options;
-  BLOCKPULL_TRY(format, format_of(request.format));
-  BLOCKPULL_TRY(formats, stated_formats(request.backing_formats, {}));
-  options.format = format;
-  options.formats = std::move(formats);
-  options.backing_paths = request.backing_paths;
-  return options;
-}
 
 blockpull::Result<driver::PullOptions> pull_options(const ImagePullRequest& request) {
   driver::PullOptions options;
@@ -63,12 +45,6 @@ ReleaseScope scope_of(const ImagePullRequest& request, const driver::PullOptions
   scope.sibling_options = options.chain;
   scope.sibling_options.format = image::Format::kQcow2;
   return scope;
-}
-
-/// Opens the chain for reading, without locks.
-blockpull::Result<image::Chain> open_unlocked(const ImageRequest& request) {
-  BLOCKPULL_TRY(options, chain_options(request));
-  return image::open_chain(request.path, options);
 }
 
 }  // namespace
@@ -116,46 +92,19 @@ Result<std::vector<image::LayerInfo>> inspect_chain(const ImageRequest& request,
   return lifted(image::inspect_chain(request.path, options, watch), &plain);
 }
 
+Result<image::ImageInfo> image_info(const ImageFileRequest& request) {
+  BLOCKPULL_TRY(format, lifted(format_of(request.format), &plain));
+  return lifted(image::image_info(request.path, format), &plain);
+}
+
+Result<image::qcow2::CheckReport> check_image(const ImageFileRequest& request,
+                                              const WalkWatch& watch) {
+  BLOCKPULL_TRY(format, lifted(format_of(request.format), &plain));
+  return lifted(image::check_image(request.path, format, watch), &plain);
+}
+
 Result<void> create_image(const CreateRequest& request) {
   return lifted(create(request), &plain);
-}
-
-/// Hashes for one turn; false when everything is hashed.
-blockpull::Result<bool> DigestCall::hash_on() {
-  for (std::uint64_t hashed = 0; hashed < kDigestTurn; hashed += kDigestStep) {
-    BLOCKPULL_CHECK(watch_.check());
-    BLOCKPULL_TRY(goes_on, digest_->step(kDigestStep));
-    watch_.reach(digest_->position());
-    if (!goes_on) {
-      return false;
-    }
-  }
-  return true;
-}
-
-std::optional<Result<image::Digest>> DigestCall::step() {
-  using Answer = Result<image::Digest>;
-  if (const auto wanted = watch_.check(); !wanted.ok()) {
-    return Answer(plain(wanted.error()));
-  }
-  if (!chain_) {
-    auto opened = open_unlocked(request_);
-    if (!opened.ok()) {
-      return Answer(plain(std::move(opened).error()));
-    }
-    chain_.emplace(std::move(opened).value());
-    if (const auto ends = chain_->check_walk(); !ends.ok()) {
-      return Answer(plain(ends.error()));
-    }
-    open_ = OpenChains::of_process()->add(driver::files_of(*chain_));
-    digest_.emplace(*chain_);
-    watch_.begin(WalkPhase::kData, chain_->active().virtual_size());
-  }
-  const auto goes_on = hash_on();
-  if (!goes_on.ok()) {
-    return Answer(plain(goes_on.error()));
-  }
-  return goes_on.value() ? std::nullopt : std::optional(Answer(digest_->finish()));
 }
 
 }  // namespace blockpull::virt

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The calls on bare image files: no connection, no domain, no libvirt words. A thin layer over
-// driver and core. Errors keep their plain sentences.
+// driver and core. Errors keep their plain sentences. `guest_reads.h` has those that read data.
 //
 // Thread rule: any thread. All of them block for file operations.
 
@@ -16,26 +16,17 @@
 #include <vector>
 
 #include "core/base/walk_watch.h"
+#include "core/image/check.h"
 #include "core/image/create.h"
-#include "core/image/digest.h"
+#include "core/image/info.h"
 #include "core/image/inspect.h"
 #include "driver/pull.h"
-#include "virt/chains/open_chains.h"
+#include "virt/calls/image_request.h"
 #include "virt/session/live_jobs.h"
-#include "virt/session/stated_formats.h"
 #include "virt/session/timed_plan.h"
 #include "virt/words/error_map.h"
 
 namespace blockpull::virt {
-
-struct ImageRequest {
-  std::string path;
-  /// Absent: detected by the image's magic, never taken to be raw.
-  std::optional<std::string> format;
-  BackingFormats backing_formats;
-  /// Folders that backing files must be in; absent: any local file.
-  std::optional<std::vector<std::string>> backing_paths;
-};
 
 struct ImagePullRequest {
   ImageRequest image;
@@ -72,28 +63,13 @@ struct CreateRequest {
 [[nodiscard]] Result<std::vector<image::LayerInfo>> inspect_chain(const ImageRequest& request,
                                                                   const WalkWatch& watch);
 
+/// What the header says.
+[[nodiscard]] Result<image::ImageInfo> image_info(const ImageFileRequest& request);
+
+/// kFormatUnknown if the format has no check. kLocked if somebody has the image open for writing.
+[[nodiscard]] Result<image::qcow2::CheckReport> check_image(const ImageFileRequest& request,
+                                                            const WalkWatch& watch);
+
 [[nodiscard]] Result<void> create_image(const CreateRequest& request);
-
-/// The digest of the bytes that a guest reads, computed in steps so that a large image does not
-/// hold a thread for long.
-class DigestCall {
- public:
-  DigestCall(ImageRequest request, WalkWatch watch)
-      : request_(std::move(request)), watch_(std::move(watch)) {}
-
-  /// The first call opens the image without a lock; each call hashes some more of it. Absent: call
-  /// again. kCancelled if nobody wants the result any more.
-  [[nodiscard]] std::optional<Result<image::Digest>> step();
-
- private:
-  [[nodiscard]] blockpull::Result<bool> hash_on();
-
-  const ImageRequest request_;
-  const WalkWatch watch_;
-  /// Marks the files that it reads as needed until it is done.
-  std::shared_ptr<OpenChains::Entry> open_;
-  std::optional<image::Chain> chain_;
-  std::optional<image::GuestDigest> digest_;
-};
 
 }  // namespace blockpull::virt

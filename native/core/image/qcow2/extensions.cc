@@ -34,8 +34,8 @@ std::string string_of(std::span<const std::byte> bytes) {
   return out;
 }
 
-Result<void> check_bitmaps(const Header& header, std::span<const std::byte> data,
-                           const std::string& path) {
+Result<void> read_bitmaps(Header& header, std::span<const std::byte> data,
+                          const std::string& path) {
   if (data.size() != kBitmapsBytes) {
     return corrupt(path, text("bitmaps extension in '", path, "' has ", data.size(),
                               " bytes; it must have ", kBitmapsBytes));
@@ -62,11 +62,12 @@ Result<void> check_bitmaps(const Header& header, std::span<const std::byte> data
     return corrupt(path, text("bitmap directory in '", path, "' begins at ", offset,
                               "; it must begin at a multiple of ", header.cluster_size()));
   }
+  header.bitmaps = BitmapDirectory{count, offset, size};
   return {};
 }
 
-Result<void> check_encryption(const Header& header, std::span<const std::byte> data,
-                              const std::string& path) {
+Result<void> read_encryption(Header& header, std::span<const std::byte> data,
+                             const std::string& path) {
   if (header.crypt_method != kLuks) {
     return corrupt(path, text("encryption extension in '", path, "' requires crypt_method ",
                               header.crypt_method, "; it belongs to ", kLuks));
@@ -80,6 +81,7 @@ Result<void> check_encryption(const Header& header, std::span<const std::byte> d
     return corrupt(path, text("encryption header in '", path, "' begins at ", offset,
                               "; it must begin at a multiple of ", header.cluster_size()));
   }
+  header.encryption = EncryptionHeader{offset, be_at<std::uint64_t>(data, 8)};
   return {};
 }
 
@@ -112,9 +114,9 @@ Result<void> read_one(Header& header, const Extension& extension, std::span<cons
     case extension::kBackingFormat:
       return read_backing_format(header, data, path);
     case extension::kBitmaps:
-      return check_bitmaps(header, data, path);
+      return read_bitmaps(header, data, path);
     case extension::kEncryption:
-      return check_encryption(header, data, path);
+      return read_encryption(header, data, path);
     default:
       return {};
   }

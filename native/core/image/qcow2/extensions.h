@@ -26,7 +26,7 @@ namespace blockpull::image::qcow2 {
 [[nodiscard]] Result<void> find_extensions(Header& header, std::span<const std::byte> first,
                                            const std::string& path);
 
-/// Checks the known extensions, and reads the backing format.
+/// Checks and reads the known extensions.
 [[nodiscard]] Result<void> read_extensions(Header& header, std::span<const std::byte> first,
                                            const std::string& path);
 

@@ -24,6 +24,19 @@ struct Extension {
   std::uint32_t length = 0;
 };
 
+/// The bitmaps extension.
+struct BitmapDirectory {
+  std::uint32_t count = 0;
+  std::uint64_t offset = 0;
+  std::uint64_t bytes = 0;
+};
+
+/// Where the LUKS header is in the file.
+struct EncryptionHeader {
+  std::uint64_t offset = 0;
+  std::uint64_t bytes = 0;
+};
+
 struct Header {
   std::uint32_t version = 0;
   std::uint32_t cluster_bits = 0;
@@ -39,12 +52,16 @@ struct Header {
   std::uint32_t snapshot_count = 0;
   std::uint64_t snapshots_offset = 0;
   std::uint64_t incompatible = 0;
+  std::uint64_t compatible = 0;
   std::uint64_t autoclear = 0;
   std::uint32_t refcount_order = 4;
   std::uint32_t header_length = kV2HeaderLength;
   CompressionType compression = CompressionType::kDeflate;
 
   std::optional<BackingReference> backing;
+  /// Absent also if the autoclear bit says that the bitmaps are no longer valid.
+  std::optional<BitmapDirectory> bitmaps;
+  std::optional<EncryptionHeader> encryption;
   std::vector<Extension> extensions;
   /// First byte behind the last extension, where an end marker is or would be.
   std::uint64_t extensions_end = 0;

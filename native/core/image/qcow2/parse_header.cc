@@ -252,6 +252,7 @@ Header copy_fields(std::span<const std::byte> first) {
   header.snapshots_offset = be_at<std::uint64_t>(first, field::kSnapshotsOffset);
   if (header.version >= 3) {
     header.incompatible = be_at<std::uint64_t>(first, field::kIncompatibleFeatures);
+    header.compatible = be_at<std::uint64_t>(first, field::kCompatibleFeatures);
     header.autoclear = be_at<std::uint64_t>(first, field::kAutoclearFeatures);
     header.refcount_order = be_at<std::uint32_t>(first, field::kRefcountOrder);
     header.header_length = be_at<std::uint32_t>(first, field::kHeaderLength);

@@ -57,10 +57,15 @@ bool goes_on(const Extent& run, const Extent& next) {
 }  // namespace
 
 Result<std::unique_ptr<Qcow2Image>> Qcow2Image::open(std::unique_ptr<io::File> file) {
+  BLOCKPULL_TRY(image, open_metadata(std::move(file)));
+  BLOCKPULL_CHECK(check_readable(image->header(), image->file().path()));
+  return image;
+}
+
+Result<std::unique_ptr<Qcow2Image>> Qcow2Image::open_metadata(std::unique_ptr<io::File> file) {
   BLOCKPULL_TRY(file_size, file->size());
   BLOCKPULL_TRY(first, read_first_cluster(*file, file_size));
   BLOCKPULL_TRY(header, parse_header(first, file_size, file->path()));
-  BLOCKPULL_CHECK(check_readable(header, file->path()));
   BLOCKPULL_CHECK(check_snapshot_table(*file, header));
   return std::unique_ptr<Qcow2Image>(new Qcow2Image(std::move(file), std::move(header), file_size));
 }

@@ -27,6 +27,10 @@ class Qcow2Image final : public Image {
   /// `file`.
   [[nodiscard]] static Result<std::unique_ptr<Qcow2Image>> open(std::unique_ptr<io::File> file);
 
+  /// The same for the metadata alone: the data may be encrypted, or in a file of its own.
+  [[nodiscard]] static Result<std::unique_ptr<Qcow2Image>> open_metadata(
+      std::unique_ptr<io::File> file);
+
   [[nodiscard]] Format format() const override { return Format::kQcow2; }
 
   [[nodiscard]] io::File& file() override { return *file_; }

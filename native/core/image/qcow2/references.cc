@@ -193,25 +193,50 @@ ReferenceMap::Chunk* ReferenceMap::chunk_for(std::uint64_t index) {
   return made.get();
 }
 
-bool ReferenceMap::count_shared(Chunk& chunk, std::uint64_t cluster) {
+std::uint16_t* ReferenceMap::count_in(Chunk& chunk, std::uint64_t cluster) {
   if (chunk.counts == nullptr) {
     if (!take_bytes(sizeof(ChunkCounts))) {
-      return false;
+      return nullptr;
     }
     chunk.counts = std::make_unique<ChunkCounts>();
   }
   auto& counts = (*chunk.counts)[cluster % kChunkClusters / 64];
   if (counts == nullptr) {
     if (!take_bytes(sizeof(Counts))) {
-      return false;
+      return nullptr;
     }
     counts = std::make_unique<Counts>();
   }
-  std::uint16_t& count = (*counts)[cluster % 64];
-  if (count < std::numeric_limits<std::uint16_t>::max()) {
-    ++count;
+  return &(*counts)[cluster % 64];
+}
+
+Result<void> ReferenceMap::add(std::uint64_t cluster, std::uint64_t times, const char* what) {
+  Chunk* const chunk = chunk_for(cluster / kChunkClusters);
+  if (chunk == nullptr) {
+    return too_large(what);
   }
-  return true;
+  Marks& marks = chunk->marks[cluster % kChunkClusters / 64];
+  const std::uint64_t mask = std::uint64_t{1} << (cluster % 64);
+  const bool is_first = (marks.used & mask) == 0;
+  if (is_first && times == 1) {
+    marks.owned |= mask;
+  } else {
+    std::uint16_t* const count = count_in(*chunk, cluster);
+    if (count == nullptr) {
+      return too_large(what);
+    }
+    const std::uint64_t before = (marks.owned & mask) != 0 ? 1 : *count;
+    if (times > kMostCounted - before) {
+      return make_error(ErrorKind::kFeatureUnsupported,
+                        text("host cluster ", cluster, " has more than ", kMostCounted,
+                             " references, which is not supported"));
+    }
+    *count = static_cast<std::uint16_t>(before + times);
+    marks.owned &= ~mask;
+  }
+  marks.used |= mask;
+  end_ = std::max(end_, cluster + 1);
+  return {};
 }
 
 bool ReferenceMap::try_mark(std::uint64_t cluster) {
@@ -243,8 +268,14 @@ Result<void> ReferenceMap::mark(ClusterRange range, Sharing sharing, const char*
       return make_error(ErrorKind::kImageCorrupt,
                         text(what, " lies in host cluster ", cluster, ", which is already in use"));
     }
-    if (!is_exclusive && !count_shared(*chunk, cluster)) {
-      return too_large(what);
+    if (!is_exclusive) {
+      std::uint16_t* const count = count_in(*chunk, cluster);
+      if (count == nullptr) {
+        return too_large(what);
+      }
+      if (*count < kMostCounted) {
+        ++*count;
+      }
     }
     marks.used |= mask;
     marks.owned |= is_exclusive ? mask : 0;

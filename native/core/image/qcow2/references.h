@@ -18,6 +18,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <unordered_map>
@@ -33,11 +34,16 @@ class ReferenceMap {
  public:
   enum class Sharing : std::uint8_t { kExclusive, kShared };
 
+  static constexpr std::uint64_t kMostCounted = std::numeric_limits<std::uint16_t>::max();
+
   /// kShared: compressed clusters may share a host cluster with each other, but with nothing else.
   /// kImageCorrupt if a cluster has two owners and one is exclusive. kFeatureUnsupported if the
   /// marks would exceed the memory limit.
   [[nodiscard]] Result<void> mark(ClusterRange range, Sharing sharing, const char* what);
-  /// The same for one exclusive cluster. False, with nothing marked, if it is already in use or
+  /// Counts `times` more references to a cluster, whoever has it. kFeatureUnsupported over the
+  /// memory limit, and over kMostCounted.
+  [[nodiscard]] Result<void> add(std::uint64_t cluster, std::uint64_t times, const char* what);
+  /// mark() for one exclusive cluster. False, with nothing marked, if it is already in use or
   /// mark() has to make room.
   [[nodiscard]] bool try_mark(std::uint64_t cluster);
   [[nodiscard]] bool has(std::uint64_t cluster) const { return count(cluster) > 0; }
@@ -93,8 +99,8 @@ class ReferenceMap {
   [[nodiscard]] Chunk* chunk_at(std::uint64_t index) const;
   /// nullptr: it would be over the bound.
   [[nodiscard]] Chunk* chunk_for(std::uint64_t index);
-  /// False: the counts would be over the bound.
-  [[nodiscard]] bool count_shared(Chunk& chunk, std::uint64_t cluster);
+  /// The place of a cluster's count; nullptr: it would be over the bound.
+  [[nodiscard]] std::uint16_t* count_in(Chunk& chunk, std::uint64_t cluster);
   [[nodiscard]] bool take_bytes(std::size_t bytes);
 
   std::unordered_map<std::uint64_t, std::unique_ptr<Chunk>> chunks_;

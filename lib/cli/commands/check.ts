@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `blockpull check`: whether the refcounts and tables of a qcow2 image are right.
+//
+// The exit codes are those of `qemu-img check`, so that scripts made for it can use this one. Findings are results and
+// go to stdout. At most a hundred of each severity are listed; the counts are complete.
+
+import type { CheckReport } from '../../index.js'
+import { formatOption } from '../args.js'
+import { toPath } from '../command-line.js'
+import type { Command } from '../context.js'
+import { done, type Ending } from '../exit-codes.js'
+import { endLine, writeJson } from '../json.js'
+import { formatShare } from '../measures.js'
+import { tell } from '../shown.js'
+import { withSignal } from '../waiting.js'
+
+/** As `qemu-img check` has them. */
+const CheckCode = { SOUND: 0, NOT_COMPLETED: 1, ERRORS: 2, LEAKS: 3, NO_CHECK: 63 } as const
+
+export const check: Command = {
+  name: 'check',
+  summary: 'Check the refcounts and tables of a qcow2 image.',
+  usage: ['check IMAGE [OPTION]...'],
+  options: formatOption,
+  operands: 'files',
+  notes: [
+    'Internal snapshots and persistent bitmaps are checked as well. IMAGE is only read;',
+    'it must not be in use.',
+  ],
+  exitMeanings: [
+    [CheckCode.SOUND, 'sound'],
+    [CheckCode.NOT_COMPLETED, 'not completed'],
+    [CheckCode.ERRORS, 'errors'],
+    [CheckCode.LEAKS, 'leaks'],
+    [CheckCode.NO_CHECK, 'no check for this format'],
+  ],
+  failureCode: (code) => (code === 'FORMAT_UNKNOWN' ? CheckCode.NO_CHECK : CheckCode.NOT_COMPLETED),
+  run: async (args, context) => {
+    const [path = ''] = args.exactly('IMAGE')
+    const format = args.text('format')
+    const found = await withSignal(context, (signal) =>
+      context.api.checkImage(toPath(path), { format, signal, bigint: true }),
+    )
+    const ending = endingOf(found)
+    if (args.has('json')) {
+      writeJson(context.out, { event: 'check', path, ...found })
+      writeJson(context.out, endLine(ending))
+    } else {
+      tell(context.out, ...linesOf(path, found))
+    }
+    return ending.exitCode
+  },
+}
+
+function endingOf({ errors, leaks }: CheckReport<bigint>): Ending {
+  if (errors > 0n) return { ...done, exitCode: CheckCode.ERRORS, code: 'ERRORS', message: amount(errors, 'error') }
+  if (leaks > 0n) return { ...done, exitCode: CheckCode.LEAKS, code: 'LEAKS', message: amount(leaks, 'leak') }
+  return done
+}
+
+function linesOf(path: string, found: CheckReport<bigint>): string[] {
+  const { errors, leaks, notes, findings } = found
+  const listed = (severity: string) => BigInt(findings.filter((finding) => finding.severity === severity).length)
+  const counts = [
+    ['error', errors],
+    ['leak', leaks],
+    ['note', notes],
+  ] as const
+  const more = counts
+    .filter(([severity, count]) => count > listed(severity))
+    .map(([severity, count]) => `… and ${amount(count - listed(severity), `more ${severity}`)}`)
+  const bad = counts.filter(([severity, count]) => count > 0n && severity !== 'note')
+  const verdict = bad.length === 0 ? 'sound' : bad.map(([severity, count]) => amount(count, severity)).join(', ')
+  return [
+    ...findings.map(({ severity, message }) => `${severity}: ${message}`),
+    ...more,
+    `${path}: ${verdict}; ${use(found)}`,
+  ]
+}
+
+/** '5 of 16 clusters in use (31.3 %), 1 snapshot'. */
+function use({
+  totalClusters,
+  allocatedClusters,
+  compressedClusters,
+  snapshots,
+  bitmaps,
+}: CheckReport<bigint>): string {
+  const share = formatShare(allocatedClusters, totalClusters)
+  return [
+    `${allocatedClusters} of ${totalClusters} clusters in use (${share})`,
+    ...(compressedClusters > 0n ? [`${compressedClusters} compressed`] : []),
+    ...(snapshots > 0 ? [amount(BigInt(snapshots), 'snapshot')] : []),
+    ...(bitmaps > 0 ? [amount(BigInt(bitmaps), 'bitmap')] : []),
+  ].join(', ')
+}
+
+/** '1 leak', '2 leaks'. */
+function amount(count: bigint, noun: string): string {
+  return `${count} ${noun}${count === 1n ? '' : 's'}`
+}

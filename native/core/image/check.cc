@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "core/image/check.h"
+
+#include <utility>
+
+#include "core/base/text.h"
+#include "core/image/probe.h"
+#include "core/io/lock.h"
+#include "core/io/posix_file.h"
+
+namespace blockpull::image {
+namespace {
+
+Error no_check(const std::string& path, const char* format) {
+  return make_error(ErrorKind::kFormatUnknown,
+                    text("image '", path, "' is ", format, ", a format that has no check"))
+      .with_path(path);
+}
+
+/// Refuses every format but qcow2.
+Result<void> check_format(io::File& file, std::optional<Format> format) {
+  if (format == Format::kRaw) {
+    return no_check(file.path(), "raw");
+  }
+  if (const auto qed = refuse_qed(file); !qed.ok()) {
+    return qed.error().kind == ErrorKind::kFeatureUnsupported ? no_check(file.path(), "QED")
+                                                              : qed.error();
+  }
+  if (!format) {
+    BLOCKPULL_CHECK(probe_format(file));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<qcow2::CheckReport> check_image(const std::string& path, std::optional<Format> format,
+                                       const WalkWatch& watch) {
+  BLOCKPULL_CHECK(watch.check());
+  BLOCKPULL_TRY(file, io::PosixFile::open(path, io::Access::kReadOnly));
+  BLOCKPULL_CHECK(check_format(*file, format));
+  BLOCKPULL_CHECK(io::lock_image(*file, io::LockRole::kBackingReader));
+  return qcow2::check(std::move(file), watch);
+}
+
+}  // namespace blockpull::image

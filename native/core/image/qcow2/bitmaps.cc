@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "core/image/qcow2/bitmaps.h"
+
+#include "core/base/bytes.h"
+#include "core/base/checked.h"
+#include "core/base/text.h"
+
+namespace blockpull::image::qcow2 {
+namespace {
+
+constexpr std::uint64_t kFixedBytes = 24;
+constexpr std::uint8_t kDirtyTracking = 1;
+constexpr std::uint32_t kMinGranularityBits = 9;
+constexpr std::uint32_t kMaxGranularityBits = 31;
+constexpr std::uint32_t kMaxNameBytes = 1023;
+/// QEMU's bound for the table of one bitmap.
+constexpr std::uint32_t kMaxTableEntries = 0x8000000;
+
+/// The fixed part of an entry.
+struct Entry {
+  Bitmap bitmap;
+  std::uint32_t type = 0;
+  std::uint32_t granularity_bits = 0;
+  std::uint32_t name_bytes = 0;
+  std::uint32_t extra_bytes = 0;
+
+  [[nodiscard]] std::uint64_t bytes() const {
+    return kFixedBytes + extra_bytes + std::uint64_t{name_bytes};
+  }
+};
+
+Entry decode(std::span<const std::byte> fixed) {
+  Entry entry;
+  entry.bitmap.table_offset = be_at<std::uint64_t>(fixed, 0);
+  entry.bitmap.table_entries = be_at<std::uint32_t>(fixed, 8);
+  entry.bitmap.flags = be_at<std::uint32_t>(fixed, 12);
+  entry.type = std::to_integer<std::uint32_t>(fixed[16]);
+  entry.granularity_bits = std::to_integer<std::uint32_t>(fixed[17]);
+  entry.name_bytes = be_at<std::uint16_t>(fixed, 18);
+  entry.extra_bytes = be_at<std::uint32_t>(fixed, 20);
+  return entry;
+}
+
+/// The error in the entry, or empty. QEMU supports no extra data either.
+std::string fault_of(const Entry& entry, const Header& header, std::uint64_t left) {
+  const Bitmap& bitmap = entry.bitmap;
+  if (entry.bytes() > left) {
+    return text("has ", entry.bytes(), " bytes; the directory has ", left, " left");
+  }
+  if (entry.extra_bytes != 0 || entry.type != kDirtyTracking ||
+      (bitmap.flags & ~bitmap_flag::kKnown) != 0) {
+    return text("has type ", entry.type, ", flags ", Hex{bitmap.flags}, " and ", entry.extra_bytes,
+                " bytes of extra data, which are not all known");
+  }
+  if (entry.granularity_bits < kMinGranularityBits ||
+      entry.granularity_bits > kMaxGranularityBits) {
+    return text("has a granularity of 2^", entry.granularity_bits, "; supported range is 2^",
+                kMinGranularityBits, " to 2^", kMaxGranularityBits);
+  }
+  if (entry.name_bytes == 0 || entry.name_bytes > kMaxNameBytes) {
+    return text("has a name of ", entry.name_bytes, " bytes; supported range is 1 to ",
+                kMaxNameBytes);
+  }
+  if (bitmap.table_entries == 0 || bitmap.table_entries > kMaxTableEntries ||
+      bitmap.table_offset == 0 || !is_aligned(bitmap.table_offset, header.cluster_size())) {
+    return text("has its table of ", bitmap.table_entries, " entries at ", bitmap.table_offset,
+                "; it must have 1 to ", kMaxTableEntries, " and begin at a multiple of ",
+                header.cluster_size());
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::vector<Bitmap>> read_bitmaps(io::File& file, const Header& header) {
+  std::vector<Bitmap> bitmaps;
+  if (!header.bitmaps) {
+    return bitmaps;
+  }
+  const auto corrupt = [&file](std::string message) {
+    return make_error(ErrorKind::kImageCorrupt, std::move(message)).with_path(file.path());
+  };
+  const BitmapDirectory& directory = *header.bitmaps;
+  BLOCKPULL_TRY(file_size, file.size());
+  if (!lies_in_file(directory.offset, directory.bytes, file_size, header.cluster_size())) {
+    return corrupt(text("bitmap directory of '", file.path(), "' has ", directory.bytes,
+                        " bytes at ", directory.offset, "; the file ends at ", file_size));
+  }
+  std::vector<std::byte> bytes(directory.bytes);
+  BLOCKPULL_CHECK(file.read_at(directory.offset, bytes));
+  std::span<const std::byte> rest = bytes;
+  for (std::uint32_t number = 0; number < directory.count; ++number) {
+    std::string fault = rest.size() < kFixedBytes ? "is missing" : std::string();
+    const Entry entry = fault.empty() ? decode(rest) : Entry();
+    if (fault.empty()) {
+      fault = fault_of(entry, header, rest.size());
+    }
+    if (!fault.empty()) {
+      return corrupt(text("bitmap ", number, " of '", file.path(), "' ", fault));
+    }
+    Bitmap bitmap = entry.bitmap;
+    bitmap.granularity = std::uint64_t{1} << entry.granularity_bits;
+    for (const std::byte byte : rest.subspan(kFixedBytes, entry.name_bytes)) {
+      bitmap.name += std::to_integer<char>(byte);
+    }
+    bitmaps.push_back(std::move(bitmap));
+    rest = rest.subspan(std::min<std::uint64_t>(round_up(entry.bytes(), 8), rest.size()));
+  }
+  return bitmaps;
+}
+
+}  // namespace blockpull::image::qcow2

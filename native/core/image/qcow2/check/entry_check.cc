@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "core/image/qcow2/check/entry_check.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "core/base/bytes.h"
+#include "core/base/checked.h"
+#include "core/base/text.h"
+#include "core/image/qcow2/subclusters.h"
+
+namespace blockpull::image::qcow2 {
+
+void EntryCheck::found(FindingKind kind, const L2Table& table, const Entry& entry,
+                       const char* what) {
+  findings_.add(kind, entry.place, table.uses, [&] {
+    return text("L2 entry ", entry.index, " of the table at ", Hex{table.offset}, " is ",
+                Hex{entry.word}, ": ", what);
+  });
+}
+
+Result<void> EntryCheck::check(const L2Table& table) {
+  BLOCKPULL_TRY(file_size, image_.file().size());
+  if (table.offset >= file_size) {
+    return {};
+  }
+  // A small file can have millions of tables in holes.
+  BLOCKPULL_TRY(hole, image_.file().is_hole(table.offset, header_.cluster_size()));
+  if (hole) {
+    return {};
+  }
+  const std::uint64_t entry_bytes = header_.l2_entry_bytes();
+  for (std::uint64_t index = 0; index < header_.l2_entries();) {
+    BLOCKPULL_TRY(view, image_.tables().view(table.offset + index * entry_bytes));
+    const std::uint64_t here =
+        std::min<std::uint64_t>(view.size() / entry_bytes, header_.l2_entries() - index);
+    const auto part = view.first(here * entry_bytes);
+    if (!all_zero(part)) {
+      // A copy, since a look at a refcount may reuse the slice.
+      const std::vector<std::byte> bytes(part.begin(), part.end());
+      BLOCKPULL_CHECK(check_part(table, index, bytes));
+    }
+    index += here;
+  }
+  return {};
+}
+
+Result<void> EntryCheck::check_part(const L2Table& table, std::uint64_t first,
+                                    std::span<const std::byte> part) {
+  const std::uint64_t entry_bytes = header_.l2_entry_bytes();
+  for (std::uint64_t at = 0; at < part.size(); at += entry_bytes) {
+    Entry entry;
+    entry.word = be_at<std::uint64_t>(part, at);
+    entry.bitmap = header_.has_extended_l2() ? be_at<std::uint64_t>(part, at + kEntryBytes) : 0;
+    if ((entry.word | entry.bitmap) != 0) {
+      entry.index = first + at / entry_bytes;
+      entry.place = table.offset + entry.index * entry_bytes;
+      BLOCKPULL_CHECK(check_entry(table, entry));
+    }
+  }
+  return {};
+}
+
+Result<void> EntryCheck::check_entry(const L2Table& table, const Entry& entry) {
+  if ((entry.word & kCompressed) != 0) {
+    return check_compressed(table, entry);
+  }
+  if ((entry.word & kL2Reserved) != 0) {
+    found(FindingKind::kL2Entry, table, entry, "reserved bits are set");
+  }
+  const bool is_zero = (entry.word & kZero) != 0 && !header_.has_extended_l2();
+  // In a data file of its own, a cluster can begin at 0.
+  const bool is_allocated = (entry.word & kOffsetMask) != 0 ||
+                            (has_data_file_ && (entry.word & kCopied) != 0 && !is_zero);
+  if (is_allocated) {
+    return check_allocated(table, entry);
+  }
+  if (!is_zero && !Subclusters(entry.bitmap).is_sound(false)) {
+    found(FindingKind::kSubclusters, table, entry,
+          "it has no cluster, and subclusters are marked allocated");
+  }
+  return {};
+}
+
+Result<void> EntryCheck::check_compressed(const L2Table& table, const Entry& entry) {
+  allocated_ += table.active;
+  compressed_ += table.active;
+  if ((entry.word & kCopied) != 0) {
+    found(FindingKind::kCompressedEntry, table, entry, "bit 63 is set for a compressed cluster");
+  }
+  if (has_data_file_) {
+    found(FindingKind::kCompressedEntry, table, entry,
+          "a cluster is compressed in an image with a data file");
+    return {};
+  }
+  if (entry.bitmap != 0) {
+    found(FindingKind::kCompressedEntry, table, entry, "a compressed cluster has subclusters");
+    return {};
+  }
+  const CompressedCluster cluster = decode_compressed(entry.word, header_.cluster_bits);
+  counter_.map().note_compressed(cluster);
+  return counter_.add(cluster.offset, cluster.length, table.uses, "a compressed cluster");
+}
+
+Result<void> EntryCheck::check_allocated(const L2Table& table, const Entry& entry) {
+  const std::uint64_t offset = entry.word & kOffsetMask;
+  allocated_ += table.active;
+  BLOCKPULL_CHECK(check_copied(table, entry));
+  if (header_.has_extended_l2() && !Subclusters(entry.bitmap).is_sound(true)) {
+    found(FindingKind::kSubclusters, table, entry,
+          "a subcluster is marked both allocated and zero");
+    return {};
+  }
+  if (!is_aligned(offset, header_.cluster_size())) {
+    found(FindingKind::kL2Entry, table, entry, "no cluster can begin there");
+  }
+  return has_data_file_
+             ? Result<void>()
+             : counter_.add(offset, header_.cluster_size(), table.uses, "a data cluster");
+}
+
+Result<void> EntryCheck::check_copied(const L2Table& table, const Entry& entry) {
+  if (table.active == 0) {
+    return {};
+  }
+  std::optional<std::uint64_t> refcount = 1;
+  if (!has_data_file_) {
+    BLOCKPULL_TRY(stored, stored_.at((entry.word & kOffsetMask) >> header_.cluster_bits));
+    refcount = stored;
+  }
+  if (refcount && (*refcount == 1) != ((entry.word & kCopied) != 0)) {
+    findings_.add(FindingKind::kCopied, entry.place, table.active, [&] {
+      return text("L2 entry ", entry.index, " of the table at ", Hex{table.offset}, " is ",
+                  Hex{entry.word}, ", and the refcount of its cluster is ", *refcount,
+                  ": its bit 63 is wrong");
+    });
+  }
+  return {};
+}
+
+}  // namespace blockpull::image::qcow2

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "core/image/qcow2/check/stored_refcounts.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "core/base/bytes.h"
+#include "core/base/checked.h"
+#include "core/base/limits.h"
+#include "core/image/qcow2/refcount_entry.h"
+
+namespace blockpull::image::qcow2 {
+namespace {
+
+constexpr std::uint64_t kReservedInTable = 0x1ff;
+
+}  // namespace
+
+StoredRefcounts::StoredRefcounts(Qcow2Image& image, std::uint64_t file_size)
+    : image_(image),
+      file_size_(file_size),
+      blocks_(image.header().refcount_table_clusters * image.cluster_size() / kEntryBytes),
+      per_block_(image.header().refcounts_per_block()),
+      order_(image.header().refcount_order) {}
+
+Result<StoredRefcounts::Block> StoredRefcounts::block_at(std::uint64_t index) {
+  if (index >= blocks_) {
+    return Block{};
+  }
+  const std::uint64_t place = image_.header().refcount_table_offset + index * kEntryBytes;
+  BLOCKPULL_TRY(entry, image_.tables().load(place));
+  const std::uint64_t offset = entry & kRefcountTableOffsetMask;
+  const BlockState state = (entry & kReservedInTable) != 0              ? BlockState::kReserved
+                           : !is_aligned(offset, image_.cluster_size()) ? BlockState::kUnaligned
+                           : offset == 0                                ? BlockState::kAbsent
+                           : offset >= round_up(file_size_, image_.cluster_size())
+                               ? BlockState::kOutside
+                               : BlockState::kThere;
+  return Block{state, entry, offset};
+}
+
+Result<StoredRefcounts::Row> StoredRefcounts::row_of(std::uint64_t cluster) {
+  if (row_.clusters.first <= cluster && cluster < row_.clusters.end()) {
+    return row_;
+  }
+  const std::uint64_t index = cluster / per_block_;
+  if (index >= blocks_) {
+    const std::uint64_t first = blocks_ * per_block_;
+    row_ = {{first, std::numeric_limits<std::uint64_t>::max() - first}, {}, true};
+    return row_;
+  }
+  BLOCKPULL_TRY(block, block_at(index));
+  row_ = {{index * per_block_, per_block_}, {}, true};
+  if (block.state != BlockState::kThere) {
+    row_.is_known = block.state == BlockState::kAbsent || block.state == BlockState::kOutside;
+    return row_;
+  }
+  // The entries of one slice; for 64 bits and clusters of 512 bytes these are 64.
+  const std::uint64_t slice = std::min<std::uint64_t>(image_.cluster_size(), limits::kTableSlice);
+  const std::uint64_t at = round_down(((cluster % per_block_) << order_) / 8, slice);
+  BLOCKPULL_TRY(view, image_.tables().view(block.offset + at));
+  bytes_.assign(view.begin(), view.begin() + static_cast<std::ptrdiff_t>(slice));
+  row_.clusters = {index * per_block_ + (at * 8 >> order_), slice * 8 >> order_};
+  if (!all_zero(bytes_)) {
+    row_.entries = bytes_;
+  }
+  return row_;
+}
+
+Result<std::optional<std::uint64_t>> StoredRefcounts::at(std::uint64_t cluster) {
+  BLOCKPULL_TRY(row, row_of(cluster));
+  if (!row.is_known) {
+    return std::optional<std::uint64_t>();
+  }
+  return std::optional(
+      row.entries.empty() ? 0 : load_refcount(row.entries, order_, cluster - row.clusters.first));
+}
+
+}  // namespace blockpull::image::qcow2

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "core/image/qcow2/check/table_uses.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/bytes.h"
+#include "core/base/checked.h"
+#include "core/base/text.h"
+
+namespace blockpull::image::qcow2 {
+
+Result<void> TableUses::add_active(const WalkWatch& watch) {
+  return add_table(image_.l1_table(), true, watch);
+}
+
+Result<void> TableUses::add_snapshot(const Snapshot& snapshot, const WalkWatch& watch) {
+  return add_table({snapshot.l1_offset, snapshot.l1_entries, image_.header().l2_entries()}, false,
+                   watch);
+}
+
+Result<void> TableUses::add_table(const L1Table& table, bool is_active, const WalkWatch& watch) {
+  const std::string& path = image_.file().path();
+  BLOCKPULL_CHECK(counter_.add(table.offset(), table.bytes(), 1, "an L1 table"));
+  BLOCKPULL_TRY(file_size, image_.file().size());
+  l1_bytes_ += table.bytes();
+  if (l1_bytes_ > file_size + image_.cluster_size()) {
+    return make_error(ErrorKind::kImageCorrupt,
+                      text("L1 tables of '", path, "' have ", l1_bytes_,
+                           " bytes in all, more than the file; they overlap"))
+        .with_path(path);
+  }
+  for (std::uint64_t index = 0; index < table.entries();) {
+    BLOCKPULL_CHECK(watch.check());
+    BLOCKPULL_TRY(view, image_.tables().view(table.entry_at(index)));
+    const std::uint64_t here =
+        std::min<std::uint64_t>(view.size() / kEntryBytes, table.entries() - index);
+    // A copy, since a look at a refcount may reuse the slice.
+    const std::vector<std::byte> part(
+        view.begin(), view.begin() + static_cast<std::ptrdiff_t>(here * kEntryBytes));
+    for (std::uint64_t i = 0; i < here; ++i) {
+      const auto entry = be_at<std::uint64_t>(part, i * kEntryBytes);
+      if (entry != 0) {
+        BLOCKPULL_CHECK(add_entry(table.entry_at(index + i), entry,
+                                  static_cast<std::uint32_t>(index + i), is_active));
+      }
+    }
+    index += here;
+  }
+  return {};
+}
+
+Result<void> TableUses::add_entry(std::uint64_t place, std::uint64_t entry, std::uint32_t index,
+                                  bool is_active) {
+  const std::uint64_t cluster_size = image_.cluster_size();
+  const std::uint64_t offset = entry & kOffsetMask;
+  if ((entry & kL1Reserved) != 0) {
+    findings_.add(FindingKind::kL1Entry, place, 1, [&] {
+      return text("L1 entry ", index, " is ", Hex{entry}, ", with reserved bits set");
+    });
+  }
+  BLOCKPULL_CHECK(counter_.add(offset, cluster_size, 1, "an L2 table"));
+  if (!is_aligned(offset, cluster_size)) {
+    findings_.add(FindingKind::kL1Entry, place, 1, [&] {
+      return text("L1 entry ", index, " is ", Hex{entry}, ": no L2 table can begin there");
+    });
+  }
+  if (is_active && offset != 0) {
+    BLOCKPULL_TRY(refcount, stored_.at(offset / cluster_size));
+    if (refcount && (*refcount == 1) != ((entry & kCopied) != 0)) {
+      findings_.add(FindingKind::kCopied, place, 1, [&] {
+        return text("L1 entry ", index, " is ", Hex{entry},
+                    ", and the refcount of its L2 table is ", *refcount, ": its bit 63 is wrong");
+      });
+    }
+  }
+  if (uses_.size() == kMostUses) {
+    return make_error(ErrorKind::kFeatureUnsupported,
+                      text("image '", image_.file().path(), "' has more than ", kMostUses,
+                           " L1 entries in use, snapshots included, which is not supported"))
+        .with_path(image_.file().path());
+  }
+  uses_.push_back({offset, index, is_active});
+  return {};
+}
+
+std::vector<TableUse> TableUses::take_sorted() {
+  std::stable_sort(uses_.begin(), uses_.end(),
+                   [](const TableUse& a, const TableUse& b) { return a.offset < b.offset; });
+  return std::exchange(uses_, {});
+}
+
+}  // namespace blockpull::image::qcow2
