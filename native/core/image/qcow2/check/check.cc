@@ -34,14 +34,14 @@ class Check {
         entries_(image, counter_, stored_, findings_) {}
 
   Result<CheckReport> run() {
-    BLOCKPULL_CHECK(counter_.add(0, header_.cluster_size(), 1, "the header"));
+    BLOCKPULL_CHECK(counter_.add({0, header_.cluster_size(), "the header"}));
     BLOCKPULL_CHECK(count_tables());
     const std::uint64_t table_bytes = header_.refcount_table_clusters * header_.cluster_size();
-    BLOCKPULL_CHECK(
-        counter_.add(header_.refcount_table_offset, table_bytes, 1, "the refcount table"));
+    BLOCKPULL_CHECK(counter_.add({header_.refcount_table_offset, table_bytes, "the refcount table",
+                                  field::kRefcountTableOffset}));
     if (header_.encryption) {
-      BLOCKPULL_CHECK(counter_.add(header_.encryption->offset, header_.encryption->bytes, 1,
-                                   "the LUKS header"));
+      BLOCKPULL_CHECK(
+          counter_.add({header_.encryption->offset, header_.encryption->bytes, "the LUKS header"}));
     }
     BLOCKPULL_CHECK(count_bitmaps());
     BLOCKPULL_CHECK(count_refcount_blocks());
@@ -72,7 +72,8 @@ class Check {
       }
     }
     report_.snapshots = static_cast<std::uint32_t>(table.snapshots.size());
-    BLOCKPULL_CHECK(counter_.add(header_.snapshots_offset, table.bytes, 1, "the snapshot table"));
+    BLOCKPULL_CHECK(counter_.add(
+        {header_.snapshots_offset, table.bytes, "the snapshot table", field::kSnapshotsOffset}));
     return check_tables(uses.take_sorted());
   }
 
@@ -115,7 +116,7 @@ class Check {
       return {};
     }
     const BitmapDirectory& directory = *header_.bitmaps;
-    BLOCKPULL_CHECK(counter_.add(directory.offset, directory.bytes, 1, "the bitmap directory"));
+    BLOCKPULL_CHECK(counter_.add({directory.offset, directory.bytes, "the bitmap directory"}));
     auto bitmaps = read_bitmaps(image_.file(), header_);
     if (!bitmaps.ok() && bitmaps.error().kind != ErrorKind::kImageCorrupt) {
       return std::move(bitmaps).error();
@@ -135,7 +136,8 @@ class Check {
 
   Result<void> count_bitmap(const Bitmap& bitmap) {
     const std::uint64_t bytes = std::uint64_t{bitmap.table_entries} * kEntryBytes;
-    BLOCKPULL_CHECK(counter_.add(bitmap.table_offset, bytes, 1, "the table of a bitmap"));
+    BLOCKPULL_CHECK(counter_.add(
+        {bitmap.table_offset, bytes, "the table of a bitmap", header_.bitmaps->offset}));
     if (!lies_in_file(bitmap.table_offset, bytes, file_size_, header_.cluster_size())) {
       return {};
     }
@@ -152,7 +154,8 @@ class Check {
                       ", which cannot be right");
         });
       } else if (offset != 0) {
-        BLOCKPULL_CHECK(counter_.add(offset, header_.cluster_size(), 1, "a cluster of a bitmap"));
+        BLOCKPULL_CHECK(
+            counter_.add({offset, header_.cluster_size(), "a cluster of a bitmap", place}));
       }
     }
     return {};
@@ -193,7 +196,8 @@ class Check {
       case State::kThere:
         break;
     }
-    BLOCKPULL_CHECK(counter_.add(block.offset, header_.cluster_size(), 1, "a refcount block"));
+    BLOCKPULL_CHECK(
+        counter_.add({block.offset, header_.cluster_size(), "a refcount block", place}));
     const std::uint64_t references = counter_.map().count(block.offset >> header_.cluster_bits);
     if (references != 1) {
       found("something else uses that cluster too (", references, " references)");

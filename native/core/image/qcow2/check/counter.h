@@ -19,6 +19,19 @@
 
 namespace blockpull::image::qcow2 {
 
+/// One place in the file that refers to a part of it.
+struct Reference {
+  /// The part: [offset, offset + bytes).
+  std::uint64_t offset = 0;
+  std::uint64_t bytes = 0;
+  /// For people: "a data cluster".
+  const char* what = "";
+  /// Where the reference is.
+  std::uint64_t place = 0;
+  /// How many there are, if several tables share the place.
+  std::uint64_t times = 1;
+};
+
 class Counter {
  public:
   Counter(const Header& header, std::uint64_t file_size, Findings& findings)
@@ -27,24 +40,23 @@ class Counter {
         most_(largest_refcount(header)),
         findings_(findings) {}
 
-  /// `times` references to every cluster of [offset, offset + bytes). `what` for people: "a data
-  /// cluster". An error only if the map cannot take it.
-  [[nodiscard]] Result<void> add(std::uint64_t offset, std::uint64_t bytes, std::uint64_t times,
-                                 const char* what) {
-    if (bytes == 0) {
+  /// Counts it for every cluster of its part. An error only if the map cannot take it.
+  [[nodiscard]] Result<void> add(const Reference& reference) {
+    if (reference.bytes == 0) {
       return {};
     }
     const std::uint64_t cluster_size = std::uint64_t{1} << cluster_bits_;
-    if (!fits(offset, bytes, file_size_ + cluster_size - 1)) {
-      findings_.add(FindingKind::kReferenceOutside, offset, times, [&] {
-        return text(what, " is at ", Hex{offset}, "; the file ends at ", Hex{file_size_});
+    if (!fits(reference.offset, reference.bytes, file_size_ + cluster_size - 1)) {
+      findings_.add(FindingKind::kReferenceOutside, reference.place, reference.times, [&] {
+        return text(reference.what, " is stated to be at ", Hex{reference.offset},
+                    "; the file ends at ", Hex{file_size_});
       });
       return {};
     }
-    const std::uint64_t first = offset >> cluster_bits_;
-    const std::uint64_t last = (offset + bytes - 1) >> cluster_bits_;
+    const std::uint64_t first = reference.offset >> cluster_bits_;
+    const std::uint64_t last = (reference.offset + reference.bytes - 1) >> cluster_bits_;
     for (std::uint64_t cluster = first; cluster <= last; ++cluster) {
-      BLOCKPULL_CHECK(add_one(cluster, times, what));
+      BLOCKPULL_CHECK(add_one(cluster, reference));
     }
     return {};
   }
@@ -57,17 +69,18 @@ class Counter {
     return half + (half - 1);
   }
 
-  Result<void> add_one(std::uint64_t cluster, std::uint64_t times, const char* what) {
+  Result<void> add_one(std::uint64_t cluster, const Reference& reference) {
+    const std::uint64_t times = reference.times;
     if (times == 1 && map_.try_mark(cluster)) {
       return {};
     }
     const std::uint64_t room = most_ - map_.count(cluster);
     const std::uint64_t fitting = times < room ? times : room;
-    findings_.add(FindingKind::kReferencesTooMany, cluster << cluster_bits_, times - fitting, [&] {
-      return text(what, " is in cluster ", cluster, ", which has more references than a refcount ",
-                  "can state (", most_, ")");
+    findings_.add(FindingKind::kReferencesTooMany, reference.place, times - fitting, [&] {
+      return text(reference.what, " is in cluster ", cluster,
+                  ", which has more references than a refcount ", "can state (", most_, ")");
     });
-    return fitting == 0 ? Result<void>() : map_.add(cluster, fitting, what);
+    return fitting == 0 ? Result<void>() : map_.add(cluster, fitting, reference.what);
   }
 
   const std::uint32_t cluster_bits_;

@@ -100,7 +100,8 @@ Result<void> EntryCheck::check_compressed(const L2Table& table, const Entry& ent
   }
   const CompressedCluster cluster = decode_compressed(entry.word, header_.cluster_bits);
   counter_.map().note_compressed(cluster);
-  return counter_.add(cluster.offset, cluster.length, table.uses, "a compressed cluster");
+  return counter_.add(
+      {cluster.offset, cluster.length, "a compressed cluster", entry.place, table.uses});
 }
 
 Result<void> EntryCheck::check_allocated(const L2Table& table, const Entry& entry) {
@@ -110,18 +111,18 @@ Result<void> EntryCheck::check_allocated(const L2Table& table, const Entry& entr
   if (header_.has_extended_l2() && !Subclusters(entry.bitmap).is_sound(true)) {
     found(FindingKind::kSubclusters, table, entry,
           "a subcluster is marked both allocated and zero");
-    return {};
   }
   if (!is_aligned(offset, header_.cluster_size())) {
     found(FindingKind::kL2Entry, table, entry, "no cluster can begin there");
   }
-  return has_data_file_
-             ? Result<void>()
-             : counter_.add(offset, header_.cluster_size(), table.uses, "a data cluster");
+  return has_data_file_ ? Result<void>()
+                        : counter_.add({offset, header_.cluster_size(), "a data cluster",
+                                        entry.place, table.uses});
 }
 
 Result<void> EntryCheck::check_copied(const L2Table& table, const Entry& entry) {
-  if (table.active == 0) {
+  // As in QEMU, not for a table that an L1 entry without an offset leads to.
+  if (table.active == 0 || table.offset == 0) {
     return {};
   }
   std::optional<std::uint64_t> refcount = 1;

@@ -31,13 +31,14 @@ Result<StoredRefcounts::Block> StoredRefcounts::block_at(std::uint64_t index) {
   const std::uint64_t place = image_.header().refcount_table_offset + index * kEntryBytes;
   BLOCKPULL_TRY(entry, image_.tables().load(place));
   const std::uint64_t offset = entry & kRefcountTableOffsetMask;
-  const BlockState state = (entry & kReservedInTable) != 0              ? BlockState::kReserved
-                           : !is_aligned(offset, image_.cluster_size()) ? BlockState::kUnaligned
-                           : offset == 0                                ? BlockState::kAbsent
-                           : offset >= round_up(file_size_, image_.cluster_size())
-                               ? BlockState::kOutside
-                               : BlockState::kThere;
-  return Block{state, entry, offset};
+  const bool is_aligned_block = is_aligned(offset, image_.cluster_size());
+  const bool is_inside = offset < round_up(file_size_, image_.cluster_size());
+  const BlockState state = (entry & kReservedInTable) != 0 ? BlockState::kReserved
+                           : !is_aligned_block             ? BlockState::kUnaligned
+                           : offset == 0                   ? BlockState::kAbsent
+                           : !is_inside                    ? BlockState::kOutside
+                                                           : BlockState::kThere;
+  return Block{state, entry, is_aligned_block && is_inside ? offset : 0, is_aligned_block};
 }
 
 Result<StoredRefcounts::Row> StoredRefcounts::row_of(std::uint64_t cluster) {
@@ -52,8 +53,8 @@ Result<StoredRefcounts::Row> StoredRefcounts::row_of(std::uint64_t cluster) {
   }
   BLOCKPULL_TRY(block, block_at(index));
   row_ = {{index * per_block_, per_block_}, {}, true};
-  if (block.state != BlockState::kThere) {
-    row_.is_known = block.state == BlockState::kAbsent || block.state == BlockState::kOutside;
+  if (block.offset == 0) {
+    row_.is_known = block.is_known;
     return row_;
   }
   // The entries of one slice; for 64 bits and clusters of 512 bytes these are 64.

@@ -12,17 +12,18 @@
 namespace blockpull::image::qcow2 {
 
 Result<void> TableUses::add_active(const WalkWatch& watch) {
-  return add_table(image_.l1_table(), true, watch);
+  return add_table(image_.l1_table(), field::kL1TableOffset, true, watch);
 }
 
 Result<void> TableUses::add_snapshot(const Snapshot& snapshot, const WalkWatch& watch) {
-  return add_table({snapshot.l1_offset, snapshot.l1_entries, image_.header().l2_entries()}, false,
-                   watch);
+  const L1Table table(snapshot.l1_offset, snapshot.l1_entries, image_.header().l2_entries());
+  return add_table(table, snapshot.offset, false, watch);
 }
 
-Result<void> TableUses::add_table(const L1Table& table, bool is_active, const WalkWatch& watch) {
+Result<void> TableUses::add_table(const L1Table& table, std::uint64_t place, bool is_active,
+                                  const WalkWatch& watch) {
   const std::string& path = image_.file().path();
-  BLOCKPULL_CHECK(counter_.add(table.offset(), table.bytes(), 1, "an L1 table"));
+  BLOCKPULL_CHECK(counter_.add({table.offset(), table.bytes(), "an L1 table", place}));
   BLOCKPULL_TRY(file_size, image_.file().size());
   l1_bytes_ += table.bytes();
   if (l1_bytes_ > file_size + image_.cluster_size()) {
@@ -60,7 +61,7 @@ Result<void> TableUses::add_entry(std::uint64_t place, std::uint64_t entry, std:
       return text("L1 entry ", index, " is ", Hex{entry}, ", with reserved bits set");
     });
   }
-  BLOCKPULL_CHECK(counter_.add(offset, cluster_size, 1, "an L2 table"));
+  BLOCKPULL_CHECK(counter_.add({offset, cluster_size, "an L2 table", place}));
   if (!is_aligned(offset, cluster_size)) {
     findings_.add(FindingKind::kL1Entry, place, 1, [&] {
       return text("L1 entry ", index, " is ", Hex{entry}, ": no L2 table can begin there");

@@ -44,7 +44,8 @@ class TableUses {
   [[nodiscard]] std::vector<TableUse> take_sorted();
 
  private:
-  [[nodiscard]] Result<void> add_table(const L1Table& table, bool is_active,
+  /// `place`: what states the L1 table.
+  [[nodiscard]] Result<void> add_table(const L1Table& table, std::uint64_t place, bool is_active,
                                        const WalkWatch& watch);
   [[nodiscard]] Result<void> add_entry(std::uint64_t place, std::uint64_t entry,
                                        std::uint32_t index, bool is_active);
