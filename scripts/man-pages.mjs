@@ -60,7 +60,7 @@ function commandPage(command, { commonOptions, exitMeanings, version }) {
     section('SYNOPSIS', ...forms),
     section('DESCRIPTION', text(command.summary), ...paragraphs(command.notes)),
     section('OPTIONS', ...options({ ...command.options, ...commonOptions })),
-    exitSection(exitMeanings),
+    exitSection(command.exitMeanings ?? exitMeanings),
     seeAlso(['blockpull']),
   ])
 }

@@ -8,10 +8,13 @@
 import type {
   NativeBinding,
   NativeBlockJobEvent,
+  NativeCheckReport,
+  NativeComparison,
   NativeConnection,
   NativeDomain,
   NativeEventNotice,
   NativeFailure,
+  NativeImageInfo,
   NativeJob,
   NativeJobUpdate,
   NativeLayer,
@@ -44,6 +47,43 @@ export function failure(code: string, more: Partial<NativeFailure> = {}): Native
     cause: null,
     ...more,
   }
+}
+
+export const soundReport: NativeCheckReport = {
+  errors: 0n,
+  leaks: 0n,
+  notes: 0n,
+  findings: [],
+  totalClusters: 3200n,
+  allocatedClusters: 800n,
+  compressedClusters: 0n,
+  clusterSize: 65536n,
+  snapshots: 0,
+  bitmaps: 0,
+  imageEnd: 60n * mebibyte,
+}
+
+export const plainInfo: NativeImageInfo = {
+  path: 'a.qcow2',
+  pathBytes: null,
+  format: 'qcow2',
+  virtualSize: 200n * mebibyte,
+  allocatedBytes: 60n * mebibyte,
+  fileSize: 61n * mebibyte,
+  backingFile: 'base.raw',
+  backingFormat: 'raw',
+  inUseBy: null,
+  qcow2: {
+    version: 3,
+    clusterSize: 65536n,
+    refcountBits: 16,
+    compression: 'zstd',
+    features: ['compression-type', 'bitmaps'],
+    encryption: null,
+    dataFile: null,
+    snapshots: [{ id: '1', name: 'clean', seconds: 1_700_000_000, vmStateBytes: 0n, diskSize: 200n * mebibyte }],
+    bitmaps: [{ name: 'backup', granularity: 65536n, inUse: false, recording: true }],
+  },
 }
 
 export function progressAt(cur: bigint, more: Partial<NativeProgress> = {}): NativeProgress {
@@ -201,6 +241,9 @@ export class FakeBinding implements NativeBinding {
   nextRegistration = 0
   info: Awaited<ReturnType<NativeConnection['blockJobInfo']>> = null
   nextPlan = planOf()
+  report: NativeCheckReport = soundReport
+  imageHeader: NativeImageInfo = plainInfo
+  comparison: NativeComparison = { firstDifference: null, aSize: 200n * mebibyte, bSize: 200n * mebibyte }
   layers: NativeLayer[] = [layerOf('/srv/a.qcow2')]
   /** Runs when a job starts, before the call that started it resolves. */
   onStart: (job: FakeJob) => void = () => undefined
@@ -243,6 +286,15 @@ export class FakeBinding implements NativeBinding {
 
   readonly digestImage: NativeBinding['digestImage'] = async (request) =>
     await this.#answer('digestImage', request, () => ({ sha256: 'ab'.repeat(32), bytes: 200n * mebibyte }))
+
+  readonly checkImage: NativeBinding['checkImage'] = async (request) =>
+    await this.#answer('checkImage', request, () => this.report)
+
+  readonly imageInfo: NativeBinding['imageInfo'] = async (request) =>
+    await this.#answer('imageInfo', request, () => this.imageHeader)
+
+  readonly compareImages: NativeBinding['compareImages'] = async (a, b) =>
+    await this.#answer('compareImages', [a, b], () => this.comparison)
 
   #connection(uri: string): NativeConnection {
     const findDomain = () => {

@@ -5,7 +5,7 @@
 import { describe, expect, it } from 'vitest'
 import { imageCalls } from '../../lib/images.js'
 import * as blockpull from '../../lib/index.js'
-import { FakeBinding, failure, layerOf, mebibyte, planOf } from './fake-binding.js'
+import { FakeBinding, failure, layerOf, mebibyte, plainInfo, planOf, soundReport } from './fake-binding.js'
 
 function fresh() {
   const binding = new FakeBinding()
@@ -13,15 +13,15 @@ function fresh() {
 }
 
 describe('a call with wrong arguments', () => {
-  it.each(['pullImage', 'plan', 'inspectChain', 'digestImage', 'createImage'] as const)(
-    '%s rejects, and asks nothing of the addon',
-    async (name) => {
-      const { binding, ...calls } = fresh()
-      const call = calls[name] as (path: unknown) => Promise<unknown>
-      await expect(call(1)).rejects.toThrow(TypeError)
-      expect(binding.calls).toEqual([])
-    },
-  )
+  it.each([
+    ...['pullImage', 'plan', 'inspectChain', 'digestImage', 'createImage', 'checkImage', 'imageInfo'],
+    'compareImages',
+  ] as const)('%s rejects, and asks nothing of the addon', async (name) => {
+    const { binding, ...calls } = fresh()
+    const call = calls[name] as (path: unknown) => Promise<unknown>
+    await expect(call(1)).rejects.toThrow(TypeError)
+    expect(binding.calls).toEqual([])
+  })
 })
 
 describe('a call that the addon refuses', () => {
@@ -29,6 +29,8 @@ describe('a call that the addon refuses', () => {
     ['plan', 'planImage'],
     ['inspectChain', 'inspectChain'],
     ['digestImage', 'digestImage'],
+    ['checkImage', 'checkImage'],
+    ['imageInfo', 'imageInfo'],
     ['createImage', 'createImage'],
   ] as const)('%s rejects with the code', async (name, native) => {
     const { binding, ...calls } = fresh()
@@ -76,6 +78,52 @@ describe('the calls', () => {
     await expect(inspectChain('a', { bigint: true })).resolves.toMatchObject([{ virtualSize: 2n ** 60n }])
   })
 
+  it('checkImage gives counts and findings in numbers, or in bigints', async () => {
+    const { binding, checkImage } = fresh()
+    const leak = { severity: 'leak', code: 'leak', message: 'cluster 5', offset: 327680n }
+    binding.report = { ...soundReport, leaks: 1n, findings: [leak] }
+    const report = await checkImage('a', { format: 'qcow2' })
+    expect(report).toMatchObject({ errors: 0, leaks: 1, findings: [{ ...leak, offset: 327680 }], snapshots: 0 })
+    expect(binding.last).toEqual({ path: 'a', format: 'qcow2' })
+    expect(JSON.parse(JSON.stringify(report))).toEqual(report)
+    await expect(checkImage('a', { bigint: true })).resolves.toMatchObject({
+      leaks: 1n,
+      findings: [{ offset: 327680n }],
+    })
+  })
+
+  it('imageInfo gives what the header says; a raw image has no qcow2', async () => {
+    const { binding, imageInfo } = fresh()
+    const info = await imageInfo('a')
+    expect(info).toMatchObject({
+      virtualSize: 209715200,
+      qcow2: { clusterSize: 65536, bitmaps: [{ granularity: 65536 }] },
+    })
+    expect(info.qcow2?.snapshots).toEqual([
+      { id: '1', name: 'clean', takenAt: new Date('2023-11-14T22:13:20Z'), vmStateBytes: 0, diskSize: 209715200 },
+    ])
+    binding.imageHeader = { ...plainInfo, qcow2: null }
+    await expect(imageInfo('a', { bigint: true })).resolves.toMatchObject({ virtualSize: 209715200n, qcow2: null })
+    await expect(imageInfo('a', { signal: AbortSignal.abort() } as object)).rejects.toThrow(/unknown to imageInfo/)
+  })
+
+  it('compareImages passes how each image is opened', async () => {
+    const { binding, compareImages } = fresh()
+    await expect(compareImages('a', 'b', { a: { format: 'raw' }, b: { backingFormat: 'raw' } })).resolves.toEqual({
+      firstDifference: null,
+      sizes: [209715200, 209715200],
+    })
+    expect(binding.last).toMatchObject([
+      { path: 'a', format: 'raw', backingFormat: null },
+      { path: 'b', format: null, backingFormat: 'raw' },
+    ])
+    binding.comparison = { firstDifference: 512n, aSize: 1024n, bSize: 2048n }
+    await expect(compareImages('a', 'b', { bigint: true })).resolves.toEqual({
+      firstDifference: 512n,
+      sizes: [1024n, 2048n],
+    })
+  })
+
   it('digestImage gives a hash and what it is of', async () => {
     const { digestImage } = fresh()
     await expect(digestImage('a')).resolves.toEqual({ sha256: 'ab'.repeat(32), bytes: 209715200 })
@@ -98,11 +146,14 @@ describe('the package', () => {
       'BlockPullError',
       'Connection',
       'Domain',
+      'checkImage',
+      'compareImages',
       'connect',
       'createImage',
       'digestImage',
       'domainStates',
       'errorCodes',
+      'imageInfo',
       'inspectChain',
       'plan',
       'pullImage',

@@ -48,7 +48,8 @@ class Check {
     BLOCKPULL_TRY(end, compare_refcounts(counter_.map(), stored_,
                                          {header_.cluster_bits, file_size_}, findings_, watch_));
     report_.image_end = end << header_.cluster_bits;
-    if (findings_.count(Severity::kError) == 0) {
+    // Only of a sound image is it known where it ends.
+    if (findings_.count(Severity::kError) == 0 && findings_.count(Severity::kLeak) == 0) {
       BLOCKPULL_CHECK(look_behind_end());
     }
     return finish();

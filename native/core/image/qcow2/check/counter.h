@@ -30,6 +30,8 @@ struct Reference {
   std::uint64_t place = 0;
   /// How many there are, if several tables share the place.
   std::uint64_t times = 1;
+  /// Whether the part ends with a compressed stream, which may be shorter than stated.
+  bool is_compressed = false;
 };
 
 class Counter {
@@ -52,6 +54,9 @@ class Counter {
                     "; the file ends at ", Hex{file_size_});
       });
       return {};
+    }
+    if (!reference.is_compressed) {
+      map_.note_plain_end(reference.offset + reference.bytes);
     }
     const std::uint64_t first = reference.offset >> cluster_bits_;
     const std::uint64_t last = (reference.offset + reference.bytes - 1) >> cluster_bits_;
