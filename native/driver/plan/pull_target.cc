@@ -44,7 +44,7 @@ Result<void> PullTarget::check_in_place() const {
                     text("image '", layer.path, "' has ", now.size_bytes,
                          " bytes, but the pull left it at ", layer.file->expected_size(),
                          "; it keeps its backing file, so find out which program writes to it and "
-                         "run 'qemu-img check' on it"))
+                         "run 'blockpull check' on it"))
       .with_path(layer.path);
 }
 

@@ -17,7 +17,8 @@ describe('usage', () => {
   it.each([
     [
       'commit vda',
-      "unknown command 'commit'; expected pull, job, list, events, reap, chain, info, check, compare, create, digest, shim-path, completion",
+      "unknown command 'commit'; expected pull, job, list, events, reap, chain, info, check, compare, create, " +
+        'digest, shim-path, completion',
     ],
     ['pul x', "unknown command 'pul'; did you mean 'pull'?"],
     ['--frobnicate', "option '--frobnicate' has no command before it; expected pull"],

@@ -2,8 +2,8 @@
 //
 // The directory of persistent bitmaps (section "Bitmaps extension").
 //
-//     │ table_offset 8 │ table_size 4 │ flags 4 │ type 1 │ granularity 1 │ name_len 2 │ extra_len 4 │
-//     │ extra │ name │        24 bytes and more, each entry at a multiple of 8
+//     │ table_offset 8 │ table_size 4 │ flags 4 │ type 1 │ granularity 1 │ name_len 2 │
+//     │ extra_len 4 │ extra │ name │     24 bytes and more, each entry at a multiple of 8
 //
 //     table entry    63…56 reserved │ 55…9 offset of a cluster of bits │ 8…1 reserved │ 0 all ones
 //                                     if the offset is 0: all bits are 0, or 1 if bit 0 is set

@@ -113,9 +113,10 @@ Result<void> Qcow2Image::check_walk() {
   if (twice == tables.end()) {
     return {};
   }
-  return make_error(ErrorKind::kImageCorrupt,
-                    text("L1 table of '", file_->path(), "' names the L2 table at ", Hex{*twice},
-                         " more than once, which is never valid; run 'qemu-img check' for details"))
+  return make_error(
+             ErrorKind::kImageCorrupt,
+             text("L1 table of '", file_->path(), "' names the L2 table at ", Hex{*twice},
+                  " more than once, which is never valid; run 'blockpull check' for details"))
       .with_path(file_->path());
 }
 

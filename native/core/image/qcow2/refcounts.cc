@@ -31,10 +31,10 @@ Result<std::uint64_t> Refcounts::block_offset(std::uint64_t index) {
   const bool sound = offset == entry && is_aligned(offset, header.cluster_size()) &&
                      lies_in_file(offset, header.cluster_size(), file_size, header.cluster_size());
   if (!sound) {
-    return make_error(
-               ErrorKind::kImageCorrupt,
-               text("refcount table entry ", index, " of '", image_.file().path(), "' is ",
-                    Hex{entry}, ", which is not a cluster of the file; run 'qemu-img check' on it"))
+    return make_error(ErrorKind::kImageCorrupt,
+                      text("refcount table entry ", index, " of '", image_.file().path(), "' is ",
+                           Hex{entry},
+                           ", which is not a cluster of the file; run 'blockpull check' on it"))
         .with_path(image_.file().path());
   }
   return offset;
@@ -57,7 +57,7 @@ Result<void> Refcounts::set_in_block(std::uint64_t block, ClusterRange entries,
   if (offset == 0) {
     return make_error(ErrorKind::kImageCorrupt,
                       text("refcount block ", block, " of '", image_.file().path(),
-                           "' is missing; run 'qemu-img check' on it"))
+                           "' is missing; run 'blockpull check' on it"))
         .with_path(image_.file().path());
   }
   const std::uint32_t order = image_.header().refcount_order;

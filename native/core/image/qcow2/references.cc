@@ -142,7 +142,7 @@ class Walk {
     const std::string& path = image_.file().path();
     return make_error(ErrorKind::kImageCorrupt,
                       text("image '", path, "' is damaged: ", what,
-                           "; nothing was written, run 'qemu-img check' on it"))
+                           "; nothing was written, run 'blockpull check' on it"))
         .with_path(path);
   }
 

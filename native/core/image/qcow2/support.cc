@@ -32,12 +32,18 @@ Result<void> check_readable(const Header& header, const std::string& path) {
 
 Result<void> check_writable(const Header& header, const std::string& path) {
   BLOCKPULL_CHECK(check_readable(header, path));
-  constexpr const char* kRepair = "; run 'qemu-img check -r all' on it first";
+  const bool has_bitmaps =
+      header.find(extension::kBitmaps) != nullptr || (header.autoclear & autoclear::kBitmaps) != 0;
+  // QEMU 7.2 deletes the snapshots of an image with bitmaps when it repairs.
+  const char* const repair = header.snapshot_count != 0 && has_bitmaps
+                                 ? "; it has snapshots and bitmaps, and 'qemu-img check -r' would "
+                                   "delete the snapshots, so remove the bitmaps first"
+                                 : "; run 'qemu-img check -r all' on it first";
   if ((header.incompatible & incompatible::kCorrupt) != 0) {
-    return refuse(path, "is marked corrupt (the corrupt bit), and writing to it is", kRepair);
+    return refuse(path, "is marked corrupt (the corrupt bit), and writing to it is", repair);
   }
   if ((header.incompatible & incompatible::kDirty) != 0) {
-    return refuse(path, "was not closed properly (the dirty bit), and writing to it is", kRepair);
+    return refuse(path, "was not closed properly (the dirty bit), and writing to it is", repair);
   }
   if (header.snapshot_count != 0) {
     return refuse(path,
@@ -47,8 +53,6 @@ Result<void> check_writable(const Header& header, const std::string& path) {
   if (header.has_extended_l2()) {
     return refuse(path, "has extended L2 entries (subclusters), and writing to it is", "");
   }
-  const bool has_bitmaps =
-      header.find(extension::kBitmaps) != nullptr || (header.autoclear & autoclear::kBitmaps) != 0;
   if (has_bitmaps) {
     return refuse(path, "has persistent bitmaps, and writing to it is", "; remove them first");
   }

@@ -30,8 +30,8 @@ class StoredRefcounts {
     BlockState state = BlockState::kAbsent;
     /// As the entry states it.
     std::uint64_t entry = 0;
-    /// Where to read refcounts; 0: all of them are 0, or none is known. As in QEMU, reserved bits do
-    /// not matter for that.
+    /// Where to read refcounts; 0: all are 0, or none is known. As in QEMU, reserved bits do not
+    /// matter for that.
     std::uint64_t offset = 0;
     bool is_known = true;
   };
