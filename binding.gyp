@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# The addon, as npm builds it: build/Release/blockpull.node. Everything else (native tests, sanitizers) is
+# The addon of a checkout: build/Release/blockpull.node. Everything else (the package, native tests, sanitizers) is
 # CMake's, over the same list of files in native/sources.gypi; no source is named here.
 #
 # Third-party libraries are linked from their archives ('-l:name.a'), so that a binary needs only libc,
 # libm, ld-linux and libgcc_s; libgcc_s stays shared because an unwinder must exist once in a process.
 # Nothing but the addon's entry point is exported. 'nodelete': Node unloads an addon with the last environment
-# that uses it, and what libstdc++ keeps for the whole process would be left behind each time. No -Werror: this compiles on other people's machines.
+# that uses it, and what libstdc++ keeps for the whole process would be left behind each time. Warnings are not errors here; the dev
+# preset of CMake makes them so.
 {
   'includes': ['native/sources.gypi'],
   'targets': [

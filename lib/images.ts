@@ -173,8 +173,9 @@ export const digestImage = calls.digestImage
  * bitmaps included. Only reads. `errors` and `leaks` are counted as `qemu-img check` counts them.
  *
  * Rejects with `FORMAT_UNKNOWN` (the format has no check), `LOCKED` (`holder` says by whom), `IMAGE_CORRUPT` (the
- * header or the snapshot table cannot be right, so nothing else was looked at), `NOT_FOUND`, `ACCESS_DENIED`,
- * `FEATURE_UNSUPPORTED`, `UNSUPPORTED`, `IO`; with an `AbortError` once `signal` is aborted.
+ * header or the snapshot table cannot be right, or tables overlap in a way that only makes work),
+ * `FEATURE_UNSUPPORTED` (an unknown feature, or tables over a limit), `UNSUPPORTED`, `NOT_FOUND`, `ACCESS_DENIED`,
+ * `IO`; with an `AbortError` once `signal` is aborted.
  */
 export const checkImage = calls.checkImage
 

@@ -29,6 +29,6 @@ export function findShim(root: string, system: string): string {
   if (found !== undefined) return found
   const advice = existsSync(join(root, 'scripts/setup'))
     ? "build it with 'cmake --preset release && cmake --build --preset release --target libvirt_shim'"
-    : "install the package again, with 'npm install blockpull'"
+    : 'install the package again'
   throw new Error(`libvirt.so.0 is missing in '${packed}'; ${advice}`)
 }

@@ -26,6 +26,7 @@
       "native/core/image/qcow2/check/check.cc",
       "native/core/image/qcow2/check/compare_refcounts.cc",
       "native/core/image/qcow2/check/entry_check.cc",
+      "native/core/image/qcow2/check/reference_counter.cc",
       "native/core/image/qcow2/check/stored_refcounts.cc",
       "native/core/image/qcow2/check/table_uses.cc",
       "native/core/image/qcow2/compressed.cc",

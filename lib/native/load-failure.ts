@@ -114,8 +114,7 @@ function fileFault({ glibc, isCheckout, file, reason, root }: LoadFacts): string
     return `${found}it needs ${needed} or newer; use a newer system or container image`
   }
   const build = `build it with 'npm run setup' in '${root}'`
-  if (file !== null)
-    return `${reason}; ${isCheckout ? build : "install the package again, with 'npm install blockpull'"}`
+  if (file !== null) return `${reason}; ${isCheckout ? build : 'install the package again'}`
   if (isCheckout) return `it is not built; ${build}`
   if (!/^No native build was found/.test(reason)) return `${reason}; install the package again`
   const bundler = "if a bundler is used, mark 'blockpull' as external"

@@ -198,9 +198,9 @@ export interface Plan<Size extends number | bigint = number> {
 export interface WalkProgress<Size extends number | bigint = number> {
   /**
    * 'tables': the call looks up which layer has which bytes. The total is the virtual size; for `inspectChain` that of
-   * the longest layer, for `checkImage` the bytes of tables. 'data': a digest, a comparison or a plan with `readData`
-   * reads bytes. The total is what is hashed, or
-   * `bytesToMove`. Each reported phase begins with 0. A phase that ends between two polls is not reported.
+   * the longest layer, for `checkImage` the L2 tables, each as often as L1 entries lead to it. 'data': a digest, a
+   * comparison or a plan with `readData` reads bytes. The total is what is read, or `bytesToMove`. Each reported phase
+   * begins with 0. A phase that ends between two polls is not reported.
    */
   readonly phase: 'tables' | 'data'
   readonly bytesDone: Size
@@ -238,8 +238,8 @@ export interface Layer<Size extends number | bigint = number> {
 /** One thing that a check found. */
 export interface Finding<Size extends number | bigint = number> {
   /**
-   * 'error': the image has lost data, or can lose some. 'leak': space in the file that nothing uses. 'note': nothing is
-   * wrong yet; `qemu-img check` does not look at it.
+   * 'error': the image has lost data, or can lose some. 'leak': a host cluster whose refcount is above the number of
+   * its references. 'note': nothing is wrong yet; `qemu-img check` does not look at it.
    */
   readonly severity: 'error' | 'leak' | 'note'
   readonly code: FindingCode
@@ -278,10 +278,10 @@ export interface CheckReport<Size extends number | bigint = number> {
   readonly allocatedClusters: Size
   readonly compressedClusters: Size
   readonly clusterSize: Size
-  /** Internal snapshots and persistent bitmaps, all of which were checked. */
+  /** Internal snapshots, and valid persistent bitmaps, as the header counts them. */
   readonly snapshots: number
   readonly bitmaps: number
-  /** Where the last cluster in use ends, in bytes. */
+  /** Where the last host cluster that has a reference or a refcount ends: `image-end-offset` of `qemu-img check`. */
   readonly imageEnd: Size
 }
 

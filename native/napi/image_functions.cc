@@ -127,8 +127,9 @@ napi_value image_info(napi_env env, napi_callback_info info) {
   if (!request) {
     return nullptr;
   }
-  return promise_of_walk<image::ImageInfo>(
-      env, [request = *std::move(request)] { return virt::image_info(request); }, &make_image_info);
+  return promise_of_work<image::ImageInfo>(
+      env, [request = *std::move(request)] { return std::optional(virt::image_info(request)); },
+      &make_image_info);
 }
 
 napi_value check_image(napi_env env, napi_callback_info info) {

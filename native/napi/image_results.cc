@@ -26,8 +26,8 @@ napi_value make_layer(napi_env env, const image::LayerInfo& layer) {
 
 napi_value make_finding(napi_env env, const image::qcow2::Finding& finding) {
   return Record(env)
-      .text("severity", name_of(severity_of(finding.kind)))
-      .text("code", name_of(finding.kind))
+      .text("severity", name_of(severity_of(finding.code)))
+      .text("code", name_of(finding.code))
       .text("message", finding.message)
       .u64("offset", finding.offset)
       .object();
@@ -80,7 +80,7 @@ napi_value make_comparison(napi_env env, const image::Comparison& comparison) {
   Record record(env);
   comparison.first_difference ? record.u64("firstDifference", *comparison.first_difference)
                               : record.null("firstDifference");
-  return record.u64("aSize", comparison.a_bytes).u64("bSize", comparison.b_bytes).object();
+  return record.u64("aSize", comparison.a_size).u64("bSize", comparison.b_size).object();
 }
 
 napi_value make_check(napi_env env, const image::qcow2::CheckReport& report) {

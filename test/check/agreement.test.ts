@@ -6,7 +6,8 @@
 // Where the two differ on purpose, nothing is compared:
 //
 //     QEMU does not complete       it refuses the image as a whole, or meets an error of its own
-//     we refuse the header         a table that the header states does not lie in the file: QEMU reads zeros there
+//     we refuse the image          a table that the header states does not lie in the file (QEMU reads zeros there),
+//                                  the snapshot table cannot be right, or L1 tables overlap
 
 import { readFileSync, writeFileSync } from 'node:fs'
 import { afterAll, expect, test } from 'vitest'

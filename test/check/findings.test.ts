@@ -4,7 +4,7 @@
 //
 // The image has clusters of 64 KiB: 2 is its refcount block, 3 its L1 table, 4 its L2 table, 5 and 6 are data.
 
-import { appendFileSync, readFileSync } from 'node:fs'
+import { appendFileSync, readFileSync, truncateSync } from 'node:fs'
 import { afterAll, describe, expect, test } from 'vitest'
 import { type CheckReport, checkImage } from '../../lib/index.js'
 import { bigEndian, digestOf, overwrite } from '../support/images/files.js'
@@ -42,7 +42,14 @@ describe('an error is found, and QEMU agrees:', () => {
   test.each([
     ['a refcount of 0', place.refcounts + 2 * 5, refcount(0), 'refcount-low', 5 * cluster, /^cluster 5 has refcount 0/],
     ['an L1 entry with reserved bits', place.l1, entry(copied | 0x40001n), 'l1-entry', place.l1, /reserved bits/],
-    ['an L1 entry without bit 63', place.l1, entry(0x40000n), 'copied-flag', place.l1, /its bit 63 is wrong$/],
+    [
+      'an L1 entry without bit 63',
+      place.l1,
+      entry(0x40000n),
+      'copied-flag',
+      place.l1,
+      /copied flag \(bit 63\) is wrong$/,
+    ],
     ['an L2 entry with reserved bits', place.l2, entry(copied | 0x50002n), 'l2-entry', place.l2, /reserved bits/],
     ['an L2 entry between clusters', place.l2, entry(copied | 0x50200n), 'l2-entry', place.l2, /no cluster can begin/],
     ['an L2 entry without bit 63', place.l2, entry(0x50000n), 'copied-flag', place.l2, /refcount of its cluster is 1/],
@@ -98,21 +105,21 @@ describe('an error is found, and QEMU agrees:', () => {
 
 test('a leak is found, and is no error', async () => {
   const path = await image()
-  const { errors, leaks, findings } = await found(path, place.refcounts + 2 * 5, refcount(2))
-  expect({ errors, leaks }).toEqual({ errors: 1, leaks: 1 })
-  expect(findings).toContainEqual({
-    severity: 'leak',
-    code: 'leak',
-    offset: 5 * cluster,
-    message: 'cluster 5 has refcount 2 and 1 reference',
-  })
+  appendFileSync(path, Buffer.alloc(cluster))
+  const { errors, leaks, findings } = await found(path, place.refcounts + 2 * 7, refcount(1))
+  expect({ errors, leaks }).toEqual({ errors: 0, leaks: 1 })
+  const message = 'cluster 7 has refcount 1 and 0 references'
+  expect(findings).toEqual([{ severity: 'leak', code: 'leak', offset: 7 * cluster, message }])
+})
+
+test('refcounts behind the last cluster of the file are not compared', async () => {
+  const path = await image()
+  expect(await found(path, place.refcounts + 2 * 7, refcount(1))).toMatchObject({ leaks: 0, findings: [] })
+  expect((await check(path)).code).toBe(0)
 })
 
 test('at most a hundred findings of a severity are listed, and all are counted', async () => {
   const path = await image()
-  const { leaks, findings } = await found(path, place.refcounts + 2 * 7, Buffer.alloc(2 * 500, 1))
-  expect(leaks).toBe(0)
-  expect(findings).toEqual([])
   const entries = Buffer.concat(Array.from({ length: 256 }, () => entry(0x50002n)))
   const { errors, findings: listed } = await found(path, place.l2, entries)
   // Reserved bits and bit 63 of each, and one refcount.
@@ -146,6 +153,31 @@ describe('noted, though QEMU does not look at it:', () => {
     const { findings } = await found(path, place.refcounts + 2 * 4, refcount(2))
     expect(findings).toMatchObject([{ severity: 'note', code: 'shared-table', offset: place.l2 }])
     expect((await check(path)).code).toBe(0)
+  })
+})
+
+describe('a small file that could make much work', () => {
+  test('a hole of a TiB behind an image with compressed clusters is not read', async () => {
+    const path = `${temp.folder()}/image.qcow2`
+    await qemuImg('create', '-q', '-f', 'qcow2', '-o', 'cluster_size=512', path, '64k')
+    await qemuIo(path, 'qcow2', 'write -c -P 3 0 512')
+    overwrite(path, 16384, Buffer.from('a record'))
+    truncateSync(path, 2 ** 40 + 1)
+    expect(await checkImage(path)).toMatchObject({ errors: 0, findings: [{ code: 'trailing-bytes' }] })
+  })
+
+  test('bitmaps that share one large table are an error, and the table is walked once', async () => {
+    const path = await image()
+    for (const name of ['a', 'b', 'c']) await qemuImg('bitmap', '--add', path, name)
+    const bytes = readFileSync(path)
+    const directory = Number(bytes.readBigUInt64BE(bytes.indexOf(bigEndian(0x23852875, 4)) + 8 + 16))
+    const names = [0, 1, 2].map((index) => directory + 32 * index)
+    for (const entryOfBitmap of names) overwrite(path, entryOfBitmap + 8, bigEndian(2 ** 16, 4))
+    truncateSync(path, 2 ** 20)
+    const { findings } = await checkImage(path)
+    expect(findings).toContainEqual(
+      expect.objectContaining({ code: 'bitmap', message: expect.stringMatching(/they overlap$/) }),
+    )
   })
 })
 

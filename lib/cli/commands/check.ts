@@ -9,7 +9,7 @@ import type { CheckReport } from '../../index.js'
 import { formatOption } from '../args.js'
 import { toPath } from '../command-line.js'
 import type { Command } from '../context.js'
-import { done, type Ending } from '../exit-codes.js'
+import { done, type Ending, ExitCode } from '../exit-codes.js'
 import { endLine, writeJson } from '../json.js'
 import { formatShare } from '../measures.js'
 import { tell } from '../shown.js'
@@ -26,7 +26,7 @@ export const check: Command = {
   operands: 'files',
   notes: [
     'Internal snapshots and persistent bitmaps are checked as well. IMAGE is only read;',
-    'it must not be in use.',
+    'nobody may have it open for writing.',
   ],
   exitMeanings: [
     [CheckCode.SOUND, 'sound'],
@@ -34,6 +34,7 @@ export const check: Command = {
     [CheckCode.ERRORS, 'errors'],
     [CheckCode.LEAKS, 'leaks'],
     [CheckCode.NO_CHECK, 'no check for this format'],
+    [ExitCode.INTERRUPTED_TWICE, 'exited on a second Ctrl-C'],
   ],
   failureCode: (code) => (code === 'FORMAT_UNKNOWN' ? CheckCode.NO_CHECK : CheckCode.NOT_COMPLETED),
   run: async (args, context) => {

@@ -9,7 +9,7 @@ import type { Comparison } from '../../index.js'
 import { imageFormats, imageOptions, readImageOptions } from '../args.js'
 import { toPath } from '../command-line.js'
 import type { Command } from '../context.js'
-import { done } from '../exit-codes.js'
+import { done, ExitCode } from '../exit-codes.js'
 import { endLine, writeJson } from '../json.js'
 import { formatBytes } from '../measures.js'
 import { tell } from '../shown.js'
@@ -33,6 +33,7 @@ export const compare: Command = {
     [CompareCode.EQUAL, 'equal'],
     [CompareCode.DIFFER, 'different'],
     [CompareCode.NOT_COMPLETED, 'not completed'],
+    [ExitCode.INTERRUPTED_TWICE, 'exited on a second Ctrl-C'],
   ],
   failureCode: () => CompareCode.NOT_COMPLETED,
   run: async (args, context) => {
@@ -45,8 +46,8 @@ export const compare: Command = {
     const exitCode = found.firstDifference === null ? CompareCode.EQUAL : CompareCode.DIFFER
     if (args.has('json')) {
       writeJson(context.out, { event: 'compare', a, b, ...found })
-      const code = exitCode === CompareCode.DIFFER ? 'DIFFERENT' : null
-      writeJson(context.out, endLine({ ...done, exitCode, code, message: code && sentence(found) }))
+      const differs = { code: 'DIFFERENT', message: sentence(found) }
+      writeJson(context.out, endLine({ ...done, exitCode, ...(exitCode === CompareCode.DIFFER && differs) }))
     } else {
       tell(context.out, sentence(found))
     }

@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 
 namespace blockpull {
 
@@ -58,6 +59,16 @@ template <std::unsigned_integral T>
 template <std::unsigned_integral T>
 constexpr void put_be_at(std::span<std::byte> to, std::size_t offset, T value) {
   store_be<T>(std::span<std::byte, sizeof(T)>(to.subspan(offset, sizeof(T))), value);
+}
+
+/// The bytes as characters.
+[[nodiscard]] inline std::string string_of(std::span<const std::byte> bytes) {
+  std::string out;
+  out.reserve(bytes.size());
+  for (const std::byte byte : bytes) {
+    out += std::to_integer<char>(byte);
+  }
+  return out;
 }
 
 /// Whether every byte is zero. Data that is not usually ends the test at the first word.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A backing chain, the active image first; `open_chain` is the only way to an Image.
+// A backing chain, the active image first; `open_chain` is the only way to an
+// Image whose data is read.
 //
 //     overlay.qcow2 ──backing──> middle.qcow2 ──backing──> base.raw
 //     layers[0]                  layers[1]                 layers[2]

@@ -14,7 +14,7 @@ namespace {
 
 Error no_check(const std::string& path, const char* format) {
   return make_error(ErrorKind::kFormatUnknown,
-                    text("image '", path, "' is ", format, ", a format that has no check"))
+                    text("image '", path, "' is ", format, "; only qcow2 images can be checked"))
       .with_path(path);
 }
 
@@ -27,10 +27,17 @@ Result<void> check_format(io::File& file, std::optional<Format> format) {
     return qed.error().kind == ErrorKind::kFeatureUnsupported ? no_check(file.path(), "QED")
                                                               : qed.error();
   }
-  if (!format) {
-    BLOCKPULL_CHECK(probe_format(file));
+  if (format) {
+    return {};
   }
-  return {};
+  const auto probed = probe_format(file);
+  if (probed.ok() || probed.error().kind != ErrorKind::kFormatUnknown) {
+    return probed.ok() ? Result<void>() : probed.error();
+  }
+  return make_error(ErrorKind::kFormatUnknown,
+                    text("file '", file.path(),
+                         "' is not a qcow2 image; only qcow2 images can be checked"))
+      .with_path(file.path());
 }
 
 }  // namespace

@@ -20,8 +20,8 @@ constexpr std::uint64_t kKnown = limits::kGiB;
 
 GuestComparison::GuestComparison(const Chain& a, const Chain& b)
     : a_(a), b_(b), end_(std::max(a_.size, b_.size)) {
-  result_.a_bytes = a_.size;
-  result_.b_bytes = b_.size;
+  result_.a_size = a_.size;
+  result_.b_size = b_.size;
 }
 
 Result<bool> GuestComparison::step(std::uint64_t bytes) {

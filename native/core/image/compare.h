@@ -24,9 +24,9 @@ namespace blockpull::image {
 struct Comparison {
   /// The first guest byte that differs; absent: none does.
   std::optional<std::uint64_t> first_difference;
-  /// The virtual sizes.
-  std::uint64_t a_bytes = 0;
-  std::uint64_t b_bytes = 0;
+  /// The virtual sizes, in bytes.
+  std::uint64_t a_size = 0;
+  std::uint64_t b_size = 0;
 };
 
 /// One comparison in progress. The chains must stay until it is finished.
@@ -34,7 +34,8 @@ class GuestComparison {
  public:
   GuestComparison(const Chain& a, const Chain& b);
 
-  /// Compares about `bytes` more. False if the answer is known.
+  /// Reads at least a cluster, and about `bytes`; runs that are known to be equal are skipped
+  /// beyond that. False once the answer is known.
   [[nodiscard]] Result<bool> step(std::uint64_t bytes);
 
   /// Bytes compared so far, and how many there are.

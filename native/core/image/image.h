@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What every image format can report, and nothing about how data is moved. `chain.h` has the only
-// way to open one.
+// way to an image whose data is read.
 //
 // Thread rule: one thread at a time, since a status call fills the layer's table cache. Otherwise
 // immutable.

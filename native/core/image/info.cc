@@ -5,6 +5,7 @@
 #include <array>
 #include <utility>
 
+#include "core/base/bytes.h"
 #include "core/base/text.h"
 #include "core/image/probe.h"
 #include "core/image/qcow2/qcow2_image.h"
@@ -17,8 +18,6 @@ namespace {
 
 using namespace qcow2;  // NOLINT(google-build-using-namespace)
 
-constexpr std::uint64_t kLazyRefcounts = 1;
-constexpr std::uint32_t kAes = 1;
 /// QEMU's limit for the name of a file.
 constexpr std::uint32_t kMaxDataFileName = 4095;
 
@@ -33,7 +32,8 @@ constexpr std::array<FeatureName, 5> kIncompatibleNames{
      {incompatible::kExternalData, "external-data-file"},
      {incompatible::kCompressionType, "compression-type"},
      {incompatible::kExtendedL2, "extended-l2"}}};
-constexpr std::array<FeatureName, 1> kCompatibleNames{{{kLazyRefcounts, "lazy-refcounts"}}};
+constexpr std::array<FeatureName, 1> kCompatibleNames{
+    {{compatible::kLazyRefcounts, "lazy-refcounts"}}};
 constexpr std::array<FeatureName, 2> kAutoclearNames{
     {{autoclear::kBitmaps, "bitmaps"}, {autoclear::kRawExternalData, "data-file-raw"}}};
 
@@ -55,16 +55,12 @@ void name_features(std::uint64_t bits, const char* kind, std::span<const Feature
 
 Result<std::string> data_file_name(io::File& file, const Header& header) {
   const Extension* const stated = header.find(extension::kExternalDataFile);
-  std::string name;
   if (stated == nullptr || stated->length > kMaxDataFileName) {
-    return name;
+    return std::string();
   }
   std::vector<std::byte> bytes(stated->length);
   BLOCKPULL_CHECK(file.read_at(stated->offset + kExtensionHead, bytes));
-  for (const std::byte byte : bytes) {
-    name += std::to_integer<char>(byte);
-  }
-  return name;
+  return string_of(bytes);
 }
 
 Result<Qcow2Info> qcow2_info(Qcow2Image& image) {
@@ -73,7 +69,7 @@ Result<Qcow2Info> qcow2_info(Qcow2Image& image) {
   info.version = header.version;
   info.cluster_size = header.cluster_size();
   info.refcount_bits = static_cast<std::uint32_t>(header.refcount_bits());
-  info.compression = header.compression == CompressionType::kZstd ? "zstd" : "deflate";
+  info.compression = header.compression == CompressionType::kZstd ? "zstd" : "zlib";
   name_features(header.incompatible, "incompatible", kIncompatibleNames, info.features);
   name_features(header.compatible, "compatible", kCompatibleNames, info.features);
   name_features(header.autoclear, "autoclear", kAutoclearNames, info.features);

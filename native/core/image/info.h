@@ -23,7 +23,7 @@ struct Qcow2Info {
   std::uint32_t version = 0;
   std::uint64_t cluster_size = 0;
   std::uint32_t refcount_bits = 0;
-  /// "deflate" or "zstd".
+  /// "zlib" or "zstd".
   std::string compression;
   /// Feature bits that are set, by name: "extended-l2", or "compatible bit 5".
   std::vector<std::string> features;

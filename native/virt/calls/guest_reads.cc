@@ -15,7 +15,7 @@ constexpr std::uint64_t kTurn = 32 * limits::kMiB;
 /// the process, waits that long at most.
 constexpr std::uint64_t kStep = 2 * limits::kMiB;
 
-/// Reads for one turn; false when everything is read.
+/// Works for one turn; false when there is no more to do.
 template <typename Reading>
 blockpull::Result<bool> read_on(Reading& reading, const WalkWatch& watch) {
   const std::uint64_t from = reading.position();

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The calls on bare image files: no connection, no domain, no libvirt words. A thin layer over
-// driver and core. Errors keep their plain sentences. `guest_reads.h` has those that read data.
+// driver and core. Errors keep their plain sentences. `guest_reads.h` has digests and
+// comparisons.
 //
 // Thread rule: any thread. All of them block for file operations.
 
@@ -55,18 +56,18 @@ struct CreateRequest {
     job::Engine& engine, LiveJobs& jobs, const ImagePullRequest& request,
     std::function<void(const job::Outcome&)> on_end);
 
-/// kCancelled if `watch` says that nobody wants the result any more; so do the calls below.
+/// kCancelled if `watch` says that nobody wants the result any more.
 [[nodiscard]] Result<TimedPlan> plan_image(job::Engine& engine, const ImagePullRequest& request,
                                            const WalkWatch& watch);
 
-/// The layers, the active one first.
+/// The layers, the active one first. kCancelled as for plan_image().
 [[nodiscard]] Result<std::vector<image::LayerInfo>> inspect_chain(const ImageRequest& request,
                                                                   const WalkWatch& watch);
 
 /// What the header says.
 [[nodiscard]] Result<image::ImageInfo> image_info(const ImageFileRequest& request);
 
-/// kFormatUnknown if the format has no check. kLocked if somebody has the image open for writing.
+/// See image::check_image(). kCancelled as for plan_image().
 [[nodiscard]] Result<image::qcow2::CheckReport> check_image(const ImageFileRequest& request,
                                                             const WalkWatch& watch);
 

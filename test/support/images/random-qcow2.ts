@@ -13,7 +13,8 @@ export class RandomQcow2 {
   readonly isVersion2: boolean
   #size: number
   readonly #random: Random
-  #names = 0
+  #snapshots = 0
+  #bitmaps = 0
 
   private constructor(path: string, random: Random) {
     this.path = path
@@ -62,12 +63,11 @@ export class RandomQcow2 {
 
   #change(): string[] | null {
     const random = this.#random
-    const last = `s${this.#names - 1}`
+    const last = `s${this.#snapshots - 1}`
     const draw = random.below(20)
-    if (draw < 7) return ['snapshot', '-c', `s${this.#names++}`, this.path]
-    if (draw < 9) return ['snapshot', '-a', last, this.path]
-    if (draw < 11) return ['snapshot', '-d', last, this.path]
-    if (draw < 14 && !this.isVersion2) return ['bitmap', '--add', this.path, `b${this.#names++}`]
+    if (draw < 7) return ['snapshot', '-c', `s${this.#snapshots++}`, this.path]
+    if (draw < 11 && this.#snapshots > 0) return ['snapshot', draw < 9 ? '-a' : '-d', last, this.path]
+    if (draw < 14 && !this.isVersion2) return ['bitmap', '--add', this.path, `b${this.#bitmaps++}`]
     if (draw < 16) {
       this.#size += this.clusterSize
       return ['resize', '-q', '-f', 'qcow2', this.path, String(this.#size)]

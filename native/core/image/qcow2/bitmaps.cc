@@ -101,9 +101,7 @@ Result<std::vector<Bitmap>> read_bitmaps(io::File& file, const Header& header) {
     }
     Bitmap bitmap = entry.bitmap;
     bitmap.granularity = std::uint64_t{1} << entry.granularity_bits;
-    for (const std::byte byte : rest.subspan(kFixedBytes, entry.name_bytes)) {
-      bitmap.name += std::to_integer<char>(byte);
-    }
+    bitmap.name = string_of(rest.subspan(kFixedBytes, entry.name_bytes));
     bitmaps.push_back(std::move(bitmap));
     rest = rest.subspan(std::min<std::uint64_t>(round_up(entry.bytes(), 8), rest.size()));
   }

@@ -23,19 +23,14 @@ Error corrupt(const std::string& path, std::string message) {
   return make_error(ErrorKind::kImageCorrupt, std::move(message)).with_path(path);
 }
 
-std::string string_of(std::span<const std::byte> bytes) {
-  std::string out;
-  for (const std::byte byte : bytes) {
-    if (byte == std::byte{0}) {
-      break;
-    }
-    out += std::to_integer<char>(byte);
-  }
-  return out;
+/// Up to the first NUL.
+std::string text_of(std::span<const std::byte> bytes) {
+  const auto end = std::find(bytes.begin(), bytes.end(), std::byte{0});
+  return string_of(bytes.first(static_cast<std::size_t>(end - bytes.begin())));
 }
 
-Result<void> read_bitmaps(Header& header, std::span<const std::byte> data,
-                          const std::string& path) {
+Result<void> read_bitmaps_extension(Header& header, std::span<const std::byte> data,
+                                    const std::string& path) {
   if (data.size() != kBitmapsBytes) {
     return corrupt(path, text("bitmaps extension in '", path, "' has ", data.size(),
                               " bytes; it must have ", kBitmapsBytes));
@@ -66,8 +61,8 @@ Result<void> read_bitmaps(Header& header, std::span<const std::byte> data,
   return {};
 }
 
-Result<void> read_encryption(Header& header, std::span<const std::byte> data,
-                             const std::string& path) {
+Result<void> read_encryption_extension(Header& header, std::span<const std::byte> data,
+                                       const std::string& path) {
   if (header.crypt_method != kLuks) {
     return corrupt(path, text("encryption extension in '", path, "' requires crypt_method ",
                               header.crypt_method, "; it belongs to ", kLuks));
@@ -92,7 +87,7 @@ Result<void> read_backing_format(Header& header, std::span<const std::byte> data
                               " bytes; the limit is ", limits::kBackingFormatBytes));
   }
   if (header.backing) {
-    header.backing->format = string_of(data);
+    header.backing->format = text_of(data);
   }
   return {};
 }
@@ -114,9 +109,9 @@ Result<void> read_one(Header& header, const Extension& extension, std::span<cons
     case extension::kBackingFormat:
       return read_backing_format(header, data, path);
     case extension::kBitmaps:
-      return read_bitmaps(header, data, path);
+      return read_bitmaps_extension(header, data, path);
     case extension::kEncryption:
-      return read_encryption(header, data, path);
+      return read_encryption_extension(header, data, path);
     default:
       return {};
   }
@@ -176,7 +171,7 @@ std::string incompatible_feature_name(const Header& header, std::span<const std:
   for (; records.size() >= kFeatureRecord; records = records.subspan(kFeatureRecord)) {
     const bool is_incompatible = records[0] == std::byte{0};
     if (is_incompatible && records[1] == static_cast<std::byte>(bit)) {
-      std::string name = string_of(records.subspan(2, kFeatureRecord - 2));
+      std::string name = text_of(records.subspan(2, kFeatureRecord - 2));
       std::erase_if(name, [](char c) { return c < ' ' || c > '~'; });
       return name;
     }

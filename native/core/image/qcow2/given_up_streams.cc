@@ -10,6 +10,7 @@
 #include "core/base/checked.h"
 #include "core/image/qcow2/compressed.h"
 #include "core/image/qcow2/layout.h"
+#include "core/io/file_content.h"
 
 namespace blockpull::image::qcow2 {
 namespace {
@@ -58,14 +59,21 @@ class StreamReader {
 /// then belong to that image.
 Result<bool> has_image(io::File& file, std::uint64_t first, std::uint64_t file_size,
                        std::uint64_t cluster_size) {
-  std::array<std::byte, sizeof kMagic> bytes{};
-  for (std::uint64_t at = first; at < file_size; at = round_down(at, cluster_size) + cluster_size) {
-    BLOCKPULL_CHECK(file.read_at(at, bytes));
-    if (be_at<std::uint32_t>(bytes, 0) == kMagic) {
-      return true;
+  std::uint64_t at = first;
+  const auto look = [&](std::uint64_t offset, std::span<std::byte> bytes) -> Result<bool> {
+    // A file can have millions of clusters in holes, which hold no magic.
+    at = offset > at ? round_up(offset, cluster_size) : at;
+    for (; at < offset + bytes.size(); at = round_down(at, cluster_size) + cluster_size) {
+      std::array<std::byte, sizeof kMagic> magic{};
+      BLOCKPULL_CHECK(file.read_at(at, magic));
+      if (be_at<std::uint32_t>(magic, 0) == kMagic) {
+        return false;
+      }
     }
-  }
-  return false;
+    return true;
+  };
+  BLOCKPULL_TRY(has_none, io::read_content(file, first, file_size, look));
+  return !has_none;
 }
 
 }  // namespace

@@ -77,6 +77,10 @@ struct Header {
     return (incompatible & incompatible::kExtendedL2) != 0;
   }
 
+  [[nodiscard]] bool has_data_file() const {
+    return (incompatible & incompatible::kExternalData) != 0;
+  }
+
   [[nodiscard]] std::size_t l2_entry_bytes() const {
     return has_extended_l2() ? kExtendedEntryBytes : kEntryBytes;
   }

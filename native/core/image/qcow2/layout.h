@@ -67,6 +67,10 @@ inline constexpr std::uint64_t kExtendedL2 = 1U << 4U;
 inline constexpr std::uint64_t kKnown = 0x1f;
 }  // namespace incompatible
 
+namespace compatible {
+inline constexpr std::uint64_t kLazyRefcounts = 1U << 0U;
+}  // namespace compatible
+
 namespace autoclear {
 inline constexpr std::uint64_t kBitmaps = 1U << 0U;
 inline constexpr std::uint64_t kRawExternalData = 1U << 1U;
@@ -100,8 +104,9 @@ inline constexpr std::size_t kExtensionHead = 8;
 /// The size of the backing format extension as we write it: all our format names fit into 8 bytes.
 inline constexpr std::size_t kFormatExtension = kExtensionHead + 8;
 
-/// The crypt_method that has an extension; the lower values are 0, none, and 1, AES.
+/// Values of crypt_method; 0 is none. LUKS has an extension.
 inline constexpr std::uint32_t kLuks = 2;
+inline constexpr std::uint32_t kAes = 1;
 
 enum class CompressionType : std::uint8_t { kDeflate = 0, kZstd = 1 };
 

@@ -107,9 +107,7 @@ class Judge {
     if (std::find(bytes.begin(), bytes.end(), std::byte{0}) != bytes.end()) {
       return corrupt(text("backing file name of '", path_, "' contains a zero byte"));
     }
-    BackingReference& backing = header_.backing.emplace();
-    std::transform(bytes.begin(), bytes.end(), std::back_inserter(backing.name),
-                   [](std::byte byte) { return std::to_integer<char>(byte); });
+    header_.backing.emplace().name = string_of(bytes);
     return {};
   }
 

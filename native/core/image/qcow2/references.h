@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How often does anything in the image refer to a host cluster? A pull allocates by this answer, so
-// it trusts neither the refcounts nor the file's length (a crash after fallocate leaves the file
-// long). It walks the header, both tables and every L2 table.
+// How often does anything in the image refer to a host cluster? The map counts. find_references()
+// fills it for a pull, which allocates by it and so trusts neither the refcounts nor the file's
+// length (a crash after fallocate leaves the file long). A check (check/check.h) fills it with
+// add().
 //
 //     chunk of 32,768 clusters    used    11110110…     a bit each
 //                                 owned   11100100…     a bit each: by one exclusive owner
@@ -10,8 +11,8 @@
 //
 // Nearly all clusters have one owner, so the bits are the count. Chunks are created as needed, and
 // memory is limited. A file with references spread wider than that is refused; nothing is guessed.
-// Two references to one cluster are corruption where there can be only one (images with snapshots
-// are refused before).
+// A pull takes two references to one cluster for corruption where there can be only
+// one (it refuses images with snapshots before).
 
 #pragma once
 
@@ -85,7 +86,7 @@ class ReferenceMap {
     std::uint64_t owned = 0;
   };
 
-  /// Of 64 clusters; a count that has reached the largest number stays there.
+  /// Of 64 clusters. mark() stops at the largest number; add() fails.
   using Counts = std::array<std::uint16_t, 64>;
   using ChunkCounts = std::array<std::unique_ptr<Counts>, kChunkClusters / 64>;
 

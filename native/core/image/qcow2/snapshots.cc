@@ -95,14 +95,6 @@ Result<std::uint64_t> walk(io::File& file, const Header& header, const Visit& vi
   return end - header.snapshots_offset;
 }
 
-std::string string_of(std::span<const std::byte> bytes) {
-  std::string out;
-  for (const std::byte byte : bytes) {
-    out += std::to_integer<char>(byte);
-  }
-  return out;
-}
-
 Result<Snapshot> read_snapshot(io::File& file, const Entry& entry) {
   std::vector<std::byte> rest(entry.bytes - kFixedBytes);
   BLOCKPULL_CHECK(file.read_at(entry.offset + kFixedBytes, rest));

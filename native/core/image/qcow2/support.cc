@@ -7,8 +7,6 @@
 namespace blockpull::image::qcow2 {
 namespace {
 
-constexpr std::uint32_t kAes = 1;
-
 Error refuse(const std::string& path, const std::string& feature, const char* advice) {
   return make_error(ErrorKind::kFeatureUnsupported,
                     text("image '", path, "' ", feature, " not supported", advice))
@@ -24,7 +22,7 @@ Result<void> check_readable(const Header& header, const std::string& path) {
                                               : "is encrypted (LUKS), which is",
                   "");
   }
-  if ((header.incompatible & incompatible::kExternalData) != 0) {
+  if (header.has_data_file()) {
     return refuse(path, "keeps its data in an external data file, which is", "");
   }
   return {};

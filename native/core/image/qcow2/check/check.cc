@@ -10,11 +10,12 @@
 #include "core/base/text.h"
 #include "core/image/qcow2/bitmaps.h"
 #include "core/image/qcow2/check/compare_refcounts.h"
-#include "core/image/qcow2/check/counter.h"
 #include "core/image/qcow2/check/entry_check.h"
+#include "core/image/qcow2/check/reference_counter.h"
 #include "core/image/qcow2/check/stored_refcounts.h"
 #include "core/image/qcow2/check/table_uses.h"
 #include "core/image/qcow2/trailing_bytes.h"
+#include "core/io/file_content.h"
 
 namespace blockpull::image::qcow2 {
 namespace {
@@ -45,8 +46,7 @@ class Check {
     }
     BLOCKPULL_CHECK(count_bitmaps());
     BLOCKPULL_CHECK(count_refcount_blocks());
-    BLOCKPULL_TRY(end, compare_refcounts(counter_.map(), stored_,
-                                         {header_.cluster_bits, file_size_}, findings_, watch_));
+    BLOCKPULL_TRY(end, compare_refcounts(counter_.map(), stored_, findings_, watch_));
     report_.image_end = end << header_.cluster_bits;
     // Only of a sound image is it known where it ends.
     if (findings_.count(Severity::kError) == 0 && findings_.count(Severity::kLeak) == 0) {
@@ -60,8 +60,8 @@ class Check {
     TableUses uses(image_, counter_, stored_, findings_);
     BLOCKPULL_CHECK(uses.add_active(watch_));
     BLOCKPULL_TRY(table, read_snapshot_table(image_.file(), header_));
-    if (!table.snapshots.empty() && (header_.incompatible & incompatible::kExternalData) != 0) {
-      findings_.add(FindingKind::kSnapshot, header_.snapshots_offset, 1, [] {
+    if (!table.snapshots.empty() && header_.has_data_file()) {
+      findings_.add(FindingCode::kSnapshot, header_.snapshots_offset, 1, [] {
         return std::string(
             "the image has snapshots and an external data file, which exclude "
             "each other");
@@ -72,7 +72,7 @@ class Check {
         BLOCKPULL_CHECK(uses.add_snapshot(snapshot, watch_));
       }
     }
-    report_.snapshots = static_cast<std::uint32_t>(table.snapshots.size());
+    report_.snapshots = header_.snapshot_count;
     BLOCKPULL_CHECK(counter_.add(
         {header_.snapshots_offset, table.bytes, "the snapshot table", field::kSnapshotsOffset}));
     return check_tables(uses.take_sorted());
@@ -80,7 +80,7 @@ class Check {
 
   void check_snapshot(const Snapshot& snapshot) {
     if (header_.version >= 3 && snapshot.extra_bytes < kMinExtraBytes) {
-      findings_.add(FindingKind::kSnapshot, snapshot.offset, 1, [&] {
+      findings_.add(FindingCode::kSnapshot, snapshot.offset, 1, [&] {
         return text("snapshot '", snapshot.name, "' has ", snapshot.extra_bytes,
                     " bytes of extra data; version 3 requires ", kMinExtraBytes);
       });
@@ -88,28 +88,44 @@ class Check {
   }
 
   Result<void> check_tables(const std::vector<TableUse>& uses) {
-    watch_.begin(WalkPhase::kTables, uses.size());
+    watch_.begin(WalkPhase::kTables, uses.size() * header_.cluster_size());
     for (std::size_t first = 0; first < uses.size();) {
       BLOCKPULL_CHECK(watch_.check());
       L2Table table{uses[first].offset, uses[first].l1_index, 0, 0};
       bool is_shared = false;
       for (; first < uses.size() && uses[first].offset == table.offset; ++first) {
         ++table.uses;
-        table.active += uses[first].is_active ? 1 : 0;
+        table.active_uses += uses[first].is_active ? 1 : 0;
         is_shared = is_shared || uses[first].l1_index != table.l1_index;
       }
       if (is_shared) {
-        findings_.add(FindingKind::kSharedTable, table.offset, 1, [&] {
+        findings_.add(FindingCode::kSharedTable, table.offset, 1, [&] {
           return text("the L2 table at ", Hex{table.offset},
-                      " is used for several places of a "
-                      "disk, L1 entry ",
-                      table.l1_index, " among them");
+                      " is used for several places of a disk, L1 entry ", table.l1_index,
+                      " among them");
         });
       }
+      BLOCKPULL_CHECK(check_overlap(table));
       BLOCKPULL_CHECK(entries_.check(table));
-      watch_.reach(first);
+      watch_.reach(first * header_.cluster_size());
     }
     return {};
+  }
+
+  /// Tables that begin between clusters can overlap, and a small file can have millions of them.
+  Result<void> check_overlap(const L2Table& table) {
+    if (is_aligned(table.offset, header_.cluster_size())) {
+      return {};
+    }
+    unaligned_bytes_ += header_.cluster_size();
+    if (unaligned_bytes_ <= file_size_) {
+      return {};
+    }
+    const std::string& path = image_.file().path();
+    return make_error(ErrorKind::kImageCorrupt,
+                      text("L2 tables of '", path, "' begin between clusters and have ",
+                           unaligned_bytes_, " bytes in all, more than the file; they overlap"))
+        .with_path(path);
   }
 
   Result<void> count_bitmaps() {
@@ -118,18 +134,26 @@ class Check {
     }
     const BitmapDirectory& directory = *header_.bitmaps;
     BLOCKPULL_CHECK(counter_.add({directory.offset, directory.bytes, "the bitmap directory"}));
+    report_.bitmaps = directory.count;
     auto bitmaps = read_bitmaps(image_.file(), header_);
     if (!bitmaps.ok() && bitmaps.error().kind != ErrorKind::kImageCorrupt) {
       return std::move(bitmaps).error();
     }
     if (!bitmaps.ok()) {
-      findings_.add(FindingKind::kBitmap, directory.offset, 1,
+      findings_.add(FindingCode::kBitmap, directory.offset, 1,
                     [&] { return bitmaps.error().message; });
       return {};
     }
-    report_.bitmaps = static_cast<std::uint32_t>(bitmaps->size());
+    std::uint64_t table_bytes = 0;
     for (const Bitmap& bitmap : *bitmaps) {
-      BLOCKPULL_CHECK(watch_.check());
+      table_bytes += std::uint64_t{bitmap.table_entries} * kEntryBytes;
+      if (table_bytes > file_size_ + header_.cluster_size()) {
+        findings_.add(FindingCode::kBitmap, directory.offset, 1, [&] {
+          return text("the tables of the bitmaps up to '", bitmap.name, "' have ", table_bytes,
+                      " bytes in all, more than the file; they overlap");
+        });
+        return {};
+      }
       BLOCKPULL_CHECK(count_bitmap(bitmap));
     }
     return {};
@@ -139,25 +163,30 @@ class Check {
     const std::uint64_t bytes = std::uint64_t{bitmap.table_entries} * kEntryBytes;
     BLOCKPULL_CHECK(counter_.add(
         {bitmap.table_offset, bytes, "the table of a bitmap", header_.bitmaps->offset}));
-    if (!lies_in_file(bitmap.table_offset, bytes, file_size_, header_.cluster_size())) {
-      return {};
-    }
-    for (std::uint64_t i = 0; i < bitmap.table_entries; ++i) {
-      const std::uint64_t place = bitmap.table_offset + i * kEntryBytes;
-      BLOCKPULL_TRY(entry, image_.tables().load(place));
-      const std::uint64_t offset = entry & kOffsetMask;
-      const bool sound = (entry & kBitmapReserved) == 0 &&
-                         (offset == 0 || ((entry & kBitmapAllOnes) == 0 &&
-                                          is_aligned(offset, header_.cluster_size())));
-      if (!sound) {
-        findings_.add(FindingKind::kBitmap, place, 1, [&] {
-          return text("entry ", i, " of bitmap '", bitmap.name, "' is ", Hex{entry},
-                      ", which cannot be right");
-        });
-      } else if (offset != 0) {
-        BLOCKPULL_CHECK(
-            counter_.add({offset, header_.cluster_size(), "a cluster of a bitmap", place}));
+    const auto take = [&](std::uint64_t offset, std::span<const std::byte> part) -> Result<bool> {
+      BLOCKPULL_CHECK(watch_.check());
+      for (std::uint64_t at = 0; at + kEntryBytes <= part.size(); at += kEntryBytes) {
+        BLOCKPULL_CHECK(count_bitmap_entry(bitmap, offset + at, be_at<std::uint64_t>(part, at)));
       }
+      return true;
+    };
+    const std::uint64_t end = std::min(bitmap.table_offset + bytes, file_size_);
+    BLOCKPULL_CHECK(io::read_content(image_.file(), bitmap.table_offset, end, take));
+    return {};
+  }
+
+  Result<void> count_bitmap_entry(const Bitmap& bitmap, std::uint64_t place, std::uint64_t entry) {
+    const std::uint64_t offset = entry & kOffsetMask;
+    const bool sound = (entry & kBitmapReserved) == 0 &&
+                       (offset == 0 || ((entry & kBitmapAllOnes) == 0 &&
+                                        is_aligned(offset, header_.cluster_size())));
+    if (!sound) {
+      findings_.add(FindingCode::kBitmap, place, 1, [&] {
+        return text("entry ", (place - bitmap.table_offset) / kEntryBytes, " of bitmap '",
+                    bitmap.name, "' is ", Hex{entry}, ", which cannot be right");
+      });
+    } else if (offset != 0) {
+      return counter_.add({offset, header_.cluster_size(), "a cluster of a bitmap", place});
     }
     return {};
   }
@@ -178,7 +207,7 @@ class Check {
     using State = StoredRefcounts::BlockState;
     const std::uint64_t place = header_.refcount_table_offset + index * kEntryBytes;
     const auto found = [&](const auto&... what) {
-      findings_.add(FindingKind::kRefcountBlock, place, 1, [&] {
+      findings_.add(FindingCode::kRefcountBlock, place, 1, [&] {
         return text("refcount table entry ", index, " is ", Hex{block.entry}, ": ", what...);
       });
     };
@@ -210,7 +239,7 @@ class Check {
     BLOCKPULL_TRY(use, end_of_use(image_, counter_.map()));
     BLOCKPULL_TRY(owner, owner_of_trailing(image_, use));
     if (owner == TrailingOwner::kForeign) {
-      findings_.add(FindingKind::kTrailingBytes, use.offset, 1, [&] {
+      findings_.add(FindingCode::kTrailingBytes, use.offset, 1, [&] {
         return text("the image ends at ", use.offset, ", and the file at ", file_size_,
                     ": the bytes between belong to another program");
       });
@@ -236,9 +265,11 @@ class Check {
   const WalkWatch& watch_;
   Findings findings_;
   StoredRefcounts stored_;
-  Counter counter_;
+  ReferenceCounter counter_;
   EntryCheck entries_;
   CheckReport report_;
+  /// Of the L2 tables so far that begin between clusters.
+  std::uint64_t unaligned_bytes_ = 0;
 };
 
 }  // namespace

@@ -8,8 +8,8 @@
 //            ── bitmaps, snapshot table, LUKS header ────▶      │ equal?
 //     refcount table ── blocks ──────────────────────────▶ stored refcounts
 //
-// Nothing that is read is trusted: a damaged image gives findings. Only a header that cannot be
-// right, or tables beyond a bound, end the check without an answer.
+// Nothing that is read is trusted: a damaged image gives findings. Only the errors that check()
+// names end it without a report.
 //
 // Thread rule: one thread at a time. Blocks for the reads; only reads.
 
@@ -36,15 +36,16 @@ struct CheckReport {
   std::uint64_t allocated_clusters = 0;
   std::uint64_t compressed_clusters = 0;
   std::uint64_t cluster_size = 0;
+  /// As the header counts them.
   std::uint32_t snapshots = 0;
   std::uint32_t bitmaps = 0;
   /// One past the last host cluster that has a reference or a refcount, in bytes.
   std::uint64_t image_end = 0;
 };
 
-/// kImageCorrupt: the header, or the snapshot table, cannot be right. kFeatureUnsupported: a
-/// feature that this version does not know, or tables over a bound. kCancelled if nobody wants the
-/// result any more.
+/// kImageCorrupt: the header or the snapshot table cannot be right, or L1 tables, or unaligned L2
+/// tables, are together larger than the file. kFeatureUnsupported: an unknown feature, or tables
+/// over a limit. kCancelled if nobody wants the result any more.
 [[nodiscard]] Result<CheckReport> check(std::unique_ptr<io::File> file, const WalkWatch& watch);
 
 }  // namespace blockpull::image::qcow2

@@ -11,21 +11,18 @@
 namespace blockpull::image::qcow2 {
 namespace {
 
-class Comparison {
+class RefcountComparison {
  public:
-  Comparison(const ReferenceMap& counted, StoredRefcounts& stored, FileExtent file,
-             Findings& findings)
+  RefcountComparison(const ReferenceMap& counted, StoredRefcounts& stored, Findings& findings)
       : counted_(counted),
         stored_(stored),
-        cluster_bits_(file.cluster_bits),
-        clusters_(
-            std::max(divide_up(file.bytes, std::uint64_t{1} << file.cluster_bits), counted.end())),
+        clusters_(std::max(stored.file_clusters(), counted.end())),
         findings_(findings) {}
 
   Result<std::uint64_t> run(const WalkWatch& watch) {
     for (std::uint64_t cluster = 0; cluster < clusters_;) {
       BLOCKPULL_CHECK(watch.check());
-      BLOCKPULL_TRY(row, stored_.row_of(cluster));
+      BLOCKPULL_TRY(row, stored_.slice_of(cluster));
       const std::uint64_t end = std::min(row.clusters.end(), clusters_);
       if (row.entries.empty()) {
         compare_absent({cluster, end - cluster}, row.is_known);
@@ -50,7 +47,7 @@ class Comparison {
     }
   }
 
-  void compare_row(const StoredRefcounts::Row& row, ClusterRange clusters) {
+  void compare_row(const StoredRefcounts::Slice& row, ClusterRange clusters) {
     for (std::uint64_t cluster = clusters.first; cluster < clusters.end(); ++cluster) {
       const std::uint64_t stored =
           load_refcount(row.entries, stored_.order(), cluster - row.clusters.first);
@@ -66,8 +63,8 @@ class Comparison {
 
   void found(std::uint64_t cluster, std::uint64_t stored, std::uint64_t counted) {
     const bool is_leak = stored > counted;
-    findings_.add(is_leak ? FindingKind::kLeak : FindingKind::kRefcountLow,
-                  cluster << cluster_bits_, 1, [&] {
+    findings_.add(is_leak ? FindingCode::kLeak : FindingCode::kRefcountLow,
+                  cluster << stored_.cluster_bits(), 1, [&] {
                     return text("cluster ", cluster, " has refcount ", stored, " and ", counted,
                                 counted == 1 ? " reference" : " references",
                                 is_leak ? "" : ": its data can be overwritten");
@@ -76,7 +73,6 @@ class Comparison {
 
   const ReferenceMap& counted_;
   StoredRefcounts& stored_;
-  const std::uint32_t cluster_bits_;
   /// Those of the file, and a last one that is cut short.
   const std::uint64_t clusters_;
   Findings& findings_;
@@ -86,9 +82,8 @@ class Comparison {
 }  // namespace
 
 Result<std::uint64_t> compare_refcounts(const ReferenceMap& counted, StoredRefcounts& stored,
-                                        FileExtent file, Findings& findings,
-                                        const WalkWatch& watch) {
-  return Comparison(counted, stored, file, findings).run(watch);
+                                        Findings& findings, const WalkWatch& watch) {
+  return RefcountComparison(counted, stored, findings).run(watch);
 }
 
 }  // namespace blockpull::image::qcow2

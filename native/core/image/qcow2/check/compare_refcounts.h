@@ -2,7 +2,7 @@
 //
 // Compares the counted references with the stored refcounts, a row of clusters at a time.
 //
-//     stored > counted    a leak: space that is never used again
+//     stored > counted    a leak: the cluster is never freed
 //     stored < counted    an error: the next allocation overwrites something in use
 //
 // Each cluster counts once. As in QEMU, refcounts behind the last cluster of the file are not
@@ -19,14 +19,9 @@
 
 namespace blockpull::image::qcow2 {
 
-struct FileExtent {
-  std::uint32_t cluster_bits = 0;
-  std::uint64_t bytes = 0;
-};
-
 /// Returns one past the last cluster that has a reference or a refcount.
 [[nodiscard]] Result<std::uint64_t> compare_refcounts(const ReferenceMap& counted,
-                                                      StoredRefcounts& stored, FileExtent file,
-                                                      Findings& findings, const WalkWatch& watch);
+                                                      StoredRefcounts& stored, Findings& findings,
+                                                      const WalkWatch& watch);
 
 }  // namespace blockpull::image::qcow2

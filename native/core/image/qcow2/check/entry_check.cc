@@ -12,9 +12,9 @@
 
 namespace blockpull::image::qcow2 {
 
-void EntryCheck::found(FindingKind kind, const L2Table& table, const Entry& entry,
+void EntryCheck::found(FindingCode code, const L2Table& table, const Entry& entry,
                        const char* what) {
-  findings_.add(kind, entry.place, table.uses, [&] {
+  findings_.add(code, entry.place, table.uses, [&] {
     return text("L2 entry ", entry.index, " of the table at ", Hex{table.offset}, " is ",
                 Hex{entry.word}, ": ", what);
   });
@@ -52,8 +52,9 @@ Result<void> EntryCheck::check_part(const L2Table& table, std::uint64_t first,
   for (std::uint64_t at = 0; at < part.size(); at += entry_bytes) {
     Entry entry;
     entry.word = be_at<std::uint64_t>(part, at);
-    entry.bitmap = header_.has_extended_l2() ? be_at<std::uint64_t>(part, at + kEntryBytes) : 0;
-    if ((entry.word | entry.bitmap) != 0) {
+    entry.subclusters =
+        header_.has_extended_l2() ? be_at<std::uint64_t>(part, at + kEntryBytes) : 0;
+    if ((entry.word | entry.subclusters) != 0) {
       entry.index = first + at / entry_bytes;
       entry.place = table.offset + entry.index * entry_bytes;
       BLOCKPULL_CHECK(check_entry(table, entry));
@@ -67,7 +68,7 @@ Result<void> EntryCheck::check_entry(const L2Table& table, const Entry& entry) {
     return check_compressed(table, entry);
   }
   if ((entry.word & kL2Reserved) != 0) {
-    found(FindingKind::kL2Entry, table, entry, "reserved bits are set");
+    found(FindingCode::kL2Entry, table, entry, "reserved bits are set");
   }
   const bool is_zero = (entry.word & kZero) != 0 && !header_.has_extended_l2();
   // In a data file of its own, a cluster can begin at 0.
@@ -76,26 +77,26 @@ Result<void> EntryCheck::check_entry(const L2Table& table, const Entry& entry) {
   if (is_allocated) {
     return check_allocated(table, entry);
   }
-  if (!is_zero && !Subclusters(entry.bitmap).is_sound(false)) {
-    found(FindingKind::kSubclusters, table, entry,
+  if (!is_zero && !Subclusters(entry.subclusters).is_sound(false)) {
+    found(FindingCode::kSubclusters, table, entry,
           "it has no cluster, and subclusters are marked allocated");
   }
   return {};
 }
 
 Result<void> EntryCheck::check_compressed(const L2Table& table, const Entry& entry) {
-  allocated_ += table.active;
-  compressed_ += table.active;
+  allocated_ += table.active_uses;
+  compressed_ += table.active_uses;
   if ((entry.word & kCopied) != 0) {
-    found(FindingKind::kCompressedEntry, table, entry, "bit 63 is set for a compressed cluster");
+    found(FindingCode::kCompressedEntry, table, entry, "bit 63 is set for a compressed cluster");
   }
   if (has_data_file_) {
-    found(FindingKind::kCompressedEntry, table, entry,
+    found(FindingCode::kCompressedEntry, table, entry,
           "a cluster is compressed in an image with a data file");
     return {};
   }
-  if (entry.bitmap != 0) {
-    found(FindingKind::kCompressedEntry, table, entry, "a compressed cluster has subclusters");
+  if (entry.subclusters != 0) {
+    found(FindingCode::kCompressedEntry, table, entry, "a compressed cluster has subclusters");
     return {};
   }
   const CompressedCluster cluster = decode_compressed(entry.word, header_.cluster_bits);
@@ -106,14 +107,14 @@ Result<void> EntryCheck::check_compressed(const L2Table& table, const Entry& ent
 
 Result<void> EntryCheck::check_allocated(const L2Table& table, const Entry& entry) {
   const std::uint64_t offset = entry.word & kOffsetMask;
-  allocated_ += table.active;
+  allocated_ += table.active_uses;
   BLOCKPULL_CHECK(check_copied(table, entry));
-  if (header_.has_extended_l2() && !Subclusters(entry.bitmap).is_sound(true)) {
-    found(FindingKind::kSubclusters, table, entry,
+  if (header_.has_extended_l2() && !Subclusters(entry.subclusters).is_sound(true)) {
+    found(FindingCode::kSubclusters, table, entry,
           "a subcluster is marked both allocated and zero");
   }
   if (!is_aligned(offset, header_.cluster_size())) {
-    found(FindingKind::kL2Entry, table, entry, "no cluster can begin there");
+    found(FindingCode::kL2Entry, table, entry, "no cluster can begin there");
   }
   return has_data_file_ ? Result<void>()
                         : counter_.add({offset, header_.cluster_size(), "a data cluster",
@@ -122,7 +123,7 @@ Result<void> EntryCheck::check_allocated(const L2Table& table, const Entry& entr
 
 Result<void> EntryCheck::check_copied(const L2Table& table, const Entry& entry) {
   // As in QEMU, not for a table that an L1 entry without an offset leads to.
-  if (table.active == 0 || table.offset == 0) {
+  if (table.active_uses == 0 || table.offset == 0) {
     return {};
   }
   std::optional<std::uint64_t> refcount = 1;
@@ -131,10 +132,10 @@ Result<void> EntryCheck::check_copied(const L2Table& table, const Entry& entry) 
     refcount = stored;
   }
   if (refcount && (*refcount == 1) != ((entry.word & kCopied) != 0)) {
-    findings_.add(FindingKind::kCopied, entry.place, table.active, [&] {
+    findings_.add(FindingCode::kCopiedFlag, entry.place, table.active_uses, [&] {
       return text("L2 entry ", entry.index, " of the table at ", Hex{table.offset}, " is ",
                   Hex{entry.word}, ", and the refcount of its cluster is ", *refcount,
-                  ": its bit 63 is wrong");
+                  ": its copied flag (bit 63) is wrong");
     });
   }
   return {};

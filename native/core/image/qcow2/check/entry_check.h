@@ -2,8 +2,10 @@
 //
 // Checks the entries of one L2 table, and counts what they refer to.
 //
-//     uses       how many L1 entries lead to the table: each of its references counts so often
-//     active     how many of them are in the active L1 table: bit 63 is checked so often
+//     uses           how many L1 entries lead to the table: each reference in it counts that many
+//                    times
+//     active_uses    how many of them are in the active L1 table: a wrong copied flag counts that
+//                    many times
 //
 // Bit 63, "copied", is set exactly if the stored refcount is 1. Only the active tables have to be
 // right: QEMU sets the bit anew when it reverts to a snapshot.
@@ -14,7 +16,7 @@
 #include <span>
 
 #include "core/base/walk_watch.h"
-#include "core/image/qcow2/check/counter.h"
+#include "core/image/qcow2/check/reference_counter.h"
 #include "core/image/qcow2/check/stored_refcounts.h"
 
 namespace blockpull::image::qcow2 {
@@ -24,15 +26,16 @@ struct L2Table {
   /// Of its first use.
   std::uint32_t l1_index = 0;
   std::uint64_t uses = 0;
-  std::uint64_t active = 0;
+  std::uint64_t active_uses = 0;
 };
 
 class EntryCheck {
  public:
-  EntryCheck(Qcow2Image& image, Counter& counter, StoredRefcounts& stored, Findings& findings)
+  EntryCheck(Qcow2Image& image, ReferenceCounter& counter, StoredRefcounts& stored,
+             Findings& findings)
       : image_(image),
         header_(image.header()),
-        has_data_file_((image.header().incompatible & incompatible::kExternalData) != 0),
+        has_data_file_(image.header().has_data_file()),
         counter_(counter),
         stored_(stored),
         findings_(findings) {}
@@ -48,7 +51,8 @@ class EntryCheck {
   struct Entry {
     std::uint64_t place = 0;
     std::uint64_t word = 0;
-    std::uint64_t bitmap = 0;
+    /// The second half of an entry of 16 bytes.
+    std::uint64_t subclusters = 0;
     /// In its table.
     std::uint64_t index = 0;
   };
@@ -59,12 +63,12 @@ class EntryCheck {
   [[nodiscard]] Result<void> check_compressed(const L2Table& table, const Entry& entry);
   [[nodiscard]] Result<void> check_allocated(const L2Table& table, const Entry& entry);
   [[nodiscard]] Result<void> check_copied(const L2Table& table, const Entry& entry);
-  void found(FindingKind kind, const L2Table& table, const Entry& entry, const char* what);
+  void found(FindingCode code, const L2Table& table, const Entry& entry, const char* what);
 
   Qcow2Image& image_;
   const Header& header_;
   const bool has_data_file_;
-  Counter& counter_;
+  ReferenceCounter& counter_;
   StoredRefcounts& stored_;
   Findings& findings_;
   std::uint64_t allocated_ = 0;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a check finds. Everything is counted, and the first findings of each kind of severity are
-// listed with a sentence: a damaged image can have millions.
+// What a check finds. Everything is counted, and the first findings of each severity are listed
+// with a sentence: a damaged image can have millions.
 //
 //     error   the image can lose data, or has lost some; counted as `qemu-img check` counts
-//     leak    space that nothing refers to; counted as `qemu-img check` counts
+//     leak    a host cluster whose refcount is above the number of its references; counted as
+//             `qemu-img check` counts
 //     note    nothing is wrong yet, and QEMU's check does not look at it
 
 #pragma once
@@ -20,7 +21,7 @@ namespace blockpull::image::qcow2 {
 
 enum class Severity : std::uint8_t { kError, kLeak, kNote };
 
-enum class FindingKind : std::uint8_t {
+enum class FindingCode : std::uint8_t {
   kReferenceOutside,
   kReferencesTooMany,
   kL1Entry,
@@ -31,18 +32,18 @@ enum class FindingKind : std::uint8_t {
   kBitmap,
   kRefcountBlock,
   kRefcountLow,
-  kCopied,
+  kCopiedFlag,
   kLeak,
   kSharedTable,
   kTrailingBytes,
 };
 
-[[nodiscard]] constexpr Severity severity_of(FindingKind kind) {
-  switch (kind) {
-    case FindingKind::kLeak:
+[[nodiscard]] constexpr Severity severity_of(FindingCode code) {
+  switch (code) {
+    case FindingCode::kLeak:
       return Severity::kLeak;
-    case FindingKind::kSharedTable:
-    case FindingKind::kTrailingBytes:
+    case FindingCode::kSharedTable:
+    case FindingCode::kTrailingBytes:
       return Severity::kNote;
     default:
       return Severity::kError;
@@ -50,35 +51,35 @@ enum class FindingKind : std::uint8_t {
 }
 
 /// For programs: "refcount-low".
-[[nodiscard]] constexpr const char* name_of(FindingKind kind) {
-  switch (kind) {
-    case FindingKind::kReferenceOutside:
+[[nodiscard]] constexpr const char* name_of(FindingCode code) {
+  switch (code) {
+    case FindingCode::kReferenceOutside:
       return "reference-outside";
-    case FindingKind::kReferencesTooMany:
+    case FindingCode::kReferencesTooMany:
       return "references-too-many";
-    case FindingKind::kL1Entry:
+    case FindingCode::kL1Entry:
       return "l1-entry";
-    case FindingKind::kL2Entry:
+    case FindingCode::kL2Entry:
       return "l2-entry";
-    case FindingKind::kCompressedEntry:
+    case FindingCode::kCompressedEntry:
       return "compressed-entry";
-    case FindingKind::kSubclusters:
+    case FindingCode::kSubclusters:
       return "subclusters";
-    case FindingKind::kSnapshot:
+    case FindingCode::kSnapshot:
       return "snapshot";
-    case FindingKind::kBitmap:
+    case FindingCode::kBitmap:
       return "bitmap";
-    case FindingKind::kRefcountBlock:
+    case FindingCode::kRefcountBlock:
       return "refcount-block";
-    case FindingKind::kRefcountLow:
+    case FindingCode::kRefcountLow:
       return "refcount-low";
-    case FindingKind::kCopied:
+    case FindingCode::kCopiedFlag:
       return "copied-flag";
-    case FindingKind::kLeak:
+    case FindingCode::kLeak:
       return "leak";
-    case FindingKind::kSharedTable:
+    case FindingCode::kSharedTable:
       return "shared-table";
-    case FindingKind::kTrailingBytes:
+    case FindingCode::kTrailingBytes:
       return "trailing-bytes";
   }
   return "";
@@ -97,7 +98,7 @@ enum class FindingKind : std::uint8_t {
 }
 
 struct Finding {
-  FindingKind kind = FindingKind::kLeak;
+  FindingCode code = FindingCode::kLeak;
   /// Where in the file, in bytes: the cluster, or the entry that is wrong.
   std::uint64_t offset = 0;
   std::string message;
@@ -108,14 +109,14 @@ class Findings {
   /// Listed of each severity.
   static constexpr std::uint64_t kListed = 100;
 
-  /// `times`: how many findings it counts as. `sentence()` is called if it is listed.
+  /// `times`: how many findings it counts as, at least 1. `sentence()` is called if it is listed.
   template <typename Sentence>
-  void add(FindingKind kind, std::uint64_t offset, std::uint64_t times, const Sentence& sentence) {
-    const auto severity = static_cast<std::size_t>(severity_of(kind));
+  void add(FindingCode code, std::uint64_t offset, std::uint64_t times, const Sentence& sentence) {
+    const auto severity = static_cast<std::size_t>(severity_of(code));
     counts_[severity] += times;
-    if (times > 0 && listed_[severity] < kListed) {
+    if (listed_[severity] < kListed) {
       ++listed_[severity];
-      list_.push_back({kind, offset, sentence()});
+      list_.push_back({code, offset, sentence()});
     }
   }
 

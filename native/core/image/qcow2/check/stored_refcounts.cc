@@ -11,12 +11,6 @@
 #include "core/image/qcow2/refcount_entry.h"
 
 namespace blockpull::image::qcow2 {
-namespace {
-
-constexpr std::uint64_t kReservedInTable = 0x1ff;
-
-}  // namespace
-
 StoredRefcounts::StoredRefcounts(Qcow2Image& image, std::uint64_t file_size)
     : image_(image),
       file_size_(file_size),
@@ -33,44 +27,44 @@ Result<StoredRefcounts::Block> StoredRefcounts::block_at(std::uint64_t index) {
   const std::uint64_t offset = entry & kRefcountTableOffsetMask;
   const bool is_aligned_block = is_aligned(offset, image_.cluster_size());
   const bool is_inside = offset < round_up(file_size_, image_.cluster_size());
-  const BlockState state = (entry & kReservedInTable) != 0 ? BlockState::kReserved
-                           : !is_aligned_block             ? BlockState::kUnaligned
-                           : offset == 0                   ? BlockState::kAbsent
-                           : !is_inside                    ? BlockState::kOutside
-                                                           : BlockState::kThere;
+  const BlockState state = (entry & ~kRefcountTableOffsetMask) != 0 ? BlockState::kReserved
+                           : !is_aligned_block                      ? BlockState::kUnaligned
+                           : offset == 0                            ? BlockState::kAbsent
+                           : !is_inside                             ? BlockState::kOutside
+                                                                    : BlockState::kThere;
   return Block{state, entry, is_aligned_block && is_inside ? offset : 0, is_aligned_block};
 }
 
-Result<StoredRefcounts::Row> StoredRefcounts::row_of(std::uint64_t cluster) {
-  if (row_.clusters.first <= cluster && cluster < row_.clusters.end()) {
-    return row_;
+Result<StoredRefcounts::Slice> StoredRefcounts::slice_of(std::uint64_t cluster) {
+  if (slice_.clusters.first <= cluster && cluster < slice_.clusters.end()) {
+    return slice_;
   }
   const std::uint64_t index = cluster / per_block_;
   if (index >= blocks_) {
     const std::uint64_t first = blocks_ * per_block_;
-    row_ = {{first, std::numeric_limits<std::uint64_t>::max() - first}, {}, true};
-    return row_;
+    slice_ = {{first, std::numeric_limits<std::uint64_t>::max() - first}, {}, true};
+    return slice_;
   }
   BLOCKPULL_TRY(block, block_at(index));
-  row_ = {{index * per_block_, per_block_}, {}, true};
+  slice_ = {{index * per_block_, per_block_}, {}, true};
   if (block.offset == 0) {
-    row_.is_known = block.is_known;
-    return row_;
+    slice_.is_known = block.is_known;
+    return slice_;
   }
   // The entries of one slice; for 64 bits and clusters of 512 bytes these are 64.
   const std::uint64_t slice = std::min<std::uint64_t>(image_.cluster_size(), limits::kTableSlice);
   const std::uint64_t at = round_down(((cluster % per_block_) << order_) / 8, slice);
   BLOCKPULL_TRY(view, image_.tables().view(block.offset + at));
   bytes_.assign(view.begin(), view.begin() + static_cast<std::ptrdiff_t>(slice));
-  row_.clusters = {index * per_block_ + (at * 8 >> order_), slice * 8 >> order_};
+  slice_.clusters = {index * per_block_ + (at * 8 >> order_), slice * 8 >> order_};
   if (!all_zero(bytes_)) {
-    row_.entries = bytes_;
+    slice_.entries = bytes_;
   }
-  return row_;
+  return slice_;
 }
 
 Result<std::optional<std::uint64_t>> StoredRefcounts::at(std::uint64_t cluster) {
-  BLOCKPULL_TRY(row, row_of(cluster));
+  BLOCKPULL_TRY(row, slice_of(cluster));
   if (!row.is_known) {
     return std::optional<std::uint64_t>();
   }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The refcounts that an image states, read one by one and believed as far as they can be. A check
-// looks at every cluster in about the order of the file, so the slice of the last answer is kept.
+// The refcounts that an image states, a slice at a time. An entry of the refcount table that cannot
+// be right is an answer, not an error. A check looks at every cluster in about the order of the
+// file, so the last slice is kept.
 //
 //     host cluster ──▶ refcount table ──▶ block, a slice of it ──▶ refcount
 //                       │ 0, or a block behind the end of the file: 0
@@ -16,6 +17,7 @@
 #include <span>
 #include <vector>
 
+#include "core/base/checked.h"
 #include "core/image/qcow2/refcounts.h"
 
 namespace blockpull::image::qcow2 {
@@ -30,8 +32,7 @@ class StoredRefcounts {
     BlockState state = BlockState::kAbsent;
     /// As the entry states it.
     std::uint64_t entry = 0;
-    /// Where to read refcounts; 0: all are 0, or none is known. As in QEMU, reserved bits do not
-    /// matter for that.
+    /// The block to read; 0 if there is none. As in QEMU, also of an entry with reserved bits.
     std::uint64_t offset = 0;
     bool is_known = true;
   };
@@ -41,20 +42,26 @@ class StoredRefcounts {
   [[nodiscard]] std::uint64_t blocks() const { return blocks_; }
   /// Host clusters that one block covers.
   [[nodiscard]] std::uint64_t per_block() const { return per_block_; }
+  /// Host clusters of the file, the last one perhaps cut short, and their size as a power of two.
+  [[nodiscard]] std::uint64_t file_clusters() const {
+    return divide_up(file_size_, image_.cluster_size());
+  }
+  [[nodiscard]] std::uint32_t cluster_bits() const { return image_.header().cluster_bits; }
   /// A refcount has 2^order bits.
   [[nodiscard]] std::uint32_t order() const { return order_; }
 
   /// Absent if the block cannot be one.
   [[nodiscard]] Result<std::optional<std::uint64_t>> at(std::uint64_t cluster);
 
-  /// The refcounts of consecutive clusters, `cluster` among them; `entries` is empty if all are 0.
-  struct Row {
+  /// The refcounts of consecutive clusters, `cluster` among them; `entries` is empty if all are 0,
+  /// or if `is_known` is false.
+  struct Slice {
     ClusterRange clusters;
     std::span<const std::byte> entries;
     bool is_known = true;
   };
   /// Valid until the next call.
-  [[nodiscard]] Result<Row> row_of(std::uint64_t cluster);
+  [[nodiscard]] Result<Slice> slice_of(std::uint64_t cluster);
 
  private:
   Qcow2Image& image_;
@@ -63,7 +70,7 @@ class StoredRefcounts {
   const std::uint64_t per_block_;
   const std::uint32_t order_;
   /// The last row.
-  Row row_;
+  Slice slice_;
   std::vector<std::byte> bytes_;
 };
 

@@ -8,6 +8,7 @@
 #include "core/base/bytes.h"
 #include "core/base/checked.h"
 #include "core/base/text.h"
+#include "core/io/file_content.h"
 
 namespace blockpull::image::qcow2 {
 
@@ -32,23 +33,19 @@ Result<void> TableUses::add_table(const L1Table& table, std::uint64_t place, boo
                            " bytes in all, more than the file; they overlap"))
         .with_path(path);
   }
-  for (std::uint64_t index = 0; index < table.entries();) {
+  const auto take = [&](std::uint64_t offset, std::span<const std::byte> part) -> Result<bool> {
     BLOCKPULL_CHECK(watch.check());
-    BLOCKPULL_TRY(view, image_.tables().view(table.entry_at(index)));
-    const std::uint64_t here =
-        std::min<std::uint64_t>(view.size() / kEntryBytes, table.entries() - index);
-    // A copy, since a look at a refcount may reuse the slice.
-    const std::vector<std::byte> part(
-        view.begin(), view.begin() + static_cast<std::ptrdiff_t>(here * kEntryBytes));
-    for (std::uint64_t i = 0; i < here; ++i) {
-      const auto entry = be_at<std::uint64_t>(part, i * kEntryBytes);
+    for (std::uint64_t at = 0; at + kEntryBytes <= part.size(); at += kEntryBytes) {
+      const auto entry = be_at<std::uint64_t>(part, at);
       if (entry != 0) {
-        BLOCKPULL_CHECK(add_entry(table.entry_at(index + i), entry,
-                                  static_cast<std::uint32_t>(index + i), is_active));
+        const auto index = static_cast<std::uint32_t>((offset + at - table.offset()) / kEntryBytes);
+        BLOCKPULL_CHECK(add_entry(offset + at, entry, index, is_active));
       }
     }
-    index += here;
-  }
+    return true;
+  };
+  const std::uint64_t end = std::min(table.offset() + table.bytes(), file_size);
+  BLOCKPULL_CHECK(io::read_content(image_.file(), table.offset(), end, take));
   return {};
 }
 
@@ -57,22 +54,23 @@ Result<void> TableUses::add_entry(std::uint64_t place, std::uint64_t entry, std:
   const std::uint64_t cluster_size = image_.cluster_size();
   const std::uint64_t offset = entry & kOffsetMask;
   if ((entry & kL1Reserved) != 0) {
-    findings_.add(FindingKind::kL1Entry, place, 1, [&] {
+    findings_.add(FindingCode::kL1Entry, place, 1, [&] {
       return text("L1 entry ", index, " is ", Hex{entry}, ", with reserved bits set");
     });
   }
   BLOCKPULL_CHECK(counter_.add({offset, cluster_size, "an L2 table", place}));
   if (!is_aligned(offset, cluster_size)) {
-    findings_.add(FindingKind::kL1Entry, place, 1, [&] {
+    findings_.add(FindingCode::kL1Entry, place, 1, [&] {
       return text("L1 entry ", index, " is ", Hex{entry}, ": no L2 table can begin there");
     });
   }
   if (is_active && offset != 0) {
     BLOCKPULL_TRY(refcount, stored_.at(offset / cluster_size));
     if (refcount && (*refcount == 1) != ((entry & kCopied) != 0)) {
-      findings_.add(FindingKind::kCopied, place, 1, [&] {
+      findings_.add(FindingCode::kCopiedFlag, place, 1, [&] {
         return text("L1 entry ", index, " is ", Hex{entry},
-                    ", and the refcount of its L2 table is ", *refcount, ": its bit 63 is wrong");
+                    ", and the refcount of its L2 table is ", *refcount,
+                    ": its copied flag (bit 63) is wrong");
       });
     }
   }

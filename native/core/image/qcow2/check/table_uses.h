@@ -3,7 +3,7 @@
 // Which L2 tables there are, and who uses each.
 //
 //     active L1      │ A │ B │ C │          A  active
-//     snapshot 1     │ A │ B │   │    ──▶   A  snapshot 1       sorted by place: each table is
+//     snapshot 1     │ A │ B │   │    ──▶   A  snapshot 1       sorted by offset: each table is
 //     snapshot 2     │ A │ D │   │          A  snapshot 2       read once, however many snapshots
 //                                           B  active …         share it
 //
@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "core/base/walk_watch.h"
-#include "core/image/qcow2/check/counter.h"
+#include "core/image/qcow2/check/reference_counter.h"
 #include "core/image/qcow2/check/stored_refcounts.h"
 #include "core/image/qcow2/l1_table.h"
 #include "core/image/qcow2/snapshots.h"
@@ -33,7 +33,8 @@ class TableUses {
  public:
   static constexpr std::uint64_t kMostUses = 8'388'608;
 
-  TableUses(Qcow2Image& image, Counter& counter, StoredRefcounts& stored, Findings& findings)
+  TableUses(Qcow2Image& image, ReferenceCounter& counter, StoredRefcounts& stored,
+            Findings& findings)
       : image_(image), counter_(counter), stored_(stored), findings_(findings) {}
 
   /// Counts an L1 table and every L2 table in it, and checks its entries.
@@ -51,7 +52,7 @@ class TableUses {
                                        std::uint32_t index, bool is_active);
 
   Qcow2Image& image_;
-  Counter& counter_;
+  ReferenceCounter& counter_;
   StoredRefcounts& stored_;
   Findings& findings_;
   std::vector<TableUse> uses_;
