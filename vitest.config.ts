@@ -11,13 +11,13 @@ import { configDefaults, defineConfig } from 'vitest/config'
 import { isSoak } from './test/support/random.js'
 
 /** The tests of the packed package belong to a run that has packed one. */
-const unpacked = process.env['BLOCKPULL_TARBALL'] === undefined ? ['test/tarball/**'] : []
+const withoutTarball = process.env['BLOCKPULL_TARBALL'] === undefined ? ['test/tarball/**'] : []
 const long = isSoak ? [] : ['test/soak/**', 'test/tarball/managers.test.ts']
 
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: [...configDefaults.exclude, ...unpacked, ...long],
+    exclude: [...configDefaults.exclude, ...withoutTarball, ...long],
     pool: 'forks',
     maxWorkers: 2,
     globalSetup: 'test/support/run-folder.ts',

@@ -20,7 +20,7 @@ const arches = {
   arm64: { machine: 'AArch64', loader: 'ld-linux-aarch64.so.1' },
 }
 
-const everywhere = ['libc.so.6', 'libm.so.6', 'libpthread.so.0', 'libdl.so.2', 'libgcc_s.so.1']
+const everywhere = ['libc.so.6', 'libm.so.6', 'libpthread.so.0', 'libgcc_s.so.1']
 
 /** Libraries that stand beside libvirt.so.0, and raise their errors through it. */
 const beside = /^libvirt-(qemu|lxc)\.so\.0$/

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Runs the tests and adds them up: native tests (ctest), lint, then vitest, then one line with the sum.
+// Runs the tests and adds them up: native tests, lint, then vitest, then one line with the sum.
 //
 //   --native       only the native tests
 //   --js           only vitest; what is no option is handed to it, a folder for example
@@ -49,10 +49,11 @@ function quietly(command, args) {
 }
 
 /** Runs a program, showing its output but for the lines that match. @returns {Promise<number>} its exit code
- * @param {string} command @param {string[]} args @param {RegExp} unless */
-function shown(command, args, unless) {
+ * @param {string} command @param {string[]} args @param {RegExp} unless @param {NodeJS.ProcessEnv} [more] */
+function shown(command, args, unless, more = {}) {
   return new Promise((resolve) => {
-    const child = spawn(command, args, { cwd: root, env: environment, stdio: ['ignore', 'pipe', 'inherit'] })
+    const env = { ...environment, ...more }
+    const child = spawn(command, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'inherit'] })
     createInterface({ input: child.stdout }).on('line', (line) => {
       if (!unless.test(line)) {
         console.log(line)
@@ -72,8 +73,6 @@ const nodeHeaders = join(dirname(dirname(process.execPath)), 'include/node')
 /** @param {'dev' | 'asan' | 'tsan'} preset @returns {Promise<Sum>} */
 async function runNative(preset) {
   console.log(`test: building and running the native tests, preset '${preset}' (minutes when from nothing)`)
-  const report = join(root, 'build-cmake', preset, 'ctest.xml')
-  rmSync(report, { force: true })
   const addon = preset === 'asan' ? [`-DCMAKE_JS_INC=${nodeHeaders}`] : []
   const built =
     quietly('cmake', ['--preset', preset, ...addon]) &&
@@ -82,18 +81,48 @@ async function runNative(preset) {
     console.error('test: the native tests do not build')
     return partFailed
   }
+  return preset === 'dev' ? runCtest() : runShards(preset)
+}
+
+/** Each test in a process of its own. @returns {Promise<Sum>} */
+async function runCtest() {
+  const report = join(root, 'build-cmake/dev/ctest.xml')
+  rmSync(report, { force: true })
   const code = await shown(
     'ctest',
-    ['--preset', preset, '--output-junit', report],
+    ['--preset', 'dev', '--output-junit', report],
     /^\s*Start\s+\d+:|^\s*\d+\/\d+ Test\s+#\d+:.*Passed/,
   )
   return withExitCode(readJunit(report), code)
 }
 
-/** @param {string} file @returns {Sum} */
+/**
+ * All tests in as many processes as there are CPUs: under a sanitizer the start of a process costs a second.
+ * @param {'asan' | 'tsan'} preset @returns {Promise<Sum>}
+ */
+async function runShards(preset) {
+  const { testPresets } = JSON.parse(readFileSync(join(root, 'CMakePresets.json'), 'utf8'))
+  const sanitizer = testPresets.find((/** @type {{ name: string }} */ { name }) => name === preset).environment
+  const folder = join(root, 'build-cmake', preset)
+  const shards = availableParallelism()
+  const runShard = async (/** @type {number} */ index) => {
+    const report = join(folder, `shard-${index}.xml`)
+    rmSync(report, { force: true })
+    const code = await shown(
+      join(folder, 'blockpull_tests'),
+      ['--gtest_brief=1', `--gtest_output=xml:${report}`],
+      /^Running main|^$/,
+      { ...sanitizer, GTEST_TOTAL_SHARDS: String(shards), GTEST_SHARD_INDEX: String(index) },
+    )
+    return withExitCode(readJunit(report), code)
+  }
+  return sumOf(await Promise.all(Array.from({ length: shards }, (_, index) => runShard(index))))
+}
+
+/** What ctest and GoogleTest write. @param {string} file @returns {Sum} */
 function readJunit(file) {
   const report = existsSync(file) ? readFileSync(file, 'utf8') : ''
-  const suite = report.match(/<testsuite\b[^>]*>/)?.[0] ?? ''
+  const suite = report.match(/<testsuites?\b[^>]*>/)?.[0] ?? ''
   const count = (/** @type {string} */ name) => Number(suite.match(new RegExp(`\\b${name}="(\\d+)"`))?.[1] ?? 0)
   const failed = count('failures')
   const skipped = count('skipped') + count('disabled')
@@ -159,6 +188,12 @@ function withExitCode(sum, code) {
   return code !== 0 && sum.failed === 0 ? { ...sum, failed: 1 } : sum
 }
 
+/** @param {readonly Sum[]} sums @returns {Sum} */
+function sumOf(sums) {
+  const total = (/** @type {keyof Sum} */ name) => sums.reduce((sum, part) => sum + part[name], 0)
+  return { passed: total('passed'), failed: total('failed'), skipped: total('skipped') }
+}
+
 /** @returns {Sum} */
 function runLint() {
   const { status } = spawnSync(join(root, 'scripts/lint'), { cwd: root, env: environment, stdio: 'inherit' })
@@ -217,9 +252,9 @@ if (values.package || values.soak) {
   sums.push(runPackage())
 }
 
-const total = (/** @type {keyof Sum} */ name) => sums.reduce((sum, part) => sum + part[name], 0)
-if (total('skipped') > 0) {
-  console.log(`${total('skipped')} skipped`)
+const total = sumOf(sums)
+if (total.skipped > 0) {
+  console.log(`${total.skipped} skipped`)
 }
-console.log(`${total('passed')} passed, ${total('failed')} failed`)
-process.exitCode = total('failed') === 0 ? 0 : 1
+console.log(`${total.passed} passed, ${total.failed} failed`)
+process.exitCode = total.failed === 0 ? 0 : 1

@@ -8,14 +8,14 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { run, runWell } from '../support/processes/run-program.js'
 import { TempFolder } from '../support/temp-folder.js'
-import { expectPulled, libraries, makeDisk, unpackPackage } from './unpacked-package.js'
+import { expectPulled, layOutPackage, libraries, makeDisk } from './laid-out-package.js'
 
 const temp = new TempFolder('arm64')
 afterAll(() => temp.remove())
 const packageFolder = temp.file('package')
 const library = (name: string) => join(packageFolder, 'prebuilds/linux-arm64/lib', name)
 
-beforeAll(() => unpackPackage(packageFolder, 'arm64'), 3_600_000)
+beforeAll(() => layOutPackage(packageFolder, 'arm64'), 3_600_000)
 
 test('a pull by the command goes well', async () => {
   const folder = temp.folder('node')

@@ -10,14 +10,14 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { asRoot } from '../support/processes/command.js'
 import { run } from '../support/processes/run-program.js'
 import { TempFolder } from '../support/temp-folder.js'
-import { expectPulled, libraries, makeDisk, unpackPackage } from './unpacked-package.js'
+import { expectPulled, layOutPackage, libraries, makeDisk } from './laid-out-package.js'
 
 const temp = new TempFolder('debian-11')
 const root = temp.file('root')
 const user = [process.getuid?.() ?? 0, process.getgid?.() ?? 0].join(':')
 
 beforeAll(async () => {
-  await unpackPackage(temp.file('package'), 'x64')
+  await layOutPackage(temp.file('package'), 'x64')
   await asRoot('debootstrap', '--variant=minbase', 'bullseye', root)
   await asRoot('chown', user, root)
   copyFileSync(realpathSync(process.execPath), join(root, 'node'))

@@ -26,7 +26,7 @@ beforeAll(async () => {
 const wanted: readonly RegExp[] = [
   /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|CONTRIBUTING\.md|THIRD_PARTY_NOTICES)$/,
   /^dist\/[a-z/-]+\.(js|d\.ts)$/,
-  /^prebuilds\/linux-(x64|arm64)\/(blockpull(\.glibc)?\.node|lib\/libvirt(-qemu|-lxc)?\.so\.0)$/,
+  /^prebuilds\/linux-(x64|arm64)\/(blockpull\.glibc\.node|lib\/libvirt(-qemu|-lxc)?\.so\.0)$/,
   /^man\/blockpull(-[a-z-]+)?\.1$/,
   /^completions\/(blockpull\.bash|blockpull\.fish|_blockpull)$/,
   /^docs\/[A-Za-z-]+\.md$/,

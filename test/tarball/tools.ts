@@ -4,11 +4,11 @@
 // managers. npm fetches each once, without running its scripts, into a folder of node_modules.
 
 import { existsSync, renameSync, rmSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { runWell } from '../support/processes/run-program.js'
 import { repository } from '../tidy/source-files.js'
 
-/** The oldest that the package takes, and the newest of each line after it. */
+/** The oldest that the package takes, and a release of each later line. */
 export const nodeVersions = ['20.19.0', '22.23.5', '24.22.3', '26.12.1'] as const
 
 /** How long a test lets it take to fetch what it needs, in milliseconds. */
@@ -36,5 +36,5 @@ export async function nodeOf(version: string): Promise<string> {
 /** The folder of the npm at hand, with npm-cli.js and npx-cli.js. */
 export async function npmFolder(): Promise<string> {
   const root = (await runWell('npm', ['root', '--global'])).trim()
-  return join(dirname(join(root, 'npm/bin/npm-cli.js')))
+  return join(root, 'npm/bin')
 }

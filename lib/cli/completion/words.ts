@@ -46,8 +46,3 @@ function kindOf({ value, choices }: OptionSyntax): Kind {
 export function operandsOf({ operands }: CommandSyntax): Kind {
   return operands ?? 'text'
 }
-
-/** As a shell reads it: one word, whatever is in it. */
-export function quoted(text: string): string {
-  return `'${text.replaceAll("'", "'\\''")}'`
-}

@@ -3,11 +3,11 @@
 // Completion in zsh: a file for a folder of $fpath, or a script to be evaluated. Pure functions.
 
 import type { CommandSyntax } from '../args.js'
-import { type CompletedOption, helpWord, type Kind, operandsOf, optionsOf, optionsOfProgram, quoted } from './words.js'
+import { type CompletedOption, helpWord, type Kind, operandsOf, optionsOf, optionsOfProgram } from './words.js'
 
 export function zshCompletion(commands: readonly CommandSyntax[]): string {
   const described = [...commands, helpWord].map(
-    ({ name, summary }) => `      ${quoted(`${name}:${escaped(summary, ':')}`)}`,
+    ({ name, summary }) => `      ${quotedInZsh(`${name}:${escaped(summary, ':')}`)}`,
   )
   return `#compdef blockpull
 # Completes command lines of blockpull in zsh.
@@ -28,7 +28,7 @@ ${described.join('\n')}
     argument)
       case $words[1] in
 ${commands.map(branchOf).join('\n')}
-        ${helpWord.name}) _arguments ${quoted(`1:command:(${commands.map(({ name }) => name).join(' ')})`)} ;;
+        ${helpWord.name}) _arguments ${quotedInZsh(`1:command:(${commands.map(({ name }) => name).join(' ')})`)} ;;
       esac
       ;;
   esac
@@ -43,7 +43,7 @@ fi
 
 function branchOf(syntax: CommandSyntax): string {
   const kind = operandsOf(syntax)
-  const operands = kind === 'text' ? [] : [quoted(`*:argument:${actionOf(kind)}`)]
+  const operands = kind === 'text' ? [] : [quotedInZsh(`*:argument:${actionOf(kind)}`)]
   const specs = [...optionsOf(syntax).map(specOf), ...operands].map((spec) => `            ${spec}`)
   return [`        ${syntax.name})`, '          _arguments \\', specs.join(' \\\n'), '          ;;'].join('\n')
 }
@@ -56,10 +56,10 @@ function continued(spec: string): string {
 function specOf({ long, short, multiple, help, value }: CompletedOption): string {
   const tail = `[${escaped(help, '[]')}]${value === null ? '' : `:${value.name}:${actionOf(value.kind)}`}`
   const sign = value === null ? '' : '='
-  if (short === undefined) return quoted(`${multiple ? '*' : ''}--${long}${sign}${tail}`)
+  if (short === undefined) return quotedInZsh(`${multiple ? '*' : ''}--${long}${sign}${tail}`)
   const spellings = `{-${short}${value === null ? '' : '+'},--${long}${sign}}`
   const before = multiple ? '*' : `(-${short} --${long})`
-  return `${quoted(before)}${spellings}${quoted(tail)}`
+  return `${quotedInZsh(before)}${spellings}${quotedInZsh(tail)}`
 }
 
 function escaped(text: string, special: string): string {
@@ -70,4 +70,9 @@ function actionOf(kind: Kind): string {
   if (kind === 'files') return '_files'
   if (kind === 'folders') return '_files -/'
   return kind === 'text' ? ' ' : `(${kind.join(' ')})`
+}
+
+/** As zsh reads it: one word, whatever is in it. */
+function quotedInZsh(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The package as npm unpacks it, with binaries of one architecture that are built for it, and a disk to pull with it.
-// The soak tests run it where the checkout itself would not run.
+// What a pull needs of the package, laid out by hand: dist, the loader, and binaries of one architecture that are built
+// for it; and a disk to pull with it. The soak tests run it where the checkout itself would not run.
 
 import { cpSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -12,7 +12,7 @@ import { check, difference, flatten, info } from '../support/qemu/qemu.js'
 import { repository } from '../tidy/source-files.js'
 
 /** Lays out the package in `folder`, which is made. */
-export async function unpackPackage(folder: string, arch: 'x64' | 'arm64'): Promise<void> {
+export async function layOutPackage(folder: string, arch: 'x64' | 'arm64'): Promise<void> {
   mkdirSync(join(folder, 'node_modules'), { recursive: true })
   for (const part of ['package.json', 'dist', 'node_modules/node-gyp-build']) {
     cpSync(join(repository, part), join(folder, part), { recursive: true })
