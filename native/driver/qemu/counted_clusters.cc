@@ -51,7 +51,7 @@ Result<void> check_counted(const RunState& state, const BlockNode& top) {
   return make_error(ErrorKind::kImageCorrupt,
                     text(what,
                          "; a pull that ran while the guest was migrated or saved may have caused "
-                         "this, so shut the guest off and run 'qemu-img check -r all'"))
+                         "this, so shut the guest off first"))
       .with_path(top.seen->path);
 }
 

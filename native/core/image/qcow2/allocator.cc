@@ -10,6 +10,7 @@
 #include "core/base/limits.h"
 #include "core/base/text.h"
 #include "core/image/qcow2/refcount_entry.h"
+#include "core/image/qcow2/support.h"
 #include "core/io/file_content.h"
 
 namespace blockpull::image::qcow2 {
@@ -59,10 +60,10 @@ Result<Allocator> Allocator::open(Qcow2Image& image, const IsWanted& is_wanted) 
 Result<void> Allocator::check_refcounts(const ReferenceMap& references) {
   const std::uint64_t covered = refcounts_.table_entries() * refcounts_.per_block();
   if (references.end() > covered) {
-    return make_error(ErrorKind::kImageCorrupt,
-                      text("'", image_.file().path(), "' refers to host cluster ",
-                           references.end() - 1, ", its refcount table ends at ", covered,
-                           "; run 'qemu-img check -r all' on it"))
+    return make_error(
+               ErrorKind::kImageCorrupt,
+               text("'", image_.file().path(), "' refers to host cluster ", references.end() - 1,
+                    ", its refcount table ends at ", covered, "; ", repair_advice(image_.header())))
         .with_path(image_.file().path());
   }
   for (std::uint64_t index = 0; index < refcounts_.table_entries(); ++index) {
@@ -75,7 +76,7 @@ Error Allocator::low_refcount(std::uint64_t cluster, std::uint64_t refcount) con
   const std::string& path = image_.file().path();
   return make_error(ErrorKind::kImageCorrupt,
                     text("host cluster ", cluster, " of '", path, "' is in use but has refcount ",
-                         refcount, "; run 'qemu-img check -r all' on it"))
+                         refcount, "; ", repair_advice(image_.header())))
       .with_path(path);
 }
 

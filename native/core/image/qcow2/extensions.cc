@@ -15,6 +15,8 @@ namespace {
 constexpr std::size_t kFeatureRecord = 48;
 constexpr std::uint32_t kBitmapsBytes = 24;
 constexpr std::uint32_t kEncryptionBytes = 16;
+/// LUKS 1 takes about 2 MiB for its eight keys.
+constexpr std::uint64_t kMaxEncryptionHeader = 64 * limits::kMiB;
 constexpr std::uint32_t kMaxBitmaps = 65535;
 /// A directory entry is at most 1 KiB.
 constexpr std::uint64_t kMaxBitmapDirectory = 1024 * std::uint64_t{kMaxBitmaps};
@@ -76,7 +78,12 @@ Result<void> read_encryption_extension(Header& header, std::span<const std::byte
     return corrupt(path, text("encryption header in '", path, "' begins at ", offset,
                               "; it must begin at a multiple of ", header.cluster_size()));
   }
-  header.encryption = EncryptionHeader{offset, be_at<std::uint64_t>(data, 8)};
+  const auto bytes = be_at<std::uint64_t>(data, 8);
+  if (bytes > kMaxEncryptionHeader) {
+    return corrupt(path, text("encryption header in '", path, "' has ", bytes,
+                              " bytes; the limit is ", kMaxEncryptionHeader));
+  }
+  header.encryption = EncryptionHeader{offset, bytes};
   return {};
 }
 

@@ -7,13 +7,26 @@
 namespace blockpull::image::qcow2 {
 namespace {
 
-Error refuse(const std::string& path, const std::string& feature, const char* advice) {
+Error refuse(const std::string& path, const std::string& feature, const std::string& advice) {
   return make_error(ErrorKind::kFeatureUnsupported,
                     text("image '", path, "' ", feature, " not supported", advice))
       .with_path(path);
 }
 
+bool has_bitmaps(const Header& header) {
+  return header.find(extension::kBitmaps) != nullptr ||
+         (header.autoclear & autoclear::kBitmaps) != 0;
+}
+
 }  // namespace
+
+std::string repair_advice(const Header& header) {
+  return header.snapshot_count != 0 && has_bitmaps(header)
+             ? "it has snapshots and bitmaps, and 'qemu-img check -r' would delete the snapshots, "
+               "so "
+               "remove the bitmaps first"
+             : "run 'qemu-img check -r all' on it";
+}
 
 Result<void> check_readable(const Header& header, const std::string& path) {
   if (header.crypt_method != 0) {
@@ -30,18 +43,13 @@ Result<void> check_readable(const Header& header, const std::string& path) {
 
 Result<void> check_writable(const Header& header, const std::string& path) {
   BLOCKPULL_CHECK(check_readable(header, path));
-  const bool has_bitmaps =
-      header.find(extension::kBitmaps) != nullptr || (header.autoclear & autoclear::kBitmaps) != 0;
-  // QEMU 7.2 deletes the snapshots of an image with bitmaps when it repairs.
-  const char* const repair = header.snapshot_count != 0 && has_bitmaps
-                                 ? "; it has snapshots and bitmaps, and 'qemu-img check -r' would "
-                                   "delete the snapshots, so remove the bitmaps first"
-                                 : "; run 'qemu-img check -r all' on it first";
   if ((header.incompatible & incompatible::kCorrupt) != 0) {
-    return refuse(path, "is marked corrupt (the corrupt bit), and writing to it is", repair);
+    return refuse(path, "is marked corrupt (the corrupt bit), and writing to it is",
+                  text("; ", repair_advice(header)));
   }
   if ((header.incompatible & incompatible::kDirty) != 0) {
-    return refuse(path, "was not closed properly (the dirty bit), and writing to it is", repair);
+    return refuse(path, "was not closed properly (the dirty bit), and writing to it is",
+                  text("; ", repair_advice(header)));
   }
   if (header.snapshot_count != 0) {
     return refuse(path,
@@ -51,7 +59,7 @@ Result<void> check_writable(const Header& header, const std::string& path) {
   if (header.has_extended_l2()) {
     return refuse(path, "has extended L2 entries (subclusters), and writing to it is", "");
   }
-  if (has_bitmaps) {
+  if (has_bitmaps(header)) {
     return refuse(path, "has persistent bitmaps, and writing to it is", "; remove them first");
   }
   return {};

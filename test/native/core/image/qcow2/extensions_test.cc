@@ -159,6 +159,10 @@ TEST(Extensions, EveryBoundOfTheEncryptionExtensionIsChecked) {
   unaligned.set32(field::kCryptMethod, 2);
   unaligned.put_extension(kStart, extension::kEncryption, be({{8, 4097}, {8, 4096}}));
   EXPECT_NE(refusal(unaligned).find("begins at 4097"), std::string::npos);
+  SampleImage long_one;
+  long_one.set32(field::kCryptMethod, 2);
+  long_one.put_extension(kStart, extension::kEncryption, be({{8, 65536}, {8, 1ULL << 40U}}));
+  EXPECT_NE(refusal(long_one).find("the limit is 67108864"), std::string::npos);
 }
 
 TEST(Extensions, AnUnknownFeatureIsCalledByTheNameInTheImage) {
