@@ -54,6 +54,12 @@ export function cut(text: string, columns: number): string {
   return kept
 }
 
+/** A name short enough to leave room for something beside it. */
+export function shorten(name: string): string {
+  const text = shown(name)
+  return widthOf(text) > 30 ? `${cut(text, 27)}...` : text
+}
+
 /** Shown text made so many columns wide. */
 export function padded(text: string, columns: number, toTheRight = false): string {
   const blanks = ' '.repeat(Math.max(0, columns - widthOf(text)))

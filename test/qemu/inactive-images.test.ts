@@ -185,7 +185,9 @@ test('a guest that was saved, whose image has a cluster without a refcount: the 
   const domain = await live.domain()
   await expect(domain.blockPull('vda')).rejects.toMatchObject({
     code: 'IMAGE_CORRUPT',
-    message: expect.stringMatching(/run 'qemu-img check -r all' on it; .*while the guest was migrated or saved .*shut the guest off first$/),
+    message: expect.stringMatching(
+      /run 'qemu-img check -r all' on it; .* while the guest was migrated or saved .*shut the guest off first$/,
+    ),
   })
   expect((await domain.plan('vda')).refusals).toMatchObject([{ code: 'IMAGE_CORRUPT' }])
   expect(await live.jobs()).toEqual([])

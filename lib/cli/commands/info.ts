@@ -13,6 +13,7 @@ import { done } from '../exit-codes.js'
 import { writeJson } from '../json.js'
 import { type Amount, formatBytes, formatTable } from '../measures.js'
 import { report } from '../report.js'
+import { shorten } from '../shown.js'
 
 export const info: Command = {
   name: 'info',
@@ -59,14 +60,14 @@ function qcow2Rows({ clusterSize, refcountBits, compression, features, encryptio
 
 function listsText({ snapshots, bitmaps }: Qcow2Info<bigint>): string {
   const taken = snapshots.map(({ id, name, takenAt, vmStateBytes, diskSize }) => [
-    id,
-    name,
+    shorten(id),
+    shorten(name),
     takenAt.toISOString().replace(/\.000Z$/, 'Z'),
     diskSize === null ? '-' : formatBytes(diskSize),
     vmStateBytes === 0n ? '-' : formatBytes(vmStateBytes),
   ])
   const kept = bitmaps.map(({ name, granularity, inUse, recording }) => [
-    name,
+    shorten(name),
     formatBytes(granularity),
     inUse ? 'not saved' : recording ? 'recording' : 'stopped',
   ])

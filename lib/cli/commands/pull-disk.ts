@@ -22,10 +22,10 @@ import { done, type Ending, endingOfError, endingOfJob } from '../exit-codes.js'
 import { type FoundDisk, withDisk } from '../find-disk.js'
 import { followJob, isTold, tellLimit } from '../follow-job.js'
 import { report } from '../report.js'
-import { tell } from '../shown.js'
+import { shorten, tell } from '../shown.js'
 import { onPresses, untilStopped } from '../waiting.js'
 import { planned } from './pull-plan.js'
-import { type PullStyle, resultLines, shorten } from './pull-result.js'
+import { type PullStyle, resultLines } from './pull-result.js'
 
 export async function pullDisk(args: Arguments, context: Context, style: PullStyle): Promise<number> {
   const form = args.has('qmp')

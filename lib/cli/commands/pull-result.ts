@@ -6,7 +6,6 @@ import { nameOf } from '../command-line.js'
 import type { Ending } from '../exit-codes.js'
 import type { FollowStyle } from '../follow-job.js'
 import { formatBytes, formatRate, formatSeconds } from '../measures.js'
-import { cut, shown, widthOf } from '../shown.js'
 
 /** The command line's part of a style; each job adds its names. */
 export type PullStyle = Omit<FollowStyle, 'label' | 'image'>
@@ -18,12 +17,6 @@ interface Released {
 
 /** A shorter pull is reported without a rate: the rate of an instant means nothing. */
 const shortestSeconds = 0.01
-
-/** A label short enough to leave room for a bar beside it. */
-export function shorten(label: string): string {
-  const text = shown(label)
-  return widthOf(text) > 30 ? `${cut(text, 27)}...` : text
-}
 
 /** What could not be established about a completed job; its warnings say why. */
 export function doubtsOf({ verified, durable }: Pick<Ending, 'verified' | 'durable'>): string[] {

@@ -30,11 +30,11 @@ import { done, type Ending, ExitCode } from '../exit-codes.js'
 import { connectionOptions } from '../find-disk.js'
 import { followJob, isTold } from '../follow-job.js'
 import { report } from '../report.js'
-import { tell } from '../shown.js'
+import { shorten, tell } from '../shown.js'
 import { untilStopped } from '../waiting.js'
 import { pullDisk } from './pull-disk.js'
 import { planned } from './pull-plan.js'
-import { type PullStyle, resultLines, shorten } from './pull-result.js'
+import { type PullStyle, resultLines } from './pull-result.js'
 
 export const pull: Command = {
   name: 'pull',

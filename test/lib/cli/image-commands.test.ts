@@ -127,6 +127,19 @@ describe('info', () => {
     )
   })
 
+  it('cuts a long name, which JSON has whole', async () => {
+    const { qcow2 } = plainInfo
+    const [snapshot] = qcow2?.snapshots ?? []
+    if (qcow2 === null || snapshot === undefined) throw new Error('the sample has a snapshot')
+    const name = `a\n${'b'.repeat(65533)}`
+    terminal.binding.imageHeader = { ...plainInfo, qcow2: { ...qcow2, snapshots: [{ ...snapshot, name }] } }
+    await expect(terminal.run('info a.qcow2')).resolves.toBe(0)
+    expect(terminal.out).toContain(`a\\n${'b'.repeat(24)}...  2023-`)
+    terminal.out = ''
+    await expect(terminal.run('info a.qcow2 --json')).resolves.toBe(0)
+    expect(terminal.lines[0]).toMatchObject({ qcow2: { snapshots: [{ name }] } })
+  })
+
   it('shows a raw image, and all of it in JSON', async () => {
     terminal.binding.imageHeader = { ...plainInfo, format: 'raw', backingFile: null, backingFormat: null, qcow2: null }
     await expect(terminal.run('info a.raw --format raw')).resolves.toBe(0)

@@ -12,8 +12,8 @@
 
 namespace blockpull::image::qcow2 {
 
-/// What to do about damage: "run 'qemu-img check -r all' on it", unless that would delete the image's
-/// snapshots (QEMU 7.2 does so where there are bitmaps).
+/// What to do about damage: "run 'qemu-img check -r all' on it", unless that would delete the
+/// image's snapshots (QEMU 7.2 does so where there are bitmaps).
 [[nodiscard]] std::string repair_advice(const Header& header);
 
 /// Refuses what this library cannot read correctly: encryption and external data files.
