@@ -23,12 +23,12 @@ Result<void> check_format(io::File& file, std::optional<Format> format) {
   if (format == Format::kRaw) {
     return no_check(file.path(), "raw");
   }
+  if (format) {
+    return {};
+  }
   if (const auto qed = refuse_qed(file); !qed.ok()) {
     return qed.error().kind == ErrorKind::kFeatureUnsupported ? no_check(file.path(), "QED")
                                                               : qed.error();
-  }
-  if (format) {
-    return {};
   }
   const auto probed = probe_format(file);
   if (probed.ok() || probed.error().kind != ErrorKind::kFormatUnknown) {
@@ -48,7 +48,12 @@ Result<qcow2::CheckReport> check_image(const std::string& path, std::optional<Fo
   BLOCKPULL_TRY(file, io::PosixFile::open(path, io::Access::kReadOnly));
   BLOCKPULL_CHECK(check_format(*file, format));
   BLOCKPULL_CHECK(io::lock_image(*file, io::LockRole::kBackingReader));
-  return qcow2::check(std::move(file), watch);
+  auto report = qcow2::check(std::move(file), watch);
+  if (!report.ok() && format && report.error().kind == ErrorKind::kFormatUnknown) {
+    // Stated to be qcow2, so its header is damaged.
+    report.error().kind = ErrorKind::kImageCorrupt;
+  }
+  return report;
 }
 
 }  // namespace blockpull::image

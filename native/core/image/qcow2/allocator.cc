@@ -107,7 +107,7 @@ Result<void> Allocator::check_entries(const ReferenceMap& references, ClusterRan
   }
   for (std::uint64_t i = 0; i < range.count; ++i) {
     const std::uint64_t refcount = load_refcount(entries, image_.header().refcount_order, i);
-    const std::uint32_t references_to = references.count(range.first + i);
+    const std::uint64_t references_to = references.count(range.first + i);
     if (refcount < references_to) {
       return low_refcount(range.first + i, refcount);
     }

@@ -2,8 +2,11 @@
 
 #include "core/image/qcow2/bitmaps.h"
 
+#include <set>
+
 #include "core/base/bytes.h"
 #include "core/base/checked.h"
+#include "core/base/limits.h"
 #include "core/base/text.h"
 
 namespace blockpull::image::qcow2 {
@@ -14,8 +17,9 @@ constexpr std::uint8_t kDirtyTracking = 1;
 constexpr std::uint32_t kMinGranularityBits = 9;
 constexpr std::uint32_t kMaxGranularityBits = 31;
 constexpr std::uint32_t kMaxNameBytes = 1023;
-/// QEMU's bound for the table of one bitmap.
+/// QEMU's bounds for the table of one bitmap, and for its bits.
 constexpr std::uint32_t kMaxTableEntries = 0x8000000;
+constexpr std::uint64_t kMaxBitmapBytes = 512 * limits::kMiB;
 
 /// The fixed part of an entry.
 struct Entry {
@@ -40,6 +44,13 @@ Entry decode(std::span<const std::byte> fixed) {
   entry.name_bytes = be_at<std::uint16_t>(fixed, 18);
   entry.extra_bytes = be_at<std::uint32_t>(fixed, 20);
   return entry;
+}
+
+/// The clusters that the bits take. QEMU stores them in words of 64.
+std::uint64_t clusters_of_bits(const Entry& entry, const Header& header) {
+  const std::uint64_t bits =
+      divide_up(header.virtual_size(), std::uint64_t{1} << entry.granularity_bits);
+  return divide_up(divide_up(bits, 64) * 8, header.cluster_size());
 }
 
 /// The error in the entry, or empty. QEMU supports no extra data either.
@@ -68,6 +79,14 @@ std::string fault_of(const Entry& entry, const Header& header, std::uint64_t lef
                 "; it must have 1 to ", kMaxTableEntries, " and begin at a multiple of ",
                 header.cluster_size());
   }
+  if (bitmap.table_entries > kMaxBitmapBytes / header.cluster_size()) {
+    return text("has ", bitmap.table_entries, " clusters of ", header.cluster_size(),
+                " bytes; the limit is ", kMaxBitmapBytes, " bytes");
+  }
+  const std::uint64_t clusters = clusters_of_bits(entry, header);
+  if ((bitmap.flags & bitmap_flag::kInUse) == 0 && bitmap.table_entries != clusters) {
+    return text("has ", bitmap.table_entries, " clusters; its disk takes ", clusters);
+  }
   return {};
 }
 
@@ -90,6 +109,7 @@ Result<std::vector<Bitmap>> read_bitmaps(io::File& file, const Header& header) {
   std::vector<std::byte> bytes(directory.bytes);
   BLOCKPULL_CHECK(file.read_at(directory.offset, bytes));
   std::span<const std::byte> rest = bytes;
+  std::set<std::string> names;
   for (std::uint32_t number = 0; number < directory.count; ++number) {
     std::string fault = rest.size() < kFixedBytes ? "is missing" : std::string();
     const Entry entry = fault.empty() ? decode(rest) : Entry();
@@ -102,8 +122,15 @@ Result<std::vector<Bitmap>> read_bitmaps(io::File& file, const Header& header) {
     Bitmap bitmap = entry.bitmap;
     bitmap.granularity = std::uint64_t{1} << entry.granularity_bits;
     bitmap.name = string_of(rest.subspan(kFixedBytes, entry.name_bytes));
+    if (!names.insert(bitmap.name).second) {
+      return corrupt(text("two bitmaps of '", file.path(), "' are named '", bitmap.name, "'"));
+    }
     bitmaps.push_back(std::move(bitmap));
     rest = rest.subspan(std::min<std::uint64_t>(round_up(entry.bytes(), 8), rest.size()));
+  }
+  if (!rest.empty()) {
+    return corrupt(text("bitmap directory of '", file.path(), "' has ", rest.size(),
+                        " bytes behind its ", directory.count, " bitmaps"));
   }
   return bitmaps;
 }

@@ -154,6 +154,9 @@ class Walk {
   ReferenceMap map_;
 };
 
+/// Of one count in `large_`, about.
+constexpr std::size_t kLargeBytes = 64;
+
 Error too_large(const char* what) {
   return make_error(
       ErrorKind::kFeatureUnsupported,
@@ -225,13 +228,14 @@ Result<void> ReferenceMap::add(std::uint64_t cluster, std::uint64_t times, const
     if (count == nullptr) {
       return too_large(what);
     }
-    const std::uint64_t before = (marks.owned & mask) != 0 ? 1 : *count;
-    if (times > kMostCounted - before) {
-      return make_error(ErrorKind::kFeatureUnsupported,
-                        text("host cluster ", cluster, " has more than ", kMostCounted,
-                             " references, which is not supported"));
+    const std::uint64_t sum = this->count(cluster) + times;
+    if (sum >= kMany) {
+      if (*count < kMany && !take_bytes(kLargeBytes)) {
+        return too_large(what);
+      }
+      large_[cluster] = sum;
     }
-    *count = static_cast<std::uint16_t>(before + times);
+    *count = static_cast<std::uint16_t>(std::min<std::uint64_t>(sum, kMany));
     marks.owned &= ~mask;
   }
   marks.used |= mask;
@@ -273,7 +277,7 @@ Result<void> ReferenceMap::mark(ClusterRange range, Sharing sharing, const char*
       if (count == nullptr) {
         return too_large(what);
       }
-      if (*count < kMostCounted) {
+      if (*count < kMany) {
         ++*count;
       }
     }
@@ -284,7 +288,7 @@ Result<void> ReferenceMap::mark(ClusterRange range, Sharing sharing, const char*
   return {};
 }
 
-std::uint32_t ReferenceMap::count(std::uint64_t cluster) const {
+std::uint64_t ReferenceMap::count(std::uint64_t cluster) const {
   const Chunk* const chunk = chunk_at(cluster / kChunkClusters);
   if (chunk == nullptr) {
     return 0;
@@ -294,9 +298,27 @@ std::uint32_t ReferenceMap::count(std::uint64_t cluster) const {
   if ((marks.used & mask) == 0) {
     return 0;
   }
-  return (marks.owned & mask) != 0
-             ? 1
-             : (*(*chunk->counts)[cluster % kChunkClusters / 64])[cluster % 64];
+  if ((marks.owned & mask) != 0) {
+    return 1;
+  }
+  const std::uint16_t counted = (*(*chunk->counts)[cluster % kChunkClusters / 64])[cluster % 64];
+  const auto large = counted < kMany ? large_.end() : large_.find(cluster);
+  return large == large_.end() ? counted : large->second;
+}
+
+std::optional<std::uint64_t> ReferenceMap::next_chunk(std::uint64_t index) const {
+  for (std::uint64_t near = index; near < near_.size(); ++near) {
+    if (near_[near] != nullptr) {
+      return near;
+    }
+  }
+  std::optional<std::uint64_t> next;
+  for (const auto& [far, chunk] : chunks_) {
+    if (far >= index && far >= kNearChunks && (!next || far < *next)) {
+      next = far;
+    }
+  }
+  return next;
 }
 
 std::optional<std::uint64_t> ReferenceMap::first_in(ClusterRange range) const {
@@ -304,7 +326,8 @@ std::optional<std::uint64_t> ReferenceMap::first_in(ClusterRange range) const {
   const std::uint64_t end = std::min(range.end(), end_);
   while (cluster < end) {
     if (chunk_at(cluster / kChunkClusters) == nullptr) {
-      cluster = round_down(cluster, kChunkClusters) + kChunkClusters;
+      const auto next = next_chunk(cluster / kChunkClusters);
+      cluster = next ? *next * kChunkClusters : end;
     } else if (has(cluster)) {
       return cluster;
     } else {

@@ -35,21 +35,19 @@ class ReferenceMap {
  public:
   enum class Sharing : std::uint8_t { kExclusive, kShared };
 
-  static constexpr std::uint64_t kMostCounted = std::numeric_limits<std::uint16_t>::max();
-
   /// kShared: compressed clusters may share a host cluster with each other, but with nothing else.
   /// kImageCorrupt if a cluster has two owners and one is exclusive. kFeatureUnsupported if the
   /// marks would exceed the memory limit.
   [[nodiscard]] Result<void> mark(ClusterRange range, Sharing sharing, const char* what);
   /// Counts `times` more references to a cluster, whoever has it. kFeatureUnsupported over the
-  /// memory limit, and over kMostCounted.
+  /// memory limit.
   [[nodiscard]] Result<void> add(std::uint64_t cluster, std::uint64_t times, const char* what);
   /// mark() for one exclusive cluster. False, with nothing marked, if it is already in use or
   /// mark() has to make room.
   [[nodiscard]] bool try_mark(std::uint64_t cluster);
   [[nodiscard]] bool has(std::uint64_t cluster) const { return count(cluster) > 0; }
   /// How many references the cluster has.
-  [[nodiscard]] std::uint32_t count(std::uint64_t cluster) const;
+  [[nodiscard]] std::uint64_t count(std::uint64_t cluster) const;
   /// The first marked cluster of the range, if any.
   [[nodiscard]] std::optional<std::uint64_t> first_in(ClusterRange range) const;
 
@@ -86,7 +84,9 @@ class ReferenceMap {
     std::uint64_t owned = 0;
   };
 
-  /// Of 64 clusters. mark() stops at the largest number; add() fails.
+  static constexpr std::uint16_t kMany = std::numeric_limits<std::uint16_t>::max();
+
+  /// Of 64 clusters. mark() stops at kMany; add() counts on in `large_`.
   using Counts = std::array<std::uint16_t, 64>;
   using ChunkCounts = std::array<std::unique_ptr<Counts>, kChunkClusters / 64>;
 
@@ -103,10 +103,14 @@ class ReferenceMap {
   /// The place of a cluster's count; nullptr: it would be over the bound.
   [[nodiscard]] std::uint16_t* count_in(Chunk& chunk, std::uint64_t cluster);
   [[nodiscard]] bool take_bytes(std::size_t bytes);
+  /// The first existing chunk from `index` on.
+  [[nodiscard]] std::optional<std::uint64_t> next_chunk(std::uint64_t index) const;
 
   std::unordered_map<std::uint64_t, std::unique_ptr<Chunk>> chunks_;
   /// The chunks of `chunks_` by index, up to the highest near one.
   std::vector<Chunk*> near_;
+  /// Counts of kMany and more, by cluster.
+  std::unordered_map<std::uint64_t, std::uint64_t> large_;
   std::size_t bytes_ = 0;
   std::uint64_t end_ = 0;
   std::uint64_t plain_end_bytes_ = 0;

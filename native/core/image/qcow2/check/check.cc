@@ -31,7 +31,7 @@ class Check {
         file_size_(file_size),
         watch_(watch),
         stored_(image, file_size),
-        counter_(header_, file_size, findings_),
+        counter_(header_, round_up(file_size, kSector), findings_),
         entries_(image, counter_, stored_, findings_) {}
 
   Result<CheckReport> run() {
@@ -146,6 +146,7 @@ class Check {
     }
     std::uint64_t table_bytes = 0;
     for (const Bitmap& bitmap : *bitmaps) {
+      BLOCKPULL_CHECK(watch_.check());
       table_bytes += std::uint64_t{bitmap.table_entries} * kEntryBytes;
       if (table_bytes > file_size_ + header_.cluster_size()) {
         findings_.add(FindingCode::kBitmap, directory.offset, 1, [&] {

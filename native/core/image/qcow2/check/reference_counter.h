@@ -34,6 +34,7 @@ struct Reference {
 
 class ReferenceCounter {
  public:
+  /// `file_size`: rounded up to a sector, as QEMU has it.
   ReferenceCounter(const Header& header, std::uint64_t file_size, Findings& findings);
 
   /// Counts it for every cluster of its part. An error only if the map cannot take it.

@@ -3,6 +3,7 @@
 #include "core/image/qcow2/check/table_uses.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "core/base/bytes.h"
@@ -24,6 +25,7 @@ Result<void> TableUses::add_snapshot(const Snapshot& snapshot, const WalkWatch& 
 Result<void> TableUses::add_table(const L1Table& table, std::uint64_t place, bool is_active,
                                   const WalkWatch& watch) {
   const std::string& path = image_.file().path();
+  BLOCKPULL_CHECK(watch.check());
   BLOCKPULL_CHECK(counter_.add({table.offset(), table.bytes(), "an L1 table", place}));
   BLOCKPULL_TRY(file_size, image_.file().size());
   l1_bytes_ += table.bytes();
@@ -85,8 +87,9 @@ Result<void> TableUses::add_entry(std::uint64_t place, std::uint64_t entry, std:
 }
 
 std::vector<TableUse> TableUses::take_sorted() {
-  std::stable_sort(uses_.begin(), uses_.end(),
-                   [](const TableUse& a, const TableUse& b) { return a.offset < b.offset; });
+  std::sort(uses_.begin(), uses_.end(), [](const TableUse& a, const TableUse& b) {
+    return std::tie(a.offset, a.l1_index) < std::tie(b.offset, b.l1_index);
+  });
   return std::exchange(uses_, {});
 }
 

@@ -31,7 +31,7 @@ struct TableUse {
 
 class TableUses {
  public:
-  static constexpr std::uint64_t kMostUses = 8'388'608;
+  static constexpr std::uint64_t kMostUses = 4'194'304;
 
   TableUses(Qcow2Image& image, ReferenceCounter& counter, StoredRefcounts& stored,
             Findings& findings)

@@ -47,6 +47,30 @@ TEST(ReferenceMap, AnOwnerSharesWithNobodyWhicheverComesFirst) {
   }
 }
 
+TEST(ReferenceMap, AddCountsWhoeverHasTheClusterAndBeyond16Bits) {
+  ReferenceMap map;
+  ASSERT_TRUE(map.try_mark(0) || map.mark({0, 1}, Sharing::kExclusive, "a").ok());
+  ASSERT_TRUE(map.add(0, 1, "a").ok());
+  ASSERT_TRUE(map.add(1, 1, "a").ok());
+  ASSERT_TRUE(map.add(2, 65535, "a").ok());
+  EXPECT_EQ(map.count(0), 2U);
+  EXPECT_EQ(map.count(1), 1U);
+  EXPECT_EQ(map.count(2), 65535U);
+  ASSERT_TRUE(map.add(2, 100'000, "a").ok());
+  ASSERT_TRUE(map.add(2, 1, "a").ok());
+  EXPECT_EQ(map.count(2), 165'536U);
+}
+
+TEST(ReferenceMap, AReferenceFarOutIsFoundWithoutAWalkThere) {
+  ReferenceMap map;
+  const std::uint64_t far = std::uint64_t{1} << 52U;
+  ASSERT_TRUE(map.add(far, 1, "a").ok());
+  ASSERT_TRUE(map.add(far - 100'000'000, 1, "a").ok());
+  EXPECT_EQ(map.first_in({5, far}), far - 100'000'000);
+  EXPECT_EQ(map.first_in({far - 99'999'999, 200'000'000}), far);
+  EXPECT_EQ(map.first_in({far + 1, 200'000'000}), std::nullopt);
+}
+
 TEST(ReferenceMap, MarksAreFoundFarApart) {
   ReferenceMap map;
   ASSERT_TRUE(map.mark({3, 1}, Sharing::kExclusive, "a").ok());
