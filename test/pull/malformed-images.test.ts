@@ -153,7 +153,7 @@ describe('tables with', () => {
     const { path, layout } = await valid()
     const [offset, entry] = poke(layout)
     overwrite(path, offset, bigEndian(entry, 8))
-    await expectRefusal(path, { code: 'IMAGE_CORRUPT', sentence: /qemu-img check|damaged|corrupt|must/ })
+    await expectRefusal(path, { code: 'IMAGE_CORRUPT', sentence: /(qemu-img|blockpull) check|damaged|corrupt|must/ })
   })
 
   test('a zero cluster in version 2 are corrupt', async () => {
