@@ -16,6 +16,7 @@
       "native/core/image/compare.cc",
       "native/core/image/create.cc",
       "native/core/image/digest.cc",
+      "native/core/image/facts.cc",
       "native/core/image/image.cc",
       "native/core/image/info.cc",
       "native/core/image/inspect.cc",

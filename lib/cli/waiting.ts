@@ -93,8 +93,8 @@ export async function untilStopped<T>(
   }
 }
 
-/** Makes a call that only reads and can be aborted; an interrupt ends it. */
-export async function withSignal<T>(context: Context, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
+/** A signal that the first interrupt aborts; a second one exits. `release` ends this. */
+export function interruptSignal(context: Context): { readonly signal: AbortSignal; readonly release: () => void } {
   const controller = new AbortController()
   const { signal } = controller
   const release = onPresses(
@@ -102,6 +102,12 @@ export async function withSignal<T>(context: Context, call: (signal: AbortSignal
     () => signal.aborted,
     () => controller.abort(),
   )
+  return { signal, release }
+}
+
+/** Makes a call that only reads and can be aborted; an interrupt ends it. */
+export async function withSignal<T>(context: Context, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const { signal, release } = interruptSignal(context)
   try {
     return await call(signal)
   } catch (error) {

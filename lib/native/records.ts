@@ -220,21 +220,12 @@ export interface NativeQcow2Info {
   readonly bitmaps: readonly NativeBitmap[]
 }
 
-export interface NativeImageInfo {
-  readonly path: string
-  readonly pathBytes: string | null
-  readonly format: string
-  readonly virtualSize: bigint
-  readonly allocatedBytes: bigint
-  readonly fileSize: bigint
-  readonly backingFile: string | null
-  readonly backingFormat: string | null
-  readonly inUseBy: string | null
+export interface NativeImageInfo extends NativeImageFacts {
   readonly qcow2: NativeQcow2Info | null
 }
 
-/** One layer of a chain, the active one first. */
-export interface NativeLayer {
+/** What is said of every image file. */
+export interface NativeImageFacts {
   readonly path: string
   readonly pathBytes: string | null
   readonly format: string
@@ -242,17 +233,21 @@ export interface NativeLayer {
   /** Bytes on disk (st_blocks) and length of the file. */
   readonly allocatedBytes: bigint
   readonly fileSize: bigint
+  /** As written in the header, or `null`. */
+  readonly backingFile: string | null
+  readonly backingFormat: string | null
+  /** Who has the file open for writing, or `null`. */
+  readonly inUseBy: string | null
+}
+
+/** One layer of a chain, the active one first. */
+export interface NativeLayer extends NativeImageFacts {
   /** 0 where the format has no clusters. */
   readonly clusterSize: bigint
   /** Guest bytes that this layer holds and no layer above it does. */
   readonly visibleBytes: bigint
   /** Guest bytes allocated in this layer. */
   readonly dataBytes: bigint
-  /** As written in the header, or `null`. */
-  readonly backingFile: string | null
-  readonly backingFormat: string | null
-  /** Who has the layer open for writing, or `null`. */
-  readonly inUseBy: string | null
 }
 
 /** An orphaned job in a QEMU, and how it ended. */

@@ -8,19 +8,24 @@
 namespace blockpull::napi {
 namespace {
 
+Record facts_record(napi_env env, const image::ImageFacts& facts) {
+  Record record(env);
+  record.file("path", "pathBytes", facts.path)
+      .text("format", image::format_name(facts.format))
+      .u64("virtualSize", facts.virtual_size)
+      .u64("allocatedBytes", facts.allocated_bytes)
+      .u64("fileSize", facts.file_size)
+      .text_or_null("backingFile", facts.backing ? facts.backing->name : "")
+      .text_or_null("backingFormat", facts.backing ? facts.backing->format : "")
+      .text_or_null("inUseBy", facts.in_use_by);
+  return record;
+}
+
 napi_value make_layer(napi_env env, const image::LayerInfo& layer) {
-  return Record(env)
-      .file("path", "pathBytes", layer.path)
-      .text("format", image::format_name(layer.format))
-      .u64("virtualSize", layer.virtual_size)
-      .u64("allocatedBytes", layer.allocated_bytes)
-      .u64("fileSize", layer.file_size)
+  return facts_record(env, layer)
       .u64("clusterSize", layer.cluster_size)
       .u64("visibleBytes", layer.visible_bytes)
       .u64("dataBytes", layer.data_bytes)
-      .text_or_null("backingFile", layer.backing ? layer.backing->name : "")
-      .text_or_null("backingFormat", layer.backing ? layer.backing->format : "")
-      .text_or_null("inUseBy", layer.in_use_by)
       .object();
 }
 
@@ -100,15 +105,7 @@ napi_value make_check(napi_env env, const image::qcow2::CheckReport& report) {
 }
 
 napi_value make_image_info(napi_env env, const image::ImageInfo& info) {
-  Record record(env);
-  record.file("path", "pathBytes", info.path)
-      .text("format", image::format_name(info.format))
-      .u64("virtualSize", info.virtual_size)
-      .u64("allocatedBytes", info.allocated_bytes)
-      .u64("fileSize", info.file_size)
-      .text_or_null("backingFile", info.backing ? info.backing->name : "")
-      .text_or_null("backingFormat", info.backing ? info.backing->format : "")
-      .text_or_null("inUseBy", info.in_use_by);
+  Record record = facts_record(env, info);
   info.qcow2 ? record.value("qcow2", make_qcow2_info(env, *info.qcow2)) : record.null("qcow2");
   return record.object();
 }

@@ -2,6 +2,7 @@
 //
 // compareImages and `qemu-img compare` give the same answer, whatever the formats, clusters, chains and sizes.
 
+import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { compareImages } from '../../lib/index.js'
 import { blockpull } from '../support/processes/command.js'
@@ -71,6 +72,24 @@ describe('two disks that differ', () => {
     const long = await image('l.qcow2', '3M', ['write -P 1 2M 512'])
     expect(await compared(short, long)).toMatchObject({ firstDifference: 2097152 })
   })
+})
+
+test('what two overlays have from one base is not read', async () => {
+  const base = await image('shared.raw', '64M', ['write -P 3 0 64M'])
+  const over = ['-b', base.path, '-F', 'raw'] as const
+  const a = await image('left.qcow2', '64M', ['write -P 4 8M 64k'], ...over)
+  const b = await image('right.qcow2', '64M', ['write -P 4 8M 64k'], ...over)
+  const script = `
+    import { readFileSync } from 'node:fs'
+    import { compareImages } from ${JSON.stringify(join(import.meta.dirname, '../../dist/index.js'))}
+    const read = () => Number(/^rchar: (\\d+)/m.exec(readFileSync('/proc/self/io', 'utf8'))[1])
+    const before = read()
+    const { firstDifference } = await compareImages(process.argv[1], process.argv[2])
+    console.log(firstDifference, read() - before)`
+  const { stdout } = await run(process.execPath, ['--input-type=module', '-e', script, a.path, b.path])
+  const [difference, bytes] = stdout.trim().split(' ')
+  expect(difference).toBe('null')
+  expect(Number(bytes)).toBeLessThan(8 * 2 ** 20)
 })
 
 test('the command: exit codes 0, 1 and 2', async () => {

@@ -6,7 +6,7 @@
 
 import { appendFileSync, readFileSync, truncateSync } from 'node:fs'
 import { afterAll, describe, expect, test } from 'vitest'
-import { type CheckReport, checkImage } from '../../lib/index.js'
+import { type CheckReport, checkImage, plan } from '../../lib/index.js'
 import { bigEndian, digestOf, overwrite } from '../support/images/files.js'
 import { check, qemuImg, qemuIo } from '../support/qemu/qemu.js'
 import { TempFolder } from '../support/temp-folder.js'
@@ -193,6 +193,17 @@ describe('a small file that could make much work', () => {
     overwrite(path, 16384, Buffer.from('a record'))
     truncateSync(path, 2 ** 40 + 1)
     expect(await checkImage(path)).toMatchObject({ errors: 0, findings: [{ code: 'trailing-bytes' }] })
+  })
+
+  test('such a hole is not read by a plan either', async () => {
+    const folder = temp.folder()
+    const [base, path] = [`${folder}/base.qcow2`, `${folder}/top.qcow2`]
+    await qemuImg('create', '-q', '-f', 'qcow2', base, '64k')
+    await qemuImg('create', '-q', '-f', 'qcow2', '-o', 'cluster_size=512', '-b', base, '-F', 'qcow2', path)
+    await qemuIo(path, 'qcow2', 'write -c -P 3 0 512')
+    overwrite(path, 16384, Buffer.from('a record'))
+    truncateSync(path, 2 ** 40 + 1)
+    expect((await plan(path)).refusals).toMatchObject([{ message: expect.stringContaining('bytes after its end') }])
   })
 
   test('a bitmap over the bound that QEMU has is an error, and its table is not walked', async () => {

@@ -23,7 +23,7 @@ import { type FoundDisk, withDisk } from '../find-disk.js'
 import { followJob, isTold, tellLimit } from '../follow-job.js'
 import { report } from '../report.js'
 import { shorten, tell } from '../shown.js'
-import { onPresses, untilStopped } from '../waiting.js'
+import { interruptSignal, untilStopped } from '../waiting.js'
 import { planned } from './pull-plan.js'
 import { type PullStyle, resultLines } from './pull-result.js'
 
@@ -72,13 +72,7 @@ async function startOnly(
   options: BlockPullOptions & { readonly bigint: true },
   onStart: (job: BlockJob<bigint>) => void,
 ): Promise<Ending> {
-  const controller = new AbortController()
-  const { signal } = controller
-  const release = onPresses(
-    context,
-    () => signal.aborted,
-    () => controller.abort(),
-  )
+  const { signal, release } = interruptSignal(context)
   try {
     const job = await domain.blockPull(disk, { ...options, detached: true, signal })
     release()

@@ -10,7 +10,6 @@
 #include "core/image/probe.h"
 #include "core/image/qcow2/qcow2_image.h"
 #include "core/image/raw/raw_image.h"
-#include "core/io/lock.h"
 #include "core/io/posix_file.h"
 
 namespace blockpull::image {
@@ -89,30 +88,21 @@ Result<Qcow2Info> qcow2_info(Qcow2Image& image) {
 
 Result<ImageInfo> image_info(const std::string& path, std::optional<Format> format) {
   BLOCKPULL_TRY(file, io::PosixFile::open(path, io::Access::kReadOnly));
-  ImageInfo info;
-  info.path = path;
-  BLOCKPULL_TRY(allocated_bytes, file->allocated_bytes());
-  info.allocated_bytes = allocated_bytes;
-  BLOCKPULL_TRY(file_size, file->size());
-  info.file_size = file_size;
-  info.in_use_by = io::find_writer(*file);
+  io::PosixFile& opened = *file;
   if (!format) {
     BLOCKPULL_TRY(probed, probe_format(*file));
     format = probed;
   }
-  info.format = *format;
   if (*format == Format::kRaw) {
     BLOCKPULL_TRY(raw, RawImage::open(std::move(file)));
-    info.virtual_size = raw->virtual_size();
-    return info;
+    BLOCKPULL_TRY(facts, facts_of(path, opened, *raw));
+    return ImageInfo{std::move(facts), std::nullopt};
   }
   BLOCKPULL_CHECK(refuse_qed(*file));
   BLOCKPULL_TRY(image, Qcow2Image::open_metadata(std::move(file)));
-  info.virtual_size = image->virtual_size();
-  info.backing = image->backing();
+  BLOCKPULL_TRY(facts, facts_of(path, opened, *image));
   BLOCKPULL_TRY(qcow2, qcow2_info(*image));
-  info.qcow2 = std::move(qcow2);
-  return info;
+  return ImageInfo{std::move(facts), std::move(qcow2)};
 }
 
 }  // namespace blockpull::image

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "core/image/image.h"
+#include "core/image/facts.h"
 #include "core/image/qcow2/bitmaps.h"
 #include "core/image/qcow2/snapshots.h"
 
@@ -36,17 +36,8 @@ struct Qcow2Info {
   std::vector<qcow2::Bitmap> bitmaps;
 };
 
-struct ImageInfo {
-  std::string path;
-  Format format = Format::kRaw;
-  std::uint64_t virtual_size = 0;
-  /// Bytes on disk (st_blocks), and the length of the file.
-  std::uint64_t allocated_bytes = 0;
-  std::uint64_t file_size = 0;
-  /// As the header states it.
-  std::optional<BackingReference> backing;
-  /// The process that has the file locked for writing, or empty (see io::find_writer).
-  std::string in_use_by;
+struct ImageInfo : ImageFacts {
+  /// Absent for a raw image.
   std::optional<Qcow2Info> qcow2;
 };
 

@@ -3,25 +3,17 @@
 #include "core/image/inspect.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/image/chain_rows.h"
-#include "core/io/lock.h"
 
 namespace blockpull::image {
 namespace {
 
 Result<LayerInfo> describe(const Layer& layer) {
-  LayerInfo info;
-  info.path = layer.path;
-  info.format = layer.image->format();
-  info.virtual_size = layer.image->virtual_size();
+  BLOCKPULL_TRY(facts, facts_of(layer.path, *layer.file, *layer.image));
+  LayerInfo info{std::move(facts)};
   info.cluster_size = layer.image->cluster_size();
-  info.backing = layer.image->backing();
-  BLOCKPULL_TRY(allocated_bytes, layer.file->allocated_bytes());
-  info.allocated_bytes = allocated_bytes;
-  BLOCKPULL_TRY(file_size, layer.file->size());
-  info.file_size = file_size;
-  info.in_use_by = io::find_writer(*layer.file);
   return info;
 }
 

@@ -10,22 +10,16 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/base/walk_watch.h"
 #include "core/image/chain.h"
+#include "core/image/facts.h"
 
 namespace blockpull::image {
 
-struct LayerInfo {
-  std::string path;
-  Format format = Format::kRaw;
-  std::uint64_t virtual_size = 0;
-  /// Bytes on disk (st_blocks), and the length of the file.
-  std::uint64_t allocated_bytes = 0;
-  std::uint64_t file_size = 0;
+struct LayerInfo : ImageFacts {
   /// 0 for raw.
   std::uint64_t cluster_size = 0;
   /// Guest bytes that come from this layer, as data or zeros, when the guest reads the active
@@ -33,10 +27,6 @@ struct LayerInfo {
   std::uint64_t visible_bytes = 0;
   /// Guest bytes that this layer holds as data, compressed or not.
   std::uint64_t data_bytes = 0;
-  /// As the header states it.
-  std::optional<BackingReference> backing;
-  /// The process that has the file locked for writing, or empty (see io::find_writer).
-  std::string in_use_by;
 };
 
 /// The layers of the chain at `path`, the active one first. Ignores `options.lock_for_pull`.

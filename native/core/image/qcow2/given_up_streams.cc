@@ -10,7 +10,6 @@
 #include "core/base/checked.h"
 #include "core/image/qcow2/compressed.h"
 #include "core/image/qcow2/layout.h"
-#include "core/io/file_content.h"
 
 namespace blockpull::image::qcow2 {
 namespace {
@@ -59,21 +58,21 @@ class StreamReader {
 /// then belong to that image.
 Result<bool> has_image(io::File& file, std::uint64_t first, std::uint64_t file_size,
                        std::uint64_t cluster_size) {
+  std::array<std::byte, sizeof kMagic> bytes{};
   std::uint64_t at = first;
-  const auto look = [&](std::uint64_t offset, std::span<std::byte> bytes) -> Result<bool> {
-    // A file can have millions of clusters in holes, which hold no magic.
-    at = offset > at ? round_up(offset, cluster_size) : at;
-    for (; at < offset + bytes.size(); at = round_down(at, cluster_size) + cluster_size) {
-      std::array<std::byte, sizeof kMagic> magic{};
-      BLOCKPULL_CHECK(file.read_at(at, magic));
-      if (be_at<std::uint32_t>(magic, 0) == kMagic) {
-        return false;
+  while (at < file_size) {
+    BLOCKPULL_TRY(run, file.run_at(at));
+    const std::uint64_t end = at + std::min(run.length, file_size - at);
+    // A file can have millions of clusters in a hole, and none of them holds a magic.
+    for (; !run.hole && at < end; at = round_down(at, cluster_size) + cluster_size) {
+      BLOCKPULL_CHECK(file.read_at(at, bytes));
+      if (be_at<std::uint32_t>(bytes, 0) == kMagic) {
+        return true;
       }
     }
-    return true;
-  };
-  BLOCKPULL_TRY(has_none, io::read_content(file, first, file_size, look));
-  return !has_none;
+    at = std::max(at, round_up(end, cluster_size));
+  }
+  return false;
 }
 
 }  // namespace

@@ -29,4 +29,10 @@ struct CompressedCluster {
   return {offset, sectors * kSector - offset % kSector};
 }
 
+/// Whether the copied flag (bit 63) of an entry, in an L1 or L2 table, says what it must: that the
+/// refcount of what the entry refers to is 1.
+[[nodiscard]] constexpr bool is_copied_right(std::uint64_t entry, std::uint64_t refcount) {
+  return ((entry & kCopied) != 0) == (refcount == 1);
+}
+
 }  // namespace blockpull::image::qcow2

@@ -131,7 +131,7 @@ Result<void> EntryCheck::check_copied(const L2Table& table, const Entry& entry) 
     BLOCKPULL_TRY(stored, stored_.at((entry.word & kOffsetMask) >> header_.cluster_bits));
     refcount = stored;
   }
-  if (refcount && (*refcount == 1) != ((entry.word & kCopied) != 0)) {
+  if (refcount && !is_copied_right(entry.word, *refcount)) {
     findings_.add(FindingCode::kCopiedFlag, entry.place, table.active_uses, [&] {
       return text("L2 entry ", entry.index, " of the table at ", Hex{table.offset}, " is ",
                   Hex{entry.word}, ", and the refcount of its cluster is ", *refcount,

@@ -14,7 +14,7 @@ namespace blockpull::image::qcow2 {
 StoredRefcounts::StoredRefcounts(Qcow2Image& image, std::uint64_t file_size)
     : image_(image),
       file_size_(file_size),
-      blocks_(image.header().refcount_table_clusters * image.cluster_size() / kEntryBytes),
+      blocks_(Refcounts(image).table_entries()),
       per_block_(image.header().refcounts_per_block()),
       order_(image.header().refcount_order) {}
 

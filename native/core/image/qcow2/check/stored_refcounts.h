@@ -40,8 +40,6 @@ class StoredRefcounts {
 
   /// Number of entries of the refcount table.
   [[nodiscard]] std::uint64_t blocks() const { return blocks_; }
-  /// Host clusters that one block covers.
-  [[nodiscard]] std::uint64_t per_block() const { return per_block_; }
   /// Host clusters of the file, the last one perhaps cut short, and their size as a power of two.
   [[nodiscard]] std::uint64_t file_clusters() const {
     return divide_up(file_size_, image_.cluster_size());
@@ -69,7 +67,7 @@ class StoredRefcounts {
   const std::uint64_t blocks_;
   const std::uint64_t per_block_;
   const std::uint32_t order_;
-  /// The last row.
+  /// The last answer of slice_of(), and its bytes.
   Slice slice_;
   std::vector<std::byte> bytes_;
 };

@@ -68,7 +68,7 @@ Result<void> TableUses::add_entry(std::uint64_t place, std::uint64_t entry, std:
   }
   if (is_active && offset != 0) {
     BLOCKPULL_TRY(refcount, stored_.at(offset / cluster_size));
-    if (refcount && (*refcount == 1) != ((entry & kCopied) != 0)) {
+    if (refcount && !is_copied_right(entry, *refcount)) {
       findings_.add(FindingCode::kCopiedFlag, place, 1, [&] {
         return text("L1 entry ", index, " is ", Hex{entry},
                     ", and the refcount of its L2 table is ", *refcount,
