@@ -25,6 +25,7 @@
       "native/core/image/qcow2/allocator.cc",
       "native/core/image/qcow2/bitmaps.cc",
       "native/core/image/qcow2/check/check.cc",
+      "native/core/image/qcow2/check/count_references.cc",
       "native/core/image/qcow2/check/compare_refcounts.cc",
       "native/core/image/qcow2/check/entry_check.cc",
       "native/core/image/qcow2/check/reference_counter.cc",

@@ -4,9 +4,9 @@
 // be right. Errors and leaks are counted as `qemu-img check` counts them (block/qcow2-refcount.c),
 // internal snapshots and persistent bitmaps included.
 //
-//     header ── every L1 table ── every L2 table, once ──▶ references of each host cluster
-//            ── bitmaps, snapshot table, LUKS header ────▶      │ equal?
-//     refcount table ── blocks ──────────────────────────▶ stored refcounts
+//     every table (count_references.h) ──▶ references of each host cluster
+//                                               │ equal? (compare_refcounts.h)
+//     refcount table ── blocks ──────────▶ stored refcounts
 //
 // Nothing that is read is trusted: a damaged image gives findings. Only the errors that check()
 // names end it without a report.
