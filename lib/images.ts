@@ -19,7 +19,15 @@ import type {
   PlanOptions,
   PullImageOptions,
 } from './options/option-types.js'
-import { readCompare, readCreate, readImage, readImageFile, readImagePlan, readImagePull } from './options/options.js'
+import {
+  readCompare,
+  readCreate,
+  readImage,
+  readImageCheck,
+  readImageInfo,
+  readImagePlan,
+  readImagePull,
+} from './options/options.js'
 import { called } from './results/errors.js'
 import { toCheckReport, toComparison, toImageInfo, toLayer } from './results/image-results.js'
 import { sizeReader, toPlan } from './results/results.js'
@@ -86,13 +94,13 @@ export function imageCalls(binding: () => NativeBinding): ImageCalls {
   }
 
   async function checkImage(path: PathLike, options?: CheckImageOptions<never>): Promise<CheckReport> {
-    const { request, ...given } = readImageFile('checkImage', path, options)
+    const { request, ...given } = readImageCheck(path, options)
     const report = await walked(given, newWalk, (walk) => binding().checkImage(request, walk))
     return toCheckReport(report, sizeReader<number>(given.bigint))
   }
 
   async function imageInfo(path: PathLike, options?: ImageInfoOptions): Promise<ImageInfo> {
-    const { request, bigint } = readImageFile('imageInfo', path, options)
+    const { request, bigint } = readImageInfo(path, options)
     return toImageInfo(await called(() => binding().imageInfo(request)), sizeReader<number>(bigint))
   }
 

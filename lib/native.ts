@@ -35,6 +35,7 @@ import type {
   NativeDiskRequest,
   NativeDomainRequest,
   NativeEventCall,
+  NativeImageCheckRequest,
   NativeImageFileRequest,
   NativeImageRequest,
   NativePlanRequest,
@@ -117,7 +118,7 @@ export interface NativeBinding {
   ): Promise<{ readonly sha256: string; readonly bytes: bigint }>
   compareImages(a: NativeImageRequest, b: NativeImageRequest, walk: NativeWalk): Promise<NativeComparison>
   imageInfo(request: NativeImageFileRequest): Promise<NativeImageInfo>
-  checkImage(request: NativeImageFileRequest, walk: NativeWalk): Promise<NativeCheckReport>
+  checkImage(request: NativeImageCheckRequest, walk: NativeWalk): Promise<NativeCheckReport>
 }
 
 const packageRoot = join(dirname(fileURLToPath(import.meta.url)), '..')

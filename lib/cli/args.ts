@@ -7,7 +7,7 @@
 // from the same table, so that the two cannot drift apart. Pure functions.
 
 import { parseArgs } from 'node:util'
-import type { BlockPullOptions, PathLike, PullImageOptions } from '../index.js'
+import type { BlockPullOptions, CheckImageOptions, PathLike, PullImageOptions } from '../index.js'
 import { nearest } from '../words/nearest.js'
 import { toPath } from './command-line.js'
 
@@ -54,6 +54,9 @@ export const imageFormats = ['qcow2', 'raw'] as const
 
 /** What `--trailing-data` may be. */
 export const trailingChoices = ['keep', 'discard'] as const
+
+/** What `--repair` may be. */
+export const repairChoices = ['leaks', 'all'] as const
 
 /** What `--on-error` may be. */
 export const onErrorChoices = ['report', 'stop', 'enospc'] as const
@@ -195,6 +198,14 @@ export function readTrailingData(args: Arguments): PullImageOptions['trailingDat
   const known = trailingChoices.find((choice) => choice === how)
   if (how === undefined || known !== undefined) return known
   throw new UsageError(`--trailing-data is '${how}'; expected 'keep' or 'discard'`)
+}
+
+/** The `--repair` of a command line. */
+export function readRepair(args: Arguments): CheckImageOptions['repair'] {
+  const scope = args.text('repair')
+  const known = repairChoices.find((choice) => choice === scope)
+  if (scope === undefined || known !== undefined) return known
+  throw new UsageError(`--repair is '${scope}'; expected 'leaks' or 'all'`)
 }
 
 /** Refuses to discard bytes of several images, or of a domain's, that nobody has looked at. */

@@ -185,6 +185,8 @@ export interface NativeCheckReport {
   readonly snapshots: number
   readonly bitmaps: number
   readonly imageEnd: bigint
+  /** `null` if no repair was requested. */
+  readonly repaired: { readonly errors: bigint; readonly leaks: bigint } | null
 }
 
 export interface NativeComparison {

@@ -53,6 +53,11 @@ export interface NativeImageFileRequest {
   readonly format: string | null
 }
 
+export interface NativeImageCheckRequest extends NativeImageFileRequest {
+  /** `null`: only read. */
+  readonly repair: 'leaks' | 'all' | null
+}
+
 /** The image-level options that `pullImage`, `planImage`, `inspectChain`, `digestImage` and `compareImages` share. */
 export interface NativeImageRequest extends NativeBackingFormats {
   readonly path: NativePath

@@ -138,7 +138,13 @@ export interface ImageInfoOptions extends SizeOptions {
 }
 
 /** Options of `checkImage`. */
-export interface CheckImageOptions<Size extends number | bigint = number> extends ImageInfoOptions, WalkOptions<Size> {}
+export interface CheckImageOptions<Size extends number | bigint = number> extends ImageInfoOptions, WalkOptions<Size> {
+  /**
+   * 'leaks': take back leaks, if there are no errors. 'all': also mend refcounts and copied flags. Default: only read.
+   * An entry that cannot be right is never guessed at, and while there is one, nothing is freed.
+   */
+  readonly repair?: 'leaks' | 'all' | undefined
+}
 
 /** Options of `compareImages`. */
 export interface CompareImagesOptions<Size extends number | bigint = number> extends SizeOptions, WalkOptions<Size> {

@@ -11,6 +11,7 @@ import type {
   NativeBackingFormats,
   NativeCreateRequest,
   NativeFileFormat,
+  NativeImageCheckRequest,
   NativeImageFileRequest,
   NativeImageRequest,
   NativePath,
@@ -28,6 +29,7 @@ import type {
   CompareImagesOptions,
   CreateImageOptions,
   DiskPlanOptions,
+  ImageInfoOptions,
   ImageOptions,
   ImagePullOptions,
   ImageWalkOptions,
@@ -234,15 +236,28 @@ export function readImage(
   return { request: readFormats(path, given), ...readWalk(given) }
 }
 
-export function readImageFile(
-  call: 'imageInfo' | 'checkImage',
+export function readImageInfo(path: unknown, options: ImageInfoOptions | undefined): Read<NativeImageFileRequest> {
+  const given = check.checkOptions('imageInfo', options, ['format', 'bigint'])
+  const bigint = check.checkBoolean('bigint', given.bigint)
+  return { request: readImageFile(path, given), bigint }
+}
+
+export function readImageCheck(
   path: unknown,
   options: CheckImageOptions<never> | undefined,
-): ReadWalk<NativeImageFileRequest> {
-  const keys = ['format', 'bigint'] as const
-  const given = check.checkOptions(call, options, call === 'checkImage' ? [...keys, ...walkKeys] : keys)
-  const format = check.checkStringOrNull('format', given.format)
-  return { request: { path: check.checkPath('path', path), format }, ...readWalk(given) }
+): ReadWalk<NativeImageCheckRequest> {
+  const given = check.checkOptions('checkImage', options, ['format', 'repair', 'bigint', ...walkKeys])
+  return { request: { ...readImageFile(path, given), repair: readRepair(given.repair) }, ...readWalk(given) }
+}
+
+function readImageFile(path: unknown, { format }: ImageInfoOptions): NativeImageFileRequest {
+  return { path: check.checkPath('path', path), format: check.checkStringOrNull('format', format) }
+}
+
+function readRepair(repair: CheckImageOptions['repair']): NativeImageCheckRequest['repair'] {
+  if (repair === undefined) return null
+  if (repair === 'leaks' || repair === 'all') return repair
+  throw check.wrongType('repair', repair, "'leaks' or 'all'")
 }
 
 export function readCompare(

@@ -55,6 +55,10 @@ export function toCheckReport<Size extends number | bigint>(
     snapshots: native.snapshots,
     bitmaps: native.bitmaps,
     imageEnd: size(native.imageEnd, 'imageEnd'),
+    repaired: native.repaired && {
+      errors: size(native.repaired.errors, 'repaired.errors'),
+      leaks: size(native.repaired.leaks, 'repaired.leaks'),
+    },
   }
 }
 

@@ -266,7 +266,7 @@ export type FindingCode =
   | 'shared-table'
   | 'trailing-bytes'
 
-/** What `checkImage` found. `errors` and `leaks` are counted as `qemu-img check` counts them. */
+/** What `checkImage` found, after the repair if there was one. `errors` and `leaks` are counted as `qemu-img check` counts them. */
 export interface CheckReport<Size extends number | bigint = number> {
   readonly errors: Size
   readonly leaks: Size
@@ -283,6 +283,8 @@ export interface CheckReport<Size extends number | bigint = number> {
   readonly bitmaps: number
   /** Where the last host cluster that has a reference or a refcount ends: `image-end-offset` of `qemu-img check`. */
   readonly imageEnd: Size
+  /** What a repair has mended; everything else is as found afterwards. `null` if no repair was requested. */
+  readonly repaired: { readonly errors: Size; readonly leaks: Size } | null
 }
 
 /** What `compareImages` found. */

@@ -134,12 +134,12 @@ napi_value image_info(napi_env env, napi_callback_info info) {
 
 napi_value check_image(napi_env env, napi_callback_info info) {
   const Arguments arguments = arguments_of(env, info);
-  auto request = read_image_file(env, arguments[0]);
+  auto request = read_image_check(env, arguments[0]);
   const auto watch = request ? read_walk(env, arguments[1]) : std::nullopt;
   if (!watch) {
     return nullptr;
   }
-  return promise_of_walk<image::qcow2::CheckReport>(
+  return promise_of_walk<virt::ImageCheck>(
       env,
       [request = *std::move(request), watch = *watch] { return virt::check_image(request, watch); },
       &make_check);

@@ -88,9 +88,16 @@ napi_value make_comparison(napi_env env, const image::Comparison& comparison) {
   return record.u64("aSize", comparison.a_size).u64("bSize", comparison.b_size).object();
 }
 
-napi_value make_check(napi_env env, const image::qcow2::CheckReport& report) {
-  return Record(env)
-      .u64("errors", report.errors)
+napi_value make_check(napi_env env, const virt::ImageCheck& check) {
+  const image::qcow2::CheckReport& report = check.report;
+  Record record(env);
+  if (check.repaired) {
+    const auto [errors, leaks] = *check.repaired;
+    record.value("repaired", Record(env).u64("errors", errors).u64("leaks", leaks).object());
+  } else {
+    record.null("repaired");
+  }
+  return record.u64("errors", report.errors)
       .u64("leaks", report.leaks)
       .u64("notes", report.notes)
       .value("findings", make_array(env, report.findings, &make_finding))

@@ -19,7 +19,7 @@ namespace blockpull::napi {
 [[nodiscard]] napi_value make_layers(napi_env env, const std::vector<image::LayerInfo>& layers);
 [[nodiscard]] napi_value make_digest(napi_env env, const image::Digest& digest);
 [[nodiscard]] napi_value make_comparison(napi_env env, const image::Comparison& comparison);
-[[nodiscard]] napi_value make_check(napi_env env, const image::qcow2::CheckReport& report);
+[[nodiscard]] napi_value make_check(napi_env env, const virt::ImageCheck& check);
 [[nodiscard]] napi_value make_image_info(napi_env env, const image::ImageInfo& info);
 
 }  // namespace blockpull::napi

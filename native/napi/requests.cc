@@ -128,6 +128,20 @@ std::optional<virt::ImageFileRequest> read_image_file(napi_env env, napi_value v
   return if_ok(request, std::move(file));
 }
 
+std::optional<virt::ImageCheckRequest> read_image_check(napi_env env, napi_value value) {
+  using Scope = image::qcow2::RepairScope;
+  auto image = read_image_file(env, value);
+  if (!image) {
+    return std::nullopt;
+  }
+  Request request(env, value);
+  virt::ImageCheckRequest check{*std::move(image), std::nullopt};
+  if (const auto repair = request.optional_text("repair")) {
+    check.repair = *repair == "all" ? Scope::kAll : Scope::kLeaks;
+  }
+  return if_ok(request, std::move(check));
+}
+
 std::optional<virt::ImagePullRequest> read_image_pull(napi_env env, napi_value value) {
   Request request(env, value);
   virt::ImagePullRequest pull;

@@ -30,6 +30,8 @@ struct LookupRequest {
 [[nodiscard]] std::optional<virt::ConnectOptions> read_connect(napi_env env, napi_value value);
 [[nodiscard]] std::optional<virt::ImageRequest> read_image(napi_env env, napi_value value);
 [[nodiscard]] std::optional<virt::ImageFileRequest> read_image_file(napi_env env, napi_value value);
+[[nodiscard]] std::optional<virt::ImageCheckRequest> read_image_check(napi_env env,
+                                                                      napi_value value);
 [[nodiscard]] std::optional<virt::ImagePullRequest> read_image_pull(napi_env env, napi_value value);
 [[nodiscard]] std::optional<virt::CreateRequest> read_create(napi_env env, napi_value value);
 [[nodiscard]] std::optional<virt::BlockPullRequest> read_block_pull(napi_env env, napi_value value);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `blockpull check`: whether the refcounts and tables of a qcow2 image are right.
+// `blockpull check`: whether the refcounts and tables of a qcow2 image are right, and their repair.
 //
 // The exit codes are those of `qemu-img check`, so that scripts made for it can use this one. Findings are results and
 // go to stdout. At most a hundred of each severity are listed; the counts are complete.
 
 import type { CheckReport } from '../../index.js'
-import { formatOption } from '../args.js'
+import { formatOption, readRepair, repairChoices } from '../args.js'
 import { toPath } from '../command-line.js'
 import type { Command } from '../context.js'
 import { done, type Ending, ExitCode } from '../exit-codes.js'
@@ -20,13 +20,22 @@ const CheckCode = { SOUND: 0, NOT_COMPLETED: 1, ERRORS: 2, LEAKS: 3, NO_CHECK: 6
 
 export const check: Command = {
   name: 'check',
-  summary: 'Check the refcounts and tables of a qcow2 image.',
+  summary: 'Check the refcounts and tables of a qcow2 image, or repair them.',
   usage: ['check IMAGE [OPTION]...'],
-  options: formatOption,
+  options: {
+    repair: {
+      value: 'SCOPE',
+      choices: repairChoices,
+      help: 'leaks: if there are no errors; all: refcounts and flags too',
+    },
+    ...formatOption,
+  },
   operands: 'files',
   notes: [
-    'Internal snapshots and persistent bitmaps are checked as well. IMAGE is only read;',
-    'nobody may have it open for writing.',
+    'Internal snapshots and persistent bitmaps are checked as well. Without --repair, IMAGE',
+    'is only read, and nobody may have it open for writing. With it, nobody may have it open',
+    'at all. A repair changes nothing that a guest or a snapshot reads, and what cannot be',
+    'right is left. Findings and exit code are those after the repair.',
   ],
   exitMeanings: [
     [CheckCode.SOUND, 'sound'],
@@ -40,15 +49,16 @@ export const check: Command = {
   run: async (args, context) => {
     const [path = ''] = args.exactly('IMAGE')
     const format = args.text('format')
+    const repair = readRepair(args)
     const found = await withSignal(context, (signal) =>
-      context.api.checkImage(toPath(path), { format, signal, bigint: true }),
+      context.api.checkImage(toPath(path), { format, repair, signal, bigint: true }),
     )
     const ending = endingOf(found)
     if (args.has('json')) {
       writeJson(context.out, { event: 'check', path, ...found })
       writeJson(context.out, endLine(ending))
     } else {
-      tell(context.out, ...linesOf(path, found))
+      tell(context.out, ...linesOf(path, found, repair ?? 'leaks'))
     }
     return ending.exitCode
   },
@@ -60,7 +70,7 @@ function endingOf({ errors, leaks }: CheckReport<bigint>): Ending {
   return done
 }
 
-function linesOf(path: string, found: CheckReport<bigint>): string[] {
+function linesOf(path: string, found: CheckReport<bigint>, scope: Scope): string[] {
   const { errors, leaks, notes, findings } = found
   const listed = (severity: string) => BigInt(findings.filter((finding) => finding.severity === severity).length)
   const counts = [
@@ -76,8 +86,24 @@ function linesOf(path: string, found: CheckReport<bigint>): string[] {
   return [
     ...findings.map(({ severity, message }) => `${severity}: ${message}`),
     ...more,
+    ...repairLines(path, found, scope),
     `${path}: ${verdict}; ${use(found)}`,
   ]
+}
+
+/** What a repair has done, and what to do about the rest. */
+function repairLines(path: string, { repaired, errors, leaks }: CheckReport<bigint>, scope: Scope): string[] {
+  if (repaired === null) return []
+  const done = `${path}: ${amount(repaired.errors, 'error')} and ${amount(repaired.leaks, 'leak')} repaired`
+  if (errors > 0n) return [done, `${path}: ${leftAdvice[scope]}`]
+  return leaks > 0n ? [done, `${path}: leaks are left, since a feature that is not known may own them`] : [done]
+}
+
+type Scope = 'leaks' | 'all'
+
+const leftAdvice: Readonly<Record<Scope, string>> = {
+  leaks: "with errors nothing is taken back; try '--repair all'",
+  all: "what cannot be right is left, and nothing is freed; 'qemu-img convert' copies what can be read",
 }
 
 /** '5 of 16 clusters in use (31.3 %), 1 snapshot'. */

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/image/chain.h"
+#include "core/image/qcow2/repair/repair.h"
 #include "virt/session/stated_formats.h"
 
 namespace blockpull::virt {
@@ -27,6 +28,12 @@ struct ImageFileRequest {
   std::string path;
   /// Absent: detected by the file's magic, never taken to be raw.
   std::optional<std::string> format;
+};
+
+struct ImageCheckRequest {
+  ImageFileRequest image;
+  /// Absent: the image is only read.
+  std::optional<image::qcow2::RepairScope> repair;
 };
 
 /// kFeatureUnsupported names a format that is not supported.

@@ -4,6 +4,7 @@
 
 #include "virt/calls/images.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "driver/local/prepare_pull.h"
@@ -97,10 +98,20 @@ Result<image::ImageInfo> image_info(const ImageFileRequest& request) {
   return lifted(image::image_info(request.path, format), &plain);
 }
 
-Result<image::qcow2::CheckReport> check_image(const ImageFileRequest& request,
-                                              const WalkWatch& watch) {
-  BLOCKPULL_TRY(format, lifted(format_of(request.format), &plain));
-  return lifted(image::check_image(request.path, format, watch), &plain);
+Result<ImageCheck> check_image(const ImageCheckRequest& request, const WalkWatch& watch) {
+  const std::string& path = request.image.path;
+  BLOCKPULL_TRY(format, lifted(format_of(request.image.format), &plain));
+  if (!request.repair) {
+    BLOCKPULL_TRY(report, lifted(image::check_image(path, format, watch), &plain));
+    return ImageCheck{std::move(report), std::nullopt};
+  }
+  BLOCKPULL_TRY(repair, lifted(image::repair_image(path, format, *request.repair, watch), &plain));
+  const auto fallen = [](std::uint64_t from, std::uint64_t to) {
+    return from - std::min(from, to);
+  };
+  const ImageCheck::Repaired repaired{fallen(repair.found.errors, repair.left.errors),
+                                      fallen(repair.found.leaks, repair.left.leaks)};
+  return ImageCheck{std::move(repair.left), repaired};
 }
 
 Result<void> create_image(const CreateRequest& request) {

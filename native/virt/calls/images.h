@@ -67,9 +67,20 @@ struct CreateRequest {
 /// What the header says.
 [[nodiscard]] Result<image::ImageInfo> image_info(const ImageFileRequest& request);
 
-/// See image::check_image(). kCancelled as for plan_image().
-[[nodiscard]] Result<image::qcow2::CheckReport> check_image(const ImageFileRequest& request,
-                                                            const WalkWatch& watch);
+struct ImageCheck {
+  /// After the repair, if there was one.
+  image::qcow2::CheckReport report;
+  /// By how many the counts have fallen; absent if no repair was requested.
+  struct Repaired {
+    std::uint64_t errors = 0;
+    std::uint64_t leaks = 0;
+  };
+  std::optional<Repaired> repaired;
+};
+
+/// See image::check_image() and image::repair_image(). kCancelled as for plan_image().
+[[nodiscard]] Result<ImageCheck> check_image(const ImageCheckRequest& request,
+                                             const WalkWatch& watch);
 
 [[nodiscard]] Result<void> create_image(const CreateRequest& request);
 

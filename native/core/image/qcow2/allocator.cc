@@ -9,6 +9,7 @@
 #include "core/base/checked.h"
 #include "core/base/limits.h"
 #include "core/base/text.h"
+#include "core/image/qcow2/feature_bits.h"
 #include "core/image/qcow2/refcount_entry.h"
 #include "core/image/qcow2/support.h"
 #include "core/io/file_content.h"
@@ -16,16 +17,10 @@
 namespace blockpull::image::qcow2 {
 namespace {
 
-constexpr std::uint64_t kKnownAutoclear = autoclear::kBitmaps | autoclear::kRawExternalData;
-
 /// Most runs of leaked clusters to reclaim; more stay leaked, which is harmless. A crash leaves a
 /// few. One block of a hostile image can hold millions, and each would need memory, a write and a
 /// hole to punch.
 constexpr std::size_t kMostLeaks = 16384;
-
-bool is_known(std::uint32_t extension_type) {
-  return extension_type == extension::kBackingFormat || extension_type == extension::kFeatureNames;
-}
 
 void append_leak(std::vector<ClusterRange>& leaks, std::uint64_t cluster) {
   if (!leaks.empty() && leaks.back().end() == cluster) {
@@ -39,11 +34,7 @@ void append_leak(std::vector<ClusterRange>& leaks, std::uint64_t cluster) {
 
 Result<Allocator> Allocator::open(Qcow2Image& image, const IsWanted& is_wanted) {
   Allocator allocator(image);
-  const Header& header = image.header();
-  allocator.owns_all_space_ =
-      (header.autoclear & ~kKnownAutoclear) == 0 &&
-      std::all_of(header.extensions.begin(), header.extensions.end(),
-                  [](const Extension& extension) { return is_known(extension.type); });
+  allocator.owns_all_space_ = qcow2::owns_all_space(image.header());
   BLOCKPULL_TRY(references, find_references(image, is_wanted));
   allocator.end_ = references.end();
   BLOCKPULL_TRY(use, qcow2::end_of_use(image, references));
@@ -120,16 +111,7 @@ Result<void> Allocator::check_entries(const ReferenceMap& references, ClusterRan
 }
 
 Result<void> Allocator::begin() {
-  Header& header = image_.mutable_header();
-  if ((header.autoclear & ~kKnownAutoclear) != 0) {
-    // Unknown bits promise something that our writes may break. If we die here, the next open sees
-    // them set or cleared, and nothing else changed.
-    header.autoclear &= kKnownAutoclear;
-    std::byte bytes[8];
-    store_be<std::uint64_t>(bytes, header.autoclear);
-    BLOCKPULL_CHECK(image_.tables().store(field::kAutoclearFeatures, bytes));
-    BLOCKPULL_CHECK(image_.file().sync());
-  }
+  BLOCKPULL_CHECK(clear_unknown_autoclear(image_));
   return take_back_leaks();
 }
 

@@ -74,6 +74,7 @@ inline constexpr std::uint64_t kLazyRefcounts = 1U << 0U;
 namespace autoclear {
 inline constexpr std::uint64_t kBitmaps = 1U << 0U;
 inline constexpr std::uint64_t kRawExternalData = 1U << 1U;
+inline constexpr std::uint64_t kKnown = 0x3;
 }  // namespace autoclear
 
 /// Header extension types (section "Header extensions").

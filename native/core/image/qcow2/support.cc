@@ -2,6 +2,8 @@
 
 #include "core/image/qcow2/support.h"
 
+#include <algorithm>
+
 #include "core/base/text.h"
 
 namespace blockpull::image::qcow2 {
@@ -18,7 +20,25 @@ bool has_bitmaps(const Header& header) {
          (header.autoclear & autoclear::kBitmaps) != 0;
 }
 
+bool is_known(const Extension& known) {
+  switch (known.type) {
+    case extension::kBackingFormat:
+    case extension::kFeatureNames:
+    case extension::kBitmaps:
+    case extension::kEncryption:
+    case extension::kExternalDataFile:
+      return true;
+    default:
+      return false;
+  }
+}
+
 }  // namespace
+
+bool owns_all_space(const Header& header) {
+  return (header.autoclear & ~autoclear::kKnown) == 0 &&
+         std::all_of(header.extensions.begin(), header.extensions.end(), &is_known);
+}
 
 std::string repair_advice(const Header& header) {
   return header.snapshot_count != 0 && has_bitmaps(header)

@@ -16,6 +16,10 @@ namespace blockpull::image::qcow2 {
 /// image's snapshots (QEMU 7.2 does so where there are bitmaps).
 [[nodiscard]] std::string repair_advice(const Header& header);
 
+/// Whether every extension and autoclear bit is known. If not, something unknown may own space that
+/// nothing known refers to.
+[[nodiscard]] bool owns_all_space(const Header& header);
+
 /// Refuses what this library cannot read correctly: encryption and external data files.
 [[nodiscard]] Result<void> check_readable(const Header& header, const std::string& path);
 

@@ -44,21 +44,26 @@ CheckReport report_of(const Header& header, const CountedReferences& counted) {
 
 }  // namespace
 
+Result<Checked> check(Qcow2Image& image, StoredRefcounts& stored, const WalkWatch& watch) {
+  BLOCKPULL_TRY(counted, count_references(image, stored, watch));
+  BLOCKPULL_TRY(end, compare_refcounts(counted.map, stored, counted.findings, watch));
+  // Only of a sound image is it known where it ends.
+  if (counted.findings.count(Severity::kError) == 0 &&
+      counted.findings.count(Severity::kLeak) == 0) {
+    BLOCKPULL_CHECK(look_behind_end(image, counted));
+  }
+  CheckReport report = report_of(image.header(), counted);
+  report.image_end = end << image.header().cluster_bits;
+  return Checked{std::move(report), std::move(counted)};
+}
+
 Result<CheckReport> check(std::unique_ptr<io::File> file, const WalkWatch& watch) {
   BLOCKPULL_CHECK(watch.check());
   BLOCKPULL_TRY(image, Qcow2Image::open_metadata(std::move(file)));
   BLOCKPULL_TRY(file_size, image->file().size());
   StoredRefcounts stored(*image, file_size);
-  BLOCKPULL_TRY(counted, count_references(*image, stored, watch));
-  BLOCKPULL_TRY(end, compare_refcounts(counted.map, stored, counted.findings, watch));
-  // Only of a sound image is it known where it ends.
-  if (counted.findings.count(Severity::kError) == 0 &&
-      counted.findings.count(Severity::kLeak) == 0) {
-    BLOCKPULL_CHECK(look_behind_end(*image, counted));
-  }
-  CheckReport report = report_of(image->header(), counted);
-  report.image_end = end << image->header().cluster_bits;
-  return report;
+  BLOCKPULL_TRY(checked, check(*image, stored, watch));
+  return std::move(checked.report);
 }
 
 }  // namespace blockpull::image::qcow2

@@ -20,7 +20,7 @@
 #include <vector>
 
 #include "core/base/walk_watch.h"
-#include "core/image/qcow2/check/findings.h"
+#include "core/image/qcow2/check/count_references.h"
 #include "core/io/file.h"
 
 namespace blockpull::image::qcow2 {
@@ -47,5 +47,14 @@ struct CheckReport {
 /// tables, are together larger than the file. kFeatureUnsupported: an unknown feature, or tables
 /// over a limit. kCancelled if nobody wants the result any more.
 [[nodiscard]] Result<CheckReport> check(std::unique_ptr<io::File> file, const WalkWatch& watch);
+
+struct Checked {
+  CheckReport report;
+  CountedReferences counted;
+};
+
+/// The same for a repair, which needs the counts. `stored` is of the same image.
+[[nodiscard]] Result<Checked> check(Qcow2Image& image, StoredRefcounts& stored,
+                                    const WalkWatch& watch);
 
 }  // namespace blockpull::image::qcow2

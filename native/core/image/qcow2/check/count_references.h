@@ -13,8 +13,10 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "core/base/walk_watch.h"
+#include "core/image/qcow2/check/entry_check.h"
 #include "core/image/qcow2/check/findings.h"
 #include "core/image/qcow2/check/stored_refcounts.h"
 #include "core/image/qcow2/references.h"
@@ -24,6 +26,8 @@ namespace blockpull::image::qcow2 {
 struct CountedReferences {
   ReferenceMap map;
   Findings findings;
+  /// The L2 tables of the active disk, each once.
+  std::vector<L2Table> active_tables;
   /// As the header counts them.
   std::uint32_t bitmaps = 0;
   /// Clusters of the active disk with space in the file, and the compressed ones among them.

@@ -88,7 +88,8 @@ Result<void> EntryCheck::check_compressed(const L2Table& table, const Entry& ent
   allocated_ += table.active_uses;
   compressed_ += table.active_uses;
   if ((entry.word & kCopied) != 0) {
-    found(FindingCode::kCompressedEntry, table, entry, "bit 63 is set for a compressed cluster");
+    found(FindingCode::kCopiedFlag, table, entry,
+          "its copied flag (bit 63) is set, which a compressed cluster never has");
   }
   if (has_data_file_) {
     found(FindingCode::kCompressedEntry, table, entry,

@@ -38,6 +38,8 @@ enum class FindingCode : std::uint8_t {
   kTrailingBytes,
 };
 
+inline constexpr std::size_t kCodes = static_cast<std::size_t>(FindingCode::kTrailingBytes) + 1;
+
 [[nodiscard]] constexpr Severity severity_of(FindingCode code) {
   switch (code) {
     case FindingCode::kLeak:
@@ -114,6 +116,7 @@ class Findings {
   void add(FindingCode code, std::uint64_t offset, std::uint64_t times, const Sentence& sentence) {
     const auto severity = static_cast<std::size_t>(severity_of(code));
     counts_[severity] += times;
+    by_code_[static_cast<std::size_t>(code)] += times;
     if (listed_[severity] < kListed) {
       ++listed_[severity];
       list_.push_back({code, offset, sentence()});
@@ -124,11 +127,16 @@ class Findings {
     return counts_[static_cast<std::size_t>(severity)];
   }
 
+  [[nodiscard]] std::uint64_t count(FindingCode code) const {
+    return by_code_[static_cast<std::size_t>(code)];
+  }
+
   [[nodiscard]] const std::vector<Finding>& list() const { return list_; }
 
  private:
   std::array<std::uint64_t, 3> counts_{};
   std::array<std::uint64_t, 3> listed_{};
+  std::array<std::uint64_t, kCodes> by_code_{};
   std::vector<Finding> list_;
 };
 
