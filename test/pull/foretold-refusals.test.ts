@@ -24,6 +24,12 @@ async function hold(path: string, how: 'read-write' | 'read-only' = 'read-write'
   onTestFinished(() => holder.close())
 }
 
+/** What a pull cannot fill yet. */
+async function snapshotOfAnotherSize(path: string): Promise<void> {
+  await qemuImg('snapshot', '-c', 's', path)
+  await qemuImg('resize', '-q', '-f', 'qcow2', path, '+1M')
+}
+
 async function pullSlowly(path: string): Promise<void> {
   const job = await pullImage(path, slowly)
   onTestFinished(async () => void (await job.abort()))
@@ -68,9 +74,9 @@ const images: Readonly<Record<string, Case>> = {
     options: { base: '/nowhere' },
     code: 'LOCKED',
   },
-  'a writer, before internal snapshots': {
+  'a writer, before a snapshot of another size': {
     break: async (vms) => {
-      await qemuImg('snapshot', '-c', 's', vms.top)
+      await snapshotOfAnotherSize(vms.top)
       await hold(vms.top)
     },
     code: 'LOCKED',
@@ -83,12 +89,12 @@ const images: Readonly<Record<string, Case>> = {
     code: 'JOB_ACTIVE',
   },
   'a job of this process on the image below': { break: (vms) => pullSlowly(vms.middle), code: 'LOCKED' },
-  'a base that is not there, before internal snapshots': {
-    break: (vms) => qemuImg('snapshot', '-c', 's', vms.top),
+  'a base that is not there, before a snapshot of another size': {
+    break: (vms) => snapshotOfAnotherSize(vms.top),
     options: { base: '/nowhere' },
     code: 'NO_BASE',
   },
-  'internal snapshots': { break: (vms) => qemuImg('snapshot', '-c', 's', vms.top), code: 'FEATURE_UNSUPPORTED' },
+  'a snapshot of another size': { break: (vms) => snapshotOfAnotherSize(vms.top), code: 'FEATURE_UNSUPPORTED' },
   'an image that is missing': { break: (vms) => rmSync(vms.top), code: 'NOT_FOUND' },
   'a backing file that is missing': { break: (vms) => rmSync(vms.middle), code: 'NOT_FOUND' },
   'a loop': {

@@ -194,10 +194,19 @@ describe('an unsupported feature of the active image', () => {
     await expectRefusal(path, { code: 'FEATURE_UNSUPPORTED', sentence: /not supported/ })
   }
 
-  test('internal snapshots', async () => {
+  test('an internal snapshot of a disk of another size', async () => {
     const { top } = await overlay()
     await qemuImg('snapshot', '-c', 's1', top)
-    await feature(top, /has 1 internal snapshots/)
+    await qemuImg('resize', '-q', '-f', 'qcow2', top, '+1M')
+    await feature(top, /snapshot 's1' of image .* is of a disk of 1048576 bytes, and the disk has 2097152 now/)
+  })
+
+  test('internal snapshots with refcounts that are too narrow to share clusters', async () => {
+    const { top } = await overlay('refcount_bits=4')
+    await qemuImg('snapshot', '-c', 's1', top)
+    await expectRefusal(top, { code: 'FEATURE_UNSUPPORTED', sentence: /refcounts of 4 bits.*refcount_bits=16'/ })
+    await qemuImg('amend', '-q', '-f', 'qcow2', '-o', 'refcount_bits=16', top)
+    expect((await pulled(top)).state).toBe('completed')
   })
 
   test('extended L2', async () => feature((await overlay('extended_l2=on')).top, /extended L2 entries/))
@@ -205,12 +214,6 @@ describe('an unsupported feature of the active image', () => {
   test('an external data file', async () => {
     const folder = temp.folder()
     await feature((await overlay(`data_file=${folder}/data`)).top, /external data file/)
-  })
-
-  test('persistent bitmaps', async () => {
-    const { top } = await overlay()
-    await qemuImg('bitmap', '--add', top, 'b0')
-    await feature(top, /persistent bitmaps/)
   })
 
   test('AES encryption', async () => {

@@ -108,7 +108,7 @@ Result<std::unique_ptr<PullTarget>> open_target(const PullOptions& options,
 }
 
 /// Refuses an image that a pull must not write to, then reads and checks the tables.
-Result<std::unique_ptr<PullMetadata>> judge(const PullTarget& target, const IsWanted& is_wanted) {
+Result<std::unique_ptr<PullMetadata>> judge(PullTarget& target, const IsWanted& is_wanted) {
   if (!target.has_work) {
     return std::unique_ptr<PullMetadata>();
   }
@@ -120,8 +120,7 @@ Result<std::unique_ptr<PullMetadata>> judge(const PullTarget& target, const IsWa
 
 /// Measures, and reads if requested, what the pull would move. A refusal ends this, but not the
 /// plan.
-Result<void> count(PullPlan& plan, const PullTarget& target, bool reads_data,
-                   const WalkWatch& watch) {
+Result<void> count(PullPlan& plan, PullTarget& target, bool reads_data, const WalkWatch& watch) {
   auto metadata = judge(target, [&watch] { return watch.check().ok(); });
   BLOCKPULL_CHECK(watch.check());
   if (!metadata.ok()) {

@@ -34,8 +34,10 @@ std::vector<ClusterRange> copies_of(const LinkRuns& links) {
 
 }  // namespace
 
-Result<std::unique_ptr<PullMetadata>> PullMetadata::open(const PullTarget& target,
+Result<std::unique_ptr<PullMetadata>> PullMetadata::open(PullTarget& target,
                                                          const IsWanted& is_wanted) {
+  BLOCKPULL_TRY(states, image::qcow2::DiskStates::open(target.active()));
+  target.states = std::move(states);
   BLOCKPULL_TRY(allocator, Allocator::open(target.active(), is_wanted));
   BLOCKPULL_TRY(header_edit, HeaderEdit::plan(target.active(), target.new_backing));
   BLOCKPULL_TRY(trailing, find_trailing_data(target.active(), allocator, target.trailing));
@@ -47,12 +49,12 @@ PullMetadata::PullMetadata(const PullTarget& target, Allocator allocator, Header
                            TrailingFound trailing)
     : target_(target),
       allocator_(std::move(allocator)),
-      link_writer_(target.active(), allocator_),
+      link_writer_(target.active(), *target.states, allocator_),
       header_edit_(std::move(header_edit)),
       trailing_(std::move(trailing)),
       first_end_(allocator_.end()),
       survey_(target),
-      planner_(target.chain, target.base, target.can_write_zero_clusters()) {
+      planner_(target.chain, target.base, target.can_write_zero_clusters(), target.filled()) {
   if (trailing_.kept) {
     // No space may be allocated, or the file truncated, before the trailer is raised.
     allocator_.hold_from(trailing_.kept->held_from());
@@ -177,17 +179,18 @@ Result<std::string> PullMetadata::clear_tail() {
   if (target_.chain.layers[1].image->virtual_size() <= active.virtual_size()) {
     return std::string();
   }
-  BLOCKPULL_TRY(tail, image::qcow2::find_disk_tail(active));
-  if (!tail) {
-    return std::string();
+  BLOCKPULL_TRY(tails, image::qcow2::find_disk_tails(active, *target_.states));
+  std::string warning;
+  for (const image::qcow2::DiskTail& tail : tails) {
+    if (tail.is_compressed) {
+      warning = image::qcow2::warning_of(active.file().path(), active, tail);
+    } else {
+      // If we die here, or before the next flush, the next open sees some of these bytes or zeros.
+      // No guest reads them, and the backing file is still there.
+      BLOCKPULL_CHECK(image::qcow2::clear_disk_tail(active, tail));
+    }
   }
-  if (tail->is_compressed) {
-    return image::qcow2::warning_of(active.file().path(), active, *tail);
-  }
-  // If we die here, or before the next flush, the next open sees some of these bytes or zeros. No
-  // guest reads them, and the backing file is still there.
-  BLOCKPULL_CHECK(image::qcow2::clear_disk_tail(active, *tail));
-  return std::string();
+  return warning;
 }
 
 Result<void> PullMetadata::wind_up(LinkRuns& links, const std::vector<ClusterRange>& unused) {

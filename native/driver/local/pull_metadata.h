@@ -60,9 +60,9 @@ class PullMetadata {
     std::uint64_t missing_clusters = 0;
   };
 
-  /// Checks the active image of a target that has work; writes nothing. kCancelled if nobody wants
-  /// the pull any more.
-  [[nodiscard]] static Result<std::unique_ptr<PullMetadata>> open(const PullTarget& target,
+  /// Checks the active image of a target that has work, and sets the states to fill; writes nothing.
+  /// kCancelled if nobody wants the pull any more.
+  [[nodiscard]] static Result<std::unique_ptr<PullMetadata>> open(PullTarget& target,
                                                                   const IsWanted& is_wanted);
 
   /// The bytes behind the image that are kept or discarded, if any.

@@ -61,13 +61,18 @@ void append(Piece& piece, Segment segment) {
 
 }  // namespace
 
-PullPlanner::PullPlanner(const image::Chain& chain, std::size_t base, bool can_write_zero_clusters)
+PullPlanner::PullPlanner(const image::Chain& chain, std::size_t base, bool can_write_zero_clusters,
+                         const image::qcow2::DiskStates* states)
     : chain_(chain),
       walk_(chain),
       base_(base),
       can_write_zero_clusters_(can_write_zero_clusters),
       cluster_size_(chain.active().cluster_size()),
-      end_(chain.active().virtual_size()) {}
+      end_(chain.active().virtual_size()) {
+  if (states != nullptr && states->has_snapshots()) {
+    missing_.emplace(*chain.active_qcow2(), *states);
+  }
+}
 
 /// The part of `run`, in bytes from the position on, that consists of whole clusters. The last
 /// cluster of the disk counts as whole.
@@ -109,13 +114,23 @@ Result<PlanStep> PullPlanner::next(std::uint64_t most_bytes) {
   return step;
 }
 
-Result<void> PullPlanner::advance(PlanStep& step, std::uint64_t most_bytes) {
+/// The run at the position that the image lacks, or has.
+Result<image::qcow2::MissingClusters::Run> PullPlanner::missing() {
+  if (missing_) {
+    return missing_->at(position_, end_ - position_);
+  }
   BLOCKPULL_TRY(own, walk_.who_has(0, 1, GuestOffset{position_}, end_ - position_));
-  if (own.extent.status != Status::kUnallocated) {
-    settle(step, own.extent.length);
+  return image::qcow2::MissingClusters::Run{own.extent.status == Status::kUnallocated,
+                                            own.extent.length};
+}
+
+Result<void> PullPlanner::advance(PlanStep& step, std::uint64_t most_bytes) {
+  BLOCKPULL_TRY(run, missing());
+  if (!run.is_missing) {
+    settle(step, run.length);
     return {};
   }
-  BLOCKPULL_TRY(owner, walk_.who_has(1, base_, GuestOffset{position_}, own.extent.length));
+  BLOCKPULL_TRY(owner, walk_.who_has(1, base_, GuestOffset{position_}, run.length));
   const std::uint64_t whole = whole_clusters(owner.extent.length);
   if (whole == 0) {
     return plan_mixed(step);

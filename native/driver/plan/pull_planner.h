@@ -4,7 +4,7 @@
 //
 //     layer that has a run of guest bytes     │ what is done with it
 //     ────────────────────────────────────────┼────────────────────────────────────────────────
-//     the active image                        │ settled
+//     the active image, in every state        │ settled
 //     no intermediate layer                   │ settled: reads from the base, or zeros, as before
 //     an intermediate layer states zeros      │
 //       and without it the run reads zeros    │ settled
@@ -13,7 +13,8 @@
 //
 // Intermediate layers lie between the active image and the base; without a base they are all layers
 // below the active image. If the parts of one cluster come from several layers, it is copied whole,
-// including what the base has of it. The walk costs as much as the tables, not the virtual size: an
+// including what the base has of it. With internal snapshots, a cluster that any state of the disk
+// lacks is copied once. The walk costs as much as the tables, not the virtual size: an
 // L1 entry that is absent in every layer takes one step.
 //
 // It only queries a ChainWalk and keeps a position. Thread rule: one thread at a time.
@@ -21,9 +22,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "core/image/chain.h"
 #include "core/image/chain_walk.h"
+#include "core/image/qcow2/missing_clusters.h"
 #include "driver/plan/piece.h"
 
 namespace blockpull::driver {
@@ -41,8 +44,10 @@ struct PlanStep {
 
 class PullPlanner {
  public:
-  /// `base`: index of the layer that stays, or chain.layers.size() if none does.
-  PullPlanner(const image::Chain& chain, std::size_t base, bool can_write_zero_clusters);
+  /// `base`: index of the layer that stays, or chain.layers.size() if none does. `states`: what is
+  /// to be filled; nullptr: the active disk alone.
+  PullPlanner(const image::Chain& chain, std::size_t base, bool can_write_zero_clusters,
+              const image::qcow2::DiskStates* states);
 
   /// Limits the rest of the plan to [from, until). Both are multiples of the active image's cluster
   /// size, or the end of its disk.
@@ -63,6 +68,7 @@ class PullPlanner {
 
  private:
   [[nodiscard]] Result<void> advance(PlanStep& step, std::uint64_t most_bytes);
+  [[nodiscard]] Result<image::qcow2::MissingClusters::Run> missing();
   [[nodiscard]] Result<void> plan_zeros(PlanStep& step, std::uint64_t length,
                                         std::uint64_t most_bytes);
   [[nodiscard]] Result<void> plan_mixed(PlanStep& step);
@@ -77,6 +83,8 @@ class PullPlanner {
 
   const image::Chain& chain_;
   image::ChainWalk walk_;
+  /// Only with snapshots.
+  std::optional<image::qcow2::MissingClusters> missing_;
   const std::size_t base_;
   const bool can_write_zero_clusters_;
   const std::uint64_t cluster_size_;

@@ -23,10 +23,11 @@ constexpr std::chrono::milliseconds kTurn{20};
 
 PullSurvey::PullSurvey(const PullTarget& target)
     : target_(target),
+      states_(target.states ? *target.states : image::qcow2::DiskStates(target.active())),
       end_(target.active().virtual_size()),
-      planner_(target.chain, target.base, target.can_write_zero_clusters()),
+      planner_(target.chain, target.base, target.can_write_zero_clusters(), &states_),
       rows_(target.chain, planner_.walk(), 0, target.base),
-      planned_until_(target.active().entry_span() == 0 ? end_ : 0) {}
+      planned_until_(target.active().entry_span() == 0 || states_.has_snapshots() ? end_ : 0) {}
 
 Result<PullSurvey::Totals> PullSurvey::next() {
   const auto until = std::chrono::steady_clock::now() + kTurn;
@@ -133,16 +134,19 @@ Result<void> PullSurvey::count_step(const PlanStep& step) {
   return step.zeros.count > 0 ? count_table(step.zeros) : Result<void>();
 }
 
-/// Counts the L2 tables that the run needs, that do not exist, and that no earlier run needed.
+/// Counts the L2 tables that the run needs, that do not exist, and that no earlier run needed. All
+/// states that lack one at a place share a new one.
 Result<void> PullSurvey::count_table(const GuestRun& run) {
   image::Qcow2Image& active = target_.active();
-  const image::qcow2::L1Table l1 = active.l1_table();
+  const image::qcow2::L1Table& l1 = states_.l1(0);
   const std::uint64_t end = run.first_cluster + run.count;
   std::uint64_t cluster = std::max(run.first_cluster, surveyed_clusters_);
   while (cluster < end) {
     const std::uint64_t index = l1.index_of(cluster);
-    BLOCKPULL_TRY(entry, active.tables().load(l1.entry_at(index)));
-    totals_.bytes_to_allocate += entry == 0 ? active.cluster_size() : 0;
+    BLOCKPULL_TRY(tables, states_.tables_at(index));
+    const bool is_lacking = std::any_of(tables.begin(), tables.end(),
+                                        [](const auto& table) { return table.offset == 0; });
+    totals_.bytes_to_allocate += is_lacking ? active.cluster_size() : 0;
     cluster = l1.first_cluster(index + 1);
     surveyed_clusters_ = cluster;
   }

@@ -5,8 +5,8 @@
 // The result also holds for a pull by QEMU, since both copy the same clusters.
 //
 // If all layers that matter have clusters at least as large as the active image's, clusters are
-// counted in rows. Everything else, and any active image with subclusters, is counted in the
-// planner's steps.
+// counted in rows. Everything else, and any active image with subclusters or snapshots, is counted
+// in the planner's steps.
 //
 // It refuses nothing: it can measure an image that our engine must not write to.
 //
@@ -60,6 +60,8 @@ class PullSurvey {
   [[nodiscard]] Result<void> count_table(const GuestRun& run);
 
   const PullTarget& target_;
+  /// What is to be filled.
+  const image::qcow2::DiskStates states_;
   const std::uint64_t end_;
   PullPlanner planner_;
   /// Rows of the layers above the base.

@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "core/image/chain.h"
-#include "core/image/qcow2/qcow2_image.h"
+#include "core/image/qcow2/disk_states.h"
 #include "driver/plan/layer_watch.h"
 #include "driver/plan/trailing_policy.h"
 
@@ -34,11 +34,19 @@ struct PullTarget {
   LayerWatch layer_watch;
   /// The backing file that the header will state; absent if none stays.
   std::optional<image::BackingReference> new_backing;
+  /// The states of the disk in the active image that the pull fills; absent: not opened yet, or a
+  /// pull by QEMU, which fills the active one alone.
+  std::optional<image::qcow2::DiskStates> states;
   /// What to do with bytes behind the active image in its file.
   TrailingPolicy trailing = TrailingPolicy::kRefuse;
   /// False if there is nothing to pull: no backing file, or the base is the immediate one. The
   /// active image may then be raw.
   bool has_work = false;
+
+  /// For a PullPlanner.
+  [[nodiscard]] const image::qcow2::DiskStates* filled() const {
+    return states ? &*states : nullptr;
+  }
 
   [[nodiscard]] bool keeps_base() const { return base < chain.layers.size(); }
   [[nodiscard]] image::Qcow2Image& active() const { return *chain.active_qcow2(); }

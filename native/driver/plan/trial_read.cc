@@ -35,7 +35,7 @@ class TrialRead {
   TrialRead(const PullTarget& target, const WalkWatch& watch)
       : target_(target),
         watch_(watch),
-        planner_(target.chain, target.base, target.can_write_zero_clusters()),
+        planner_(target.chain, target.base, target.can_write_zero_clusters(), target.filled()),
         buffer_(static_cast<std::byte*>(std::aligned_alloc(kAlignment, limits::kPiece))) {}
 
   [[nodiscard]] Result<std::vector<Error>> run(std::uint64_t bytes_to_move) {

@@ -18,8 +18,9 @@ std::string warn_of_last_cluster(const StreamPlan& plan) {
     return {};
   }
   image::Qcow2Image& image = *chain->active_qcow2();
-  const auto tail = image::qcow2::find_disk_tail(image);
-  return tail.ok() && *tail ? warning_of(plan.path, image, **tail) : std::string();
+  const auto tails = image::qcow2::find_disk_tails(image, image::qcow2::DiskStates(image));
+  return tails.ok() && !tails->empty() ? warning_of(plan.path, image, tails->front())
+                                       : std::string();
 }
 
 }  // namespace blockpull::driver::qemu

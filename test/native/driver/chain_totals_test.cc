@@ -156,7 +156,7 @@ std::string told(const PullSurvey::Totals& totals) {
 /// Adds up the planner's own steps.
 std::string planned(const PullTarget& target) {
   image::Qcow2Image& active = target.active();
-  PullPlanner planner(target.chain, target.base, target.can_write_zero_clusters());
+  PullPlanner planner(target.chain, target.base, target.can_write_zero_clusters(), nullptr);
   PullSurvey::Totals totals;
   std::set<std::uint64_t> tables;
   const auto note = [&](const GuestRun& run) {

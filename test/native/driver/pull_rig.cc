@@ -45,7 +45,7 @@ Result<std::unique_ptr<image::Image>> open_image(std::shared_ptr<RecordedDisk> d
   return std::unique_ptr<image::Image>(std::move(qcow2));
 }
 
-Result<std::unique_ptr<PullMetadata>> judge(const PullTarget& target) {
+Result<std::unique_ptr<PullMetadata>> judge(PullTarget& target) {
   if (!target.has_work) {
     return std::unique_ptr<PullMetadata>();
   }

@@ -12,6 +12,7 @@
 #include "core/image/qcow2/feature_bits.h"
 #include "core/image/qcow2/refcount_entry.h"
 #include "core/image/qcow2/support.h"
+#include "core/image/qcow2/used_clusters.h"
 #include "core/io/file_content.h"
 
 namespace blockpull::image::qcow2 {
@@ -21,6 +22,10 @@ namespace {
 /// few. One block of a hostile image can hold millions, and each would need memory, a write and a
 /// hole to punch.
 constexpr std::size_t kMostLeaks = 16384;
+
+/// Most clusters in use whose refcounts to lower; more stay too high. A crash leaves those of one
+/// checkpoint, at most as many as 64 MiB have.
+constexpr std::size_t kMostSurplus = 262144;
 
 void append_leak(std::vector<ClusterRange>& leaks, std::uint64_t cluster) {
   if (!leaks.empty() && leaks.back().end() == cluster) {
@@ -35,7 +40,7 @@ void append_leak(std::vector<ClusterRange>& leaks, std::uint64_t cluster) {
 Result<Allocator> Allocator::open(Qcow2Image& image, const IsWanted& is_wanted) {
   Allocator allocator(image);
   allocator.owns_all_space_ = qcow2::owns_all_space(image.header());
-  BLOCKPULL_TRY(references, find_references(image, is_wanted));
+  BLOCKPULL_TRY(references, find_used_clusters(image, is_wanted));
   allocator.end_ = references.end();
   BLOCKPULL_TRY(use, qcow2::end_of_use(image, references));
   allocator.use_ = use;
@@ -44,7 +49,9 @@ Result<Allocator> Allocator::open(Qcow2Image& image, const IsWanted& is_wanted) 
     BLOCKPULL_TRY(file_size, image.file().size());
     allocator.end_ = std::max(allocator.end_, divide_up(file_size, allocator.cluster_size()));
     allocator.leaks_.clear();
+    allocator.surplus_.clear();
   }
+  BLOCKPULL_CHECK(allocator.check_surplus());
   return allocator;
 }
 
@@ -63,12 +70,32 @@ Result<void> Allocator::check_refcounts(const ReferenceMap& references) {
   return {};
 }
 
-Error Allocator::low_refcount(std::uint64_t cluster, std::uint64_t refcount) const {
+Error Allocator::wrong_refcount(std::uint64_t cluster, const std::string& is) const {
   const std::string& path = image_.file().path();
-  return make_error(ErrorKind::kImageCorrupt,
-                    text("host cluster ", cluster, " of '", path, "' is in use but has refcount ",
-                         refcount, "; ", repair_advice(image_.header())))
+  return make_error(ErrorKind::kImageCorrupt, text("host cluster ", cluster, " of '", path, "' ",
+                                                   is, "; ", repair_advice(image_.header())))
       .with_path(path);
+}
+
+Error Allocator::low_refcount(std::uint64_t cluster, std::uint64_t refcount) const {
+  return wrong_refcount(cluster, text("is in use but has refcount ", refcount));
+}
+
+/// A refcount that falls to 1 needs a copied flag in the active disk, and no order of the two
+/// writes is without a moment at which a check finds an error. Our own pulls leave no such
+/// cluster (see link_writer.h).
+Result<void> Allocator::check_surplus() {
+  std::unordered_set<std::uint64_t> clusters;
+  for (const auto& [cluster, references] : surplus_) {
+    clusters.insert(cluster);
+  }
+  if (clusters.empty()) {
+    return {};
+  }
+  BLOCKPULL_TRY(active, first_in_active_disk(image_, clusters));
+  return active ? Result<void>(wrong_refcount(*active, text("has ", surplus_[*active],
+                                                            " references and a larger refcount")))
+                : Result<void>();
 }
 
 /// Compares one block with the references. A block that does not exist, or is in a hole, contains
@@ -90,7 +117,8 @@ Result<void> Allocator::check_block(const ReferenceMap& references, std::uint64_
   });
 }
 
-/// A reference without a refcount is corruption; a refcount without a reference is a leak.
+/// A refcount below the number of references is corruption; one above it is a leak. In an image
+/// without snapshots, a cluster in use can only have leaked with compressed data; that stays.
 Result<void> Allocator::check_entries(const ReferenceMap& references, ClusterRange range,
                                       std::span<const std::byte> entries) {
   if (all_zero(entries) && !references.first_in(range)) {
@@ -106,6 +134,10 @@ Result<void> Allocator::check_entries(const ReferenceMap& references, ClusterRan
       append_leak(leaks_, range.first + i);
       leaks_end_ = (range.first + i + 1) * cluster_size();
     }
+    if (refcount > references_to && references_to > 0 && image_.header().snapshot_count != 0 &&
+        surplus_.size() < kMostSurplus) {
+      surplus_[range.first + i] = references_to;
+    }
   }
   return {};
 }
@@ -117,7 +149,7 @@ Result<void> Allocator::begin() {
 
 Result<void> Allocator::take_back_leaks() {
   BLOCKPULL_TRY(file_size, image_.file().size());
-  if (leaks_.empty() && file_size <= end_ * cluster_size()) {
+  if (leaks_.empty() && surplus_.empty() && file_size <= end_ * cluster_size()) {
     return {};
   }
   // The tables that show that the leaks are unused may be only in memory: a killed process leaves
@@ -126,6 +158,9 @@ Result<void> Allocator::take_back_leaks() {
   for (const ClusterRange& leak : std::exchange(leaks_, {})) {
     BLOCKPULL_CHECK(refcounts_.set(leak, 0));
     released_.push_back(leak);
+  }
+  for (const auto& [cluster, references] : std::exchange(surplus_, {})) {
+    BLOCKPULL_CHECK(refcounts_.set({cluster, 1}, references));
   }
   // If we die here, the next open sees fewer leaks or the same.
   BLOCKPULL_CHECK(image_.file().sync());

@@ -8,8 +8,9 @@
 // The invariant that makes a crash harmless: **at any instant everything that the header reaches is
 // durable and has a refcount of at least the number of its references.** The refcounts of a batch
 // are therefore written before anything refers into it. They become durable with the flush before
-// the link (`link_writer.h`). A crash can leave clusters with refcount 1 and no reference: a leak.
-// The next begin() reclaims it, unless an unknown extension or autoclear bit might own it.
+// the link (`link_writer.h`). A crash can leave clusters with a refcount above the number of their
+// references: a leak. The next begin() reclaims it, unless an unknown extension or autoclear bit
+// might own it.
 //
 // A batch that no refcount block covers brings new blocks at its beginning:
 //
@@ -26,6 +27,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <vector>
 
@@ -38,8 +40,8 @@ namespace blockpull::image::qcow2 {
 
 class Allocator {
  public:
-  /// Reads and checks all metadata of `image`; writes nothing. kImageCorrupt also if something that
-  /// is referred to has refcount 0. kCancelled if nobody wants the result any more.
+  /// Reads and checks all metadata of `image`; writes nothing. kImageCorrupt also if a refcount is
+  /// below the number of references, or so far above it that only a repair can mend it. kCancelled if nobody wants the result any more.
   [[nodiscard]] static Result<Allocator> open(Qcow2Image& image, const IsWanted& is_wanted);
 
   /// From now on the file's bytes from `offset` on are not ours. Nothing is reserved there. Where
@@ -56,6 +58,12 @@ class Allocator {
   /// blocks or a new table may already be in use: the clusters stay taken, and every later call
   /// fails too.
   [[nodiscard]] Result<ClusterRange> reserve(std::uint64_t count);
+
+  /// Gives clusters of this session more references than one, before anything refers to them. Not
+  /// yet durable.
+  [[nodiscard]] Result<void> share(ClusterRange range, std::uint64_t references) {
+    return refcounts_.set(range, references);
+  }
 
   /// Releases clusters of this session: refcounts 0, not yet durable.
   [[nodiscard]] Result<void> release(ClusterRange range);
@@ -101,6 +109,8 @@ class Allocator {
   [[nodiscard]] Result<void> check_block(const ReferenceMap& references, std::uint64_t index);
   [[nodiscard]] Result<void> check_entries(const ReferenceMap& references, ClusterRange range,
                                            std::span<const std::byte> entries);
+  [[nodiscard]] Result<void> check_surplus();
+  [[nodiscard]] Error wrong_refcount(std::uint64_t cluster, const std::string& is) const;
   [[nodiscard]] Error low_refcount(std::uint64_t cluster, std::uint64_t refcount) const;
   [[nodiscard]] Result<void> take_back_leaks();
   [[nodiscard]] Result<void> cut_off(std::uint64_t end_bytes);
@@ -124,6 +134,8 @@ class Allocator {
   /// Found by open(): clusters with a refcount that nothing refers to and that certainly belong to
   /// nobody. Not all of them, if there are very many.
   std::vector<ClusterRange> leaks_;
+  /// Found by open(): clusters with a refcount above the number of their references, which is here.
+  std::map<std::uint64_t, std::uint64_t> surplus_;
   /// Why nothing can be reserved any more.
   std::optional<Error> failed_;
   /// Released in this session.

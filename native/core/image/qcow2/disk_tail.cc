@@ -7,6 +7,7 @@
 
 #include "core/base/bytes.h"
 #include "core/base/text.h"
+#include "core/image/qcow2/table_walk.h"
 
 namespace blockpull::image::qcow2 {
 namespace {
@@ -19,15 +20,9 @@ std::uint64_t tail_length(const Header& header) {
   return past == 0 ? 0 : unit - past;
 }
 
-}  // namespace
-
-Result<std::optional<DiskTail>> find_disk_tail(Qcow2Image& image) {
-  const std::uint64_t length = tail_length(image.header());
-  if (length == 0) {
-    return std::optional<DiskTail>();
-  }
-  BLOCKPULL_TRY(last, image.status({image.virtual_size() - kSector}, kSector));
-  DiskTail tail{last.host.value, length, last.status == Status::kCompressed};
+/// `last`: the last sector of the disk. Absent if only zeros are behind it.
+Result<std::optional<DiskTail>> tail_behind(Qcow2Image& image, Extent last) {
+  DiskTail tail{last.host.value, tail_length(image.header()), last.status == Status::kCompressed};
   if (tail.is_compressed) {
     // A stream has no subclusters.
     last.offset_in_cluster = image.virtual_size() % image.cluster_size();
@@ -39,6 +34,47 @@ Result<std::optional<DiskTail>> find_disk_tail(Qcow2Image& image) {
   std::vector<std::byte> bytes(tail.length);
   BLOCKPULL_CHECK(read_extent(image, last, bytes));
   return all_zero(bytes) ? std::optional<DiskTail>() : std::optional(tail);
+}
+
+/// The last sector of the disk in one L2 table.
+Result<Extent> last_sector(Qcow2Image& image, const DiskStates& states, std::uint64_t table) {
+  const Header& header = image.header();
+  const std::uint64_t offset = header.virtual_size() - kSector;
+  const std::uint64_t cluster = offset / header.cluster_size();
+  const L1Table& l1 = states.l1(0);
+  const std::uint64_t slot = cluster - l1.first_cluster(l1.index_of(cluster));
+  BLOCKPULL_TRY(view, image.tables().view(table + slot * header.l2_entry_bytes()));
+  return walk_entries(shape_of(header), view.first(header.l2_entry_bytes()),
+                      offset % header.cluster_size(), kSector)
+      .extent;
+}
+
+}  // namespace
+
+Result<std::vector<DiskTail>> find_disk_tails(Qcow2Image& image, const DiskStates& states) {
+  std::vector<DiskTail> tails;
+  const Header& header = image.header();
+  if (tail_length(header) == 0) {
+    return tails;
+  }
+  const L1Table& l1 = states.l1(0);
+  BLOCKPULL_TRY(tables,
+                states.tables_at(l1.index_of((header.virtual_size() - 1) / header.cluster_size())));
+  for (const SharedTable& table : tables) {
+    if (table.offset == 0) {
+      continue;
+    }
+    BLOCKPULL_TRY(last, last_sector(image, states, table.offset));
+    BLOCKPULL_TRY(tail, tail_behind(image, last));
+    const bool is_new =
+        tail && std::none_of(tails.begin(), tails.end(), [&](const DiskTail& known) {
+          return known.host_offset == tail->host_offset;
+        });
+    if (is_new) {
+      tails.push_back(*tail);
+    }
+  }
+  return tails;
 }
 
 std::string warning_of(const std::string& path, const Qcow2Image& image, const DiskTail& tail) {

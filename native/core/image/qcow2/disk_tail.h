@@ -16,9 +16,10 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/base/result.h"
-#include "core/image/qcow2/qcow2_image.h"
+#include "core/image/qcow2/disk_states.h"
 
 namespace blockpull::image::qcow2 {
 
@@ -29,8 +30,9 @@ struct DiskTail {
   bool is_compressed = false;
 };
 
-/// Absent if there are only zeros.
-[[nodiscard]] Result<std::optional<DiskTail>> find_disk_tail(Qcow2Image& image);
+/// That of each state's last cluster, each host cluster once. Without those that have only zeros.
+[[nodiscard]] Result<std::vector<DiskTail>> find_disk_tails(Qcow2Image& image,
+                                                            const DiskStates& states);
 
 /// The warning when the tail stays: what a grown disk would show, in a sentence.
 [[nodiscard]] std::string warning_of(const std::string& path, const Qcow2Image& image,

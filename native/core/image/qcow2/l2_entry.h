@@ -29,6 +29,11 @@ struct CompressedCluster {
   return {offset, sectors * kSector - offset % kSector};
 }
 
+/// Whether an entry of 8 bytes leaves its cluster to the layer below.
+[[nodiscard]] constexpr bool is_absent(std::uint64_t entry) {
+  return (entry & (kCompressed | kZero | kOffsetMask)) == 0;
+}
+
 /// Whether the copied flag (bit 63) of an entry, in an L1 or L2 table, says what it must: that the
 /// refcount of what the entry refers to is 1.
 [[nodiscard]] constexpr bool is_copied_right(std::uint64_t entry, std::uint64_t refcount) {

@@ -7,16 +7,16 @@
 
 namespace blockpull::image::qcow2 {
 
+bool LinkRun::is_continued_by(const LinkRun& next) const {
+  return zero == next.zero && references == next.references &&
+         guest_cluster + count == next.guest_cluster &&
+         (zero || host_cluster + count == next.host_cluster);
+}
+
 void LinkRuns::add(const LinkRun& run) {
-  if (!runs_.empty()) {
-    LinkRun& last = runs_.back();
-    const bool continues = last.zero == run.zero &&
-                           last.guest_cluster + last.count == run.guest_cluster &&
-                           (run.zero || last.host_cluster + last.count == run.host_cluster);
-    if (continues) {
-      last.count += run.count;
-      return;
-    }
+  if (!runs_.empty() && runs_.back().is_continued_by(run)) {
+    runs_.back().count += run.count;
+    return;
   }
   runs_.push_back(run);
 }

@@ -23,6 +23,11 @@ struct LinkRun {
   std::uint64_t count = 0;
   std::uint64_t host_cluster = 0;
   bool zero = false;
+  /// How many references each host cluster gets: as many as states of the disk lack it.
+  std::uint64_t references = 1;
+
+  /// Whether `next` makes this run longer.
+  [[nodiscard]] bool is_continued_by(const LinkRun& next) const;
 };
 
 class LinkRuns {

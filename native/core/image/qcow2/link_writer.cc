@@ -6,12 +6,16 @@
 #include <utility>
 
 #include "core/base/bytes.h"
-#include "core/base/text.h"
+#include "core/image/qcow2/l2_entry.h"
 
 namespace blockpull::image::qcow2 {
 
 std::uint64_t LinkWriter::entry_of(const LinkRun& run, std::uint64_t index) const {
-  return run.zero ? kZero : ((run.host_cluster + index) * image_.cluster_size()) | kCopied;
+  if (run.zero) {
+    return kZero;
+  }
+  const std::uint64_t offset = (run.host_cluster + index) * image_.cluster_size();
+  return offset | (run.references == 1 ? kCopied : 0);
 }
 
 Result<void> LinkWriter::prepare(LinkRuns& runs) {
@@ -19,82 +23,104 @@ Result<void> LinkWriter::prepare(LinkRuns& runs) {
   in_place_.clear();
   new_tables_.clear();
   runs.sort();
-  return split(runs);
+  BLOCKPULL_TRY(links, distribute_links(image_, states_, runs));
+  for (TableLinks& table : links) {
+    (table.table.offset != 0 ? in_place_ : new_tables_).push_back(std::move(table));
+  }
+  if (states_.has_snapshots()) {
+    BLOCKPULL_CHECK(raise_refcounts());
+  }
+  return new_tables_.empty() ? Result<void>() : write_new_tables();
 }
 
-/// Cuts runs at the boundaries of L2 tables, and separates those whose table exists from those that
-/// need a new one.
-Result<void> LinkWriter::split(const LinkRuns& runs) {
-  const L1Table l1 = image_.l1_table();
-  std::vector<std::vector<LinkRun>> contents;
-  for (LinkRun left : runs) {
-    while (left.count > 0) {
-      const std::uint64_t l1_index = l1.index_of(left.guest_cluster);
-      LinkRun part = left;
-      part.count = std::min(left.count, l1.first_cluster(l1_index + 1) - left.guest_cluster);
-      BLOCKPULL_TRY(l1_entry, image_.tables().load(l1.entry_at(l1_index)));
-      if (l1_entry != 0) {
-        in_place_.push_back(part);
-      } else {
-        if (new_tables_.empty() || new_tables_.back().l1_index != l1_index) {
-          new_tables_.push_back({l1_index, 0});
-          contents.emplace_back();
+/// A run that several tables get stands in each of them.
+Result<void> LinkWriter::raise_refcounts() {
+  for (const auto* tables : {&in_place_, &new_tables_}) {
+    for (const TableLinks& links : *tables) {
+      for (const LinkRun& run : links.runs) {
+        if (!run.zero && run.references > 1) {
+          // If we die here, the next open sees clusters that nothing refers to.
+          BLOCKPULL_CHECK(allocator_.share({run.host_cluster, run.count}, run.references));
         }
-        contents.back().push_back(part);
       }
-      left.guest_cluster += part.count;
-      left.host_cluster += part.count;
-      left.count -= part.count;
     }
   }
-  return new_tables_.empty() ? Result<void>() : write_new_tables(contents);
+  return {};
 }
 
-Result<void> LinkWriter::write_new_tables(const std::vector<std::vector<LinkRun>>& contents) {
+Result<void> LinkWriter::write_new_tables() {
   BLOCKPULL_TRY(reserved, allocator_.reserve(new_tables_.size()));
-  std::vector<std::byte> table(image_.cluster_size());
-  for (std::size_t i = 0; i < new_tables_.size(); ++i) {
-    const std::uint64_t first_cluster = image_.l1_table().first_cluster(new_tables_[i].l1_index);
-    std::fill(table.begin(), table.end(), std::byte{0});
-    for (const LinkRun& run : contents[i]) {
+  std::vector<std::byte> content(image_.cluster_size());
+  std::uint64_t cluster = reserved.first;
+  for (TableLinks& links : new_tables_) {
+    const std::uint64_t first_cluster = states_.l1(0).first_cluster(links.l1_index);
+    std::fill(content.begin(), content.end(), std::byte{0});
+    for (const LinkRun& run : links.runs) {
       for (std::uint64_t k = 0; k < run.count; ++k) {
         const std::uint64_t slot = run.guest_cluster + k - first_cluster;
-        put_be_at<std::uint64_t>(table, slot * kEntryBytes, entry_of(run, k));
+        put_be_at<std::uint64_t>(content, slot * kEntryBytes, entry_of(run, k));
       }
     }
-    new_tables_[i].cluster = reserved.first + i;
-    BLOCKPULL_CHECK(image_.tables().store(new_tables_[i].cluster * image_.cluster_size(), table));
+    if (links.table.states.size() > 1) {
+      BLOCKPULL_CHECK(allocator_.share({cluster, 1}, links.table.states.size()));
+    }
+    links.table.offset = cluster * image_.cluster_size();
+    BLOCKPULL_CHECK(image_.tables().store(links.table.offset, content));
+    ++cluster;
   }
   return {};
 }
 
 Result<void> LinkWriter::commit() {
-  for (const LinkRun& run : std::exchange(in_place_, {})) {
-    BLOCKPULL_CHECK(link_in_place(run));
+  if (states_.has_snapshots()) {
+    BLOCKPULL_CHECK(link(Reach::kSnapshots));
+    // If we die here, the next open sees some snapshots with their copies, and the active state
+    // without.
+    BLOCKPULL_CHECK(image_.file().sync());
   }
-  for (const NewTable& table : std::exchange(new_tables_, {})) {
-    std::byte entry[kEntryBytes];
-    store_be<std::uint64_t>(entry, (table.cluster * image_.cluster_size()) | kCopied);
-    BLOCKPULL_CHECK(image_.tables().store(image_.l1_table().entry_at(table.l1_index), entry));
+  BLOCKPULL_CHECK(link(Reach::kActive));
+  in_place_.clear();
+  new_tables_.clear();
+  return {};
+}
+
+Result<void> LinkWriter::link(Reach reach) {
+  for (const TableLinks& links : in_place_) {
+    if (links.table.is_active() == (reach == Reach::kActive)) {
+      for (const LinkRun& run : links.runs) {
+        BLOCKPULL_CHECK(link_in_place(links, run));
+      }
+    }
+  }
+  for (const TableLinks& links : new_tables_) {
+    BLOCKPULL_CHECK(hook(links, reach));
   }
   return {};
 }
 
-Result<void> LinkWriter::link_in_place(const LinkRun& run) {
-  const L1Table l1 = image_.l1_table();
-  const std::uint64_t l1_index = l1.index_of(run.guest_cluster);
-  BLOCKPULL_TRY(l1_entry, image_.tables().load(l1.entry_at(l1_index)));
-  const std::uint64_t slot = run.guest_cluster - l1.first_cluster(l1_index);
-  const std::uint64_t at = (l1_entry & kOffsetMask) + slot * kEntryBytes;
+/// Writes the L1 entries of a new table. Those of snapshots have no copied flag: nothing reads it.
+Result<void> LinkWriter::hook(const TableLinks& links, Reach reach) {
+  for (const std::size_t state : links.table.states) {
+    const bool is_active = state == 0;
+    if (is_active != (reach == Reach::kActive)) {
+      continue;
+    }
+    const bool is_copied = is_active && links.table.states.size() == 1;
+    std::byte entry[kEntryBytes];
+    store_be<std::uint64_t>(entry, links.table.offset | (is_copied ? kCopied : 0));
+    BLOCKPULL_CHECK(image_.tables().store(states_.l1(state).entry_at(links.l1_index), entry));
+  }
+  return {};
+}
+
+Result<void> LinkWriter::link_in_place(const TableLinks& links, const LinkRun& run) {
+  const std::uint64_t slot = run.guest_cluster - states_.l1(0).first_cluster(links.l1_index);
+  const std::uint64_t at = links.table.offset + slot * kEntryBytes;
   std::vector<std::byte> entries(run.count * kEntryBytes);
   for (std::uint64_t i = 0; i < run.count; ++i) {
     BLOCKPULL_TRY(old, image_.tables().load(at + i * kEntryBytes));
-    if (old != 0) {
-      return make_error(ErrorKind::kImageCorrupt,
-                        text("guest cluster ", run.guest_cluster + i, " of '", image_.file().path(),
-                             "' was allocated by another program during the pull; its entry was "
-                             "not overwritten, so find out which program writes to the image"))
-          .with_path(image_.file().path());
+    if (!is_absent(old)) {
+      return allocated_meanwhile(image_.file().path(), run.guest_cluster + i);
     }
     put_be_at<std::uint64_t>(entries, i * kEntryBytes, entry_of(run, i));
   }

@@ -71,16 +71,8 @@ Result<void> check_writable(const Header& header, const std::string& path) {
     return refuse(path, "was not closed properly (the dirty bit), and writing to it is",
                   text("; ", repair_advice(header)));
   }
-  if (header.snapshot_count != 0) {
-    return refuse(path,
-                  text("has ", header.snapshot_count, " internal snapshots, and writing to it is"),
-                  "; delete them first");
-  }
   if (header.has_extended_l2()) {
     return refuse(path, "has extended L2 entries (subclusters), and writing to it is", "");
-  }
-  if (has_bitmaps(header)) {
-    return refuse(path, "has persistent bitmaps, and writing to it is", "; remove them first");
   }
   return {};
 }

@@ -84,7 +84,7 @@ std::string describe(const PlanStep& step) {
 /// The whole plan, a line for each step.
 std::vector<std::string> plan(const Tables& tables, std::size_t base, bool zero_clusters = true,
                               std::uint64_t most_bytes = kMiB) {
-  PullPlanner planner(tables.chain(), base, zero_clusters);
+  PullPlanner planner(tables.chain(), base, zero_clusters, nullptr);
   std::vector<std::string> lines;
   for (bool at_end = false; !at_end;) {
     const auto step = planner.next(most_bytes);
@@ -158,7 +158,7 @@ TEST(PullPlanner, TheLastClusterIsFilledUpBehindTheEndOfTheDisk) {
   Tables tables;
   tables.add(kCluster + 24 * kKiB);
   tables.add(kCluster + 24 * kKiB).set(0, data(10, 2));
-  PullPlanner planner(tables.chain(), 2, true);
+  PullPlanner planner(tables.chain(), 2, true, nullptr);
   const auto step = planner.next(kMiB);
   ASSERT_TRUE(step.ok());
   EXPECT_EQ(describe(*step), "copy 0+2  1@640K+88K zero+40K");
@@ -218,7 +218,7 @@ TEST(PullPlanner, PartsOfOneCompressedClusterAreReadOnce) {
   const auto lines = plan(tables, 2);
   EXPECT_EQ(lines, (Lines{"copy 0+2  1@512K from 0K+16K staged 0 1@64K+4K 1@512K from 20K+44K "
                           "staged 0 shared 1@512K from 64K+64K staged 0 shared"}));
-  PullPlanner planner(tables.chain(), 2, true);
+  PullPlanner planner(tables.chain(), 2, true, nullptr);
   EXPECT_EQ(planner.next(kMiB)->piece.staging_bytes, 3000U);
 }
 
@@ -240,7 +240,7 @@ class RandomChain {
 
   /// Executes the plan step by step, with text() for what each sector becomes.
   void pull() {
-    PullPlanner planner(tables_.chain(), base_, zero_clusters_);
+    PullPlanner planner(tables_.chain(), base_, zero_clusters_, nullptr);
     std::uint64_t accounted = 0;
     const std::uint64_t most = 1 + below(32 * kKiB);
     for (bool at_end = false; !at_end;) {

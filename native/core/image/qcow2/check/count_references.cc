@@ -45,7 +45,7 @@ class ReferenceWalk {
     BLOCKPULL_CHECK(count_bitmaps());
     BLOCKPULL_CHECK(count_refcount_blocks());
     return CountedReferences{std::move(counter_.map()), std::move(findings_),
-                             std::move(active_tables_), bitmaps_,
+                             std::move(tables_),        bitmaps_,
                              entries_.allocated(),      entries_.compressed()};
   }
 
@@ -98,9 +98,7 @@ class ReferenceWalk {
                       " among them");
         });
       }
-      if (table.active_uses > 0) {
-        active_tables_.push_back(table);
-      }
+      tables_.push_back(table);
       BLOCKPULL_CHECK(check_overlap(table));
       BLOCKPULL_CHECK(entries_.check(table));
       watch_.reach(first * header_.cluster_size());
@@ -240,7 +238,7 @@ class ReferenceWalk {
   StoredRefcounts& stored_;
   ReferenceCounter counter_;
   EntryCheck entries_;
-  std::vector<L2Table> active_tables_;
+  std::vector<L2Table> tables_;
   std::uint32_t bitmaps_ = 0;
   /// Of the L2 tables so far that begin between clusters.
   std::uint64_t unaligned_bytes_ = 0;

@@ -26,8 +26,8 @@ namespace blockpull::image::qcow2 {
 struct CountedReferences {
   ReferenceMap map;
   Findings findings;
-  /// The L2 tables of the active disk, each once.
-  std::vector<L2Table> active_tables;
+  /// The L2 tables, each once.
+  std::vector<L2Table> tables;
   /// As the header counts them.
   std::uint32_t bitmaps = 0;
   /// Clusters of the active disk with space in the file, and the compressed ones among them.

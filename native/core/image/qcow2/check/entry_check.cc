@@ -78,7 +78,7 @@ Result<void> EntryCheck::check_entry(const L2Table& table, const Entry& entry) {
     return check_allocated(table, entry);
   }
   if (!is_zero && !Subclusters(entry.subclusters).is_sound(false)) {
-    found(FindingCode::kSubclusters, table, entry,
+    found(FindingCode::kSubclusterBitmap, table, entry,
           "it has no cluster, and subclusters are marked allocated");
   }
   return {};
@@ -111,7 +111,7 @@ Result<void> EntryCheck::check_allocated(const L2Table& table, const Entry& entr
   allocated_ += table.active_uses;
   BLOCKPULL_CHECK(check_copied(table, entry));
   if (header_.has_extended_l2() && !Subclusters(entry.subclusters).is_sound(true)) {
-    found(FindingCode::kSubclusters, table, entry,
+    found(FindingCode::kSubclusterBitmap, table, entry,
           "a subcluster is marked both allocated and zero");
   }
   if (!is_aligned(offset, header_.cluster_size())) {

@@ -27,7 +27,7 @@ enum class FindingCode : std::uint8_t {
   kL1Entry,
   kL2Entry,
   kCompressedEntry,
-  kSubclusters,
+  kSubclusterBitmap,
   kSnapshot,
   kBitmap,
   kRefcountBlock,
@@ -65,7 +65,7 @@ inline constexpr std::size_t kCodes = static_cast<std::size_t>(FindingCode::kTra
       return "l2-entry";
     case FindingCode::kCompressedEntry:
       return "compressed-entry";
-    case FindingCode::kSubclusters:
+    case FindingCode::kSubclusterBitmap:
       return "subclusters";
     case FindingCode::kSnapshot:
       return "snapshot";

@@ -18,10 +18,10 @@ Result<bool> CopiedFlags::mend(bool sets, const WalkWatch& watch) {
     BLOCKPULL_TRY(changed, mend_table(active, sets));
     has_changed = changed;
   }
-  for (const L2Table& found : counted_.active_tables) {
+  for (const L2Table& found : counted_.tables) {
     BLOCKPULL_CHECK(watch.check());
     const Table table{found.offset, header.l2_entries(), header.l2_entry_bytes(), false};
-    if (is_only(table, found.uses)) {
+    if (found.active_uses > 0 && is_only(table, found.uses)) {
       BLOCKPULL_TRY(changed, mend_table(table, sets));
       has_changed |= changed;
     }

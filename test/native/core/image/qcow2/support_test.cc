@@ -63,17 +63,6 @@ TEST(Support, WhatCanOnlyBeReadIsRefusedForWriting) {
       {"corrupt bit", [](SampleImage& image) { image.add_incompatible(incompatible::kCorrupt); }},
       {"subclusters",
        [](SampleImage& image) { image.add_incompatible(incompatible::kExtendedL2); }},
-      {"internal snapshots",
-       [](SampleImage& image) {
-         image.set32(field::kSnapshotCount, 1);
-         image.set64(field::kSnapshotsOffset, image.at(5));
-       }},
-      {"bitmaps",
-       [](SampleImage& image) { image.set64(field::kAutoclearFeatures, autoclear::kBitmaps); }},
-      {"bitmaps",
-       [](SampleImage& image) {
-         image.put_extension(kV3HeaderLength, extension::kBitmaps, std::string(24, '\0'));
-       }},
   };
   for (const auto& row : rows) {
     SampleImage image(16);

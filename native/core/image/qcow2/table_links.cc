@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "core/image/qcow2/table_links.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/text.h"
+#include "core/image/qcow2/l2_entry.h"
+
+namespace blockpull::image::qcow2 {
+namespace {
+
+class Distribution {
+ public:
+  Distribution(Qcow2Image& image, const DiskStates& states) : image_(image), states_(states) {}
+
+  Result<void> add(LinkRun run) {
+    const L1Table& l1 = states_.l1(0);
+    while (run.count > 0) {
+      const std::uint64_t l1_index = l1.index_of(run.guest_cluster);
+      LinkRun part = run;
+      part.count = std::min(run.count, l1.first_cluster(l1_index + 1) - run.guest_cluster);
+      BLOCKPULL_CHECK(go_to(l1_index));
+      BLOCKPULL_CHECK(place(part));
+      run.guest_cluster += part.count;
+      run.host_cluster += part.count;
+      run.count -= part.count;
+    }
+    return {};
+  }
+
+  std::vector<TableLinks> finish() {
+    flush();
+    return std::move(links_);
+  }
+
+ private:
+  Result<void> go_to(std::uint64_t l1_index) {
+    if (!here_.empty() && here_.front().l1_index == l1_index) {
+      return {};
+    }
+    flush();
+    BLOCKPULL_TRY(tables, states_.tables_at(l1_index));
+    for (SharedTable& table : tables) {
+      here_.push_back({l1_index, std::move(table), {}});
+    }
+    return {};
+  }
+
+  void flush() {
+    for (TableLinks& links : std::exchange(here_, {})) {
+      if (!links.runs.empty()) {
+        links_.push_back(std::move(links));
+      }
+    }
+  }
+
+  Result<void> place(const LinkRun& part) {
+    if (here_.size() == 1) {
+      append(here_.front(), part, here_.front().table.states.size());
+      return {};
+    }
+    for (std::uint64_t i = 0; i < part.count; ++i) {
+      LinkRun one = part;
+      one.guest_cluster += i;
+      one.host_cluster += i;
+      one.count = 1;
+      BLOCKPULL_CHECK(place_one(one));
+    }
+    return {};
+  }
+
+  /// Links one cluster in each table that lacks it.
+  Result<void> place_one(const LinkRun& one) {
+    std::vector<TableLinks*> lacking;
+    std::uint64_t references = 0;
+    for (TableLinks& links : here_) {
+      BLOCKPULL_TRY(lacks, is_lacking(links, one.guest_cluster));
+      if (lacks) {
+        lacking.push_back(&links);
+        references += links.table.states.size();
+      }
+    }
+    for (TableLinks* links : lacking) {
+      append(*links, one, references);
+    }
+    return lacking.empty()
+               ? Result<void>(allocated_meanwhile(image_.file().path(), one.guest_cluster))
+               : Result<void>();
+  }
+
+  Result<bool> is_lacking(const TableLinks& links, std::uint64_t guest_cluster) {
+    if (links.table.offset == 0) {
+      return true;
+    }
+    const std::uint64_t slot = guest_cluster - states_.l1(0).first_cluster(links.l1_index);
+    BLOCKPULL_TRY(entry, image_.tables().load(links.table.offset + slot * kEntryBytes));
+    return is_absent(entry);
+  }
+
+  static void append(TableLinks& links, LinkRun run, std::uint64_t references) {
+    run.references = references;
+    if (!links.runs.empty()) {
+      LinkRun& last = links.runs.back();
+      if (last.is_continued_by(run)) {
+        last.count += run.count;
+        return;
+      }
+    }
+    links.runs.push_back(run);
+  }
+
+  Qcow2Image& image_;
+  const DiskStates& states_;
+  /// The tables at the L1 index of the last run.
+  std::vector<TableLinks> here_;
+  std::vector<TableLinks> links_;
+};
+
+}  // namespace
+
+Result<std::vector<TableLinks>> distribute_links(Qcow2Image& image, const DiskStates& states,
+                                                 const LinkRuns& runs) {
+  Distribution distribution(image, states);
+  for (const LinkRun& run : runs) {
+    BLOCKPULL_CHECK(distribution.add(run));
+  }
+  return distribution.finish();
+}
+
+Error allocated_meanwhile(const std::string& path, std::uint64_t guest_cluster) {
+  return make_error(ErrorKind::kImageCorrupt,
+                    text("guest cluster ", guest_cluster, " of '", path,
+                         "' was allocated by another program during the pull; its entry was "
+                         "not overwritten, so find out which program writes to the image"))
+      .with_path(path);
+}
+
+}  // namespace blockpull::image::qcow2

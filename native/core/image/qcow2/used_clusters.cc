@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "core/image/qcow2/used_clusters.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/bytes.h"
+#include "core/base/checked.h"
+#include "core/base/text.h"
+#include "core/image/qcow2/check/count_references.h"
+#include "core/image/qcow2/disk_states.h"
+#include "core/image/qcow2/support.h"
+
+namespace blockpull::image::qcow2 {
+namespace {
+
+Error damaged(Qcow2Image& image, const std::string& what) {
+  const std::string& path = image.file().path();
+  return make_error(ErrorKind::kImageCorrupt, text("image '", path, "' is damaged: ", what, "; ",
+                                                   repair_advice(image.header())))
+      .with_path(path);
+}
+
+Result<void> check_findings(Qcow2Image& image, const Findings& findings) {
+  for (const Finding& finding : findings.list()) {
+    if (severity_of(finding.code) == Severity::kError ||
+        finding.code == FindingCode::kSharedTable) {
+      return damaged(image, finding.message);
+    }
+  }
+  return {};
+}
+
+/// Checks that all references to the clusters of a table are known to mean the table.
+Result<void> check_alone(Qcow2Image& image, const ReferenceMap& map, std::uint64_t offset,
+                         std::uint64_t bytes, std::uint64_t uses, const char* what) {
+  const std::uint64_t cluster_size = image.cluster_size();
+  const std::uint64_t end = divide_up(offset + bytes, cluster_size);
+  for (std::uint64_t cluster = offset / cluster_size; cluster < end; ++cluster) {
+    if (map.count(cluster) != uses) {
+      return damaged(
+          image, text(what, " lies in host cluster ", cluster, ", which something else uses too"));
+    }
+  }
+  return {};
+}
+
+Result<void> check_tables(Qcow2Image& image, const CountedReferences& counted) {
+  const Header& header = image.header();
+  const std::uint64_t cluster_size = header.cluster_size();
+  BLOCKPULL_CHECK(check_alone(image, counted.map, 0, cluster_size, 1, "the header"));
+  BLOCKPULL_CHECK(check_alone(image, counted.map, header.refcount_table_offset,
+                              header.refcount_table_clusters * cluster_size, 1,
+                              "the refcount table"));
+  BLOCKPULL_TRY(states, DiskStates::open(image));
+  for (std::size_t state = 0; state < states.count(); ++state) {
+    const L1Table& l1 = states.l1(state);
+    BLOCKPULL_CHECK(check_alone(image, counted.map, l1.offset(), l1.bytes(), 1, "an L1 table"));
+  }
+  for (const L2Table& table : counted.tables) {
+    BLOCKPULL_CHECK(
+        check_alone(image, counted.map, table.offset, cluster_size, table.uses, "an L2 table"));
+  }
+  return {};
+}
+
+/// Looks for an entry of the table for which `is_wanted` holds, and gives its cluster.
+template <typename IsSought>
+Result<std::optional<std::uint64_t>> find_entry(Qcow2Image& image, std::uint64_t offset,
+                                                std::uint64_t entries, std::uint64_t entry_bytes,
+                                                const IsSought& is_sought) {
+  for (std::uint64_t index = 0; index < entries;) {
+    BLOCKPULL_TRY(view, image.tables().view(offset + index * entry_bytes));
+    const std::uint64_t end = std::min<std::uint64_t>(entries, index + view.size() / entry_bytes);
+    for (std::uint64_t at = 0; index < end; ++index, at += entry_bytes) {
+      const auto entry = be_at<std::uint64_t>(view, at);
+      const std::uint64_t cluster = (entry & kOffsetMask) / image.cluster_size();
+      if (cluster != 0 && is_sought(entry, cluster)) {
+        return std::optional(cluster);
+      }
+    }
+  }
+  return std::optional<std::uint64_t>();
+}
+
+}  // namespace
+
+Result<ReferenceMap> find_used_clusters(Qcow2Image& image, const IsWanted& is_wanted) {
+  const Header& header = image.header();
+  if (header.snapshot_count == 0 && !header.bitmaps) {
+    return find_references(image, is_wanted);
+  }
+  BLOCKPULL_TRY(file_size, image.file().size());
+  StoredRefcounts stored(image, file_size);
+  BLOCKPULL_TRY(counted, count_references(image, stored, WalkWatch(is_wanted)));
+  BLOCKPULL_CHECK(check_findings(image, counted.findings));
+  BLOCKPULL_CHECK(check_tables(image, counted));
+  return std::move(counted.map);
+}
+
+Result<std::optional<std::uint64_t>> first_in_active_disk(
+    Qcow2Image& image, const std::unordered_set<std::uint64_t>& clusters) {
+  const Header& header = image.header();
+  const L1Table l1 = image.l1_table();
+  const auto is_table = [&](std::uint64_t, std::uint64_t cluster) {
+    return clusters.contains(cluster);
+  };
+  const auto is_data = [&](std::uint64_t entry, std::uint64_t cluster) {
+    return (entry & kCompressed) == 0 && clusters.contains(cluster);
+  };
+  BLOCKPULL_TRY(table, find_entry(image, l1.offset(), l1.entries(), kEntryBytes, is_table));
+  if (table) {
+    return table;
+  }
+  for (std::uint64_t index = 0; index < l1.entries(); ++index) {
+    BLOCKPULL_TRY(entry, image.tables().load(l1.entry_at(index)));
+    if ((entry & kOffsetMask) == 0) {
+      continue;
+    }
+    BLOCKPULL_TRY(data, find_entry(image, entry & kOffsetMask, header.l2_entries(),
+                                   header.l2_entry_bytes(), is_data));
+    if (data) {
+      return data;
+    }
+  }
+  return std::optional<std::uint64_t>();
+}
+
+}  // namespace blockpull::image::qcow2
