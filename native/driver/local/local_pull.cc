@@ -17,6 +17,10 @@ constexpr Nanoseconds kCheckpointInterval{5'000'000'000};
 /// Most entries without bytes (zero clusters) before a checkpoint, to keep each commit short.
 constexpr std::uint64_t kCheckpointClusters = 131072;
 
+/// Most entries to write in all states of the disk before a checkpoint: a commit holds them in
+/// memory.
+constexpr std::uint64_t kCheckpointEntries = 1048576;
+
 /// Seconds of work to plan ahead under a bandwidth limit.
 constexpr std::uint64_t kSecondsAhead = 4;
 
@@ -191,6 +195,7 @@ bool LocalPull::wants_commit() const {
   }
   const std::uint64_t bytes = link_clusters_ * target_->chain.active().cluster_size();
   return bytes >= limits::kCheckpoint || link_clusters_ >= kCheckpointClusters ||
+         link_clusters_ * target_->states->count() >= kCheckpointEntries ||
          host_->clock().now() - links_since_ >= kCheckpointInterval;
 }
 

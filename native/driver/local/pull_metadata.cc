@@ -182,7 +182,7 @@ Result<std::string> PullMetadata::clear_tail() {
   BLOCKPULL_TRY(tails, image::qcow2::find_disk_tails(active, *target_.states));
   std::string warning;
   for (const image::qcow2::DiskTail& tail : tails) {
-    if (tail.is_compressed) {
+    if (!tail.can_be_cleared) {
       warning = image::qcow2::warning_of(active.file().path(), active, tail);
     } else {
       // If we die here, or before the next flush, the next open sees some of these bytes or zeros.

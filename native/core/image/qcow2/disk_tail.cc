@@ -2,11 +2,12 @@
 
 #include "core/image/qcow2/disk_tail.h"
 
-#include <algorithm>
+#include <map>
 #include <vector>
 
 #include "core/base/bytes.h"
 #include "core/base/text.h"
+#include "core/image/qcow2/check/stored_refcounts.h"
 #include "core/image/qcow2/table_walk.h"
 
 namespace blockpull::image::qcow2 {
@@ -22,11 +23,12 @@ std::uint64_t tail_length(const Header& header) {
 
 /// `last`: the last sector of the disk. Absent if only zeros are behind it.
 Result<std::optional<DiskTail>> tail_behind(Qcow2Image& image, Extent last) {
-  DiskTail tail{last.host.value, tail_length(image.header()), last.status == Status::kCompressed};
-  if (tail.is_compressed) {
+  DiskTail tail{last.host.value, tail_length(image.header()), true};
+  if (last.status == Status::kCompressed) {
     // A stream has no subclusters.
     last.offset_in_cluster = image.virtual_size() % image.cluster_size();
     tail.length = image.cluster_size() - last.offset_in_cluster;
+    tail.can_be_cleared = false;
   } else {
     last.host.value += kSector;
     tail.host_offset += kSector;
@@ -49,32 +51,51 @@ Result<Extent> last_sector(Qcow2Image& image, const DiskStates& states, std::uin
       .extent;
 }
 
+/// How many states of the disk have the tail.
+struct SharedTail {
+  DiskTail tail;
+  std::uint64_t states = 0;
+};
+
+/// A tail may be cleared if nothing but these states refers to its cluster.
+Result<std::vector<DiskTail>> clearable(Qcow2Image& image,
+                                        const std::map<std::uint64_t, SharedTail>& found) {
+  std::vector<DiskTail> tails;
+  BLOCKPULL_TRY(file_size, image.file().size());
+  StoredRefcounts stored(image, file_size);
+  for (const auto& [offset, shared] : found) {
+    BLOCKPULL_TRY(refcount, stored.at(offset / image.cluster_size()));
+    tails.push_back(shared.tail);
+    tails.back().can_be_cleared &= refcount == shared.states;
+  }
+  return tails;
+}
+
 }  // namespace
 
 Result<std::vector<DiskTail>> find_disk_tails(Qcow2Image& image, const DiskStates& states) {
-  std::vector<DiskTail> tails;
   const Header& header = image.header();
   if (tail_length(header) == 0) {
-    return tails;
+    return std::vector<DiskTail>();
   }
   const L1Table& l1 = states.l1(0);
   BLOCKPULL_TRY(tables,
                 states.tables_at(l1.index_of((header.virtual_size() - 1) / header.cluster_size())));
+  // By offset in the file.
+  std::map<std::uint64_t, SharedTail> found;
   for (const SharedTable& table : tables) {
     if (table.offset == 0) {
       continue;
     }
     BLOCKPULL_TRY(last, last_sector(image, states, table.offset));
     BLOCKPULL_TRY(tail, tail_behind(image, last));
-    const bool is_new =
-        tail && std::none_of(tails.begin(), tails.end(), [&](const DiskTail& known) {
-          return known.host_offset == tail->host_offset;
-        });
-    if (is_new) {
-      tails.push_back(*tail);
+    if (tail) {
+      SharedTail& shared = found[tail->host_offset];
+      shared.tail = *tail;
+      shared.states += table.states.size();
     }
   }
-  return tails;
+  return clearable(image, found);
 }
 
 std::string warning_of(const std::string& path, const Qcow2Image& image, const DiskTail& tail) {

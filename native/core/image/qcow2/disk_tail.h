@@ -27,7 +27,8 @@ struct DiskTail {
   /// Offset in the file and length in bytes; if it is compressed, inside the stream.
   std::uint64_t host_offset = 0;
   std::uint64_t length = 0;
-  bool is_compressed = false;
+  /// Not if it is compressed, or if something else may use the cluster.
+  bool can_be_cleared = true;
 };
 
 /// That of each state's last cluster, each host cluster once. Without those that have only zeros.
@@ -38,7 +39,7 @@ struct DiskTail {
 [[nodiscard]] std::string warning_of(const std::string& path, const Qcow2Image& image,
                                      const DiskTail& tail);
 
-/// Writes zeros over a tail that is not compressed; not yet durable. A crash may leave any part of
+/// Writes zeros over a tail that can be cleared; not yet durable. A crash may leave any part of
 /// that, but no guest byte is in it.
 [[nodiscard]] Result<void> clear_disk_tail(Qcow2Image& image, const DiskTail& tail);
 
