@@ -4,12 +4,11 @@
 // deliberately damaged images, is written to disk; `qemu-img check` and `qemu-img compare` must
 // agree with the checker about each.
 
-#include <fstream>
-
 #include <gtest/gtest.h>
 
 #include "core/base/text.h"
 #include "driver/crash_judge.h"
+#include "faults/stored_content.h"
 #include "files/temp_folder.h"
 #include "files/test_seed.h"
 
@@ -19,27 +18,10 @@ namespace {
 using faults::BackingFiles;
 using faults::Content;
 using faults::CrashWalk;
+using faults::exit_code;
 using faults::RecordedDisk;
+using faults::store;
 using faults::Verdict;
-
-int exit_code(const std::string& command) {
-  const int status = std::system((command + " >/dev/null 2>&1").c_str());
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-void store(const Content& content, const std::string& path) {
-  std::ofstream out(path, std::ios::binary);
-  for (std::uint64_t at = content.next_data(0); at < content.size();) {
-    const std::uint64_t end = content.next_hole(at);
-    const std::vector<std::byte> bytes = content.read(at, end - at);
-    out.seekp(static_cast<std::streamoff>(at));
-    out.write(reinterpret_cast<const char*>(bytes.data()),
-              static_cast<std::streamsize>(bytes.size()));
-    at = content.next_data(end);
-  }
-  out.close();
-  std::filesystem::resize_file(path, content.size());
-}
 
 /// 0: clean, 2: corrupt, 3: leaks only, as qemu-img counts them: up to the end of the file.
 int check_code(const Content& image, const Verdict& verdict, std::uint64_t cluster_size) {
