@@ -30,6 +30,8 @@ export interface GuestOptions {
   readonly qmpSockets?: readonly string[]
   /** Further arguments for QEMU, such as -name. */
   readonly arguments?: readonly string[]
+  /** The `savevm` snapshot that the guest goes on from, in place of a boot. */
+  readonly loadvm?: string
 }
 
 export interface LoopReport {
@@ -56,7 +58,7 @@ export function qcow2Nodes(path: string, name = 'disk'): Blockdev[] {
   ]
 }
 
-/** Boots a guest; resolves once it takes orders. */
+/** Boots a guest; resolves once it takes orders. One that goes on from a snapshot takes them at once. */
 export async function startGuest(options: GuestOptions): Promise<Guest> {
   const accelerator = readAccelerator()
   const startedAt = performance.now()
@@ -64,6 +66,7 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
   const line = leashed(qemuProgram('qemu-system-x86_64'), qemuArguments(options, accelerator, log))
   const guest = new Guest(spawn(...line, { stdio: 'pipe' }), accelerator, log)
   try {
+    if (options.loadvm !== undefined) return guest
     const [word, size] = (await guest.nextLine('come up', bootPatienceMs)).split(' ')
     if (word !== 'ready') throw new Error(`the guest came up with '${word} ${size}' in place of 'ready'`)
     guest.diskBytes = Number(size)
@@ -95,6 +98,7 @@ function qemuArguments(options: GuestOptions, accelerator: string, log: string):
     ...['-device', `virtio-blk-pci,drive=${top},id=vda`],
     ...(options.qmpSockets ?? []).flatMap((path) => ['-qmp', `unix:${path},server=on,wait=off`]),
     ...(options.arguments ?? []),
+    ...(options.loadvm === undefined ? [] : ['-loadvm', options.loadvm]),
   ]
 }
 
