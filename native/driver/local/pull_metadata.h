@@ -60,8 +60,8 @@ class PullMetadata {
     std::uint64_t missing_clusters = 0;
   };
 
-  /// Checks the active image of a target that has work, and sets the states to fill; writes nothing.
-  /// kCancelled if nobody wants the pull any more.
+  /// Checks the active image of a target that has work, and sets the states to fill; writes
+  /// nothing. kCancelled if nobody wants the pull any more.
   [[nodiscard]] static Result<std::unique_ptr<PullMetadata>> open(PullTarget& target,
                                                                   const IsWanted& is_wanted);
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Goal: after a power failure at any time of a pull into an image with internal snapshots, the image
-// is sound, the disk and every snapshot read the same bytes, and the next pull finishes without a
-// leak. Method: as crash_test.cc, over random images that QEMU's tools make. Each state of the disk
-// is read by the tests' own reader (faults::read_disk), with the L1 table of that state put into the
-// header. The refcounts are judged by the library's check, which check/agreement.test.ts holds
-// against qemu-img; the completed pulls also by qemu-img itself.
+// Goal: after a power failure at any time of a pull into an image with internal snapshots, the
+// image is sound, the disk and every snapshot read the same bytes, and the next pull finishes
+// without a leak. Method: as crash_test.cc, over random images that QEMU's tools make. Each state
+// of the disk is read by the tests' own reader (faults::read_disk), with the L1 table of that state
+// put into the header. The refcounts are judged by the library's check, which
+// check/agreement.test.ts holds against qemu-img; the completed pulls also by qemu-img itself.
 
 #include <gtest/gtest.h>
 

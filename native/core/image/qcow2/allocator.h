@@ -41,7 +41,8 @@ namespace blockpull::image::qcow2 {
 class Allocator {
  public:
   /// Reads and checks all metadata of `image`; writes nothing. kImageCorrupt also if a refcount is
-  /// below the number of references, or so far above it that only a repair can mend it. kCancelled if nobody wants the result any more.
+  /// below the number of references, or above it in a way that only a repair can mend. kCancelled
+  /// if nobody wants the result any more.
   [[nodiscard]] static Result<Allocator> open(Qcow2Image& image, const IsWanted& is_wanted);
 
   /// From now on the file's bytes from `offset` on are not ours. Nothing is reserved there. Where
