@@ -32,15 +32,22 @@ Result<void> check_findings(Qcow2Image& image, const Findings& findings) {
   return {};
 }
 
+/// A part of the image that a pull relies on.
+struct Table {
+  std::uint64_t offset = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t references = 1;
+  const char* what = "";
+};
+
 /// Checks that all references to the clusters of a table are known to mean the table.
-Result<void> check_alone(Qcow2Image& image, const ReferenceMap& map, std::uint64_t offset,
-                         std::uint64_t bytes, std::uint64_t uses, const char* what) {
+Result<void> check_alone(Qcow2Image& image, const ReferenceMap& map, const Table& table) {
   const std::uint64_t cluster_size = image.cluster_size();
-  const std::uint64_t end = divide_up(offset + bytes, cluster_size);
-  for (std::uint64_t cluster = offset / cluster_size; cluster < end; ++cluster) {
-    if (map.count(cluster) != uses) {
-      return damaged(
-          image, text(what, " lies in host cluster ", cluster, ", which something else uses too"));
+  const std::uint64_t end = divide_up(table.offset + table.bytes, cluster_size);
+  for (std::uint64_t cluster = table.offset / cluster_size; cluster < end; ++cluster) {
+    if (map.count(cluster) != table.references) {
+      return damaged(image, text(table.what, " lies in host cluster ", cluster,
+                                 ", which something else uses too"));
     }
   }
   return {};
@@ -49,23 +56,22 @@ Result<void> check_alone(Qcow2Image& image, const ReferenceMap& map, std::uint64
 Result<void> check_tables(Qcow2Image& image, const CountedReferences& counted) {
   const Header& header = image.header();
   const std::uint64_t cluster_size = header.cluster_size();
-  BLOCKPULL_CHECK(check_alone(image, counted.map, 0, cluster_size, 1, "the header"));
-  BLOCKPULL_CHECK(check_alone(image, counted.map, header.refcount_table_offset,
-                              header.refcount_table_clusters * cluster_size, 1,
-                              "the refcount table"));
+  const auto check = [&](const Table& table) { return check_alone(image, counted.map, table); };
+  BLOCKPULL_CHECK(check({0, cluster_size, 1, "the header"}));
+  BLOCKPULL_CHECK(check({header.refcount_table_offset,
+                         header.refcount_table_clusters * cluster_size, 1, "the refcount table"}));
   BLOCKPULL_TRY(states, DiskStates::open(image));
   for (std::size_t state = 0; state < states.count(); ++state) {
     const L1Table& l1 = states.l1(state);
-    BLOCKPULL_CHECK(check_alone(image, counted.map, l1.offset(), l1.bytes(), 1, "an L1 table"));
+    BLOCKPULL_CHECK(check({l1.offset(), l1.bytes(), 1, "an L1 table"}));
   }
   for (const L2Table& table : counted.tables) {
-    BLOCKPULL_CHECK(
-        check_alone(image, counted.map, table.offset, cluster_size, table.uses, "an L2 table"));
+    BLOCKPULL_CHECK(check({table.offset, cluster_size, table.uses, "an L2 table"}));
   }
   return {};
 }
 
-/// Looks for an entry of the table for which `is_wanted` holds, and gives its cluster.
+/// Looks for an entry of the table for which `is_sought` holds, and gives its cluster.
 template <typename IsSought>
 Result<std::optional<std::uint64_t>> find_entry(Qcow2Image& image, std::uint64_t offset,
                                                 std::uint64_t entries, std::uint64_t entry_bytes,
