@@ -5,8 +5,8 @@
 //     host cluster i ──▶ refcount table [i / per_block] ──▶ block, entry [i % per_block]
 //                                        0: no block, every refcount in its range is 0
 //
-// Only the values 0 and 1 are ever written: a pull takes and frees only clusters of its own. Thread
-// rule: one thread at a time.
+// A pull writes only the values 0 and 1, since it takes and frees only clusters of its own. A repair
+// lowers refcounts to any value. Thread rule: one thread at a time.
 
 #pragma once
 
@@ -37,7 +37,7 @@ class Refcounts {
   /// Host offset of block `index`, 0 if there is none. kImageCorrupt if it cannot be a block.
   [[nodiscard]] Result<std::uint64_t> block_offset(std::uint64_t index);
 
-  /// Sets every refcount of `range` to 0 or 1, in existing blocks.
+  /// Sets every refcount of `range` to `value`, in existing blocks.
   [[nodiscard]] Result<void> set(ClusterRange range, std::uint64_t value);
 
   /// Calls `visit(clusters, entries)` for every slice of block `index`: the raw bytes of the
