@@ -37,10 +37,11 @@ Result<std::optional<std::uint64_t>> begin_of_foreign(Qcow2Image& image,
   return owner == TrailingOwner::kForeign ? std::optional(use.offset) : std::nullopt;
 }
 
-/// New tables go behind the image. An entry may refer to that place, or another program's bytes may
-/// be there.
-Result<void> check_room(const std::string& path, const Findings& findings,
+/// New tables go behind the file. An entry may refer to that place, and another program may look
+/// for its bytes at the end. But what is behind a dirty image is the last writer's: it was killed.
+Result<void> check_room(Qcow2Image& image, const Findings& findings,
                         std::optional<std::uint64_t> foreign) {
+  const std::string& path = image.file().path();
   if (findings.count(FindingCode::kReferenceOutside) > 0) {
     return make_error(ErrorKind::kImageCorrupt,
                       text("image '", path,
@@ -49,7 +50,7 @@ Result<void> check_room(const std::string& path, const Findings& findings,
                            "'qemu-img convert' copies what can be read"))
         .with_path(path);
   }
-  if (foreign) {
+  if (foreign && (image.header().incompatible & incompatible::kDirty) == 0) {
     return make_error(ErrorKind::kFeatureUnsupported,
                       text("image '", path, "' ends at ", *foreign,
                            ", and bytes of another program follow; its refcounts can only be "
@@ -71,7 +72,7 @@ Result<void> mend(Qcow2Image& image, StoredRefcounts& stored, const CountedRefer
   TargetRefcounts targets(counted.map, stored, may_lower);
   BLOCKPULL_TRY(foreign, begin_of_foreign(image, counted.map));
   if (rebuilds) {
-    BLOCKPULL_CHECK(check_room(image.file().path(), findings, foreign));
+    BLOCKPULL_CHECK(check_room(image, findings, foreign));
   }
   BLOCKPULL_CHECK(clear_unknown_autoclear(image));
   CopiedFlags flags(image, counted, targets);
