@@ -98,7 +98,7 @@ async function repairComplaints(original: string, path: string, scope: 'leaks' |
     complaints.push(`left: ${left.map(({ message }) => message).join('; ')}`)
   }
   if (after.errors > before.errors) complaints.push(`${after.errors} errors, before ${before.errors}`)
-  after.errors + after.leaks === 0 ? (figures.whole += 1) : (figures.left += 1)
+  figures[after.errors + after.leaks === 0 ? 'whole' : 'left'] += 1
   complaints.push(...(await contentComplaints(original, path)))
   const digest = digestOf(path)
   const again = await checked(path, scope)

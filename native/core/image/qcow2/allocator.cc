@@ -54,7 +54,7 @@ Result<void> Allocator::check_refcounts(const ReferenceMap& references) {
     return make_error(
                ErrorKind::kImageCorrupt,
                text("'", image_.file().path(), "' refers to host cluster ", references.end() - 1,
-                    ", its refcount table ends at ", covered, "; ", repair_advice(image_.header())))
+                    ", its refcount table ends at ", covered, "; ", kRepairAdvice))
         .with_path(image_.file().path());
   }
   for (std::uint64_t index = 0; index < refcounts_.table_entries(); ++index) {
@@ -67,7 +67,7 @@ Error Allocator::low_refcount(std::uint64_t cluster, std::uint64_t refcount) con
   const std::string& path = image_.file().path();
   return make_error(ErrorKind::kImageCorrupt,
                     text("host cluster ", cluster, " of '", path, "' is in use but has refcount ",
-                         refcount, "; ", repair_advice(image_.header())))
+                         refcount, "; ", kRepairAdvice))
       .with_path(path);
 }
 
