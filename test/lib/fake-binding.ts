@@ -61,6 +61,7 @@ export const soundReport: NativeCheckReport = {
   snapshots: 0,
   bitmaps: 0,
   imageEnd: 60n * mebibyte,
+  repaired: null,
 }
 
 export const plainInfo: NativeImageInfo = {

@@ -35,7 +35,9 @@ describe('a call that the addon refuses', () => {
   ] as const)('%s rejects with the code', async (name, native) => {
     const { binding, ...calls } = fresh()
     binding.failures.set(native, failure('NOT_FOUND', { errno: 2, path: 'a.qcow2' }))
-    const refused = name === 'createImage' ? calls.createImage('a.qcow2', { size: 1 }) : calls[name]('a.qcow2')
+    const call: (path: string) => Promise<unknown> =
+      name === 'createImage' ? (path) => calls.createImage(path, { size: 1 }) : calls[name]
+    const refused = call('a.qcow2')
     await expect(refused).rejects.toMatchObject({ code: 'NOT_FOUND', errno: 2, path: 'a.qcow2' })
   })
 })

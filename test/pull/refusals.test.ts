@@ -235,8 +235,8 @@ describe('an unsupported feature of the active image', () => {
 
   test.each([
     ['an unknown incompatible bit', 1n << 40n, /feature/],
-    ['the dirty bit', 1n, /dirty bit.*qemu-img check -r all/],
-    ['the corrupt bit', 2n, /corrupt bit.*qemu-img check -r all/],
+    ['the dirty bit', 1n, /dirty bit.*blockpull check --repair all/],
+    ['the corrupt bit', 2n, /corrupt bit.*blockpull check --repair all/],
   ])('%s', async (_title, bits, sentence) => {
     const { top } = await overlay()
     overwrite(top, 72, bigEndian(bits, 8))

@@ -186,7 +186,7 @@ test('a guest that was saved, whose image has a cluster without a refcount: the 
   await expect(domain.blockPull('vda')).rejects.toMatchObject({
     code: 'IMAGE_CORRUPT',
     message: expect.stringMatching(
-      /run 'qemu-img check -r all' on it; .* while the guest was migrated or saved .*shut the guest off first$/,
+      /run 'blockpull check --repair all' on it; .* while the guest was migrated or saved .*shut the guest off first$/,
     ),
   })
   expect((await domain.plan('vda')).refusals).toMatchObject([{ code: 'IMAGE_CORRUPT' }])

@@ -64,6 +64,10 @@ Result<std::unique_ptr<io::PosixFile>> open_anew(const io::PosixFile& repaired) 
 Result<RepairReport> repair_file(std::unique_ptr<io::PosixFile> locked, qcow2::RepairScope scope,
                                  const WalkWatch& watch) {
   io::PosixFile& file = *locked;
+  // What is read must be what the disk has. A killed process leaves its last writes in memory
+  // only, and after a failed flush the memory shows bytes that the disk has lost.
+  BLOCKPULL_CHECK(file.sync());
+  file.forget_cached_pages();
   BLOCKPULL_TRY(image, Qcow2Image::open_metadata(std::move(locked)));
   BLOCKPULL_TRY(found, qcow2::repair(*image, scope, watch));
   BLOCKPULL_TRY(anew, open_anew(file));
@@ -100,6 +104,12 @@ Result<RepairReport> repair_image(const std::string& path, std::optional<Format>
   BLOCKPULL_TRY(file, io::PosixFile::open(path, io::Access::kReadWrite));
   BLOCKPULL_CHECK(check_format(*file, format));
   BLOCKPULL_CHECK(io::lock_image(*file, io::LockRole::kWriter));
+  if (!io::leads_to(path, file->id())) {
+    return make_error(ErrorKind::kLocked,
+                      text("file '", path,
+                           "' was replaced by another file while it was being opened; try again"))
+        .with_path(path);
+  }
   auto report = repair_file(std::move(file), scope, watch);
   return report.ok() ? std::move(report) : explain(std::move(report).error(), format);
 }

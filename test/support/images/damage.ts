@@ -56,6 +56,7 @@ function entriesOf(bytes: Buffer): number[] {
   walkL1(offsetAt(40), bytes.readUInt32BE(36))
   walkL1(offsetAt(48), (bytes.readUInt32BE(56) * clusterSize) / 8)
   const snapshots = offsetAt(64)
-  if (bytes.readUInt32BE(60) > 0) walkL1(offsetAt(snapshots), bytes.readUInt32BE(snapshots + 8))
+  const hasSnapshot = bytes.readUInt32BE(60) > 0 && snapshots + 12 <= bytes.length
+  if (hasSnapshot) walkL1(offsetAt(snapshots), bytes.readUInt32BE(snapshots + 8))
   return [...found]
 }

@@ -61,7 +61,7 @@ Result<void> Allocator::check_refcounts(const ReferenceMap& references) {
     return make_error(
                ErrorKind::kImageCorrupt,
                text("'", image_.file().path(), "' refers to host cluster ", references.end() - 1,
-                    ", its refcount table ends at ", covered, "; ", repair_advice(image_.header())))
+                    ", its refcount table ends at ", covered, "; ", kRepairAdvice))
         .with_path(image_.file().path());
   }
   for (std::uint64_t index = 0; index < refcounts_.table_entries(); ++index) {
@@ -72,8 +72,8 @@ Result<void> Allocator::check_refcounts(const ReferenceMap& references) {
 
 Error Allocator::wrong_refcount(std::uint64_t cluster, const std::string& is) const {
   const std::string& path = image_.file().path();
-  return make_error(ErrorKind::kImageCorrupt, text("host cluster ", cluster, " of '", path, "' ",
-                                                   is, "; ", repair_advice(image_.header())))
+  return make_error(ErrorKind::kImageCorrupt,
+                    text("host cluster ", cluster, " of '", path, "' ", is, "; ", kRepairAdvice))
       .with_path(path);
 }
 

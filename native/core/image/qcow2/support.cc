@@ -40,14 +40,6 @@ bool owns_all_space(const Header& header) {
          std::all_of(header.extensions.begin(), header.extensions.end(), &is_known);
 }
 
-std::string repair_advice(const Header& header) {
-  return header.snapshot_count != 0 && has_bitmaps(header)
-             ? "it has snapshots and bitmaps, and 'qemu-img check -r' would delete the snapshots, "
-               "so "
-               "remove the bitmaps first"
-             : "run 'qemu-img check -r all' on it";
-}
-
 Result<void> check_readable(const Header& header, const std::string& path) {
   if (header.crypt_method != 0) {
     return refuse(path,
@@ -65,11 +57,11 @@ Result<void> check_writable(const Header& header, const std::string& path) {
   BLOCKPULL_CHECK(check_readable(header, path));
   if ((header.incompatible & incompatible::kCorrupt) != 0) {
     return refuse(path, "is marked corrupt (the corrupt bit), and writing to it is",
-                  text("; ", repair_advice(header)));
+                  text("; ", kRepairAdvice));
   }
   if ((header.incompatible & incompatible::kDirty) != 0) {
     return refuse(path, "was not closed properly (the dirty bit), and writing to it is",
-                  text("; ", repair_advice(header)));
+                  text("; ", kRepairAdvice));
   }
   if (header.has_extended_l2()) {
     return refuse(path, "has extended L2 entries (subclusters), and writing to it is", "");

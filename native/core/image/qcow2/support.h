@@ -6,15 +6,15 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "core/base/result.h"
 #include "core/image/qcow2/header.h"
 
 namespace blockpull::image::qcow2 {
 
-/// What to do about damage: "run 'qemu-img check -r all' on it", unless that would delete the
-/// image's snapshots (QEMU 7.2 does so where there are bitmaps).
-[[nodiscard]] std::string repair_advice(const Header& header);
+/// What to do about damage.
+inline constexpr std::string_view kRepairAdvice = "run 'blockpull check --repair all' on it";
 
 /// Whether every extension and autoclear bit is known. If not, something unknown may own space that
 /// nothing known refers to.

@@ -17,8 +17,8 @@ namespace {
 
 Error damaged(Qcow2Image& image, const std::string& what) {
   const std::string& path = image.file().path();
-  return make_error(ErrorKind::kImageCorrupt, text("image '", path, "' is damaged: ", what, "; ",
-                                                   repair_advice(image.header())))
+  return make_error(ErrorKind::kImageCorrupt,
+                    text("image '", path, "' is damaged: ", what, "; ", kRepairAdvice))
       .with_path(path);
 }
 

@@ -101,7 +101,6 @@ Result<void> EntryCheck::check_compressed(const L2Table& table, const Entry& ent
     return {};
   }
   const CompressedCluster cluster = decode_compressed(entry.word, header_.cluster_bits);
-  counter_.map().note_compressed(cluster);
   return counter_.add(
       {cluster.offset, cluster.length, "a compressed cluster", entry.place, table.uses, true});
 }

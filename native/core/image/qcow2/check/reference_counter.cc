@@ -37,7 +37,9 @@ Result<void> ReferenceCounter::add(const Reference& reference) {
     return {};
   }
   const std::uint64_t end = reference.offset + reference.bytes;
-  if (!reference.is_compressed) {
+  if (reference.is_compressed) {
+    map_.note_compressed({reference.offset, reference.bytes});
+  } else {
     map_.note_plain_end(end);
   }
   const std::uint64_t last = (end - 1) >> cluster_bits_;

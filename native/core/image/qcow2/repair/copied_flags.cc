@@ -46,8 +46,16 @@ bool CopiedFlags::is_only(const Table& table, std::uint64_t references) const {
 
 Result<bool> CopiedFlags::mend_table(const Table& table, bool sets) {
   BLOCKPULL_TRY(file_size, image_.file().size());
-  bool has_changed = false;
   const std::uint64_t end = table.offset + table.entries * table.entry_bytes;
+  if (table.offset >= file_size) {
+    return false;
+  }
+  // A small file can have millions of tables in holes.
+  BLOCKPULL_TRY(hole, image_.file().is_hole(table.offset, end - table.offset));
+  if (hole) {
+    return false;
+  }
+  bool has_changed = false;
   for (std::uint64_t at = table.offset; at < std::min(end, file_size);) {
     BLOCKPULL_TRY(view, image_.tables().view(at));
     const auto part = view.first(std::min<std::uint64_t>(view.size(), end - at));

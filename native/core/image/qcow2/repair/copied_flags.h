@@ -6,7 +6,8 @@
 // costs a copy. So
 //
 //     clear    flags of clusters whose refcount will not be 1     before the refcounts change
-//     set      flags of clusters whose refcount is 1              after they have changed
+//     set      flags of clusters whose refcount is 1              after they have changed, and only
+//                                                                 if everything is understood
 //
 // Only flags change. A table that something else refers to as well is left alone: its bytes may be
 // data.

@@ -16,11 +16,15 @@ constexpr std::size_t kMostFreed = 16384;
 
 class Lowering {
  public:
-  Lowering(Qcow2Image& image, StoredRefcounts& stored, TargetRefcounts& targets)
-      : image_(image), refcounts_(image), stored_(stored), targets_(targets) {}
+  Lowering(Qcow2Image& image, StoredRefcounts& stored, TargetRefcounts& targets,
+           std::uint64_t kept_from)
+      : image_(image),
+        refcounts_(image),
+        stored_(stored),
+        targets_(targets),
+        kept_from_(kept_from / image.cluster_size()) {}
 
   Result<void> run(const WalkWatch& watch) {
-    BLOCKPULL_CHECK(image_.file().sync());
     for (std::uint64_t cluster = 0; cluster < targets_.end();) {
       BLOCKPULL_CHECK(watch.check());
       BLOCKPULL_TRY(row, stored_.slice_of(cluster));
@@ -30,10 +34,15 @@ class Lowering {
       }
       cluster = end;
     }
+    // If we die here, the next open sees some refcounts lowered; each counts every reference.
     BLOCKPULL_CHECK(image_.file().sync());
     const std::uint64_t cluster_size = image_.cluster_size();
     for (const ClusterRange& range : freed_) {
-      BLOCKPULL_CHECK(image_.file().punch(range.first * cluster_size, range.count * cluster_size));
+      const std::uint64_t end = std::min(range.end(), kept_from_);
+      if (range.first < end) {
+        BLOCKPULL_CHECK(
+            image_.file().punch(range.first * cluster_size, (end - range.first) * cluster_size));
+      }
     }
     return {};
   }
@@ -73,14 +82,16 @@ class Lowering {
   Refcounts refcounts_;
   StoredRefcounts& stored_;
   TargetRefcounts& targets_;
+  /// The first cluster whose space is not released.
+  const std::uint64_t kept_from_;
   std::vector<ClusterRange> freed_;
 };
 
 }  // namespace
 
 Result<void> lower_refcounts(Qcow2Image& image, StoredRefcounts& stored, TargetRefcounts& targets,
-                             const WalkWatch& watch) {
-  return Lowering(image, stored, targets).run(watch);
+                             std::uint64_t kept_from, const WalkWatch& watch) {
+  return Lowering(image, stored, targets, kept_from).run(watch);
 }
 
 }  // namespace blockpull::image::qcow2

@@ -3,9 +3,7 @@
 // Takes back leaks where they are: lowers each refcount that is above its target. To be used if
 // the refcount table and its blocks are sound.
 //
-//     sync ─ lower ─ sync ─ release the space of clusters that are free now
-//
-// The first sync is for the tables: a killed process leaves its last writes in memory only.
+//     lower ─ sync ─ release the space of clusters that are free now
 //
 // Crash story: a crash leaves some refcounts lowered and others not. Each is at least the number of
 // references.
@@ -19,8 +17,10 @@
 
 namespace blockpull::image::qcow2 {
 
-/// Durable when it returns. `stored` is of the same image; what it has read is stale afterwards.
+/// Durable when it returns. `stored` is of the same image; what it has read is stale afterwards. No
+/// space is released from `kept_from` on, in bytes: another program's bytes may be in a leak.
 [[nodiscard]] Result<void> lower_refcounts(Qcow2Image& image, StoredRefcounts& stored,
-                                           TargetRefcounts& targets, const WalkWatch& watch);
+                                           TargetRefcounts& targets, std::uint64_t kept_from,
+                                           const WalkWatch& watch);
 
 }  // namespace blockpull::image::qcow2

@@ -2,6 +2,8 @@
 
 #include "core/image/qcow2/repair/repair.h"
 
+#include <limits>
+#include <optional>
 #include <utility>
 
 #include "core/base/text.h"
@@ -27,28 +29,50 @@ bool needs_rebuild(const Findings& findings) {
          findings.count(FindingCode::kRefcountBlock) > 0;
 }
 
-/// New tables go behind the image, where another program's bytes may be.
-Result<void> check_room(Qcow2Image& image, const ReferenceMap& counted) {
+/// Where another program's bytes may begin, if there are any.
+Result<std::optional<std::uint64_t>> begin_of_foreign(Qcow2Image& image,
+                                                      const ReferenceMap& counted) {
   BLOCKPULL_TRY(use, end_of_use(image, counted));
   BLOCKPULL_TRY(owner, owner_of_trailing(image, use));
-  if (owner != TrailingOwner::kForeign) {
-    return {};
-  }
+  return owner == TrailingOwner::kForeign ? std::optional(use.offset) : std::nullopt;
+}
+
+/// New tables go behind the file. An entry may refer to that place, and another program may look
+/// for its bytes at the end. But what is behind a dirty image is the last writer's: it was killed.
+Result<void> check_room(Qcow2Image& image, const Findings& findings,
+                        std::optional<std::uint64_t> foreign) {
   const std::string& path = image.file().path();
-  return make_error(ErrorKind::kFeatureUnsupported,
-                    text("image '", path, "' ends at ", use.offset,
-                         ", and bytes of another program follow; its refcounts can only be "
-                         "written there, so move these bytes to another file first"))
-      .with_path(path);
+  if (findings.count(FindingCode::kReferenceOutside) > 0) {
+    return make_error(ErrorKind::kImageCorrupt,
+                      text("image '", path,
+                           "' refers to places behind its end, as a file does that was cut short; "
+                           "its refcounts can only be written there, so nothing was repaired; "
+                           "'qemu-img convert' copies what can be read"))
+        .with_path(path);
+  }
+  if (foreign && (image.header().incompatible & incompatible::kDirty) == 0) {
+    return make_error(ErrorKind::kFeatureUnsupported,
+                      text("image '", path, "' ends at ", *foreign,
+                           ", and bytes of another program follow; its refcounts can only be "
+                           "written there, so move these bytes to another file first"))
+        .with_path(path);
+  }
+  return {};
 }
 
 Result<void> mend(Qcow2Image& image, StoredRefcounts& stored, const CountedReferences& counted,
                   const WalkWatch& watch) {
   const Findings& findings = counted.findings;
   const bool may_lower = is_understood(findings) && owns_all_space(image.header());
+  const bool rebuilds = needs_rebuild(findings);
+  const bool lowers = !rebuilds && may_lower && findings.count(Severity::kLeak) > 0;
+  if (!rebuilds && !lowers && findings.count(FindingCode::kCopiedFlag) == 0) {
+    return {};
+  }
   TargetRefcounts targets(counted.map, stored, may_lower);
-  if (needs_rebuild(findings)) {
-    BLOCKPULL_CHECK(check_room(image, counted.map));
+  BLOCKPULL_TRY(foreign, begin_of_foreign(image, counted.map));
+  if (rebuilds) {
+    BLOCKPULL_CHECK(check_room(image, findings, foreign));
   }
   BLOCKPULL_CHECK(clear_unknown_autoclear(image));
   CopiedFlags flags(image, counted, targets);
@@ -57,10 +81,14 @@ Result<void> mend(Qcow2Image& image, StoredRefcounts& stored, const CountedRefer
     // If we die here, the next open sees some flags too few, which is harmless.
     BLOCKPULL_CHECK(image.file().sync());
   }
-  if (needs_rebuild(findings)) {
+  if (rebuilds) {
     BLOCKPULL_CHECK(rebuild_refcounts(image, stored, targets, watch));
-  } else if (may_lower && findings.count(Severity::kLeak) > 0) {
-    BLOCKPULL_CHECK(lower_refcounts(image, stored, targets, watch));
+  } else if (lowers) {
+    const std::uint64_t kept_from = foreign.value_or(std::numeric_limits<std::uint64_t>::max());
+    BLOCKPULL_CHECK(lower_refcounts(image, stored, targets, kept_from, watch));
+  }
+  if (!may_lower) {
+    return {};
   }
   BLOCKPULL_TRY(set, flags.set(watch));
   // If we die here, the next open sees some flags too few, which is harmless.

@@ -43,15 +43,13 @@ TEST(Support, EncryptedImagesAndExternalDataAreNotEvenRead) {
   expect_refused(check_readable(header_of(external), "a.qcow2"), "external data file");
 }
 
-TEST(Support, ARepairIsAdvisedUnlessItWouldDeleteSnapshots) {
-  SampleImage image(16);
-  image.add_incompatible(incompatible::kDirty);
-  expect_refused(check_writable(header_of(image), "a.qcow2"), "run 'qemu-img check -r all' on it");
-  image.set32(field::kSnapshotCount, 1);
-  image.set64(field::kSnapshotsOffset, image.at(5));
-  expect_refused(check_writable(header_of(image), "a.qcow2"), "run 'qemu-img check -r all' on it");
-  image.set64(field::kAutoclearFeatures, autoclear::kBitmaps);
-  expect_refused(check_writable(header_of(image), "a.qcow2"), "remove the bitmaps first");
+TEST(Support, ARepairIsAdvised) {
+  for (const std::uint64_t bit : {incompatible::kDirty, incompatible::kCorrupt}) {
+    SampleImage image(16);
+    image.add_incompatible(bit);
+    expect_refused(check_writable(header_of(image), "a.qcow2"),
+                   "run 'blockpull check --repair all' on it");
+  }
 }
 
 TEST(Support, WhatCanOnlyBeReadIsRefusedForWriting) {
