@@ -15,11 +15,6 @@ Error refuse(const std::string& path, const std::string& feature, const std::str
       .with_path(path);
 }
 
-bool has_bitmaps(const Header& header) {
-  return header.find(extension::kBitmaps) != nullptr ||
-         (header.autoclear & autoclear::kBitmaps) != 0;
-}
-
 bool is_known(const Extension& known) {
   switch (known.type) {
     case extension::kBackingFormat:
