@@ -266,7 +266,10 @@ export type FindingCode =
   | 'shared-table'
   | 'trailing-bytes'
 
-/** What `checkImage` found, after the repair if there was one. `errors` and `leaks` are counted as `qemu-img check` counts them. */
+/**
+ * What `checkImage` found, after the repair if there was one. `errors` and `leaks` are counted as `qemu-img check`
+ * counts them.
+ */
 export interface CheckReport<Size extends number | bigint = number> {
   readonly errors: Size
   readonly leaks: Size

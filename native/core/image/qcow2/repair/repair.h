@@ -3,13 +3,13 @@
 // Mends the refcounts and copied flags of an image. Nothing that a guest or a snapshot reads
 // changes: no offset of any entry, no data, no snapshot, no bitmap.
 //
-//     found                                        kLeaks            kAll
-//     ─────────────────────────────────────────────┼─────────────────┼──────────────────────────────
-//     leaks                                        │ lowered in place, if there are no errors
-//     refcounts too low, refcount blocks           │ nothing         │ all refcounts written anew
-//     copied flags                                 │ nothing         │ cleared first, set last
-//     anything else: entries that cannot be right  │ nothing         │ left; no refcount is lowered,
-//                                                                    │ and no flag is set
+//     found                                       kLeaks            kAll
+//     ────────────────────────────────────────────┼─────────────────┼──────────────────────────────
+//     leaks                                       │ lowered in place, if there are no errors
+//     refcounts too low, refcount blocks          │ nothing         │ all refcounts written anew
+//     copied flags                                │ nothing         │ cleared first, set last
+//     anything else: entries that cannot be right │ nothing         │ left; no refcount is lowered,
+//                                                 │                 │ and no flag is set
 //
 // An entry that cannot be right is never guessed at. It may have meant any cluster, so while there
 // is one, nothing is freed or declared unshared; the same holds for an unknown feature, which may

@@ -37,8 +37,8 @@ struct RepairCase {
   faults::Content image;
   /// Everything in it is understood, so a repair leaves nothing.
   bool is_understood = true;
-  /// A repair that has moved the refcounts may have made it so: a block that was used twice had more
-  /// references than one bit can state.
+  /// A repair that has moved the refcounts may have made it so: a block that was used twice had
+  /// more references than one bit can state.
   bool may_become_understood = false;
 };
 
