@@ -9,12 +9,14 @@
 #include "core/base/limits.h"
 #include "core/image/qcow2/disk_tail.h"
 #include "core/image/qcow2/qcow2_image.h"
+#include "core/image/qcow2/subclusters.h"
 
 namespace blockpull::driver {
 namespace {
 
 using image::qcow2::Allocator;
 using image::qcow2::HeaderEdit;
+using image::qcow2::Subclusters;
 
 /// Room for the tables that even a small image may get, whatever its cluster size.
 constexpr std::uint64_t kSpareRoom = limits::kRefcountTableBytes + 4 * limits::kMiB;
@@ -25,7 +27,7 @@ constexpr std::chrono::milliseconds kTurn{20};
 std::vector<ClusterRange> copies_of(const LinkRuns& links) {
   std::vector<ClusterRange> copies;
   for (const image::qcow2::LinkRun& run : links) {
-    if (!run.zero) {
+    if (run.takes_clusters()) {
       copies.push_back({run.host_cluster, run.count});
     }
   }
@@ -78,7 +80,50 @@ Result<void> PullMetadata::begin() {
   }
   BLOCKPULL_CHECK(allocator_.begin());
   is_begun_ = true;
-  return {};
+  return target_.active().header().has_extended_l2() ? complete_last_cluster() : Result<void>();
+}
+
+/// With subclusters the image may end inside its last cluster, which is written to in place. If a
+/// pull that dies left a part of a cluster behind, the next one would take it for another
+/// program's bytes.
+Result<void> PullMetadata::complete_last_cluster() {
+  io::File& file = target_.active().file();
+  BLOCKPULL_TRY(size, file.size());
+  const std::uint64_t end = allocator_.end() * target_.active().cluster_size();
+  if (size >= end) {
+    return {};
+  }
+  BLOCKPULL_CHECK(file.allocate(size, end - size));
+  // If we die here, the next open sees the longer file or the shorter one.
+  return file.sync();
+}
+
+/// Where the image ends in bytes, once nothing more is written to it.
+std::uint64_t PullMetadata::end_of_image() const {
+  const std::uint64_t cluster_size = target_.active().cluster_size();
+  const std::uint64_t end = allocator_.end() * cluster_size;
+  // If something unknown may own space behind the image, the trailer goes behind all of it.
+  if (!allocator_.owns_all_space()) {
+    return end;
+  }
+  if (subclusters_end_ > end - cluster_size) {
+    return std::max(subclusters_end_, allocator_.end_of_use());
+  }
+  return allocator_.end() != first_end_ ? end : allocator_.end_of_use();
+}
+
+/// Notes how far the host clusters of these links are used; with subclusters that may end inside a
+/// cluster.
+void PullMetadata::note_subclusters(const LinkRuns& links) {
+  const std::uint64_t cluster_size = target_.active().cluster_size();
+  for (const image::qcow2::LinkRun& run : links) {
+    if (!run.zero) {
+      const std::uint64_t unused = Subclusters(run.bitmap).unallocated_at_end();
+      subclusters_end_ =
+          std::max(subclusters_end_, (run.host_cluster + run.count) * cluster_size -
+                                         unused * (cluster_size / image::qcow2::kSubclusters));
+    }
+  }
 }
 
 /// Moves the trailer down to the end of the image, once nothing more is allocated there.
@@ -88,10 +133,7 @@ Result<void> PullMetadata::lower_trailer() {
     // mark.
     return {};
   }
-  // If something unknown may own space behind the image, the trailer goes behind all of it.
-  const bool has_grown = allocator_.end() != first_end_ || !allocator_.owns_all_space();
-  const std::uint64_t image_end =
-      has_grown ? allocator_.end() * target_.active().cluster_size() : allocator_.end_of_use();
+  const std::uint64_t image_end = end_of_image();
   // Leaks that were not reclaimed lie right behind the image, so no trailer may be put there.
   BLOCKPULL_CHECK(trailing_.kept->lower(is_begun_ ? std::optional(image_end) : std::nullopt));
   allocator_.hold_from(trailing_.kept->held_from());
@@ -109,7 +151,10 @@ Result<PullMetadata::Refill> PullMetadata::refill(const RefillRequest& request) 
     refill.settled += step.settled;
     refill.at_end = step.at_end;
     if (step.zeros.count > 0) {
-      refill.zeros.add({step.zeros.first_cluster, step.zeros.count, 0, true});
+      refill.zeros.add({.guest_cluster = step.zeros.first_cluster,
+                        .count = step.zeros.count,
+                        .zero = true,
+                        .bitmap = Subclusters(0, step.zero_subclusters).bitmap()});
       refill.zero_clusters += step.zeros.count;
       refill.settled += step.zeros.count * target_.active().cluster_size();
       planned += step.zeros.count * image::qcow2::kEntryBytes;
@@ -145,6 +190,9 @@ Result<void> PullMetadata::commit(LinkRuns& links) {
     return unchanged;
   }
   BLOCKPULL_CHECK(link_writer_.prepare(links));
+  if (target_.active().header().has_extended_l2()) {
+    note_subclusters(links);
+  }
   // If we die here, the next open sees data and tables that nothing refers to: leaks of this batch.
   BLOCKPULL_CHECK(target_.active().file().sync());
   Result<void> linked = link_writer_.commit();

@@ -4,7 +4,8 @@
 // makes it safe.
 //
 //     survey   walk the plan once, to measure how much there is to move; writes nothing
-//     begin    raise a trailer that is kept ─ make the image ours to write
+//     begin    raise a trailer that is kept ─ make the image ours to write ─
+//              with subclusters: let the file end with a whole cluster
 //     refill   plan ahead, reserve host clusters for it
 //     commit   new tables ─ flush ─ links                       (a checkpoint: every 64 MiB or 5 s)
 //     complete zeros behind the end of the disk ─ release what is unused ─ flush ─
@@ -83,7 +84,10 @@ class PullMetadata {
  private:
   PullMetadata(const PullTarget& target, image::qcow2::Allocator allocator,
                image::qcow2::HeaderEdit header_edit, TrailingFound trailing);
+  [[nodiscard]] Result<void> complete_last_cluster();
   [[nodiscard]] Result<void> lower_trailer();
+  [[nodiscard]] std::uint64_t end_of_image() const;
+  void note_subclusters(const LinkRuns& links);
   [[nodiscard]] Result<ClusterRange> reserve_most(std::uint64_t clusters);
   [[nodiscard]] Result<std::string> clear_tail();
   [[nodiscard]] Result<void> end_links(LinkRuns& links, const std::vector<ClusterRange>& unused);
@@ -96,6 +100,8 @@ class PullMetadata {
   TrailingFound trailing_;
   /// Where the image ended before the pull, in clusters.
   const std::uint64_t first_end_;
+  /// With subclusters: behind the last one that was linked, in bytes.
+  std::uint64_t subclusters_end_ = 0;
   /// Bytes that the survey found to be needed.
   std::uint64_t bytes_to_allocate_ = 0;
   /// Only clusters that the header reaches have a refcount.

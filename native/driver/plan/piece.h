@@ -41,6 +41,16 @@ struct Segment {
   bool shares_staging = false;
 };
 
+/// What a cluster of an image with subclusters lacks; a bit for each subcluster.
+struct SubclusterFill {
+  /// The host cluster that it has already; 0: none.
+  std::uint64_t host_cluster = 0;
+  /// To be written, unless they turn out to be zeros.
+  std::uint32_t data = 0;
+  /// To be marked as zeros.
+  std::uint32_t zero = 0;
+};
+
 struct Piece {
   std::vector<GuestRun> runs;
   std::vector<Segment> segments;
@@ -49,6 +59,9 @@ struct Piece {
   std::uint64_t guest_bytes = 0;
   /// Room for the compressed bytes of the segments, behind the clusters in the same allocation.
   std::uint64_t staging_bytes = 0;
+  /// One for each cluster if the image has subclusters; only what they name is written. Empty
+  /// otherwise.
+  std::vector<SubclusterFill> fills;
 
   /// Bytes of the buffer that the segments tile.
   [[nodiscard]] std::uint64_t buffer_bytes() const {
@@ -60,7 +73,8 @@ struct Piece {
 /// the rest are counted from the cut.
 [[nodiscard]] std::vector<Segment> take_front(std::vector<Segment>& segments, std::uint64_t bytes);
 
-/// Cuts the first `count` clusters off a piece that has more, and no compressed segments.
+/// Cuts the first `count` clusters off a piece that has more, and neither compressed segments nor
+/// subclusters.
 [[nodiscard]] Piece take_clusters(Piece& piece, std::uint64_t count, std::uint64_t cluster_size);
 
 }  // namespace blockpull::driver

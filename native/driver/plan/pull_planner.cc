@@ -7,6 +7,7 @@
 #include "core/base/checked.h"
 #include "core/base/limits.h"
 #include "core/base/text.h"
+#include "core/image/qcow2/subclusters.h"
 
 namespace blockpull::driver {
 namespace {
@@ -59,6 +60,14 @@ void append(Piece& piece, Segment segment) {
   piece.segments.push_back(segment);
 }
 
+/// Zeros from the end of the segments up to that place of the buffer.
+void append_zeros(Piece& piece, std::uint64_t until) {
+  const std::uint64_t from = piece.buffer_bytes();
+  if (from < until) {
+    append(piece, {.status = Status::kZero, .buffer_offset = from, .length = until - from});
+  }
+}
+
 }  // namespace
 
 PullPlanner::PullPlanner(const image::Chain& chain, std::size_t base, bool can_write_zero_clusters,
@@ -71,6 +80,10 @@ PullPlanner::PullPlanner(const image::Chain& chain, std::size_t base, bool can_w
       end_(chain.active().virtual_size()) {
   if (states != nullptr && states->has_snapshots()) {
     missing_.emplace(*chain.active_qcow2(), *states);
+  }
+  image::Qcow2Image* const active = chain.active_qcow2();
+  if (active != nullptr && active->header().has_extended_l2()) {
+    subclusters_.emplace(chain, walk_, base);
   }
 }
 
@@ -125,6 +138,9 @@ Result<image::qcow2::MissingClusters::Run> PullPlanner::missing() {
 }
 
 Result<void> PullPlanner::advance(PlanStep& step, std::uint64_t most_bytes) {
+  if (subclusters_) {
+    return advance_subclusters(step);
+  }
   BLOCKPULL_TRY(run, missing());
   if (!run.is_missing) {
     settle(step, run.length);
@@ -230,17 +246,22 @@ Result<void> PullPlanner::plan_mixed(PlanStep& step) {
 
 /// Collects one cluster from the layers that have its parts, including the base.
 Result<void> PullPlanner::gather(PlanStep& step) {
-  const std::uint64_t begin = position_;
-  const std::uint64_t end = std::min(begin + cluster_size_, end_);
-  Piece& piece = open_piece(step, end - begin);
+  const std::uint64_t end = std::min(position_ + cluster_size_, end_);
+  Piece& piece = open_piece(step, end - position_);
+  BLOCKPULL_CHECK(gather_part(piece, position_, end));
+  return finish_cluster(piece, end);
+}
+
+/// The part [from, until) of the cluster at the position, which is the last one of the piece.
+Result<void> PullPlanner::gather_part(Piece& piece, std::uint64_t from, std::uint64_t until) {
   const std::uint64_t buffer_begin = (piece.clusters - 1) * cluster_size_;
-  for (std::uint64_t at = begin; at < end;) {
-    BLOCKPULL_TRY(owner, walk_.who_has(1, chain_.layers.size(), GuestOffset{at}, end - at));
+  for (std::uint64_t at = from; at < until;) {
+    BLOCKPULL_TRY(owner, walk_.who_has(1, chain_.layers.size(), GuestOffset{at}, until - at));
     const Extent& extent = owner.extent;
     Segment segment{extent.status,
                     owner.layer,
                     extent.host,
-                    buffer_begin + (at - begin),
+                    buffer_begin + (at - position_),
                     extent.length,
                     extent.compressed_length,
                     extent.offset_in_cluster};
@@ -250,20 +271,73 @@ Result<void> PullPlanner::gather(PlanStep& step) {
     append(piece, segment);
     at += extent.length;
   }
+  return {};
+}
+
+/// The segments of the cluster at the position reach up to `end`.
+Result<void> PullPlanner::finish_cluster(Piece& piece, std::uint64_t end) {
   if (piece.staging_bytes > kMostStaging) {
-    return make_error(ErrorKind::kFeatureUnsupported,
-                      text("cluster at guest offset ", begin, " of '", chain_.layers.front().path,
-                           "' has ", piece.staging_bytes, " compressed bytes; the limit is ",
-                           kMostStaging, ", so pull or commit some layers first"))
+    return make_error(
+               ErrorKind::kFeatureUnsupported,
+               text("cluster at guest offset ", position_, " of '", chain_.layers.front().path,
+                    "' has ", piece.staging_bytes, " compressed bytes; the limit is ", kMostStaging,
+                    ", so pull or commit some layers first"))
         .with_path(chain_.layers.front().path);
   }
-  if (end - begin < cluster_size_) {
-    append(piece, {.status = Status::kZero,
-                   .buffer_offset = buffer_begin + (end - begin),
-                   .length = cluster_size_ - (end - begin)});
-  }
+  append_zeros(piece, piece.clusters * cluster_size_);
   position_ = end;
   return {};
+}
+
+/// A stretch that needs no work, or one cluster.
+Result<void> PullPlanner::advance_subclusters(PlanStep& step) {
+  BLOCKPULL_TRY(unchanged, unchanged_clusters());
+  if (unchanged > 0) {
+    settle(step, unchanged);
+    return {};
+  }
+  const std::uint64_t length = std::min(cluster_size_, end_ - position_);
+  BLOCKPULL_TRY(fill, subclusters_->at(position_));
+  if (fill.data != 0) {
+    return gather_subclusters(step, fill);
+  }
+  if (fill.zero != 0) {
+    step.zero_subclusters = fill.zero;
+    add_zero_clusters(step, length);
+  } else {
+    settle(step, length);
+  }
+  return {};
+}
+
+/// Bytes of whole clusters from the position on that the active image has, or that no intermediate
+/// layer has: a sparse disk is passed in a few steps.
+Result<std::uint64_t> PullPlanner::unchanged_clusters() {
+  BLOCKPULL_TRY(own, walk_.who_has(0, 1, GuestOffset{position_}, end_ - position_));
+  if (own.extent.status != Status::kUnallocated) {
+    return whole_clusters(own.extent.length);
+  }
+  BLOCKPULL_TRY(owner, walk_.who_has(1, base_, GuestOffset{position_}, own.extent.length));
+  const bool is_unchanged = owner.extent.status == Status::kUnallocated ||
+                            (owner.extent.status == Status::kZero && !has_base());
+  return is_unchanged ? whole_clusters(owner.extent.length) : std::uint64_t{0};
+}
+
+/// Collects the subclusters of one cluster that are to be written; the rest of the buffer is zeros.
+Result<void> PullPlanner::gather_subclusters(PlanStep& step, const SubclusterFill& fill) {
+  const std::uint64_t end = std::min(position_ + cluster_size_, end_);
+  const std::uint64_t size = cluster_size_ / image::qcow2::kSubclusters;
+  Piece& piece = open_piece(step, end - position_);
+  piece.fills.push_back(fill);
+  const std::uint64_t buffer_begin = (piece.clusters - 1) * cluster_size_;
+  for (std::uint32_t mask = fill.data; mask != 0;) {
+    const image::qcow2::SubclusterRun run = image::qcow2::first_run(mask);
+    append_zeros(piece, buffer_begin + run.first * size);
+    BLOCKPULL_CHECK(gather_part(piece, position_ + run.first * size,
+                                std::min(position_ + run.end * size, end)));
+    mask &= ~run.mask();
+  }
+  return finish_cluster(piece, end);
 }
 
 }  // namespace blockpull::driver

@@ -28,6 +28,7 @@
 #include "core/image/chain_walk.h"
 #include "core/image/qcow2/missing_clusters.h"
 #include "driver/plan/piece.h"
+#include "driver/plan/subcluster_plan.h"
 
 namespace blockpull::driver {
 
@@ -35,8 +36,10 @@ namespace blockpull::driver {
 struct PlanStep {
   /// Without clusters: no piece.
   Piece piece;
-  /// Clusters to turn into zero clusters; count 0: none.
+  /// Clusters to turn into zero clusters; count 0: none. If the image has subclusters, those of
+  /// each cluster to turn into zeros.
   GuestRun zeros;
+  std::uint32_t zero_subclusters = 0;
   /// Guest bytes that need no work.
   std::uint64_t settled = 0;
   bool at_end = false;
@@ -74,7 +77,12 @@ class PullPlanner {
   [[nodiscard]] Result<void> plan_mixed(PlanStep& step);
   [[nodiscard]] Result<void> add_run(PlanStep& step, const image::Owner& owner,
                                      std::uint64_t length);
+  [[nodiscard]] Result<void> advance_subclusters(PlanStep& step);
+  [[nodiscard]] Result<std::uint64_t> unchanged_clusters();
   [[nodiscard]] Result<void> gather(PlanStep& step);
+  [[nodiscard]] Result<void> gather_subclusters(PlanStep& step, const SubclusterFill& fill);
+  [[nodiscard]] Result<void> gather_part(Piece& piece, std::uint64_t from, std::uint64_t until);
+  [[nodiscard]] Result<void> finish_cluster(Piece& piece, std::uint64_t end);
   void add_zero_clusters(PlanStep& step, std::uint64_t length);
   void settle(PlanStep& step, std::uint64_t length);
   Piece& open_piece(PlanStep& step, std::uint64_t guest_bytes);
@@ -85,6 +93,8 @@ class PullPlanner {
   image::ChainWalk walk_;
   /// Only with snapshots.
   std::optional<image::qcow2::MissingClusters> missing_;
+  /// Only with extended L2 entries.
+  std::optional<SubclusterPlan> subclusters_;
   const std::size_t base_;
   const bool can_write_zero_clusters_;
   const std::uint64_t cluster_size_;

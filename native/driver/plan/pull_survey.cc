@@ -3,6 +3,7 @@
 #include "driver/plan/pull_survey.h"
 
 #include <algorithm>
+#include <bit>
 #include <chrono>
 
 #include "core/base/checked.h"
@@ -18,6 +19,18 @@ using image::Status;
 
 /// How long one call of next() takes: a cancel waits for it.
 constexpr std::chrono::milliseconds kTurn{20};
+
+/// Bytes that the piece takes in the file. A host cluster that is there already may be a hole: an
+/// image with preallocated metadata has space for none of its clusters.
+std::uint64_t bytes_of(const Piece& piece, std::uint64_t cluster_size) {
+  std::uint64_t bytes = (piece.clusters - piece.fills.size()) * cluster_size;
+  for (const SubclusterFill& fill : piece.fills) {
+    const auto filled = static_cast<std::uint64_t>(std::popcount(fill.data));
+    bytes += fill.host_cluster == 0 ? cluster_size
+                                    : filled * (cluster_size / image::qcow2::kSubclusters);
+  }
+  return bytes;
+}
 
 }  // namespace
 
@@ -126,7 +139,7 @@ Result<void> PullSurvey::count_step(const PlanStep& step) {
   for (const Segment& segment : step.piece.segments) {
     totals_.bytes_to_move += segment.status == Status::kZero ? 0 : segment.length;
   }
-  totals_.bytes_to_allocate += step.piece.clusters * target_.active().cluster_size();
+  totals_.bytes_to_allocate += bytes_of(step.piece, target_.active().cluster_size());
   for (const GuestRun& run : step.piece.runs) {
     BLOCKPULL_CHECK(count_table(run));
   }

@@ -5,6 +5,7 @@
 // ways. One chain in eight has a damaged entry, and both ways must name the same one.
 
 #include <algorithm>
+#include <bit>
 #include <filesystem>
 #include <fstream>
 #include <random>
@@ -153,6 +154,16 @@ std::string told(const PullSurvey::Totals& totals) {
   return text("move ", totals.bytes_to_move, ", allocate ", totals.bytes_to_allocate);
 }
 
+/// What there is of a cluster with subclusters need not be allocated again.
+std::uint64_t allocated_by(const Piece& piece, std::uint64_t cluster_size) {
+  std::uint64_t bytes = piece.clusters * cluster_size;
+  for (const SubclusterFill& fill : piece.fills) {
+    const auto there = static_cast<std::uint64_t>(std::popcount(~fill.data));
+    bytes -= fill.host_cluster == 0 ? 0 : there * (cluster_size / 32);
+  }
+  return bytes;
+}
+
 /// Adds up the planner's own steps.
 std::string planned(const PullTarget& target) {
   image::Qcow2Image& active = target.active();
@@ -172,7 +183,7 @@ std::string planned(const PullTarget& target) {
     for (const Segment& segment : step->piece.segments) {
       totals.bytes_to_move += segment.status == Status::kZero ? 0 : segment.length;
     }
-    totals.bytes_to_allocate += step->piece.clusters * active.cluster_size();
+    totals.bytes_to_allocate += allocated_by(step->piece, active.cluster_size());
     std::for_each(step->piece.runs.begin(), step->piece.runs.end(), note);
     note(step->zeros);
     at_end = step->at_end;

@@ -7,6 +7,8 @@
 
 #include <algorithm>
 
+#include "core/base/checked.h"
+
 namespace blockpull::driver {
 namespace {
 
@@ -176,6 +178,79 @@ void add_larger_clusters(std::vector<CrashCase>& cases) {
   cases.push_back(old);
 }
 
+/// Every state that a cluster with subclusters can have.
+void add_subclusters_to(ImageRecipe& top) {
+  top.has_extended_l2 = true;
+  top.cluster_bits = std::max(top.cluster_bits, 14U);
+  top.data_clusters = {1, 6};
+  top.zero_clusters = {5};
+  top.subclusters = {{2, 0x0000ff0f, 0xf0000000, true}, {3, 0, 0, true},
+                     {4, 0, 0x00ff00ff, false},         {7, 0x80000000, 0x00000001, true},
+                     {8, 0, 0xffff0000, true},          {9, 0x00000003, 0, true}};
+}
+
+void add_subclusters(std::vector<CrashCase>& cases) {
+  CrashCase full = small_case("Subclusters", 4);
+  add_subclusters_to(full.top);
+  full.top.virtual_size = 200 * kKiB;
+  full.top.ends_with_subcluster = true;
+  full.backings["base.raw"] = raw_file(190 * kKiB, 13);
+  full.bandwidth = 32 * kKiB;
+  cases.push_back(full);
+  CrashCase trailer = full;
+  trailer.name = "SubclustersBeforeTrailer";
+  trailer.keeps_trailer = true;
+  trailer.top.garbage_behind = 1000;
+  cases.push_back(trailer);
+  // Only what the host clusters lack: no new cluster.
+  trailer.name = "SubclustersBeforeTrailerInPlace";
+  trailer.top.subclusters = {{2, 0x0000ff0f, 0xf0000000, true}, {9, 0x00000003, 0, true}};
+  trailer.top.zero_clusters = {0, 3, 4, 5, 7, 8, 10, 11, 12};
+  cases.push_back(trailer);
+  CrashCase last = full;
+  last.name = "EndsInsideASubcluster";
+  last.top.cluster_bits = 15;
+  last.top.virtual_size = 9 * 32 * kKiB + 2 * kKiB + 512;
+  last.backings["base.raw"] = raw_file(400 * kKiB, 14);
+  cases.push_back(last);
+  CrashCase over = base_case("SubclustersOverBase", 5);
+  add_subclusters_to(over.top);
+  over.top.virtual_size = 200 * kKiB;
+  over.backings["base.raw"] = raw_file(200 * kKiB, 15);
+  ImageRecipe middle;
+  add_subclusters_to(middle);
+  middle.virtual_size = 180 * kKiB;
+  middle.backing_name = "base.raw";
+  middle.backing_format = "raw";
+  middle.data_clusters = {2, 4};
+  middle.zero_clusters = {3, 10};
+  middle.subclusters = {{0, 0x00ff00ff, 0x0f000f00, true},
+                        {7, 0x11111111, 0x44444444, true},
+                        {8, 0, 0xffffffff, false},
+                        {9, 0, 0x0000fff0, false}};
+  middle.seed = 78;
+  over.backings["middle.qcow2"] = {faults::build_image(middle), false};
+  over.bandwidth = 32 * kKiB;
+  cases.push_back(over);
+}
+
+/// Clusters of 16 or 32 KiB, with subclusters in any state.
+void make_extended(CrashCase& made, std::mt19937_64& random) {
+  made.top.has_extended_l2 = true;
+  made.top.cluster_bits = static_cast<std::uint32_t>(14 + random() % 2);
+  made.top.data_clusters = {random() % 3};
+  const std::uint64_t clusters = divide_up(made.top.virtual_size, made.top.cluster_size());
+  for (std::uint64_t cluster = made.top.data_clusters[0] + 1; cluster < clusters; ++cluster) {
+    const bool has_host = random() % 2 == 0;
+    const auto sparse = static_cast<std::uint32_t>(random() & random());
+    const std::uint32_t allocated = has_host && random() % 4 != 0 ? sparse : 0;
+    const auto zero = static_cast<std::uint32_t>(random() & random()) & ~allocated;
+    if (random() % 4 != 0) {
+      made.top.subclusters.push_back({cluster, allocated, random() % 2 == 0 ? zero : 0, has_host});
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<CrashCase> crash_cases() {
@@ -204,6 +279,7 @@ std::vector<CrashCase> crash_cases() {
   add_larger_clusters(cases);
   add_short_disks(cases);
   add_trailers(cases);
+  add_subclusters(cases);
   return cases;
 }
 
@@ -214,6 +290,9 @@ CrashCase random_case(std::mt19937_64& random) {
   made.top.virtual_size = (random() % 120 + 8) * kKiB + random() % 2 * 512;
   const std::uint64_t clusters = made.top.virtual_size >> made.top.cluster_bits;
   made.top.data_clusters = every(random() % 9 + 2, random() % 5, clusters);
+  if (random() % 3 == 0) {
+    make_extended(made, random);
+  }
   made.top.leaked_clusters = random() % 3 == 0 ? random() % 9 : 0;
   made.top.autoclear = random() % 4 == 0 ? 0x50 : 0;
   // If an unknown feature may own unreferenced clusters, old copies stay.
@@ -229,8 +308,8 @@ CrashCase random_case(std::mt19937_64& random) {
   const std::uint64_t per_block = (std::uint64_t{8} << made.top.cluster_bits) >> order;
   const std::uint64_t per_table = per_block << made.top.cluster_bits >> 3U;
   // The recipe has a table of one cluster, so the data must fit before its end.
-  const std::uint64_t places =
-      made.top.data_clusters.size() + made.top.leaked_clusters + random() % 40;
+  const std::uint64_t places = made.top.data_clusters.size() + made.top.subclusters.size() +
+                               made.top.leaked_clusters + random() % 40;
   switch (random() % 3) {
     case 0:
       made.top.first_data_cluster = (random() % 8 + 1) * per_block - std::min(per_block, places);
@@ -245,7 +324,9 @@ CrashCase random_case(std::mt19937_64& random) {
     // The trailer would be too long to keep, or the hole too long to try.
     made.top.first_data_cluster = 0;
   }
-  if (random() % 4 == 0) {
+  made.top.ends_with_subcluster = made.top.has_extended_l2 && made.top.leaked_clusters == 0 &&
+                                  (made.keeps_trailer || made.top.garbage_behind == 0);
+  if (!made.top.has_extended_l2 && random() % 4 == 0) {
     made = old_case(std::move(made), made.top.cluster_bits);
     made.top.first_data_cluster = 0;
   }

@@ -101,8 +101,10 @@ std::string CrashJudge::fault_of_completed(const Content& image) const {
   // hold.
   const bool is_kept = !trailer_.empty() && verdict.trailing_bytes > trailer_.size();
   const std::uint64_t more = is_kept ? verdict.trailing_bytes - trailer_.size() : 0;
-  if (verdict.trailing_bytes == trailer_.size() + more &&
-      more % (std::uint64_t{1} << case_.top.cluster_bits) == 0) {
+  // With subclusters the image ends inside a cluster.
+  const bool is_anywhere = case_.top.has_extended_l2 && !trailer_.empty();
+  if (is_anywhere || (verdict.trailing_bytes == trailer_.size() + more &&
+                      more % (std::uint64_t{1} << case_.top.cluster_bits) == 0)) {
     verdict.trailing_bytes = 0;
   }
   if (!verdict.is_sound() || (!verdict.is_clean() && !may_have_leaks(verdict))) {

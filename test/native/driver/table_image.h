@@ -38,7 +38,8 @@ class TableImage final : public image::Image {
 
   [[nodiscard]] const image::Extent& sector(std::uint64_t index) const { return sectors_[index]; }
 
-  [[nodiscard]] image::Format format() const override { return image::Format::kQcow2; }
+  /// Not kQcow2, which identifies another class.
+  [[nodiscard]] image::Format format() const override { return image::Format::kRaw; }
   [[nodiscard]] io::File& file() override { return *file_; }
   [[nodiscard]] std::uint64_t virtual_size() const override { return size_; }
   [[nodiscard]] std::uint64_t cluster_size() const override { return cluster_size_; }

@@ -7,6 +7,7 @@
 #include "faults/image_recipe.h"
 
 #include <algorithm>
+#include <bit>
 #include <set>
 #include <string_view>
 
@@ -22,7 +23,8 @@ class Builder {
   explicit Builder(const ImageRecipe& recipe)
       : recipe_(recipe),
         size_(recipe.cluster_size()),
-        per_table_(size_ / 8),
+        entry_bytes_(recipe.has_extended_l2 ? 16 : 8),
+        per_table_(size_ / entry_bytes_),
         per_block_(size_ * 8 >> recipe.refcount_order) {}
 
   Content build() {
@@ -33,6 +35,9 @@ class Builder {
     write_header();
     write_guest_tables();
     write_refcounts();
+    if (recipe_.ends_with_subcluster) {
+      content_.resize(end_of_data_);
+    }
     content_.write(content_.size(), pattern(recipe_.seed, recipe_.garbage_behind));
     return std::move(content_);
   }
@@ -64,6 +69,9 @@ class Builder {
         tables_.insert(cluster / per_table_);
       }
     }
+    for (const SubclusterRecipe& cluster : recipe_.subclusters) {
+      tables_.insert(cluster.guest_cluster / per_table_);
+    }
     first_block_cluster_ = first_table_cluster_ + tables_.size();
   }
 
@@ -76,7 +84,11 @@ class Builder {
     }
     std::uint64_t next = std::max(*used_.rbegin() + 1, recipe_.first_data_cluster);
     std::uint64_t leaks = recipe_.leaked_clusters;
-    for (std::size_t i = 0; i < recipe_.data_clusters.size(); ++i) {
+    std::size_t hosts = recipe_.data_clusters.size();
+    for (const SubclusterRecipe& cluster : recipe_.subclusters) {
+      hosts += cluster.has_host ? 1 : 0;
+    }
+    for (std::size_t i = 0; i < hosts; ++i) {
       if (i % 3 == 2 && leaks > 0) {
         used_.insert(next++);
         --leaks;
@@ -106,6 +118,7 @@ class Builder {
     put32(56, 1);
     std::uint64_t at = 72;
     if (recipe_.version >= 3) {
+      put64(72, recipe_.has_extended_l2 ? 1U << 4U : 0);
       put64(88, recipe_.autoclear);
       put32(96, recipe_.refcount_order);
       put32(100, 112);
@@ -134,7 +147,7 @@ class Builder {
   [[nodiscard]] std::uint64_t entry_at(std::uint64_t guest_cluster) const {
     const auto table = tables_.find(guest_cluster / per_table_);
     const auto nth = static_cast<std::uint64_t>(std::distance(tables_.begin(), table));
-    return (first_table_cluster_ + nth) * size_ + guest_cluster % per_table_ * 8;
+    return (first_table_cluster_ + nth) * size_ + guest_cluster % per_table_ * entry_bytes_;
   }
 
   void write_guest_tables() {
@@ -145,12 +158,34 @@ class Builder {
     for (std::size_t i = 0; i < recipe_.data_clusters.size(); ++i) {
       const std::uint64_t guest_cluster = recipe_.data_clusters[i];
       const std::uint64_t place = data_places_[i] * size_;
-      put64(entry_at(guest_cluster), place | kCopied);
-      content_.write(place, pattern(recipe_.seed * 1000003 + guest_cluster, size_));
+      put_data(guest_cluster, place, 0xffffffff);
     }
     for (const std::uint64_t guest_cluster : recipe_.zero_clusters) {
-      put64(entry_at(guest_cluster), 1);
+      if (recipe_.has_extended_l2) {
+        put64(entry_at(guest_cluster) + 8, std::uint64_t{0xffffffff} << 32U);
+      } else {
+        put64(entry_at(guest_cluster), 1);
+      }
     }
+    std::size_t host = recipe_.data_clusters.size();
+    for (const SubclusterRecipe& cluster : recipe_.subclusters) {
+      if (cluster.has_host) {
+        put_data(cluster.guest_cluster, data_places_[host++] * size_, cluster.allocated);
+      }
+      put64(entry_at(cluster.guest_cluster) + 8,
+            std::uint64_t{cluster.zero} << 32U | cluster.allocated);
+    }
+  }
+
+  void put_data(std::uint64_t guest_cluster, std::uint64_t place, std::uint32_t allocated) {
+    put64(entry_at(guest_cluster), place | kCopied);
+    if (recipe_.has_extended_l2) {
+      put64(entry_at(guest_cluster) + 8, allocated);
+    }
+    content_.write(place, pattern(recipe_.seed * 1000003 + guest_cluster, size_));
+    end_of_data_ =
+        std::max(end_of_data_,
+                 place + size_ / 32 * (32 - static_cast<unsigned>(std::countl_zero(allocated))));
   }
 
   void write_refcounts() {
@@ -177,6 +212,7 @@ class Builder {
 
   const ImageRecipe& recipe_;
   const std::uint64_t size_;
+  const std::uint64_t entry_bytes_;
   const std::uint64_t per_table_;
   const std::uint64_t per_block_;
   Content content_;
@@ -186,6 +222,7 @@ class Builder {
   std::uint64_t first_block_cluster_ = 0;
   std::uint64_t block_count_ = 0;
   std::uint64_t last_used_ = 0;
+  std::uint64_t end_of_data_ = 0;
   /// Indices of L2 tables, host clusters in use, indices of refcount blocks.
   std::set<std::uint64_t> tables_;
   std::set<std::uint64_t> used_;

@@ -18,6 +18,15 @@
 
 namespace blockpull::faults {
 
+/// A guest cluster of an image with extended L2 entries; a bit for each subcluster.
+struct SubclusterRecipe {
+  std::uint64_t guest_cluster = 0;
+  std::uint32_t allocated = 0;
+  std::uint32_t zero = 0;
+  /// There is a host cluster. What is not allocated in it has bytes that nobody reads.
+  bool has_host = false;
+};
+
 struct ImageRecipe {
   std::uint32_t version = 3;
   std::uint32_t cluster_bits = 9;
@@ -40,6 +49,10 @@ struct ImageRecipe {
   /// Guest clusters that are zero clusters (version 3).
   std::vector<std::uint64_t> zero_clusters;
   std::uint64_t seed = 1;
+  /// Entries of 16 bytes; clusters of 16 KiB or more.
+  bool has_extended_l2 = false;
+  /// Guest clusters that are in neither of the lists above.
+  std::vector<SubclusterRecipe> subclusters;
 
   /// Host cluster at which the data begins, if the tables leave it free.
   std::uint64_t first_data_cluster = 0;
@@ -48,6 +61,9 @@ struct ImageRecipe {
   /// Bytes, not zeros, behind the last cluster of the file. QEMU leaves such bytes where it freed
   /// clusters without discarding them.
   std::uint64_t garbage_behind = 0;
+  /// The file ends, and garbage begins, with the last subcluster that is allocated in the last host
+  /// cluster.
+  bool ends_with_subcluster = false;
 
   [[nodiscard]] std::uint64_t cluster_size() const { return std::uint64_t{1} << cluster_bits; }
 };

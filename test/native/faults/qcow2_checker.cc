@@ -45,7 +45,22 @@ struct Fields {
   std::uint64_t backing_offset = 0;
   std::uint64_t backing_length = 0;
   std::uint64_t autoclear = 0;
+  /// Bytes of an L2 entry, 16 with a bitmap of subclusters.
+  std::uint64_t entry = 8;
+
+  [[nodiscard]] std::uint64_t per_table() const { return cluster / entry; }
 };
+
+/// An L2 entry. For an entry of 8 bytes the bitmap says the same of the whole cluster.
+struct Entry {
+  std::uint64_t word = 0;
+  std::uint64_t allocated = 0;
+  std::uint64_t zero = 0;
+
+  [[nodiscard]] std::uint64_t offset() const { return word & kOffset; }
+};
+
+constexpr std::uint64_t kAll = 0xffffffff;
 
 Fields read_fields(const Content& image) {
   const std::vector<std::byte> head = image.read(0, 112);
@@ -60,11 +75,26 @@ Fields read_fields(const Content& image) {
   fields.table_offset = number(head, 48, 8);
   fields.table_clusters = number(head, 56, 4);
   if (fields.version >= 3) {
+    fields.entry = (number(head, 72, 8) >> 4U & 1U) != 0 ? 16 : 8;
     fields.autoclear = number(head, 88, 8);
     fields.refcount_bits = std::uint64_t{1} << std::min<std::uint64_t>(number(head, 96, 4), 6);
     fields.header_length = number(head, 100, 4);
   }
   return fields;
+}
+
+Entry read_entry(const Content& image, const Fields& fields, std::uint64_t at) {
+  const auto bytes = image.read(at, fields.entry);
+  Entry entry{number(bytes, 0, 8), 0, 0};
+  if (fields.entry == 16) {
+    entry.zero = number(bytes, 8, 4);
+    entry.allocated = number(bytes, 12, 4);
+  } else if ((entry.word & 1U) != 0) {
+    entry.zero = kAll;
+  } else if (entry.offset() != 0) {
+    entry.allocated = kAll;
+  }
+  return entry;
 }
 
 class Check {
@@ -95,20 +125,26 @@ class Check {
 
  private:
   void count_behind_disk() {
-    const std::uint64_t past = fields_.virtual_size % cluster_;
+    const std::uint64_t part = fields_.entry == 16 ? cluster_ / 32 : cluster_;
+    const std::uint64_t past = fields_.virtual_size % part;
     const std::uint64_t guest = fields_.virtual_size / cluster_;
-    const std::uint64_t index = guest / (cluster_ / 8);
+    const std::uint64_t index = guest / fields_.per_table();
     if (past == 0 || index >= fields_.l1_entries) {
       return;
     }
     const std::uint64_t table =
         number(image_.read(fields_.l1_offset + index * 8, 8), 0, 8) & kOffset;
-    const std::uint64_t entry =
-        table == 0 ? 0 : number(image_.read(table + guest % (cluster_ / 8) * 8, 8), 0, 8);
-    if ((entry & kOffset) == 0 || (entry & 1U) != 0) {
+    if (table == 0) {
       return;
     }
-    const auto behind = image_.read((entry & kOffset) + past, cluster_ - past);
+    const Entry entry =
+        read_entry(image_, fields_, table + guest % fields_.per_table() * fields_.entry);
+    const std::uint64_t in_cluster = fields_.virtual_size % cluster_;
+    const std::uint64_t which = fields_.entry == 16 ? in_cluster / part : 0;
+    if ((entry.allocated >> which & 1U) == 0) {
+      return;
+    }
+    const auto behind = image_.read(entry.offset() + in_cluster, part - past);
     verdict_.bytes_behind_disk = behind.size() - static_cast<std::uint64_t>(std::count(
                                                      behind.begin(), behind.end(), std::byte{0}));
   }
@@ -181,19 +217,20 @@ class Check {
   }
 
   void count_data(std::uint64_t table) {
-    const std::vector<std::byte> l2 = image_.read(table, cluster_);
-    for (std::uint64_t at = 0; at < cluster_; at += 8) {
-      const std::uint64_t entry = number(l2, at, 8);
-      const std::uint64_t offset = entry & kOffset;
-      const bool is_odd = (entry & kCompressed) != 0 || (entry & 0x3f000000000001fe) != 0 ||
-                          (fields_.version < 3 && (entry & 1U) != 0) || offset % cluster_ != 0;
-      if (is_odd) {
-        corrupt("an L2 entry is none that a pull makes", entry);
-      } else if (offset != 0) {
-        ++references_[offset / cluster_];
-        copied_.emplace_back(offset / cluster_, (entry & kCopied) != 0);
-      } else if ((entry & kCopied) != 0) {
-        corrupt("an L2 entry without a cluster says copied", entry);
+    for (std::uint64_t at = 0; at < cluster_; at += fields_.entry) {
+      const Entry entry = read_entry(image_, fields_, table + at);
+      const std::uint64_t word = entry.word;
+      const bool is_odd = (word & kCompressed) != 0 || (word & 0x3f000000000001fe) != 0 ||
+                          ((fields_.version < 3 || fields_.entry == 16) && (word & 1U) != 0) ||
+                          entry.offset() % cluster_ != 0;
+      const bool is_both = (entry.allocated & entry.zero) != 0;
+      if (is_odd || is_both || (entry.allocated != 0 && entry.offset() == 0)) {
+        corrupt("an L2 entry is none that a pull makes", word);
+      } else if (entry.offset() != 0) {
+        ++references_[entry.offset() / cluster_];
+        copied_.emplace_back(entry.offset() / cluster_, (word & kCopied) != 0);
+      } else if ((word & kCopied) != 0) {
+        corrupt("an L2 entry without a cluster says copied", word);
       }
     }
   }
@@ -274,16 +311,23 @@ std::vector<std::byte> read_layer(const Content& image, bool is_raw, const Backi
   disk.resize((fields.virtual_size + cluster - 1) / cluster * cluster);
   const auto l1 = image.read(fields.l1_offset, fields.l1_entries * 8);
   for (std::uint64_t at = 0; at < disk.size(); at += cluster) {
-    const std::uint64_t index = at / cluster / (cluster / 8);
+    const std::uint64_t index = at / cluster / fields.per_table();
     const std::uint64_t table = number(l1, index * 8, 8) & kOffset;
-    const std::uint64_t slot = at / cluster % (cluster / 8) * 8;
-    const std::uint64_t entry = table == 0 ? 0 : number(image.read(table + slot, 8), 0, 8);
-    const auto place = disk.begin() + static_cast<std::ptrdiff_t>(at);
-    if ((entry & 1U) != 0) {
-      std::fill_n(place, cluster, std::byte{0});
-    } else if ((entry & kOffset) != 0) {
-      const std::vector<std::byte> bytes = image.read(entry & kOffset, cluster);
-      std::copy(bytes.begin(), bytes.end(), place);
+    if (table == 0) {
+      continue;
+    }
+    const std::uint64_t slot = at / cluster % fields.per_table() * fields.entry;
+    const Entry entry = read_entry(image, fields, table + slot);
+    const std::uint64_t parts = fields.entry == 16 ? 32 : 1;
+    const std::uint64_t part = cluster / parts;
+    for (std::uint64_t i = 0; i < parts; ++i) {
+      const auto place = disk.begin() + static_cast<std::ptrdiff_t>(at + i * part);
+      if ((entry.zero >> i & 1U) != 0) {
+        std::fill_n(place, part, std::byte{0});
+      } else if ((entry.allocated >> i & 1U) != 0) {
+        const std::vector<std::byte> bytes = image.read(entry.offset() + i * part, part);
+        std::copy(bytes.begin(), bytes.end(), place);
+      }
     }
   }
   disk.resize(fields.virtual_size);

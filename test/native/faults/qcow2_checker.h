@@ -7,7 +7,8 @@
 //     corruption   a reference without a refcount, with too small a refcount, or outside the file
 //     leak         a refcount without a reference; wasteful but harmless
 //
-// It supports what these tests create: plain and zero clusters, no snapshots, no compression.
+// It supports what these tests create: plain and zero clusters, extended L2 entries, no snapshots,
+// no compression.
 
 #pragma once
 

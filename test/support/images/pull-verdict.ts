@@ -97,18 +97,19 @@ export class Judge {
 
   async #allocationComplaints(base: number | null): Promise<string[]> {
     const clusterSize = this.#before.info['cluster-size'] ?? 65536
+    const unit = this.#before.info['format-specific']?.data['extended-l2'] === true ? clusterSize / 32 : clusterSize
     const merged = (base ?? this.#chain.layers.length) - 1
     const version2 = this.#before.info['format-specific']?.data['compat'] === '0.10'
     const hadData = ownData(this.#before.map)
-    let added = 0
+    const addedTo = new Set<number>()
     let unwanted = 0
     let firstUnwanted = -1
     for (const { start, length } of ownDataRuns(await map(activePath(this.#chain)))) {
-      for (let at = start - (start % clusterSize); at < start + length; at += clusterSize) {
-        if (hadData(at, clusterSize)) continue
-        added += 1
+      for (let at = start - (start % unit); at < start + length; at += unit) {
+        if (hadData(at, unit)) continue
+        addedTo.add(Math.floor(at / clusterSize))
         const isExcused = base !== null && version2
-        if (isExcused || mayHoldData(this.#before, at, clusterSize, merged, base !== null)) continue
+        if (isExcused || mayHoldData(this.#before, at, unit, merged, base !== null)) continue
         unwanted += 1
         if (firstUnwanted < 0) firstUnwanted = at
       }
@@ -116,9 +117,10 @@ export class Judge {
     const complaints: string[] = []
     if (unwanted > 0) {
       complaints.push(
-        `${unwanted} clusters hold data that no intermediate layer had, the first at guest offset ${firstUnwanted}`,
+        `${unwanted} clusters or subclusters hold data that no intermediate layer had, the first at guest offset ${firstUnwanted}`,
       )
     }
+    const added = addedTo.size
     const bound = this.#before.onDisk + added * clusterSize + this.#overhead(added, clusterSize)
     const onDisk = bytesOnDisk(activePath(this.#chain))
     if (onDisk > bound) {

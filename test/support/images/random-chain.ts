@@ -30,9 +30,11 @@ export interface ChainBounds {
   /** Layers below the active one, each choice as likely as the next. */
   readonly depths: readonly [number, ...number[]]
   readonly leastSize: number
+  /** Whether the active layer has extended L2 entries. */
+  readonly isExtended?: boolean
 }
 
-const anyChain: ChainBounds = { depths: [1, 1, 2, 2, 3, 4, 6, 10], leastSize: 16 }
+export const anyChain: ChainBounds = { depths: [1, 1, 2, 2, 3, 4, 6, 10], leastSize: 16 }
 
 export async function makeRandomChain(random: Random, folder: string, bounds = anyChain): Promise<RandomChain> {
   const maker = new ChainMaker(random, folder)
@@ -40,7 +42,8 @@ export async function makeRandomChain(random: Random, folder: string, bounds = a
   const commonSize = 512 * random.scaled(bounds.leastSize, 6144)
   const hasOwnSizes = random.chance(0.6)
   for (let level = depth; level >= 0; level--) {
-    const kind: LayerKind = level === 0 ? 'active' : level === depth ? 'bottom' : 'between'
+    const active: LayerKind = bounds.isExtended === true ? 'extended' : 'active'
+    const kind: LayerKind = level === 0 ? active : level === depth ? 'bottom' : 'between'
     const size = hasOwnSizes && random.chance(0.4) ? 512 * random.scaled(1, 6144) : commonSize
     await maker.add(chooseLayer(random, kind, size, maker.pathOf(level)))
   }

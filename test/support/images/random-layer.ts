@@ -6,7 +6,8 @@
 
 import type { Random } from '../random.js'
 
-export type LayerKind = 'active' | 'between' | 'bottom'
+/** 'extended' is an active layer with extended L2 entries. */
+export type LayerKind = 'active' | 'extended' | 'between' | 'bottom'
 
 export interface LayerShape {
   readonly path: string
@@ -50,6 +51,7 @@ function chooseRaw(random: Random, size: number, path: string): LayerShape {
 }
 
 function chooseQcow2(random: Random, kind: LayerKind, size: number, path: string): LayerShape {
+  if (kind === 'extended') return chooseExtended(random, size, path)
   const clusterBits = random.pick([9, 9, 10, 11, 12, 12, 13, 14, 15, 16, 16, 16, 17, 18, 20, 21])
   const version = random.chance(0.2) ? 2 : 3
   const refcountBits = version === 2 ? 16 : random.pick([1, 2, 4, 8, 16, 16, 32, 64])
@@ -77,6 +79,27 @@ function chooseQcow2(random: Random, kind: LayerKind, size: number, path: string
     grownSize: random.chance(0.08) ? size + 512 * random.between(1, 2048) : 0,
     hasBitmap: isRead && version === 3 && random.chance(0.05),
     oddBytes: 0,
+  }
+}
+
+/** With preallocated metadata every cluster has a place in the file and none of its subclusters. */
+function chooseExtended(random: Random, size: number, path: string): LayerShape {
+  const clusterSize = 2 ** random.pick([14, 14, 14, 15, 16, 16, 16, 17, 18, 20, 21])
+  const refcountBits = random.pick([1, 2, 4, 8, 16, 16, 32, 64])
+  const options = [`cluster_size=${clusterSize}`, 'extended_l2=on', `refcount_bits=${refcountBits}`]
+  if (random.chance(0.25)) options.push('compression_type=zstd')
+  if (random.chance(0.25)) options.push(`preallocation=${random.pick(['metadata', 'metadata', 'falloc', 'full'])}`)
+  const grownSize = random.chance(0.15) ? size + 512 * random.between(1, 2048) : 0
+  return {
+    ...plain,
+    path,
+    size,
+    format: 'qcow2',
+    version: 3,
+    clusterSize,
+    refcountBits,
+    createOptions: options,
+    grownSize,
   }
 }
 

@@ -11,7 +11,8 @@ import type { Random } from '../random.js'
 import type { TempFolder } from '../temp-folder.js'
 import { digestOf } from './files.js'
 import { Judge } from './pull-verdict.js'
-import { makeRandomChain, type RandomChain } from './random-chain.js'
+import { type ChainBounds, makeRandomChain, type RandomChain } from './random-chain.js'
+import { Twin } from './twin.js'
 
 /** How much is pulled, and whether it is broken off on the way. */
 export type PullStory = 'full' | 'partial' | 'aborted'
@@ -21,6 +22,8 @@ export interface PullAttempt {
   readonly story: PullStory
   readonly folder: TempFolder
   readonly pull: (request: PullRequest) => Promise<PullReport>
+  /** Default: any chain. */
+  readonly bounds?: ChainBounds
 }
 
 export async function pullRandomChain(attempt: PullAttempt): Promise<string | null> {
@@ -28,7 +31,7 @@ export async function pullRandomChain(attempt: PullAttempt): Promise<string | nu
   const asked: string[] = []
   try {
     for (;;) {
-      chain = await makeRandomChain(attempt.random, chain.folder)
+      chain = await makeRandomChain(attempt.random, chain.folder, attempt.bounds)
       if (!(await isChainDamaged(chain))) break
       attempt.folder.discard(chain.folder)
       chain = { folder: attempt.folder.folder('chain'), layers: [], commands: [] }
@@ -50,11 +53,16 @@ export async function isChainDamaged({ layers }: RandomChain): Promise<boolean> 
   return false
 }
 
-async function tell({ random, story, pull }: PullAttempt, chain: RandomChain, asked: string[]): Promise<string[]> {
+async function tell(
+  { random, story, pull, bounds }: PullAttempt,
+  chain: RandomChain,
+  asked: string[],
+): Promise<string[]> {
   const path = chain.layers[0]?.path ?? ''
   const wantsBase = story === 'partial' || (story === 'aborted' && random.chance(0.4))
   const base = wantsBase ? random.between(1, chain.layers.length - 1) : null
   const judge = await Judge.watch(chain)
+  const twin = bounds?.isExtended === true ? Twin.of(chain) : null
   const options = { ...(base === null ? {} : { base: chain.layers[base]?.path ?? '' }), ...(await remnants(chain)) }
   const ask = (request: PullRequest) => {
     asked.push(JSON.stringify({ options: request.options, abortAfterMs: request.abortAfterMs }))
@@ -71,7 +79,11 @@ async function tell({ random, story, pull }: PullAttempt, chain: RandomChain, as
   }
   const report = await ask({ path, options })
   if (report.state !== 'completed') return [JSON.stringify(report)]
-  const complaints = [...(await judge.complaints(base)), ...(await repeat(ask, path, options))]
+  const complaints = [
+    ...(await judge.complaints(base)),
+    ...(await repeat(ask, path, options)),
+    ...((await twin?.complaints(random)) ?? []),
+  ]
   return complaints.length > 0 ? [JSON.stringify(report), ...complaints] : []
 }
 

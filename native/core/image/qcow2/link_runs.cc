@@ -8,8 +8,8 @@
 namespace blockpull::image::qcow2 {
 
 bool LinkRun::is_continued_by(const LinkRun& next) const {
-  return zero == next.zero && references == next.references &&
-         guest_cluster + count == next.guest_cluster &&
+  return zero == next.zero && in_place == next.in_place && bitmap == next.bitmap &&
+         references == next.references && guest_cluster + count == next.guest_cluster &&
          (zero || host_cluster + count == next.host_cluster);
 }
 

@@ -23,8 +23,15 @@ struct LinkRun {
   std::uint64_t count = 0;
   std::uint64_t host_cluster = 0;
   bool zero = false;
+  /// The entries refer to the host clusters already: only `bitmap` is new.
+  bool in_place = false;
+  /// Of extended L2 entries: the bits that each gets (subclusters.h).
+  std::uint64_t bitmap = 0;
   /// How many references each host cluster gets: as many as states of the disk lack it.
   std::uint64_t references = 1;
+
+  /// Whether the run takes host clusters that nothing referred to before.
+  [[nodiscard]] bool takes_clusters() const { return !zero && !in_place; }
 
   /// Whether `next` makes this run longer.
   [[nodiscard]] bool is_continued_by(const LinkRun& next) const;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/base/bytes.h"
+#include "core/image/qcow2/extended_entry.h"
 #include "core/image/qcow2/l2_entry.h"
 
 namespace blockpull::image::qcow2 {
@@ -38,7 +39,7 @@ Result<void> LinkWriter::raise_refcounts() {
   for (const auto* tables : {&in_place_, &new_tables_}) {
     for (const TableLinks& links : *tables) {
       for (const LinkRun& run : links.runs) {
-        if (!run.zero && run.references > 1) {
+        if (run.takes_clusters() && run.references > 1) {
           // If we die here, the next open sees clusters that nothing refers to.
           BLOCKPULL_CHECK(allocator_.share({run.host_cluster, run.count}, run.references));
         }
@@ -50,16 +51,16 @@ Result<void> LinkWriter::raise_refcounts() {
 
 Result<void> LinkWriter::write_new_tables() {
   BLOCKPULL_TRY(reserved, allocator_.reserve(new_tables_.size()));
+  const std::uint64_t entry_bytes = image_.header().l2_entry_bytes();
   std::vector<std::byte> content(image_.cluster_size());
   std::uint64_t cluster = reserved.first;
   for (TableLinks& links : new_tables_) {
     const std::uint64_t first_cluster = states_.l1(0).first_cluster(links.l1_index);
     std::fill(content.begin(), content.end(), std::byte{0});
     for (const LinkRun& run : links.runs) {
-      for (std::uint64_t k = 0; k < run.count; ++k) {
-        const std::uint64_t slot = run.guest_cluster + k - first_cluster;
-        put_be_at<std::uint64_t>(content, slot * kEntryBytes, entry_of(run, k));
-      }
+      const std::uint64_t slot = run.guest_cluster - first_cluster;
+      BLOCKPULL_CHECK(set_entries(
+          std::span(content).subspan(slot * entry_bytes, run.count * entry_bytes), run));
     }
     if (links.table.states.size() > 1) {
       BLOCKPULL_CHECK(allocator_.share({cluster, 1}, links.table.states.size()));
@@ -114,17 +115,43 @@ Result<void> LinkWriter::hook(const TableLinks& links, Reach reach) {
 }
 
 Result<void> LinkWriter::link_in_place(const TableLinks& links, const LinkRun& run) {
+  const std::uint64_t entry_bytes = image_.header().l2_entry_bytes();
   const std::uint64_t slot = run.guest_cluster - states_.l1(0).first_cluster(links.l1_index);
-  const std::uint64_t at = links.table.offset + slot * kEntryBytes;
-  std::vector<std::byte> entries(run.count * kEntryBytes);
+  const std::uint64_t at = links.table.offset + slot * entry_bytes;
+  std::vector<std::byte> entries(run.count * entry_bytes);
+  for (std::size_t done = 0; done < entries.size();) {
+    BLOCKPULL_TRY(view, image_.tables().view(at + done));
+    const std::size_t here = std::min(view.size(), entries.size() - done);
+    std::copy_n(view.begin(), here, entries.begin() + static_cast<std::ptrdiff_t>(done));
+    done += here;
+  }
+  BLOCKPULL_CHECK(set_entries(entries, run));
+  return image_.tables().store(at, entries);
+}
+
+Result<void> LinkWriter::set_entries(std::span<std::byte> entries, const LinkRun& run) const {
+  if (image_.header().has_extended_l2()) {
+    return set_extended(entries, run);
+  }
   for (std::uint64_t i = 0; i < run.count; ++i) {
-    BLOCKPULL_TRY(old, image_.tables().load(at + i * kEntryBytes));
-    if (!is_absent(old)) {
+    if (!is_absent(be_at<std::uint64_t>(entries, i * kEntryBytes))) {
       return allocated_meanwhile(image_.file().path(), run.guest_cluster + i);
     }
     put_be_at<std::uint64_t>(entries, i * kEntryBytes, entry_of(run, i));
   }
-  return image_.tables().store(at, entries);
+  return {};
+}
+
+Result<void> LinkWriter::set_extended(std::span<std::byte> entries, const LinkRun& run) const {
+  for (std::uint64_t i = 0; i < run.count; ++i) {
+    const auto place = entries.subspan(i * kExtendedEntryBytes, kExtendedEntryBytes);
+    const auto entry = linked_entry(load_extended(place), run, i, image_.header().cluster_bits);
+    if (!entry) {
+      return allocated_meanwhile(image_.file().path(), run.guest_cluster + i);
+    }
+    store_extended(place, *entry);
+  }
+  return {};
 }
 
 }  // namespace blockpull::image::qcow2

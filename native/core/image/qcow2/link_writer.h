@@ -5,7 +5,7 @@
 //     prepare   raises refcounts of clusters that several states of the disk share; writes tables
 //               that do not exist yet, whole, into clusters nothing refers to
 //     (caller)  flush: data, refcounts and new tables are durable now
-//     commit    8-byte entries: into L2 tables that exist, and L1 entries of the new ones
+//     commit    entries of 8 or 16 bytes: into L2 tables that exist, and L1 entries of the new ones
 //
 // A crash tears no entry, because an entry never crosses a sector. Old or new, each is valid: the
 // old one reads the backing chain, the new one reads the same bytes from the copy. commit()
@@ -16,11 +16,13 @@
 // state reaches, and can be lowered: the copied flags of entries that only snapshots reach are not
 // read.
 //
-// An entry that is in use is never overwritten. Thread rule: one thread at a time.
+// An entry that is in use is never overwritten; an extended one only gets what it leaves open
+// (`extended_entry.h`). Thread rule: one thread at a time.
 
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "core/base/result.h"
@@ -51,6 +53,9 @@ class LinkWriter {
   [[nodiscard]] Result<void> link(Reach reach);
   [[nodiscard]] Result<void> link_in_place(const TableLinks& links, const LinkRun& run);
   [[nodiscard]] Result<void> hook(const TableLinks& links, Reach reach);
+  /// Writes the entries of a run over `entries`, the old ones.
+  [[nodiscard]] Result<void> set_entries(std::span<std::byte> entries, const LinkRun& run) const;
+  [[nodiscard]] Result<void> set_extended(std::span<std::byte> entries, const LinkRun& run) const;
   [[nodiscard]] std::uint64_t entry_of(const LinkRun& run, std::uint64_t index) const;
 
   Qcow2Image& image_;

@@ -26,6 +26,24 @@ class Subclusters {
       : allocated_(static_cast<std::uint32_t>(bitmap)),
         zero_(static_cast<std::uint32_t>(bitmap >> 32U)) {}
 
+  constexpr Subclusters(std::uint32_t allocated, std::uint32_t zero)
+      : allocated_(allocated), zero_(zero) {}
+
+  [[nodiscard]] constexpr std::uint32_t allocated() const { return allocated_; }
+  [[nodiscard]] constexpr std::uint32_t zero() const { return zero_; }
+  /// Those that the layer below decides.
+  [[nodiscard]] constexpr std::uint32_t missing() const { return ~(allocated_ | zero_); }
+
+  /// Behind the last allocated one.
+  [[nodiscard]] constexpr std::uint32_t unallocated_at_end() const {
+    return static_cast<std::uint32_t>(std::countl_zero(allocated_));
+  }
+
+  /// As the entry has it.
+  [[nodiscard]] constexpr std::uint64_t bitmap() const {
+    return std::uint64_t{zero_} << 32U | allocated_;
+  }
+
   /// Whether no subcluster has both bits, and none is allocated in a cluster without a host offset.
   [[nodiscard]] constexpr bool is_sound(bool has_host) const {
     return has_host ? (allocated_ & zero_) == 0 : allocated_ == 0;
@@ -53,5 +71,26 @@ class Subclusters {
   std::uint32_t allocated_;
   std::uint32_t zero_;
 };
+
+/// One bit for each subcluster from `first` up to, but without, `end`.
+[[nodiscard]] constexpr std::uint32_t subcluster_mask(std::uint32_t first, std::uint32_t end) {
+  const std::uint64_t below_end = (std::uint64_t{1} << end) - 1;
+  const std::uint64_t below_first = (std::uint64_t{1} << first) - 1;
+  return static_cast<std::uint32_t>(below_end & ~below_first);
+}
+
+/// Consecutive subclusters: [first, end).
+struct SubclusterRun {
+  std::uint32_t first = 0;
+  std::uint32_t end = 0;
+
+  [[nodiscard]] constexpr std::uint32_t mask() const { return subcluster_mask(first, end); }
+};
+
+/// The lowest run of bits that are set in `mask`, which is not 0.
+[[nodiscard]] constexpr SubclusterRun first_run(std::uint32_t mask) {
+  const auto first = static_cast<std::uint32_t>(std::countr_zero(mask));
+  return {first, first + static_cast<std::uint32_t>(std::countr_one(mask >> first))};
+}
 
 }  // namespace blockpull::image::qcow2

@@ -4,9 +4,10 @@
 // referred to, and that every table which it will change is what it seems to be.
 //
 //     plain image                 find_references(): everything has one owner, or is refused
-//     with snapshots, bitmaps     count_references(): everything is counted, and then
-//                                   no error, and no L2 table used for two places
+//     with snapshots, bitmaps,    count_references(): everything is counted, and then
+//     extended L2                   no error, and no L2 table used for two places
 //                                   nothing else lies in the header or in a table
+//                                   with subclusters, every data cluster has one owner
 //
 // Thread rule: one thread at a time, and it may block. Only reads.
 

@@ -39,7 +39,7 @@ Moving Intake::take(std::uint64_t most) {
 std::uint64_t Intake::next_bytes(std::uint64_t most) const {
   const Piece& piece = queued_.front();
   const std::uint64_t all = piece.buffer_bytes();
-  if (piece.staging_bytes > 0) {
+  if (piece.staging_bytes > 0 || !piece.fills.empty()) {
     return all;
   }
   const std::uint64_t bytes = std::min(most, all);

@@ -7,7 +7,7 @@
 //             │ c7 │ ▸ c8 │ c9 │    less, but at least a cluster: whole clusters
 //             │▪▸▪▪▪│ c8 │ c9 │     less than a cluster: a strip of it
 //
-// A piece with compressed bytes is never cut.
+// A piece with compressed bytes or subclusters is never cut.
 
 #pragma once
 

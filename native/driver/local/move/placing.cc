@@ -19,18 +19,28 @@ bool Placing::place(Moving& moving) {
   if (moving.strip_of != nullptr) {
     return place_strip(moving);
   }
+  if (!moving.piece.fills.empty()) {
+    return place_fills(moving);
+  }
   std::vector<bool> left_out(moving.piece.clusters, false);
   for (std::uint64_t i = 0; i < moving.piece.clusters; ++i) {
     left_out[i] = is_left_out(moving, i * cluster_size_, cluster_size_);
   }
   const auto wanted =
       static_cast<std::uint64_t>(std::count(left_out.begin(), left_out.end(), false));
-  if (wanted > granted_clusters_) {
-    missing_clusters_ = wanted - granted_clusters_;
+  if (!are_granted(wanted)) {
     return false;
   }
   place_clusters(moving, left_out);
   moving.host_clusters = wanted;
+  return true;
+}
+
+bool Placing::are_granted(std::uint64_t wanted) {
+  if (wanted > granted_clusters_) {
+    missing_clusters_ = wanted - granted_clusters_;
+    return false;
+  }
   return true;
 }
 
@@ -41,7 +51,7 @@ void Placing::place_clusters(Moving& moving, const std::vector<bool>& left_out) 
       if (!left_out[cluster]) {
         const std::uint64_t host_cluster = take_cluster();
         moving.links.add({run.first_cluster + i, 1, host_cluster, false});
-        add_place(moving, cluster, host_cluster);
+        add_place(moving, {cluster * cluster_size_, host_cluster * cluster_size_, cluster_size_});
       } else if (zeros_ == ZeroPolicy::kZeroCluster) {
         moving.links.add({run.first_cluster + i, 1, 0, true});
       }
@@ -56,8 +66,7 @@ bool Placing::place_strip(Moving& moving) {
     return true;
   }
   if (!cluster.host_cluster) {
-    if (granted_clusters_ == 0) {
-      missing_clusters_ = 1;
+    if (!are_granted(1)) {
       return false;
     }
     cluster.host_cluster = take_cluster();
@@ -70,9 +79,68 @@ bool Placing::is_left_out(const Moving& moving, std::uint64_t offset, std::uint6
   return zeros_ != ZeroPolicy::kWrite && moving.way->is_zero(moving, offset, length);
 }
 
-/// Adds one cluster to the places. It extends the last place if it follows it in piece and file.
-void Placing::add_place(Moving& moving, std::uint64_t cluster, std::uint64_t host_cluster) {
-  const Place added{cluster * cluster_size_, host_cluster * cluster_size_, cluster_size_};
+bool Placing::place_fills(Moving& moving) {
+  const std::vector<SubclusterFill>& fills = moving.piece.fills;
+  std::vector<image::qcow2::Subclusters> become;
+  std::uint64_t wanted = 0;
+  for (std::uint64_t cluster = 0; cluster < fills.size(); ++cluster) {
+    become.push_back(becomes(moving, cluster));
+    const bool is_written = become.back().allocated() != 0;
+    wanted += is_written && fills[cluster].host_cluster == 0 ? 1 : 0;
+  }
+  if (!are_granted(wanted)) {
+    return false;
+  }
+  std::uint64_t cluster = 0;
+  for (const GuestRun& run : moving.piece.runs) {
+    for (std::uint64_t i = 0; i < run.count; ++i, ++cluster) {
+      place_fill(moving, cluster, run.first_cluster + i, become[cluster]);
+    }
+  }
+  return true;
+}
+
+/// The bits that the entry of a cluster of the piece gets: its bytes are known now.
+image::qcow2::Subclusters Placing::becomes(const Moving& moving, std::uint64_t cluster) const {
+  const SubclusterFill& fill = moving.piece.fills[cluster];
+  const std::uint64_t size = cluster_size_ / image::qcow2::kSubclusters;
+  std::uint32_t zeros = 0;
+  for (std::uint32_t index = 0; index < image::qcow2::kSubclusters; ++index) {
+    const std::uint32_t mask = image::qcow2::subcluster_mask(index, index + 1);
+    const std::uint64_t offset = cluster * cluster_size_ + index * size;
+    zeros |= (fill.data & mask) != 0 && is_left_out(moving, offset, size) ? mask : 0;
+  }
+  const std::uint32_t marked = zeros_ == ZeroPolicy::kZeroCluster ? zeros : 0;
+  return {fill.data & ~zeros, fill.zero | marked};
+}
+
+void Placing::place_fill(Moving& moving, std::uint64_t cluster, std::uint64_t guest_cluster,
+                         image::qcow2::Subclusters becomes) {
+  image::qcow2::LinkRun link{.guest_cluster = guest_cluster,
+                             .count = 1,
+                             .zero = becomes.allocated() == 0,
+                             .bitmap = becomes.bitmap()};
+  if (!link.zero) {
+    const std::uint64_t there = moving.piece.fills[cluster].host_cluster;
+    link.in_place = there != 0;
+    link.host_cluster = link.in_place ? there : take_cluster();
+    ++moving.host_clusters;
+  }
+  const std::uint64_t size = cluster_size_ / image::qcow2::kSubclusters;
+  for (std::uint32_t mask = becomes.allocated(); mask != 0;) {
+    const image::qcow2::SubclusterRun run = image::qcow2::first_run(mask);
+    add_place(moving,
+              {cluster * cluster_size_ + run.first * size,
+               link.host_cluster * cluster_size_ + run.first * size, (run.end - run.first) * size});
+    mask &= ~run.mask();
+  }
+  if (link.bitmap != 0) {
+    moving.links.add(link);
+  }
+}
+
+/// Adds a place. It extends the last one if it follows it in piece and file.
+void Placing::add_place(Moving& moving, const Place& added) {
   if (!moving.places.empty()) {
     Place& last = moving.places.back();
     if (last.offset_in_piece + last.length == added.offset_in_piece &&
@@ -97,7 +165,7 @@ std::uint64_t Placing::take_cluster() {
 
 void Placing::take_back(const Moving& moving) {
   for (const image::qcow2::LinkRun& run : moving.links) {
-    if (!run.zero) {
+    if (run.takes_clusters()) {
       grant({run.host_cluster, run.count});
     }
   }

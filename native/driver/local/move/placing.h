@@ -8,6 +8,10 @@
 //     links    (c7 ▸ h40) (c30 ▸ h41)         and (c8 zeros), where the policy says so
 //
 // A cluster of zeros takes no host cluster if leaving it out reads the same.
+//
+// If the image has subclusters, the same holds for each one that is to be written
+// (`subcluster_plan.h`). A cluster that has a host cluster keeps it, and only what is missing gets a
+// place there.
 
 #pragma once
 
@@ -16,6 +20,7 @@
 #include <vector>
 
 #include "core/image/qcow2/refcounts.h"
+#include "core/image/qcow2/subclusters.h"
 #include "driver/local/move/moving.h"
 #include "driver/local/move/zero_policy.h"
 
@@ -41,10 +46,16 @@ class Placing {
 
  private:
   [[nodiscard]] bool place_strip(Moving& moving);
+  [[nodiscard]] bool place_fills(Moving& moving);
+  [[nodiscard]] image::qcow2::Subclusters becomes(const Moving& moving,
+                                                  std::uint64_t cluster) const;
+  void place_fill(Moving& moving, std::uint64_t cluster, std::uint64_t guest_cluster,
+                  image::qcow2::Subclusters becomes);
+  [[nodiscard]] bool are_granted(std::uint64_t wanted);
   [[nodiscard]] bool is_left_out(const Moving& moving, std::uint64_t offset,
                                  std::uint64_t length) const;
   void place_clusters(Moving& moving, const std::vector<bool>& left_out);
-  void add_place(Moving& moving, std::uint64_t cluster, std::uint64_t host_cluster);
+  static void add_place(Moving& moving, const Place& added);
   [[nodiscard]] std::uint64_t take_cluster();
 
   const std::uint64_t cluster_size_;

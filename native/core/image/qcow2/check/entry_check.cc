@@ -116,9 +116,13 @@ Result<void> EntryCheck::check_allocated(const L2Table& table, const Entry& entr
   if (!is_aligned(offset, header_.cluster_size())) {
     found(FindingCode::kL2Entry, table, entry, "no cluster can begin there");
   }
-  return has_data_file_ ? Result<void>()
-                        : counter_.add({offset, header_.cluster_size(), "a data cluster",
-                                        entry.place, table.uses});
+  Reference data{offset, header_.cluster_size(), "a data cluster", entry.place, table.uses};
+  if (header_.has_extended_l2()) {
+    // QEMU writes a cluster only up to its last subcluster in use, and a file may end there.
+    data.unread_bytes = Subclusters(entry.subclusters).unallocated_at_end() *
+                        (header_.cluster_size() / kSubclusters);
+  }
+  return has_data_file_ ? Result<void>() : counter_.add(data);
 }
 
 Result<void> EntryCheck::check_copied(const L2Table& table, const Entry& entry) {

@@ -40,7 +40,7 @@ Result<void> ReferenceCounter::add(const Reference& reference) {
   if (reference.is_compressed) {
     map_.note_compressed({reference.offset, reference.bytes});
   } else {
-    map_.note_plain_end(end);
+    map_.note_plain_end(end - reference.unread_bytes);
   }
   const std::uint64_t last = (end - 1) >> cluster_bits_;
   for (std::uint64_t cluster = reference.offset >> cluster_bits_; cluster <= last; ++cluster) {

@@ -30,6 +30,8 @@ struct Reference {
   std::uint64_t times = 1;
   /// Whether the part ends with a compressed stream, which may be shorter than stated.
   bool is_compressed = false;
+  /// Bytes at the end of the part that nobody reads: another program's may lie there.
+  std::uint64_t unread_bytes = 0;
 };
 
 class ReferenceCounter {
