@@ -58,12 +58,6 @@ Result<void> check_writable(const Header& header, const std::string& path) {
     return refuse(path, "was not closed properly (the dirty bit), and writing to it is",
                   text("; ", kRepairAdvice));
   }
-  if (header.has_extended_l2() && has_bitmaps(header)) {
-    return refuse(path,
-                  "has persistent bitmaps and extended L2 entries (subclusters), and writing to "
-                  "both is",
-                  "; remove the bitmaps first");
-  }
   return {};
 }
 

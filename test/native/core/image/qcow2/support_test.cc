@@ -59,11 +59,6 @@ TEST(Support, WhatCanOnlyBeReadIsRefusedForWriting) {
   } rows[] = {
       {"dirty bit", [](SampleImage& image) { image.add_incompatible(incompatible::kDirty); }},
       {"corrupt bit", [](SampleImage& image) { image.add_incompatible(incompatible::kCorrupt); }},
-      {"bitmaps and extended L2 entries",
-       [](SampleImage& image) {
-         image.add_incompatible(incompatible::kExtendedL2);
-         image.set64(field::kAutoclearFeatures, autoclear::kBitmaps);
-       }},
   };
   for (const auto& row : rows) {
     SampleImage image(16);
