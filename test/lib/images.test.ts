@@ -86,7 +86,7 @@ describe('the calls', () => {
     binding.report = { ...soundReport, leaks: 1n, findings: [leak] }
     const report = await checkImage('a', { format: 'qcow2' })
     expect(report).toMatchObject({ errors: 0, leaks: 1, findings: [{ ...leak, offset: 327680 }], snapshots: 0 })
-    expect(binding.last).toEqual({ path: 'a', format: 'qcow2' })
+    expect(binding.last).toEqual({ path: 'a', format: 'qcow2', repair: null })
     expect(JSON.parse(JSON.stringify(report))).toEqual(report)
     await expect(checkImage('a', { bigint: true })).resolves.toMatchObject({
       leaks: 1n,

@@ -117,7 +117,7 @@ export class Judge {
     const complaints: string[] = []
     if (unwanted > 0) {
       complaints.push(
-        `${unwanted} clusters or subclusters hold data that no intermediate layer had, the first at guest offset ${firstUnwanted}`,
+        `${unwanted} clusters or subclusters hold data that no intermediate layer had, the first at ${firstUnwanted}`,
       )
     }
     const added = addedTo.size
