@@ -9,7 +9,7 @@ namespace blockpull::image::qcow2 {
 Result<std::uint64_t> TargetRefcounts::at(std::uint64_t cluster) {
   const std::uint64_t references = counted_.count(cluster);
   const std::uint64_t counted = references - std::min(references, dropped_.count(cluster));
-  if (may_lower_ || cluster >= stored_.file_clusters()) {
+  if (may_lower_) {
     return counted;
   }
   BLOCKPULL_TRY(stored, stored_.at(cluster));

@@ -4,6 +4,8 @@
 // writes nothing after a failed sync; and a repair that cannot help writes nothing. Method: a
 // recording disk that fails on demand.
 
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 #include "core/base/text.h"
@@ -101,7 +103,8 @@ TEST_F(RepairFaults, AfterAFailingSyncNothingIsWritten) {
 
 TEST_F(RepairFaults, WithoutSpaceTheFileIsAsLongAsBefore) {
   for (const bool can_preallocate : {true, false}) {
-    const RepairCase image = broken(random_);
+    RepairCase image = leaking();
+    damage(image, Damage::kMissingBlock, random_);
     const auto disk = std::make_shared<RecordedDisk>(image.image);
     disk->faults.space = image.image.size();
     disk->faults.can_preallocate = can_preallocate;
@@ -139,18 +142,35 @@ TEST_F(RepairFaults, BytesOfAnotherProgramStayAtTheEnd) {
   EXPECT_NE(error.message.find("bytes of another program"), std::string::npos);
 }
 
+/// A refcount behind the end of the file counts too: the flag of the entry is right.
+TEST_F(RepairFaults, AFileThatWasCutShortKeepsTheFlagsThatAreRight) {
+  RepairCase image = leaking();
+  const Picture whole = picture_of(image.image);
+  const auto last =
+      std::max_element(whole.entries.begin(), whole.entries.end(),
+                       [](const auto& a, const auto& b) { return a.second < b.second; });
+  image.image.resize((last->second - 1) * 512);
+  std::vector<std::byte> entry = image.image.read(whole.entries.begin()->first, 8);
+  entry[0] &= std::byte{0x7f};
+  image.image.write(whole.entries.begin()->first, entry);
+  const auto disk = std::make_shared<RecordedDisk>(image.image);
+  ASSERT_TRUE(repair_disk(disk, RepairScope::kAll).ok());
+  EXPECT_TRUE(picture_of(disk->now()).copied.contains(last->first));
+}
+
 /// QEMU takes the cluster in which another program's bytes begin, and dies before it writes there.
 TEST_F(RepairFaults, BytesOfAnotherProgramInALeakStay) {
   RepairCase image = leaking();
-  image.image.write(image.image.size(), faults::pattern(3, 100));
-  const auto disk = std::make_shared<RecordedDisk>(image.image);
-  ASSERT_TRUE(repair_disk(disk, RepairScope::kLeaks).ok());
   std::uint64_t last = 0;
   for (const auto& each : picture_of(image.image).used) {
     last = std::max(last, (each.first + 1) * 512);
   }
-  const std::uint64_t behind = image.image.size() - last;
-  EXPECT_GT(behind, 600U) << "no leak is behind the image";
+  ASSERT_GT(image.image.size(), last) << "no leak is behind the image";
+  const std::uint64_t behind = image.image.size() - last + 100;
+  image.image.write(last, faults::pattern(3, behind));
+  const auto disk = std::make_shared<RecordedDisk>(image.image);
+  ASSERT_TRUE(repair_disk(disk, RepairScope::kLeaks).ok());
+  EXPECT_FALSE(disk->log().empty());
   EXPECT_EQ(disk->now().read(last, behind), image.image.read(last, behind));
 }
 
@@ -173,7 +193,8 @@ TEST_F(RepairFaults, WhatCannotBeHelpedIsLeftWithoutAWrite) {
 }
 
 TEST_F(RepairFaults, WithErrorsLeaksAreNotTakenBack) {
-  const RepairCase image = broken(random_);
+  RepairCase image = leaking();
+  damage(image, Damage::kMissingBlock, random_);
   const auto disk = std::make_shared<RecordedDisk>(image.image);
   ASSERT_TRUE(repair_disk(disk, RepairScope::kLeaks).ok());
   EXPECT_TRUE(disk->log().empty());
