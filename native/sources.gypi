@@ -301,6 +301,7 @@
       "test/native/driver/plan/layer_watch_test.cc",
       "test/native/driver/plan/piece_test.cc",
       "test/native/driver/plan/pull_planner_test.cc",
+      "test/native/driver/plan/subcluster_plan_test.cc",
       "test/native/driver/plan/trial_read_test.cc",
       "test/native/driver/pull_rig.cc",
       "test/native/driver/qemu/block_graph_test.cc",

@@ -10,7 +10,7 @@ import { isSoak, Random, runSeed } from '../support/random.js'
 import { TempFolder } from '../support/temp-folder.js'
 
 const seed = runSeed()
-const chainsEach = isSoak ? 400 : Number(process.env['BLOCKPULL_ROUNDS'] ?? 4)
+const chainsEach = isSoak ? 120 : 3
 const onlyChain = process.env['BLOCKPULL_CHAIN']
 const temp = new TempFolder('extended')
 const puller = new Puller('io_uring')
@@ -44,7 +44,7 @@ describe('random chains', () => {
   test.each(['full', 'partial', 'aborted'] as const)(
     '%s pulls read the same, then and later',
     {
-      timeout: isSoak ? 7_200_000 : 120_000,
+      timeout: isSoak ? 7_200_000 : 600_000,
     },
     async (story) => {
       expect((await pullMany(story)).join('\n\n')).toBe('')

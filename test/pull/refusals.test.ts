@@ -209,7 +209,11 @@ describe('an unsupported feature of the active image', () => {
     expect((await pulled(top)).state).toBe('completed')
   })
 
-  test('extended L2', async () => feature((await overlay('extended_l2=on')).top, /extended L2 entries/))
+  test('extended L2 entries together with snapshots', async () => {
+    const { top } = await overlay('extended_l2=on')
+    await qemuImg('snapshot', '-c', 's1', top)
+    await feature(top, /internal snapshots and extended L2 entries/)
+  })
 
   test('an external data file', async () => {
     const folder = temp.folder()

@@ -81,8 +81,8 @@ async function tell(
   if (report.state !== 'completed') return [JSON.stringify(report)]
   const complaints = [
     ...(await judge.complaints(base)),
-    ...(await repeat(ask, path, options)),
     ...((await twin?.complaints(random)) ?? []),
+    ...(await repeat(ask, path, options)),
   ]
   return complaints.length > 0 ? [JSON.stringify(report), ...complaints] : []
 }
