@@ -9,8 +9,8 @@
 //     new      │ h                   │ ······██       │ ·██·····  │   the others stay missing
 //
 //     old      │ h                   │ ········       │ ███·····  │
-//     link     │ h, in place         │ ········       │ ···██···  │   nobody reads the missing bytes
-//     new      │ h                   │ ········       │ █████···  │   of h, so they were written there
+//     link     │ h, in place         │ ········       │ ···██···  │   nobody reads the missing
+//     new      │ h                   │ ········       │ █████···  │   bytes of h, so it is used
 //
 // A link decides only about subclusters that are missing in the old entry.
 
