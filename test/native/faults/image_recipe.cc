@@ -183,8 +183,9 @@ class Builder {
       put64(entry_at(guest_cluster) + 8, allocated);
     }
     content_.write(place, pattern(recipe_.seed * 1000003 + guest_cluster, size_));
-    // QEMU takes a cluster that begins at the end of the file for damage.
-    const auto written = 32 - static_cast<unsigned>(std::countl_zero(allocated | 1U));
+    // A cluster that was preallocated is whole.
+    const auto written =
+        allocated == 0 ? 32U : 32U - static_cast<unsigned>(std::countl_zero(allocated));
     end_of_data_ = std::max(end_of_data_, place + size_ / 32 * written);
   }
 
