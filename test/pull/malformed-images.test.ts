@@ -16,6 +16,7 @@ import {
 } from '../support/images/qcow2-builder.mjs'
 import { expectRefusal } from '../support/images/refusal.js'
 import { makeChain, pulled } from '../support/images/stream-case.js'
+import { qemuImg } from '../support/qemu/qemu.js'
 import { TempFolder } from '../support/temp-folder.js'
 
 const temp = new TempFolder('malformed')
@@ -160,6 +161,13 @@ describe('tables with', () => {
     const { path, layout } = await valid({ version: 2 })
     overwrite(path, l2(layout, 2), bigEndian(copied | host(layout, 2) | 1n, 8))
     await expectRefusal(path, { code: 'IMAGE_CORRUPT', sentence: /an L2 entry is/ })
+  })
+
+  test('a zero cluster in version 2, with an internal snapshot, are corrupt', async () => {
+    const { path, layout } = await valid({ version: 2 })
+    await qemuImg('snapshot', '-c', 's1', path)
+    overwrite(path, l2(layout, 5), bigEndian(1n, 8))
+    await expectRefusal(path, { code: 'IMAGE_CORRUPT', sentence: /zero cluster, which version 2 does not have/ })
   })
 
   test('a refcount of 0 for one data cluster are corrupt', async () => {

@@ -11,6 +11,7 @@
 #include "core/image/qcow2/check/count_references.h"
 #include "core/image/qcow2/disk_states.h"
 #include "core/image/qcow2/support.h"
+#include "core/image/qcow2/table_walk.h"
 
 namespace blockpull::image::qcow2 {
 namespace {
@@ -53,6 +54,30 @@ Result<void> check_alone(Qcow2Image& image, const ReferenceMap& map, const Table
   return {};
 }
 
+/// Version 2 has no zero clusters, and QEMU reads such an entry as an error. Taken for zeros, it
+/// would lose what the backing chain has there.
+Result<void> check_no_zero_clusters(Qcow2Image& image, const L2Table& table) {
+  const std::uint64_t end = table.offset + image.cluster_size();
+  for (std::uint64_t place = table.offset; place < end;) {
+    BLOCKPULL_TRY(view, image.tables().view(place));
+    const auto part = view.first(std::min<std::uint64_t>(view.size(), end - place));
+    for (std::uint64_t at = 0; at < part.size(); at += kEntryBytes) {
+      const auto entry = be_at<std::uint64_t>(part, at);
+      if ((entry & (kCompressed | kZero)) == kZero) {
+        // A check counts as QEMU does and finds nothing, so there is no advice to give.
+        const std::string& path = image.file().path();
+        return make_error(ErrorKind::kImageCorrupt,
+                          text("image '", path, "' is damaged: L2 entry ", Hex{entry}, " at ",
+                               Hex{place + at}, ": ", fault_text(EntryFault::kZeroInVersion2),
+                               "; nothing was written"))
+            .with_path(path);
+      }
+    }
+    place += part.size();
+  }
+  return {};
+}
+
 Result<void> check_tables(Qcow2Image& image, const CountedReferences& counted) {
   const Header& header = image.header();
   const std::uint64_t cluster_size = header.cluster_size();
@@ -67,6 +92,9 @@ Result<void> check_tables(Qcow2Image& image, const CountedReferences& counted) {
   }
   for (const L2Table& table : counted.tables) {
     BLOCKPULL_CHECK(check({table.offset, cluster_size, table.uses, "an L2 table"}));
+    if (header.version < 3) {
+      BLOCKPULL_CHECK(check_no_zero_clusters(image, table));
+    }
   }
   return {};
 }
