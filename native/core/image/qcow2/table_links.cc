@@ -61,33 +61,36 @@ class Distribution {
       append(here_.front(), part, here_.front().table.states.size());
       return {};
     }
-    for (std::uint64_t i = 0; i < part.count; ++i) {
-      LinkRun one = part;
-      one.guest_cluster += i;
-      one.host_cluster += i;
-      one.count = 1;
-      BLOCKPULL_CHECK(place_one(one));
+    // Table by table: with many snapshots only few tables fit into the cache.
+    std::vector<std::uint64_t> references(part.count, 0);
+    for (const TableLinks& links : here_) {
+      BLOCKPULL_CHECK(each_lacking(
+          links, part, [&](std::uint64_t i) { references[i] += links.table.states.size(); }));
+    }
+    const auto unlinked = std::find(references.begin(), references.end(), 0);
+    if (unlinked != references.end()) {
+      return allocated_meanwhile(
+          image_.file().path(),
+          part.guest_cluster + static_cast<std::uint64_t>(unlinked - references.begin()));
+    }
+    for (TableLinks& links : here_) {
+      BLOCKPULL_CHECK(each_lacking(links, part, [&](std::uint64_t i) {
+        append(links, {part.guest_cluster + i, 1, part.host_cluster + i, part.zero}, references[i]);
+      }));
     }
     return {};
   }
 
-  /// Links one cluster in each table that lacks it.
-  Result<void> place_one(const LinkRun& one) {
-    std::vector<TableLinks*> lacking;
-    std::uint64_t references = 0;
-    for (TableLinks& links : here_) {
-      BLOCKPULL_TRY(lacks, is_lacking(links, one.guest_cluster));
+  /// Calls `visit(i)` for each cluster i of the part that the table lacks.
+  template <typename Visit>
+  Result<void> each_lacking(const TableLinks& links, const LinkRun& part, const Visit& visit) {
+    for (std::uint64_t i = 0; i < part.count; ++i) {
+      BLOCKPULL_TRY(lacks, is_lacking(links, part.guest_cluster + i));
       if (lacks) {
-        lacking.push_back(&links);
-        references += links.table.states.size();
+        visit(i);
       }
     }
-    for (TableLinks* links : lacking) {
-      append(*links, one, references);
-    }
-    return lacking.empty()
-               ? Result<void>(allocated_meanwhile(image_.file().path(), one.guest_cluster))
-               : Result<void>();
+    return {};
   }
 
   Result<bool> is_lacking(const TableLinks& links, std::uint64_t guest_cluster) {
