@@ -294,7 +294,9 @@ describe('the command', () => {
     const before = digestOf(path)
     const { code, stdout } = await blockpull('check', '--repair', 'all', path)
     expect(code).toBe(3)
-    expect(stdout).toContain(`${path}: leaks are left, since a feature that is not known may own them\n`)
+    expect(stdout).toContain(
+      `${path}: leaks are left, since an entry or a feature that was not understood may own them\n`,
+    )
     expect(digestOf(path)).toBe(before)
   })
 

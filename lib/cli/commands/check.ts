@@ -96,7 +96,9 @@ function repairLines(path: string, { repaired, errors, leaks }: CheckReport<bigi
   if (repaired === null) return []
   const done = `${path}: ${amount(repaired.errors, 'error')} and ${amount(repaired.leaks, 'leak')} repaired`
   if (errors > 0n) return [done, `${path}: ${leftAdvice[scope]}`]
-  return leaks > 0n ? [done, `${path}: leaks are left, since a feature that is not known may own them`] : [done]
+  return leaks > 0n
+    ? [done, `${path}: leaks are left, since an entry or a feature that was not understood may own them`]
+    : [done]
 }
 
 type Scope = 'leaks' | 'all'
