@@ -94,6 +94,16 @@ describe('the calls', () => {
     })
   })
 
+  it('checkImage passes the scope of a repair, and tells what was mended', async () => {
+    const { binding, checkImage } = fresh()
+    binding.report = { ...soundReport, repaired: { errors: 2n, leaks: 1n } }
+    const report = await checkImage('a', { repair: 'all' })
+    expect(report.repaired).toEqual({ errors: 2, leaks: 1 })
+    expect(binding.last).toEqual({ path: 'a', format: null, repair: 'all' })
+    const wrong = checkImage('a', { repair: 'some' as 'all' })
+    await expect(wrong).rejects.toThrow("repair is 'some'; expected 'leaks' or 'all'")
+  })
+
   it('imageInfo gives what the header says; a raw image has no qcow2', async () => {
     const { binding, imageInfo } = fresh()
     const info = await imageInfo('a')
