@@ -116,8 +116,9 @@ export class Judge {
     }
     const complaints: string[] = []
     if (unwanted > 0) {
+      const what = unit < clusterSize ? 'subclusters' : 'clusters'
       complaints.push(
-        `${unwanted} clusters or subclusters hold data that no intermediate layer had, the first at guest offset ${firstUnwanted}`,
+        `${unwanted} ${what} hold data that no intermediate layer had, the first at guest offset ${firstUnwanted}`,
       )
     }
     const added = addedTo.size

@@ -9,8 +9,8 @@
 //     new      │ h                   │ ······██       │ ·██·····  │   the others stay missing
 //
 //     old      │ h                   │ ········       │ ███·····  │
-//     link     │ h, in place         │ ········       │ ···██···  │   the missing bytes of h are read by
-//     new      │ h                   │ ········       │ █████···  │   nobody, so they were written there
+//     link     │ h, in place         │ ········       │ ···██···  │   nobody reads what is missing
+//     new      │ h                   │ ········       │ █████···  │   in h, so it was written there
 //
 // A link decides only about subclusters that are missing in the old entry.
 

@@ -60,6 +60,13 @@ class ReferenceMap {
   }
   [[nodiscard]] std::uint64_t plain_end_bytes() const { return plain_end_bytes_; }
 
+  /// With subclusters: where those end that are zeros now, right behind the last allocated one of a
+  /// cluster. Earlier bytes of theirs may lie there.
+  void note_zeroed_end(std::uint64_t end_bytes) {
+    zeroed_end_bytes_ = std::max(zeroed_end_bytes_, end_bytes);
+  }
+  [[nodiscard]] std::uint64_t zeroed_end_bytes() const { return zeroed_end_bytes_; }
+
   /// The compressed cluster that begins last; length 0: there is none.
   void note_compressed(const CompressedCluster& cluster) {
     if (cluster.offset >= last_compressed_.offset) {
@@ -114,6 +121,7 @@ class ReferenceMap {
   std::size_t bytes_ = 0;
   std::uint64_t end_ = 0;
   std::uint64_t plain_end_bytes_ = 0;
+  std::uint64_t zeroed_end_bytes_ = 0;
   CompressedCluster last_compressed_{0, 0};
 };
 

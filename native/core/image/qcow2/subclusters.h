@@ -39,6 +39,12 @@ class Subclusters {
     return static_cast<std::uint32_t>(std::countl_zero(allocated_));
   }
 
+  /// How many zeros follow the last allocated one.
+  [[nodiscard]] constexpr std::uint32_t zeros_behind_allocated() const {
+    const std::uint64_t behind = std::uint64_t{zero_} >> (kSubclusters - unallocated_at_end());
+    return static_cast<std::uint32_t>(std::countr_one(behind));
+  }
+
   /// As the entry has it.
   [[nodiscard]] constexpr std::uint64_t bitmap() const {
     return std::uint64_t{zero_} << 32U | allocated_;

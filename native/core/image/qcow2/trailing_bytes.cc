@@ -100,7 +100,7 @@ Result<EndOfUse> end_of_use(Qcow2Image& image, const ReferenceMap& references) {
   const CompressedCluster& last = references.last_compressed();
   const bool has_compressed = last.length != 0;
   if (!has_compressed || last.offset + last.length <= end) {
-    return EndOfUse{end, has_compressed};
+    return EndOfUse{end, has_compressed, references.zeroed_end_bytes()};
   }
   std::vector<std::byte> stream(last.length);
   std::vector<std::byte> cluster(image.cluster_size());
@@ -108,7 +108,7 @@ Result<EndOfUse> end_of_use(Qcow2Image& image, const ReferenceMap& references) {
   const auto taken = inflate_cluster(image.header().compression, stream, cluster);
   // Damage in it is reported when it is read.
   const std::uint64_t last_end = last.offset + (taken.ok() ? *taken : last.length);
-  return EndOfUse{std::max(end, last_end), true};
+  return EndOfUse{std::max(end, last_end), true, references.zeroed_end_bytes()};
 }
 
 Result<TrailingOwner> owner_of_trailing(Qcow2Image& image, const EndOfUse& use) {
@@ -119,7 +119,9 @@ Result<TrailingOwner> owner_of_trailing(Qcow2Image& image, const EndOfUse& use) 
   if (first >= file_size) {
     return TrailingOwner::kNothing;
   }
-  if (is_aligned(file_size, cluster_size)) {
+  const bool ends_with_zeroed =
+      file_size <= use.zeroed_end && is_aligned(file_size, cluster_size / kSubclusters);
+  if (is_aligned(file_size, cluster_size) || ends_with_zeroed) {
     BLOCKPULL_TRY(has_magic, ends_with_magic(file, file_size));
     return has_magic ? TrailingOwner::kForeign : TrailingOwner::kLeftover;
   }

@@ -10,9 +10,9 @@
 // stream. The bytes from P on are
 //
 //     nothing     if there are none, or only zeros
-//     leftover    if the file ends at a whole cluster and with no magic known to us, with exactly a
-//                 table that QEMU has abandoned, or with compressed clusters in an image that has
-//                 others
+//     leftover    if the file ends at a whole cluster and with no magic known to us, or so at a
+//                 whole subcluster, all of them zeros to a guest; with exactly a table that QEMU
+//                 has abandoned; or with compressed clusters in an image that has others
 //     foreign     otherwise
 //
 // A trailer that somebody has padded to whole clusters, without a known magic, is taken for a
@@ -35,6 +35,8 @@ struct EndOfUse {
   std::uint64_t offset = 0;
   /// The image refers to compressed clusters, so QEMU may have abandoned others.
   bool has_compressed = false;
+  /// With subclusters: up to here QEMU may have written data that are zeros now.
+  std::uint64_t zeroed_end = 0;
 };
 
 [[nodiscard]] Result<EndOfUse> end_of_use(Qcow2Image& image, const ReferenceMap& references);

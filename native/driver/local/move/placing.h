@@ -10,8 +10,8 @@
 // A cluster of zeros takes no host cluster if leaving it out reads the same.
 //
 // If the image has subclusters, the same holds for each one that is to be written
-// (`subcluster_plan.h`). A cluster that has a host cluster keeps it, and only what is missing gets a
-// place there.
+// (`subcluster_plan.h`). A cluster that has a host cluster keeps it, and only what is missing gets
+// a place there.
 
 #pragma once
 

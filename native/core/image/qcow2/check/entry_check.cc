@@ -120,8 +120,10 @@ Result<void> EntryCheck::check_allocated(const L2Table& table, const Entry& entr
   Reference data{offset, header_.cluster_size(), "a data cluster", entry.place, table.uses};
   if (header_.has_extended_l2()) {
     // QEMU writes a cluster only up to its last subcluster in use, and a file may end there.
-    data.unread_bytes = Subclusters(entry.subclusters).unallocated_at_end() *
-                        (header_.cluster_size() / kSubclusters);
+    const Subclusters bits(entry.subclusters);
+    const std::uint64_t size = header_.cluster_size() / kSubclusters;
+    data.unread_bytes = bits.unallocated_at_end() * size;
+    data.zeroed_bytes = bits.zeros_behind_allocated() * size;
   }
   return has_data_file_ ? Result<void>() : counter_.add(data);
 }

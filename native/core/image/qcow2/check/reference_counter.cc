@@ -39,6 +39,7 @@ Result<void> ReferenceCounter::add(const Reference& reference) {
   const std::uint64_t end = reference.offset + reference.bytes;
   if (!reference.is_compressed) {
     map_.note_plain_end(end - reference.unread_bytes);
+    map_.note_zeroed_end(end - reference.unread_bytes + reference.zeroed_bytes);
   }
   const std::uint64_t last = (end - 1) >> cluster_bits_;
   for (std::uint64_t cluster = reference.offset >> cluster_bits_; cluster <= last; ++cluster) {

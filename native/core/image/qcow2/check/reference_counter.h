@@ -32,6 +32,8 @@ struct Reference {
   bool is_compressed = false;
   /// Bytes at the end of the part that nobody reads: another program's may lie there.
   std::uint64_t unread_bytes = 0;
+  /// The first of them, which are zeros to a guest and may have been data.
+  std::uint64_t zeroed_bytes = 0;
 };
 
 class ReferenceCounter {
