@@ -64,8 +64,13 @@ Result<void> check_no_zero_clusters(Qcow2Image& image, const L2Table& table) {
     for (std::uint64_t at = 0; at < part.size(); at += kEntryBytes) {
       const auto entry = be_at<std::uint64_t>(part, at);
       if ((entry & (kCompressed | kZero)) == kZero) {
-        return damaged(image, text("L2 entry ", Hex{entry}, " at ", Hex{place + at}, ": ",
-                                   fault_text(EntryFault::kZeroInVersion2)));
+        // A check counts as QEMU does and finds nothing, so there is no advice to give.
+        const std::string& path = image.file().path();
+        return make_error(ErrorKind::kImageCorrupt,
+                          text("image '", path, "' is damaged: L2 entry ", Hex{entry}, " at ",
+                               Hex{place + at}, ": ", fault_text(EntryFault::kZeroInVersion2),
+                               "; nothing was written"))
+            .with_path(path);
       }
     }
     place += part.size();
