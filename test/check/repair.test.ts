@@ -128,7 +128,8 @@ describe('what is wrong is mended:', () => {
     expect(await difference(raw, path)).toBe(null)
   })
 
-  test('an encrypted image', async () => {
+  // QEMU measures the speed of its key derivation, which takes long on a busy machine.
+  test('an encrypted image', { timeout: 240_000 }, async () => {
     const path = `${temp.folder()}/luks.qcow2`
     const secret = ['--object', 'secret,id=key,data=abc']
     const options = 'encrypt.format=luks,encrypt.key-secret=key,encrypt.iter-time=1'
