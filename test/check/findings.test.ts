@@ -54,7 +54,7 @@ describe('an error is found, and QEMU agrees:', () => {
     ['an L2 entry between clusters', place.l2, entry(copied | 0x50200n), 'l2-entry', place.l2, /no cluster can begin/],
     ['an L2 entry without bit 63', place.l2, entry(0x50000n), 'copied-flag', place.l2, /refcount of its cluster is 1/],
     ['data behind the end', place.l2, entry(copied | 0x900000n), 'reference-outside', place.l2, /at 0x900000/],
-    ['a compressed cluster with bit 63', place.l2, entry(3n * 2n ** 62n), 'compressed-entry', place.l2, /compressed/],
+    ['a compressed cluster with bit 63', place.l2, entry(3n * 2n ** 62n), 'copied-flag', place.l2, /compressed/],
     ['a refcount block between clusters', cluster + 8, entry(0x20200n), 'refcount-block', cluster + 8, /can begin/],
     ['a refcount block behind the end', cluster + 8, entry(0x900000n), 'refcount-block', cluster + 8, /file ends at/],
     ['a refcount block that is data', cluster + 8, entry(0x50000n), 'refcount-block', cluster + 8, /2 references/],
