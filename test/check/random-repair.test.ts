@@ -8,6 +8,7 @@
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { afterAll, expect, test } from 'vitest'
 import { BlockPullError, type CheckReport, checkImage } from '../../lib/index.js'
+import { attemptMany } from '../support/attempts.js'
 import { damaged } from '../support/images/damage.js'
 import { digestOf } from '../support/images/files.js'
 import { RandomQcow2 } from '../support/images/random-qcow2.js'
@@ -134,12 +135,8 @@ async function repairImage(name: string): Promise<string[]> {
 test('after a repair QEMU counts and reads the same, and a second one writes nothing', {
   timeout: 7_200_000,
 }, async () => {
-  const failures: string[] = []
-  let next = 0
-  const work = async () => {
-    while (figures.repairs < wanted && failures.length < 6) failures.push(...(await repairImage(`image ${next++}`)))
-  }
-  await Promise.all([work(), work()])
+  const wants = () => figures.repairs < wanted
+  const failures = await attemptMany({ wants, mostFailures: 6 }, (index) => repairImage(`image ${index}`))
   console.log(`repairs: ${JSON.stringify(figures)}`)
   expect(failures).toEqual([])
   expect(figures.whole).toBeGreaterThan(wanted / 8)

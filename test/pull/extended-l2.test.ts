@@ -4,6 +4,7 @@
 // The random chains are made and judged as in random-chains.test.ts.
 
 import { afterAll, describe, expect, test } from 'vitest'
+import { attemptMany } from '../support/attempts.js'
 import { type PullStory, pullRandomChain } from '../support/images/random-pull.js'
 import { Puller } from '../support/processes/puller.js'
 import { isSoak, Random, runSeed } from '../support/random.js'
@@ -23,21 +24,14 @@ afterAll(async () => {
   await puller.close()
 })
 
-async function pullMany(story: PullStory): Promise<string[]> {
-  const failures: string[] = []
-  let next = 0
-  const work = async () => {
-    while (next < chainsEach && failures.length < 3) {
-      const name = `${story}/${next++}`
-      if (onlyChain !== undefined && onlyChain !== name) continue
-      const random = new Random(`${seed}/${name}`)
-      const pull = puller.pull.bind(puller)
-      const failure = await pullRandomChain({ random, story, folder: temp, pull, bounds })
-      if (failure !== null) failures.push(`${failure}\n  BLOCKPULL_SEED=${seed} BLOCKPULL_CHAIN=${name}`)
-    }
-  }
-  await Promise.all([work(), work()])
-  return failures
+function pullMany(story: PullStory): Promise<string[]> {
+  return attemptMany({ wants: (index) => index < chainsEach, mostFailures: 3 }, async (index) => {
+    const name = `${story}/${index}`
+    if (onlyChain !== undefined && onlyChain !== name) return []
+    const random = new Random(`${seed}/${name}`)
+    const failure = await pullRandomChain({ random, story, folder: temp, pull: puller.pull.bind(puller), bounds })
+    return failure === null ? [] : [`${failure}\n  BLOCKPULL_SEED=${seed} BLOCKPULL_CHAIN=${name}`]
+  })
 }
 
 describe('random chains', () => {

@@ -8,6 +8,7 @@
 // child process for each I/O path, so that a crash there is a sentence here.
 
 import { afterAll, describe, expect, test } from 'vitest'
+import { attemptMany } from '../support/attempts.js'
 import { type PullStory, pullRandomChain } from '../support/images/random-pull.js'
 import { Puller } from '../support/processes/puller.js'
 import { isSoak, Random, runSeed } from '../support/random.js'
@@ -26,20 +27,14 @@ afterAll(async () => {
   await Promise.all([pullers.io_uring.close(), pullers.threads.close()])
 })
 
-async function pullMany(story: PullStory, io: 'io_uring' | 'threads'): Promise<string[]> {
-  const failures: string[] = []
-  let next = 0
-  const work = async () => {
-    while (next < chainsEach && failures.length < 3) {
-      const name = `${story}/${io}/${next++}`
-      if (onlyChain !== undefined && onlyChain !== name) continue
-      const random = new Random(`${seed}/${name}`)
-      const failure = await pullRandomChain({ random, story, folder, pull: (request) => pullers[io].pull(request) })
-      if (failure !== null) failures.push(`${failure}\n  BLOCKPULL_SEED=${seed} BLOCKPULL_CHAIN=${name}`)
-    }
-  }
-  await Promise.all([work(), work()])
-  return failures
+function pullMany(story: PullStory, io: 'io_uring' | 'threads'): Promise<string[]> {
+  return attemptMany({ wants: (index) => index < chainsEach, mostFailures: 3 }, async (index) => {
+    const name = `${story}/${io}/${index}`
+    if (onlyChain !== undefined && onlyChain !== name) return []
+    const random = new Random(`${seed}/${name}`)
+    const failure = await pullRandomChain({ random, story, folder, pull: (request) => pullers[io].pull(request) })
+    return failure === null ? [] : [`${failure}\n  BLOCKPULL_SEED=${seed} BLOCKPULL_CHAIN=${name}`]
+  })
 }
 
 describe.each(['io_uring', 'threads'] as const)('over %s', (io) => {

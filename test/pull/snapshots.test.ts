@@ -6,6 +6,7 @@
 import { rmSync } from 'node:fs'
 import { afterAll, describe, expect, test } from 'vitest'
 import { checkImage, imageInfo, pullImage } from '../../lib/index.js'
+import { attemptMany } from '../support/attempts.js'
 import { DiskStates } from '../support/images/disk-states.js'
 import { isSoak, Random, runSeed } from '../support/random.js'
 import { TempFolder } from '../support/temp-folder.js'
@@ -59,17 +60,13 @@ describe('random images with snapshots', () => {
   test('each state reads the same after the pull, and goes on as an untouched twin', {
     timeout: 7_200_000,
   }, async () => {
-    const failures: string[] = []
-    let next = 0
-    const work = async () => {
-      while (next < (isSoak ? 2000 : 12) && failures.length < 3) {
-        const name = `states/${next++}`
-        if (only !== undefined && only !== name) continue
-        const failure = await attempt(name)
-        if (failure !== null) failures.push(`${failure}\n  BLOCKPULL_SEED=${seed} BLOCKPULL_IMAGE=${name}`)
-      }
-    }
-    await Promise.all([work(), work()])
+    const wants = (index: number) => index < (isSoak ? 2000 : 12)
+    const failures = await attemptMany({ wants, mostFailures: 3 }, async (index) => {
+      const name = `states/${index}`
+      if (only !== undefined && only !== name) return []
+      const failure = await attempt(name)
+      return failure === null ? [] : [`${failure}\n  BLOCKPULL_SEED=${seed} BLOCKPULL_IMAGE=${name}`]
+    })
     expect(failures.join('\n\n')).toBe('')
   })
 })

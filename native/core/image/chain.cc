@@ -7,10 +7,7 @@
 #include "core/image/chain.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <utility>
-
-#include <sys/stat.h>
 
 #include "core/base/limits.h"
 #include "core/base/text.h"
@@ -129,18 +126,7 @@ class Opener {
   }
 
   static Result<void> lock(io::PosixFile& file, bool is_top) {
-    BLOCKPULL_CHECK(io::lock_image(file, role(is_top)));
-
-    struct stat about {};
-    if (::stat(file.path().c_str(), &about) != 0) {
-      return system_error("stat", errno, file.path());
-    }
-    if (io::FileId{about.st_dev, about.st_ino} != file.id()) {
-      return make_error(ErrorKind::kLocked,
-                        text("file '", file.path(),
-                             "' was replaced by another file while it was being opened; try again"))
-          .with_path(file.path());
-    }
+    BLOCKPULL_CHECK(io::lock_opened(file, role(is_top)));
     if (is_top) {
       file.forget_cached_pages();
     }

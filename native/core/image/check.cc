@@ -103,13 +103,7 @@ Result<RepairReport> repair_image(const std::string& path, std::optional<Format>
   BLOCKPULL_CHECK(watch.check());
   BLOCKPULL_TRY(file, io::PosixFile::open(path, io::Access::kReadWrite));
   BLOCKPULL_CHECK(check_format(*file, format));
-  BLOCKPULL_CHECK(io::lock_image(*file, io::LockRole::kWriter));
-  if (!io::leads_to(path, file->id())) {
-    return make_error(ErrorKind::kLocked,
-                      text("file '", path,
-                           "' was replaced by another file while it was being opened; try again"))
-        .with_path(path);
-  }
+  BLOCKPULL_CHECK(io::lock_opened(*file, io::LockRole::kWriter));
   auto report = repair_file(std::move(file), scope, watch);
   return report.ok() ? std::move(report) : explain(std::move(report).error(), format);
 }

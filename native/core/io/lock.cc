@@ -175,6 +175,18 @@ Result<void> lock_image(PosixFile& file, LockRole role) {
   return conflict_error(file, **conflict);
 }
 
+Result<void> lock_opened(PosixFile& file, LockRole role) {
+  BLOCKPULL_CHECK(lock_image(file, role));
+  BLOCKPULL_TRY(there, identify(file.path()));
+  if (there == file.id()) {
+    return {};
+  }
+  return make_error(ErrorKind::kLocked,
+                    text("file '", file.path(),
+                         "' was replaced by another file while it was being opened; try again"))
+      .with_path(file.path());
+}
+
 std::string find_writer(PosixFile& file) {
   const Result<std::optional<Conflict>> found = find_conflict(file, kUsedBase, 1U << kWrite);
   const std::optional<Conflict> writer = found.ok() ? *found : std::nullopt;

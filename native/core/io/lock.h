@@ -33,6 +33,10 @@ enum class LockRole : std::uint8_t {
 /// it. On a filesystem without locks this is kUnsupported.
 [[nodiscard]] Result<void> lock_image(PosixFile& file, LockRole role);
 
+/// The same for a file that was opened by its path just before: also kLocked if that path leads to
+/// another file by now.
+[[nodiscard]] Result<void> lock_opened(PosixFile& file, LockRole role);
+
 /// The process that has the file locked for writing: "pid 4711 (qemu-system-x86)", "another
 /// process" if /proc does not show it, or empty if there is none. Takes no lock.
 [[nodiscard]] std::string find_writer(PosixFile& file);

@@ -85,14 +85,12 @@ Error Allocator::low_refcount(std::uint64_t cluster, std::uint64_t refcount) con
 /// writes is without a moment at which a check finds an error. Our own pulls leave no such
 /// cluster (see link_writer.h).
 Result<void> Allocator::check_surplus() {
-  std::unordered_set<std::uint64_t> clusters;
-  for (const auto& [cluster, references] : surplus_) {
-    clusters.insert(cluster);
-  }
-  if (clusters.empty()) {
+  if (surplus_.empty()) {
     return {};
   }
-  BLOCKPULL_TRY(active, first_in_active_disk(image_, clusters));
+  BLOCKPULL_TRY(active, first_in_active_disk(image_, [this](std::uint64_t cluster) {
+                  return surplus_.contains(cluster);
+                }));
   return active ? Result<void>(wrong_refcount(*active, text("has ", surplus_[*active],
                                                             " references and a larger refcount")))
                 : Result<void>();
@@ -183,12 +181,7 @@ Result<Allocator::Batch> Allocator::plan_batch(std::uint64_t usable) {
       const std::uint64_t entries = std::max(last_block + 1, roomy);
       next.table_clusters = divide_up(entries * kEntryBytes, cluster_size());
       if (next.table_clusters * cluster_size() > limits::kRefcountTableBytes) {
-        return make_error(
-                   ErrorKind::kFeatureUnsupported,
-                   text("refcount table of '", image_.file().path(), "' would exceed ",
-                        limits::kRefcountTableBytes,
-                        " bytes, the most that QEMU accepts; convert the image to larger clusters"))
-            .with_path(image_.file().path());
+        return refcounts_.table_too_large();
       }
     }
     if (next.blocks == batch.blocks && next.table_clusters == batch.table_clusters) {
@@ -314,7 +307,6 @@ Result<void> Allocator::hook(std::vector<NewBlock> blocks) {
 }
 
 Result<void> Allocator::switch_table(const Batch& batch, const std::vector<NewBlock>& blocks) {
-  Header& header = image_.mutable_header();
   const std::uint64_t offset = (batch.first + batch.blocks) * cluster_size();
   std::vector<std::byte> table(batch.table_clusters * cluster_size());
   const std::uint64_t old_entries = refcounts_.table_entries();
@@ -328,16 +320,10 @@ Result<void> Allocator::switch_table(const Batch& batch, const std::vector<NewBl
   BLOCKPULL_CHECK(image_.tables().store(offset, table));
   // If we die here, the next open sees the old table; the new one is a leak.
   BLOCKPULL_CHECK(image_.file().sync());
-  std::byte switched[12];
-  put_be_at<std::uint64_t>(switched, 0, offset);
-  put_be_at<std::uint32_t>(switched, 8, static_cast<std::uint32_t>(batch.table_clusters));
-  BLOCKPULL_CHECK(image_.tables().store(field::kRefcountTableOffset, switched));
-  // If we die here, the next open sees the old table or the new one; both are whole.
-  BLOCKPULL_CHECK(image_.file().sync());
+  const Header& header = image_.header();
   const ClusterRange old_table{header.refcount_table_offset / cluster_size(),
                                header.refcount_table_clusters};
-  header.refcount_table_offset = offset;
-  header.refcount_table_clusters = static_cast<std::uint32_t>(batch.table_clusters);
+  BLOCKPULL_CHECK(refcounts_.switch_table(offset, batch.table_clusters));
   return release(old_table);
 }
 

@@ -6,15 +6,19 @@
 #include <utility>
 
 namespace blockpull::image::qcow2 {
+namespace {
 
-bool LinkRun::is_continued_by(const LinkRun& next) const {
-  return zero == next.zero && in_place == next.in_place && bitmap == next.bitmap &&
-         references == next.references && guest_cluster + count == next.guest_cluster &&
-         (zero || host_cluster + count == next.host_cluster);
+/// Whether `next` makes `run` longer.
+bool continues(const LinkRun& run, const LinkRun& next) {
+  return run.zero == next.zero && run.in_place == next.in_place && run.bitmap == next.bitmap &&
+         run.references == next.references && run.guest_cluster + run.count == next.guest_cluster &&
+         (run.zero || run.host_cluster + run.count == next.host_cluster);
 }
 
+}  // namespace
+
 void LinkRuns::add(const LinkRun& run) {
-  if (!runs_.empty() && runs_.back().is_continued_by(run)) {
+  if (!runs_.empty() && continues(runs_.back(), run)) {
     runs_.back().count += run.count;
     return;
   }

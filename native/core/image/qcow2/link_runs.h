@@ -32,9 +32,6 @@ struct LinkRun {
 
   /// Whether the run takes host clusters that nothing referred to before.
   [[nodiscard]] bool takes_clusters() const { return !zero && !in_place; }
-
-  /// Whether `next` makes this run longer.
-  [[nodiscard]] bool is_continued_by(const LinkRun& next) const;
 };
 
 class LinkRuns {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "core/base/bytes.h"
 #include "core/base/checked.h"
 #include "core/base/limits.h"
 #include "core/base/text.h"
@@ -79,6 +80,26 @@ Result<void> Refcounts::set_in_block(std::uint64_t block, ClusterRange entries,
     at += bytes.size();
   }
   return {};
+}
+
+Result<void> Refcounts::switch_table(std::uint64_t offset, std::uint64_t clusters) {
+  std::byte switched[12];
+  put_be_at<std::uint64_t>(switched, 0, offset);
+  put_be_at<std::uint32_t>(switched, 8, static_cast<std::uint32_t>(clusters));
+  BLOCKPULL_CHECK(image_.tables().store(field::kRefcountTableOffset, switched));
+  BLOCKPULL_CHECK(image_.file().sync());
+  image_.mutable_header().refcount_table_offset = offset;
+  image_.mutable_header().refcount_table_clusters = static_cast<std::uint32_t>(clusters);
+  return {};
+}
+
+Error Refcounts::table_too_large() const {
+  const std::string& path = image_.file().path();
+  return make_error(
+             ErrorKind::kFeatureUnsupported,
+             text("refcount table of '", path, "' would exceed ", limits::kRefcountTableBytes,
+                  " bytes, the most that QEMU accepts; convert the image to larger clusters"))
+      .with_path(path);
 }
 
 Result<void> Refcounts::visit_block(std::uint64_t index, const Visit& visit) {

@@ -39,6 +39,13 @@ class Refcounts {
   /// Sets every refcount of `range`, in existing blocks. The value must fit into the width.
   [[nodiscard]] Result<void> set(ClusterRange range, std::uint64_t value);
 
+  /// Puts another refcount table into use, which is durable: one write of 12 bytes in the header.
+  /// Durable when it returns. If we die in it, the next open sees the old table or the new one.
+  [[nodiscard]] Result<void> switch_table(std::uint64_t offset, std::uint64_t clusters);
+
+  /// A refcount table would be larger than QEMU accepts.
+  [[nodiscard]] Error table_too_large() const;
+
   /// Calls `visit(clusters, entries)` for every slice of block `index`: the raw bytes of the
   /// entries of these host clusters.
   using Visit =

@@ -24,8 +24,7 @@ inline constexpr std::string_view kRepairAdvice = "run 'blockpull check --repair
 [[nodiscard]] Result<void> check_readable(const Header& header, const std::string& path);
 
 /// Refuses, by the name of the feature, what a pull must not write to: an external data file,
-/// encryption, the dirty and the corrupt bit. disk_states.h
-/// refuses some snapshots.
+/// encryption, the dirty and the corrupt bit. disk_states.h refuses some snapshots.
 [[nodiscard]] Result<void> check_writable(const Header& header, const std::string& path);
 
 }  // namespace blockpull::image::qcow2

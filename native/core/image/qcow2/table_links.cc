@@ -104,14 +104,7 @@ class Distribution {
 
   static void append(TableLinks& links, LinkRun run, std::uint64_t references) {
     run.references = references;
-    if (!links.runs.empty()) {
-      LinkRun& last = links.runs.back();
-      if (last.is_continued_by(run)) {
-        last.count += run.count;
-        return;
-      }
-    }
-    links.runs.push_back(run);
+    links.runs.add(run);
   }
 
   Qcow2Image& image_;

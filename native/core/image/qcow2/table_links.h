@@ -27,7 +27,7 @@ struct TableLinks {
   std::uint64_t l1_index = 0;
   SharedTable table;
   /// In the order of guest clusters.
-  std::vector<LinkRun> runs;
+  LinkRuns runs;
 };
 
 /// Cuts sorted runs at the boundaries of L2 tables, and distributes them. kImageCorrupt if no table

@@ -143,4 +143,11 @@ Result<TrailingOwner> owner_of_trailing(Qcow2Image& image, const EndOfUse& use) 
   return are_streams ? TrailingOwner::kLeftover : TrailingOwner::kForeign;
 }
 
+Result<std::optional<std::uint64_t>> begin_of_foreign(Qcow2Image& image,
+                                                      const ReferenceMap& references) {
+  BLOCKPULL_TRY(use, end_of_use(image, references));
+  BLOCKPULL_TRY(owner, owner_of_trailing(image, use));
+  return owner == TrailingOwner::kForeign ? std::optional(use.offset) : std::nullopt;
+}
+
 }  // namespace blockpull::image::qcow2

@@ -23,6 +23,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "core/base/result.h"
 #include "core/image/qcow2/qcow2_image.h"
@@ -45,5 +46,9 @@ enum class TrailingOwner : std::uint8_t { kNothing, kLeftover, kForeign };
 
 /// Whose bytes lie from `use` to the end of the file.
 [[nodiscard]] Result<TrailingOwner> owner_of_trailing(Qcow2Image& image, const EndOfUse& use);
+
+/// Where foreign bytes begin; absent if there are none.
+[[nodiscard]] Result<std::optional<std::uint64_t>> begin_of_foreign(Qcow2Image& image,
+                                                                    const ReferenceMap& references);
 
 }  // namespace blockpull::image::qcow2

@@ -9,9 +9,9 @@
 #include "core/base/checked.h"
 #include "core/base/text.h"
 #include "core/image/qcow2/check/count_references.h"
-#include "core/image/qcow2/disk_states.h"
 #include "core/image/qcow2/support.h"
 #include "core/image/qcow2/table_walk.h"
+#include "core/io/file_content.h"
 
 namespace blockpull::image::qcow2 {
 namespace {
@@ -54,28 +54,52 @@ Result<void> check_alone(Qcow2Image& image, const ReferenceMap& map, const Table
   return {};
 }
 
-/// Version 2 has no zero clusters, and QEMU reads such an entry as an error. Taken for zeros, it
-/// would lose what the backing chain has there.
-Result<void> check_no_zero_clusters(Qcow2Image& image, const L2Table& table) {
-  const std::uint64_t end = table.offset + image.cluster_size();
-  for (std::uint64_t place = table.offset; place < end;) {
-    BLOCKPULL_TRY(view, image.tables().view(place));
-    const auto part = view.first(std::min<std::uint64_t>(view.size(), end - place));
-    for (std::uint64_t at = 0; at < part.size(); at += kEntryBytes) {
-      const auto entry = be_at<std::uint64_t>(part, at);
-      if ((entry & (kCompressed | kZero)) == kZero) {
-        // A check counts as QEMU does and finds nothing, so there is no advice to give.
-        const std::string& path = image.file().path();
-        return make_error(ErrorKind::kImageCorrupt,
-                          text("image '", path, "' is damaged: L2 entry ", Hex{entry}, " at ",
-                               Hex{place + at}, ": ", fault_text(EntryFault::kZeroInVersion2),
-                               "; nothing was written"))
-            .with_path(path);
+/// An entry of a table, and its place in the file.
+struct Entry {
+  std::uint64_t place = 0;
+  std::uint64_t word = 0;
+
+  [[nodiscard]] std::uint64_t offset() const { return word & kOffsetMask; }
+  [[nodiscard]] bool is_compressed() const { return (word & kCompressed) != 0; }
+};
+
+/// Looks for the first entry of a table, each of `entry_bytes`, for which `is_sought` holds.
+Result<std::optional<Entry>> find_entry(Qcow2Image& image, const Table& table,
+                                        std::uint64_t entry_bytes,
+                                        const std::function<bool(const Entry&)>& is_sought) {
+  std::optional<Entry> found;
+  const auto take = [&](std::uint64_t offset, std::span<const std::byte> part) -> Result<bool> {
+    for (std::uint64_t at = 0; at + entry_bytes <= part.size() && !found; at += entry_bytes) {
+      const Entry entry{offset + at, be_at<std::uint64_t>(part, at)};
+      if (is_sought(entry)) {
+        found = entry;
       }
     }
-    place += part.size();
+    return !found;
+  };
+  BLOCKPULL_TRY(file_size, image.file().size());
+  const std::uint64_t end = std::min(table.offset + table.bytes, file_size);
+  BLOCKPULL_CHECK(io::read_content(image.file(), table.offset, end, take));
+  return found;
+}
+
+/// Version 2 has no zero clusters, and QEMU reads such an entry as an error. Taken for zeros, it
+/// would lose what the backing chain has there.
+Result<void> check_no_zero_clusters(Qcow2Image& image, const Table& table) {
+  const auto is_zero = [](const Entry& entry) {
+    return !entry.is_compressed() && (entry.word & kZero) != 0;
+  };
+  BLOCKPULL_TRY(zero, find_entry(image, table, kEntryBytes, is_zero));
+  if (!zero) {
+    return {};
   }
-  return {};
+  // A check counts as QEMU does and finds nothing, so there is no advice to give.
+  const std::string& path = image.file().path();
+  return make_error(ErrorKind::kImageCorrupt,
+                    text("image '", path, "' is damaged: L2 entry ", Hex{zero->word}, " at ",
+                         Hex{zero->place}, ": ", fault_text(EntryFault::kZeroInVersion2),
+                         "; nothing was written"))
+      .with_path(path);
 }
 
 Result<void> check_tables(Qcow2Image& image, const CountedReferences& counted) {
@@ -85,13 +109,12 @@ Result<void> check_tables(Qcow2Image& image, const CountedReferences& counted) {
   BLOCKPULL_CHECK(check({0, cluster_size, 1, "the header"}));
   BLOCKPULL_CHECK(check({header.refcount_table_offset,
                          header.refcount_table_clusters * cluster_size, 1, "the refcount table"}));
-  BLOCKPULL_TRY(states, DiskStates::open(image));
-  for (std::size_t state = 0; state < states.count(); ++state) {
-    const L1Table& l1 = states.l1(state);
+  for (const L1Table& l1 : counted.l1_tables) {
     BLOCKPULL_CHECK(check({l1.offset(), l1.bytes(), 1, "an L1 table"}));
   }
-  for (const L2Table& table : counted.tables) {
-    BLOCKPULL_CHECK(check({table.offset, cluster_size, table.uses, "an L2 table"}));
+  for (const L2Table& found : counted.tables) {
+    const Table table{found.offset, cluster_size, found.uses, "an L2 table"};
+    BLOCKPULL_CHECK(check(table));
     if (header.version < 3) {
       BLOCKPULL_CHECK(check_no_zero_clusters(image, table));
     }
@@ -99,38 +122,19 @@ Result<void> check_tables(Qcow2Image& image, const CountedReferences& counted) {
   return {};
 }
 
-/// Looks for an entry of the table for which `is_sought` holds, and gives its cluster.
-template <typename IsSought>
-Result<std::optional<std::uint64_t>> find_entry(Qcow2Image& image, std::uint64_t offset,
-                                                std::uint64_t entries, std::uint64_t entry_bytes,
-                                                const IsSought& is_sought) {
-  for (std::uint64_t index = 0; index < entries;) {
-    BLOCKPULL_TRY(view, image.tables().view(offset + index * entry_bytes));
-    const std::uint64_t end = std::min<std::uint64_t>(entries, index + view.size() / entry_bytes);
-    for (std::uint64_t at = 0; index < end; ++index, at += entry_bytes) {
-      const auto entry = be_at<std::uint64_t>(view, at);
-      const std::uint64_t cluster = (entry & kOffsetMask) / image.cluster_size();
-      if (cluster != 0 && is_sought(entry, cluster)) {
-        return std::optional(cluster);
-      }
-    }
-  }
-  return std::optional<std::uint64_t>();
-}
-
 /// A cluster without the copied flag has several owners (check_findings() has compared the flags
 /// with the refcounts), and what is missing for one of them may be data for another. Only snapshots
 /// make such clusters.
 Result<void> check_unshared(Qcow2Image& image, const std::vector<L2Table>& tables) {
   const Header& header = image.header();
-  const auto is_shared = [](std::uint64_t entry, std::uint64_t) {
-    return (entry & (kCompressed | kCopied)) == 0;
+  const auto is_shared = [](const Entry& entry) {
+    return entry.offset() != 0 && (entry.word & (kCompressed | kCopied)) == 0;
   };
   for (const L2Table& table : tables) {
-    BLOCKPULL_TRY(shared, find_entry(image, table.offset, header.l2_entries(),
+    BLOCKPULL_TRY(shared, find_entry(image, {table.offset, header.cluster_size()},
                                      header.l2_entry_bytes(), is_shared));
     if (shared) {
-      return damaged(image, text("host cluster ", *shared,
+      return damaged(image, text("host cluster ", shared->offset() / header.cluster_size(),
                                  " has a refcount above 1, though there is no snapshot"));
     }
   }
@@ -155,29 +159,30 @@ Result<ReferenceMap> find_used_clusters(Qcow2Image& image, const IsWanted& is_wa
   return std::move(counted.map);
 }
 
-Result<std::optional<std::uint64_t>> first_in_active_disk(
-    Qcow2Image& image, const std::unordered_set<std::uint64_t>& clusters) {
+Result<std::optional<std::uint64_t>> first_in_active_disk(Qcow2Image& image,
+                                                          const IsSought& is_sought) {
   const Header& header = image.header();
   const L1Table l1 = image.l1_table();
-  const auto is_table = [&](std::uint64_t, std::uint64_t cluster) {
-    return clusters.contains(cluster);
+  const auto cluster_of = [&](const Entry& entry) {
+    return entry.offset() / header.cluster_size();
   };
-  const auto is_data = [&](std::uint64_t entry, std::uint64_t cluster) {
-    return (entry & kCompressed) == 0 && clusters.contains(cluster);
+  const auto is_meant = [&](const Entry& entry) {
+    return entry.offset() != 0 && !entry.is_compressed() && is_sought(cluster_of(entry));
   };
-  BLOCKPULL_TRY(table, find_entry(image, l1.offset(), l1.entries(), kEntryBytes, is_table));
+  BLOCKPULL_TRY(table, find_entry(image, {l1.offset(), l1.bytes()}, kEntryBytes, is_meant));
   if (table) {
-    return table;
+    return std::optional(cluster_of(*table));
   }
   for (std::uint64_t index = 0; index < l1.entries(); ++index) {
     BLOCKPULL_TRY(entry, image.tables().load(l1.entry_at(index)));
-    if ((entry & kOffsetMask) == 0) {
+    const std::uint64_t offset = entry & kOffsetMask;
+    if (offset == 0) {
       continue;
     }
-    BLOCKPULL_TRY(data, find_entry(image, entry & kOffsetMask, header.l2_entries(),
-                                   header.l2_entry_bytes(), is_data));
+    BLOCKPULL_TRY(data, find_entry(image, {offset, header.cluster_size()}, header.l2_entry_bytes(),
+                                   is_meant));
     if (data) {
-      return data;
+      return std::optional(cluster_of(*data));
     }
   }
   return std::optional<std::uint64_t>();

@@ -14,8 +14,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
-#include <unordered_set>
 
 #include "core/base/wanted.h"
 #include "core/image/qcow2/references.h"
@@ -25,8 +25,10 @@ namespace blockpull::image::qcow2 {
 /// Errors as find_references().
 [[nodiscard]] Result<ReferenceMap> find_used_clusters(Qcow2Image& image, const IsWanted& is_wanted);
 
-/// The first of `clusters` that the active disk refers to as an L2 table or as plain data.
-[[nodiscard]] Result<std::optional<std::uint64_t>> first_in_active_disk(
-    Qcow2Image& image, const std::unordered_set<std::uint64_t>& clusters);
+using IsSought = std::function<bool(std::uint64_t cluster)>;
+
+/// The first of the clusters sought that the active disk refers to as an L2 table or as plain data.
+[[nodiscard]] Result<std::optional<std::uint64_t>> first_in_active_disk(Qcow2Image& image,
+                                                                        const IsSought& is_sought);
 
 }  // namespace blockpull::image::qcow2

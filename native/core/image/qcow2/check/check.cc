@@ -14,12 +14,11 @@ namespace blockpull::image::qcow2 {
 namespace {
 
 Result<void> look_behind_end(Qcow2Image& image, CountedReferences& counted) {
-  BLOCKPULL_TRY(use, end_of_use(image, counted.map));
-  BLOCKPULL_TRY(owner, owner_of_trailing(image, use));
-  if (owner == TrailingOwner::kForeign) {
+  BLOCKPULL_TRY(foreign, begin_of_foreign(image, counted.map));
+  if (foreign) {
     BLOCKPULL_TRY(file_size, image.file().size());
-    counted.findings.add(FindingCode::kTrailingBytes, use.offset, 1, [&] {
-      return text("the image ends at ", use.offset, ", and the file at ", file_size,
+    counted.findings.add(FindingCode::kTrailingBytes, *foreign, 1, [&] {
+      return text("the image ends at ", *foreign, ", and the file at ", file_size,
                   ": the bytes between belong to another program");
     });
   }

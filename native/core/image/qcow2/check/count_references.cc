@@ -44,9 +44,13 @@ class ReferenceWalk {
     }
     BLOCKPULL_CHECK(count_bitmaps());
     BLOCKPULL_CHECK(count_refcount_blocks());
-    return CountedReferences{std::move(counter_.map()), std::move(findings_),
-                             std::move(tables_),        bitmaps_,
-                             entries_.allocated(),      entries_.compressed()};
+    return CountedReferences{std::move(counter_.map()),
+                             std::move(findings_),
+                             std::move(l1_tables_),
+                             std::move(tables_),
+                             bitmaps_,
+                             entries_.allocated(),
+                             entries_.compressed()};
   }
 
  private:
@@ -68,6 +72,7 @@ class ReferenceWalk {
     }
     BLOCKPULL_CHECK(counter_.add(
         {header_.snapshots_offset, table.bytes, "the snapshot table", field::kSnapshotsOffset}));
+    l1_tables_ = uses.l1_tables();
     return check_tables(uses.take_sorted());
   }
 
@@ -238,6 +243,7 @@ class ReferenceWalk {
   StoredRefcounts& stored_;
   ReferenceCounter counter_;
   EntryCheck entries_;
+  std::vector<L1Table> l1_tables_;
   std::vector<L2Table> tables_;
   std::uint32_t bitmaps_ = 0;
   /// Of the L2 tables so far that begin between clusters.

@@ -19,6 +19,7 @@
 #include "core/image/qcow2/check/entry_check.h"
 #include "core/image/qcow2/check/findings.h"
 #include "core/image/qcow2/check/stored_refcounts.h"
+#include "core/image/qcow2/l1_table.h"
 #include "core/image/qcow2/references.h"
 
 namespace blockpull::image::qcow2 {
@@ -26,7 +27,8 @@ namespace blockpull::image::qcow2 {
 struct CountedReferences {
   ReferenceMap map;
   Findings findings;
-  /// The L2 tables, each once.
+  /// The L1 tables, the active one first, and the L2 tables, each once.
+  std::vector<L1Table> l1_tables;
   std::vector<L2Table> tables;
   /// As the header counts them.
   std::uint32_t bitmaps = 0;

@@ -28,6 +28,7 @@ Result<void> TableUses::add_table(const L1Table& table, std::uint64_t place, boo
   BLOCKPULL_CHECK(watch.check());
   BLOCKPULL_CHECK(counter_.add({table.offset(), table.bytes(), "an L1 table", place}));
   BLOCKPULL_TRY(file_size, image_.file().size());
+  l1_tables_.push_back(table);
   l1_bytes_ += table.bytes();
   if (l1_bytes_ > file_size + image_.cluster_size()) {
     return make_error(ErrorKind::kImageCorrupt,

@@ -41,6 +41,9 @@ class TableUses {
   [[nodiscard]] Result<void> add_active(const WalkWatch& watch);
   [[nodiscard]] Result<void> add_snapshot(const Snapshot& snapshot, const WalkWatch& watch);
 
+  /// Those that were added.
+  [[nodiscard]] const std::vector<L1Table>& l1_tables() const { return l1_tables_; }
+
   /// All uses, those of one table together.
   [[nodiscard]] std::vector<TableUse> take_sorted();
 
@@ -55,6 +58,7 @@ class TableUses {
   ReferenceCounter& counter_;
   StoredRefcounts& stored_;
   Findings& findings_;
+  std::vector<L1Table> l1_tables_;
   std::vector<TableUse> uses_;
   /// Of all L1 tables so far.
   std::uint64_t l1_bytes_ = 0;

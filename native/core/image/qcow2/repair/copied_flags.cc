@@ -6,6 +6,7 @@
 
 #include "core/base/bytes.h"
 #include "core/base/checked.h"
+#include "core/io/file_content.h"
 
 namespace blockpull::image::qcow2 {
 
@@ -47,33 +48,20 @@ bool CopiedFlags::is_only(const Table& table, std::uint64_t references) const {
 Result<bool> CopiedFlags::mend_table(const Table& table, bool sets) {
   BLOCKPULL_TRY(file_size, image_.file().size());
   const std::uint64_t end = table.offset + table.entries * table.entry_bytes;
-  if (table.offset >= file_size) {
-    return false;
-  }
-  // A small file can have millions of tables in holes.
-  BLOCKPULL_TRY(hole, image_.file().is_hole(table.offset, end - table.offset));
-  if (hole) {
-    return false;
-  }
   bool has_changed = false;
-  for (std::uint64_t at = table.offset; at < std::min(end, file_size);) {
-    BLOCKPULL_TRY(view, image_.tables().view(at));
-    const auto part = view.first(std::min<std::uint64_t>(view.size(), end - at));
-    if (!all_zero(part)) {
-      // A copy, since a look at a refcount may reuse the slice.
-      std::vector<std::byte> bytes(part.begin(), part.end());
-      BLOCKPULL_TRY(changed, mend_part(table, bytes, sets));
-      if (changed) {
-        BLOCKPULL_CHECK(image_.tables().store(at, bytes));
-        has_changed = true;
-      }
+  const auto take = [&](std::uint64_t offset, std::span<std::byte> part) -> Result<bool> {
+    BLOCKPULL_TRY(changed, mend_part(table, part, sets));
+    if (changed) {
+      BLOCKPULL_CHECK(image_.tables().store(offset, part));
+      has_changed = true;
     }
-    at += part.size();
-  }
+    return true;
+  };
+  BLOCKPULL_CHECK(io::read_content(image_.file(), table.offset, std::min(end, file_size), take));
   return has_changed;
 }
 
-Result<bool> CopiedFlags::mend_part(const Table& table, std::vector<std::byte>& part, bool sets) {
+Result<bool> CopiedFlags::mend_part(const Table& table, std::span<std::byte> part, bool sets) {
   bool has_changed = false;
   for (std::uint64_t at = 0; at + table.entry_bytes <= part.size(); at += table.entry_bytes) {
     const auto entry = be_at<std::uint64_t>(part, at);

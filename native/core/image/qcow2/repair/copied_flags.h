@@ -17,7 +17,7 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
+#include <span>
 
 #include "core/base/walk_watch.h"
 #include "core/image/qcow2/check/count_references.h"
@@ -45,7 +45,7 @@ class CopiedFlags {
 
   [[nodiscard]] Result<bool> mend(bool sets, const WalkWatch& watch);
   [[nodiscard]] Result<bool> mend_table(const Table& table, bool sets);
-  [[nodiscard]] Result<bool> mend_part(const Table& table, std::vector<std::byte>& part, bool sets);
+  [[nodiscard]] Result<bool> mend_part(const Table& table, std::span<std::byte> part, bool sets);
   /// Whether an entry should have its flag.
   [[nodiscard]] Result<bool> wants_flag(const Table& table, std::uint64_t entry);
   /// Whether every reference to the clusters of a table is known to mean this table.

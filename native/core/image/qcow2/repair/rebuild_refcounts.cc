@@ -9,7 +9,6 @@
 #include "core/base/bytes.h"
 #include "core/base/checked.h"
 #include "core/base/limits.h"
-#include "core/base/text.h"
 #include "core/image/qcow2/refcount_entry.h"
 
 namespace blockpull::image::qcow2 {
@@ -20,6 +19,7 @@ class Rebuild {
   Rebuild(Qcow2Image& image, StoredRefcounts& stored, TargetRefcounts& targets,
           const WalkWatch& watch)
       : image_(image),
+        refcounts_(image),
         header_(image.header()),
         stored_(stored),
         targets_(targets),
@@ -42,7 +42,7 @@ class Rebuild {
       }
       return written;
     }
-    return switch_table();
+    return refcounts_.switch_table((first_ + indexes_.size()) * cluster_size_, table_clusters_);
   }
 
  private:
@@ -65,7 +65,7 @@ class Rebuild {
   /// clusters need blocks themselves; the numbers settle after a few rounds.
   Result<void> plan() {
     if (first_ / per_block_ >= limits::kRefcountTableBytes / kEntryBytes) {
-      return too_large();
+      return refcounts_.table_too_large();
     }
     for (std::uint64_t index = 0; index * per_block_ < first_; ++index) {
       BLOCKPULL_CHECK(watch_.check());
@@ -81,17 +81,9 @@ class Rebuild {
       }
       table_clusters_ = divide_up((*indexes_.rbegin() + 1) * kEntryBytes, cluster_size_);
     }
-    return table_clusters_ * cluster_size_ > limits::kRefcountTableBytes ? too_large()
-                                                                         : Result<void>();
-  }
-
-  [[nodiscard]] Result<void> too_large() const {
-    const std::string& path = image_.file().path();
-    return make_error(
-               ErrorKind::kFeatureUnsupported,
-               text("refcount table of '", path, "' would exceed ", limits::kRefcountTableBytes,
-                    " bytes, the most that QEMU accepts; convert the image to larger clusters"))
-        .with_path(path);
+    return table_clusters_ * cluster_size_ > limits::kRefcountTableBytes
+               ? Result<void>(refcounts_.table_too_large())
+               : Result<void>();
   }
 
   /// The new clusters.
@@ -131,20 +123,8 @@ class Rebuild {
     return {};
   }
 
-  Result<void> switch_table() {
-    const std::uint64_t offset = (first_ + indexes_.size()) * cluster_size_;
-    std::byte switched[12];
-    put_be_at<std::uint64_t>(switched, 0, offset);
-    put_be_at<std::uint32_t>(switched, 8, static_cast<std::uint32_t>(table_clusters_));
-    BLOCKPULL_CHECK(image_.tables().store(field::kRefcountTableOffset, switched));
-    // If we die here, the next open sees the old table or the new one; both are whole.
-    BLOCKPULL_CHECK(image_.file().sync());
-    image_.mutable_header().refcount_table_offset = offset;
-    image_.mutable_header().refcount_table_clusters = static_cast<std::uint32_t>(table_clusters_);
-    return {};
-  }
-
   Qcow2Image& image_;
+  Refcounts refcounts_;
   const Header& header_;
   StoredRefcounts& stored_;
   TargetRefcounts& targets_;

@@ -29,14 +29,6 @@ bool needs_rebuild(const Findings& findings) {
          findings.count(FindingCode::kRefcountBlock) > 0;
 }
 
-/// Where another program's bytes may begin, if there are any.
-Result<std::optional<std::uint64_t>> begin_of_foreign(Qcow2Image& image,
-                                                      const ReferenceMap& counted) {
-  BLOCKPULL_TRY(use, end_of_use(image, counted));
-  BLOCKPULL_TRY(owner, owner_of_trailing(image, use));
-  return owner == TrailingOwner::kForeign ? std::optional(use.offset) : std::nullopt;
-}
-
 /// New tables go behind the file. An entry may refer to that place, and another program may look
 /// for its bytes at the end. But what is behind a dirty image is the last writer's: it was killed.
 Result<void> check_room(Qcow2Image& image, const Findings& findings,
